@@ -1,0 +1,43 @@
+# Everything runs in .venv, built from requirements.lock; nothing else is installed on the machine.
+UV_VERSION := 0.13.8
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check protos lock bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/installed ## Run everything on this machine, with real servers; Ctrl-C stops it
+	@exec $(BIN)/python -m deploy.local
+
+test: check ## Linters and types, then the whole test suite against real servers
+	@$(BIN)/python -m pytest
+
+check: .venv/installed ## Linters, formatting and types only
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+protos: .venv/installed ## Generate the gRPC code beside each .proto
+	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I. --python_out=. --mypy_out=. --grpc_python_out=. \
+	  --mypy_grpc_out=only_async:. $$(find protos -name '*.proto' | sort)
+
+lock: .venv/installed ## Resolve pyproject.toml anew into requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
+	  --no-annotate --no-header --upgrade -o requirements.lock pyproject.toml
+
+bench: .venv/installed ## Measure against the baselines in bench/
+	@$(BIN)/python -m bench
+
+clean: ## Remove the environment and the local data
+	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The stamp names the interpreter, so that a moved or half-made environment is built again.
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("hitok needs Python 3.11 or newer: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@touch $@

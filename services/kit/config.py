@@ -1,0 +1,90 @@
+"""Settings: typed structs read from HITOK_* environment variables, and from nowhere else."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Annotated, NoReturn, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+PREFIX = "HITOK_"
+MIN_SECRET_BYTES = 32
+CONFIG_EXIT_CODE = 2  # tells a supervisor that starting again is of no use
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+S = TypeVar("S", bound="Settings")
+
+
+class ConfigError(Exception):
+    """Something the operator has to change; its text is one line that names it."""
+
+
+class Settings(Struct, kw_only=True, frozen=True):
+    """What every process reads. The environment variable is HITOK_ and the field's name in capitals."""
+
+    internal_secret: Annotated[str, Meta(description="shared by services and gateway; a call without it is refused")]
+    nats_url: Annotated[str, Meta(description="where events travel")]
+    redis_url: Annotated[str, Meta(description="Valkey or Redis: rate limits, codes, tickets, presence")]
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least level logged")] = "info"
+    log_format: Annotated[str, Meta(pattern="^(json|console)$", description="JSON lines, or for eyes")] = "json"
+    metrics_host: Annotated[str, Meta(description="where /metrics listens")] = "127.0.0.1"
+    otlp_endpoint: Annotated[str, Meta(description="OTLP/gRPC collector for traces; empty: none")] = ""
+    tls_ca: Annotated[str, Meta(description="PEM file: TLS between services, when set")] = ""
+    tls_cert: Annotated[str, Meta(description="PEM file: this process's certificate")] = ""
+    tls_key: Annotated[str, Meta(description="PEM file: this process's key")] = ""
+    drain_seconds: Annotated[float, Meta(ge=0, le=20, description="how long to serve on after SIGTERM, unready")] = 5.0
+    var: Annotated[str, Meta(description="folder for local data")] = "var"
+
+
+class ServiceSettings(Settings, kw_only=True, frozen=True):
+    """What a gRPC service with a database reads beside that."""
+
+    grpc_port: Port
+    metrics_port: Port
+    postgres_url: Annotated[str, Meta(description="this service's own database")]
+    grpc_host: Annotated[str, Meta(description="where gRPC listens")] = "127.0.0.1"
+    grpc_reflection: Annotated[bool, Meta(description="let tools list the RPCs")] = False
+    postgres_pool: Annotated[int, Meta(ge=1, le=200, description="connections to Postgres at most")] = 10
+    outbox_days: Annotated[int, Meta(ge=1, description="how long published events are kept")] = 7
+
+
+def variable_names(service: str, field: str) -> tuple[str, str]:
+    """The two variables a field is read from, the service's own first."""
+    return f"{PREFIX}{service.upper()}_{field.upper()}", f"{PREFIX}{field.upper()}"
+
+
+def load(kind: type[S], service: str, environ: Mapping[str, str] = os.environ) -> S:
+    """Reads `kind` from the environment: HITOK_<SERVICE>_<FIELD>, else HITOK_<FIELD>, else its default.
+
+    Raises ConfigError naming the first bad or missing variable.
+    """
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(kind):
+        for name in variable_names(service, field.name):
+            if name in environ:
+                values[field.name] = _convert(name, environ[name], field.type)
+                break
+        else:
+            if field.required:
+                raise ConfigError(f"{variable_names(service, field.name)[1]} is not set")
+    settings = msgspec.convert(values, kind)
+    for field in msgspec.structs.fields(kind):
+        if field.name.endswith("_secret") and len(getattr(settings, field.name).encode()) < MIN_SECRET_BYTES:
+            raise ConfigError(f"{PREFIX}{field.name.upper()} must have at least {MIN_SECRET_BYTES} bytes")
+    return settings
+
+
+def _convert(name: str, text: str, kind: object) -> object:
+    try:
+        if isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.VarTupleType):
+            return msgspec.convert([part for part in text.split(",") if part], kind, strict=False)
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{name}: {error}") from None
+
+
+def refuse(error: ConfigError) -> NoReturn:
+    """Ends the process with the error as its last line."""
+    print(f"error: {error}", file=sys.stderr)
+    raise SystemExit(CONFIG_EXIT_CODE)

@@ -1,0 +1,74 @@
+"""Who calls, and how it travels from process to process as gRPC metadata."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import grpc.aio
+
+from services.kit.errors import Unauthenticated
+
+SECRET_KEY = "x-internal-secret"  # noqa: S105
+REQUEST_ID_KEY = "x-request-id"
+USER_ID_KEY = "x-user-id"
+ROLE_KEY = "x-role"
+SESSION_ID_KEY = "x-session-id"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The user on whose behalf a request runs; all zero for an anonymous one."""
+
+    user_id: int = 0
+    role: int = 0
+    session_id: int = 0
+
+
+ANONYMOUS = Caller()
+current_caller: ContextVar[Caller] = ContextVar("caller", default=ANONYMOUS)
+current_request_id: ContextVar[str] = ContextVar("request_id", default="")
+# Event-loop time at which the request we serve gives up; calls made for it may not outlive it.
+current_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+class CallerMissing(Unauthenticated):
+    """The RPC acts for a user, and the call named none."""
+
+
+def require_caller() -> Caller:
+    """The caller, who must be a user. Raises CallerMissing."""
+    caller = current_caller.get()
+    if not caller.user_id:
+        raise CallerMissing
+    return caller
+
+
+def new_request_id() -> str:
+    return secrets.token_hex(8)
+
+
+def to_metadata(internal_secret: str) -> list[tuple[str, str]]:
+    """The metadata of an outgoing call made in the current context."""
+    metadata = [(SECRET_KEY, internal_secret), (REQUEST_ID_KEY, current_request_id.get() or new_request_id())]
+    caller = current_caller.get()
+    if caller.user_id:
+        metadata += [
+            (USER_ID_KEY, str(caller.user_id)),
+            (ROLE_KEY, str(caller.role)),
+            (SESSION_ID_KEY, str(caller.session_id)),
+        ]
+    return metadata
+
+
+def from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Caller, str]:
+    """The caller and the request id of an incoming call whose credential was checked."""
+    values = dict(metadata)
+    caller = Caller(*(int(values.get(key, 0)) for key in (USER_ID_KEY, ROLE_KEY, SESSION_ID_KEY)))
+    return caller, str(values.get(REQUEST_ID_KEY) or new_request_id())
+
+
+def metadata_of(context: grpc.aio.ServicerContext[object, object]) -> list[tuple[str, str | bytes]]:
+    return list(context.invocation_metadata() or ())

@@ -1,0 +1,94 @@
+"""PostgreSQL: one pool a process, one transaction a write, keyset cursors."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import msgspec
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from services.kit.config import ServiceSettings
+from services.kit.errors import Invalid
+
+POOL_TIMEOUT = 1.5  # seconds to wait for a connection before answering 503
+CONNECT = {
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "tcp_user_timeout": 5_000,
+    # A statement that outlives its caller only holds locks.
+    "options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000",
+}
+T = TypeVar("T")
+
+
+class CursorInvalid(Invalid):
+    pass
+
+
+class Database:
+    """The service's database. Every transaction of an RPC is opened and committed here."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Commits when the block ends, rolls back when it raises. Make no network call inside."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def open_database(settings: ServiceSettings) -> AsyncIterator[Database]:
+    """Waits until the server answers, and says so while it waits."""
+    engine = create_async_engine(
+        driver_url(settings.postgres_url),
+        pool_size=settings.postgres_pool,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT,
+        connect_args=CONNECT,
+    )
+    try:
+        await _wait_for(engine)
+        yield Database(engine)
+    finally:
+        await engine.dispose()
+
+
+def driver_url(url: str) -> str:
+    """The url for SQLAlchemy, with the one driver we install."""
+    return "postgresql+psycopg://" + url.partition("://")[2]
+
+
+async def _wait_for(engine: AsyncEngine) -> None:
+    logger = structlog.get_logger("db")
+    delay = 0.1
+    while True:
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+            return
+        except OperationalError as error:
+            logger.warning("waiting for postgres", error=str(error.orig).partition("\n")[0])
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 2.0)
+
+
+def encode_cursor(*position: int | str | float) -> str:
+    """An opaque mark of a place in a list: the sort key of the last row sent."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, kind: type[T]) -> T | None:
+    """The position in `cursor` as `kind` (a tuple type), None for the first page. Raises CursorInvalid."""
+    if not cursor:
+        return None
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
+    except (ValueError, msgspec.MsgspecError):
+        raise CursorInvalid from None

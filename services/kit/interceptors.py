@@ -1,0 +1,164 @@
+"""What every RPC passes through: the server's side here checks, times, logs and renders errors once for all."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+from opentelemetry.trace import SpanKind
+from redis.exceptions import RedisError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from services.kit import context as ctx
+from services.kit import telemetry
+from services.kit.errors import (
+    REASON_KEY,
+    RETRY_AFTER_KEY,
+    CacheUnavailable,
+    DatabaseUnavailable,
+    DeadlineTooShort,
+    HitokError,
+    Unauthenticated,
+    Unavailable,
+)
+
+MIN_DEADLINE = 0.1  # seconds: with less, the answer would come too late to be read
+NO_DEADLINE = 86_400.0
+OPEN_SERVICES = ("/grpc.health.", "/grpc.reflection.")
+
+log = structlog.get_logger("rpc")
+
+
+class CredentialMissing(Unauthenticated):
+    """The call did not come from one of our own processes."""
+
+
+class ServerInterceptor(grpc.aio.ServerInterceptor):
+    """Checks the internal credential and the deadline, sets the context, logs, measures, renders errors."""
+
+    def __init__(self, internal_secret: str) -> None:
+        self._secret = internal_secret.encode()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        handler = await continuation(details)
+        method: str = details.method
+        if handler is None or method.startswith(OPEN_SERVICES):
+            return handler
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        streams = handler.request_streaming
+        if handler.response_streaming:
+            behaviour = self._streaming(method, handler.unary_stream or handler.stream_stream)
+            wrap = grpc.stream_stream_rpc_method_handler if streams else grpc.unary_stream_rpc_method_handler
+        else:
+            behaviour = self._single(method, handler.unary_unary or handler.stream_unary)
+            wrap = grpc.stream_unary_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
+        return wrap(behaviour, **codec)
+
+    def _single(self, method: str, behaviour: Any) -> Any:
+        async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            call = _Call(method, context)
+            with call:
+                self._enter(context, call)
+                return await behaviour(request, context)
+            return await call.abort()
+
+        return serve
+
+    def _streaming(self, method: str, behaviour: Any) -> Any:
+        async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            call = _Call(method, context)
+            with call:
+                self._enter(context, call)
+                async for response in behaviour(request, context):
+                    yield response
+            if call.error:
+                await call.abort()
+
+        return serve
+
+    def _enter(self, context: grpc.aio.ServicerContext[Any, Any], call: _Call) -> None:
+        secret = str(call.metadata.get(ctx.SECRET_KEY, "")).encode()
+        if not hmac.compare_digest(secret, self._secret):
+            raise CredentialMissing
+        remaining = context.time_remaining()
+        if remaining is None or remaining > NO_DEADLINE:
+            raise DeadlineTooShort("every call needs a deadline")
+        if remaining < MIN_DEADLINE:
+            raise DeadlineTooShort(f"{remaining * 1000:.0f} ms left")
+        caller, request_id = ctx.from_metadata(call.metadata.items())
+        ctx.current_caller.set(caller)
+        ctx.current_request_id.set(request_id)
+        ctx.current_deadline.set(asyncio.get_running_loop().time() + remaining)
+        structlog.contextvars.bind_contextvars(request_id=request_id, user_id=caller.user_id)
+
+
+class _Call:
+    """One RPC from its start to its line in the log. As a context manager it keeps the error for `abort`,
+    since `context.abort` raises and must not be caught by the block it reports on."""
+
+    def __init__(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        self.method, self.context = method, context
+        self.metadata = dict(ctx.metadata_of(context))
+        self.error: HitokError | None = None
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+        carrier = {key: value for key, value in self.metadata.items() if isinstance(value, str)}
+        self._span = telemetry.span(self.method, SpanKind.SERVER, carrier)
+        self._span.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> bool:
+        self._span.__exit__(kind, error, traceback)
+        seconds = time.perf_counter() - self._started
+        status = "CANCELLED"
+        if error is None:
+            status = "OK"
+        elif isinstance(error, Exception):
+            self.error = as_hitok_error(error)
+            status = self.error.status.name
+        telemetry.SERVED.labels(self.method, status).observe(seconds)
+        fields = {"rpc": self.method, "status": status, "ms": round(seconds * 1000, 2)}
+        if self.error is None:
+            log.debug("served", **fields)
+        elif self.error.status is grpc.StatusCode.INTERNAL:
+            log.error("failed", **fields, exc_info=error)
+        else:
+            log.info("refused", **fields, reason=self.error.reason, detail=str(self.error))
+        return self.error is not None
+
+    async def abort(self) -> None:
+        assert self.error is not None
+        trailer = [(REASON_KEY, self.error.reason)]
+        if self.error.retry_after is not None:
+            trailer.append((RETRY_AFTER_KEY, f"{self.error.retry_after:.3f}"))
+        # The text of an internal error stays in our log: it may quote data.
+        detail = self.error.reason if self.error.status is grpc.StatusCode.INTERNAL else str(self.error)
+        await self.context.abort(self.error.status, detail, tuple(trailer))
+
+
+def as_hitok_error(error: Exception) -> HitokError:
+    """What a caller is told of any exception: ours as it is, a lost server as Unavailable, the rest as internal."""
+    match error:
+        case HitokError():
+            return error
+        case OperationalError() | InterfaceError() | PoolTimeout():
+            return DatabaseUnavailable(type(error).__name__)
+        case RedisError():
+            return CacheUnavailable(type(error).__name__)
+        case grpc.aio.AioRpcError() if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            return Unavailable(error.details() or "")
+    return HitokError()

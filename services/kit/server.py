@@ -1,0 +1,133 @@
+"""The life of a gRPC process: wait for what it needs, serve, drain on SIGTERM."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import structlog
+import uvloop
+from google.protobuf.descriptor import FileDescriptor
+from grpc_health.v1 import health_pb2
+from grpc_health.v1._async import HealthServicer
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
+
+from services.kit import log, telemetry
+from services.kit.channel import KEEPALIVE_MS
+from services.kit.config import ConfigError, ServiceSettings, refuse
+from services.kit.interceptors import ServerInterceptor
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_CONCURRENT_RPCS = 1_000  # beyond this a caller is better served by "try again" than by a queue
+GRACE = 15.0  # seconds for the calls in flight once the port is closed
+
+Compose = Callable[[grpc.aio.Server], AbstractAsyncContextManager[None]]
+
+
+def run(service: str, settings: ServiceSettings, protos: Sequence[FileDescriptor], compose: Compose) -> None:
+    """Serves until SIGTERM or SIGINT. `compose` opens what the service holds and registers its servicers."""
+    log.configure(settings, service)
+    try:
+        telemetry.start(settings, service, settings.metrics_port)
+        uvloop.run(_serve(service, settings, protos, compose))
+    except ConfigError as error:
+        refuse(error)
+    finally:
+        telemetry.stop()
+
+
+async def _serve(service: str, settings: ServiceSettings, protos: Sequence[FileDescriptor], compose: Compose) -> None:
+    logger = structlog.get_logger(service)
+    stopping = stop_signal()
+    server, health = build(settings, protos)
+    port = _bind(server, settings)
+    holding = asyncio.create_task(_hold(server, health, compose, stopping, settings.drain_seconds))
+    holding.add_done_callback(lambda _: stopping.set())
+    logger.info("starting", port=port)
+    await stopping.wait()
+    logger.info("stopping")
+    if not health.serving:
+        holding.cancel()  # still waiting for something it needs
+    with suppress(asyncio.CancelledError):
+        await holding
+    logger.info("stopped")
+
+
+async def _hold(
+    server: grpc.aio.Server, health: "Health", compose: Compose, stopping: asyncio.Event, drain_seconds: float
+) -> None:
+    async with compose(server):
+        await server.start()
+        await health.set_serving(True)
+        structlog.get_logger("server").info("serving")
+        await stopping.wait()
+        await health.set_serving(False)
+        await asyncio.sleep(drain_seconds)
+        await server.stop(GRACE)
+
+
+class Health(HealthServicer):  # type: ignore[misc]
+    """The standard health service; one answer for the whole process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.serving = False
+
+    async def set_serving(self, serving: bool) -> None:
+        self.serving = serving
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self.set("", status)
+
+
+def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[grpc.aio.Server, Health]:
+    """A server with our interceptor, health and, by setting, reflection; not bound and not started."""
+    server = grpc.aio.server(
+        interceptors=[ServerInterceptor(settings.internal_secret)],
+        maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
+        options=[
+            ("grpc.so_reuseport", 0),  # else a second process would share the port in silence
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ],
+    )
+    health = Health()
+    add_HealthServicer_to_server(health, server)
+    if settings.grpc_reflection:
+        names = [service.full_name for proto in protos for service in proto.services_by_name.values()]
+        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
+    return server, health
+
+
+def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
+    address = f"{settings.grpc_host}:{settings.grpc_port}"
+    try:
+        if not settings.tls_cert:
+            return server.add_insecure_port(address)
+        credentials = grpc.ssl_server_credentials(
+            [(Path(settings.tls_key).read_bytes(), Path(settings.tls_cert).read_bytes())],
+            Path(settings.tls_ca).read_bytes() if settings.tls_ca else None,
+            require_client_auth=bool(settings.tls_ca),
+        )
+        return server.add_secure_port(address, credentials)
+    except (RuntimeError, OSError) as error:
+        raise ConfigError(f"cannot listen on {address}: {error}") from None
+
+
+def stop_signal() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; a second one ends the process at once."""
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(1)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    return stopping

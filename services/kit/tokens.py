@@ -1,0 +1,73 @@
+"""The JWTs of api.md ("Identity"): one token for both families, access and refresh kept apart by `class`."""
+
+import secrets
+import time
+from typing import Literal
+
+import jwt
+import msgspec
+
+from services.kit.errors import Unauthenticated
+
+ALGORITHM = "HS256"
+TokenClass = Literal["atoken", "rtoken"]
+
+
+class TokenInvalid(Unauthenticated):
+    pass
+
+
+class TokenExpired(Unauthenticated):
+    pass
+
+
+class WrongTokenClass(Unauthenticated):
+    pass
+
+
+class Claims(msgspec.Struct, kw_only=True):
+    """Times in Unix seconds. `userid` twice, since each family reads its own key."""
+
+    exp: int
+    iat: int
+    userid: str
+    hichat_userid: str = msgspec.field(name="hichat2.com")
+    username: str
+    role: int
+    token_class: TokenClass = msgspec.field(name="class")
+    sid: str
+    jti: str
+
+
+def issue(
+    secret: str, *, user_id: int, username: str, role: int, session_id: int, token_class: TokenClass, lifetime: int
+) -> tuple[str, int]:
+    """The token and when it expires."""
+    now = int(time.time())
+    claims = Claims(
+        exp=now + lifetime,
+        iat=now,
+        userid=str(user_id),
+        hichat_userid=str(user_id),
+        username=username,
+        role=role,
+        token_class=token_class,
+        sid=str(session_id),
+        jti=secrets.token_hex(8),
+    )
+    return jwt.encode(msgspec.to_builtins(claims), secret, ALGORITHM), claims.exp
+
+
+def verify(secret: str, token: str, token_class: TokenClass) -> Claims:
+    """Raises TokenExpired, WrongTokenClass or TokenInvalid. Says nothing of whether the session still lives."""
+    try:
+        payload = jwt.decode(token, secret, [ALGORITHM], options={"require": ["exp", "iat"]})
+        claims = msgspec.convert(payload, Claims)
+        int(claims.userid), int(claims.sid)
+    except jwt.ExpiredSignatureError:
+        raise TokenExpired from None
+    except (jwt.InvalidTokenError, msgspec.ValidationError, ValueError):
+        raise TokenInvalid from None
+    if claims.token_class != token_class:
+        raise WrongTokenClass
+    return claims

@@ -1,0 +1,26 @@
+"""The user service's settings (docs/operating.md lists all of hitok's)."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from services.kit.config import Port, ServiceSettings
+
+SERVICE = "user"
+
+
+class UserSettings(ServiceSettings, kw_only=True, frozen=True):
+    jwt_secret: Annotated[str, Meta(description="signs the tokens; the gateway needs the same")]
+    grpc_port: Port = 50051
+    metrics_port: Port = 50151
+    smtp_url: Annotated[
+        str,
+        Meta(description="smtp:// or smtps://user:password@host:port; empty: mails are files in HITOK_VAR/mail"),
+    ] = ""
+    mail_from: Annotated[str, Meta(description="sender of mailed codes")] = "hitok <noreply@localhost>"
+    bcrypt_cost: Annotated[int, Meta(ge=4, le=16, description="each step doubles the time of a login")] = 10
+    bcrypt_threads: Annotated[int, Meta(ge=1, le=64, description="passwords hashed at a time")] = 1
+    phone_region: Annotated[str, Meta(pattern="^[A-Z]{2}$", description="country of phones without a prefix")] = "CN"
+    atoken_seconds: Annotated[int, Meta(ge=60, description="life of an access token")] = 7_200
+    rtoken_seconds: Annotated[int, Meta(ge=60, description="life of a refresh token and its session")] = 604_800
+    chat_token_seconds: Annotated[int, Meta(ge=60, description="life of a chat-family token")] = 8_640_000

@@ -1,0 +1,63 @@
+"""Rows to protobuf."""
+
+from datetime import datetime
+from typing import Any
+
+from protos.user.v1.accounts_pb2 import Session, SessionVerdict, Tokens
+from protos.user.v1.users_pb2 import User
+from services.kit.context import Caller
+from services.user.identities import format_phone
+from services.user.sessions import IssuedTokens
+
+
+def milliseconds(moment: datetime | None) -> int:
+    """Unix milliseconds; 0 for never."""
+    return int(moment.timestamp() * 1000) if moment else 0
+
+
+def user(account: Any, region: str, private: bool = False) -> User:
+    """The public card, or with `private` all that the user and admins may see."""
+    message = User(
+        user_id=account.id,
+        username=account.username,
+        nickname=account.nickname,
+        avatar=account.avatar,
+        bio=account.bio,
+        sex=account.sex,
+        role=account.role,
+        created_at=milliseconds(account.created_at),
+        updated_at=milliseconds(account.updated_at),
+        login_at=milliseconds(account.login_at),
+        heartbeat_at=milliseconds(account.heartbeat_at),
+        logout_at=milliseconds(account.logout_at),
+        is_logout=account.is_logout,
+    )
+    if private:
+        message.email = account.email or ""
+        message.phone = format_phone(account.phone, region) if account.phone else ""
+        message.client_ip = account.client_ip
+        message.client_port = account.client_port
+        message.device = account.device
+    return message
+
+
+def session(row: Any, caller: Caller) -> Session:
+    return Session(
+        session_id=row.id,
+        device=row.device,
+        ip=row.ip,
+        created_at=milliseconds(row.created_at),
+        last_seen_at=milliseconds(row.last_seen_at),
+        expires_at=milliseconds(row.expires_at),
+        current=row.id == caller.session_id,
+    )
+
+
+def verdict(row: Any) -> SessionVerdict:
+    return SessionVerdict(session_id=row.session_id, user_id=row.user_id, role=row.role)
+
+
+def tokens(issued: IssuedTokens) -> Tokens:
+    return Tokens(
+        user_id=issued.user_id, atoken=issued.atoken, rtoken=issued.rtoken, atoken_expires_at=issued.expires_at
+    )

@@ -1,0 +1,109 @@
+"""Accounts, sessions, role changes and the event tables."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+NOW = sa.func.now()
+
+
+def moment(name: str, required: bool = False) -> sa.Column:  # type: ignore[type-arg]
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=not required, server_default=NOW if required else None)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "account",
+        sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("username", sa.Text, nullable=False),
+        sa.Column("username_key", sa.Text, nullable=False, unique=True),
+        sa.Column("nickname", sa.Text, nullable=False),
+        sa.Column("avatar", sa.Text, nullable=False, server_default=""),
+        sa.Column("bio", sa.Text, nullable=False, server_default=""),
+        sa.Column("sex", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("email", sa.Text, unique=True),
+        sa.Column("phone", sa.Text, unique=True),
+        sa.Column("password_hash", sa.Text, nullable=False),
+        sa.Column("role", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("role_set_by_admin", sa.Boolean, nullable=False, server_default=sa.false()),
+        moment("created_at", required=True),
+        moment("updated_at", required=True),
+        moment("login_at"),
+        moment("heartbeat_at"),
+        moment("logout_at"),
+        sa.Column("is_logout", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("client_ip", sa.Text, nullable=False, server_default=""),
+        sa.Column("client_port", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("device", sa.Text, nullable=False, server_default=""),
+        moment("disabled_at"),
+        moment("deleted_at"),
+    )
+    op.create_table(
+        "session",
+        sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("user_id", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False),
+        sa.Column("device", sa.Text, nullable=False),
+        sa.Column("ip", sa.Text, nullable=False),
+        moment("created_at", required=True),
+        moment("last_seen_at", required=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        moment("revoked_at"),
+    )
+    op.create_index("session_live", "session", ["user_id", "id"], postgresql_where=sa.text("revoked_at IS NULL"))
+    op.create_index("session_expiry", "session", ["expires_at"])
+    op.create_table(
+        "role_change",
+        sa.Column("id", sa.BigInteger, primary_key=True),
+        sa.Column("user_id", sa.BigInteger, sa.ForeignKey("account.id"), nullable=False, index=True),
+        sa.Column("by_user_id", sa.BigInteger),
+        sa.Column("old_role", sa.SmallInteger, nullable=False),
+        sa.Column("new_role", sa.SmallInteger, nullable=False),
+        moment("changed_at", required=True),
+    )
+    op.execute(sa.schema.CreateSequence(sa.Sequence("id_node")))
+    create_event_tables()
+
+
+def create_event_tables() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.BigInteger, primary_key=True),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("aggregate", sa.Text, nullable=False),
+        sa.Column("data", JSONB, nullable=False),
+        moment("occurred_at", required=True),
+        moment("published_at"),
+    )
+    op.create_index("outbox_unpublished", "outbox", ["id"], postgresql_where=sa.text("published_at IS NULL"))
+    op.create_index(
+        "outbox_published", "outbox", ["published_at"], postgresql_where=sa.text("published_at IS NOT NULL")
+    )
+    op.execute(
+        "CREATE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_notify('outbox', ''); RETURN NULL; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox()"
+    )
+    op.create_table(
+        "inbox",
+        sa.Column("consumer", sa.Text, primary_key=True),
+        sa.Column("event", sa.Text, primary_key=True),
+        moment("handled_at", required=True),
+    )
+    op.create_table(
+        "dead_letter",
+        sa.Column("id", sa.BigInteger, primary_key=True),
+        sa.Column("consumer", sa.Text, nullable=False),
+        sa.Column("event", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("data", sa.Text, nullable=False),
+        sa.Column("error", sa.Text, nullable=False),
+        moment("died_at", required=True),
+        sa.UniqueConstraint("consumer", "event"),
+    )

@@ -1,0 +1,81 @@
+"""The user service's tables."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, SmallInteger, Text, func, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from services.kit.events import event_tables
+
+GUEST, USER, MEMBER, ADMIN, SUPER_ADMIN = range(5)
+
+
+class Model(DeclarativeBase):
+    metadata = MetaData()
+    type_annotation_map = {str: Text, int: BigInteger, datetime: DateTime(timezone=True)}
+
+
+class Account(Model):
+    """One person, whichever family he came by. A deleted one keeps its row, emptied, for the ids that name it."""
+
+    __tablename__ = "account"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    username: Mapped[str]
+    username_key: Mapped[str] = mapped_column(unique=True)  # folded, so that look-alike names collide
+    nickname: Mapped[str]
+    avatar: Mapped[str] = mapped_column(server_default="")
+    bio: Mapped[str] = mapped_column(server_default="")
+    sex: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    email: Mapped[str | None] = mapped_column(unique=True)
+    phone: Mapped[str | None] = mapped_column(unique=True)  # E.164
+    password_hash: Mapped[str]
+    role: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    role_set_by_admin: Mapped[bool] = mapped_column(server_default=text("false"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    login_at: Mapped[datetime | None]
+    heartbeat_at: Mapped[datetime | None]
+    logout_at: Mapped[datetime | None]
+    is_logout: Mapped[bool] = mapped_column(server_default=text("false"))
+    client_ip: Mapped[str] = mapped_column(server_default="")
+    client_port: Mapped[int] = mapped_column(server_default="0")
+    device: Mapped[str] = mapped_column(server_default="")
+    disabled_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+
+class Session(Model):
+    """One login on one device. Its tokens are good while the row is neither revoked nor expired."""
+
+    __tablename__ = "session"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    device: Mapped[str]
+    ip: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("session_live", "user_id", "id", postgresql_where=text("revoked_at IS NULL")),
+        Index("session_expiry", "expires_at"),
+    )
+
+
+class RoleChange(Model):
+    """Who made whom what. `by_user_id` is null for the command line."""
+
+    __tablename__ = "role_change"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    by_user_id: Mapped[int | None]
+    old_role: Mapped[int] = mapped_column(SmallInteger)
+    new_role: Mapped[int] = mapped_column(SmallInteger)
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+event_tables(Model.metadata)

@@ -1,0 +1,98 @@
+"""Profiles: what a user shows of himself, and to whom."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.context import Caller
+from services.user import events
+from services.user.errors import BatchTooLarge, EmailUnverified, NotPermitted, ProfileInvalid
+from services.user.identities import parse_email, parse_username, username_key
+from services.user.models import ADMIN, Account
+from services.user.sessions import lock_account
+
+MAX_BATCH = 500
+MAX_AVATAR, MAX_BIO = 2_048, 500  # characters
+
+
+async def batch_get(connection: AsyncConnection, user_ids: Sequence[int]) -> Sequence[Row[Any]]:
+    """The accounts of those ids that exist, in any order."""
+    return await _select(connection, Account.id, user_ids)
+
+
+async def batch_get_by_username(connection: AsyncConnection, names: Sequence[str]) -> Sequence[Row[Any]]:
+    return await _select(connection, Account.username_key, [username_key(name) for name in names])
+
+
+async def _select(connection: AsyncConnection, column: Any, values: Sequence[Any]) -> Sequence[Row[Any]]:
+    if len(values) > MAX_BATCH:
+        raise BatchTooLarge
+    query = select(Account.__table__).where(column.in_(values), Account.deleted_at.is_(None))
+    return (await connection.execute(query)).all()
+
+
+async def batch_view(
+    connection: AsyncConnection, lookups: Sequence[tuple[int, int]]
+) -> list[tuple[Row[Any] | None, bool]]:
+    """For each (user, viewer): the account, and whether the viewer may see its private fields."""
+    ids = {id for lookup in lookups for id in lookup}
+    accounts = {row.id: row for row in await batch_get(connection, list(ids))}
+    return [
+        (accounts.get(user), user == viewer or (viewer in accounts and accounts[viewer].role >= ADMIN))
+        for user, viewer in lookups
+    ]
+
+
+async def update_profile(connection: AsyncConnection, caller: Caller, user_id: int, changes: dict[str, str]) -> None:
+    """Changes the given fields of `username, avatar, bio, email`.
+
+    Raises NotPermitted, UserNotFound, UsernameInvalid, ProfileInvalid, EmailInvalid, EmailUnverified, and, from
+    the unique index, UsernameTaken (by accounts.taken).
+    """
+    if caller.user_id != user_id:
+        await require_admin(connection, caller)
+    account = await lock_account(connection, user_id)
+    if changes.get("email") and parse_email(changes["email"]) != account.email:
+        raise EmailUnverified
+    values = {key: value for key, value in _parse(changes).items() if value != getattr(account, key)}
+    if values:
+        await connection.execute(update(Account).where(Account.id == user_id).values(updated_at=func.now(), **values))
+        await events.profile_updated(connection, user_id)
+
+
+def _parse(changes: dict[str, str]) -> dict[str, str]:
+    values: dict[str, str] = {key: changes[key] for key in ("avatar", "bio") if key in changes}
+    check_avatar(values.get("avatar", ""))
+    if len(values.get("bio", "")) > MAX_BIO:
+        raise ProfileInvalid("bio")
+    if "username" in changes:
+        name = parse_username(changes["username"])
+        values |= {"username": name, "username_key": username_key(name), "nickname": name}
+    return values
+
+
+async def require_admin(connection: AsyncConnection, caller: Caller) -> int:
+    """The caller's role as it is now, whatever his token says. Raises NotPermitted below admin."""
+    role = (await connection.execute(select(Account.role).where(Account.id == caller.user_id))).scalar_one_or_none()
+    if role is None or role < ADMIN:
+        raise NotPermitted
+    return role
+
+
+def check_avatar(url: str) -> None:
+    """Raises ProfileInvalid for what a front end should not load as an image address."""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        raise ProfileInvalid("avatar") from None
+    if len(url) > MAX_AVATAR or scheme not in ("", "http", "https") or not url.isprintable():
+        raise ProfileInvalid("avatar")
+
+
+def check_sex(sex: int) -> None:
+    """0 unknown, 1 male, 2 female, as the chat document has it. Raises ProfileInvalid."""
+    if sex not in (0, 1, 2):
+        raise ProfileInvalid("sex")

@@ -1,0 +1,48 @@
+"""Roles and who may set them (api.md, "user/set-role"); each change is kept."""
+
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.context import Caller
+from services.user import events
+from services.user.errors import NotPermitted, RoleInvalid
+from services.user.models import ADMIN, GUEST, MEMBER, SUPER_ADMIN, USER, Account, RoleChange
+from services.user.sessions import lock_account
+
+
+async def set_role(connection: AsyncConnection, caller: Caller, user_id: int, role: int) -> None:
+    """Raises RoleInvalid, NotPermitted, UserNotFound."""
+    if not GUEST <= role <= SUPER_ADMIN:
+        raise RoleInvalid
+    query = select(Account.role).where(Account.id == caller.user_id, Account.deleted_at.is_(None))
+    own_role: int = (await connection.execute(query)).scalar_one_or_none() or GUEST
+    if own_role < ADMIN and user_id != caller.user_id:
+        raise NotPermitted  # before the lookup: whether the other exists is not his to know
+    account = await lock_account(connection, user_id)
+    if not _may_set(caller.user_id, own_role, account, role):
+        raise NotPermitted
+    await change_role(connection, account, role, by_user_id=caller.user_id)
+
+
+def _may_set(caller_id: int, own_role: int, account: Row[Any], role: int) -> bool:
+    if own_role == SUPER_ADMIN:
+        return True
+    if own_role == ADMIN:
+        return account.role < ADMIN and role <= MEMBER
+    if account.id != caller_id:
+        return False
+    return role == account.role or (account.role == GUEST and role == USER and not account.role_set_by_admin)
+
+
+async def change_role(connection: AsyncConnection, account: Row[Any], role: int, by_user_id: int | None) -> None:
+    """Sets the role of a locked account and writes the audit row; `by_user_id` None is the command line."""
+    by_admin = account.id != by_user_id
+    if role == account.role and (account.role_set_by_admin or not by_admin):
+        return
+    values = {"role": role, "role_set_by_admin": by_admin or account.role_set_by_admin, "updated_at": func.now()}
+    await connection.execute(update(Account).where(Account.id == account.id).values(values))
+    change = {"user_id": account.id, "by_user_id": by_user_id, "old_role": account.role, "new_role": role}
+    await connection.execute(insert(RoleChange).values(change))
+    await events.role_changed(connection, account.id, role)

@@ -1,0 +1,48 @@
+"""What the user service holds while it runs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.kit.db import Database, open_database
+from services.kit.events import open_nats, relaying
+from services.kit.ids import IdGenerator, next_node
+from services.kit.migrate import require_current
+from services.kit.redis import open_redis
+from services.user.codes import Codes
+from services.user.config import SERVICE, UserSettings
+from services.user.mail import Mailer
+from services.user.passwords import Passwords
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    settings: UserSettings
+    database: Database
+    codes: Codes
+    mailer: Mailer
+    passwords: Passwords
+    new_id: IdGenerator
+
+
+@asynccontextmanager
+async def open_service(settings: UserSettings) -> AsyncIterator[Service]:
+    """Waits for Postgres; Valkey and NATS may come and go."""
+    mailer = Mailer(settings)
+    async with (
+        open_database(settings) as database,
+        open_redis(settings.redis_url) as redis,
+        open_nats(settings.nats_url, SERVICE) as nats,
+    ):
+        await require_current(database, MIGRATIONS)
+        async with database.transaction() as connection:
+            new_id = IdGenerator(await next_node(connection))
+        passwords = Passwords(settings.bcrypt_cost, settings.bcrypt_threads)
+        try:
+            async with relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days):
+                yield Service(settings, database, Codes(redis, settings.internal_secret), mailer, passwords, new_id)
+        finally:
+            passwords.close()

@@ -1,0 +1,160 @@
+"""The RPCs: unpack, one call, pack. The contract is in protos/user/v1."""
+
+import grpc.aio
+
+from protos.user.v1 import accounts_pb2 as pb
+from protos.user.v1 import users_pb2 as users_pb
+from protos.user.v1.accounts_pb2_grpc import (
+    AccountsServicer,
+    SessionsServicer,
+    add_AccountsServicer_to_server,
+    add_SessionsServicer_to_server,
+)
+from protos.user.v1.users_pb2_grpc import UsersServicer, add_UsersServicer_to_server
+from services.kit.context import require_caller
+from services.user import accounts, messages, profiles, roles, sessions
+from services.user.service import Service
+from services.user.sessions import Client
+
+PROTOS = (pb.DESCRIPTOR, users_pb.DESCRIPTOR)
+
+
+def register(service: Service, server: grpc.aio.Server) -> None:
+    add_AccountsServicer_to_server(Accounts(service), server)
+    add_SessionsServicer_to_server(Sessions(service), server)
+    add_UsersServicer_to_server(Users(service), server)
+
+
+def _client(client: pb.Client) -> Client:
+    return Client(client.ip, client.port, client.device)
+
+
+class Accounts(AccountsServicer):
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def SendCode(self, request: pb.SendCodeRequest, context: object) -> pb.SendCodeResponse:
+        await accounts.send_code(self._service, request.email)
+        return pb.SendCodeResponse()
+
+    async def RegisterByEmail(self, request: pb.RegisterByEmailRequest, context: object) -> pb.Tokens:
+        issued = await accounts.register_by_email(
+            self._service,
+            email=request.email,
+            code=request.code,
+            password=request.password,
+            username=request.username,
+            avatar=request.avatar,
+            client=_client(request.client),
+        )
+        return messages.tokens(issued)
+
+    async def LoginByEmail(self, request: pb.LoginByEmailRequest, context: object) -> pb.Tokens:
+        client = _client(request.client)
+        return messages.tokens(await accounts.login_by_email(self._service, request.email, request.password, client))
+
+    async def RegisterByPhone(self, request: pb.RegisterByPhoneRequest, context: object) -> pb.Tokens:
+        issued = await accounts.register_by_phone(
+            self._service,
+            phone=request.phone,
+            password=request.password,
+            nickname=request.nickname,
+            sex=request.sex,
+            avatar=request.avatar,
+            client=_client(request.client),
+        )
+        return messages.tokens(issued)
+
+    async def LoginByPhone(self, request: pb.LoginByPhoneRequest, context: object) -> pb.Tokens:
+        client = _client(request.client)
+        return messages.tokens(await accounts.login_by_phone(self._service, request.phone, request.password, client))
+
+    async def RefreshToken(self, request: pb.RefreshTokenRequest, context: object) -> pb.Tokens:
+        return messages.tokens(await sessions.refresh(self._service, request.rtoken))
+
+    async def Logout(self, request: pb.LogoutRequest, context: object) -> pb.LogoutResponse:
+        async with self._service.database.transaction() as connection:
+            await sessions.logout(connection, require_caller())
+        return pb.LogoutResponse()
+
+    async def ChangePassword(self, request: pb.ChangePasswordRequest, context: object) -> pb.ChangePasswordResponse:
+        await accounts.change_password(self._service, require_caller(), request.old_password, request.new_password)
+        return pb.ChangePasswordResponse()
+
+    async def ResetPassword(self, request: pb.ResetPasswordRequest, context: object) -> pb.ResetPasswordResponse:
+        await accounts.reset_password(self._service, request.email, request.code, request.password)
+        return pb.ResetPasswordResponse()
+
+    async def BindEmail(self, request: pb.BindEmailRequest, context: object) -> pb.BindEmailResponse:
+        await accounts.bind_email(self._service, require_caller(), request.email, request.code, request.password)
+        return pb.BindEmailResponse()
+
+    async def BindPhone(self, request: pb.BindPhoneRequest, context: object) -> pb.BindPhoneResponse:
+        await accounts.bind_phone(self._service, require_caller(), request.phone, request.password)
+        return pb.BindPhoneResponse()
+
+    async def DeleteAccount(self, request: pb.DeleteAccountRequest, context: object) -> pb.DeleteAccountResponse:
+        await accounts.delete_account(self._service, require_caller(), request.password)
+        return pb.DeleteAccountResponse()
+
+
+class Sessions(SessionsServicer):
+    def __init__(self, service: Service) -> None:
+        self._database = service.database
+
+    async def ListSessions(self, request: pb.ListSessionsRequest, context: object) -> pb.ListSessionsResponse:
+        caller = require_caller()
+        async with self._database.transaction() as connection:
+            rows, cursor = await sessions.list_live(connection, caller, request.cursor, request.limit)
+        return pb.ListSessionsResponse(sessions=[messages.session(row, caller) for row in rows], next_cursor=cursor)
+
+    async def RevokeSession(self, request: pb.RevokeSessionRequest, context: object) -> pb.RevokeSessionResponse:
+        async with self._database.transaction() as connection:
+            await sessions.revoke_one(connection, require_caller(), request.session_id)
+        return pb.RevokeSessionResponse()
+
+    async def CheckSessions(self, request: pb.CheckSessionsRequest, context: object) -> pb.CheckSessionsResponse:
+        async with self._database.transaction() as connection:
+            rows = await sessions.check(connection, request.session_ids)
+        return pb.CheckSessionsResponse(sessions=map(messages.verdict, rows))
+
+
+class Users(UsersServicer):
+    def __init__(self, service: Service) -> None:
+        self._database, self._region = service.database, service.settings.phone_region
+
+    async def BatchGetUsers(
+        self, request: users_pb.BatchGetUsersRequest, context: object
+    ) -> users_pb.BatchGetUsersResponse:
+        async with self._database.transaction() as connection:
+            rows = await profiles.batch_get(connection, request.user_ids)
+        return users_pb.BatchGetUsersResponse(users=[messages.user(row, self._region) for row in rows])
+
+    async def BatchGetUsersByUsername(
+        self, request: users_pb.BatchGetUsersByUsernameRequest, context: object
+    ) -> users_pb.BatchGetUsersResponse:
+        async with self._database.transaction() as connection:
+            rows = await profiles.batch_get_by_username(connection, request.usernames)
+        return users_pb.BatchGetUsersResponse(users=[messages.user(row, self._region) for row in rows])
+
+    async def BatchGetProfiles(
+        self, request: users_pb.BatchGetProfilesRequest, context: object
+    ) -> users_pb.BatchGetProfilesResponse:
+        async with self._database.transaction() as connection:
+            views = await profiles.batch_view(connection, [(pair.user_id, pair.viewer_id) for pair in request.lookups])
+        users = [messages.user(row, self._region, private) if row else users_pb.User() for row, private in views]
+        return users_pb.BatchGetProfilesResponse(users=users)
+
+    async def UpdateProfile(
+        self, request: users_pb.UpdateProfileRequest, context: object
+    ) -> users_pb.UpdateProfileResponse:
+        changes = {field.name: value for field, value in request.ListFields() if field.name != "user_id"}
+        with accounts.taken():
+            async with self._database.transaction() as connection:
+                await profiles.update_profile(connection, require_caller(), request.user_id, changes)
+        return users_pb.UpdateProfileResponse()
+
+    async def SetRole(self, request: users_pb.SetRoleRequest, context: object) -> users_pb.SetRoleResponse:
+        async with self._database.transaction() as connection:
+            await roles.set_role(connection, require_caller(), request.user_id, request.role)
+        return users_pb.SetRoleResponse()

@@ -1,0 +1,200 @@
+"""Sessions: one a login, each revocable. A token is as good as its session."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import structlog
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit import tokens
+from services.kit.context import Caller
+from services.kit.db import Database, decode_cursor, encode_cursor
+from services.user import events
+from services.user.errors import BatchTooLarge, SessionEnded, SessionNotFound, UserNotFound
+from services.user.models import Account, Session
+from services.user.service import Service
+
+MAX_LIVE = 50  # sessions a user; the oldest end when more begin
+MAX_BATCH = 500
+MAX_DEVICE = 200  # characters of a User-Agent worth keeping
+TOUCH_AFTER = timedelta(seconds=60)
+KEEP_EXPIRED = timedelta(days=30)
+SWEEP_EVERY = 3_600.0  # seconds
+
+LIVE = (Session.revoked_at.is_(None), Session.expires_at > func.now())
+
+
+class Client(NamedTuple):
+    """Where a login comes from."""
+
+    ip: str
+    port: int
+    device: str
+
+
+class IssuedTokens(NamedTuple):
+    user_id: int
+    atoken: str
+    rtoken: str
+    expires_at: int
+
+
+async def lock_account(connection: AsyncConnection, user_id: int) -> Row[Any]:
+    """The account, locked: what changes sessions, credentials or events of a user does it one at a time.
+
+    Raises UserNotFound.
+    """
+    query = select(Account.__table__).where(Account.id == user_id, Account.deleted_at.is_(None)).with_for_update()
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise UserNotFound
+    return row
+
+
+async def start(
+    connection: AsyncConnection, service: Service, account: Any, client: Client, lifetime: int
+) -> tuple[int, datetime]:
+    """A new session of the locked `account`, `lifetime` seconds long: its id and its end."""
+    session_id, device = service.new_id(), client.device[:MAX_DEVICE]
+    expires_at = datetime.now(UTC) + timedelta(seconds=lifetime)
+    await connection.execute(
+        insert(Session).values(id=session_id, user_id=account.id, device=device, ip=client.ip, expires_at=expires_at)
+    )
+    await connection.execute(
+        update(Account)
+        .where(Account.id == account.id)
+        .values(
+            login_at=func.now(),
+            heartbeat_at=func.now(),
+            is_logout=False,
+            client_ip=client.ip,
+            client_port=client.port,
+            device=device,
+        )
+    )
+    newest = select(Session.id).where(Session.user_id == account.id, *LIVE).order_by(Session.id.desc()).limit(MAX_LIVE)
+    await revoke(connection, account.id, Session.id.not_in(newest))
+    return session_id, expires_at
+
+
+def issue(service: Service, account: Any, session_id: int, access: int, refresh: int = 0) -> IssuedTokens:
+    """The tokens of a session; `access` and `refresh` are lifetimes in seconds, 0 for no refresh token."""
+    common = {
+        "user_id": account.id,
+        "username": account.username,
+        "role": account.role,
+        "session_id": session_id,
+    }
+    secret = service.settings.jwt_secret
+    atoken, expires_at = tokens.issue(secret, token_class="atoken", lifetime=access, **common)
+    rtoken = tokens.issue(secret, token_class="rtoken", lifetime=refresh, **common)[0] if refresh else ""
+    return IssuedTokens(account.id, atoken, rtoken, expires_at)
+
+
+async def refresh(service: Service, rtoken: str) -> IssuedTokens:
+    """Raises TokenExpired, WrongTokenClass, TokenInvalid, SessionEnded."""
+    claims = tokens.verify(service.settings.jwt_secret, rtoken, "rtoken")
+    async with service.database.transaction() as connection:
+        verdicts = await check(connection, [int(claims.sid)])
+        if not verdicts or verdicts[0].user_id != int(claims.userid):
+            raise SessionEnded
+    return issue(service, verdicts[0], int(claims.sid), service.settings.atoken_seconds)
+
+
+async def check(connection: AsyncConnection, session_ids: Sequence[int]) -> Sequence[Any]:
+    """The live ones (session_id, user_id as id and user_id, username, role); those are also marked as seen."""
+    if len(session_ids) > MAX_BATCH:
+        raise BatchTooLarge
+    query = (
+        select(
+            Session.id.label("session_id"),
+            Session.user_id,
+            Account.id,
+            Account.username,
+            Account.role,
+            (Session.last_seen_at < func.now() - TOUCH_AFTER).label("stale"),
+        )
+        .join(Account, Account.id == Session.user_id)
+        .where(Session.id.in_(session_ids), *LIVE, Account.disabled_at.is_(None), Account.deleted_at.is_(None))
+    )
+    rows = (await connection.execute(query)).all()
+    stale = [row.session_id for row in rows if row.stale]
+    if stale:
+        await _touch(connection, stale)
+    return rows
+
+
+async def _touch(connection: AsyncConnection, session_ids: Sequence[int]) -> None:
+    """Marks sessions and their users as seen. Rows that another call is marking are left to it: batches
+    arrive in any order, and waiting for one another they could deadlock."""
+    query = (
+        select(Session.id, Session.user_id)
+        .join(Account, Account.id == Session.user_id)
+        .where(Session.id.in_(session_ids))
+        .with_for_update(skip_locked=True)
+    )
+    rows = (await connection.execute(query)).all()
+    now = {"last_seen_at": func.now()}
+    await connection.execute(update(Session).where(Session.id.in_([row.id for row in rows])).values(now))
+    users = {row.user_id for row in rows}
+    await connection.execute(update(Account).where(Account.id.in_(users)).values(heartbeat_at=func.now()))
+
+
+async def revoke(connection: AsyncConnection, user_id: int, *which: Any) -> None:
+    """Ends the live sessions of a locked account that meet `which` (none: all), and tells everyone."""
+    query = (
+        update(Session)
+        .where(Session.user_id == user_id, Session.revoked_at.is_(None), *which)
+        .values(revoked_at=func.now())
+        .returning(Session.id)
+    )
+    ended = (await connection.execute(query)).scalars().all()
+    await events.sessions_revoked(connection, user_id, ended)
+
+
+async def logout(connection: AsyncConnection, caller: Caller) -> None:
+    """Ends the caller's own session."""
+    await lock_account(connection, caller.user_id)
+    await revoke(connection, caller.user_id, Session.id == caller.session_id)
+    others = select(Session.id).where(Session.user_id == caller.user_id, *LIVE).exists()
+    await connection.execute(
+        update(Account).where(Account.id == caller.user_id).values(logout_at=func.now(), is_logout=~others)
+    )
+
+
+async def revoke_one(connection: AsyncConnection, caller: Caller, session_id: int) -> None:
+    """Raises SessionNotFound unless it is one of the caller's; a second time is no error."""
+    await lock_account(connection, caller.user_id)
+    mine = select(Session.id).where(Session.id == session_id, Session.user_id == caller.user_id)
+    if (await connection.execute(mine)).one_or_none() is None:
+        raise SessionNotFound
+    await revoke(connection, caller.user_id, Session.id == session_id)
+
+
+async def list_live(
+    connection: AsyncConnection, caller: Caller, cursor: str, limit: int
+) -> tuple[Sequence[Row[Any]], str]:
+    """The caller's live sessions, newest first, and the next page's cursor."""
+    after = decode_cursor(cursor, tuple[int])
+    query = select(Session.__table__).where(Session.user_id == caller.user_id, *LIVE)
+    if after:
+        query = query.where(Session.id < after[0])
+    limit = min(max(limit, 1), 100)
+    rows = (await connection.execute(query.order_by(Session.id.desc()).limit(limit + 1))).all()
+    page = rows[:limit]
+    return page, encode_cursor(page[-1].id) if len(rows) > limit else ""
+
+
+async def sweep(database: Database) -> None:
+    """Deletes sessions long expired, for ever."""
+    while True:
+        try:
+            async with database.transaction() as connection:
+                await connection.execute(delete(Session).where(Session.expires_at < func.now() - KEEP_EXPIRED))
+        except DBAPIError as error:
+            structlog.get_logger("sessions").warning("sweep failed", error=repr(error)[:200])
+        await asyncio.sleep(SWEEP_EVERY)
