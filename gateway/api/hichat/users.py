@@ -1,0 +1,99 @@
+"""api/v1/user/*: accounts by phone."""
+
+from msgspec import Struct, field
+
+from gateway.api.shortvideo.login import HASHING_TIMEOUT
+from gateway.endpoint import Call, NoParams, endpoint
+from gateway.envelopes import CHAT
+from gateway.errors import UserNotFound
+from gateway.limits import per_minute, per_second
+from gateway.params import Text
+from protos.user.v1 import accounts_pb2 as pb
+from protos.user.v1.users_pb2 import User
+
+# The document names no limits: these are loose, but tight enough against guessing.
+CREDENTIALS = per_minute(30, 60)
+READS = per_second(20, 100)
+
+
+class RegisterByPhone(Struct):
+    phone: Text
+    password: Text
+    nickname: str = ""
+    sex: int = 0
+    avatar: str = ""
+
+
+class LoginByPhone(Struct):
+    """Other fields, such as the document's nickname, are ignored."""
+
+    phone: Text
+    password: Text
+
+
+class Token(Struct):
+    token: str
+    expire: int  # Unix seconds
+
+
+class Info(Struct):
+    id: str
+    mobile: str
+    nickname: str
+    sex: int
+    avatar: str
+    last_login: str = field(name="lastLogin")  # Unix seconds
+    introduction: str = field(name="Introduction")
+    email: str
+
+
+class Detail(Struct):
+    info: Info
+
+
+@endpoint("POST", "/api/v1/user/register", family=CHAT, limit=CREDENTIALS, auth=False)
+async def register(call: Call, params: RegisterByPhone) -> Token:
+    """Register by phone."""
+    request = pb.RegisterByPhoneRequest(
+        phone=params.phone,
+        password=params.password,
+        nickname=params.nickname,
+        sex=params.sex if 0 <= params.sex <= 2 else -1,  # int32; the service knows the bounds
+        avatar=params.avatar,
+        client=call.client.message(),
+    )
+    tokens = await call.gateway.accounts.RegisterByPhone(request, timeout=HASHING_TIMEOUT)
+    return Token(tokens.atoken, tokens.atoken_expires_at)
+
+
+@endpoint("POST", "/api/v2/user/login", "/api/v1/user/login", family=CHAT, limit=CREDENTIALS, auth=False)
+async def login(call: Call, params: LoginByPhone) -> Token:
+    """Log in by phone and password."""
+    request = pb.LoginByPhoneRequest(phone=params.phone, password=params.password, client=call.client.message())
+    tokens = await call.gateway.accounts.LoginByPhone(request, timeout=HASHING_TIMEOUT)
+    return Token(tokens.atoken, tokens.atoken_expires_at)
+
+
+@endpoint("GET", "/api/v1/user/detail", family=CHAT, limit=READS)
+async def detail(call: Call, params: NoParams) -> Detail:
+    """The caller."""
+    user = await call.gateway.profile(call.caller.user_id, call.caller.user_id, call.caller.role)
+    if user is None:
+        raise UserNotFound
+    return Detail(_info(user))
+
+
+def _info(user: User) -> Info:
+    return Info(
+        id=str(user.user_id),
+        mobile=user.phone,
+        nickname=user.nickname,
+        sex=user.sex,
+        avatar=user.avatar,
+        last_login=str(user.login_at // 1000),
+        introduction=user.bio,
+        email=user.email,
+    )
+
+
+endpoints = [register, login, detail]

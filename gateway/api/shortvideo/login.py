@@ -1,0 +1,110 @@
+"""api/login/*: accounts by email."""
+
+import grpc.aio
+from msgspec import Struct
+
+from gateway.endpoint import Call, NoParams, endpoint
+from gateway.envelopes import SHORT_VIDEO
+from gateway.errors import RefreshTokenExpired
+from gateway.limits import Limit, per_minute
+from gateway.params import Text
+from protos.user.v1 import accounts_pb2 as pb
+from services.kit.errors import reason_of
+from services.kit.tokens import TokenExpired
+
+HASHING_TIMEOUT = 8.0  # seconds: bcrypt has a queue
+MAIL_TIMEOUT = 8.0
+
+
+class SendCode(Struct):
+    email: Text
+
+
+class Register(Struct):
+    email: Text
+    code: Text
+    password: Text
+    username: Text
+    avatar: str = ""
+
+
+class Login(Struct):
+    email: Text
+    password: Text
+
+
+class RefreshToken(Struct):
+    rtoken: Text
+
+
+class ResetPassword(Struct):
+    email: Text
+    code: Text
+    password: Text
+
+
+class AccessToken(Struct):
+    atoken: str
+
+
+class TokenPair(Struct):
+    atoken: str
+    rtoken: str
+
+
+@endpoint("POST", "/api/login/send-code", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
+async def send_code(call: Call, params: SendCode) -> None:
+    """Mail a code to an address, to register or to reset a password."""
+    await call.gateway.accounts.SendCode(pb.SendCodeRequest(email=params.email), timeout=MAIL_TIMEOUT)
+
+
+@endpoint("POST", "/api/login/register", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
+async def register(call: Call, params: Register) -> AccessToken:
+    """Register by email, with the mailed code."""
+    request = pb.RegisterByEmailRequest(
+        email=params.email,
+        code=params.code,
+        password=params.password,
+        username=params.username,
+        avatar=params.avatar,
+        client=call.client.message(),
+    )
+    tokens = await call.gateway.accounts.RegisterByEmail(request, timeout=HASHING_TIMEOUT)
+    return AccessToken(tokens.atoken)
+
+
+@endpoint("POST", "/api/login/login", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
+async def login(call: Call, params: Login) -> TokenPair:
+    """Log in by email and password."""
+    request = pb.LoginByEmailRequest(email=params.email, password=params.password, client=call.client.message())
+    tokens = await call.gateway.accounts.LoginByEmail(request, timeout=HASHING_TIMEOUT)
+    return TokenPair(tokens.atoken, tokens.rtoken)
+
+
+@endpoint("POST", "/api/login/refresh-token", family=SHORT_VIDEO, limit=Limit(8, 4, 8), auth=False)
+async def refresh_token(call: Call, params: RefreshToken) -> AccessToken:
+    """A new atoken of the same session."""
+    try:
+        tokens = await call.gateway.accounts.RefreshToken(pb.RefreshTokenRequest(rtoken=params.rtoken))
+    except grpc.aio.AioRpcError as error:
+        if reason_of(error) == TokenExpired.reason:
+            raise RefreshTokenExpired from None
+        raise
+    return AccessToken(tokens.atoken)
+
+
+@endpoint("POST", "/api/login/logout", family=SHORT_VIDEO, limit=per_minute(20, 40))
+async def logout(call: Call, params: NoParams) -> None:
+    """End this session; its tokens stop working everywhere."""
+    await call.gateway.accounts.Logout(pb.LogoutRequest())
+    call.gateway.authenticator.verdicts.drop(call.caller.session_id)
+
+
+@endpoint("POST", "/api/login/reset-password", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
+async def reset_password(call: Call, params: ResetPassword) -> None:
+    """A new password by mailed code; ends every session of the account."""
+    request = pb.ResetPasswordRequest(email=params.email, code=params.code, password=params.password)
+    await call.gateway.accounts.ResetPassword(request, timeout=HASHING_TIMEOUT)
+
+
+endpoints = [send_code, register, login, refresh_token, logout, reset_password]

@@ -1,0 +1,187 @@
+"""api/user/*: profiles, roles, sessions and credentials."""
+
+from msgspec import Struct, field
+
+from gateway.api.shortvideo.login import HASHING_TIMEOUT
+from gateway.api.shortvideo.views import Profile, SessionView, profile_of, session_view
+from gateway.endpoint import Call, NoParams, endpoint
+from gateway.envelopes import SHORT_VIDEO
+from gateway.errors import UserNotFound
+from gateway.limits import per_minute, per_second
+from gateway.params import Id, Limit, Text
+from protos.user.v1 import accounts_pb2 as pb
+from protos.user.v1.users_pb2 import SetRoleRequest, UpdateProfileRequest
+
+OURS = per_minute(20, 40)  # routes beyond the document
+
+
+class ByUserId(Struct):
+    id: Id
+
+
+class ProfileChanges(Struct):
+    """Only given fields change; a null is not given."""
+
+    id: Id | None = None
+    username: str | None = None
+    avatar: str | None = None
+    bio: str | None = None
+    sample_bio: str | None = field(default=None, name="Bio")
+    email: str | None = None
+
+
+class SetProfile(ProfileChanges):
+    """Flat, as in the document's schema, or nested under `user`, as in its sample."""
+
+    user: ProfileChanges | None = None
+
+
+class SetRole(Struct):
+    id: Id
+    role: int
+
+
+class SessionPage(Struct):
+    sessions: list[SessionView]
+    next_cursor: str
+
+
+class ListSessions(Struct):
+    cursor: str = ""
+    limit: Limit = 20
+
+
+class RevokeSession(Struct):
+    session_id: Id
+
+
+class ChangePassword(Struct):
+    old_password: Text
+    new_password: Text
+
+
+class BindEmail(Struct):
+    email: Text
+    code: Text
+    password: Text
+
+
+class BindPhone(Struct):
+    phone: Text
+    password: Text
+
+
+class DeleteAccount(Struct):
+    password: Text
+
+
+async def _profile(call: Call, user_id: int) -> Profile:
+    user = await call.gateway.profile(user_id, call.caller.user_id, call.caller.role)
+    if user is None:
+        raise UserNotFound
+    return profile_of(user)
+
+
+@endpoint("GET", "/api/user/get-user-info", family=SHORT_VIDEO, limit=per_second(20, 40))
+async def get_user_info(call: Call, params: ByUserId) -> Profile:
+    """A user, with his private fields only for himself and admins."""
+    return await _profile(call, params.id)
+
+
+@endpoint("GET", "/api/user/get-my-info", family=SHORT_VIDEO, limit=per_second(5, 10))
+async def get_my_info(call: Call, params: NoParams) -> Profile:
+    """The caller."""
+    return await _profile(call, call.caller.user_id)
+
+
+@endpoint("GET", "/api/user/get-profile", family=SHORT_VIDEO, limit=per_second(10, 20))
+async def get_profile(call: Call, params: ByUserId) -> Profile:
+    """As get-user-info."""
+    return await _profile(call, params.id)
+
+
+@endpoint("POST", "/api/user/set-profile", family=SHORT_VIDEO, limit=per_second(4, 8))
+async def set_profile(call: Call, params: SetProfile) -> None:
+    """Change the given fields of one's own profile; of another's, as an admin."""
+    nested = params.user or ProfileChanges()
+    user_id = params.id or nested.id or call.caller.user_id
+    request = UpdateProfileRequest(user_id=user_id)
+    for source in (nested, params):  # a flat field wins
+        bio = source.bio if source.bio is not None else source.sample_bio
+        given = {"username": source.username, "avatar": source.avatar, "bio": bio, "email": source.email or None}
+        for name, value in given.items():
+            if value is not None:
+                setattr(request, name, value)
+    await call.gateway.users.UpdateProfile(request)
+    call.gateway.cards.drop(user_id)
+
+
+@endpoint("POST", "/api/user/set-role", family=SHORT_VIDEO, limit=per_second(4, 8))
+async def set_role(call: Call, params: SetRole) -> None:
+    """0 guest, 1 user, 2 member, 3 admin, 4 super admin; oneself only from 0 to 1."""
+    role = params.role if -1 <= params.role <= 5 else -1  # int32; the service knows the bounds
+    await call.gateway.users.SetRole(SetRoleRequest(user_id=params.id, role=role))
+    call.gateway.cards.drop(params.id)
+    if params.id == call.caller.user_id:
+        call.gateway.authenticator.verdicts.drop(call.caller.session_id)
+
+
+@endpoint("GET", "/api/user/sessions", family=SHORT_VIDEO, limit=OURS)
+async def list_sessions(call: Call, params: ListSessions) -> SessionPage:
+    """One's live sessions, one a login and device, newest first."""
+    request = pb.ListSessionsRequest(cursor=params.cursor, limit=params.limit)
+    page = await call.gateway.sessions.ListSessions(request)
+    return SessionPage([session_view(session) for session in page.sessions], page.next_cursor)
+
+
+@endpoint("POST", "/api/user/revoke-session", family=SHORT_VIDEO, limit=OURS)
+async def revoke_session(call: Call, params: RevokeSession) -> None:
+    """End one of one's sessions."""
+    await call.gateway.sessions.RevokeSession(pb.RevokeSessionRequest(session_id=params.session_id))
+    call.gateway.authenticator.verdicts.drop(params.session_id)
+
+
+@endpoint("POST", "/api/user/change-password", family=SHORT_VIDEO, limit=per_minute(4))
+async def change_password(call: Call, params: ChangePassword) -> None:
+    """Ends one's other sessions."""
+    request = pb.ChangePasswordRequest(old_password=params.old_password, new_password=params.new_password)
+    await call.gateway.accounts.ChangePassword(request, timeout=HASHING_TIMEOUT)
+
+
+@endpoint("POST", "/api/user/bind-email", family=SHORT_VIDEO, limit=per_minute(4))
+async def bind_email(call: Call, params: BindEmail) -> None:
+    """Add or change the email one logs in by; send-code mails the code, `password` is the account's."""
+    request = pb.BindEmailRequest(email=params.email, code=params.code, password=params.password)
+    await call.gateway.accounts.BindEmail(request, timeout=HASHING_TIMEOUT)
+
+
+@endpoint("POST", "/api/user/bind-phone", family=SHORT_VIDEO, limit=per_minute(4))
+async def bind_phone(call: Call, params: BindPhone) -> None:
+    """Add or change the phone one logs in by in the chat family; `password` is the account's."""
+    request = pb.BindPhoneRequest(phone=params.phone, password=params.password)
+    await call.gateway.accounts.BindPhone(request, timeout=HASHING_TIMEOUT)
+
+
+@endpoint("POST", "/api/user/delete-account", family=SHORT_VIDEO, limit=per_minute(4))
+async def delete_account(call: Call, params: DeleteAccount) -> None:
+    """Erase the account; its email, phone and username become free."""
+    await call.gateway.accounts.DeleteAccount(
+        pb.DeleteAccountRequest(password=params.password), timeout=HASHING_TIMEOUT
+    )
+    call.gateway.authenticator.verdicts.drop(call.caller.session_id)
+    call.gateway.cards.drop(call.caller.user_id)
+
+
+endpoints = [
+    get_user_info,
+    get_my_info,
+    get_profile,
+    set_profile,
+    set_role,
+    list_sessions,
+    revoke_session,
+    change_password,
+    bind_email,
+    bind_phone,
+    delete_account,
+]

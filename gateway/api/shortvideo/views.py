@@ -1,0 +1,111 @@
+"""What the short-video document shows of a user: its sample's fields and its schema's, side by side."""
+
+from datetime import UTC, datetime
+
+from msgspec import Struct, field
+
+from protos.user.v1.accounts_pb2 import Session
+from protos.user.v1.users_pb2 import User
+
+
+class UserView(Struct):
+    """The sample's `user`. Private fields are "" for whoever may not see them; `password` always is."""
+
+    id: str
+    created_time: str = field(name="CreatedTime")
+    updated_time: str = field(name="UpdatedTime")
+    username: str
+    password: str
+    email: str
+    avatar: str
+    role: str
+    phone: str = field(name="Phone")
+    client_ip: str = field(name="ClientIp")
+    client_port: str = field(name="ClientPort")
+    login_time: str = field(name="LoginTime")
+    heartbeat_time: str = field(name="HeartbeatTime")
+    login_out_time: str
+    is_logout: bool = field(name="IsLogout")
+    device_info: str = field(name="DeviceInfo")
+    sample_bio: str = field(name="Bio")
+    bio: str
+
+
+class Profile(Struct):
+    """The schema's fields at top level, the sample's under `user`. `create_at` in milliseconds."""
+
+    id: str
+    username: str
+    avatar: str
+    role: str
+    bio: str
+    create_at: str
+    email: str
+    user: UserView
+
+
+class SessionView(Struct):
+    """Times are RFC 3339."""
+
+    session_id: str
+    device: str
+    ip: str
+    created_at: str
+    last_seen_at: str
+    expires_at: str
+    current: bool
+
+
+def rfc3339(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def user_view(user: User) -> UserView:
+    """A time that never was shows the account's creation, as in the sample."""
+    return UserView(
+        id=str(user.user_id),
+        created_time=str(user.created_at),
+        updated_time=str(user.updated_at),
+        username=user.username,
+        password="",
+        email=user.email,
+        avatar=user.avatar,
+        role=str(user.role),
+        phone=user.phone,
+        client_ip=user.client_ip,
+        client_port=str(user.client_port or ""),
+        login_time=rfc3339(user.login_at or user.created_at),
+        heartbeat_time=rfc3339(user.heartbeat_at or user.created_at),
+        login_out_time=rfc3339(user.logout_at or user.created_at),
+        is_logout=user.is_logout,
+        device_info=user.device,
+        sample_bio=user.bio,
+        bio=user.bio,
+    )
+
+
+def profile_of(user: User) -> Profile:
+    view = user_view(user)
+    return Profile(
+        id=view.id,
+        username=view.username,
+        avatar=view.avatar,
+        role=view.role,
+        bio=view.bio,
+        create_at=view.created_time,
+        email=view.email,
+        user=view,
+    )
+
+
+def session_view(session: Session) -> SessionView:
+    return SessionView(
+        session_id=str(session.session_id),
+        device=session.device,
+        ip=session.ip,
+        created_at=rfc3339(session.created_at),
+        last_seen_at=rfc3339(session.last_seen_at),
+        expires_at=rfc3339(session.expires_at),
+        current=session.current,
+    )

@@ -1,0 +1,91 @@
+"""The Litestar application: routes, and the one place where errors become answers."""
+
+import math
+from typing import Any
+
+import grpc.aio
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from gateway import operations
+from gateway.api.hichat import users as chat_users
+from gateway.api.shortvideo import login, users
+from gateway.envelopes import family_of
+from gateway.errors import (
+    BodyTooLarge,
+    ContentTypeInvalid,
+    MethodNotAllowed,
+    ParameterInvalid,
+    RouteNotFound,
+    failure_of,
+)
+from gateway.openapi import document
+from gateway.state import Gateway
+from services.kit.errors import HitokError, Unavailable, reason_of, retry_after_of
+
+ENDPOINTS: list[HTTPRouteHandler] = [*login.endpoints, *users.endpoints, *chat_users.endpoints]
+
+HTTP_REASONS = {
+    404: RouteNotFound.reason,
+    405: MethodNotAllowed.reason,
+    413: BodyTooLarge.reason,
+    415: ContentTypeInvalid.reason,
+    400: ParameterInvalid.reason,
+}
+
+log = structlog.get_logger("gateway")
+
+
+def build_app(gateway: Gateway) -> Litestar:
+    settings = gateway.settings
+    return Litestar(
+        route_handlers=[*ENDPOINTS, *operations.handlers(document(ENDPOINTS))],
+        state=State({"gateway": gateway}),
+        exception_handlers={Exception: render_error},
+        cors_config=CORSConfig(
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "OPTIONS"],
+            allow_headers=["authorization", "content-type", "x-request-id"],
+            expose_headers=["x-request-id", "retry-after"],
+            max_age=600,
+        ),
+        request_max_body_size=settings.max_body_bytes,
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The family's envelope with the reason's code; never the exception's own words."""
+    reason, retry_after = _reason(error)
+    failure = failure_of(reason)
+    if failure.http == 500:
+        log.error("failed", reason=reason, exc_info=error)
+    headers = {}
+    if retry_after is not None:
+        headers["retry-after"] = str(max(math.ceil(retry_after), 1))
+    elif failure.http == 503:
+        headers["retry-after"] = "1"
+    if isinstance(error, HTTPException) and error.headers:
+        headers |= {name: value for name, value in error.headers.items() if name.lower() == "allow"}
+    body = family_of(request.scope["path"]).failure(failure)
+    return Response(body, status_code=failure.http, headers=headers, media_type="application/json")
+
+
+def _reason(error: Exception) -> tuple[str, float | None]:
+    match error:
+        case HitokError():
+            return error.reason, error.retry_after
+        case grpc.aio.AioRpcError():
+            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and reason_of(error) == HitokError.reason:
+                return Unavailable.reason, None  # the service's own bound on concurrent calls
+            return reason_of(error), retry_after_of(error)
+        case TimeoutError():
+            return Unavailable.reason, None
+        case HTTPException():
+            return HTTP_REASONS.get(error.status_code, HitokError.reason), None
+    return HitokError.reason, None

@@ -1,0 +1,96 @@
+"""The outermost layer of HTTP: request id, one log line and one measurement a request, security headers."""
+
+import re
+import time
+from typing import Any
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from opentelemetry.trace import SpanKind
+from prometheus_client import Histogram
+
+from gateway.envelopes import family_of
+from gateway.errors import HeadersTooLarge, failure_of
+from services.kit import telemetry
+from services.kit.context import current_request_id, new_request_id
+
+MAX_HEADER_BYTES = 16 * 1024
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+
+SECONDS = Histogram(
+    "hitok_http_seconds", "HTTP requests served", ["route", "method", "status"], buckets=telemetry.BUCKETS
+)
+log = structlog.get_logger("http")
+
+
+class Edge:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
+        request_id = given.decode() if REQUEST_ID.fullmatch(given) else new_request_id()
+        current_request_id.set(request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        scope["state"] = {}
+        answer = _Answer(send, request_id)
+        started = time.perf_counter()
+        carrier = {key: headers[key.encode()].decode("latin-1") for key in TRACE_HEADERS if key.encode() in headers}
+        try:
+            with telemetry.span(scope["method"], SpanKind.SERVER, carrier):
+                if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADER_BYTES:
+                    await _refuse(scope, answer.send)
+                else:
+                    await self._app(scope, receive, answer.send)
+        finally:
+            self._record(scope, answer.status, time.perf_counter() - started)
+
+    def _record(self, scope: HTTPScope, status: int, seconds: float) -> None:
+        # The template, not the path: a path may hold anything, and each would be a metric of its own.
+        route = scope.get("path_template") or "unmatched"
+        SECONDS.labels(route, scope["method"], status).observe(seconds)
+        user_id = scope["state"].get("user_id", 0)
+        ip = scope["client"][0] if scope["client"] else ""
+        milliseconds = round(seconds * 1000, 2)
+        log.info("request", method=scope["method"], route=route, status=status, ms=milliseconds, user_id=user_id, ip=ip)
+
+
+TRACE_HEADERS = ("traceparent", "tracestate")
+
+
+class _Answer:
+    """The way out: remembers the status, adds the headers that every answer has."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send, self._request_id = send, request_id
+        self.status = 499  # until one is sent: the client went away
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+            present = {name for name, _ in headers}
+            headers += [header for header in SECURITY_HEADERS if header[0] not in present]
+            headers.append((b"x-request-id", self._request_id.encode()))
+            message["headers"] = headers
+        await self._send(message)
+
+
+async def _refuse(scope: HTTPScope, send: Any) -> None:
+    failure = failure_of(HeadersTooLarge.reason)
+    body = family_of(scope["path"]).failure(failure)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": failure.http, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

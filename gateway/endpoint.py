@@ -1,0 +1,92 @@
+"""A route: its paths, parameters, limit and envelope, declared beside the function that serves it.
+
+An endpoint is an async function of a Call and a params struct; what it returns goes into its family's
+envelope. Litestar routes to it; the OpenAPI document is made from the same declaration (openapi.py).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, get_type_hints
+
+from litestar import Request
+from litestar.enums import HttpMethod
+from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
+from msgspec import Struct
+
+from gateway.clients import Client, client_of
+from gateway.envelopes import Family
+from gateway.limits import Limit, network_of
+from gateway.params import read_params
+from gateway.state import Gateway
+from services.kit.context import ANONYMOUS, Caller, current_caller, current_deadline
+
+P = TypeVar("P")
+Method = Literal["GET", "POST", "PUT"]
+
+
+@dataclass(slots=True)
+class Call:
+    """What an endpoint may use: who calls, from where, and the gateway's own parts."""
+
+    gateway: Gateway
+    caller: Caller
+    client: Client
+
+
+class NoParams(Struct):
+    """For endpoints that take nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[P]):
+    method: Method
+    paths: tuple[str, ...]  # the documented one first
+    family: Family
+    limit: Limit
+    auth: bool
+    function: Callable[[Call, P], Awaitable[Any]]
+    params: type[P]
+    result: Any
+
+    async def serve(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        gateway: Gateway = request.app.state.gateway
+        current_deadline.set(asyncio.get_running_loop().time() + gateway.settings.request_seconds)
+        async with asyncio.timeout(gateway.settings.request_seconds):
+            call = await self._admit(gateway, request)
+            params = await read_params(request, self.params)
+            result = await self.function(call, params)
+        return ASGIResponse(body=self.family.success(result))
+
+    async def _admit(self, gateway: Gateway, request: Request[Any, Any, Any]) -> Call:
+        client = client_of(request.scope)
+        if not self.auth:
+            await gateway.limiter.take(self.paths[0], self.limit, network_of(client.ip))
+            return Call(gateway, ANONYMOUS, client)
+        claims = gateway.authenticator.read(request.headers.get("authorization"))
+        await gateway.limiter.take(self.paths[0], self.limit, claims.userid)
+        caller = await gateway.authenticator.authenticate(claims)
+        current_caller.set(caller)
+        request.scope["state"]["user_id"] = caller.user_id
+        return Call(gateway, caller, client)
+
+
+def endpoint(
+    method: Method, *paths: str, family: Family, limit: Limit, auth: bool = True
+) -> Callable[[Callable[[Call, P], Awaitable[Any]]], HTTPRouteHandler]:
+    """Makes a Litestar handler of an endpoint function."""
+
+    def declare(function: Callable[[Call, P], Awaitable[Any]]) -> HTTPRouteHandler:
+        hints = get_type_hints(function)
+        declared = Endpoint(method, paths, family, limit, auth, function, hints["params"], hints["return"])
+
+        async def serve(request: Request[Any, Any, Any]) -> ASGIResponse:
+            return await declared.serve(request)
+
+        handler = HTTPRouteHandler(
+            list(paths), http_method=HttpMethod(method), status_code=200, opt={"endpoint": declared}
+        )
+        return handler(serve)
+
+    return declare

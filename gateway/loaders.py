@@ -1,0 +1,94 @@
+"""Many lookups, few calls: what is asked for at the same moment travels as one batch RPC."""
+
+import asyncio
+import contextvars
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+MAX_BATCH = 500  # what the services take
+MAX_RUNNING = 4  # batches under way; the lookups that come meanwhile gather for the next
+
+
+class Loader(Generic[K, V]):
+    """Coalesces `load`s. A lookup never joins a batch already sent, so it sees every write that came before it."""
+
+    def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> None:
+        """`fetch` gives what it found; a key it leaves out loads as None."""
+        self._fetch = fetch
+        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._scheduled = False
+
+    async def load(self, key: K) -> V | None:
+        """Raises what `fetch` raised."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[V | None] = loop.create_future()
+        self._waiting.setdefault(key, []).append(future)
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._send)
+        return await future
+
+    def _send(self) -> None:
+        self._scheduled = False
+        while self._waiting and len(self._running) < MAX_RUNNING:
+            keys = list(self._waiting)[:MAX_BATCH]
+            batch = {key: self._waiting.pop(key) for key in keys}
+            # An empty context: the batch is for many callers, and belongs to none of them.
+            task = asyncio.get_running_loop().create_task(self._run(batch), context=contextvars.Context())
+            self._running.add(task)
+            task.add_done_callback(self._finish)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._send()
+
+    async def _run(self, batch: dict[K, list[asyncio.Future[V | None]]]) -> None:
+        try:
+            found = await self._fetch(list(batch))
+        except Exception as error:
+            for future in (future for futures in batch.values() for future in futures if not future.done()):
+                future.set_exception(error)
+            return
+        for key, futures in batch.items():
+            for future in futures:
+                if not future.done():
+                    future.set_result(found.get(key))
+
+
+class NearCache(Generic[K, V]):
+    """A loader with a bounded memory of `ttl` seconds. Misses are remembered too."""
+
+    def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]], ttl: float, size: int) -> None:
+        self._loader = Loader(fetch)
+        self._ttl, self._size = ttl, size
+        self._entries: OrderedDict[K, tuple[float, V | None]] = OrderedDict()
+        self._loading: dict[K, object] = {}
+
+    async def load(self, key: K) -> V | None:
+        now = asyncio.get_running_loop().time()
+        entry = self._entries.get(key)
+        if entry and now < entry[0]:
+            return entry[1]
+        mark = self._loading.setdefault(key, object())
+        try:
+            value = await self._loader.load(key)
+        finally:
+            # A drop while we loaded took the mark away: what we hold may be older than that drop.
+            current = self._loading.get(key) is mark
+            if current:
+                del self._loading[key]
+        if current:
+            self._entries[key] = (now + self._ttl, value)
+            if len(self._entries) > self._size:
+                self._entries.popitem(last=False)
+        return value
+
+    def drop(self, key: K) -> None:
+        """Forgets the key, and what is being loaded for it."""
+        self._entries.pop(key, None)
+        self._loading.pop(key, None)

@@ -1,0 +1,123 @@
+"""One Uvicorn process on all the ports."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.app import build_app
+from gateway.config import GatewaySettings
+from gateway.edge import Edge
+from gateway.state import open_gateway
+from services.kit.config import ConfigError
+from services.kit.server import stop_signal
+
+HEAD_SECONDS = 15.0  # to send a request's line and headers
+MAX_HEAD_BYTES = 64 * 1024  # beyond it the connection is closed; edge.py answers 431 long before
+MAX_CONNECTIONS = 20_000
+GRACE = 15  # seconds for the requests in flight once we stop listening
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """Until SIGTERM or SIGINT; then unready, then no more requests, then gone. Raises ConfigError."""
+    sockets = [_listen(settings.http_host, port) for port in settings.http_ports]
+    stopping = stop_signal()
+    async with open_gateway(settings) as gateway:
+        server = _Server(_uvicorn_config(Edge(build_app(gateway)), settings))
+        serving = asyncio.create_task(server.serve(sockets))
+        structlog.get_logger("gateway").info("serving", ports=settings.http_ports)
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        gateway.draining = True
+        if not serving.done():
+            await asyncio.sleep(settings.drain_seconds)
+        server.should_exit = True
+        stopped.cancel()
+        await serving
+
+
+def _uvicorn_config(app: Any, settings: GatewaySettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="none",
+        http=_Protocol,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"port {port}: {error.strerror} (HITOK_HTTP_PORTS chooses others)") from None
+    return listener
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ours to handle: draining comes first."""
+        yield
+
+
+class _Protocol(HttpToolsProtocol):
+    """Uvicorn's, with a bound on a request's head in bytes and in time; it has neither."""
+
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_head()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._head_bytes = 0
+        self._expect_head()
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._forget_head()
+        super().on_headers_complete()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.transport.abort()
+
+    def _expect_head(self) -> None:
+        self._forget_head()
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _forget_head(self) -> None:
+        if self._head_timer:
+            self._head_timer.cancel()
+            self._head_timer = None
