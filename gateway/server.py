@@ -25,10 +25,10 @@ GRACE = 15  # seconds for the requests in flight once we stop listening
 
 async def serve(settings: GatewaySettings) -> None:
     """Until SIGTERM or SIGINT; then unready, then no more requests, then gone. Raises ConfigError."""
-    sockets = [_listen(settings.http_host, port) for port in settings.http_ports]
+    sockets = [listen(settings.http_host, port) for port in settings.http_ports]
     stopping = stop_signal()
     async with open_gateway(settings) as gateway:
-        server = _Server(_uvicorn_config(Edge(build_app(gateway)), settings))
+        server = server_for(Edge(build_app(gateway)), settings)
         serving = asyncio.create_task(server.serve(sockets))
         structlog.get_logger("gateway").info("serving", ports=settings.http_ports)
         stopped = asyncio.create_task(stopping.wait())
@@ -41,8 +41,9 @@ async def serve(settings: GatewaySettings) -> None:
         await serving
 
 
-def _uvicorn_config(app: Any, settings: GatewaySettings) -> uvicorn.Config:
-    return uvicorn.Config(
+def server_for(app: Any, settings: GatewaySettings) -> uvicorn.Server:
+    """The server that hitok runs `app` on; bench/ measures its floors on the same."""
+    config = uvicorn.Config(
         app,
         loop="none",
         http=_Protocol,
@@ -56,9 +57,10 @@ def _uvicorn_config(app: Any, settings: GatewaySettings) -> uvicorn.Config:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE,
     )
+    return _Server(config)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

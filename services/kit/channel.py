@@ -36,6 +36,7 @@ def open_channel(target: str, settings: Settings, protos: Iterable[FileDescripto
     Methods that a proto declares NO_SIDE_EFFECTS or IDEMPOTENT are retried on UNAVAILABLE, no others.
     """
     options = [
+        ("grpc.enable_http_proxy", 0),  # our own services are never behind one
         ("grpc.service_config", json.dumps(_service_config(protos))),
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 200),

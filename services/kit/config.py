@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from typing import Annotated, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -24,8 +25,10 @@ class Settings(Struct, kw_only=True, frozen=True):
     """What every process reads. The environment variable is HITOK_ and the field's name in capitals."""
 
     internal_secret: Annotated[str, Meta(description="shared by services and gateway; a call without it is refused")]
-    nats_url: Annotated[str, Meta(description="where events travel")]
-    redis_url: Annotated[str, Meta(description="Valkey or Redis: rate limits, codes, tickets, presence")]
+    nats_url: Annotated[str, Meta(pattern="^(nats|tls|wss?)://", description="where events travel")]
+    redis_url: Annotated[
+        str, Meta(pattern="^(rediss?|unix)://", description="Valkey or Redis: rate limits, codes, tickets, presence")
+    ]
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least level logged")] = "info"
     log_format: Annotated[str, Meta(pattern="^(json|console)$", description="JSON lines, or for eyes")] = "json"
     metrics_host: Annotated[str, Meta(description="where /metrics listens")] = "127.0.0.1"
@@ -42,7 +45,7 @@ class ServiceSettings(Settings, kw_only=True, frozen=True):
 
     grpc_port: Port
     metrics_port: Port
-    postgres_url: Annotated[str, Meta(description="this service's own database")]
+    postgres_url: Annotated[str, Meta(pattern="^postgres(ql)?://", description="this service's own database")]
     grpc_host: Annotated[str, Meta(description="where gRPC listens")] = "127.0.0.1"
     grpc_reflection: Annotated[bool, Meta(description="let tools list the RPCs")] = False
     postgres_pool: Annotated[int, Meta(ge=1, le=200, description="connections to Postgres at most")] = 10
@@ -68,20 +71,23 @@ def load(kind: type[S], service: str, environ: Mapping[str, str] = os.environ) -
         else:
             if field.required:
                 raise ConfigError(f"{variable_names(service, field.name)[1]} is not set")
-    settings = msgspec.convert(values, kind)
-    for field in msgspec.structs.fields(kind):
-        if field.name.endswith("_secret") and len(getattr(settings, field.name).encode()) < MIN_SECRET_BYTES:
-            raise ConfigError(f"{PREFIX}{field.name.upper()} must have at least {MIN_SECRET_BYTES} bytes")
-    return settings
+    return msgspec.convert(values, kind)
 
 
 def _convert(name: str, text: str, kind: object) -> object:
+    if name.endswith("_SECRET") and len(text.encode()) < MIN_SECRET_BYTES:
+        raise ConfigError(f"{name} must have at least {MIN_SECRET_BYTES} bytes")
     try:
-        if isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.VarTupleType):
+        if name.endswith("_URL"):
+            _ = urlsplit(text).port  # raises if it is no number, as when a password was not escaped
+        info = msgspec.inspect.type_info(kind)
+        if isinstance(getattr(info, "type", info), msgspec.inspect.VarTupleType):  # a description wraps it
             return msgspec.convert([part for part in text.split(",") if part], kind, strict=False)
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name}: {error}") from None
+    except ValueError:
+        raise ConfigError(f"{name} is not a URL (escape special characters of a password as %XX)") from None
 
 
 def refuse(error: ConfigError) -> NoReturn:

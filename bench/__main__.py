@@ -1,0 +1,15 @@
+"""`make bench`, or `python -m bench NAME …`: measures and prints; nothing here passes or fails."""
+
+import importlib
+import sys
+
+import uvloop
+
+from bench.report import where
+
+NAMES = ("accounts",)
+
+if __name__ == "__main__":
+    where()
+    for name in sys.argv[1:] or NAMES:
+        uvloop.run(importlib.import_module(f"bench.{name}").measure())

@@ -1,0 +1,29 @@
+"""The floor: a Litestar handler that does nothing, on the gateway's own server. `python -m bench.bare PORT`"""
+
+import socket
+import sys
+
+import uvloop
+from litestar import Litestar, get
+from litestar.response.base import ASGIResponse
+
+from gateway.config import GatewaySettings
+from gateway.server import server_for
+
+BODY = b'{"code":20000,"message":"ok","data":{"hello":"world"}}'
+
+
+@get("/hello")
+async def hello() -> ASGIResponse:
+    return ASGIResponse(body=BODY)
+
+
+async def main(port: int) -> None:
+    app = Litestar([hello], openapi_config=None, logging_config=None)
+    settings = GatewaySettings(internal_secret="", nats_url="", redis_url="", jwt_secret="")
+    listener = socket.create_server(("127.0.0.1", port))
+    await server_for(app, settings).serve([listener])
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1])))

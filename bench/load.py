@@ -1,0 +1,91 @@
+"""A small HTTP/1.1 load generator: keep-alive connections, one request at a time on each."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+HEADER_END = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    requests: int
+    seconds: float
+    latencies: Sequence[float]  # seconds, sorted
+    failures: int  # answers that were not 200
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+    def quantile(self, share: float) -> float:
+        """In milliseconds."""
+        return self.latencies[min(int(len(self.latencies) * share), len(self.latencies) - 1)] * 1000
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._answer: asyncio.Future[int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def ask(self, request: bytes) -> "asyncio.Future[int]":
+        self._answer = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return self._answer
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        end = self._buffer.find(HEADER_END)
+        if end < 0 or self._answer is None:
+            return
+        head = self._buffer[:end].lower()
+        at = head.index(b"content-length:") + 15
+        length = int(head[at : head.find(b"\r", at) if b"\r" in head[at:] else None])
+        if len(self._buffer) >= end + 4 + length:
+            self._buffer = b""
+            self._answer.set_result(int(head[9:12]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("closed"))
+
+
+def build_request(url: str, headers: dict[str, str], method: str = "GET", body: bytes = b"") -> bytes:
+    parts = urlsplit(url)
+    lines = [f"{method} {parts.path} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + HEADER_END + body
+
+
+async def load(url: str, requests: Sequence[bytes], connections: int, seconds: float, rate: float = 0) -> Result:
+    """As fast as `connections` allow, or at `rate` requests/s; `requests` are sent in turn."""
+    parts = urlsplit(url)
+    address = (str(parts.hostname), int(parts.port or 80))
+    latencies: list[float] = []
+    failures = 0
+    end = time.perf_counter() + seconds
+
+    async def run(number: int) -> None:
+        nonlocal failures
+        _, connection = await asyncio.get_running_loop().create_connection(_Connection, *address)
+        pause = connections / rate if rate else 0
+        due = time.perf_counter() + pause * number / connections
+        turn = number
+        while (started := time.perf_counter()) < end:
+            if pause:
+                await asyncio.sleep(max(due - started, 0))
+                started, due = due, due + pause  # a late answer counts against the requests behind it
+            failures += await connection.ask(requests[turn % len(requests)]) != 200
+            latencies.append(time.perf_counter() - started)
+            turn += connections
+        connection.transport.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*map(run, range(connections)))
+    return Result(len(latencies), time.perf_counter() - began, sorted(latencies), failures)

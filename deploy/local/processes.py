@@ -1,0 +1,131 @@
+"""The two kinds of processes a run consists of: servers that came with the install, and hitok's own."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from deploy.local.child import Child
+from deploy.local.errors import CONFIGURATION_ERROR, LocalError, explain_os_errors
+from deploy.local.folder import ROOT
+from deploy.local.health import is_ready
+from deploy.local.process import Display, Process, wait_for_exit
+from deploy.local.server import NotReady, Server
+from deploy.local.services import Service
+
+# They promise to be done in 25 s.
+STOP_SECONDS = 28
+MIGRATION_SECONDS = 600
+
+
+class ServerProcess(Process):
+    def __init__(self, server: Server, display: Display) -> None:
+        super().__init__(server.name, (), server.log, display)
+        self.server = server
+        self._start: asyncio.Future[Server] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self.server.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.server.exit_code
+
+    async def launch(self) -> None:
+        # A thread cannot be cancelled: `stop` waits for it, lest it start something after the end.
+        self._start = asyncio.ensure_future(asyncio.to_thread(self.server.start))
+        await asyncio.shield(self._start)
+        self.ports = (self.server.port,)
+
+    async def is_healthy(self) -> bool:
+        try:
+            await asyncio.to_thread(self.server.probe)
+        except (NotReady, OSError):
+            return False
+        return True
+
+    def explain_exit(self) -> str:
+        return f"{self.name} ended ({describe(self.exit_code)}); its log is {self.log}"
+
+    async def stop(self) -> None:
+        if self._start:
+            await asyncio.gather(self._start, return_exceptions=True)
+            await asyncio.to_thread(self.server.stop)
+        self.change("stopped")
+
+    def kill(self) -> None:
+        self.server.kill()
+
+
+class ServiceProcess(Process):
+    def __init__(self, service: Service, environment: Mapping[str, str], var: Path, display: Display) -> None:
+        log = var / "log" / f"{service.name}.log"
+        super().__init__(service.name, service.read_ports(environment), log, display)
+        self.service = service
+        self._environment = environment
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child and self._child.exit_code is None else None
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._child.exit_code if self._child else None
+
+    async def launch(self) -> None:
+        self._child = self._run()
+
+    async def migrate(self) -> None:
+        """Raises LocalError if it fails."""
+        self.change("migrating")
+        child = self._run("migrate")
+        try:
+            if not await wait_for_exit(child, MIGRATION_SECONDS):
+                raise LocalError(f"migrating {self.name} takes too long; its log is {self.log}")
+        finally:
+            child.stop()
+        if child.exit_code != 0:
+            raise explain_failure(child, f"migrating {self.name} failed; its log is {self.log}")
+
+    async def is_healthy(self) -> bool:
+        return await is_ready(self.service.health, self.ports[0])
+
+    def explain_exit(self) -> str:
+        assert self._child
+        ended = f"{self.name} ended ({describe(self.exit_code)}); its log is {self.log}"
+        if self.ready.is_set():
+            return ended
+        failure = explain_failure(self._child, ended)
+        if self.exit_code == CONFIGURATION_ERROR:
+            raise failure
+        return ended if self.restarts else str(failure)
+
+    async def stop(self) -> None:
+        if self._child and self._child.exit_code is None:
+            self.change("stopping")
+            self._child.ask_to_stop()
+            await wait_for_exit(self._child, STOP_SECONDS)
+            self._child.kill()
+        self.change("stopped")
+
+    def kill(self) -> None:
+        if self._child:
+            self._child.kill()
+
+    def _run(self, *arguments: str) -> Child:
+        command: Sequence[str] = [sys.executable, "-m", self.service.module, *arguments]
+        with explain_os_errors(self.log):
+            return Child(command, log=self.log, environment=self._environment, folder=ROOT)
+
+
+def explain_failure(child: Child, what: str) -> LocalError:
+    """A process that was given a wrong setting says so itself, in its last line."""
+    if child.exit_code == CONFIGURATION_ERROR and (said := child.read_log_tail(1)):
+        return LocalError(f"{said.removeprefix('error: ')}", code=CONFIGURATION_ERROR)
+    return LocalError(what, details=child.read_log_tail())
+
+
+def describe(exit_code: int | None) -> str:
+    return f"killed by signal {-exit_code}" if exit_code and exit_code < 0 else f"exit code {exit_code}"

@@ -1,0 +1,82 @@
+"""hitok's own processes. A new service is one entry more in SERVICES."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from deploy.local.errors import CONFIGURATION_ERROR, LocalError
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Ports that one setting names, separated by commas."""
+
+    setting: str
+    default: str
+
+    def read(self, environ: Mapping[str, str]) -> list[int]:
+        text = environ.get(self.setting, self.default)
+        try:
+            ports = [int(part) for part in text.split(",")]
+        except ValueError:
+            ports = [0]
+        if not all(0 < port < 65536 for port in ports):
+            raise LocalError(f"{self.setting} must name ports, not {text!r}", code=CONFIGURATION_ERROR)
+        return ports
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process `python -m <module>`, and how to treat it."""
+
+    name: str
+    module: str
+    ports: tuple[Ports, ...]
+    """The very first port is the one asked for health; a gRPC service's second one serves /metrics."""
+    health: Literal["grpc", "http"]
+    """By the gRPC health service, or by GET /health/ready."""
+    database: bool = False
+    """It gets a database and a role hitok_<name>, as HITOK_<NAME>_POSTGRES_URL."""
+    migrations: bool = False
+    """`python -m <module> migrate` is run before it starts."""
+    stops_first: bool = False
+    """It takes calls from outside, and needs the others until the last one is answered."""
+
+    def read_ports(self, environ: Mapping[str, str]) -> list[int]:
+        return [port for ports in self.ports for port in ports.read(environ)]
+
+    @property
+    def target_setting(self) -> str:
+        """Tells the others where a gRPC service is."""
+        return f"HITOK_{self.name.upper()}_TARGET"
+
+    @property
+    def postgres_setting(self) -> str:
+        return f"HITOK_{self.name.upper()}_POSTGRES_URL"
+
+
+SERVICES = (
+    Service(
+        name="user",
+        module="services.user",
+        ports=(Ports("HITOK_USER_GRPC_PORT", "50051"), Ports("HITOK_USER_METRICS_PORT", "50151")),
+        health="grpc",
+        database=True,
+        migrations=True,
+    ),
+    Service(
+        name="social",
+        module="services.social",
+        ports=(Ports("HITOK_SOCIAL_GRPC_PORT", "50052"), Ports("HITOK_SOCIAL_METRICS_PORT", "50152")),
+        health="grpc",
+        database=True,
+        migrations=True,
+    ),
+    Service(
+        name="gateway",
+        module="gateway",
+        ports=(Ports("HITOK_HTTP_PORTS", "8888,8889"),),
+        health="http",
+        stops_first=True,
+    ),
+)

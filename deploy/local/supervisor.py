@@ -1,0 +1,103 @@
+"""One run of everything: from the first check to the last process gone."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from deploy.local.backends import make_servers, prepare_backends
+from deploy.local.environment import make_environment, name_secrets
+from deploy.local.folder import load_secrets, locate_folder, open_folder
+from deploy.local.ports import check_ports
+from deploy.local.process import Display, Process
+from deploy.local.processes import ServerProcess, ServiceProcess
+from deploy.local.services import Service
+from deploy.local.welcome import write_welcome
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+async def supervise(display: Display, services: Sequence[Service], environ: Mapping[str, str] = os.environ) -> None:
+    """Until SIGINT, SIGTERM or SIGHUP; a second one kills. Raises LocalError if it cannot go on."""
+    # An empty setting is none.
+    environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
+    var = locate_folder(environ)
+    check_ports(services, environ)
+    with open_folder(var):
+        await Run(display, services, environ, var).run()
+
+
+class Run:
+    def __init__(self, display: Display, services: Sequence[Service], environ: Mapping[str, str], var: Path) -> None:
+        self._display = display
+        self._services = services
+        self._environ = environ
+        self._var = var
+        self._secrets = load_secrets(var, name_secrets(services))
+        self._servers: list[ServerProcess] = []
+        self._processes: list[ServiceProcess] = []
+        self._told_to_stop = asyncio.Event()
+
+    async def run(self) -> None:
+        for number in STOP_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._handle_signal)
+        work = asyncio.create_task(self._work())
+        told = asyncio.create_task(self._told_to_stop.wait())
+        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+        work.cancel()
+        told.cancel()
+        await asyncio.wait({work, told})
+        await self._stop()
+        if not work.cancelled() and (error := work.exception()):
+            raise find_first(error)
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            servers = make_servers(self._services, self._environ, self._var, self._secrets)
+            self._servers = [ServerProcess(server, self._display) for server in servers.values()]
+            await start_all(tasks, self._servers)
+            backends = await asyncio.to_thread(prepare_backends, self._services, self._environ, servers, self._secrets)
+            for service in self._services:
+                environment = make_environment(
+                    service, self._services, self._environ, self._var, self._secrets, backends
+                )
+                self._processes.append(ServiceProcess(service, environment, self._var, self._display))
+            await asyncio.gather(*(p.migrate() for p in self._processes if p.service.migrations))
+            await start_all(tasks, self._processes)
+            self._display.say(write_welcome(self._processes, self._var))
+
+    async def _stop(self) -> None:
+        """Who needs others stops before them."""
+        first = [process for process in self._processes if process.service.stops_first]
+        then = [process for process in self._processes if not process.service.stops_first]
+        for group in (first, then, self._servers):
+            await asyncio.gather(*(process.stop() for process in group))
+
+    def _handle_signal(self) -> None:
+        if self._told_to_stop.is_set():
+            self._kill()
+        self._told_to_stop.set()
+        self._display.say("stopping; once more to kill")
+
+    def _kill(self) -> NoReturn:
+        for process in (*self._processes, *self._servers):
+            process.kill()
+        self._display.close()
+        # Threads may be waiting for servers; what they start meanwhile dies with us.
+        os._exit(1)
+
+
+async def start_all(tasks: asyncio.TaskGroup, processes: Iterable[Process]) -> None:
+    """At the same time; return when each was healthy once."""
+    processes = list(processes)
+    for process in processes:
+        tasks.create_task(process.keep())
+    await asyncio.gather(*(process.ready.wait() for process in processes))
+
+
+def find_first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

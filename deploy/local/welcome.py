@@ -1,0 +1,33 @@
+"""What the user is told when everything is up."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.local.processes import ServiceProcess
+
+WELCOME = """
+everything is healthy
+
+  API       {bases}
+  API page  {base}/docs
+  metrics   {metrics}
+  mails     {var}/mail (one file each)
+  logs      {var}/log
+
+try it:
+
+  curl -X POST {base}/api/login/send-code -H 'content-type: application/json' \\
+    -d '{{"email":"you@example.com"}}'
+
+Ctrl-C stops everything; the data stays in {var}
+"""
+
+
+def write_welcome(processes: Sequence[ServiceProcess], var: Path) -> str:
+    http = [process for process in processes if process.service.health == "http"]
+    bases = [f"http://127.0.0.1:{port}" for process in http for port in process.ports]
+    metrics = [
+        f"http://127.0.0.1:{process.ports[0 if process in http else 1]}/metrics ({process.name})"
+        for process in processes
+    ]
+    return WELCOME.format(base=bases[0], bases="  ".join(bases), metrics="\n            ".join(metrics), var=var)

@@ -1,0 +1,30 @@
+"""`python -m tests.deploy.fakes.run web rpc`: the supervisor, with these stand-ins."""
+
+import sys
+
+from deploy.local.__main__ import main
+from deploy.local.services import Ports, Service
+
+
+def web(name: str, *, stops_first: bool = False) -> Service:
+    ports = Ports(f"HITOK_{name.upper()}_PORTS", "18888")
+    return Service(name, f"tests.deploy.fakes.{name}", (ports,), "http", stops_first=stops_first)
+
+
+FAKES = {
+    "web": web("web", stops_first=True),
+    "stubborn": web("stubborn"),
+    "wrong": web("wrong"),
+    "failing": web("failing"),
+    "rpc": Service(
+        name="rpc",
+        module="tests.deploy.fakes.rpc",
+        ports=(Ports("HITOK_RPC_GRPC_PORT", "18051"), Ports("HITOK_RPC_METRICS_PORT", "18151")),
+        health="grpc",
+        database=True,
+        migrations=True,
+    ),
+}
+
+if __name__ == "__main__":
+    sys.exit(main([FAKES[name] for name in sys.argv[1:]]))

@@ -1,0 +1,10 @@
+"""A service that does not want to end."""
+
+import os
+import signal
+
+from tests.deploy.fakes.web import serve
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    serve(int(os.environ["HITOK_STUBBORN_PORTS"]))

@@ -1,0 +1,118 @@
+"""The supervisor as the user runs it: a process of its own, whose output and descendants are watched."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.local.ports import find_free_port
+from tests.support.servers import find_family
+
+DEADLINE = 20
+
+
+class Run:
+    """`services` are names of stand-ins (tests/deploy/fakes)."""
+
+    def __init__(self, *services: str, var: Path, wrap: Sequence[str] = (), **settings: str) -> None:
+        self.ports = {
+            name: str(find_free_port())
+            for name in ("HITOK_WEB_PORTS", "HITOK_STUBBORN_PORTS", "HITOK_RPC_GRPC_PORT", "HITOK_RPC_METRICS_PORT")
+        }
+        self.output = ""
+        self._process = subprocess.Popen(
+            [*wrap, sys.executable, "-B", "-m", "tests.deploy.fakes.run", *services],
+            env=os.environ | self.ports | {"HITOK_VAR": str(var)} | settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The last match in what it has said."""
+        ends = time.monotonic() + DEADLINE
+        while time.monotonic() < ends:
+            ended = self._process.poll() is not None and not self._reader.is_alive()
+            if matches := list(re.finditer(pattern, self.output, re.MULTILINE)):
+                return matches[-1]
+            assert not ended, f"it ended: {self.output}"
+            time.sleep(0.02)
+        raise AssertionError(f"no {pattern!r} in {self.output}")
+
+    def wait_until_healthy(self) -> None:
+        self.wait_for("everything is healthy")
+
+    def ask_web(self) -> dict[str, str]:
+        """The environment it was given."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['HITOK_WEB_PORTS']}/", timeout=5) as answer:
+            environment: dict[str, str] = json.load(answer)
+            return environment
+
+    def list_family(self) -> list[int]:
+        return find_family(self.pid)
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """The exit code."""
+        code = self._process.wait(DEADLINE)
+        self._reader.join(DEADLINE)
+        return code
+
+    def stop(self) -> int:
+        """As Ctrl-C does."""
+        self.send(signal.SIGINT)
+        return self.wait()
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self.output += line
+
+
+@contextmanager
+def running(
+    *services: str, var: Path, wrap: Sequence[str] = (), settings: Mapping[str, str] | None = None
+) -> Iterator[Run]:
+    run = Run(*services, var=var, wrap=wrap, **(settings or {}))
+    try:
+        yield run
+    finally:
+        run.close()
+
+
+def wait_until_gone(pids: Sequence[int], *, seconds: float = 5) -> None:
+    ends = time.monotonic() + seconds
+    while alive := [pid for pid in pids if is_alive(pid)]:
+        assert time.monotonic() < ends, f"still there: {alive}"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie is not: it waits for the machine's first process, which in a container may never come."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,236 @@
+"""The supervisor of `make run`, with small processes in place of the services."""
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.local import folder as folder_module
+from deploy.local.errors import LocalError
+from deploy.local.folder import check_free_space, load_secrets
+from deploy.local.services import SERVICES, Ports
+from tests.deploy.people import AS_ROOT, as_ordinary_user, give_to_ordinary_user
+from tests.deploy.runs import Run, running, wait_until_gone
+from tests.support.servers import Servers
+
+
+@pytest.fixture
+def given(servers: Servers) -> dict[str, str]:
+    """Servers that run already, for tests that are about something else."""
+    return {
+        "HITOK_POSTGRES_URL": servers.postgres_url,
+        "HITOK_REDIS_URL": servers.redis_url,
+        "HITOK_NATS_URL": servers.nats_url,
+    }
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """One run with servers of its own."""
+    with running("web", "rpc", var=tmp_path_factory.mktemp("own") / "var") as run:
+        run.wait_until_healthy()
+        yield run
+
+
+def count_visits(run: Run, var: Path) -> int:
+    port = run.wait_for(r"postgres +healthy +port (\d+)")[1]
+    password = load_secrets(var, [])["database_rpc"]
+    with psycopg.connect(f"postgresql://hitok_rpc:{password}@127.0.0.1:{port}/hitok_rpc") as connection:
+        row = connection.execute("SELECT count(*) FROM visits").fetchone()
+        assert row
+        return int(row[0])
+
+
+def test_no_process_is_left_and_the_data_is_kept(tmp_path: Path) -> None:
+    for visits, (number, code) in enumerate([(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)], 1):
+        with running("web", "rpc", var=tmp_path) as run:
+            run.wait_until_healthy()
+            assert count_visits(run, tmp_path) == visits
+            family = run.list_family()
+            assert len(family) > 6
+            run.send(number)
+            assert run.wait() == code
+            wait_until_gone(family)
+    (tmp_path / "secrets.json").unlink()
+    with running("web", "rpc", var=tmp_path) as run:
+        assert run.wait() == 1
+    assert f"error: {tmp_path}/postgres was made with another password" in run.output
+
+
+def test_the_user_is_told_where_everything_is(own: Run) -> None:
+    port = own.ports["HITOK_WEB_PORTS"]
+    assert f"API       http://127.0.0.1:{port}\n" in own.output
+    assert f"curl -X POST http://127.0.0.1:{port}/api/login/send-code" in own.output
+    assert own.wait_for(r"mails +(\S+)/mail")
+
+
+def test_a_service_gets_its_settings(own: Run) -> None:
+    settings = own.ask_web()
+    secrets = load_secrets(Path(settings["HITOK_VAR"]), [])
+    assert settings["HITOK_JWT_SECRET"] == secrets["jwt"]
+    assert settings["HITOK_INTERNAL_SECRET"] == secrets["internal"]
+    assert settings["HITOK_RPC_TARGET"] == f"127.0.0.1:{own.ports['HITOK_RPC_GRPC_PORT']}"
+    assert settings["HITOK_REDIS_URL"].startswith("redis://:")
+    assert settings["HITOK_NATS_URL"].startswith("nats://hitok:")
+    # It owns no database, and is none of the admins.
+    assert not [name for name in settings if "POSTGRES" in name]
+
+
+def test_secrets_are_for_the_owner_only(own: Run) -> None:
+    file = Path(own.ask_web()["HITOK_VAR"]) / "secrets.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_each_process_has_a_log(own: Run) -> None:
+    logs = Path(own.ask_web()["HITOK_VAR"]) / "log"
+    assert {"web.log", "rpc.log", "postgres.log", "valkey.log", "nats.log"} == {log.name for log in logs.iterdir()}
+    assert (logs / "web.log").read_text().startswith("web starts\n")
+
+
+def test_a_second_run_on_the_folder_is_refused(own: Run) -> None:
+    var = Path(own.ask_web()["HITOK_VAR"])
+    with running("web", var=var) as second:
+        assert second.wait() == 1
+    assert second.output.strip() == (
+        f"error: {var} is in use by another hitok (process {own.pid}). Stop it, or set HITOK_VAR to another folder"
+    )
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey", "nats"])
+def test_a_crashed_server_is_back_where_it_was(own: Run, name: str) -> None:
+    _, port, pid = own.wait_for(rf"^{name} +healthy +port (\d+) +pid (\d+)").group(0, 1, 2)
+    os.kill(int(pid), signal.SIGKILL)
+    own.wait_for(rf"^{name} +restart in 0.3 s")
+    again = own.wait_for(rf"^{name} +restart[^\0]*^{name} +healthy +port (\d+) +pid (\d+)")
+    assert again[1] == port
+    assert again[2] != pid
+
+
+def test_a_crashed_service_is_started_again_ever_later(tmp_path: Path, given: dict[str, str]) -> None:
+    with running("web", var=tmp_path, settings=given) as run:
+        run.wait_until_healthy()
+        began = time.monotonic()
+        for pause in ("0.3", "0.6"):
+            os.kill(int(run.wait_for(r"^web +healthy .*pid (\d+)")[1]), signal.SIGKILL)
+            run.wait_for(rf"^web ended \(killed by signal 9\)[^\0]*^web +restart in {pause} s[^\0]*^web +healthy")
+        assert time.monotonic() - began > 0.9
+        assert run.stop() == 0
+
+
+def test_given_servers_are_used(tmp_path: Path, given: dict[str, str]) -> None:
+    with running("web", "rpc", var=tmp_path, settings=given) as run:
+        run.wait_until_healthy()
+        assert run.ask_web()["HITOK_REDIS_URL"] == given["HITOK_REDIS_URL"]
+        assert {entry.name for entry in tmp_path.iterdir()} == {"lock", "log", "secrets.json"}
+        assert run.stop() == 0
+
+
+def test_an_unreachable_server_is_named(tmp_path: Path, given: dict[str, str]) -> None:
+    settings = given | {"HITOK_POSTGRES_URL": "postgresql://a:secret@127.0.0.1:1/b"}
+    with running("rpc", var=tmp_path, settings=settings) as run:
+        assert run.wait() == 1
+    assert run.output.startswith("error: cannot prepare the database hitok_rpc: connection")
+    assert "secret" not in run.output
+
+
+def test_a_wrong_setting_ends_the_run(tmp_path: Path, given: dict[str, str]) -> None:
+    with running("web", "wrong", var=tmp_path, settings=given) as run:
+        assert run.wait() == 2
+    assert run.output.endswith("\nerror: HITOK_WRONG is wrong\n")
+
+
+def test_a_failing_start_shows_its_log_and_is_tried_again(tmp_path: Path, given: dict[str, str]) -> None:
+    with running("failing", var=tmp_path, settings=given) as run:
+        run.wait_for(r"failing ended \(exit code 1\); its log is \S+/log/failing.log\nsomething inside is broken")
+        run.wait_for("failing +restart in 0.6 s")
+        assert run.stop() == 0
+
+
+def test_a_port_in_use_is_named_with_its_setting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with running("web", var=tmp_path, settings={"HITOK_WEB_PORTS": str(port)}) as run:
+            assert run.wait() == 1
+    assert run.output == f"error: port {port} is in use (by another hitok?). Stop it or set HITOK_WEB_PORTS\n"
+
+
+@pytest.mark.parametrize("text", ["", "http", "8888,", "0", "70000"])
+def test_a_port_that_is_none_is_named_with_its_setting(text: str) -> None:
+    with pytest.raises(LocalError, match="HITOK_HTTP_PORTS must name ports") as caught:
+        Ports("HITOK_HTTP_PORTS", "8888").read({"HITOK_HTTP_PORTS": text})
+    assert caught.value.code == 2
+
+
+def test_a_file_in_place_of_the_data_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "var").touch()
+    with running("web", var=tmp_path / "var") as run:
+        assert run.wait() == 1
+    assert run.output.startswith(f"error: cannot use {tmp_path / 'var'}: file exists.")
+
+
+def test_broken_secrets_are_named(tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_text('{"jwt": ')
+    with running("web", var=tmp_path) as run:
+        assert run.wait() == 1
+    assert run.output.startswith(f"error: {tmp_path}/secrets.json is broken. Bring back a copy, or remove")
+
+
+def test_an_ordinary_user_runs_it() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        give_to_ordinary_user(Path(name))
+        with running("web", var=Path(name, "var"), wrap=as_ordinary_user()) as run:
+            run.wait_until_healthy()
+            family = run.list_family()
+            assert run.stop() == 0
+            wait_until_gone(family)
+
+
+def test_a_read_only_folder_is_named() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        var = Path(name, "var")
+        var.mkdir()
+        var.chmod(0o555)
+        if AS_ROOT:
+            Path(name).chmod(0o755)
+        with running("web", var=var, wrap=as_ordinary_user()) as run:
+            assert run.wait() == 1
+        assert run.output.startswith(f"error: cannot use {var}/lock: permission denied. Mend or remove it, or set")
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "LEAST_FREE_MB", 1 << 40)
+    with pytest.raises(LocalError, match=f"MB are free on the disk of {tmp_path}.*Free some space, or set HITOK_VAR"):
+        check_free_space(tmp_path)
+
+
+def test_a_second_signal_kills(tmp_path: Path, given: dict[str, str]) -> None:
+    with running("stubborn", var=tmp_path, settings=given) as run:
+        run.wait_until_healthy()
+        family = run.list_family()
+        run.send(signal.SIGTERM)
+        run.wait_for("stubborn +stopping")
+        run.send(signal.SIGTERM)
+        assert run.wait() == 1
+        wait_until_gone(family)
+
+
+def test_a_terminal_shows_a_table_and_its_end_ends_the_run(tmp_path: Path, given: dict[str, str]) -> None:
+    terminal = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
+    with running("web", var=tmp_path, wrap=terminal, settings=given) as run:
+        run.wait_until_healthy()
+        run.wait_for("process.*port.*pid.*state.*restarts")
+        run.wait_for(rf"web.*{run.ports['HITOK_WEB_PORTS']}.*healthy")
+        family = run.list_family()
+    wait_until_gone(family)
+
+
+def test_the_services_are_listed_with_ports_of_their_own() -> None:
+    ports = [port for service in SERVICES for port in service.read_ports({})]
+    assert len(ports) == len(set(ports))
