@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check protos lock bench clean
+.PHONY: help run test check protos docs lock bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ check: .venv/installed ## Linters, formatting and types only
 protos: .venv/installed ## Generate the gRPC code beside each .proto
 	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I. --python_out=. --mypy_out=. --grpc_python_out=. \
 	  --mypy_grpc_out=only_async:. $$(find protos -name '*.proto' | sort)
+
+docs: .venv/installed ## Write the parts of docs/ that the code already says
+	@$(BIN)/python -m docs.generate
 
 lock: .venv/installed ## Resolve pyproject.toml anew into requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \

@@ -1,9 +1,10 @@
-"""`python -m deploy.local`: everything on this machine, until Ctrl-C."""
+"""`python -m deploy.local`: everything on this machine, until Ctrl-C; with arguments, a service's own command."""
 
 import asyncio
 import sys
 from collections.abc import Sequence
 
+from deploy.local.commands import run_command
 from deploy.local.display import open_display
 from deploy.local.errors import LocalError
 from deploy.local.services import SERVICES, Service
@@ -13,6 +14,8 @@ from deploy.local.supervisor import supervise
 def main(services: Sequence[Service] = SERVICES) -> int:
     display = open_display()
     try:
+        if len(sys.argv) > 1:
+            run_command(sys.argv[1:], services)
         asyncio.run(supervise(display, services))
     except LocalError as error:
         display.close()

@@ -63,7 +63,7 @@ def load_secrets(var: Path, names: Iterable[str]) -> dict[str, str]:
         known = read_secrets(file) if file.exists() else {}
         missing = {name: secrets.token_hex(32) for name in names if name not in known}
         if missing:
-            write_secrets(file, known | missing)
+            write_private(file, known | missing)
     return known | missing
 
 
@@ -77,12 +77,12 @@ def read_secrets(file: Path) -> dict[str, str]:
     return known
 
 
-def write_secrets(file: Path, content: dict[str, str]) -> None:
+def write_private(file: Path, content: Mapping[str, str]) -> None:
     """By way of another file: half a file would lock the user out of his data."""
     draft = file.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
-        json.dump(content, output, indent=2)
+        json.dump(dict(content), output, indent=2)
         output.flush()
         os.fsync(output.fileno())
     draft.replace(file)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from deploy.local.backends import make_servers, prepare_backends
+from deploy.local.commands import keep_settings
 from deploy.local.environment import make_environment, name_secrets
 from deploy.local.folder import load_secrets, locate_folder, open_folder
 from deploy.local.ports import check_ports
@@ -63,6 +64,7 @@ class Run:
                 environment = make_environment(
                     service, self._services, self._environ, self._var, self._secrets, backends
                 )
+                keep_settings(self._var, service, environment)
                 self._processes.append(ServiceProcess(service, environment, self._var, self._display))
             await asyncio.gather(*(p.migrate() for p in self._processes if p.service.migrations))
             await start_all(tasks, self._processes)

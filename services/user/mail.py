@@ -38,7 +38,8 @@ class Mailer:
         message["Subject"] = f"hitok 验证码 / your code: {code}"
         message.set_content(
             f"您的验证码是 {code}，{minutes} 分钟内有效。如非本人操作，请忽略此邮件。\n\n"
-            f"Your code is {code}. It is good for {minutes} minutes. If you did not ask for it, ignore this mail.\n"
+            f"Your code is {code}. It is good for {minutes} minutes.\nIf you did not ask for it, ignore this mail.\n",
+            cte="quoted-printable",  # so that the files can be read as they are
         )
         try:
             await (self._send(message) if self._url.scheme else asyncio.to_thread(self._write, message))

@@ -1,0 +1,34 @@
+"""A service's own commands, with the settings that it runs with: `python -m deploy.local user --help`."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from deploy.local.errors import LocalError, explain_os_errors
+from deploy.local.folder import locate_folder, write_private
+from deploy.local.services import Service
+
+
+def keep_settings(var: Path, service: Service, environment: Mapping[str, str]) -> None:
+    """For `run_command`, which may come from another terminal."""
+    folder = var / "settings"
+    with explain_os_errors(folder):
+        folder.mkdir(exist_ok=True, mode=0o700)
+        own = {name: value for name, value in environment.items() if name.startswith("HITOK_")}
+        write_private(folder / f"{service.name}.json", own)
+
+
+def run_command(arguments: Sequence[str], services: Sequence[Service]) -> NoReturn:
+    """Becomes `python -m <the service> <the rest>`. Raises LocalError."""
+    service = next((service for service in services if service.name == arguments[0]), None)
+    if service is None:
+        names = ", ".join(service.name for service in services)
+        raise LocalError(f"there is no service {arguments[0]!r}, only {names}")
+    file = locate_folder(os.environ) / "settings" / f"{service.name}.json"
+    if not file.exists():
+        raise LocalError(f"{file} is missing: run `make run` first, it holds the settings")
+    environment = os.environ | json.loads(file.read_bytes())
+    os.execve(sys.executable, [sys.executable, "-m", service.module, *arguments[1:]], environment)  # noqa: S606

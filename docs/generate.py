@@ -1,0 +1,97 @@
+"""Writes the parts of the documentation that the code already says: `make docs`.
+
+`docs/api.md` is the routes; the tables of settings stand between two comments in `docs/operating.md`.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from gateway.app import ENDPOINTS
+from gateway.config import SERVICE as GATEWAY
+from gateway.config import GatewaySettings
+from gateway.endpoint import Endpoint
+from services.kit.config import ServiceSettings, Settings, variable_names
+from services.user.config import SERVICE as USER
+from services.user.config import UserSettings
+
+DOCS = Path(__file__).parent
+SERVICES: list[tuple[str, type[Settings]]] = [(USER, UserSettings), (GATEWAY, GatewaySettings)]
+MARKS = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
+
+
+def routes() -> str:
+    """docs/api.md."""
+    lines = [
+        "# Routes",
+        "",
+        "Made by `make docs` from the gateway's endpoints; `/docs` on a running gateway shows their schemas.",
+        "The first path is the documented one.",
+        "",
+        "| method | paths | token | limit | what |",
+        "|---|---|---|---|---|",
+    ]
+    for handler in ENDPOINTS:
+        route: Endpoint[Any] = handler.opt["endpoint"]
+        paths = "<br>".join(f"`{path}`" for path in route.paths)
+        what = (route.function.__doc__ or "").strip().partition("\n")[0]
+        lines.append(f"| {route.method} | {paths} | {'yes' if route.auth else ''} | {route.limit.text} | {what} |")
+    return "\n".join(lines) + "\n"
+
+
+def settings() -> str:
+    """The tables of docs/operating.md: what all read, then what each service adds."""
+    shared = {field.name for field in msgspec.structs.fields(ServiceSettings)}
+    parts = [_table("Every process", "", Settings, set())]
+    parts.append(_table("Every service with a database", "", ServiceSettings, set(_names(Settings))))
+    for service, kind in SERVICES:
+        inherited = shared if issubclass(kind, ServiceSettings) else set(_names(Settings))
+        parts.append(_table(f"`{service}`", service, kind, inherited - _redefined(kind)))
+    return "\n".join(parts)
+
+
+def _names(kind: type[Settings]) -> list[str]:
+    return [field.name for field in msgspec.structs.fields(kind)]
+
+
+def _redefined(kind: type[Settings]) -> set[str]:
+    return set(kind.__annotations__)
+
+
+def _table(title: str, service: str, kind: type[Settings], without: set[str]) -> str:
+    lines = [f"### {title}", "", "| variable | default | meaning |", "|---|---|---|"]
+    for field in msgspec.structs.fields(kind):
+        if field.name in without:
+            continue
+        # A port belongs to one process: its own variable is the one to set.
+        own, general = variable_names(service, field.name)
+        name = own if service and field.name.endswith("_port") else general
+        default = "*required*" if field.required else f"`{_text(field.default)}`" if field.default != "" else ""
+        lines.append(f"| `{name}` | {default} | {_meaning(field.type)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _text(default: object) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def _meaning(kind: Any) -> str:
+    metas = getattr(kind, "__metadata__", ())
+    return next((meta.description for meta in metas if meta.description not in (None, UNSET)), "port to listen on")
+
+
+def rendered() -> dict[Path, str]:
+    """Each file as it should be."""
+    operating = DOCS / "operating.md"
+    return {
+        DOCS / "api.md": routes(),
+        operating: MARKS.sub(lambda marks: marks[1] + "\n" + settings() + "\n" + marks[2], operating.read_text()),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in rendered().items():
+        path.write_text(text)
