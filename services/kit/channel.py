@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
+from grpc.aio import ClientCallDetails
 from opentelemetry.trace import SpanKind
 
 from services.kit import context as ctx
@@ -45,7 +46,8 @@ def open_channel(target: str, settings: Settings, protos: Iterable[FileDescripto
         ("grpc.keepalive_timeout_ms", 5_000),
         ("grpc.keepalive_permit_without_calls", 1),
     ]
-    interceptors = [_Outgoing(settings.internal_secret)]
+    outgoing = _Outgoing(settings.internal_secret)
+    interceptors = [_OutgoingUnary(outgoing), _OutgoingStream(outgoing)]
     if not settings.tls_ca:
         return grpc.aio.insecure_channel(target, options, interceptors=interceptors)
     credentials = grpc.ssl_channel_credentials(
@@ -71,24 +73,19 @@ def _service_config(protos: Iterable[FileDescriptor]) -> dict[str, Any]:
     }
 
 
-class _Outgoing(grpc.aio.UnaryUnaryClientInterceptor):
+class _Outgoing:
     """Adds deadline, credential, caller, request id and trace to each call, and times it."""
 
     def __init__(self, internal_secret: str) -> None:
         self._secret = internal_secret
 
-    async def intercept_unary_unary(
-        self,
-        continuation: Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[grpc.aio.UnaryUnaryCall[Any, Any]]],
-        details: grpc.aio.ClientCallDetails,
-        request: Any,
-    ) -> grpc.aio.UnaryUnaryCall[Any, Any]:
+    async def call(self, continuation: Callable[..., Awaitable[Any]], details: ClientCallDetails, request: Any) -> Any:
         method = details.method.decode() if isinstance(details.method, bytes) else details.method
         with telemetry.span(method, SpanKind.CLIENT):
             metadata = grpc.aio.Metadata(*ctx.to_metadata(self._secret), *telemetry.trace_headers().items())
             started = time.perf_counter()
             call = await continuation(
-                grpc.aio.ClientCallDetails(
+                ClientCallDetails(
                     details.method, _timeout(details.timeout), metadata, details.credentials, details.wait_for_ready
                 ),
                 request,
@@ -96,6 +93,27 @@ class _Outgoing(grpc.aio.UnaryUnaryClientInterceptor):
             status = await call.code()
             telemetry.CALLED.labels(method, status.name).observe(time.perf_counter() - started)
             return call
+
+
+# Two, since a channel takes an interceptor for the first kind it finds in it.
+class _OutgoingUnary(grpc.aio.UnaryUnaryClientInterceptor):
+    def __init__(self, outgoing: _Outgoing) -> None:
+        self._outgoing = outgoing
+
+    async def intercept_unary_unary(
+        self, continuation: Callable[..., Awaitable[Any]], details: ClientCallDetails, request: Any
+    ) -> grpc.aio.UnaryUnaryCall[Any, Any]:
+        return await self._outgoing.call(continuation, details, request)  # type: ignore[no-any-return]
+
+
+class _OutgoingStream(grpc.aio.StreamUnaryClientInterceptor):
+    def __init__(self, outgoing: _Outgoing) -> None:
+        self._outgoing = outgoing
+
+    async def intercept_stream_unary(
+        self, continuation: Callable[..., Awaitable[Any]], details: ClientCallDetails, requests: Any
+    ) -> grpc.aio.StreamUnaryCall[Any, Any]:
+        return await self._outgoing.call(continuation, details, requests)  # type: ignore[no-any-return]
 
 
 def _timeout(asked: float | None) -> float:

@@ -2,13 +2,13 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
-from sqlalchemy import text
+from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -51,6 +51,7 @@ async def open_database(settings: ServiceSettings) -> AsyncIterator[Database]:
         pool_size=settings.postgres_pool,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
+        hide_parameters=True,  # an error text goes to the log
         connect_args=CONNECT,
     )
     try:
@@ -77,6 +78,13 @@ async def _wait_for(engine: AsyncEngine) -> None:
             logger.warning("waiting for postgres", error=str(error.orig).partition("\n")[0])
             await asyncio.sleep(delay)
             delay = min(delay * 2, 2.0)
+
+
+def one_of(column: Any, values: Sequence[Any]) -> ColumnElement[bool]:
+    """`column IN values` with one array parameter: the statement is the same for any number of values, so it is
+    compiled and prepared once."""
+    array = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
+    return cast(ColumnElement[bool], column == any_(array))
 
 
 def encode_cursor(*position: int | str | float) -> str:

@@ -11,6 +11,8 @@ import grpc
 
 REASON_KEY = "x-error-reason"
 RETRY_AFTER_KEY = "x-retry-after"
+# What gRPC itself says of a service that is away, too slow or full.
+AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
 class HitokError(Exception):
@@ -83,7 +85,7 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     for key, value in error.trailing_metadata() or ():
         if key == REASON_KEY:
             return str(value)
-    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+    if error.code() in AWAY:
         return Unavailable.reason
     return HitokError.reason
 

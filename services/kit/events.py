@@ -24,6 +24,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Index,
     MetaData,
     Table,
     Text,
@@ -36,10 +37,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.db import Database
+from services.kit.errors import Unavailable
+from services.kit.interceptors import as_hitok_error
 
 STREAM = "EVENTS"
 RELAY_LOCK = 7_243_118_266
@@ -49,6 +52,7 @@ POLL = 5.0  # seconds between looks at the outbox when no NOTIFY came
 MAX_DELIVERIES = 5
 RETRY_DELAY = 1.0  # seconds before a failed event comes again
 CHANNEL = "outbox"  # the outbox's insert trigger notifies it
+LOST = (SQLAlchemyError, NatsError, OSError, TimeoutError)  # Postgres or NATS, or a free connection to them
 
 RELAYED = Counter("hitok_events_relayed", "Events published to the stream")
 BACKLOG = Gauge("hitok_outbox_oldest_seconds", "Age of the oldest event not yet published")
@@ -78,6 +82,8 @@ def event_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
         Column("data", JSONB, nullable=False),
         Column("occurred_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("published_at", DateTime(timezone=True)),
+        Index("outbox_unpublished", "id", postgresql_where=text("published_at IS NULL")),
+        Index("outbox_published", "published_at", postgresql_where=text("published_at IS NOT NULL")),
     )
     inbox = Table(
         "inbox",
@@ -136,7 +142,7 @@ async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
         yield client
     finally:
         await _cancel(connecting)
-        with suppress(NatsError, OSError, TimeoutError):
+        with suppress(NatsError, OSError, TimeoutError, AssertionError):  # the last: it never began to connect
             await client.close()
 
 
@@ -178,7 +184,7 @@ async def relaying(
     finally:
         for task in tasks:
             await _cancel(task)
-        with suppress(DBAPIError, NatsError, OSError, TimeoutError):  # it stays in the outbox for the next start
+        with suppress(*LOST):  # it stays in the outbox for the next start
             await asyncio.wait_for(relay.drain(), PUBLISH_TIMEOUT)
 
 
@@ -202,19 +208,17 @@ class Relay:
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
-        ready = False
         while True:
-            self.wake.clear()
             try:
-                if not ready:
-                    await ensure_stream(self._client.jetstream(timeout=PUBLISH_TIMEOUT))
-                    ready = True
-                await self.drain()
-                try:
-                    await asyncio.wait_for(self.wake.wait(), POLL)
-                except TimeoutError:
-                    await self._sweep()  # a quiet moment
-            except (DBAPIError, NatsError, OSError, TimeoutError) as error:
+                await ensure_stream(self._jetstream())  # after each failure: NATS may have lost its data
+                while True:
+                    self.wake.clear()
+                    await self.drain()
+                    try:
+                        await asyncio.wait_for(self.wake.wait(), POLL)
+                    except TimeoutError:
+                        await self._sweep()  # a quiet moment
+            except LOST as error:
                 log.warning("relay waits", error=repr(error)[:200])
                 await asyncio.sleep(1)
 
@@ -292,11 +296,21 @@ async def consume(database: Database, client: Nats, consumer: str, subjects: lis
             jetstream = client.jetstream(timeout=PUBLISH_TIMEOUT)
             await ensure_stream(jetstream)
             subscription = await jetstream.pull_subscribe("", durable=consumer, stream=STREAM, config=config)
-            while True:
-                with suppress(TimeoutError):
-                    for message in await subscription.fetch(BATCH, timeout=POLL):
-                        await _handle(database, consumer, handler, message)
-        except (DBAPIError, NatsError, OSError, TimeoutError) as error:
+            messages: list[Msg] = []
+            try:
+                while True:
+                    with suppress(TimeoutError):
+                        messages = await subscription.fetch(BATCH, timeout=POLL)
+                    while messages:
+                        await _handle(database, consumer, handler, messages[0])
+                        del messages[0]
+            finally:
+                # Else what is fetched, or still comes to this subscription, would be lost to all for `ack_wait`.
+                with suppress(NatsError):
+                    await subscription.unsubscribe()
+                    for message in messages:
+                        await message.nak()
+        except LOST as error:
             log.warning("consumer waits", consumer=consumer, error=repr(error)[:200])
             await asyncio.sleep(1)
 
@@ -307,15 +321,17 @@ async def _handle(database: Database, consumer: str, handler: Handler, message: 
         event = msgspec.json.decode(message.data, type=Event)
         async with database.transaction() as connection:
             row = upsert(_inbox).values(consumer=consumer, event=key).on_conflict_do_nothing()
-            fresh = (await connection.execute(row)).rowcount == 1
+            # Not rowcount, which this driver does not tell of an INSERT.
+            fresh = (await connection.execute(row.returning(_inbox.c.event))).first() is not None
             if fresh:
                 await handler(connection, event)
     except Exception as error:
         # Whatever the handler raised, the event must neither be lost nor block those behind it.
         log.warning(
-            "event failed", consumer=consumer, event=key, deliveries=message.metadata.num_delivered, exc_info=error
+            "event failed", consumer=consumer, id=key, deliveries=message.metadata.num_delivered, exc_info=error
         )
-        if message.metadata.num_delivered < MAX_DELIVERIES:
+        away = isinstance(as_hitok_error(error), Unavailable)  # no fault of the event's
+        if away or message.metadata.num_delivered < MAX_DELIVERIES:
             HANDLED.labels(consumer, "failed").inc()
             await message.nak(delay=RETRY_DELAY)
             return

@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Callable
+from typing import Annotated
 
+from msgspec import Meta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 EPOCH_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 NODE_BITS, SEQUENCE_BITS = 10, 12
 MAX_ID = 2**63 - 1
+Id = Annotated[int, Meta(ge=0, le=MAX_ID)]  # what the database takes
 
 
 def _now_ms() -> int:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.kit import context as ctx
 from services.kit import telemetry
 from services.kit.errors import (
+    AWAY,
     REASON_KEY,
     RETRY_AFTER_KEY,
     CacheUnavailable,
@@ -159,6 +160,6 @@ def as_hitok_error(error: Exception) -> HitokError:
             return DatabaseUnavailable(type(error).__name__)
         case RedisError():
             return CacheUnavailable(type(error).__name__)
-        case grpc.aio.AioRpcError() if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        case grpc.aio.AioRpcError() if error.code() in AWAY:
             return Unavailable(error.details() or "")
     return HitokError()

@@ -29,7 +29,12 @@ def configure(settings: Settings, service: str) -> None:
         processors.append(lambda _, __, event: _encode({"service": service, **event}))
         factory: Any = structlog.BytesLoggerFactory(sys.stderr.buffer)
     else:
-        processors[-1:] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        processors[-1:] = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,  # the rich one shows locals, secrets included
+            )
+        ]
         factory = structlog.WriteLoggerFactory(sys.stderr)
     structlog.configure(
         processors=processors,

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
@@ -105,8 +106,12 @@ def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[
 
 
 def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
-    address = f"{settings.grpc_host}:{settings.grpc_port}"
+    host, port = settings.grpc_host, settings.grpc_port
+    address = f"{host}:{port}"
     try:
+        # gRPC would tell of a port in use in lines of its own.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host.strip("[]"), port), family=family).close()
         if not settings.tls_cert:
             return server.add_insecure_port(address)
         credentials = grpc.ssl_server_credentials(

@@ -6,8 +6,10 @@ from typing import Literal
 
 import jwt
 import msgspec
+from jwt.types import Options
 
 from services.kit.errors import Unauthenticated
+from services.kit.ids import MAX_ID
 
 ALGORITHM = "HS256"
 TokenClass = Literal["atoken", "rtoken"]
@@ -61,9 +63,12 @@ def issue(
 def verify(secret: str, token: str, token_class: TokenClass) -> Claims:
     """Raises TokenExpired, WrongTokenClass or TokenInvalid. Says nothing of whether the session still lives."""
     try:
-        payload = jwt.decode(token, secret, [ALGORITHM], options={"require": ["exp", "iat"]})
+        # Not iat: the clock of the host that issued it may be a little ahead of ours.
+        options: Options = {"require": ["exp", "iat"], "verify_iat": False}
+        payload = jwt.decode(token, secret, [ALGORITHM], options)
         claims = msgspec.convert(payload, Claims)
-        int(claims.userid), int(claims.sid)
+        if not all(0 < int(id) <= MAX_ID for id in (claims.userid, claims.sid)):
+            raise TokenInvalid
     except jwt.ExpiredSignatureError:
         raise TokenExpired from None
     except (jwt.InvalidTokenError, msgspec.ValidationError, ValueError):

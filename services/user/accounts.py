@@ -19,7 +19,14 @@ from services.user.errors import (
     UsernameTaken,
     UserNotFound,
 )
-from services.user.identities import MAX_USERNAME, parse_email, parse_phone, parse_username, username_key
+from services.user.identities import (
+    MAX_USERNAME,
+    format_phone,
+    parse_email,
+    parse_phone,
+    parse_username,
+    username_key,
+)
 from services.user.models import Account, Session
 from services.user.passwords import check_password
 from services.user.profiles import check_avatar, check_sex
@@ -41,7 +48,7 @@ async def send_code(service: Service, email: str) -> None:
     try:
         await service.mailer.send_code(address, code, codes.LIFETIME // 60)
     except Exception:
-        await service.codes.discard(address)
+        await service.codes.discard(address, code)
         raise
 
 
@@ -66,7 +73,7 @@ async def register_by_phone(
     Raises PhoneInvalid, UsernameInvalid, PasswordInvalid, ProfileInvalid, PhoneTaken.
     """
     number = parse_phone(phone, service.settings.phone_region)
-    nickname = parse_username(nickname or phone)
+    nickname = parse_username(nickname or format_phone(number, service.settings.phone_region))
     check_password(password)
     check_avatar(avatar)
     check_sex(sex)
@@ -239,7 +246,7 @@ async def _bind(service: Service, account: Row[Any], **identity: str) -> None:
 async def delete_account(service: Service, caller: Caller, password: str) -> None:
     """Empties the account and ends its sessions; the others hear of it by event. Raises CredentialsWrong."""
     account = await _verify_own_password(service, caller, password)
-    gone = f"deleted-{caller.user_id}"
+    gone = f"DELETED-{caller.user_id}"  # as a key in capitals, no name can have taken it
     async with service.database.transaction() as connection:
         await _relock(connection, account)
         await sessions.revoke(connection, caller.user_id)

@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import typer
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import migrate
 from services.kit.config import ConfigError, load, refuse
 from services.kit.db import open_database
-from services.kit.errors import HitokError
+from services.kit.ids import MAX_ID
 from services.user import events, roles, sessions
 from services.user.config import SERVICE, UserSettings
-from services.user.errors import UserNotFound
+from services.user.errors import EmailInvalid, PhoneInvalid, UserNotFound
 from services.user.identities import parse_email, parse_phone, username_key
 from services.user.models import SUPER_ADMIN, Account
 from services.user.service import MIGRATIONS
@@ -95,16 +96,18 @@ def _run(who: str, change: Callable[[AsyncConnection, Row[Any]], Awaitable[None]
 
 async def find(connection: AsyncConnection, who: str, region: str) -> int:
     """The id of the user meant. Raises UserNotFound."""
-    conditions = [Account.username_key == username_key(who)]
-    if who.isdecimal():
-        conditions.append(Account.id == int(who))
-    for column, parse in ((Account.email, parse_email), (Account.phone, lambda text: parse_phone(text, region))):
-        try:
-            conditions.append(column == parse(who))
-        except HitokError:
-            continue  # not of that form
-    for condition in reversed(conditions):
-        user_id = (await connection.execute(select(Account.id).where(condition))).scalar_one_or_none()
-        if user_id is not None:
-            return user_id
-    raise UserNotFound
+    user_id = (await connection.execute(select(Account.id).where(_meant(who, region)))).scalar_one_or_none()
+    if user_id is None:
+        raise UserNotFound
+    return user_id
+
+
+def _meant(who: str, region: str) -> ColumnElement[bool]:
+    """By the first form that fits, and by no other: a username may look like another's email, phone or id."""
+    with suppress(EmailInvalid):
+        return Account.email == parse_email(who)
+    with suppress(PhoneInvalid):
+        return Account.phone == parse_phone(who, region)
+    if who.isdecimal() and int(who) <= MAX_ID:
+        return Account.id == int(who)
+    return Account.username_key == username_key(who)

@@ -35,11 +35,13 @@ return right and 1 or 0
 """
 
 
+DISCARD = "if redis.call('HGET', KEYS[1], 'digest') == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
 class Codes:
     def __init__(self, redis: Redis, secret: str) -> None:
         self._secret = secret.encode()
-        self._store, self._redeem = redis.register_script(STORE), redis.register_script(REDEEM)
-        self._redis = redis
+        self._store, self._redeem, self._discard = map(redis.register_script, (STORE, REDEEM, DISCARD))
 
     async def create(self, email: str) -> str:
         """A new code for `email`, which replaces the old. Raises TooManyCodes."""
@@ -50,9 +52,9 @@ class Codes:
             raise TooManyCodes(retry_after=math.ceil(wait))
         return code
 
-    async def discard(self, email: str) -> None:
-        """Forgets a code that could not be delivered."""
-        await self._redis.delete(self._key(email))
+    async def discard(self, email: str, code: str) -> None:
+        """Forgets a code that could not be delivered, but not one that has replaced it."""
+        await self._discard(keys=[self._key(email)], args=[self._digest(email, code)])
 
     async def redeem(self, email: str, code: str) -> None:
         """Uses the code up. Raises CodeInvalid, and voids the code at the fifth wrong guess."""

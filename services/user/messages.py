@@ -38,6 +38,8 @@ def user(account: Any, region: str, private: bool = False) -> User:
         message.client_ip = account.client_ip
         message.client_port = account.client_port
         message.device = account.device
+        message.searchable_by_phone = account.searchable_by_phone
+        message.searchable_by_email = account.searchable_by_email
     return message
 
 

@@ -43,6 +43,16 @@ class Account(Model):
     device: Mapped[str] = mapped_column(server_default="")
     disabled_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    searchable_by_phone: Mapped[bool] = mapped_column(server_default=text("false"))
+    searchable_by_email: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        Index(
+            "account_search",
+            text('username_key COLLATE "C"'),
+            postgresql_where=text("deleted_at IS NULL AND disabled_at IS NULL"),
+        ),
+    )
 
 
 class Session(Model):

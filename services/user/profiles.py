@@ -1,13 +1,14 @@
 """Profiles: what a user shows of himself, and to whom."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.db import one_of
 from services.user import events
 from services.user.errors import BatchTooLarge, EmailUnverified, NotPermitted, ProfileInvalid
 from services.user.identities import parse_email, parse_username, username_key
@@ -16,38 +17,46 @@ from services.user.sessions import lock_account
 
 MAX_BATCH = 500
 MAX_AVATAR, MAX_BIO = 2_048, 500  # characters
+PLAIN_FIELDS = ("avatar", "bio", "searchable_by_phone", "searchable_by_email")
+T = TypeVar("T")
 
 
 async def batch_get(connection: AsyncConnection, user_ids: Sequence[int]) -> Sequence[Row[Any]]:
-    """The accounts of those ids that exist, in any order."""
-    return await _select(connection, Account.id, user_ids)
+    """The accounts of those ids that exist, in any order. Raises BatchTooLarge."""
+    return await _select(connection, Account.id, _bounded(user_ids))
 
 
 async def batch_get_by_username(connection: AsyncConnection, names: Sequence[str]) -> Sequence[Row[Any]]:
-    return await _select(connection, Account.username_key, [username_key(name) for name in names])
+    """The same by username."""
+    keys = [username_key(name) for name in _bounded(names)]
+    return await _select(connection, Account.username_key, [key for key in keys if "\0" not in key])
 
 
 async def _select(connection: AsyncConnection, column: Any, values: Sequence[Any]) -> Sequence[Row[Any]]:
-    if len(values) > MAX_BATCH:
-        raise BatchTooLarge
-    query = select(Account.__table__).where(column.in_(values), Account.deleted_at.is_(None))
+    query = select(Account.__table__).where(one_of(column, values), Account.deleted_at.is_(None))
     return (await connection.execute(query)).all()
+
+
+def _bounded(batch: Sequence[T]) -> Sequence[T]:
+    if len(batch) > MAX_BATCH:
+        raise BatchTooLarge
+    return batch
 
 
 async def batch_view(
     connection: AsyncConnection, lookups: Sequence[tuple[int, int]]
 ) -> list[tuple[Row[Any] | None, bool]]:
     """For each (user, viewer): the account, and whether the viewer may see its private fields."""
-    ids = {id for lookup in lookups for id in lookup}
-    accounts = {row.id: row for row in await batch_get(connection, list(ids))}
+    ids = {id for lookup in _bounded(lookups) for id in lookup}
+    accounts = {row.id: row for row in await _select(connection, Account.id, list(ids))}
     return [
         (accounts.get(user), user == viewer or (viewer in accounts and accounts[viewer].role >= ADMIN))
         for user, viewer in lookups
     ]
 
 
-async def update_profile(connection: AsyncConnection, caller: Caller, user_id: int, changes: dict[str, str]) -> None:
-    """Changes the given fields of `username, avatar, bio, email`.
+async def update_profile(connection: AsyncConnection, caller: Caller, user_id: int, changes: dict[str, Any]) -> None:
+    """Changes the given fields of `username, avatar, bio, email, searchable_by_phone, searchable_by_email`.
 
     Raises NotPermitted, UserNotFound, UsernameInvalid, ProfileInvalid, EmailInvalid, EmailUnverified, and, from
     the unique index, UsernameTaken (by accounts.taken).
@@ -63,10 +72,10 @@ async def update_profile(connection: AsyncConnection, caller: Caller, user_id: i
         await events.profile_updated(connection, user_id)
 
 
-def _parse(changes: dict[str, str]) -> dict[str, str]:
-    values: dict[str, str] = {key: changes[key] for key in ("avatar", "bio") if key in changes}
+def _parse(changes: dict[str, Any]) -> dict[str, Any]:
+    values = {key: changes[key] for key in PLAIN_FIELDS if key in changes}
     check_avatar(values.get("avatar", ""))
-    if len(values.get("bio", "")) > MAX_BIO:
+    if len(values.get("bio", "")) > MAX_BIO or "\0" in values.get("bio", ""):
         raise ProfileInvalid("bio")
     if "username" in changes:
         name = parse_username(changes["username"])
@@ -76,7 +85,8 @@ def _parse(changes: dict[str, str]) -> dict[str, str]:
 
 async def require_admin(connection: AsyncConnection, caller: Caller) -> int:
     """The caller's role as it is now, whatever his token says. Raises NotPermitted below admin."""
-    role = (await connection.execute(select(Account.role).where(Account.id == caller.user_id))).scalar_one_or_none()
+    query = select(Account.role).where(Account.id == caller.user_id, Account.deleted_at.is_(None))
+    role = (await connection.execute(query)).scalar_one_or_none()
     if role is None or role < ADMIN:
         raise NotPermitted
     return role
@@ -85,7 +95,7 @@ async def require_admin(connection: AsyncConnection, caller: Caller) -> int:
 def check_avatar(url: str) -> None:
     """Raises ProfileInvalid for what a front end should not load as an image address."""
     try:
-        scheme = urlsplit(url).scheme
+        scheme = urlsplit(url.strip()).scheme
     except ValueError:
         raise ProfileInvalid("avatar") from None
     if len(url) > MAX_AVATAR or scheme not in ("", "http", "https") or not url.isprintable():

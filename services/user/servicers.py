@@ -12,7 +12,7 @@ from protos.user.v1.accounts_pb2_grpc import (
 )
 from protos.user.v1.users_pb2_grpc import UsersServicer, add_UsersServicer_to_server
 from services.kit.context import require_caller
-from services.user import accounts, messages, profiles, roles, sessions
+from services.user import accounts, messages, profiles, roles, search, sessions
 from services.user.service import Service
 from services.user.sessions import Client
 
@@ -136,6 +136,15 @@ class Users(UsersServicer):
         async with self._database.transaction() as connection:
             rows = await profiles.batch_get_by_username(connection, request.usernames)
         return users_pb.BatchGetUsersResponse(users=[messages.user(row, self._region) for row in rows])
+
+    async def SearchUsers(self, request: users_pb.SearchUsersRequest, context: object) -> users_pb.SearchUsersResponse:
+        require_caller()
+        async with self._database.transaction() as connection:
+            rows, next_cursor = await search.search_users(
+                connection, request.query, self._region, request.cursor, request.limit
+            )
+        users = [messages.user(row, self._region) for row in rows]
+        return users_pb.SearchUsersResponse(users=users, next_cursor=next_cursor)
 
     async def BatchGetProfiles(
         self, request: users_pb.BatchGetProfilesRequest, context: object

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import Row, delete, func, insert, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import tokens
 from services.kit.context import Caller
-from services.kit.db import Database, decode_cursor, encode_cursor
+from services.kit.db import Database, decode_cursor, encode_cursor, one_of
+from services.kit.ids import Id
 from services.user import events
 from services.user.errors import BatchTooLarge, SessionEnded, SessionNotFound, UserNotFound
 from services.user.models import Account, Session
@@ -59,7 +60,7 @@ async def start(
     connection: AsyncConnection, service: Service, account: Any, client: Client, lifetime: int
 ) -> tuple[int, datetime]:
     """A new session of the locked `account`, `lifetime` seconds long: its id and its end."""
-    session_id, device = service.new_id(), client.device[:MAX_DEVICE]
+    session_id, device = service.new_id(), client.device.replace("\0", "")[:MAX_DEVICE]
     expires_at = datetime.now(UTC) + timedelta(seconds=lifetime)
     await connection.execute(
         insert(Session).values(id=session_id, user_id=account.id, device=device, ip=client.ip, expires_at=expires_at)
@@ -119,7 +120,7 @@ async def check(connection: AsyncConnection, session_ids: Sequence[int]) -> Sequ
             (Session.last_seen_at < func.now() - TOUCH_AFTER).label("stale"),
         )
         .join(Account, Account.id == Session.user_id)
-        .where(Session.id.in_(session_ids), *LIVE, Account.disabled_at.is_(None), Account.deleted_at.is_(None))
+        .where(one_of(Session.id, session_ids), *LIVE, Account.disabled_at.is_(None), Account.deleted_at.is_(None))
     )
     rows = (await connection.execute(query)).all()
     stale = [row.session_id for row in rows if row.stale]
@@ -179,7 +180,7 @@ async def list_live(
     connection: AsyncConnection, caller: Caller, cursor: str, limit: int
 ) -> tuple[Sequence[Row[Any]], str]:
     """The caller's live sessions, newest first, and the next page's cursor."""
-    after = decode_cursor(cursor, tuple[int])
+    after = decode_cursor(cursor, tuple[Id])
     query = select(Session.__table__).where(Session.user_id == caller.user_id, *LIVE)
     if after:
         query = query.where(Session.id < after[0])
@@ -195,6 +196,6 @@ async def sweep(database: Database) -> None:
         try:
             async with database.transaction() as connection:
                 await connection.execute(delete(Session).where(Session.expires_at < func.now() - KEEP_EXPIRED))
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             structlog.get_logger("sessions").warning("sweep failed", error=repr(error)[:200])
         await asyncio.sleep(SWEEP_EVERY)

@@ -1,8 +1,11 @@
 """The user service in this process, behind a real port, and what tests need to talk to it."""
 
+import asyncio
+import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -11,14 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
+import msgspec
+from sqlalchemy import text
 
 from protos.user.v1 import accounts_pb2 as pb
+from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit import migrate, tokens
 from services.kit.channel import open_channel
 from services.kit.config import load
 from services.kit.context import ANONYMOUS, Caller, current_caller
+from services.kit.errors import reason_of
 from services.kit.server import build
 from services.user.config import SERVICE, UserSettings
 from services.user.service import MIGRATIONS, Service, open_service
@@ -54,6 +61,12 @@ def user_settings(postgres_url: str, servers: Servers, folder: Path, **more: str
             **more,
         },
     )
+
+
+def environment(settings: UserSettings) -> dict[str, str]:
+    """All the environment a process of its own needs to run with `settings`."""
+    values = msgspec.structs.asdict(settings)
+    return {"PATH": os.environ["PATH"], **{f"HITOK_{name.upper()}": str(value) for name, value in values.items()}}
 
 
 @asynccontextmanager
@@ -110,12 +123,74 @@ def mailed_code(folder: Path, address: str) -> str:
     raise AssertionError(f"no mail to {address}")
 
 
+async def send_code(running: Running, address: str) -> str:
+    """The code that the address was mailed."""
+    await running.accounts.SendCode(pb.SendCodeRequest(email=address))
+    return mailed_code(Path(running.settings.var), address)
+
+
 async def email_account(running: Running, name: str = "", password: str = PASSWORD) -> pb.Tokens:
     """Registered as <name>@example.com by a mailed code."""
     name = name or new_name()
     address = f"{name}@example.com"
-    await running.accounts.SendCode(pb.SendCodeRequest(email=address))
-    code = mailed_code(Path(running.settings.var), address)
+    code = await send_code(running, address)
     return await running.accounts.RegisterByEmail(
         pb.RegisterByEmailRequest(email=address, code=code, password=password, username=name)
     )
+
+
+async def phone_account(running: Running, phone: str = "", nickname: str = "", password: str = PASSWORD) -> pb.Tokens:
+    return await running.accounts.RegisterByPhone(
+        pb.RegisterByPhoneRequest(phone=phone or new_phone(), nickname=nickname, password=password)
+    )
+
+
+async def email_login(running: Running, name: str, password: str = PASSWORD, **client: Any) -> pb.Tokens:
+    """As <name>@example.com."""
+    return await running.accounts.LoginByEmail(
+        pb.LoginByEmailRequest(email=f"{name}@example.com", password=password, client=pb.Client(**client))
+    )
+
+
+async def phone_login(running: Running, phone: str, password: str = PASSWORD) -> pb.Tokens:
+    return await running.accounts.LoginByPhone(pb.LoginByPhoneRequest(phone=phone, password=password))
+
+
+async def is_live(running: Running, issued: pb.Tokens) -> bool:
+    """Whether the session of these tokens is."""
+    ids = [caller_of(running, issued).session_id]
+    return bool((await running.sessions.CheckSessions(pb.CheckSessionsRequest(session_ids=ids))).sessions)
+
+
+async def profile(running: Running, user_id: int, viewer_id: int | None = None) -> users_pb.User:
+    """As `viewer_id` sees it; as its owner does if none is given."""
+    lookup = users_pb.ProfileLookup(user_id=user_id, viewer_id=user_id if viewer_id is None else viewer_id)
+    return (await running.users.BatchGetProfiles(users_pb.BatchGetProfilesRequest(lookups=[lookup]))).users[0]
+
+
+async def execute(running: Running, statement: str, **values: Any) -> list[Any]:
+    """Of the service's own database; the rows, if there are any."""
+    async with running.service.database.transaction() as connection:
+        result = await connection.execute(text(statement), values)
+        return list(result.all()) if result.returns_rows else []
+
+
+async def events_of(running: Running, user_id: int) -> list[tuple[str, dict[str, Any]]]:
+    """Subject and data of what was announced of a user, oldest first."""
+    query = "SELECT subject, data FROM outbox WHERE aggregate = :aggregate ORDER BY id"
+    rows = await execute(running, query, aggregate=f"user:{user_id}")
+    return [(row.subject.removeprefix("events.user."), row.data) for row in rows]
+
+
+async def refusal(call: Awaitable[object]) -> str:
+    """The reason for which the call was refused; "" if it was not."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return reason_of(error)
+    return ""
+
+
+async def outcomes(*calls: Awaitable[object]) -> Counter[str]:
+    """How often each refusal came of calls made at once; "" counts those that went well."""
+    return Counter(await asyncio.gather(*map(refusal, calls)))

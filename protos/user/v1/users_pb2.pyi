@@ -40,6 +40,8 @@ class User(_message.Message):
     CLIENT_IP_FIELD_NUMBER: _builtins.int
     CLIENT_PORT_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
+    SEARCHABLE_BY_PHONE_FIELD_NUMBER: _builtins.int
+    SEARCHABLE_BY_EMAIL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     username: _builtins.str
     nickname: _builtins.str
@@ -62,6 +64,8 @@ class User(_message.Message):
     client_ip: _builtins.str
     client_port: _builtins.int
     device: _builtins.str
+    searchable_by_phone: _builtins.bool
+    searchable_by_email: _builtins.bool
     def __init__(
         self,
         *,
@@ -83,10 +87,12 @@ class User(_message.Message):
         client_ip: _builtins.str = ...,
         client_port: _builtins.int = ...,
         device: _builtins.str = ...,
+        searchable_by_phone: _builtins.bool = ...,
+        searchable_by_email: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "bio", b"bio", "client_ip", b"client_ip", "client_port", b"client_port", "created_at", b"created_at", "device", b"device", "email", b"email", "heartbeat_at", b"heartbeat_at", "is_logout", b"is_logout", "login_at", b"login_at", "logout_at", b"logout_at", "nickname", b"nickname", "phone", b"phone", "role", b"role", "sex", b"sex", "updated_at", b"updated_at", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "bio", b"bio", "client_ip", b"client_ip", "client_port", b"client_port", "created_at", b"created_at", "device", b"device", "email", b"email", "heartbeat_at", b"heartbeat_at", "is_logout", b"is_logout", "login_at", b"login_at", "logout_at", b"logout_at", "nickname", b"nickname", "phone", b"phone", "role", b"role", "searchable_by_email", b"searchable_by_email", "searchable_by_phone", b"searchable_by_phone", "sex", b"sex", "updated_at", b"updated_at", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -151,6 +157,58 @@ class BatchGetUsersByUsernameRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchGetUsersByUsernameRequest: _TypeAlias = BatchGetUsersByUsernameRequest  # noqa: Y015
+
+@_typing.final
+class SearchUsersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    cursor: _builtins.str
+    limit: _builtins.int
+    """1 to 100"""
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchUsersRequest: _TypeAlias = SearchUsersRequest  # noqa: Y015
+
+@_typing.final
+class SearchUsersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USERS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """empty on the last page"""
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]:
+        """by username"""
+
+    def __init__(
+        self,
+        *,
+        users: _abc.Iterable[Global___User] | None = ...,
+        next_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_cursor", b"next_cursor", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchUsersResponse: _TypeAlias = SearchUsersResponse  # noqa: Y015
 
 @_typing.final
 class ProfileLookup(_message.Message):
@@ -225,12 +283,17 @@ class UpdateProfileRequest(_message.Message):
     AVATAR_FIELD_NUMBER: _builtins.int
     BIO_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
+    SEARCHABLE_BY_PHONE_FIELD_NUMBER: _builtins.int
+    SEARCHABLE_BY_EMAIL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     username: _builtins.str
     avatar: _builtins.str
     bio: _builtins.str
     email: _builtins.str
     """Accepted only if it is the address already bound: a new one needs a code (Accounts.BindEmail)."""
+    searchable_by_phone: _builtins.bool
+    """Whether SearchUsers finds one by exact phone or email; at first it does not."""
+    searchable_by_email: _builtins.bool
     def __init__(
         self,
         *,
@@ -239,10 +302,12 @@ class UpdateProfileRequest(_message.Message):
         avatar: _builtins.str | None = ...,
         bio: _builtins.str | None = ...,
         email: _builtins.str | None = ...,
+        searchable_by_phone: _builtins.bool | None = ...,
+        searchable_by_email: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_bio", b"_bio", "_email", b"_email", "_username", b"_username", "avatar", b"avatar", "bio", b"bio", "email", b"email", "username", b"username"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_bio", b"_bio", "_email", b"_email", "_searchable_by_email", b"_searchable_by_email", "_searchable_by_phone", b"_searchable_by_phone", "_username", b"_username", "avatar", b"avatar", "bio", b"bio", "email", b"email", "searchable_by_email", b"searchable_by_email", "searchable_by_phone", b"searchable_by_phone", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_bio", b"_bio", "_email", b"_email", "_username", b"_username", "avatar", b"avatar", "bio", b"bio", "email", b"email", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_bio", b"_bio", "_email", b"_email", "_searchable_by_email", b"_searchable_by_email", "_searchable_by_phone", b"_searchable_by_phone", "_username", b"_username", "avatar", b"avatar", "bio", b"bio", "email", b"email", "searchable_by_email", b"searchable_by_email", "searchable_by_phone", b"searchable_by_phone", "user_id", b"user_id", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__avatar: _TypeAlias = _typing.Literal["avatar"]  # noqa: Y015
     _WhichOneofArgType__avatar: _TypeAlias = _typing.Literal["_avatar", b"_avatar"]  # noqa: Y015
@@ -250,6 +315,10 @@ class UpdateProfileRequest(_message.Message):
     _WhichOneofArgType__bio: _TypeAlias = _typing.Literal["_bio", b"_bio"]  # noqa: Y015
     _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
     _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015
+    _WhichOneofReturnType__searchable_by_email: _TypeAlias = _typing.Literal["searchable_by_email"]  # noqa: Y015
+    _WhichOneofArgType__searchable_by_email: _TypeAlias = _typing.Literal["_searchable_by_email", b"_searchable_by_email"]  # noqa: Y015
+    _WhichOneofReturnType__searchable_by_phone: _TypeAlias = _typing.Literal["searchable_by_phone"]  # noqa: Y015
+    _WhichOneofArgType__searchable_by_phone: _TypeAlias = _typing.Literal["_searchable_by_phone", b"_searchable_by_phone"]  # noqa: Y015
     _WhichOneofReturnType__username: _TypeAlias = _typing.Literal["username"]  # noqa: Y015
     _WhichOneofArgType__username: _TypeAlias = _typing.Literal["_username", b"_username"]  # noqa: Y015
     @_typing.overload
@@ -258,6 +327,10 @@ class UpdateProfileRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bio) -> _WhichOneofReturnType__bio | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__email) -> _WhichOneofReturnType__email | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__searchable_by_email) -> _WhichOneofReturnType__searchable_by_email | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__searchable_by_phone) -> _WhichOneofReturnType__searchable_by_phone | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__username) -> _WhichOneofReturnType__username | None: ...
 

@@ -44,6 +44,11 @@ class UsersStub:
                 request_serializer=protos_dot_user_dot_v1_dot_users__pb2.BatchGetUsersByUsernameRequest.SerializeToString,
                 response_deserializer=protos_dot_user_dot_v1_dot_users__pb2.BatchGetUsersResponse.FromString,
                 _registered_method=True)
+        self.SearchUsers = channel.unary_unary(
+                '/hitok.user.v1.Users/SearchUsers',
+                request_serializer=protos_dot_user_dot_v1_dot_users__pb2.SearchUsersRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_users__pb2.SearchUsersResponse.FromString,
+                _registered_method=True)
         self.BatchGetProfiles = channel.unary_unary(
                 '/hitok.user.v1.Users/BatchGetProfiles',
                 request_serializer=protos_dot_user_dot_v1_dot_users__pb2.BatchGetProfilesRequest.SerializeToString,
@@ -73,6 +78,14 @@ class UsersServicer:
 
     def BatchGetUsersByUsername(self, request, context):
         """The same by exact username. At most 500 names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchUsers(self, request, context):
+        """By username prefix, and first of all the one whose phone or email this exactly is, if he allows that.
+        Case, width and the like make no difference.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +124,11 @@ def add_UsersServicer_to_server(servicer, server):
                     servicer.BatchGetUsersByUsername,
                     request_deserializer=protos_dot_user_dot_v1_dot_users__pb2.BatchGetUsersByUsernameRequest.FromString,
                     response_serializer=protos_dot_user_dot_v1_dot_users__pb2.BatchGetUsersResponse.SerializeToString,
+            ),
+            'SearchUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchUsers,
+                    request_deserializer=protos_dot_user_dot_v1_dot_users__pb2.SearchUsersRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_users__pb2.SearchUsersResponse.SerializeToString,
             ),
             'BatchGetProfiles': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetProfiles,
@@ -182,6 +200,33 @@ class Users:
             '/hitok.user.v1.Users/BatchGetUsersByUsername',
             protos_dot_user_dot_v1_dot_users__pb2.BatchGetUsersByUsernameRequest.SerializeToString,
             protos_dot_user_dot_v1_dot_users__pb2.BatchGetUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Users/SearchUsers',
+            protos_dot_user_dot_v1_dot_users__pb2.SearchUsersRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_users__pb2.SearchUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,6 +18,10 @@ class UsersStub:
     """Public cards; unknown and deleted ids are left out. At most 500 ids."""
     BatchGetUsersByUsername: _aio.UnaryUnaryMultiCallable[_users_pb2.BatchGetUsersByUsernameRequest, _users_pb2.BatchGetUsersResponse]
     """The same by exact username. At most 500 names."""
+    SearchUsers: _aio.UnaryUnaryMultiCallable[_users_pb2.SearchUsersRequest, _users_pb2.SearchUsersResponse]
+    """By username prefix, and first of all the one whose phone or email this exactly is, if he allows that.
+    Case, width and the like make no difference.
+    """
     BatchGetProfiles: _aio.UnaryUnaryMultiCallable[_users_pb2.BatchGetProfilesRequest, _users_pb2.BatchGetProfilesResponse]
     """Whole profiles for many viewers at once; the private fields of each are filled only if its viewer
     is that user or an admin. For the gateway, which coalesces its requests. At most 500 lookups.
@@ -42,6 +46,16 @@ class UsersServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_users_pb2.BatchGetUsersByUsernameRequest, _abc.Awaitable[_users_pb2.BatchGetUsersResponse]],
     ) -> _abc.Awaitable[_users_pb2.BatchGetUsersResponse]:
         """The same by exact username. At most 500 names."""
+
+    @_abc_1.abstractmethod
+    def SearchUsers(
+        self,
+        request: _users_pb2.SearchUsersRequest,
+        context: _aio.ServicerContext[_users_pb2.SearchUsersRequest, _abc.Awaitable[_users_pb2.SearchUsersResponse]],
+    ) -> _abc.Awaitable[_users_pb2.SearchUsersResponse]:
+        """By username prefix, and first of all the one whose phone or email this exactly is, if he allows that.
+        Case, width and the like make no difference.
+        """
 
     @_abc_1.abstractmethod
     def BatchGetProfiles(

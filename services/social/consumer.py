@@ -1,0 +1,96 @@
+"""What other services announce and this one acts on: an account that is deleted takes its social life along."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.events import Event, consume
+from services.social import events
+from services.social.config import SERVICE
+from services.social.groups import dismiss
+from services.social.members import RANK, crown
+from services.social.models import OWNER, Block, FriendRequest, Friendship, Group, Invitation, JoinRequest, Member
+from services.social.pairs import lock_users
+from services.social.service import Service
+
+SUBJECTS = ["events.user.account.deleted"]
+ONE_AT_A_TIME = 0  # a lock in a user's stead: of two who go at once each may hold rows that name the other
+BATCH = 2_000  # rows a statement, which must not outlive the statement timeout
+
+
+@asynccontextmanager
+async def consuming(service: Service) -> AsyncIterator[None]:
+    """Handles events while the block runs."""
+    task = asyncio.create_task(consume(service.database, service.nats, SERVICE, SUBJECTS, handle))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def handle(connection: AsyncConnection, event: Event) -> None:
+    await forget_user(connection, int(event.data["user_id"]))
+
+
+async def forget_user(connection: AsyncConnection, user_id: int) -> None:
+    """Removes all that is kept of a user; groups he owned go to the oldest manager, else member, else end."""
+    await lock_users(connection, ONE_AT_A_TIME, user_id)
+    groups = await _lock_groups(connection, user_id)
+    await _end_friendships(connection, user_id)
+    await _delete(connection, FriendRequest, FriendRequest.from_id == user_id)
+    await _delete(connection, FriendRequest, FriendRequest.to_id == user_id)
+    await _delete(connection, Block, Block.user_id == user_id)
+    await _delete(connection, Block, Block.blocked_id == user_id)
+    await connection.execute(delete(Invitation).where(Invitation.user_id == user_id))
+    await connection.execute(delete(Invitation).where(Invitation.inviter_id == user_id))
+    await _delete(connection, JoinRequest, JoinRequest.user_id == user_id)
+    await _leave(connection, groups, user_id)
+
+
+async def _end_friendships(connection: AsyncConnection, user_id: int) -> None:
+    gone = delete(Friendship).where(Friendship.user_id == user_id).returning(Friendship.friend_id)
+    friend_ids = (await connection.execute(gone)).scalars().all()
+    mirrored = delete(Friendship).where(Friendship.user_id.in_(friend_ids), Friendship.friend_id == user_id)
+    await connection.execute(mirrored)
+    await events.friends_removed(connection, user_id, friend_ids)
+
+
+async def _delete(connection: AsyncConnection, model: Any, which: ColumnElement[bool]) -> None:
+    while True:
+        batch = select(model.id).where(which).limit(BATCH)
+        if (await connection.execute(delete(model).where(model.id.in_(batch)))).rowcount < BATCH:
+            return
+
+
+async def _lock_groups(connection: AsyncConnection, user_id: int) -> dict[int, Row[Any]]:
+    """Those he belongs to, by id; while he is locked he joins no other."""
+    mine = select(Member.group_id).where(Member.user_id == user_id)
+    locked = select(Group.__table__).where(Group.id.in_(mine)).order_by(Group.id).with_for_update()
+    return {group.id: group for group in await connection.execute(locked)}
+
+
+async def _leave(connection: AsyncConnection, groups: dict[int, Row[Any]], user_id: int) -> None:
+    left = delete(Member).where(Member.user_id == user_id, Member.group_id.in_(groups))
+    roles = (await connection.execute(left.returning(Member.group_id, Member.role))).all()
+    counted = update(Group).where(Group.id.in_([row.group_id for row in roles]))
+    await connection.execute(counted.values(member_count=Group.member_count - 1))
+    for row in roles:
+        group = groups[row.group_id]
+        await events.group_left(connection, group, user_id)
+        if row.role == OWNER:
+            await _pass_on(connection, group, user_id)
+
+
+async def _pass_on(connection: AsyncConnection, group: Any, user_id: int) -> None:
+    heirs = select(Member.__table__).where(Member.group_id == group.id).order_by(RANK, Member.id).limit(1)
+    heir = (await connection.execute(heirs)).one_or_none()
+    if heir is None:
+        await dismiss(connection, group, user_id)
+    else:
+        await crown(connection, group, heir, user_id)

@@ -1,0 +1,137 @@
+"""The events this service emits: `events.social.<noun>.<verb>`. Ids travel as strings.
+
+What two users do is of the aggregate `pair:<lower id>:<higher id>`, what happens to a group of `group:<id>`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.events import emit
+from services.social.models import Model
+
+BULK = 1_000  # rows a statement
+_outbox = Model.metadata.tables["outbox"]
+
+
+async def friend_requested(connection: AsyncConnection, request: Any) -> None:
+    await _request(connection, "requested", request, request.from_id)
+
+
+async def friend_accepted(connection: AsyncConnection, request: Any) -> None:
+    """Also when the one asked asks in turn."""
+    await _request(connection, "accepted", request, request.to_id)
+
+
+async def friend_refused(connection: AsyncConnection, request: Any) -> None:
+    await _request(connection, "refused", request, request.to_id)
+
+
+async def friend_added(connection: AsyncConnection, actor_id: int, user_id: int) -> None:
+    """Without having been asked."""
+    await _pair(connection, "friend.added", actor_id, user_id)
+
+
+async def friend_removed(connection: AsyncConnection, actor_id: int, user_id: int) -> None:
+    await _pair(connection, "friend.removed", actor_id, user_id)
+
+
+async def friends_removed(connection: AsyncConnection, actor_id: int, user_ids: Sequence[int]) -> None:
+    """All at once, when an account goes."""
+    rows = [
+        {
+            "subject": "events.social.friend.removed",
+            "aggregate": _pair_of(actor_id, user_id),
+            "data": {"actor_id": str(actor_id), "user_id": str(user_id)},
+        }
+        for user_id in user_ids
+    ]
+    for start in range(0, len(rows), BULK):
+        await connection.execute(insert(_outbox).values(rows[start : start + BULK]))
+
+
+async def user_blocked(connection: AsyncConnection, actor_id: int, user_id: int) -> None:
+    """For caches and delivery; the blocked user must not learn of it."""
+    await _pair(connection, "user.blocked", actor_id, user_id)
+
+
+async def user_unblocked(connection: AsyncConnection, actor_id: int, user_id: int) -> None:
+    await _pair(connection, "user.unblocked", actor_id, user_id)
+
+
+async def _request(connection: AsyncConnection, verb: str, request: Any, actor_id: int) -> None:
+    users = {"from_user_id": str(request.from_id), "to_user_id": str(request.to_id)}
+    peer_id = request.from_id + request.to_id - actor_id
+    fields = {"request_id": str(request.id), "message": request.message, **users}
+    await _pair(connection, f"friend.{verb}", actor_id, peer_id, **fields)
+
+
+def _pair_of(a: int, b: int) -> str:
+    return f"pair:{min(a, b)}:{max(a, b)}"
+
+
+async def _pair(connection: AsyncConnection, what: str, actor_id: int, user_id: int, **data: str) -> None:
+    ids = {"actor_id": str(actor_id), "user_id": str(user_id)}
+    await emit(connection, f"social.{what}", _pair_of(actor_id, user_id), **ids, **data)
+
+
+async def group_created(connection: AsyncConnection, group: Any) -> None:
+    """Its owner is its first member."""
+    await _group(connection, "created", group, group.owner_id)
+
+
+async def group_joined(
+    connection: AsyncConnection, group: Any, actor_id: int, user_id: int, inviter_id: int | None
+) -> None:
+    """`actor_id` let him in: himself, or who handled his application."""
+    await _group(connection, "joined", group, actor_id, user_id=str(user_id), inviter_id=str(inviter_id or 0))
+
+
+async def group_left(connection: AsyncConnection, group: Any, user_id: int) -> None:
+    await _group(connection, "left", group, user_id, user_id=str(user_id))
+
+
+async def group_removed(connection: AsyncConnection, group: Any, actor_id: int, user_id: int) -> None:
+    await _group(connection, "removed", group, actor_id, user_id=str(user_id))
+
+
+async def group_role_changed(connection: AsyncConnection, group: Any, actor_id: int, user_id: int, role: int) -> None:
+    await _group(connection, "role_changed", group, actor_id, user_id=str(user_id), role=role)
+
+
+async def group_transferred(connection: AsyncConnection, group: Any, actor_id: int, user_id: int) -> None:
+    """`user_id` is the owner from now on, `actor_id` was."""
+    await _group(connection, "transferred", group, actor_id, user_id=str(user_id))
+
+
+async def group_updated(connection: AsyncConnection, group: Any, actor_id: int, changed: Iterable[str]) -> None:
+    """`group` is as it was left; the announcement's text is told when it is new."""
+    announced = {"announcement": group.announcement} if "announcement" in changed else {}
+    await _group(connection, "updated", group, actor_id, changed=sorted(changed), **announced)
+
+
+async def group_dismissed(connection: AsyncConnection, group: Any, actor_id: int, member_ids: Sequence[int]) -> None:
+    """Names those who were members, whom nobody can ask for any more."""
+    await _group(connection, "dismissed", group, actor_id, member_ids=[str(id) for id in member_ids])
+
+
+async def group_requested(connection: AsyncConnection, group: Any, request: Any, manager_ids: Sequence[int]) -> None:
+    """`manager_ids` may handle it, the owner among them."""
+    data = {"user_id": str(request.user_id), "request_id": str(request.id), "message": request.message}
+    await _group(connection, "requested", group, request.user_id, **data, manager_ids=[str(id) for id in manager_ids])
+
+
+async def group_handled(connection: AsyncConnection, group: Any, actor_id: int, request: Any, result: int) -> None:
+    data = {"user_id": str(request.user_id), "request_id": str(request.id), "result": result}
+    await _group(connection, "handled", group, actor_id, **data)
+
+
+async def group_invited(connection: AsyncConnection, group: Any, actor_id: int, user_id: int) -> None:
+    await _group(connection, "invited", group, actor_id, user_id=str(user_id))
+
+
+async def _group(connection: AsyncConnection, verb: str, group: Any, actor_id: int, **data: Any) -> None:
+    about = {"group_id": str(group.id), "group_name": group.name, "actor_id": str(actor_id)}
+    await emit(connection, f"social.group.{verb}", f"group:{group.id}", **about, **data)

@@ -1,0 +1,86 @@
+"""Rows to protobuf."""
+
+from datetime import datetime
+from typing import Any
+
+from protos.social.v1.friends_pb2 import Friend, FriendCheck, FriendRequest, Relation
+from protos.social.v1.groups_pb2 import Group, JoinRequest, Member, MemberCheck
+
+
+def seconds(moment: datetime | None) -> int:
+    """Unix seconds; 0 for never."""
+    return int(moment.timestamp()) if moment else 0
+
+
+def milliseconds(moment: datetime | None) -> int:
+    """Unix milliseconds; 0 for never."""
+    return int(moment.timestamp() * 1000) if moment else 0
+
+
+def friend(row: Any) -> Friend:
+    return Friend(relation_id=row.id, user_id=row.friend_id, remark=row.remark, since=milliseconds(row.created_at))
+
+
+def friend_request(row: Any) -> FriendRequest:
+    return FriendRequest(
+        request_id=row.id,
+        from_user_id=row.from_id,
+        to_user_id=row.to_id,
+        message=row.message,
+        requested_at=seconds(row.requested_at),
+        result=row.result,
+        handled_at=seconds(row.handled_at),
+    )
+
+
+def relation(row: Any) -> Relation:
+    return Relation(user_id=row.user_id, friend=row.remark is not None, blocked=row.blocked, remark=row.remark)
+
+
+def friend_check(row: Any) -> FriendCheck:
+    return FriendCheck(friend=row.friend, blocked=row.blocked)
+
+
+def group(row: Any) -> Group:
+    return Group(
+        group_id=row.id,
+        name=row.name,
+        icon=row.icon,
+        description=row.description,
+        owner_id=row.owner_id,
+        approval=row.approval,
+        announcement=row.announcement,
+        announced_by=row.announced_by or 0,
+        member_count=row.member_count,
+        created_at=milliseconds(row.created_at),
+        updated_at=milliseconds(row.updated_at),
+    )
+
+
+def member(row: Any) -> Member:
+    return Member(
+        member_id=row.id,
+        group_id=row.group_id,
+        user_id=row.user_id,
+        role=row.role,
+        inviter_id=row.inviter_id or 0,
+        joined_at=milliseconds(row.joined_at),
+    )
+
+
+def member_check(row: Any) -> MemberCheck:
+    return MemberCheck(member=row.role is not None, role=row.role)
+
+
+def join_request(row: Any) -> JoinRequest:
+    return JoinRequest(
+        request_id=row.id,
+        group_id=row.group_id,
+        user_id=row.user_id,
+        message=row.message,
+        requested_at=seconds(row.requested_at),
+        inviter_id=row.inviter_id or 0,
+        handler_id=row.handler_id or 0,
+        handled_at=seconds(row.handled_at or row.requested_at),
+        result=row.result,
+    )

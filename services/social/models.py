@@ -1,0 +1,153 @@
+"""The social service's tables. User ids are the user service's; all other ids come from sequences, below 2^53."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, SmallInteger, Text, func, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from services.kit.events import event_tables
+
+PENDING, ACCEPTED, REFUSED = range(3)  # results, of requests of both kinds
+MEMBER, MANAGER, OWNER = range(3)  # roles in a group
+REQUESTED, ADDED = range(2)  # how two became friends
+ADMIN = 3  # the user service's role that may see others' lists
+
+IS_PENDING, IS_LIVE = text("result = 0"), text("dismissed_at IS NULL")
+
+
+class Model(DeclarativeBase):
+    metadata = MetaData()
+    type_annotation_map = {str: Text, int: BigInteger, datetime: DateTime(timezone=True)}
+
+
+class Friendship(Model):
+    """One direction of two: A friendship is a pair of rows, written and deleted together."""
+
+    __tablename__ = "friendship"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int]
+    friend_id: Mapped[int]
+    remark: Mapped[str] = mapped_column(server_default="")
+    source: Mapped[int] = mapped_column(SmallInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index("friendship_pair", "user_id", "friend_id", unique=True),
+        Index("friendship_list", "user_id", "id"),
+    )
+
+
+class FriendRequest(Model):
+    """A hidden one was sent to somebody who had blocked its sender: he sees it pending, the other never does."""
+
+    __tablename__ = "friend_request"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    from_id: Mapped[int]
+    to_id: Mapped[int]
+    message: Mapped[str]
+    requested_at: Mapped[datetime]
+    result: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    handled_at: Mapped[datetime | None]
+    hidden: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        Index("friend_request_pending", "from_id", "to_id", unique=True, postgresql_where=IS_PENDING),
+        Index("friend_request_from", "from_id", "result", "id"),
+        Index("friend_request_to", "to_id", "result", "id"),
+    )
+
+
+class Block(Model):
+    __tablename__ = "block"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int]
+    blocked_id: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index("block_pair", "user_id", "blocked_id", unique=True),
+        Index("block_list", "user_id", "id"),
+        Index("block_blocked", "blocked_id"),
+    )
+
+
+class Group(Model):
+    """Its row is the lock for all that changes its members. A dismissed one keeps its row and nothing else."""
+
+    __tablename__ = "group"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    # Folded for the search, and in the byte order that makes a prefix a range of the index.
+    name_key: Mapped[str] = mapped_column(Text(collation="C"))
+    icon: Mapped[str] = mapped_column(server_default="")
+    description: Mapped[str] = mapped_column(server_default="")
+    owner_id: Mapped[int]
+    approval: Mapped[bool]
+    announcement: Mapped[str] = mapped_column(server_default="")
+    announced_by: Mapped[int | None]
+    member_count: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    dismissed_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("group_search", "name_key", "id", postgresql_where=IS_LIVE),)
+
+
+class Member(Model):
+    __tablename__ = "member"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey("group.id"))
+    user_id: Mapped[int]
+    role: Mapped[int] = mapped_column(SmallInteger)
+    inviter_id: Mapped[int | None]
+    joined_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index("member_pair", "group_id", "user_id", unique=True),
+        Index("member_order", "group_id", text("(- role)"), "id"),  # the owner, managers, members
+        Index("member_groups", "user_id", "id"),
+    )
+
+
+class JoinRequest(Model):
+    """An application. A hidden one is of somebody whom the group's owner had blocked: no one else sees it."""
+
+    __tablename__ = "join_request"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey("group.id"))
+    user_id: Mapped[int]
+    message: Mapped[str]
+    requested_at: Mapped[datetime]
+    inviter_id: Mapped[int | None]  # as the applicant claims
+    handler_id: Mapped[int | None]
+    handled_at: Mapped[datetime | None]
+    result: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    hidden: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        Index("join_request_pending", "group_id", "user_id", unique=True, postgresql_where=IS_PENDING),
+        Index("join_request_group", "group_id", "result", "id"),
+        Index("join_request_user", "user_id", "result", "id"),
+    )
+
+
+class Invitation(Model):
+    """Good while its inviter runs the group; used up when the user joins, whichever way he does."""
+
+    __tablename__ = "invitation"
+
+    group_id: Mapped[int] = mapped_column(ForeignKey("group.id"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(primary_key=True)
+    inviter_id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (Index("invitation_user", "user_id"), Index("invitation_inviter", "inviter_id"))
+
+
+event_tables(Model.metadata)

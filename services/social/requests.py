@@ -1,0 +1,146 @@
+"""Friend requests. One that reaches somebody who blocked its sender is kept hidden: nothing tells him."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.context import Caller
+from services.social import events, pages
+from services.social.config import SocialSettings
+from services.social.errors import (
+    AlreadyFriends,
+    Blocked,
+    RequestHandled,
+    RequestLimitReached,
+    RequestNotFound,
+    ResultInvalid,
+    SelfFriend,
+)
+from services.social.models import ACCEPTED, ADDED, PENDING, REFUSED, REQUESTED, FriendRequest
+from services.social.pairs import Standing, befriend, lock_pair
+from services.social.texts import check_message, parse_time
+
+BOTH, MINE, TO_ME = range(3)  # directions
+
+
+async def request_friend(
+    connection: AsyncConnection, settings: SocialSettings, caller: Caller, user_id: int, message: str, requested_at: int
+) -> None:
+    """Raises MessageInvalid and what `lock_for_friendship` and `befriend` do, RequestLimitReached."""
+    check_message(message)
+    standing = await _lock_for_friendship(connection, caller, user_id)
+    if standing.was_asked and not standing.blocked:
+        await befriend(connection, settings, caller.user_id, user_id, REQUESTED)
+        await events.friend_accepted(connection, standing.was_asked)
+    else:
+        await _file(connection, settings, caller, user_id, standing, message, requested_at)
+
+
+async def add_friend(connection: AsyncConnection, settings: SocialSettings, caller: Caller, user_id: int) -> None:
+    """Friends at once; of somebody who blocked the caller it is a request that he never sees.
+
+    Raises what `lock_for_friendship` and `befriend` do, RequestLimitReached.
+    """
+    standing = await _lock_for_friendship(connection, caller, user_id)
+    if standing.blocked:
+        await _file(connection, settings, caller, user_id, standing, "", 0)
+        return
+    await befriend(connection, settings, caller.user_id, user_id, ADDED)
+    await events.friend_added(connection, caller.user_id, user_id)
+
+
+async def _lock_for_friendship(connection: AsyncConnection, caller: Caller, user_id: int) -> Standing:
+    """Raises SelfFriend, UserNotFound, Blocked, AlreadyFriends."""
+    if user_id == caller.user_id:
+        raise SelfFriend
+    standing = await lock_pair(connection, caller.user_id, user_id)
+    if standing.blocks:
+        raise Blocked
+    if standing.friends:
+        raise AlreadyFriends
+    return standing
+
+
+async def _file(
+    connection: AsyncConnection,
+    settings: SocialSettings,
+    caller: Caller,
+    user_id: int,
+    standing: Standing,
+    message: str,
+    requested_at: int,
+) -> None:
+    """A pending request; one that was hidden appears if he asks again and is no longer blocked."""
+    values = {"message": message, "requested_at": parse_time(requested_at), "hidden": standing.blocked}
+    if standing.asked is None:
+        await _require_room(connection, settings, caller)
+        statement: Any = insert(FriendRequest).values(from_id=caller.user_id, to_id=user_id, **values)
+    elif standing.asked.hidden and not standing.blocked:
+        statement = update(FriendRequest).where(FriendRequest.id == standing.asked.id).values(values)
+    else:
+        return
+    row = (await connection.execute(statement.returning(FriendRequest.__table__))).one()
+    if not row.hidden:
+        await events.friend_requested(connection, row)
+
+
+async def _require_room(connection: AsyncConnection, settings: SocialSettings, caller: Caller) -> None:
+    mine = (FriendRequest.from_id == caller.user_id, FriendRequest.result == PENDING)
+    pending = (await connection.execute(select(func.count()).select_from(FriendRequest).where(*mine))).scalar_one()
+    if pending >= settings.max_friend_requests:
+        raise RequestLimitReached
+
+
+async def handle_request(
+    connection: AsyncConnection, settings: SocialSettings, caller: Caller, request_id: int, result: int
+) -> None:
+    """Raises ResultInvalid, RequestNotFound, RequestHandled, FriendLimitReached."""
+    if result not in (ACCEPTED, REFUSED):
+        raise ResultInvalid
+    query = select(FriendRequest.__table__).where(
+        FriendRequest.id == request_id, FriendRequest.to_id == caller.user_id, ~FriendRequest.hidden
+    )
+    request = (await connection.execute(query)).one_or_none()
+    if request is None:
+        raise RequestNotFound
+    await lock_pair(connection, caller.user_id, request.from_id)
+    current = (await connection.execute(query)).one_or_none()  # the other may have been quicker
+    if current is None:
+        raise RequestNotFound
+    if current.result != PENDING:
+        raise RequestHandled
+    await _settle(connection, settings, caller, current, result)
+
+
+async def _settle(
+    connection: AsyncConnection, settings: SocialSettings, caller: Caller, request: Any, result: int
+) -> None:
+    if result == ACCEPTED:
+        await befriend(connection, settings, caller.user_id, request.from_id, REQUESTED)
+        await events.friend_accepted(connection, request)
+        return
+    refused = update(FriendRequest).where(FriendRequest.id == request.id)
+    await connection.execute(refused.values(result=REFUSED, handled_at=func.now()))
+    await events.friend_refused(connection, request)
+
+
+async def list_requests(
+    connection: AsyncConnection, caller: Caller, direction: int, results: Sequence[int], cursor: str, limit: int
+) -> pages.Page:
+    """Oldest first. Raises ResultInvalid, CursorInvalid."""
+    if not set(results) <= {PENDING, ACCEPTED, REFUSED}:
+        raise ResultInvalid
+    sides: list[tuple[Any, ...]] = []
+    if direction in (BOTH, MINE):
+        sides.append((FriendRequest.from_id == caller.user_id,))
+    if direction in (BOTH, TO_ME):
+        sides.append((FriendRequest.to_id == caller.user_id, ~FriendRequest.hidden))
+    rest = FriendRequest.id > pages.after(cursor)
+    queries = [
+        select(FriendRequest.__table__).where(*side, FriendRequest.result == result, rest)
+        for side in sides
+        for result in set(results) or {PENDING, ACCEPTED, REFUSED}
+    ]
+    return await pages.fetch(connection, pages.merge(queries, limit), "id", limit=limit, cursor=cursor)

@@ -1,0 +1,31 @@
+"""What the social service holds while it runs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nats.aio.client import Client as Nats
+
+from services.kit.db import Database, open_database
+from services.kit.events import open_nats, relaying
+from services.kit.migrate import require_current
+from services.social.config import SERVICE, SocialSettings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    settings: SocialSettings
+    database: Database
+    nats: Nats
+
+
+@asynccontextmanager
+async def open_service(settings: SocialSettings) -> AsyncIterator[Service]:
+    """Waits for Postgres; NATS may come and go."""
+    async with open_database(settings) as database, open_nats(settings.nats_url, SERVICE) as nats:
+        await require_current(database, MIGRATIONS)
+        async with relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days):
+            yield Service(settings, database, nats)

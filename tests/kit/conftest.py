@@ -1,0 +1,63 @@
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import msgspec
+import psycopg
+import pytest
+import structlog
+
+from deploy.local.postgres import Postgres
+from services.kit import migrate
+from services.kit.db import Database, open_database
+from services.user.config import UserSettings
+from services.user.service import MIGRATIONS
+from tests.support.servers import Servers, private_postgres
+from tests.support.user import user_settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """structlog's own tracebacks take seconds each to draw."""
+    structlog.configure([structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
+
+
+@pytest.fixture(scope="session")
+def postgres_url(servers: Servers) -> str:
+    """Of a database with the user service's schema, event tables included."""
+    url = servers.create_database("kit")
+    migrate.upgrade(url, MIGRATIONS)
+    return url
+
+
+@pytest.fixture
+def settings(postgres_url: str, servers: Servers, tmp_path: Path) -> UserSettings:
+    """Of a service whose event tables are empty."""
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("TRUNCATE outbox, inbox, dead_letter")
+    return user_settings(postgres_url, servers, tmp_path)
+
+
+@pytest.fixture
+async def database(settings: UserSettings) -> AsyncIterator[Database]:
+    async with open_database(settings) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def mortal_postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    with private_postgres(tmp_path_factory.mktemp("mortal")) as server:
+        migrate.upgrade(server.url, MIGRATIONS)
+        yield server
+
+
+@pytest.fixture
+def mortal_postgres(mortal_postgres_server: Postgres) -> Iterator[Postgres]:
+    """A migrated server that the test may kill; it runs again for the next."""
+    yield mortal_postgres_server
+    if mortal_postgres_server.pid is None:
+        mortal_postgres_server.start()
+
+
+@pytest.fixture
+def mortal_settings(settings: UserSettings, mortal_postgres: Postgres) -> UserSettings:
+    return msgspec.structs.replace(settings, postgres_url=mortal_postgres.url)

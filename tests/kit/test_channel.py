@@ -1,0 +1,154 @@
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from protos.user.v1 import accounts_pb2 as pb
+from protos.user.v1 import users_pb2 as users_pb
+from protos.user.v1.accounts_pb2_grpc import AccountsStub
+from protos.user.v1.users_pb2_grpc import UsersStub
+from services.kit import channel as channels
+from services.kit.context import current_deadline
+from services.kit.errors import Unavailable, reason_of
+from tests.kit.rpc import PROTOS, Behaviour, channel_to, serving, succeed
+from tests.support.user import refusal
+
+Call = Callable[[grpc.aio.Channel], grpc.aio.UnaryUnaryCall]
+
+
+def read(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryCall:
+    """Declared NO_SIDE_EFFECTS."""
+    return UsersStub(channel).BatchGetUsers(users_pb.BatchGetUsersRequest())
+
+
+def put(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryCall:
+    """Declared IDEMPOTENT."""
+    return UsersStub(channel).UpdateProfile(users_pb.UpdateProfileRequest())
+
+
+def act(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryCall:
+    """Declared nothing."""
+    return AccountsStub(channel).Logout(pb.LogoutRequest())
+
+
+class Failing:
+    """A behaviour that fails the first `times` times."""
+
+    def __init__(self, times: int, status: grpc.StatusCode | None = None) -> None:
+        self.times, self.status, self.calls = times, status, 0
+
+    async def __call__(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        self.calls += 1
+        if self.calls <= self.times:
+            if self.status:
+                await context.abort(self.status)
+            raise Unavailable
+
+
+@pytest.mark.parametrize(("call", "tries"), [(read, 3), (put, 3), (act, 1)])
+async def test_only_what_may_be_repeated_is_tried_again(call: Call, tries: int) -> None:
+    behave = Failing(times=2)
+    async with serving(behave) as port, channel_to(port) as channel:
+        assert await refusal(call(channel)) == ("" if tries == 3 else "UNAVAILABLE")
+    assert behave.calls == tries
+
+
+async def test_three_tries_are_all() -> None:
+    behave = Failing(times=10)
+    async with serving(behave) as port, channel_to(port) as channel:
+        assert await refusal(read(channel)) == "UNAVAILABLE"
+    assert behave.calls == 3
+
+
+@pytest.mark.parametrize("status", [grpc.StatusCode.INTERNAL, grpc.StatusCode.ALREADY_EXISTS])
+async def test_only_an_unavailable_service_is_tried_again(status: grpc.StatusCode) -> None:
+    behave = Failing(10, status)
+    async with serving(behave) as port, channel_to(port) as channel:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await read(channel)
+    assert behave.calls == 1
+
+
+def test_every_method_declared_repeatable_is_retried_and_no_other() -> None:
+    config = channels._service_config(PROTOS)["methodConfig"][0]["name"]
+    assert {entry["method"] for entry in config} >= {"ListSessions", "RevokeSession", "CheckSessions", "SetRole"}
+    assert not {entry["method"] for entry in config} & {"SendCode", "RegisterByEmail", "LoginByPhone", "RefreshToken"}
+
+
+def recording(left: list[float]) -> Behaviour:
+    async def behave(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        left.append(context.time_remaining() or 0)
+
+    return behave
+
+
+async def test_a_call_has_a_deadline_though_none_was_asked_for() -> None:
+    left: list[float] = []
+    async with serving(recording(left)) as port, channel_to(port) as channel:
+        await read(channel)
+    assert 2.5 < left[0] < 3.1
+
+
+async def test_a_call_made_for_a_request_may_not_outlive_it() -> None:
+    left: list[float] = []
+    async with serving(recording(left)) as port, channel_to(port) as channel:
+        token = current_deadline.set(asyncio.get_running_loop().time() + 1)
+        await UsersStub(channel).BatchGetUsers(users_pb.BatchGetUsersRequest(), timeout=2)
+        await UsersStub(channel).BatchGetUsers(users_pb.BatchGetUsersRequest(), timeout=0.5)
+        await read(channel)
+        current_deadline.reset(token)
+    assert 0.7 < left[0] < 1.1 and left[1] < 0.6 < left[2] < 1.1
+
+
+async def test_a_call_for_a_request_that_has_given_up_is_not_made() -> None:
+    left: list[float] = []
+    async with serving(recording(left)) as port, channel_to(port) as channel:
+        token = current_deadline.set(asyncio.get_running_loop().time() - 1)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await act(channel)
+        current_deadline.reset(token)
+    assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not left
+
+
+async def test_the_deadline_goes_on_through_a_service_to_the_next() -> None:
+    left: list[float] = []
+    async with serving(recording(left)) as inner, channel_to(inner) as inner_channel:
+
+        async def call_on(_: object) -> None:
+            await read(inner_channel)
+
+        async with serving(call_on) as outer, channel_to(outer) as channel:
+            await AccountsStub(channel).Logout(pb.LogoutRequest(), timeout=1)
+    assert 0.5 < left[0] < 1.1
+
+
+async def test_a_silent_service_is_given_up_at_the_deadline() -> None:
+    async def sleep(_: object) -> None:
+        await asyncio.sleep(10)
+
+    async with serving(sleep) as port, channel_to(port) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await AccountsStub(channel).Logout(pb.LogoutRequest(), timeout=0.3)
+    assert reason_of(refused.value) == "UNAVAILABLE"
+
+
+async def test_a_restarted_service_is_found_again_within_two_seconds() -> None:
+    async with serving(succeed) as port:
+        channel = channel_to(port)
+        await act(channel)
+    gone = time.monotonic()
+    while time.monotonic() - gone < 2.5:  # so that the waits between attempts have grown
+        called = time.monotonic()
+        assert await refusal(act(channel)) == "UNAVAILABLE"
+        assert time.monotonic() - called < 1
+        await asyncio.sleep(0.2)
+    async with serving(succeed, port):
+        back = time.monotonic()
+        while await refusal(act(channel)):
+            assert time.monotonic() - back < 2.5
+            await asyncio.sleep(0.05)
+        await channel.close()

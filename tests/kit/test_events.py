@@ -1,0 +1,528 @@
+"""From the outbox through the stream to the inbox. Each test has a database, and subjects, of its own."""
+
+import asyncio
+import random
+import secrets
+import shutil
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from inspect import isawaitable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from nats.aio.client import Client
+from nats.js.api import StreamConfig
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deploy.local.nats import Nats
+from deploy.local.postgres import Postgres
+from services.kit import db, events
+from services.kit.db import Database, open_database
+from services.kit.errors import CacheUnavailable
+from services.kit.events import STREAM, Event, consume, emit, ensure_stream, open_nats, relaying
+from services.user.config import UserSettings
+from tests.support.servers import private_nats
+
+
+@pytest.fixture
+def noun() -> str:
+    """The middle of this test's subjects and the source of its events."""
+    return f"thing{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+async def nats(settings: UserSettings) -> AsyncIterator[Client]:
+    async with connected(settings.nats_url) as client:
+        yield client
+
+
+@pytest.fixture
+def mortal_nats(tmp_path: Path) -> Iterator[Nats]:
+    with private_nats(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that are seconds in earnest."""
+    monkeypatch.setattr(events, "RETRY_DELAY", 0.05)
+    monkeypatch.setattr(events, "POLL", 0.5)
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Client]:
+    async with open_nats(url, "test") as client:
+        await eventually(lambda: client.is_connected)
+        yield client
+
+
+@asynccontextmanager
+async def relay(settings: UserSettings, client: Client, noun: str) -> AsyncIterator[Database]:
+    """Another process, as it were: a database connection pool and a relay."""
+    async with open_database(settings) as database:
+        async with relaying(database, client, noun, settings.postgres_url, 7):
+            yield database
+
+
+async def eventually(condition: Callable[[], object], seconds: float = 10) -> None:
+    """`condition` may be a coroutine function."""
+    async with asyncio.timeout(seconds):
+        while not (await met if isawaitable(met := condition()) else met):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def announce(database: Database, noun: str, *numbers: int, aggregate: str = "thing:1") -> None:
+    for number in numbers:
+        async with database.transaction() as connection:
+            await emit(connection, f"test.{noun}.happened", aggregate, number=number)
+
+
+async def streamed(client: Client, noun: str, count: int, seconds: float = 10) -> list[Event]:
+    """What the stream holds of the subject, in its order, once it holds `count`; and what else soon comes."""
+    jetstream = client.jetstream(timeout=2)
+    await ensure_stream(jetstream)
+    subscription = await jetstream.pull_subscribe(f"events.test.{noun}.>", stream=STREAM)
+    got: list[Event] = []
+    async with asyncio.timeout(seconds):
+        while len(got) < count:
+            with suppress(TimeoutError):
+                for message in await subscription.fetch(500, timeout=0.5):
+                    got.append(msgspec.json.decode(message.data, type=Event))
+                    await message.ack()
+    with suppress(TimeoutError):
+        got += [msgspec.json.decode(message.data, type=Event) for message in await subscription.fetch(500, timeout=0.3)]
+    await subscription.unsubscribe()
+    return got
+
+
+def numbers(got: list[Event]) -> list[int]:
+    return [event.data["number"] for event in got]
+
+
+@asynccontextmanager
+async def running(job: Awaitable[None]) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(job)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def rows(database: Database, query: str) -> list[Any]:
+    async with database.transaction() as connection:
+        return list((await connection.execute(text(query))).all())
+
+
+# -- the relay ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_event_reaches_the_stream_as_it_was_written(settings: UserSettings, nats: Client, noun: str) -> None:
+    async with relay(settings, nats, noun) as database:
+        async with database.transaction() as connection:
+            await emit(connection, f"test.{noun}.happened", "thing:42", text="名", numbers=[1, 2])
+        event = (await streamed(nats, noun, 1))[0]
+    assert (event.subject, event.aggregate) == (f"events.test.{noun}.happened", "thing:42")
+    assert event.data == {"text": "名", "numbers": [1, 2]} and event.occurred_at.startswith("20")
+    async with open_database(settings) as database:
+        published = await rows(database, "SELECT published_at FROM outbox")
+    assert [row.published_at is not None for row in published] == [True]
+
+
+async def test_nothing_is_published_of_a_transaction_that_rolled_back(
+    settings: UserSettings, nats: Client, noun: str
+) -> None:
+    async with relay(settings, nats, noun) as database:
+        with pytest.raises(ValueError, match="no"):
+            async with database.transaction() as connection:
+                await emit(connection, f"test.{noun}.happened", "thing:1", number=1)
+                raise ValueError("no")
+        await announce(database, noun, 2)
+        assert numbers(await streamed(nats, noun, 1)) == [2]
+
+
+async def test_a_transaction_that_commits_late_is_not_passed_over(
+    settings: UserSettings, nats: Client, noun: str
+) -> None:
+    async with relay(settings, nats, noun) as database:
+        async with database.transaction() as connection:
+            await emit(connection, f"test.{noun}.happened", "thing:1", number=1)
+            await announce(database, noun, 2, aggregate="thing:2")
+            assert numbers(await streamed(nats, noun, 1)) == [2]
+        assert numbers(await streamed(nats, noun, 2)) == [2, 1]
+
+
+async def test_two_relays_at_once_lose_nothing_repeat_nothing_and_keep_each_aggregates_order(
+    settings: UserSettings, nats: Client, noun: str
+) -> None:
+    aggregates, each = 8, 25
+
+    async def write(database: Database, aggregate: int) -> None:
+        for number in range(each):
+            async with database.transaction() as connection:
+                # As a service does: the aggregate's lock first, which makes the order.
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": aggregate})
+                await emit(connection, f"test.{noun}.happened", f"thing:{aggregate}", number=number)
+                await asyncio.sleep(random.uniform(0, 0.01))
+
+    async with connected(settings.nats_url) as other:
+        async with relay(settings, nats, noun) as database, relay(settings, other, noun):
+            await asyncio.gather(*(write(database, aggregate) for aggregate in range(aggregates)))
+            got = await streamed(nats, noun, aggregates * each)
+    by_aggregate = defaultdict(list)
+    for event in got:
+        by_aggregate[event.aggregate].append(event.data["number"])
+    assert len(by_aggregate) == aggregates
+    assert all(order == list(range(each)) for order in by_aggregate.values())
+
+
+async def test_more_than_a_batch_goes_out_in_order_though_two_relays_are_at_it(
+    settings: UserSettings, nats: Client, noun: str
+) -> None:
+    count = events.BATCH * 2 + 50
+    async with open_database(settings) as database:
+        async with database.transaction() as connection:
+            for number in range(count):
+                await emit(connection, f"test.{noun}.happened", "thing:1", number=number)
+    async with relay(settings, nats, noun), relay(settings, nats, noun):
+        assert numbers(await streamed(nats, noun, count)) == list(range(count))
+
+
+async def test_what_was_written_while_no_relay_ran_is_published_later(
+    settings: UserSettings, nats: Client, noun: str
+) -> None:
+    async with open_database(settings) as database:
+        await announce(database, noun, 1, 2, 3)
+    async with relay(settings, nats, noun):
+        assert numbers(await streamed(nats, noun, 3)) == [1, 2, 3]
+
+
+async def test_what_is_written_last_is_flushed_when_the_relay_stops(
+    settings: UserSettings, nats: Client, noun: str
+) -> None:
+    async with relay(settings, nats, noun) as database:
+        await announce(database, noun, 1)
+    assert numbers(await streamed(nats, noun, 1)) == [1]
+
+
+async def test_an_event_published_but_not_marked_is_not_published_twice(
+    settings: UserSettings, nats: Client, noun: str
+) -> None:
+    async with relay(settings, nats, noun) as database:
+        await announce(database, noun, 1)
+        await streamed(nats, noun, 1)
+        async with database.transaction() as connection:  # as after a crash between the two
+            await connection.execute(text("UPDATE outbox SET published_at = NULL"))
+        await announce(database, noun, 2)
+        assert numbers(await streamed(nats, noun, 2)) == [1, 2]
+
+
+async def test_a_relay_outlives_a_time_without_free_connections(
+    settings: UserSettings, nats: Client, noun: str, monkeypatch: pytest.MonkeyPatch, quick: None
+) -> None:
+    monkeypatch.setattr(db, "POOL_TIMEOUT", 0.1)
+    async with relay(msgspec.structs.replace(settings, postgres_pool=1), nats, noun) as database:
+        await announce(database, noun, 1)
+        await streamed(nats, noun, 1)
+        async with database.transaction() as connection:
+            await emit(connection, f"test.{noun}.happened", "thing:1", number=2)
+            await asyncio.sleep(1)
+        assert numbers(await streamed(nats, noun, 2)) == [1, 2]
+
+
+async def test_published_events_are_kept_for_some_days(
+    settings: UserSettings, nats: Client, noun: str, quick: None
+) -> None:
+    async with relay(settings, nats, noun) as database:
+        await announce(database, noun, 1, 2)
+        await streamed(nats, noun, 2)
+        async with database.transaction() as connection:
+            old = "UPDATE outbox SET published_at = now() - interval '8 days' WHERE data->>'number' = '1'"
+            await connection.execute(text(old))
+
+        async def left() -> list[int]:
+            return [row.data["number"] for row in await rows(database, "SELECT data FROM outbox")]
+
+        async def swept() -> bool:
+            return await left() == [2]
+
+        await eventually(swept)
+
+
+async def test_nats_may_be_killed_and_come_back(
+    settings: UserSettings, mortal_nats: Nats, noun: str, quick: None
+) -> None:
+    async with connected(mortal_nats.url) as client, relay(settings, client, noun) as database:
+        await announce(database, noun, 1)
+        await streamed(client, noun, 1)
+        mortal_nats.kill()
+        await announce(database, noun, 2, 3)  # nobody waits for NATS
+        mortal_nats.start()
+        await announce(database, noun, 4)
+        assert numbers(await streamed(client, noun, 4, 15)) == [1, 2, 3, 4]
+
+
+async def test_nats_may_be_away_at_the_start(settings: UserSettings, mortal_nats: Nats, noun: str, quick: None) -> None:
+    mortal_nats.kill()
+    async with open_nats(mortal_nats.url, "test") as client, relay(settings, client, noun) as database:
+        await announce(database, noun, 1)
+        await asyncio.sleep(0.3)
+        mortal_nats.start()
+        await eventually(lambda: client.is_connected)
+        assert numbers(await streamed(client, noun, 1, 15)) == [1]
+
+
+async def test_a_relay_makes_the_stream_anew_when_nats_has_lost_it(
+    settings: UserSettings, mortal_nats: Nats, noun: str, quick: None
+) -> None:
+    async with connected(mortal_nats.url) as client, relay(settings, client, noun) as database:
+        await announce(database, noun, 1)
+        await streamed(client, noun, 1)
+        mortal_nats.kill()
+        shutil.rmtree(mortal_nats.folder / "jetstream")
+        mortal_nats.start()
+        await announce(database, noun, 2)
+
+        async def published() -> bool:
+            return not await rows(database, "SELECT id FROM outbox WHERE published_at IS NULL")
+
+        await eventually(published, 15)
+        assert numbers(await streamed(client, noun, 1)) == [2]
+
+
+async def test_a_consumer_goes_on_when_nats_has_lost_it(
+    settings: UserSettings, mortal_nats: Nats, noun: str, quick: None
+) -> None:
+    handled: list[int] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        handled.append(event.data["number"])
+
+    async with connected(mortal_nats.url) as client, relay(settings, client, noun) as database:
+        async with running(consume(database, client, noun, [f"events.test.{noun}.>"], handle)):
+            await announce(database, noun, 1)
+            await eventually(lambda: handled == [1])
+            mortal_nats.kill()
+            shutil.rmtree(mortal_nats.folder / "jetstream")
+            mortal_nats.start()
+            await announce(database, noun, 2)
+            await eventually(lambda: handled == [1, 2], 15)
+
+
+# -- consumers ---------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def pipeline(settings: UserSettings, client: Client, noun: str) -> AsyncIterator[Database]:
+    """A relay, and a stream to consume from."""
+    await ensure_stream(client.jetstream(timeout=2))
+    async with relay(settings, client, noun) as database:
+        yield database
+
+
+async def test_a_consumer_handles_each_event_once_and_in_order(
+    settings: UserSettings, nats: Client, noun: str, quick: None
+) -> None:
+    handled: list[int] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        handled.append(event.data["number"])
+
+    async with pipeline(settings, nats, noun) as database:
+        async with running(consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
+            await announce(database, noun, *range(30))
+            await eventually(lambda: len(handled) >= 30)
+            await asyncio.sleep(0.2)
+        inbox = await rows(database, "SELECT consumer, event FROM inbox")
+    assert handled == list(range(30))
+    assert {row.consumer for row in inbox} == {noun} and len(inbox) == 30
+
+
+async def test_an_event_delivered_twice_is_handled_once(
+    settings: UserSettings, mortal_nats: Nats, noun: str, quick: None
+) -> None:
+    handled: list[int] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        handled.append(event.data["number"])
+
+    async with connected(mortal_nats.url) as client:
+        # A stream that takes a repeated message id for new, as the real one does after two minutes.
+        jetstream = client.jetstream(timeout=2)
+        await jetstream.add_stream(StreamConfig(name=STREAM, subjects=["events.>"], duplicate_window=0.1))
+        async with pipeline(settings, client, noun) as database:
+            async with running(consume(database, client, noun, [f"events.test.{noun}.>"], handle)):
+                await announce(database, noun, 1)
+                await eventually(lambda: handled == [1])
+                await asyncio.sleep(0.3)
+                async with database.transaction() as connection:
+                    await connection.execute(text("UPDATE outbox SET published_at = NULL"))
+                await announce(database, noun, 2)
+                await eventually(lambda: 2 in handled)
+            assert numbers(await streamed(client, noun, 3)) == [1, 1, 2]
+    assert handled == [1, 2]
+
+
+async def test_a_handlers_writes_and_the_inbox_row_commit_together(
+    settings: UserSettings, nats: Client, noun: str, quick: None
+) -> None:
+    attempts: list[int] = []
+
+    async def handle(connection: AsyncConnection, event: Event) -> None:
+        attempts.append(event.data["number"])
+        await connection.execute(text("INSERT INTO inbox (consumer, event) VALUES ('written', 'by the handler')"))
+        if len(attempts) < 3:
+            raise RuntimeError("not yet")
+
+    async with pipeline(settings, nats, noun) as database:
+        async with running(consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
+            await announce(database, noun, 7)
+            await eventually(lambda: len(attempts) == 3)
+            await asyncio.sleep(0.3)
+        inbox = await rows(database, "SELECT consumer FROM inbox ORDER BY consumer")
+        dead = await rows(database, "SELECT * FROM dead_letter")
+    assert attempts == [7, 7, 7] and not dead
+    assert [row.consumer for row in inbox] == sorted([noun, "written"])
+
+
+async def test_an_event_that_fails_five_times_is_put_aside_and_the_others_go_on(
+    settings: UserSettings, nats: Client, noun: str, quick: None
+) -> None:
+    attempts: list[int] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        attempts.append(event.data["number"])
+        if event.data["number"] == 2:
+            raise RuntimeError("never")
+
+    async with pipeline(settings, nats, noun) as database:
+        async with running(consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
+            await announce(database, noun, 1, 2, 3)
+            await eventually(lambda: attempts.count(2) == 5)
+            await announce(database, noun, 4)
+            await eventually(lambda: 4 in attempts)
+            await asyncio.sleep(0.5)
+        dead = await rows(database, "SELECT * FROM dead_letter")
+    assert sorted(attempts) == [1, 2, 2, 2, 2, 2, 3, 4]
+    assert [(row.consumer, row.subject) for row in dead] == [(noun, f"events.test.{noun}.happened")]
+    assert "never" in dead[0].error and msgspec.json.decode(dead[0].data)["data"] == {"number": 2}
+
+
+async def test_what_is_no_event_is_put_aside(settings: UserSettings, nats: Client, noun: str, quick: None) -> None:
+    handled: list[Event] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        handled.append(event)
+
+    async with pipeline(settings, nats, noun) as database:
+        async with running(consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
+            await nats.jetstream(timeout=2).publish(f"events.test.{noun}.odd", b"\xff not json")
+            await announce(database, noun, 1)
+            await eventually(lambda: handled)
+            await eventually(lambda: rows(database, "SELECT subject FROM dead_letter"))
+        dead = await rows(database, "SELECT subject FROM dead_letter")
+    assert [row.subject for row in dead] == [f"events.test.{noun}.odd"]
+
+
+async def test_a_consumer_goes_on_where_it_stopped(
+    settings: UserSettings, nats: Client, noun: str, quick: None
+) -> None:
+    handled: list[int] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        handled.append(event.data["number"])
+
+    async with pipeline(settings, nats, noun) as database:
+        for first in (1, 3, 5):
+            await announce(database, noun, first)
+            async with running(consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
+                await announce(database, noun, first + 1)
+                await eventually(lambda: len(handled) > first)  # noqa: B023
+                await asyncio.sleep(0.1)
+    assert handled == [1, 2, 3, 4, 5, 6]
+
+
+async def test_processes_that_share_a_consumer_share_its_events(
+    settings: UserSettings, nats: Client, noun: str, quick: None
+) -> None:
+    handled: list[int] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        handled.append(event.data["number"])
+
+    async with pipeline(settings, nats, noun) as database, AsyncExitStack() as stack:
+        for _ in range(3):
+            client = await stack.enter_async_context(connected(settings.nats_url))
+            job = consume(database, client, noun, [f"events.test.{noun}.>"], handle)
+            await stack.enter_async_context(running(job))
+        await announce(database, noun, *range(20))
+        await eventually(lambda: len(handled) >= 20)
+        await asyncio.sleep(0.2)
+    assert sorted(handled) == list(range(20))
+
+
+async def test_a_consumer_gets_only_the_subjects_it_asked_for(
+    settings: UserSettings, nats: Client, noun: str, quick: None
+) -> None:
+    handled: list[int] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        handled.append(event.data["number"])
+
+    subjects = [f"events.test.{noun}.happened", f"events.test.{noun}b.>"]
+    async with pipeline(settings, nats, noun) as database:
+        async with running(consume(database, nats, noun, subjects, handle)):
+            async with database.transaction() as connection:
+                for number, subject in enumerate((f"{noun}.happened", f"{noun}.other", f"{noun}b.x", f"{noun}c.x")):
+                    await emit(connection, f"test.{subject}", "thing:1", number=number)
+            await eventually(lambda: len(handled) >= 2)
+            await asyncio.sleep(0.2)
+    assert handled == [0, 2]
+
+
+async def test_a_database_that_is_away_does_not_put_events_aside(
+    settings: UserSettings,
+    mortal_settings: UserSettings,
+    mortal_postgres: Postgres,
+    nats: Client,
+    noun: str,
+    quick: None,
+) -> None:
+    handled: list[int] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        handled.append(event.data["number"])
+
+    async with pipeline(settings, nats, noun) as database, open_database(mortal_settings) as mortal:
+        async with running(consume(mortal, nats, noun, [f"events.test.{noun}.>"], handle)):
+            await announce(database, noun, 1)
+            await eventually(lambda: handled == [1])
+            mortal_postgres.kill()
+            await announce(database, noun, 2, 3)
+            await asyncio.sleep(1)  # more than five deliveries long
+            mortal_postgres.start()
+            await eventually(lambda: len(handled) == 3)
+        assert sorted(handled) == [1, 2, 3]
+        assert not await rows(mortal, "SELECT * FROM dead_letter")
+
+
+async def test_a_handler_that_lacks_what_it_needs_is_tried_until_it_has_it(
+    settings: UserSettings, nats: Client, noun: str, quick: None
+) -> None:
+    attempts: list[int] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        attempts.append(event.data["number"])
+        if len(attempts) <= events.MAX_DELIVERIES + 2:
+            raise CacheUnavailable
+
+    async with pipeline(settings, nats, noun) as database:
+        async with running(consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
+            await announce(database, noun, 1)
+            await eventually(lambda: len(attempts) == events.MAX_DELIVERIES + 3)
+        assert not await rows(database, "SELECT * FROM dead_letter")

@@ -1,0 +1,91 @@
+import json
+import subprocess
+import sys
+from typing import Any
+
+PROLOGUE = """
+import logging, sys
+import structlog
+from services.kit import log
+from services.kit.config import Settings
+
+def configure(**changes):
+    log.configure(Settings(internal_secret="s" * 32, nats_url="nats://x", redis_url="redis://x", **changes), "user")
+"""
+
+
+def stderr_of(program: str) -> str:
+    """A process of its own: logging is configured once for a whole process."""
+    ended = subprocess.run([sys.executable, "-c", PROLOGUE + program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == ""
+    return ended.stderr
+
+
+def lines_of(program: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stderr_of(program).splitlines()]
+
+
+def test_an_event_is_one_json_line_with_service_level_time_and_context() -> None:
+    lines = lines_of("""
+configure()
+structlog.contextvars.bind_contextvars(request_id="r1", user_id=42)
+structlog.get_logger("x").info("served", text="two\\nlines", odd=object, 名="值")
+""")
+    assert len(lines) == 1
+    line = lines[0]
+    assert (line["service"], line["level"], line["event"]) == ("user", "info", "served")
+    assert (line["request_id"], line["user_id"], line["text"], line["名"]) == ("r1", 42, "two\nlines", "值")
+    assert line["timestamp"].endswith("Z") and line["odd"] == "<class 'object'>"
+
+
+def test_secrets_are_redacted() -> None:
+    text = stderr_of("""
+configure()
+structlog.get_logger().warning("x", password="hunter2", code="hunter2", token="hunter2", atoken="hunter2",
+    rtoken="hunter2", ticket="hunter2", authorization="Bearer hunter2", new_password="hunter2", other="seen")
+""")
+    assert "hunter2" not in text and "seen" in text and text.count("[redacted]") == 8
+
+
+def test_an_exception_is_told_with_its_traceback_but_no_local_variables() -> None:
+    program = """
+configure(log_format=%r)
+def login(password):
+    raise ValueError("broken")
+try:
+    login("hunter" + "2")
+except ValueError as error:
+    structlog.get_logger().error("failed", exc_info=error)
+"""
+    for log_format in ("json", "console"):
+        text = stderr_of(program % log_format)
+        assert "ValueError: broken" in text and "in login" in text and "hunter2" not in text
+    assert len(stderr_of(program % "json").splitlines()) == 1
+
+
+def test_the_standard_librarys_records_come_in_the_same_form() -> None:
+    lines = lines_of("""
+configure()
+logging.getLogger("redis").warning("lost %s", "connection")
+logging.getLogger("redis").info("chatter")
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("grpc").exception("odd")
+""")
+    assert [(line["event"], line["level"], line["service"]) for line in lines] == [
+        ("lost connection", "warning", "user"),
+        ("odd", "error", "user"),
+    ]
+    assert "ZeroDivisionError" in lines[1]["exception"]
+
+
+def test_what_is_below_the_level_is_left_out() -> None:
+    program = """
+configure(log_level=%r)
+logger = structlog.get_logger()
+logger.debug("debug"), logger.info("info"), logger.warning("warning"), logger.error("error")
+"""
+    for position, level in enumerate(levels := ["debug", "info", "warning", "error"]):
+        assert [line["event"] for line in lines_of(program % level)] == levels[position:]

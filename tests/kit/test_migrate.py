@@ -1,0 +1,126 @@
+import secrets
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import NullPool, create_engine
+
+from services.kit.config import ConfigError
+from services.kit.db import Database, driver_url
+from services.kit.migrate import require_current, upgrade
+from services.user.config import UserSettings
+from services.user.models import Model
+from services.user.service import MIGRATIONS
+from tests.support.servers import Servers
+from tests.support.user import environment, user_settings
+
+COLLATED = {"account_search"}  # Alembic does not see the collation of an index, and would make it anew
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = {revision!r}, {down!r}, None, None
+
+
+def upgrade():
+    {body}
+"""
+
+
+def write_revision(folder: Path, number: int, body: str) -> None:
+    revision, down = f"{number:04}", f"{number - 1:04}" if number > 1 else None
+    (folder / f"{revision}_test.py").write_text(REVISION.format(revision=revision, down=down, body=body))
+
+
+@pytest.fixture
+def url(servers: Servers) -> str:
+    """Of an empty database."""
+    return servers.create_database(f"migrate_{secrets.token_hex(4)}")
+
+
+def column(url: str, query: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        return sorted(row[0] for row in connection.execute(query))
+
+
+def tables(url: str) -> list[str]:
+    return column(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+
+
+def test_the_models_are_what_the_migrations_make(url: str) -> None:
+    upgrade(url, MIGRATIONS)
+    engine = create_engine(driver_url(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        opts = {"compare_server_default": True, "include_object": lambda _, name, *__: name not in COLLATED}
+        context = MigrationContext.configure(connection, opts=opts)
+        assert compare_metadata(context, Model.metadata) == []
+
+
+def test_upgrading_again_changes_nothing(url: str) -> None:
+    upgrade(url, MIGRATIONS)
+    before = tables(url)
+    upgrade(url, MIGRATIONS)
+    assert tables(url) == before and "account" in before
+
+
+def test_many_who_upgrade_at_once_do_it_once(url: str) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: upgrade(url, MIGRATIONS), range(8)))
+    assert len(column(url, "SELECT version_num FROM alembic_version")) == 1
+
+
+def test_revisions_are_applied_from_where_the_database_is(url: str, tmp_path: Path) -> None:
+    write_revision(tmp_path, 1, 'op.create_table("one", sa.Column("id", sa.Integer))')
+    upgrade(url, tmp_path)
+    write_revision(tmp_path, 2, 'op.create_table("two", sa.Column("id", sa.Integer))')
+    write_revision(tmp_path, 3, 'op.create_table("three", sa.Column("id", sa.Integer))')
+    upgrade(url, tmp_path)
+    assert tables(url) == ["alembic_version", "one", "three", "two"]
+
+
+def test_a_migration_that_fails_leaves_nothing_half_done(url: str, tmp_path: Path) -> None:
+    write_revision(tmp_path, 1, 'op.create_table("one", sa.Column("id", sa.Integer))')
+    write_revision(tmp_path, 2, 'raise RuntimeError("broken")')
+    with pytest.raises(RuntimeError, match="broken"):
+        upgrade(url, tmp_path)
+    assert tables(url) == []
+
+
+async def test_only_the_schema_this_code_was_written_for_will_do(database: Database, tmp_path: Path) -> None:
+    await require_current(database, MIGRATIONS)
+    head = column(database.engine.url.render_as_string(False).replace("+psycopg", ""), "TABLE alembic_version")[0]
+    for number in range(1, int(head)):
+        write_revision(tmp_path, number, "pass")
+    with pytest.raises(ConfigError, match="ahead of this code"):
+        await require_current(database, tmp_path)
+    for number in (int(head), int(head) + 1):
+        write_revision(tmp_path, number, "pass")
+    with pytest.raises(ConfigError, match=r"behind this code .* run the migrate step"):
+        await require_current(database, tmp_path)
+
+
+def test_older_code_does_not_touch_a_newer_schema(url: str, tmp_path: Path) -> None:
+    upgrade(url, MIGRATIONS)
+    write_revision(tmp_path, 9, "pass")
+    (tmp_path / "0009_test.py").write_text((tmp_path / "0009_test.py").read_text().replace("'0008'", "None"))
+    with pytest.raises(ConfigError, match="ahead of this code"):
+        upgrade(url, tmp_path)
+
+
+def test_a_server_that_cannot_be_used_is_named_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"^postgres: .+$") as refused:
+        upgrade("postgresql://nobody@127.0.0.1:1/none", MIGRATIONS)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_migrate_command_makes_an_empty_database_ready(url: str, servers: Servers, tmp_path: Path) -> None:
+    settings: UserSettings = user_settings(url, servers, tmp_path)
+    command = [sys.executable, "-m", "services.user", "migrate"]
+    ended = subprocess.run(command, env=environment(settings), capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "account" in tables(url)

@@ -1,0 +1,209 @@
+"""The life of a service's process: `python -m services.user` as its operator runs it."""
+
+import asyncio
+import signal
+import socket
+import sys
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+
+import grpc.aio
+import msgspec
+import psycopg
+import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
+
+from deploy.local.ports import find_free_port
+from deploy.local.postgres import Postgres
+from protos.user.v1 import accounts_pb2 as pb
+from protos.user.v1.accounts_pb2_grpc import AccountsStub
+from services.kit.channel import open_channel
+from services.user.config import UserSettings
+from services.user.servicers import PROTOS
+from tests.support.servers import Servers
+from tests.support.user import PASSWORD, environment, new_phone, refusal
+
+NOT_SERVING, SERVING = HealthCheckResponse.NOT_SERVING, HealthCheckResponse.SERVING
+
+
+@pytest.fixture
+def own_settings(settings: UserSettings) -> UserSettings:
+    """With ports for a process."""
+    return msgspec.structs.replace(settings, grpc_port=find_free_port(), metrics_port=find_free_port())
+
+
+class Process:
+    def __init__(self, process: asyncio.subprocess.Process, settings: UserSettings) -> None:
+        self._process, self._settings = process, settings
+        self.output = ""
+        self._reading = asyncio.create_task(self._read())
+        self.send_signal = process.send_signal
+
+    async def _read(self) -> None:
+        assert self._process.stderr
+        async for line in self._process.stderr:
+            self.output += line.decode()
+
+    async def prints(self, text: str) -> None:
+        async with asyncio.timeout(15):
+            while text not in self.output:
+                assert self._process.returncode is None, self.output
+                await asyncio.sleep(0.02)
+
+    async def exit_code(self) -> int:
+        code = await asyncio.wait_for(self._process.wait(), 15)
+        await self._reading
+        return code
+
+    async def refuses(self) -> str:
+        """The one line with which the process refused to start."""
+        assert await self.exit_code() == 2, self.output
+        assert "Traceback" not in self.output
+        *logs, last = self.output.splitlines()
+        assert all(line.startswith("{") and '"level":"error"' not in line for line in logs)
+        return last
+
+    def channel(self) -> grpc.aio.Channel:
+        return open_channel(f"127.0.0.1:{self._settings.grpc_port}", self._settings, PROTOS)
+
+    async def health(self, channel: grpc.aio.Channel) -> int:
+        return int((await HealthStub(channel).Check(HealthCheckRequest(), timeout=2)).status)
+
+
+@asynccontextmanager
+async def running(settings: UserSettings, **changes: str | None) -> AsyncIterator[Process]:
+    environ = {**environment(settings), **{f"HITOK_{name}": value for name, value in changes.items()}}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.user",
+        env={name: value for name, value in environ.items() if value is not None},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Process(process, settings)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+# -- what keeps it from starting ---------------------------------------------------------------------------------------
+
+
+async def test_what_the_operator_has_to_set_right_is_named(own_settings: UserSettings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with (
+        running(own_settings, JWT_SECRET=None) as missing,
+        running(own_settings, VAR=str(tmp_path / "file")) as folder,
+    ):
+        assert await missing.refuses() == "error: HITOK_JWT_SECRET is not set"
+        assert (await folder.refuses()).startswith("error: cannot write mails to ")
+
+
+async def test_a_port_in_use_is_named(own_settings: UserSettings) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        async with (
+            running(msgspec.structs.replace(own_settings, grpc_port=port)) as one,
+            running(msgspec.structs.replace(own_settings, metrics_port=port)) as other,
+        ):
+            assert (await one.refuses()).startswith(
+                f"error: cannot listen on 127.0.0.1:{port}: [Errno 98] Address already"
+            )
+            assert await other.refuses() == f"error: port {port} for metrics: Address already in use"
+
+
+async def test_a_schema_behind_or_ahead_is_told(own_settings: UserSettings, servers: Servers) -> None:
+    empty, ahead = servers.create_database("empty"), servers.create_database("ahead")
+    with psycopg.connect(ahead) as connection:
+        connection.execute("CREATE TABLE alembic_version AS SELECT '9999' AS version_num")
+    async with (
+        running(msgspec.structs.replace(own_settings, postgres_url=empty)) as one,
+        running(
+            msgspec.structs.replace(
+                own_settings, postgres_url=ahead, grpc_port=find_free_port(), metrics_port=find_free_port()
+            )
+        ) as other,
+    ):
+        assert (await one.refuses()).startswith("error: the schema is behind this code (empty, needs ")
+        assert (await other.refuses()).startswith("error: the schema is ahead of this code (revision 9999)")
+
+
+# -- how it starts and stops -------------------------------------------------------------------------------------------
+
+
+async def test_it_waits_for_postgres_and_says_so(own_settings: UserSettings, mortal_postgres: Postgres) -> None:
+    mortal_postgres.kill()
+    settings = msgspec.structs.replace(own_settings, postgres_url=mortal_postgres.url)
+    async with (
+        running(settings) as process,
+        running(
+            msgspec.structs.replace(settings, grpc_port=find_free_port(), metrics_port=find_free_port())
+        ) as given_up,
+    ):
+        await process.prints("waiting for postgres")
+        await given_up.prints("waiting for postgres")
+        given_up.send_signal(signal.SIGTERM)
+        assert await given_up.exit_code() == 0, given_up.output
+        mortal_postgres.start()
+        await process.prints('"serving"')
+        async with process.channel() as channel:
+            assert await process.health(channel) == SERVING
+        assert own_settings.internal_secret not in process.output and "password" not in process.output
+
+
+async def test_on_sigterm_it_turns_unready_serves_on_finishes_what_is_in_flight_and_leaves(
+    own_settings: UserSettings,
+) -> None:
+    settings = msgspec.structs.replace(own_settings, drain_seconds=0.5, bcrypt_cost=14)  # about a second a hash
+    async with running(settings) as process:
+        await process.prints('"serving"')
+        async with process.channel() as channel:
+            assert await process.health(channel) == SERVING
+            request = pb.RegisterByPhoneRequest(phone=new_phone(), password=PASSWORD)
+            registering = AccountsStub(channel).RegisterByPhone(request, timeout=15)
+            await asyncio.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            await process.prints('"stopping"')
+            async with asyncio.timeout(0.4):
+                while await process.health(channel) != NOT_SERVING:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            login = pb.LoginByPhoneRequest(phone="none")
+            assert await refusal(AccountsStub(channel).LoginByPhone(login)) == "PHONE_INVALID", "it still serves"
+            assert (await registering).atoken
+        assert await process.exit_code() == 0, process.output
+        assert PASSWORD not in process.output and "Traceback" not in process.output
+
+
+async def test_a_second_signal_ends_it_at_once(own_settings: UserSettings) -> None:
+    async with running(msgspec.structs.replace(own_settings, drain_seconds=20)) as process:
+        await process.prints('"serving"')
+        process.send_signal(signal.SIGINT)
+        await process.prints('"stopping"')
+        process.send_signal(signal.SIGTERM)
+        assert await process.exit_code() == 1
+
+
+async def test_it_shows_metrics_and_by_setting_lists_its_rpcs(own_settings: UserSettings) -> None:
+    settings = msgspec.structs.replace(own_settings, grpc_reflection=True)
+    async with running(settings) as process:
+        await process.prints('"serving"')
+        async with process.channel() as channel:
+            await refusal(AccountsStub(channel).LoginByPhone(pb.LoginByPhoneRequest(phone="none")))
+
+            async def ask() -> AsyncIterator[ServerReflectionRequest]:
+                yield ServerReflectionRequest(list_services="")
+
+            async for answer in ServerReflectionStub(channel).ServerReflectionInfo(ask(), timeout=3):
+                names = {service.name for service in answer.list_services_response.service}
+        url = f"http://127.0.0.1:{settings.metrics_port}/metrics"
+        metrics = (await asyncio.to_thread(lambda: urllib.request.urlopen(url).read())).decode()
+    assert names >= {"hitok.user.v1.Accounts", "hitok.user.v1.Sessions", "hitok.user.v1.Users"}
+    line = 'hitok_rpc_served_seconds_count{method="/hitok.user.v1.Accounts/LoginByPhone",status="INVALID_ARGUMENT"} 1.0'
+    assert line in metrics.splitlines()

@@ -1,0 +1,30 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.servers import Servers
+from tests.support.social import Running, faults, running_social_service, social_settings
+
+
+@pytest.fixture(scope="session")
+async def _social(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """The service on a database of its own, for the whole session: tests make their own users and groups."""
+    settings = social_settings(servers.create_database("social"), servers, tmp_path_factory.mktemp("social"))
+    async with running_social_service(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def small(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """One whose limits are all three."""
+    limits = {f"HITOK_SOCIAL_MAX_{what}": "3" for what in ("FRIENDS", "FRIEND_REQUESTS", "GROUPS", "MEMBERS")}
+    url, folder = servers.create_database("small"), tmp_path_factory.mktemp("small")
+    async with running_social_service(social_settings(url, servers, folder, **limits)) as running:
+        yield running
+
+
+@pytest.fixture
+async def social(_social: Running) -> AsyncIterator[Running]:
+    """After each test friendships are pairs and groups count their members, whatever raced."""
+    yield _social
+    assert not await faults(_social)

@@ -1,0 +1,69 @@
+"""The schema, and the operator's commands."""
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+from typer.testing import CliRunner, Result
+
+from services.kit.db import driver_url
+from services.social.__main__ import commands
+from services.social.models import Model
+from tests.support.servers import Servers
+
+
+@pytest.fixture(scope="module")
+def migrated(servers: Servers) -> str:
+    url = servers.create_database("social_admin")
+    for _ in range(2):  # a second time there is nothing to do
+        assert run(url, servers, "migrate").exit_code == 0
+    return url
+
+
+def run(url: str, servers: Servers, *command: str) -> Result:
+    environment = {
+        "HITOK_SOCIAL_POSTGRES_URL": url,
+        "HITOK_REDIS_URL": servers.redis_url,
+        "HITOK_NATS_URL": servers.nats_url,
+        "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
+    }
+    return CliRunner(env=environment).invoke(commands, command)
+
+
+def test_the_migrations_make_what_the_models_say(migrated: str) -> None:
+    engine = create_engine(driver_url(migrated))
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), Model.metadata) == []
+    engine.dispose()
+
+
+BREAK = {
+    "1 friendships without their other half": "INSERT INTO friendship (user_id, friend_id, source) VALUES (1, 2, 0)",
+    "1 groups that count their members wrongly": 'UPDATE "group" SET member_count = 5',
+    "1 groups without the one owner they name": "UPDATE member SET role = 0",
+}
+
+
+def test_a_whole_graph_passes_the_check(migrated: str, servers: Servers) -> None:
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO \"group\" (name, name_key, owner_id, approval, member_count) VALUES ('g', 'g', 7, false, 1)"
+        )
+        connection.execute('INSERT INTO member (group_id, user_id, role) SELECT id, 7, 2 FROM "group"')
+    result = run(migrated, servers, "check")
+    assert result.exit_code == 0 and [line[0] for line in result.stdout.splitlines()] == ["0"] * 3
+
+
+@pytest.mark.parametrize("fault", BREAK)
+def test_a_broken_one_does_not(migrated: str, servers: Servers, fault: str) -> None:
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute(BREAK[fault])
+    result = run(migrated, servers, "check")
+    assert result.exit_code == 1 and fault in result.stdout
+
+
+def test_an_empty_database_has_to_be_migrated_first(servers: Servers) -> None:
+    result = run(servers.create_database("social_empty"), servers, "check")
+    assert result.exit_code == 2 and "migrate" in result.output

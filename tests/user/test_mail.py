@@ -1,0 +1,98 @@
+"""Mail by SMTP, to a real server in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiosmtpd.smtp import SMTP
+from redis.asyncio import Redis
+
+from protos.user.v1 import accounts_pb2 as pb
+from services.kit.config import ConfigError
+from services.user.mail import Mailer
+from tests.support.user import Running, new_name, refusal, running_user_service
+
+
+class Mailbox:
+    """Takes every mail, or answers with `refuse`."""
+
+    def __init__(self, refuse: str = "") -> None:
+        self.refuse = refuse
+        self.mails: list[tuple[list[str], str]] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if self.refuse:
+            return self.refuse
+        self.mails.append((envelope.rcpt_tos, envelope.content.decode()))
+        return "250 OK"
+
+
+@asynccontextmanager
+async def smtp_server(mailbox: Mailbox) -> AsyncIterator[str]:
+    """Its URL."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(mailbox, enable_SMTPUTF8=True, loop=loop), "127.0.0.1", 0)
+    async with server:
+        yield f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
+async def mailing(user: Running, url: str) -> AsyncIterator[Running]:
+    """A second process of the service, as it were, that mails by SMTP."""
+    async with running_user_service(msgspec.structs.replace(user.settings, smtp_url=url)) as running:
+        yield running
+
+
+async def code_is_kept(user: Running, address: str) -> bool:
+    async with Redis.from_url(user.settings.redis_url) as redis:
+        return bool(await redis.exists(user.service.codes._key(address)))
+
+
+async def test_a_code_comes_by_smtp(user: Running) -> None:
+    mailbox, address = Mailbox(), f"{new_name()}@example.com"
+    async with smtp_server(mailbox) as url, mailing(user, url) as running:
+        await running.accounts.SendCode(pb.SendCodeRequest(email=address))
+    assert [recipients for recipients, _ in mailbox.mails] == [[address]]
+    assert "验证码" not in mailbox.mails[0][1].partition("\n\n")[0], "headers are encoded"
+    assert await code_is_kept(user, address)
+
+
+@pytest.mark.parametrize("answer", ["550 no such mailbox", "451 try later", "552 full"])
+async def test_a_refused_mail_is_told_and_its_code_forgotten(user: Running, answer: str) -> None:
+    address = f"{new_name()}@example.com"
+    async with smtp_server(Mailbox(refuse=answer)) as url, mailing(user, url) as running:
+        assert await refusal(running.accounts.SendCode(pb.SendCodeRequest(email=address))) == "MAIL_FAILED"
+    assert not await code_is_kept(user, address)
+
+
+async def test_a_mail_server_that_is_away_is_told(user: Running) -> None:
+    address = f"{new_name()}@example.com"
+    async with smtp_server(Mailbox()) as url:
+        pass
+    async with mailing(user, url) as running:
+        assert await refusal(running.accounts.SendCode(pb.SendCodeRequest(email=address))) == "MAIL_FAILED"
+    assert not await code_is_kept(user, address)
+
+
+async def test_a_code_that_failed_to_go_out_does_not_take_its_successor_along(user: Running) -> None:
+    address = f"{new_name()}@example.com"
+    lost = await user.service.codes.create(address)
+    new = await user.service.codes.create(address)
+    await user.service.codes.discard(address, lost)
+    await user.service.codes.redeem(address, new)
+
+
+@pytest.mark.parametrize("url", ["http://localhost", "smtp://", "localhost:25"])
+def test_an_address_that_is_no_mail_server_is_a_config_error(user: Running, url: str) -> None:
+    with pytest.raises(ConfigError, match="HITOK_SMTP_URL"):
+        Mailer(msgspec.structs.replace(user.settings, smtp_url=url))
+
+
+def test_a_folder_that_cannot_be_written_is_a_config_error(user: Running, tmp_path: Path) -> None:
+    (tmp_path / "var").touch()
+    with pytest.raises(ConfigError, match="cannot write mails to"):
+        Mailer(msgspec.structs.replace(user.settings, var=str(tmp_path / "var")))
