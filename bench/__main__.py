@@ -7,7 +7,7 @@ import uvloop
 
 from bench.report import where
 
-NAMES = ("accounts",)
+NAMES = ("accounts", "social")
 
 if __name__ == "__main__":
     where()

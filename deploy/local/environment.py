@@ -29,6 +29,7 @@ def make_environment(
         # Nothing here waits to be told that we leave.
         "HITOK_DRAIN_SECONDS": "0",
         "PYTHONUNBUFFERED": "1",
+        "GRPC_VERBOSITY": "NONE",  # its core would write lines of its own into our logs
     }
     for other in services:
         settings |= {ports.setting: ports.default for ports in other.ports}

@@ -73,6 +73,14 @@ SERVICES = (
         migrations=True,
     ),
     Service(
+        name="media",
+        module="services.media",
+        ports=(Ports("HITOK_MEDIA_GRPC_PORT", "50053"), Ports("HITOK_MEDIA_METRICS_PORT", "50153")),
+        health="grpc",
+        database=True,
+        migrations=True,
+    ),
+    Service(
         name="gateway",
         module="gateway",
         ports=(Ports("HITOK_HTTP_PORTS", "8888,8889"),),

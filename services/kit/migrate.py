@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
+from alembic import op
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
+from services.kit.events import CHANNEL, event_tables
 
 LOCK = 7_243_118_265  # any number; the same in every version of hitok
 
@@ -54,3 +56,20 @@ def _check(connection: Connection, migrations: Path, behind_is_fine: bool) -> No
         raise ConfigError(f"the schema is ahead of this code (revision {revision}): run the newer version")
     if revision != head and not behind_is_fine:
         raise ConfigError(f"the schema is behind this code ({revision or 'empty'}, needs {head}): run the migrate step")
+
+
+def create_event_tables() -> None:
+    """For a service's first migration: outbox, inbox and dead letters, and the NOTIFY that wakes the relay.
+
+    A later change of theirs is a function of its own, called from a later migration of each service.
+    """
+    metadata = MetaData()
+    event_tables(metadata)
+    metadata.create_all(op.get_bind())
+    op.execute(
+        "CREATE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN PERFORM pg_notify('{CHANNEL}', ''); RETURN NULL; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox()"
+    )

@@ -166,7 +166,9 @@ class Groups(GroupsServicer):
         wanted = (request.group_id, request.results, request.cursor, request.limit)
         async with self._database.transaction() as connection:
             rows, cursor = await joins.list_requests(connection, require_caller(), *wanted)
-        return groups_pb.ListJoinRequestsResponse(requests=map(messages.join_request, rows), next_cursor=cursor)
+            asked = await groups.batch_get(connection, list({row.group_id for row in rows}))
+        requests, to = map(messages.join_request, rows), map(messages.group, asked)
+        return groups_pb.ListJoinRequestsResponse(requests=requests, next_cursor=cursor, groups=to)
 
     async def Invite(self, request: groups_pb.InviteRequest, context: object) -> groups_pb.InviteResponse:
         async with self._database.transaction() as connection:

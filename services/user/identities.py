@@ -8,6 +8,7 @@ from email_validator import EmailNotValidError, validate_email
 from services.user.errors import EmailInvalid, PhoneInvalid, UsernameInvalid
 
 MAX_USERNAME = 30  # characters, as in api.md
+FILLERS = "\u115f\u1160"  # letters that show nothing; NFKC turns the others into these
 MAX_EMAIL = 254  # RFC 5321
 BIDI_CONTROLS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)}
 
@@ -51,4 +52,4 @@ def parse_username(text: str) -> str:
 def username_key(name: str) -> str:
     """What has to be unique: the name without case, width and other compatibility forms."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(c for c in folded if unicodedata.category(c) != "Cf").strip()
+    return "".join(c for c in folded if unicodedata.category(c) != "Cf" and c not in FILLERS).strip()

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSONB
+
+from services.kit.migrate import create_event_tables
 
 revision = "0001"
 down_revision = None
@@ -131,43 +132,3 @@ def create_group_tables() -> None:
     )
     op.create_index("invitation_user", "invitation", ["user_id"])
     op.create_index("invitation_inviter", "invitation", ["inviter_id"])
-
-
-def create_event_tables() -> None:
-    op.create_table(
-        "outbox",
-        sa.Column("id", sa.BigInteger, primary_key=True),
-        sa.Column("subject", sa.Text, nullable=False),
-        sa.Column("aggregate", sa.Text, nullable=False),
-        sa.Column("data", JSONB, nullable=False),
-        moment("occurred_at", required=True),
-        moment("published_at"),
-    )
-    op.create_index("outbox_unpublished", "outbox", ["id"], postgresql_where=sa.text("published_at IS NULL"))
-    op.create_index(
-        "outbox_published", "outbox", ["published_at"], postgresql_where=sa.text("published_at IS NOT NULL")
-    )
-    op.execute(
-        "CREATE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN PERFORM pg_notify('outbox', ''); RETURN NULL; END $$"
-    )
-    op.execute(
-        "CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox()"
-    )
-    op.create_table(
-        "inbox",
-        sa.Column("consumer", sa.Text, primary_key=True),
-        sa.Column("event", sa.Text, primary_key=True),
-        moment("handled_at", required=True),
-    )
-    op.create_table(
-        "dead_letter",
-        sa.Column("id", sa.BigInteger, primary_key=True),
-        sa.Column("consumer", sa.Text, nullable=False),
-        sa.Column("event", sa.Text, nullable=False),
-        sa.Column("subject", sa.Text, nullable=False),
-        sa.Column("data", sa.Text, nullable=False),
-        sa.Column("error", sa.Text, nullable=False),
-        moment("died_at", required=True),
-        sa.UniqueConstraint("consumer", "event"),
-    )
