@@ -81,6 +81,14 @@ SERVICES = (
         migrations=True,
     ),
     Service(
+        name="chat",
+        module="services.chat",
+        ports=(Ports("HITOK_CHAT_GRPC_PORT", "50054"), Ports("HITOK_CHAT_METRICS_PORT", "50154")),
+        health="grpc",
+        database=True,
+        migrations=True,
+    ),
+    Service(
         name="gateway",
         module="gateway",
         ports=(Ports("HITOK_HTTP_PORTS", "8888,8889"),),

@@ -20,8 +20,10 @@ from services.kit import context as ctx
 from services.kit import telemetry
 from services.kit.config import Settings
 
+REFUSED_KEY = "x-refused"  # in initial metadata: send no more of the stream, it will not be taken
 DEFAULT_TIMEOUT = 3.0  # seconds, for a call that names none
 KEEPALIVE_MS = 20_000
+Continuation = Callable[..., Awaitable[Any]]
 RETRY = {
     "maxAttempts": 3,
     "initialBackoff": "0.05s",
@@ -79,20 +81,21 @@ class _Outgoing:
     def __init__(self, internal_secret: str) -> None:
         self._secret = internal_secret
 
-    async def call(self, continuation: Callable[..., Awaitable[Any]], details: ClientCallDetails, request: Any) -> Any:
-        method = details.method.decode() if isinstance(details.method, bytes) else details.method
-        with telemetry.span(method, SpanKind.CLIENT):
-            metadata = grpc.aio.Metadata(*ctx.to_metadata(self._secret), *telemetry.trace_headers().items())
-            started = time.perf_counter()
-            call = await continuation(
-                ClientCallDetails(
-                    details.method, _timeout(details.timeout), metadata, details.credentials, details.wait_for_ready
-                ),
-                request,
-            )
+    async def start(self, continuation: Continuation, details: ClientCallDetails, request: Any) -> Any:
+        metadata = grpc.aio.Metadata(*ctx.to_metadata(self._secret), *telemetry.trace_headers().items())
+        timeout = _timeout(details.timeout)
+        return await continuation(
+            ClientCallDetails(details.method, timeout, metadata, details.credentials, details.wait_for_ready), request
+        )
+
+    async def watch(self, call: Any, method: str, started: float) -> None:
+        """Until the call has ended; it ends with us."""
+        try:
             status = await call.code()
-            telemetry.CALLED.labels(method, status.name).observe(time.perf_counter() - started)
-            return call
+        except asyncio.CancelledError:
+            call.cancel()  # else the service would work on for nobody
+            raise
+        telemetry.CALLED.labels(method, status.name).observe(time.perf_counter() - started)
 
 
 # Two, since a channel takes an interceptor for the first kind it finds in it.
@@ -101,19 +104,35 @@ class _OutgoingUnary(grpc.aio.UnaryUnaryClientInterceptor):
         self._outgoing = outgoing
 
     async def intercept_unary_unary(
-        self, continuation: Callable[..., Awaitable[Any]], details: ClientCallDetails, request: Any
+        self, continuation: Continuation, details: ClientCallDetails, request: Any
     ) -> grpc.aio.UnaryUnaryCall[Any, Any]:
-        return await self._outgoing.call(continuation, details, request)  # type: ignore[no-any-return]
+        method, started = _name(details), time.perf_counter()
+        with telemetry.span(method, SpanKind.CLIENT):
+            call: grpc.aio.UnaryUnaryCall[Any, Any] = await self._outgoing.start(continuation, details, request)
+            await self._outgoing.watch(call, method, started)
+            return call
 
 
 class _OutgoingStream(grpc.aio.StreamUnaryClientInterceptor):
     def __init__(self, outgoing: _Outgoing) -> None:
         self._outgoing = outgoing
+        self._watching: set[asyncio.Task[None]] = set()
 
     async def intercept_stream_unary(
-        self, continuation: Callable[..., Awaitable[Any]], details: ClientCallDetails, requests: Any
+        self, continuation: Continuation, details: ClientCallDetails, requests: Any
     ) -> grpc.aio.StreamUnaryCall[Any, Any]:
-        return await self._outgoing.call(continuation, details, requests)  # type: ignore[no-any-return]
+        """Gives the call while it runs: its initial metadata may come before its end."""
+        method, started = _name(details), time.perf_counter()
+        with telemetry.span(method, SpanKind.CLIENT):
+            call: grpc.aio.StreamUnaryCall[Any, Any] = await self._outgoing.start(continuation, details, requests)
+        watching = asyncio.create_task(self._outgoing.watch(call, method, started))
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
+        return call
+
+
+def _name(details: ClientCallDetails) -> str:
+    return details.method.decode() if isinstance(details.method, bytes) else details.method
 
 
 def _timeout(asked: float | None) -> float:

@@ -151,7 +151,10 @@ async def _report(error: Exception) -> None:
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
+    """Again until it ends: before Python 3.12 asyncio.wait_for, which the drivers use too, may swallow it."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.2)
     with suppress(asyncio.CancelledError):
         await task
 

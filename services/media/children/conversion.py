@@ -1,0 +1,31 @@
+"""Makes of a video its cover or what browsers play: `python -m services.media.children.conversion '<request>'`.
+
+Answers the extension of what it wrote to `target`, or "" where the video itself will do.
+"""
+
+import json
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from services.media.children.limits import Refused, answer, confine
+
+PROFILES = {"cover": "covers", "playback": "renditions"}
+
+
+def main(request: dict[str, Any]) -> None:
+    confine(request["cpu_seconds"], request["memory_megabytes"], request["file_megabytes"])
+    try:
+        maker = import_module(f"services.media.children.{PROFILES[request['profile']]}")
+        made = maker.make(Path(request["source"]), request["extension"], Path(request["target"]))
+    except Refused as refusal:
+        answer(refused=refusal.code, detail=str(refusal))
+    except Exception:  # whatever a library finds wrong with it
+        answer(refused="BROKEN", detail=traceback.format_exc(limit=-1)[-300:])
+    answer(extension=made)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

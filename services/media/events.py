@@ -1,0 +1,107 @@
+"""The events this service emits: `events.media.<noun>.<verb>`. Ids travel as strings.
+
+What happens to a file is of the aggregate `object:<hash>`, what happens to a video or under it of `video:<id>`;
+`owner_id` is whose the thing is that it happens to, `actor_id` who did it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.events import emit
+from services.media.models import Model
+
+_outbox = Model.metadata.tables["outbox"]
+
+
+async def object_ready(connection: AsyncConnection, object: Any, user_ids: Sequence[int]) -> None:
+    """It can be played; `user_ids` are those who uploaded it."""
+    await _object(connection, "ready", object, user_ids)
+
+
+async def object_failed(connection: AsyncConnection, object: Any, user_ids: Sequence[int], reason: str) -> None:
+    await _object(connection, "failed", object, user_ids, reason=reason)
+
+
+async def _object(connection: AsyncConnection, verb: str, object: Any, user_ids: Sequence[int], **data: str) -> None:
+    fields = {"hash": object.hash, "file": f"{object.hash}.{object.extension}", "kind": object.kind}
+    owners = [str(id) for id in user_ids]
+    await emit(connection, f"media.object.{verb}", f"object:{object.hash}", user_ids=owners, **fields, **data)
+
+
+async def video_published(connection: AsyncConnection, video: Any) -> None:
+    await _video(connection, "published", video, video.owner_id, title=video.title)
+
+
+async def video_updated(connection: AsyncConnection, video: Any, actor_id: int) -> None:
+    """Anything that a card shows but the counts."""
+    await _video(connection, "updated", video, actor_id)
+
+
+async def video_deleted(connection: AsyncConnection, video: Any, actor_id: int) -> None:
+    await _video(connection, "deleted", video, actor_id)
+
+
+async def videos_liked(connection: AsyncConnection, likes: Sequence[tuple[Any, int]]) -> None:
+    """By users who never liked them before."""
+    rows = [
+        _row("video.liked", video.id, video_id=video.id, owner_id=video.owner_id, actor_id=actor_id)
+        for video, actor_id in likes
+    ]
+    if rows:
+        await connection.execute(insert(_outbox), rows)
+
+
+async def comments_liked(connection: AsyncConnection, likes: Sequence[tuple[Any, int]]) -> None:
+    """As videos_liked; the owner is the comment's author."""
+    rows = [
+        _row(
+            "comment.liked",
+            comment.video_id,
+            video_id=comment.video_id,
+            comment_id=comment.id,
+            owner_id=comment.user_id,
+            actor_id=actor_id,
+        )
+        for comment, actor_id in likes
+    ]
+    if rows:
+        await connection.execute(insert(_outbox), rows)
+
+
+async def video_commented(connection: AsyncConnection, comment: Any) -> None:
+    """The owner is the video's."""
+    await _comment(connection, "video.commented", comment, comment.user_id, owner_id=comment.owner_id)
+
+
+async def comment_replied(connection: AsyncConnection, comment: Any, video_owner_id: int) -> None:
+    """The owner is the author of the comment that this one answers."""
+    about = {"father_id": comment.father_id, "reply_to_id": comment.reply_to_id, "video_owner_id": video_owner_id}
+    await _comment(connection, "comment.replied", comment, comment.user_id, owner_id=comment.owner_id, **about)
+
+
+async def comment_deleted(connection: AsyncConnection, comment: Any, actor_id: int) -> None:
+    """With its thread, if it is at the top. The owner is its author."""
+    await _comment(connection, "comment.deleted", comment, actor_id, owner_id=comment.user_id)
+
+
+async def _video(connection: AsyncConnection, verb: str, video: Any, actor_id: int, **data: str) -> None:
+    ids = {"video_id": video.id, "owner_id": video.owner_id, "actor_id": actor_id}
+    row = _row(f"video.{verb}", video.id, **ids)
+    files = [
+        url.removeprefix("/media/")[:64] for url in (video.video_url, video.cover_url) if url.startswith("/media/")
+    ]
+    row["data"] |= {"visibility": video.visibility, "hashes": files, **data}
+    await connection.execute(insert(_outbox), [row])
+
+
+async def _comment(connection: AsyncConnection, what: str, comment: Any, actor_id: int, **ids: int) -> None:
+    about = {"video_id": comment.video_id, "comment_id": comment.id, "actor_id": actor_id}
+    await connection.execute(insert(_outbox), [_row(what, comment.video_id, **about, **ids)])
+
+
+def _row(what: str, of_video: int, /, **ids: int) -> dict[str, Any]:
+    data = {name: str(id) for name, id in ids.items()}
+    return {"subject": f"events.media.{what}", "aggregate": f"video:{of_video}", "data": data}

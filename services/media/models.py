@@ -1,0 +1,128 @@
+"""The media service's tables."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, SmallInteger, Text, func, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from services.kit.events import event_tables
+
+PROCESSING, READY, FAILED = 1, 2, 3  # as in objects.proto
+PUBLIC, FRIENDS, PRIVATE = range(3)
+
+
+class Model(DeclarativeBase):
+    metadata = MetaData()
+    type_annotation_map = {str: Text, int: BigInteger, datetime: DateTime(timezone=True)}
+
+
+class Object(Model):
+    """A file in the store, at <first two of hash>/<hash>.<extension>; written there before the row is."""
+
+    __tablename__ = "object"
+
+    hash: Mapped[str] = mapped_column(primary_key=True)  # SHA-256 in hex
+    extension: Mapped[str]
+    kind: Mapped[str]
+    media_type: Mapped[str]
+    size: Mapped[int]
+    width: Mapped[int] = mapped_column(server_default="0")
+    height: Mapped[int] = mapped_column(server_default="0")
+    duration: Mapped[int] = mapped_column(server_default="0")  # milliseconds
+    codec: Mapped[str] = mapped_column(server_default="")
+    state: Mapped[int] = mapped_column(SmallInteger)
+    reason: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Upload(Model):
+    """Who uploaded what. The bytes count against his quota even if the object was there already."""
+
+    __tablename__ = "upload"
+
+    object_hash: Mapped[str] = mapped_column(ForeignKey("object.hash"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(primary_key=True)
+    size: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (Index("upload_user", "user_id", "created_at"),)
+
+
+class ObjectReference(Model):
+    """A video that shows the object, as its file or its cover, and whom the video is for.
+
+    An object is private if it has references and none of them is public.
+    """
+
+    __tablename__ = "object_reference"
+
+    object_hash: Mapped[str] = mapped_column(ForeignKey("object.hash"), primary_key=True)
+    video_id: Mapped[int] = mapped_column(primary_key=True)
+    visibility: Mapped[int] = mapped_column(SmallInteger)
+    owner_id: Mapped[int]
+
+    __table_args__ = (Index("object_reference_video", "video_id"),)
+
+
+class Derivative(Model):
+    """What processing made of an object: its `cover` or its `playback`. It is as private as the object is."""
+
+    __tablename__ = "derivative"
+
+    source_hash: Mapped[str] = mapped_column(ForeignKey("object.hash"), primary_key=True)
+    profile: Mapped[str] = mapped_column(primary_key=True)
+    object_hash: Mapped[str] = mapped_column(ForeignKey("object.hash"), index=True)
+
+
+class Job(Model):
+    """Processing to be done. A worker holds it until `due_at`, which it moves on while it lives."""
+
+    __tablename__ = "job"
+
+    object_hash: Mapped[str] = mapped_column(ForeignKey("object.hash"), primary_key=True)
+    profile: Mapped[str] = mapped_column(primary_key=True)
+    due_at: Mapped[datetime | None] = mapped_column(server_default=func.now())  # null: done, or given up
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    reason: Mapped[str] = mapped_column(server_default="")  # why it was given up
+
+    __table_args__ = (Index("job_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
+
+
+class PartialUpload(Model):
+    """A resumable upload; `received` bytes of it are safe in the store, in parts."""
+
+    __tablename__ = "partial_upload"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    user_id: Mapped[int]
+    size: Mapped[int]
+    received: Mapped[int] = mapped_column(server_default="0")
+    metadata_: Mapped[str] = mapped_column("metadata", server_default="")
+    object_hash: Mapped[str | None] = mapped_column(ForeignKey("object.hash"))
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (Index("partial_upload_user", "user_id"), Index("partial_upload_expiry", "expires_at"))
+
+
+class Part(Model):
+    """A piece of a resumable upload, an object of its own in the store."""
+
+    __tablename__ = "part"
+
+    upload_id: Mapped[int] = mapped_column(ForeignKey("partial_upload.id", ondelete="CASCADE"), primary_key=True)
+    start: Mapped[int] = mapped_column(primary_key=True)
+    size: Mapped[int]
+    key: Mapped[str]
+
+
+class Deletion(Model):
+    """A key of the store to be deleted: written with the rows' deletion, done after the commit."""
+
+    __tablename__ = "deletion"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+event_tables(Model.metadata)

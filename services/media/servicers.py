@@ -1,0 +1,81 @@
+"""The RPCs: unpack, one call, pack. The contract is in protos/media/v1."""
+
+from collections.abc import AsyncIterator
+
+import grpc.aio
+
+from protos.media.v1 import objects_pb2 as pb
+from protos.media.v1.objects_pb2_grpc import (
+    ObjectsServicer,
+    UploadsServicer,
+    add_ObjectsServicer_to_server,
+    add_UploadsServicer_to_server,
+)
+from services.kit.context import require_caller
+from services.media import intake, objects, uploads
+from services.media.messages import object_message, partial_upload
+from services.media.service import Service
+from services.media.streams import chunks_of, header_of, refusing_early
+from services.media.video_servicers import VIDEO_PROTOS, register_videos
+
+PROTOS = (pb.DESCRIPTOR, *VIDEO_PROTOS)
+
+
+def register(service: Service, server: grpc.aio.Server) -> None:
+    add_ObjectsServicer_to_server(Objects(service), server)
+    add_UploadsServicer_to_server(Uploads(service), server)
+    register_videos(service, server)
+
+
+class Objects(ObjectsServicer):
+    def __init__(self, service: Service) -> None:
+        self._service, self._database, self._signer = service, service.database, service.signer
+
+    async def Upload(self, requests: AsyncIterator[pb.UploadRequest], context: object) -> pb.Object:
+        async with refusing_early(requests, context):
+            header = (await header_of(requests)).header
+            view = await intake.upload(self._service, require_caller(), chunks_of(requests), header.size)
+        return object_message(view, self._signer, signed=True)
+
+    async def BatchGetObjects(self, request: pb.BatchGetObjectsRequest, context: object) -> pb.BatchGetObjectsResponse:
+        async with self._database.transaction() as connection:
+            views = await objects.batch_get(connection, request.hashes)
+        return pb.BatchGetObjectsResponse(objects=[object_message(view, self._signer) for view in views])
+
+    async def GetStatus(self, request: pb.GetStatusRequest, context: object) -> pb.Object:
+        async with self._database.transaction() as connection:
+            view = await objects.get_own(connection, require_caller(), request.hash)
+        return object_message(view, self._signer, signed=True)
+
+    async def Retry(self, request: pb.RetryRequest, context: object) -> pb.Object:
+        async with self._database.transaction() as connection:
+            view = await objects.retry(connection, require_caller(), request.hash)
+        self._service.job_ready.set()
+        return object_message(view, self._signer, signed=True)
+
+
+class Uploads(UploadsServicer):
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def CreateUpload(self, request: pb.CreateUploadRequest, context: object) -> pb.PartialUpload:
+        row = await uploads.create(self._service, require_caller(), request.size, request.metadata)
+        return partial_upload(row, None)
+
+    async def AppendUpload(self, requests: AsyncIterator[pb.AppendUploadRequest], context: object) -> pb.PartialUpload:
+        async with refusing_early(requests, context):
+            header = (await header_of(requests)).header
+            appended = (header.upload_id, header.offset, header.checksum)
+            row, view = await uploads.append(self._service, require_caller(), *appended, chunks_of(requests))
+        return self._pack(row, view)
+
+    async def GetUpload(self, request: pb.GetUploadRequest, context: object) -> pb.PartialUpload:
+        return self._pack(*await uploads.get(self._service, require_caller(), request.upload_id))
+
+    async def DeleteUpload(self, request: pb.DeleteUploadRequest, context: object) -> pb.DeleteUploadResponse:
+        await uploads.delete(self._service, require_caller(), request.upload_id)
+        return pb.DeleteUploadResponse()
+
+    def _pack(self, row: object, view: objects.View | None) -> pb.PartialUpload:
+        finished = object_message(view, self._service.signer, signed=True) if view else None
+        return partial_upload(row, finished)

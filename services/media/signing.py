@@ -1,0 +1,12 @@
+"""Addresses of files. Who may have one is for the caller to know: sign only for a viewer who may see the file."""
+
+from services.kit.signatures import MEDIA_PREFIX, sign_path
+
+
+class Signer:
+    def __init__(self, internal_secret: str, seconds: int) -> None:
+        self._secret, self._seconds = internal_secret, seconds
+
+    def path(self, file: str, private: bool) -> str:
+        """`/media/<file>`, signed if the file is private."""
+        return sign_path(self._secret, file, self._seconds) if private else f"{MEDIA_PREFIX}{file}"

@@ -1,0 +1,49 @@
+"""Client streams: a header, then chunks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from protos.media.v1.objects_pb2 import AppendUploadRequest, UploadRequest
+from services.kit.channel import REFUSED_KEY
+from services.kit.errors import HitokError
+from services.media.errors import ChunkInvalid
+
+MAX_CHUNK = 262_144  # bytes
+DRAIN_SECONDS = 10.0
+
+
+R = TypeVar("R", UploadRequest, AppendUploadRequest)
+
+
+@asynccontextmanager
+async def refusing_early(requests: AsyncIterator[R], context: Any) -> AsyncIterator[None]:
+    """An error that comes before the end of the stream is told ahead, by the initial metadata, and raised once the
+    sender has stopped: a client of grpc.aio that is still writing when a call ends loses the call's status.
+    """
+    try:
+        yield
+    except HitokError:
+        await context.send_initial_metadata(((REFUSED_KEY, "1"),))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                async for _ in requests:
+                    pass
+        raise
+
+
+async def header_of(requests: AsyncIterator[R]) -> R:
+    """The first request. Raises ChunkInvalid unless it is a header."""
+    first = await anext(aiter(requests), None)
+    if first is None or first.WhichOneof("part") != "header":
+        raise ChunkInvalid
+    return first
+
+
+async def chunks_of(requests: AsyncIterator[R]) -> AsyncIterator[bytes]:
+    """Raises ChunkInvalid."""
+    async for request in requests:
+        if request.WhichOneof("part") != "chunk" or len(request.chunk) > MAX_CHUNK:
+            raise ChunkInvalid
+        yield request.chunk

@@ -1,0 +1,102 @@
+"""The kinds of files we take, told by their first bytes; neither name nor the client's word counts."""
+
+from typing import NamedTuple
+
+IMAGE, VIDEO, AUDIO, DOCUMENT = "image", "video", "audio", "document"
+MARKUP = (b"<script", b"<html", b"<!doctype", b"<iframe", b"<?php", b"<body", b"<svg", b"<?xml")
+
+
+class FileType(NamedTuple):
+    extension: str
+    kind: str
+    media_type: str
+    format: str  # what Pillow or FFmpeg call it
+
+
+TYPES = {
+    type.extension: type
+    for type in (
+        FileType("jpg", IMAGE, "image/jpeg", "JPEG"),
+        FileType("png", IMAGE, "image/png", "PNG"),
+        FileType("gif", IMAGE, "image/gif", "GIF"),
+        FileType("webp", IMAGE, "image/webp", "WEBP"),
+        FileType("avif", IMAGE, "image/avif", "AVIF"),
+        FileType("mp4", VIDEO, "video/mp4", "mp4"),
+        FileType("mov", VIDEO, "video/quicktime", "mov"),
+        FileType("webm", VIDEO, "video/webm", "matroska"),
+        FileType("mkv", VIDEO, "video/x-matroska", "matroska"),
+        FileType("m4a", AUDIO, "audio/mp4", "mp4"),
+        FileType("weba", AUDIO, "audio/webm", "matroska"),
+        FileType("mka", AUDIO, "audio/x-matroska", "matroska"),
+        FileType("mp3", AUDIO, "audio/mpeg", "mp3"),
+        FileType("aac", AUDIO, "audio/aac", "aac"),
+        FileType("ogg", AUDIO, "audio/ogg", "ogg"),
+        FileType("opus", AUDIO, "audio/ogg", "ogg"),
+        FileType("wav", AUDIO, "audio/wav", "wav"),
+        FileType("flac", AUDIO, "audio/flac", "flac"),
+        FileType("pdf", DOCUMENT, "application/pdf", "pdf"),
+        FileType("txt", DOCUMENT, "text/plain; charset=utf-8", "txt"),
+        FileType("zip", DOCUMENT, "application/zip", "zip"),
+        FileType("docx", DOCUMENT, "application/vnd.openxmlformats-officedocument.wordprocessingml.document", "zip"),
+        FileType("xlsx", DOCUMENT, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "zip"),
+        FileType("pptx", DOCUMENT, "application/vnd.openxmlformats-officedocument.presentationml.presentation", "zip"),
+    )
+}
+SIGNATURES = (
+    (b"\xff\xd8\xff", "jpg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"fLaC", "flac"),
+    (b"ID3", "mp3"),
+    (b"%PDF-", "pdf"),
+    (b"PK\x03\x04", "zip"),
+)
+RIFF = {b"WEBP": "webp", b"WAVE": "wav"}
+BRANDS = {b"avif": "avif", b"avis": "avif", b"M4A ": "m4a", b"M4B ": "m4a", b"qt  ": "mov"}
+STILL_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # Pillow cannot read them
+SOUND_ONLY = {"mp4": "m4a", "mov": "m4a", "webm": "weba", "mkv": "mka"}
+
+
+def sniff(head: bytes) -> FileType | None:
+    """Of the first bytes (4 KiB, or the whole file); None for what we do not take."""
+    extension = next((extension for magic, extension in SIGNATURES if head.startswith(magic)), None)
+    extension = extension or _container(head) or _sound(head) or ("txt" if is_text(head, cut=True) else None)
+    return TYPES[extension] if extension else None
+
+
+def _container(head: bytes) -> str | None:
+    if head[:4] == b"RIFF":
+        return RIFF.get(head[8:12])
+    if head[4:8] == b"ftyp":
+        brand = head[8:12]
+        return None if brand in STILL_BRANDS and b"avif" not in head[12:64] else BRANDS.get(brand, _box(head))
+    if head[:4] == b"\x1aE\xdf\xa3":
+        return "webm" if b"webm" in head[:64] else "mkv" if b"matroska" in head[:64] else None
+    return None
+
+
+def _box(head: bytes) -> str:
+    return "avif" if head[8:12] in STILL_BRANDS else "mp4"
+
+
+def _sound(head: bytes) -> str | None:
+    if head[:4] == b"OggS":
+        return "opus" if b"OpusHead" in head[:128] else "ogg"
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:  # MPEG audio's sync word
+        return "aac" if head[1] & 0xF6 == 0xF0 else "mp3" if head[1] & 0x06 == 0x02 else None
+    return None
+
+
+def is_text(data: bytes, cut: bool = False) -> bool:
+    """UTF-8 without control characters that is no markup; `cut` allows for half a character at the end."""
+    lowered = data.lower()
+    if not data or any(mark in lowered for mark in MARKUP) or lowered.lstrip(b"\xef\xbb\xbf \t\r\n\f").startswith(b"<"):
+        return False
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        if not cut or error.start < len(data) - 3:
+            return False
+        text = data[: error.start].decode()
+    return all(character >= " " or character in "\t\r\n\f" for character in text)
