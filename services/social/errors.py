@@ -83,7 +83,7 @@ class UserNotFound(NotFound):
     """Not a user's id. Whether an account has it is for the user service to say."""
 
 
-class NotFriends(NotFound):
+class FriendNotFound(NotFound):
     pass
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.social import events, pages
-from services.social.errors import NotFriends
+from services.social.errors import FriendNotFound
 from services.social.models import Block, Friendship
 from services.social.pairs import lock_pair, part
 from services.social.texts import check_remark
@@ -38,11 +38,11 @@ async def delete_friend(connection: AsyncConnection, caller: Caller, user_id: in
 
 
 async def set_remark(connection: AsyncConnection, caller: Caller, user_id: int, remark: str) -> None:
-    """What the caller, and only he, sees the friend called. Raises RemarkInvalid, NotFriends."""
+    """What the caller, and only he, sees the friend called. Raises RemarkInvalid, FriendNotFound."""
     check_remark(remark)
     mine = (Friendship.user_id == caller.user_id, Friendship.friend_id == user_id)
     if not (await connection.execute(update(Friendship).where(*mine).values(remark=remark))).rowcount:
-        raise NotFriends
+        raise FriendNotFound
 
 
 async def get_relations(connection: AsyncConnection, caller: Caller, user_ids: Sequence[int]) -> Sequence[Row[Any]]:

@@ -91,7 +91,7 @@ async def test_a_remark_is_its_writers_own(social: Running) -> None:
 async def test_a_remark_is_for_friends_and_short(social: Running) -> None:
     a, b = new_users(2)
     for other in (b, a, 0, -1, 2**63 - 1):
-        assert await refusal(set_remark(social, a, other, "x")) == "NOT_FRIENDS"
+        assert await refusal(set_remark(social, a, other, "x")) == "FRIEND_NOT_FOUND"
     await add(social, a, b)
     for remark in ("x" * 51, "a\0"):
         assert await refusal(set_remark(social, a, b, remark)) == "REMARK_INVALID"

@@ -90,7 +90,7 @@ RPCS: dict[str, tuple[Call, dict[str, str]]] = {
     "DeleteFriend": (lambda s, w: (s.friends.DeleteFriend, f.DeleteFriendRequest(user_id=w.target)), EVERYONE),
     "SetRemark": (
         lambda s, w: (s.friends.SetRemark, f.SetRemarkRequest(user_id=w.target, remark="r")),
-        by("friend", reason="", others="NOT_FRIENDS"),
+        by("friend", reason="", others="FRIEND_NOT_FOUND"),
     ),
     "Block": (lambda s, w: (s.friends.Block, f.BlockRequest(user_id=w.target)), EVERYONE),
     "Unblock": (lambda s, w: (s.friends.Unblock, f.UnblockRequest(user_id=w.target)), EVERYONE),

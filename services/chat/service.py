@@ -1,0 +1,82 @@
+"""What the chat service holds while it runs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nats.aio.client import Client as Nats
+
+from protos.social.v1 import friends_pb2, groups_pb2
+from services.chat.batches import writing
+from services.chat.config import SERVICE, ChatSettings
+from services.chat.permits import Permits
+from services.chat.presence import Presence
+from services.chat.pushes import Publisher, publishing
+from services.chat.rooms import Rooms
+from services.chat.sending import Sending
+from services.chat.tickets import Tickets
+from services.chat.writes import write
+from services.kit.channel import open_channel
+from services.kit.db import Database, open_database
+from services.kit.events import LOST, open_nats
+from services.kit.ids import IdGenerator, next_node
+from services.kit.migrate import require_current
+from services.kit.redis import open_redis
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+SOCIAL = (friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    settings: ChatSettings
+    database: Database
+    nats: Nats
+    new_id: IdGenerator
+    publisher: Publisher
+    permits: Permits
+    rooms: Rooms
+    sending: Sending
+    tickets: Tickets
+    presence: Presence
+
+
+@asynccontextmanager
+async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
+    """Waits for Postgres; Valkey, NATS and the social service may come and go."""
+    async with (
+        open_database(settings) as database,
+        open_redis(settings.redis_url) as redis,
+        open_nats(settings.nats_url, SERVICE) as nats,
+        open_channel(settings.social_target, settings, SOCIAL) as social,
+    ):
+        await require_current(database, MIGRATIONS)
+        async with database.transaction() as connection:
+            new_id = IdGenerator(await next_node(connection))
+        permits = Permits(settings, social, nats)
+        async with publishing(database, nats) as publisher:
+            rooms = Rooms(database, publisher, social, new_id)
+            presence = Presence(database, redis, nats, publisher, permits, settings.presence_seconds)
+            writer = partial(write, database, publisher, new_id)
+            async with writing(writer, settings.writers, settings.max_waiting) as batches:
+                sending = Sending(database, publisher, permits, rooms, batches)
+                parts = (publisher, permits, rooms, sending, Tickets(settings, redis), presence)
+                async with _working(permits.listen(), presence.sweep()):
+                    yield Service(settings, database, nats, new_id, *parts)
+            with suppress(*LOST):
+                await presence.save_seen()
+
+
+@asynccontextmanager
+async def _working(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

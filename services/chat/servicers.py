@@ -1,0 +1,158 @@
+"""The RPCs: unpack, one call, pack. The contract is in protos/chat/v1."""
+
+import grpc.aio
+
+from protos.chat.v1 import conversations_pb2 as pb
+from protos.chat.v1 import sockets_pb2 as sockets_pb
+from protos.chat.v1.conversations_pb2_grpc import ConversationsServicer, add_ConversationsServicer_to_server
+from protos.chat.v1.sockets_pb2_grpc import (
+    NotificationsServicer,
+    PresenceServicer,
+    TicketsServicer,
+    add_NotificationsServicer_to_server,
+    add_PresenceServicer_to_server,
+    add_TicketsServicer_to_server,
+)
+from services.chat import conversations, edits, messages, notifications, receipts, syncs
+from services.chat.contents import parse_content
+from services.chat.errors import ConversationNotFound
+from services.chat.service import Service
+from services.kit.context import require_caller
+
+PROTOS = (pb.DESCRIPTOR, sockets_pb.DESCRIPTOR)
+
+
+def register(service: Service, server: grpc.aio.Server) -> None:
+    add_ConversationsServicer_to_server(Conversations(service), server)
+    add_TicketsServicer_to_server(Tickets(service), server)
+    add_PresenceServicer_to_server(Presence(service), server)
+    add_NotificationsServicer_to_server(Notifications(service), server)
+
+
+class Conversations(ConversationsServicer):
+    def __init__(self, service: Service) -> None:
+        self._service, self._database = service, service.database
+
+    async def Send(self, request: pb.SendRequest, context: object) -> pb.SendResponse:
+        fields = (request.client_msg_id, request.content_type, request.body, request.reply_to_seq, request.mentions)
+        content, to = parse_content(*fields), request.to.WhichOneof("to")
+        if to is None:
+            raise ConversationNotFound
+        sent = await self._service.sending.send(require_caller(), (to, getattr(request.to, to)), content)
+        return messages.sent(sent.message, sent.duplicate)
+
+    async def Edit(self, request: pb.EditRequest, context: object) -> pb.EditResponse:
+        changed = (request.conversation_id, request.seq, request.body)
+        return pb.EditResponse(rev=await edits.edit(self._service, require_caller(), *changed))
+
+    async def Recall(self, request: pb.RecallRequest, context: object) -> pb.RecallResponse:
+        named = (request.conversation_id, request.seq)
+        return pb.RecallResponse(rev=await edits.recall(self._service, require_caller(), *named))
+
+    async def ListConversations(
+        self, request: pb.ListConversationsRequest, context: object
+    ) -> pb.ListConversationsResponse:
+        caller, page = require_caller(), (request.cursor, request.limit)
+        async with self._database.transaction() as connection:
+            found, cursor = await conversations.list_conversations(connection, caller, *page)
+        listed = (messages.conversation(row, caller.user_id, unread, last) for row, unread, last in found)
+        return pb.ListConversationsResponse(conversations=listed, next_cursor=cursor)
+
+    async def BatchSync(self, request: pb.BatchSyncRequest, context: object) -> pb.BatchSyncResponse:
+        points = {point.conversation_id: point.from_rev for point in request.points}
+        async with self._database.transaction() as connection:
+            found = await syncs.batch_sync(connection, require_caller(), points)
+        return pb.BatchSyncResponse(syncs=map(messages.sync, found))
+
+    async def GetHistory(self, request: pb.GetHistoryRequest, context: object) -> pb.GetHistoryResponse:
+        page = (request.conversation_id, request.before_seq, request.limit)
+        async with self._database.transaction() as connection:
+            rows, rev = await syncs.get_history(connection, require_caller(), *page)
+        return pb.GetHistoryResponse(messages=map(messages.message, rows), rev=rev)
+
+    async def MarkRead(self, request: pb.MarkReadRequest, context: object) -> pb.MarkReadResponse:
+        read = (request.conversation_id, request.seq)
+        read_seq, unread = await receipts.mark_read(self._service, require_caller(), *read)
+        return pb.MarkReadResponse(read_seq=read_seq, unread=unread)
+
+    async def MarkDelivered(self, request: pb.MarkDeliveredRequest, context: object) -> pb.MarkDeliveredResponse:
+        delivered = (request.conversation_id, request.seq)
+        seq = await receipts.mark_delivered(self._service, require_caller(), *delivered)
+        return pb.MarkDeliveredResponse(delivered_seq=seq)
+
+    async def GetReceipts(self, request: pb.GetReceiptsRequest, context: object) -> pb.GetReceiptsResponse:
+        page = (request.conversation_id, request.after_user_id, request.limit)
+        async with self._database.transaction() as connection:
+            rows = await receipts.get_receipts(connection, require_caller(), *page)
+        return pb.GetReceiptsResponse(members=map(messages.member, rows))
+
+    async def BatchGetRevs(self, request: pb.BatchGetRevsRequest, context: object) -> pb.BatchGetRevsResponse:
+        async with self._database.transaction() as connection:
+            rows = await syncs.get_revs(connection, request.conversation_ids)
+        return pb.BatchGetRevsResponse(revs=[pb.ConversationRev(conversation_id=row.id, rev=row.rev) for row in rows])
+
+    async def SearchMessages(self, request: pb.SearchMessagesRequest, context: object) -> pb.SearchMessagesResponse:
+        asked = (request.text, request.conversation_id, request.cursor, request.limit)
+        async with self._database.transaction() as connection:
+            rows, cursor = await conversations.search_messages(connection, require_caller(), *asked)
+        return pb.SearchMessagesResponse(messages=map(messages.message, rows), next_cursor=cursor)
+
+
+class Tickets(TicketsServicer):
+    def __init__(self, service: Service) -> None:
+        self._tickets = service.tickets
+
+    async def CreateTicket(
+        self, request: sockets_pb.CreateTicketRequest, context: object
+    ) -> sockets_pb.CreateTicketResponse:
+        return sockets_pb.CreateTicketResponse(ticket=await self._tickets.create(require_caller()))
+
+    async def RedeemTicket(
+        self, request: sockets_pb.RedeemTicketRequest, context: object
+    ) -> sockets_pb.RedeemTicketResponse:
+        return sockets_pb.RedeemTicketResponse(**(await self._tickets.redeem(request.ticket))._asdict())
+
+
+class Presence(PresenceServicer):
+    def __init__(self, service: Service) -> None:
+        self._presence = service.presence
+
+    async def RefreshConnections(
+        self, request: sockets_pb.RefreshConnectionsRequest, context: object
+    ) -> sockets_pb.RefreshConnectionsResponse:
+        await self._presence.refresh([(item.user_id, item.connection_id, item.closed) for item in request.connections])
+        return sockets_pb.RefreshConnectionsResponse()
+
+    async def BatchGetPresence(
+        self, request: sockets_pb.BatchGetPresenceRequest, context: object
+    ) -> sockets_pb.BatchGetPresenceResponse:
+        found = await self._presence.batch_get(require_caller(), request.user_ids)
+        presences = [sockets_pb.UserPresence(**each._asdict()) for each in found]
+        return sockets_pb.BatchGetPresenceResponse(presences=presences)
+
+
+class Notifications(NotificationsServicer):
+    def __init__(self, service: Service) -> None:
+        self._database = service.database
+
+    async def ListNotifications(
+        self, request: sockets_pb.ListNotificationsRequest, context: object
+    ) -> sockets_pb.ListNotificationsResponse:
+        page = (request.before, request.limit)
+        async with self._database.transaction() as connection:
+            rows, unread = await notifications.list_notifications(connection, require_caller(), *page)
+        listed = map(messages.notification, rows)
+        return sockets_pb.ListNotificationsResponse(notifications=listed, unread=unread)
+
+    async def MarkNotificationsRead(
+        self, request: sockets_pb.MarkNotificationsReadRequest, context: object
+    ) -> sockets_pb.MarkNotificationsReadResponse:
+        which = (request.notification_ids, request.all)
+        async with self._database.transaction() as connection:
+            await notifications.mark_read(connection, require_caller(), *which)
+        return sockets_pb.MarkNotificationsReadResponse()
+
+    async def SetMuted(self, request: sockets_pb.SetMutedRequest, context: object) -> sockets_pb.SetMutedResponse:
+        async with self._database.transaction() as connection:
+            await notifications.set_muted(connection, require_caller(), request.kind, request.muted)
+        return sockets_pb.SetMutedResponse()

@@ -1,0 +1,80 @@
+"""Who is online, and who may know it."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from protos.chat.v1 import sockets_pb2 as pb
+from tests.support.chat import Running, execute, friends, room_of, running_pair, until, watching
+from tests.support.servers import Servers
+from tests.support.social import Running as Social
+from tests.support.social import act, block, group_with, new_user, new_users, refusal
+
+
+async def refresh(chat: Running, *connections: tuple[int, str, bool]) -> None:
+    request = pb.RefreshConnectionsRequest(
+        connections=[pb.Connection(user_id=user, connection_id=id, closed=closed) for user, id, closed in connections]
+    )
+    await chat.presence.RefreshConnections(request)
+
+
+async def presence(chat: Running, viewer: int, *user_ids: int) -> dict[int, bool]:
+    answer = await act(viewer, chat.presence.BatchGetPresence, pb.BatchGetPresenceRequest(user_ids=user_ids))
+    return {each.user_id: each.online for each in answer.presences}
+
+
+async def last_seen(chat: Running, user: int) -> int:
+    answer = await act(user, chat.presence.BatchGetPresence, pb.BatchGetPresenceRequest(user_ids=[user]))
+    return int(answer.presences[0].last_seen_at)
+
+
+async def test_online_is_to_have_a_connection(chat: Running, social: Social) -> None:
+    a, b = await friends(social)
+    async with watching(chat, "push.presence.>") as frames:
+        await refresh(chat, (a, "one", False))
+        assert await presence(chat, b, a, b) == {a: True, b: False}
+        await refresh(chat, (a, "one", False), (a, "two", False))
+        await refresh(chat, (a, "one", True))
+        assert await presence(chat, b, a) == {a: True}
+        await refresh(chat, (a, "two", True), (b, "x", False), (b, "y", False))
+        assert await presence(chat, b, a, b) == {a: False, b: True}
+        await frames.expect(f"push.presence.{b}", "presence", online=True)
+        assert [data["online"] for data in frames.of(f"push.presence.{a}")] == [True, False], "only changes are told"
+        assert {headers["key"] for name, headers, _ in frames.seen if str(a) in name} == {f"presence:{a}"}
+    assert abs(await last_seen(chat, a) / 1000 - time.time()) < 5
+    await refresh(chat)
+
+
+async def test_only_friends_and_members_of_a_group_know(chat: Running, social: Social) -> None:
+    me, friend = await friends(social)
+    member, former, stranger = new_users(3)
+    group_id = await group_with(social, me, member)
+    await room_of(chat, group_id, me, member)
+    users = (friend, member, former, stranger, me)
+    await refresh(chat, *((user, "c", False) for user in users))
+    assert await presence(chat, me, *users) == {friend: True, member: True, me: True}
+    await block(social, friend, me)
+
+    async def gone() -> bool:
+        return await presence(chat, me, friend) == {}
+
+    await until(gone)
+    assert await refusal(presence(chat, me, *range(201))) == "BATCH_TOO_LARGE"
+    assert await refusal(presence(chat, 0, me)) == "CALLER_MISSING"
+
+
+async def test_who_is_not_refreshed_goes_offline(servers: Servers, social: Social, tmp_path: Path) -> None:
+    """As when a gateway was killed."""
+    async with running_pair(servers, social, tmp_path, "brief", HITOK_CHAT_PRESENCE_SECONDS="2") as chat:
+        user = new_user()
+        async with watching(chat, "push.presence.>") as frames:
+            await refresh(chat, (user, "lost", False))
+            await asyncio.sleep(2.1)
+            assert await presence(chat, user, user) == {user: False}
+            await chat.service.presence.sweep_now()
+            await chat.service.presence.sweep_now()
+            await frames.expect(f"push.presence.{user}", "presence", online=False)
+            assert len(frames.of(f"push.presence.{user}")) == 2
+        await chat.service.presence.save_seen()
+        assert await execute(chat, "SELECT FROM user_last_seen WHERE user_id = :id", id=user)
+        assert await last_seen(chat, user)

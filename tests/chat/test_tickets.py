@@ -1,0 +1,55 @@
+"""Tickets to the socket: short, for one user and session, once."""
+
+import time
+
+import jwt
+import pytest
+
+from services.kit import tokens
+from tests.support.chat import JWT_SECRET, SESSION, Running, new_ticket, redeem
+from tests.support.social import new_user, outcomes, refusal
+
+
+async def test_a_ticket_names_its_holder_for_seconds(chat: Running) -> None:
+    user = new_user()
+    ticket = await new_ticket(chat, user, role=3)
+    claims = jwt.decode(ticket, JWT_SECRET, ["HS256"])
+    assert 0 < claims["exp"] - time.time() <= 30 and claims["class"] == "ticket"
+    holder = await redeem(chat, ticket)
+    assert (holder.user_id, holder.session_id, holder.role) == (user, SESSION, 3)
+
+
+async def test_fifty_who_use_it_at_once_are_one(chat: Running) -> None:
+    ticket = await new_ticket(chat, new_user())
+    assert await outcomes(*(redeem(chat, ticket) for _ in range(50))) == {"": 1, "TICKET_INVALID": 49}
+
+
+async def test_what_is_no_ticket(chat: Running) -> None:
+    user = new_user()
+    good = jwt.decode(await new_ticket(chat, user), JWT_SECRET, ["HS256"])
+    token, _ = tokens.issue(
+        JWT_SECRET, user_id=user, username="u", role=1, session_id=1, token_class="atoken", lifetime=60
+    )
+    bad = [
+        "",
+        "x.y.z",
+        token,
+        jwt.encode(good | {"userid": "1"}, JWT_SECRET, "HS256"),
+        jwt.encode(good | {"sid": "1"}, JWT_SECRET, "HS256"),
+        jwt.encode(good | {"exp": 1}, JWT_SECRET, "HS256"),
+        jwt.encode(good | {"class": "atoken"}, JWT_SECRET, "HS256"),
+        jwt.encode(good | {"jti": "other"}, JWT_SECRET, "HS256"),
+        jwt.encode(good, "another secret of at least 32 bytes", "HS256"),
+        jwt.encode({"exp": good["exp"], "class": "ticket", "jti": "x"}, JWT_SECRET, "HS256"),
+    ]
+    for ticket in bad:
+        assert await refusal(redeem(chat, ticket)) == "TICKET_INVALID", ticket
+
+
+async def test_a_ticket_is_no_access_token(chat: Running) -> None:
+    with pytest.raises(tokens.TokenInvalid):
+        tokens.verify(JWT_SECRET, await new_ticket(chat, new_user()), "atoken")
+
+
+async def test_nobody_gets_none(chat: Running) -> None:
+    assert await refusal(new_ticket(chat, 0)) == "CALLER_MISSING"

@@ -1,0 +1,299 @@
+"""The chat service in this process, behind a real port, with a real social service, and what tests need of both."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nats.aio.msg import Msg
+from sqlalchemy import text
+
+from protos.chat.v1 import conversations_pb2 as pb
+from protos.chat.v1 import sockets_pb2 as sockets_pb
+from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
+from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
+from services.chat.admin import count_faults
+from services.chat.config import SERVICE, ChatSettings
+from services.chat.consumer import consuming
+from services.chat.service import MIGRATIONS, Service, open_service
+from services.chat.servicers import PROTOS, register
+from services.kit import migrate
+from services.kit.channel import open_channel
+from services.kit.config import load
+from services.kit.context import Caller
+from services.kit.server import build
+from tests.support import social as graph
+from tests.support.servers import Servers
+from tests.support.social import act
+from tests.support.user import acting as acting_as
+
+JWT_SECRET = "jwt-secret-of-the-whole-test-suite"
+SESSION = 77
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    settings: ChatSettings
+    service: Service
+    target: str
+    conversations: ConversationsStub
+    tickets: TicketsStub
+    presence: PresenceStub
+    notifications: NotificationsStub
+
+
+def chat_settings(postgres_url: str, servers: Servers, folder: Path, social_target: str, **more: str) -> ChatSettings:
+    return load(
+        ChatSettings,
+        SERVICE,
+        {
+            "HITOK_POSTGRES_URL": postgres_url,
+            "HITOK_REDIS_URL": servers.redis_url,
+            "HITOK_NATS_URL": servers.nats_url,
+            "HITOK_SOCIAL_TARGET": social_target,
+            "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
+            "HITOK_JWT_SECRET": JWT_SECRET,
+            "HITOK_VAR": str(folder),
+            "HITOK_DRAIN_SECONDS": "0",
+            **more,
+        },
+    )
+
+
+@asynccontextmanager
+async def running_chat_service(settings: ChatSettings) -> AsyncIterator[Running]:
+    migrate.upgrade(settings.postgres_url, MIGRATIONS)
+    async with open_service(settings) as service, consuming(service):
+        server, health = build(settings, PROTOS)
+        register(service, server)
+        target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        await server.start()
+        await health.set_serving(True)
+        async with connected(settings, target, service) as running:
+            yield running
+        await server.stop(0)
+
+
+@asynccontextmanager
+async def connected(settings: ChatSettings, target: str, service: Any = None) -> AsyncIterator[Running]:
+    """To a service that runs there already."""
+    async with open_channel(target, settings, PROTOS) as channel:
+        yield Running(
+            settings,
+            service,
+            target,
+            ConversationsStub(channel),
+            TicketsStub(channel),
+            PresenceStub(channel),
+            NotificationsStub(channel),
+        )
+
+
+@asynccontextmanager
+async def running_pair(
+    servers: Servers, social: graph.Running, folder: Path, name: str, **more: str
+) -> AsyncIterator[Running]:
+    """A chat service of its own over the given social service."""
+    async with running_chat_service(
+        chat_settings(servers.create_database(name), servers, folder, social.target, **more)
+    ) as running:
+        yield running
+
+
+def direct(user_id: int) -> pb.Target:
+    return pb.Target(user_id=user_id)
+
+
+def group(group_id: int) -> pb.Target:
+    return pb.Target(group_id=group_id)
+
+
+def conversation(conversation_id: int) -> pb.Target:
+    return pb.Target(conversation_id=conversation_id)
+
+
+def new_key() -> str:
+    return str(uuid.uuid4())
+
+
+def say(
+    to: pb.Target, body: Any = "hi", key: str = "", kind: str = "text", reply_to: int = 0, mentions: Sequence[int] = ()
+) -> pb.SendRequest:
+    return pb.SendRequest(
+        to=to,
+        client_msg_id=key or new_key(),
+        content_type=kind,
+        body=json.dumps({"text": body} if isinstance(body, str) else body).encode(),
+        reply_to_seq=reply_to,
+        mentions=mentions,
+    )
+
+
+async def send(chat: Running, user_id: int, to: pb.Target, body: Any = "hi", **more: Any) -> pb.SendResponse:
+    answer: pb.SendResponse = await act(user_id, chat.conversations.Send, say(to, body, **more))
+    return answer
+
+
+async def edit(chat: Running, user_id: int, conversation_id: int, seq: int, body: Any = "edited") -> int:
+    encoded = json.dumps({"text": body}).encode()
+    request = pb.EditRequest(conversation_id=conversation_id, seq=seq, body=encoded)
+    return int((await act(user_id, chat.conversations.Edit, request)).rev)
+
+
+async def recall(chat: Running, user_id: int, conversation_id: int, seq: int) -> int:
+    request = pb.RecallRequest(conversation_id=conversation_id, seq=seq)
+    return int((await act(user_id, chat.conversations.Recall, request)).rev)
+
+
+async def read(chat: Running, user_id: int, conversation_id: int, seq: int) -> pb.MarkReadResponse:
+    request = pb.MarkReadRequest(conversation_id=conversation_id, seq=seq)
+    answer: pb.MarkReadResponse = await act(user_id, chat.conversations.MarkRead, request)
+    return answer
+
+
+async def deliver(chat: Running, user_id: int, conversation_id: int, seq: int) -> int:
+    request = pb.MarkDeliveredRequest(conversation_id=conversation_id, seq=seq)
+    return int((await act(user_id, chat.conversations.MarkDelivered, request)).delivered_seq)
+
+
+async def history(
+    chat: Running, user_id: int, conversation_id: int, before: int = 0, limit: int = 100
+) -> list[pb.Message]:
+    request = pb.GetHistoryRequest(conversation_id=conversation_id, before_seq=before, limit=limit)
+    return list((await act(user_id, chat.conversations.GetHistory, request)).messages)
+
+
+async def whole_history(chat: Running, user_id: int, conversation_id: int) -> list[pb.Message]:
+    """Oldest first."""
+    messages: list[pb.Message] = []
+    while page := await history(chat, user_id, conversation_id, messages[-1].seq if messages else 0):
+        messages += page
+    return messages[::-1]
+
+
+async def listed(chat: Running, user_id: int, limit: int = 500) -> list[pb.Conversation]:
+    found: list[pb.Conversation] = []
+    request = pb.ListConversationsRequest(limit=limit)
+    while True:
+        answer = await act(user_id, chat.conversations.ListConversations, request)
+        found += answer.conversations
+        if not answer.next_cursor:
+            return found
+        request.cursor = answer.next_cursor
+
+
+async def sync(chat: Running, user_id: int, points: dict[int, int]) -> dict[int, pb.Sync]:
+    request = pb.BatchSyncRequest(points=[pb.SyncPoint(conversation_id=c, from_rev=rev) for c, rev in points.items()])
+    answer = await act(user_id, chat.conversations.BatchSync, request)
+    return {each.conversation_id: each for each in answer.syncs}
+
+
+async def search(
+    chat: Running, user_id: int, words: str, conversation_id: int = 0, limit: int = 20
+) -> list[pb.Message]:
+    """All pages."""
+    found: list[pb.Message] = []
+    request = pb.SearchMessagesRequest(text=words, conversation_id=conversation_id, limit=limit)
+    while True:
+        answer = await act(user_id, chat.conversations.SearchMessages, request)
+        found += answer.messages
+        if not answer.next_cursor:
+            return found
+        request.cursor = answer.next_cursor
+
+
+async def new_ticket(chat: Running, user_id: int, session_id: int = SESSION, role: int = 1) -> str:
+    with acting_as(Caller(user_id, role, session_id)):
+        return str((await chat.tickets.CreateTicket(sockets_pb.CreateTicketRequest())).ticket)
+
+
+async def redeem(chat: Running, ticket: str) -> sockets_pb.RedeemTicketResponse:
+    return await chat.tickets.RedeemTicket(sockets_pb.RedeemTicketRequest(ticket=ticket))
+
+
+async def notifications(
+    chat: Running, user_id: int, before: int = 0, limit: int = 100
+) -> list[sockets_pb.Notification]:
+    request = sockets_pb.ListNotificationsRequest(before=before, limit=limit)
+    return list((await act(user_id, chat.notifications.ListNotifications, request)).notifications)
+
+
+async def friends(social: graph.Running, count: int = 2) -> list[int]:
+    """New users who are all friends."""
+    users = graph.new_users(count)
+    for i, user in enumerate(users):
+        for other in users[i + 1 :]:
+            await graph.add(social, user, other)
+    return users
+
+
+async def execute(chat: Running, statement: str, **values: Any) -> list[Any]:
+    """Of the service's own database; the rows, if there are any."""
+    async with chat.service.database.transaction() as connection:
+        result = await connection.execute(text(statement), values)
+        return list(result.all()) if result.returns_rows else []
+
+
+async def faults(chat: Running) -> dict[str, int]:
+    """What the `check` command finds wrong with all that any test has left."""
+    async with chat.service.database.transaction() as connection:
+        return {what: count for what, count in (await count_faults(connection)).items() if count}
+
+
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
+    """What `condition` gives once it gives something true."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not (result := await condition()):
+        assert asyncio.get_running_loop().time() < deadline, "it never came"
+        await asyncio.sleep(0.02)
+    return result
+
+
+async def members_of(chat: Running, group_id: int) -> set[int]:
+    query = """SELECT user_id FROM conversation_member JOIN conversation ON id = conversation_id
+     WHERE group_id = :group_id AND left_at IS NULL"""
+    return {row.user_id for row in await execute(chat, query, group_id=group_id)}
+
+
+async def room_of(chat: Running, group_id: int, *user_ids: int) -> int:
+    """The conversation's id, once it has exactly those members."""
+
+    async def there() -> bool:
+        return await members_of(chat, group_id) == set(user_ids)
+
+    await until(there)
+    rows = await execute(chat, "SELECT id FROM conversation WHERE group_id = :id", id=group_id)
+    return int(rows[0].id)
+
+
+class Frames:
+    """What is pushed, as gateways get it: (subject, headers, frame)."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+
+    async def take(self, message: Msg) -> None:
+        self.seen.append((message.subject, dict(message.headers or {}), json.loads(message.data)))
+
+    def of(self, subject: str, kind: str = "") -> list[dict[str, Any]]:
+        return [frame["data"] for name, _, frame in self.seen if name == subject and kind in ("", frame["type"])]
+
+    async def expect(self, subject: str, type: str, /, **match: Any) -> dict[str, Any]:
+        async def found() -> dict[str, Any] | None:
+            wanted = (data for data in self.of(subject, type) if match.items() <= data.items())
+            return next(wanted, None)
+
+        return dict(await until(found))
+
+
+@asynccontextmanager
+async def watching(chat: Running, subject: str = "push.>") -> AsyncIterator[Frames]:
+    frames = Frames()
+    subscription = await chat.service.nats.subscribe(subject, cb=frames.take)
+    await chat.service.nats.flush()
+    yield frames
+    await subscription.unsubscribe()
