@@ -18,8 +18,16 @@ async def hello() -> ASGIResponse:
     return ASGIResponse(body=BODY)
 
 
+BLOCK = bytes(8 * 1_048_576)
+
+
+@get("/bytes")
+async def block() -> ASGIResponse:
+    return ASGIResponse(body=BLOCK)
+
+
 async def main(port: int) -> None:
-    app = Litestar([hello], openapi_config=None, logging_config=None)
+    app = Litestar([hello, block], openapi_config=None, logging_config=None)
     settings = GatewaySettings(internal_secret="", nats_url="", redis_url="", jwt_secret="")
     listener = socket.create_server(("127.0.0.1", port))
     await server_for(app, settings).serve([listener])

@@ -58,7 +58,8 @@ class _Connection(asyncio.Protocol):
 
 def build_request(url: str, headers: dict[str, str], method: str = "GET", body: bytes = b"") -> bytes:
     parts = urlsplit(url)
-    lines = [f"{method} {parts.path} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(body)}"]
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + HEADER_END + body
 

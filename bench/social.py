@@ -63,7 +63,8 @@ def fill(folder: Path) -> None:
     with connect(folder, "social") as social:
         for user, friends, members in ((few, FEW, FEW), (many, FRIENDS, MEMBERS)):
             social.execute(
-                "INSERT INTO friendship (user_id, friend_id, source) SELECT %(u)s, n, 1 FROM generate_series(1, %(f)s) n"
+                "INSERT INTO friendship (user_id, friend_id, source)"
+                " SELECT %(u)s, n, 1 FROM generate_series(1, %(f)s) n"
                 " UNION ALL SELECT n, %(u)s, 1 FROM generate_series(1, %(f)s) n",
                 {"u": user, "f": friends},
             )

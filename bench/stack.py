@@ -29,6 +29,8 @@ def running_stack(**settings: str) -> Iterator[tuple[str, Path]]:
         "HITOK_USER_METRICS_PORT": ports[3],
         "HITOK_SOCIAL_GRPC_PORT": ports[4],
         "HITOK_SOCIAL_METRICS_PORT": ports[5],
+        "HITOK_MEDIA_GRPC_PORT": ports[6],
+        "HITOK_MEDIA_METRICS_PORT": ports[7],
         "HITOK_RATE_LIMIT_SCALE": "0",
         "HITOK_DRAIN_SECONDS": "0",
         "HITOK_LOG_FORMAT": "json",

@@ -14,12 +14,24 @@ from gateway.app import ENDPOINTS
 from gateway.config import SERVICE as GATEWAY
 from gateway.config import GatewaySettings
 from gateway.endpoint import Endpoint
+from services.chat.config import SERVICE as CHAT
+from services.chat.config import ChatSettings
 from services.kit.config import ServiceSettings, Settings, variable_names
+from services.media.config import SERVICE as MEDIA
+from services.media.config import MediaSettings
+from services.social.config import SERVICE as SOCIAL
+from services.social.config import SocialSettings
 from services.user.config import SERVICE as USER
 from services.user.config import UserSettings
 
 DOCS = Path(__file__).parent
-SERVICES: list[tuple[str, type[Settings]]] = [(USER, UserSettings), (GATEWAY, GatewaySettings)]
+SERVICES: list[tuple[str, type[Settings]]] = [
+    (USER, UserSettings),
+    (SOCIAL, SocialSettings),
+    (MEDIA, MediaSettings),
+    (CHAT, ChatSettings),
+    (GATEWAY, GatewaySettings),
+]
 MARKS = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
 
 

@@ -8,15 +8,19 @@ import structlog
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, InternalServerException
 from litestar.handlers import HTTPRouteHandler
 
-from gateway import operations
+from gateway import files, operations, tus
+from gateway.api.hichat import friends, groups
 from gateway.api.hichat import users as chat_users
-from gateway.api.shortvideo import login, users
+from gateway.api.shortvideo import chat as chats
+from gateway.api.shortvideo import comments, communities, contacts, login, users, videos
+from gateway.api.shortvideo import files as uploads
 from gateway.envelopes import family_of
 from gateway.errors import (
     BodyTooLarge,
+    ClientGone,
     ContentTypeInvalid,
     MethodNotAllowed,
     ParameterInvalid,
@@ -25,9 +29,22 @@ from gateway.errors import (
 )
 from gateway.openapi import document
 from gateway.state import Gateway
+from gateway.ws.sockets import socket_handler
 from services.kit.errors import HitokError, Unavailable, reason_of, retry_after_of
 
-ENDPOINTS: list[HTTPRouteHandler] = [*login.endpoints, *users.endpoints, *chat_users.endpoints]
+ENDPOINTS: list[HTTPRouteHandler] = [
+    *login.endpoints,
+    *users.endpoints,
+    *contacts.endpoints,
+    *communities.endpoints,
+    *videos.endpoints,
+    *comments.endpoints,
+    *chats.endpoints,
+    *uploads.endpoints,
+    *chat_users.endpoints,
+    *friends.endpoints,
+    *groups.endpoints,
+]
 
 HTTP_REASONS = {
     404: RouteNotFound.reason,
@@ -43,19 +60,31 @@ log = structlog.get_logger("gateway")
 def build_app(gateway: Gateway) -> Litestar:
     settings = gateway.settings
     return Litestar(
-        route_handlers=[*ENDPOINTS, *operations.handlers(document(ENDPOINTS))],
+        route_handlers=[
+            *ENDPOINTS,
+            socket_handler(gateway.sockets),
+            files.handler,
+            *tus.handlers,
+            *operations.handlers(document(ENDPOINTS)),
+        ],
         state=State({"gateway": gateway}),
         exception_handlers={Exception: render_error},
-        cors_config=CORSConfig(
-            allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "POST", "PUT", "OPTIONS"],
-            allow_headers=["authorization", "content-type", "x-request-id"],
-            expose_headers=["x-request-id", "retry-after"],
-            max_age=600,
-        ),
+        cors_config=_cors(settings.cors_origins),
         request_max_body_size=settings.max_body_bytes,
         openapi_config=None,
         logging_config=None,
+    )
+
+
+def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "PUT", "OPTIONS"],
+        allow_headers=["authorization", "content-type", "x-request-id"],
+        expose_headers=["x-request-id", "retry-after"],
+        max_age=600,
     )
 
 
@@ -65,7 +94,7 @@ def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     failure = failure_of(reason)
     if failure.http == 500:
         log.error("failed", reason=reason, exc_info=error)
-    headers = {}
+    headers = dict(tus.HEADERS) if request.scope["path"].startswith(tus.PATH) else {}
     if retry_after is not None:
         headers["retry-after"] = str(max(math.ceil(retry_after), 1))
     elif failure.http == 503:
@@ -86,6 +115,8 @@ def _reason(error: Exception) -> tuple[str, float | None]:
             return reason_of(error), retry_after_of(error)
         case TimeoutError():
             return Unavailable.reason, None
+        case InternalServerException(detail="client disconnected prematurely"):  # Litestar's, reading a body
+            return ClientGone.reason, None
         case HTTPException():
             return HTTP_REASONS.get(error.status_code, HitokError.reason), None
     return HitokError.reason, None

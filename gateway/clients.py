@@ -1,21 +1,27 @@
 """Where a request comes from."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from protos.user.v1.accounts_pb2 import Client as ClientMessage
 
+MAX_DEVICE = 512  # characters of a User-Agent
 
-class Client(NamedTuple):
-    ip: str
-    port: int
-    device: str  # User-Agent
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Read from the ASGI scope when asked; most requests never ask.
+
+    Uvicorn has put a trusted proxy's X-Forwarded-For into `client` already (server.py).
+    """
+
+    scope: Any
+
+    @property
+    def ip(self) -> str:
+        return self.scope["client"][0] if self.scope["client"] else ""
 
     def message(self) -> ClientMessage:
-        return ClientMessage(ip=self.ip, port=self.port, device=self.device)
-
-
-def client_of(scope: Any) -> Client:
-    """Uvicorn has put a trusted proxy's X-Forwarded-For into `client` already (server.py)."""
-    ip, port = scope["client"] or ("", 0)
-    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
-    return Client(ip, port, agent.decode("latin-1")[:512])
+        port = self.scope["client"][1] if self.scope["client"] else 0
+        agent = next((value for name, value in self.scope["headers"] if name == b"user-agent"), b"")
+        return ClientMessage(ip=self.ip, port=port, device=agent.decode("latin-1")[:MAX_DEVICE])

@@ -17,6 +17,25 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
         8889,
     )
     user_target: Annotated[str, Meta(description="the user service; dns:///name:port for many")] = "127.0.0.1:50051"
+    social_target: Annotated[str, Meta(description="the social service; likewise")] = "127.0.0.1:50052"
+    media_target: Annotated[str, Meta(description="the media service; likewise")] = "127.0.0.1:50053"
+    media_url: Annotated[str, Meta(description="object store, the same as the media service's")] = ""
+    media_redirect: Annotated[
+        str,
+        Meta(pattern="^(bucket|https?://.*)?$", description="send clients to this CDN, or to the bucket; empty: serve"),
+    ] = ""
+    public_url: Annotated[
+        str, Meta(pattern="^(https?://.+)?$", description="how clients reach us; empty: as each request did")
+    ] = ""
+    upload_seconds: Annotated[float, Meta(gt=0, description="longest an upload may take")] = 21_600.0
+    chat_target: Annotated[str, Meta(description="the chat service; likewise")] = "127.0.0.1:50054"
+    chat_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins of pages that may open sockets, beside our own; *: any; empty: cors_origins"),
+    ] = ()
+    chat_sockets: Annotated[
+        int, Meta(ge=1, description="sockets of one user on one gateway; a further one closes his oldest")
+    ] = 10
     rate_limit_scale: Annotated[float, Meta(ge=0, description="factor on every rate limit; 0: off")] = 1.0
     cors_origins: Annotated[tuple[str, ...], Meta(description="Origins of browser front ends; *: any")] = ()
     trusted_proxies: Annotated[tuple[str, ...], Meta(description="networks whose X-Forwarded-For is believed")] = ()

@@ -50,7 +50,7 @@ class Edge:
         carrier = {key: headers[key.encode()].decode("latin-1") for key in TRACE_HEADERS if key.encode() in headers}
         try:
             with telemetry.span(scope["method"], SpanKind.SERVER, carrier):
-                if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADER_BYTES:
+                if _head_bytes(scope) > MAX_HEADER_BYTES:
                     await _refuse(scope, answer.send)
                 else:
                     await self._app(scope, receive, answer.send)
@@ -86,6 +86,12 @@ class _Answer:
             headers.append((b"x-request-id", self._request_id.encode()))
             message["headers"] = headers
         await self._send(message)
+
+
+def _head_bytes(scope: HTTPScope) -> int:
+    """Target and headers, each as often as it came."""
+    target = len(scope["raw_path"]) + len(scope["query_string"])
+    return target + sum(len(name) + len(value) for name, value in scope["headers"])
 
 
 async def _refuse(scope: HTTPScope, send: Any) -> None:

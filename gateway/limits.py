@@ -58,7 +58,7 @@ class Limiter:
         self._take = redis.register_script(TAKE)
         self._refused: OrderedDict[str, float] = OrderedDict()
         self._buckets: OrderedDict[str, float] = OrderedDict()
-        self._redis_back_at = 0.0
+        self._redis_back_at = 0.0  # 0: it answers
 
     async def take(self, route: str, limit: Limit, who: str) -> None:
         """Takes a token of `who`'s bucket for `route`. Raises TooManyRequests with the time to wait."""
@@ -78,11 +78,14 @@ class Limiter:
 
     async def _ask(self, key: str, interval: float, capacity: float, now: float) -> float:
         if now >= self._redis_back_at:
+            if self._redis_back_at:  # it failed: one request tries it again, and the others need not wait with it
+                self._redis_back_at = now + 2 * RETRY_REDIS
             try:
-                wait: int = await self._take(keys=[key], args=[round(interval * 1e6), capacity])
+                wait: int = await self._take(keys=[key], args=[max(round(interval * 1e6), 1), capacity])
+                self._redis_back_at = 0.0
                 return wait / 1e6
             except (RedisError, OSError, TimeoutError) as error:
-                self._redis_back_at = now + RETRY_REDIS
+                self._redis_back_at = asyncio.get_running_loop().time() + RETRY_REDIS
                 log.warning("limiting in process", error=repr(error)[:200])
         full_at = max(self._buckets.get(key, now), now) + interval
         wait_here = full_at - now - interval * capacity

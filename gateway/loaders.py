@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -23,15 +23,15 @@ class Loader(Generic[K, V]):
         self._running: set[asyncio.Task[None]] = set()
         self._scheduled = False
 
-    async def load(self, key: K) -> V | None:
-        """Raises what `fetch` raised."""
+    def load(self, key: K) -> asyncio.Future[V | None]:
+        """Raises what `fetch` raised, when awaited."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[V | None] = loop.create_future()
         self._waiting.setdefault(key, []).append(future)
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._send)
-        return await future
+        return future
 
     def _send(self) -> None:
         self._scheduled = False
@@ -74,21 +74,64 @@ class NearCache(Generic[K, V]):
         entry = self._entries.get(key)
         if entry and now < entry[0]:
             return entry[1]
-        mark = self._loading.setdefault(key, object())
+        return (await self._load_missing([key], now + self._ttl))[key]
+
+    async def load_many(self, keys: Iterable[K]) -> dict[K, V]:
+        """Of those keys that there is something for; what is not at hand travels as one batch."""
+        now = asyncio.get_running_loop().time()
+        found, missing = {}, []
+        for key in dict.fromkeys(keys):
+            entry = self._entries.get(key)
+            if entry and now < entry[0]:
+                found[key] = entry[1]
+            else:
+                missing.append(key)
+        if missing:
+            found |= await self._load_missing(missing, now + self._ttl)
+        return {key: value for key, value in found.items() if value is not None}
+
+    async def _load_missing(self, keys: list[K], expires: float) -> dict[K, V | None]:
+        marks = {key: self._loading.setdefault(key, object()) for key in keys}
+        current = []
         try:
-            value = await self._loader.load(key)
+            values = await asyncio.gather(*map(self._loader.load, keys))
         finally:
-            # A drop while we loaded took the mark away: what we hold may be older than that drop.
-            current = self._loading.get(key) is mark
-            if current:
-                del self._loading[key]
-        if current:
-            self._entries[key] = (now + self._ttl, value)
-            if len(self._entries) > self._size:
-                self._entries.popitem(last=False)
-        return value
+            for key, mark in marks.items():
+                # A drop while we loaded took the mark away: what we hold may be older than that drop.
+                if self._loading.get(key) is mark:
+                    del self._loading[key]
+                    current.append(key)
+        found = dict(zip(keys, values, strict=True))
+        for key in current:
+            self._entries[key] = (expires, found[key])
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+        return found
 
     def drop(self, key: K) -> None:
         """Forgets the key, and what is being loaded for it."""
         self._entries.pop(key, None)
         self._loading.pop(key, None)
+
+    def clear(self) -> None:
+        """Forgets everything, as `drop` does."""
+        self._entries.clear()
+        self._loading.clear()
+
+
+class Recent(Generic[K, V]):
+    """Answers worth giving again for `ttl` seconds, bounded."""
+
+    def __init__(self, ttl: float, size: int) -> None:
+        self._ttl, self._size = ttl, size
+        self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        entry = self._entries.get(key)
+        return entry[1] if entry and asyncio.get_running_loop().time() < entry[0] else None
+
+    def put(self, key: K, value: V) -> None:
+        self._entries[key] = (asyncio.get_running_loop().time() + self._ttl, value)
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)

@@ -12,6 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from gateway.endpoint import Endpoint
 from gateway.envelopes import CHAT, SHORT_VIDEO, Family
+from services.kit.ids import MAX_ID
 
 INFO = {
     "title": "hitok",
@@ -28,6 +29,7 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> bytes:
     endpoints: list[Endpoint[Any]] = [handler.opt["endpoint"] for handler in handlers]
     kinds = [kind for endpoint in endpoints for kind in (endpoint.params, endpoint.result)]
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    _spell_ids(components)
     schema_of = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, Schema] = {}
     for endpoint in endpoints:
@@ -38,6 +40,18 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> bytes:
             paths.setdefault(path, {})[endpoint.method.lower()] = operation
     parts = {"schemas": components, "securitySchemes": SECURITY}
     return msgspec.json.encode({"openapi": "3.1.0", "info": INFO, "paths": paths, "components": parts})
+
+
+def _spell_ids(schema: Any) -> None:
+    """Ids are strings to who reads the document: a JavaScript number cannot hold them. msgspec sets `type` itself."""
+    if isinstance(schema, list):
+        for part in schema:
+            _spell_ids(part)
+    elif isinstance(schema, dict):
+        if schema.get("maximum") == MAX_ID:
+            schema |= {"type": ["string", "integer"], "pattern": "^[0-9]*$"}
+        for part in schema.values():
+            _spell_ids(part)
 
 
 def _operation(endpoint: Endpoint[Any], path: str) -> Schema:

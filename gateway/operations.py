@@ -7,6 +7,7 @@ import grpc
 import msgspec
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -20,7 +21,11 @@ PAGE = """<!doctype html>
 <body><div id="swagger-ui"></div>
 <script src="/docs/swagger_bundle.js"></script><script src="/docs/start.js"></script></body></html>
 """
-START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", persistAuthorization: true});'
+# Without a validatorUrl it would ask another host for a badge.
+START = """SwaggerUIBundle({
+  url: "/openapi.json", dom_id: "#swagger-ui", persistAuthorization: true, validatorUrl: null
+});
+"""
 
 
 @get("/health/live", status_code=200)
@@ -37,7 +42,9 @@ async def ready(request: Request[Any, Any, Any]) -> ASGIResponse:
     """
     gateway = request.app.state.gateway
     if not gateway.met:
-        gateway.met = gateway.user_channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+        channels = (gateway.user_channel, gateway.social_channel, gateway.media_channel)
+        states = [channel.get_state(try_to_connect=True) for channel in channels]
+        gateway.met = all(state is grpc.ChannelConnectivity.READY for state in states)
     if gateway.met and not gateway.draining:
         return _json({"status": "ready"})
     return _json({"status": "draining" if gateway.draining else "starting"}, 503)
@@ -60,7 +67,7 @@ def handlers(openapi: bytes) -> list[HTTPRouteHandler]:
         return ASGIResponse(body=PAGE, media_type="text/html", headers={"content-security-policy": DOCS_CSP})
 
     @get("/docs/{name:str}")
-    async def asset(name: str) -> ASGIResponse:
+    async def asset(name: FromPath[str]) -> ASGIResponse:
         if name == "start.js":
             return ASGIResponse(body=START, media_type="text/javascript")
         if name not in ASSETS:

@@ -28,6 +28,8 @@ class ProfileChanges(Struct):
     bio: str | None = None
     sample_bio: str | None = field(default=None, name="Bio")
     email: str | None = None
+    searchable_by_phone: bool | None = None
+    searchable_by_email: bool | None = None
 
 
 class SetProfile(ProfileChanges):
@@ -108,7 +110,14 @@ async def set_profile(call: Call, params: SetProfile) -> None:
     request = UpdateProfileRequest(user_id=user_id)
     for source in (nested, params):  # a flat field wins
         bio = source.bio if source.bio is not None else source.sample_bio
-        given = {"username": source.username, "avatar": source.avatar, "bio": bio, "email": source.email or None}
+        given = {
+            "username": source.username,
+            "avatar": source.avatar,
+            "bio": bio,
+            "email": source.email or None,
+            "searchable_by_phone": source.searchable_by_phone,
+            "searchable_by_email": source.searchable_by_email,
+        }
         for name, value in given.items():
             if value is not None:
                 setattr(request, name, value)

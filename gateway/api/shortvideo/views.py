@@ -1,9 +1,11 @@
-"""What the short-video document shows of a user: its sample's fields and its schema's, side by side."""
+"""What the short-video document shows of users and groups: its sample's fields and its schema's, side by side."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
+from protos.social.v1.groups_pb2 import Group
 from protos.user.v1.accounts_pb2 import Session
 from protos.user.v1.users_pb2 import User
 
@@ -31,8 +33,37 @@ class UserView(Struct):
     bio: str
 
 
+class ListedUser(UserView):
+    """A user among others: the sample's `user` and what the schema has beside it, never a private field."""
+
+    create_at: str
+
+
+class Community(Struct):
+    """The sample's fields, the schema's, and ours. Times in milliseconds."""
+
+    id: str
+    created_time: str = field(name="CreatedTime")
+    updated_time: str = field(name="UpdatedTime")
+    name: str
+    owner_id: str
+    owner_name: str
+    img: str
+    desc: str
+    description: str
+    creator_id: str
+    created_at: str
+    updated_at: str
+    approval: bool
+    announcement: str
+    member_count: int
+
+
 class Profile(Struct):
-    """The schema's fields at top level, the sample's under `user`. `create_at` in milliseconds."""
+    """The schema's fields at top level, the sample's under `user`. `create_at` in milliseconds.
+
+    Whether one may be found by phone and by email is for oneself and admins to see.
+    """
 
     id: str
     username: str
@@ -42,6 +73,8 @@ class Profile(Struct):
     create_at: str
     email: str
     user: UserView
+    searchable_by_phone: bool
+    searchable_by_email: bool
 
 
 class SessionView(Struct):
@@ -56,6 +89,7 @@ class SessionView(Struct):
     current: bool
 
 
+@lru_cache(16_384)  # half the cost of a page of users
 def rfc3339(milliseconds: int) -> str:
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -96,6 +130,35 @@ def profile_of(user: User) -> Profile:
         create_at=view.created_time,
         email=view.email,
         user=view,
+        searchable_by_phone=user.searchable_by_phone,
+        searchable_by_email=user.searchable_by_email,
+    )
+
+
+def listed_user(user: User) -> ListedUser:
+    """Of a public card."""
+    view = user_view(user)
+    return ListedUser(**structs.asdict(view), create_at=view.created_time)
+
+
+def community(group: Group, owner: User | None) -> Community:
+    owner_id, created, updated = str(group.owner_id), str(group.created_at), str(group.updated_at)
+    return Community(
+        id=str(group.group_id),
+        created_time=created,
+        updated_time=updated,
+        name=group.name,
+        owner_id=owner_id,
+        owner_name=owner.username if owner else "",
+        img=group.icon,
+        desc=group.description,
+        description=group.description,
+        creator_id=owner_id,
+        created_at=created,
+        updated_at=updated,
+        approval=group.approval,
+        announcement=group.announcement,
+        member_count=group.member_count,
     )
 
 

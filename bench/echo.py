@@ -1,0 +1,69 @@
+"""The floor of a call: a gRPC method that gives back what it got. `python -m bench.echo PORT`"""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+import uvloop
+
+from bench.load import Result
+from bench.stack import free_ports
+
+METHOD = "/bench.Echo/Echo"
+MESSAGE = b"x" * 32
+
+
+class _Echo(grpc.GenericRpcHandler):
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        return grpc.unary_unary_rpc_method_handler(_echo)
+
+
+async def _echo(request: bytes, context: object) -> bytes:
+    return request
+
+
+async def serve(port: int) -> None:
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((_Echo(),))
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    await server.wait_for_termination()
+
+
+@contextmanager
+def running_echo() -> Iterator[str]:
+    """The floor's target."""
+    (port,) = free_ports(1)
+    process = subprocess.Popen([sys.executable, "-m", "bench.echo", str(port)])
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def load_echo(target: str, callers: int, seconds: float) -> Result:
+    """As fast as so many callers on one channel can, each with one call at a time."""
+    latencies: list[float] = []
+
+    async def run(call: Any, end: float) -> None:
+        while (started := time.perf_counter()) < end:
+            await call(MESSAGE, timeout=5)
+            latencies.append(time.perf_counter() - started)
+
+    async with grpc.aio.insecure_channel(target, [("grpc.enable_http_proxy", 0)]) as channel:
+        await asyncio.wait_for(channel.channel_ready(), 10)
+        began = time.perf_counter()
+        call = channel.unary_unary(METHOD)
+        await asyncio.gather(*(run(call, began + seconds) for _ in range(callers)))
+        return Result(len(latencies), time.perf_counter() - began, sorted(latencies), 0)
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(int(sys.argv[1])))

@@ -1,0 +1,63 @@
+"""How fast is one hot video liked and unlike through the gateway? (issue: at least 0.5 of a gRPC echo)"""
+
+import json
+from pathlib import Path
+
+import httpx
+
+from bench.accounts import show
+from bench.echo import load_echo, running_echo
+from bench.load import build_request, load
+from bench.report import row, title
+from bench.stack import register, running_stack
+
+USERS = 50
+CONNECTIONS = 128
+SECONDS = 4.0
+ROUNDS = 3
+
+
+async def measure() -> None:
+    with running_echo() as echo, running_stack() as (base, folder):
+        tokens = register_users(base, folder, USERS)
+        video_id = publish(base, tokens[0])
+        requests = like_requests(base, tokens, video_id)
+        title(f"likes and unlikes of one video, {CONNECTIONS} connections, {USERS} users")
+        shares = []
+        for _ in range(ROUNDS):  # side by side: these machines are noisy
+            floor = await load_echo(echo, CONNECTIONS, SECONDS)
+            ours = await load(base, requests, CONNECTIONS, SECONDS)
+            show("gRPC echo", floor)
+            show("like-video, unlike-video", ours)
+            shares.append(ours.rate / floor.rate)
+        row("share of the floor", f"{sorted(shares)[ROUNDS // 2]:.2f}", "aim: at least 0.5")
+
+
+def register_users(base: str, folder: Path, count: int) -> list[str]:
+    """Their tokens."""
+    return [register(base, folder)[1] for _ in range(count)]
+
+
+def publish(base: str, token: str) -> str:
+    """The id of a new video."""
+    headers = {"Authorization": f"Bearer {token}"}
+    video = {"video_path": "https://example.com/v.mp4", "title": "热门"}
+    httpx.post(f"{base}/api/videos/create-video", json=video, headers=headers).raise_for_status()
+    newest = httpx.get(f"{base}/api/videos/user-videos", headers=headers).raise_for_status().json()
+    id: str = newest["data"]["data"][0]["id"]
+    return id
+
+
+def like_requests(base: str, tokens: list[str], video_id: str) -> list[bytes]:
+    """Everybody likes it, then everybody takes it back: each request changes a row."""
+    body = json.dumps({"video_id": video_id}).encode()
+    return [
+        build_request(
+            f"{base}/api/videos/{verb}-video",
+            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+            "POST",
+            body,
+        )
+        for verb in ("like", "unlike")
+        for token in tokens
+    ]

@@ -1,0 +1,94 @@
+"""A chat client that costs little: a WebSocket by hand, so that what is measured is the server."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+HANDSHAKE = (
+    "GET /api/chat/ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer {token}\r\n\r\n"
+)
+
+
+class Client(asyncio.Protocol):
+    """`on_event` is given the payload of each frame that is neither an answer nor a ping."""
+
+    def __init__(self, host: str, token: str) -> None:
+        self._host, self._token = host, token
+        self._buffer = b""
+        self.upgraded = asyncio.Event()
+        self._answers: dict[str, asyncio.Future[Any]] = {}
+        self._count = 0
+        self.on_event: Callable[[bytes], None] = lambda payload: None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.write(HANDSHAKE.format(host=self._host, token=self._token).encode())
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if not self.upgraded.is_set():
+            head, found, rest = self._buffer.partition(b"\r\n\r\n")
+            if not found:
+                return
+            assert head.startswith(b"HTTP/1.1 101"), head
+            self._buffer = rest
+            self.upgraded.set()
+        start = 0
+        while (end := self._frame_end(start)) > 0:
+            payload = self._buffer[end - self._length : end]
+            if self._buffer[start] == 0x81:
+                self._take(payload)
+            start = end
+        self._buffer = self._buffer[start:]
+
+    def _frame_end(self, start: int) -> int:
+        buffer, at = self._buffer, start + 2
+        if len(buffer) < at:
+            return 0
+        length = buffer[start + 1]
+        if length > 125:
+            size = 2 if length == 126 else 8
+            length, at = int.from_bytes(buffer[at : at + size], "big"), at + size
+        self._length = length
+        return at + length if len(buffer) >= at + length else 0
+
+    def _take(self, payload: bytes) -> None:
+        if payload == b'{"type":"ping"}':
+            self.write(b'{"type":"pong"}')
+        elif b'"id":"' in payload[:40]:
+            frame = json.loads(payload)
+            answer = self._answers.pop(frame["id"])
+            if frame["type"] == "error":
+                answer.set_exception(RuntimeError(payload.decode()))
+            else:
+                answer.set_result(frame["data"])
+        else:
+            self.on_event(payload)
+
+    def write(self, payload: bytes) -> None:
+        """Masked with zeros, which is a mask too."""
+        size = len(payload)
+        head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
+        self.transport.write(head + b"\0\0\0\0" + payload)
+
+    def ask(self, type: str, **data: Any) -> "asyncio.Future[Any]":
+        self._count += 1
+        answer = self._answers[str(self._count)] = asyncio.get_running_loop().create_future()
+        self.write(json.dumps({"type": type, "id": str(self._count), "data": data}).encode())
+        return answer
+
+
+async def open_client(base: str, token: str) -> tuple[Client, float]:
+    """Connected and `ready`; and how many seconds that took."""
+    parts = urlsplit(base)
+    started = time.perf_counter()
+    _, client = await asyncio.get_running_loop().create_connection(
+        lambda: Client(parts.netloc, token), parts.hostname, parts.port
+    )
+    await client.upgraded.wait()
+    await client.ask("hello", version=1)
+    return client, time.perf_counter() - started

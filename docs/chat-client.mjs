@@ -1,0 +1,196 @@
+// A small client of hitok's chat socket (docs/chat-protocol.md): it reconnects, sends again what was not
+// acknowledged, and applies each change exactly once and in order. Needs fetch and WebSocket: browsers, Node ≥ 22.
+//
+//   const chat = new ChatClient("https://chat.example", () => token, { message: (m) => show(m) });
+//   chat.start();
+//   await chat.send({ user_id: "42" }, { text: "hi" });
+
+export class ChatClient {
+  #base; #token; #on; #socket = null; #live = false; #stopped = false; #tries = 0; #ids = 0;
+  #asked = new Map(); // request id → { resolve, reject }
+  #unsent = new Map(); // client_msg_id → { data, resolve, reject }, in the order of sending
+  #known = new Map(); // conversation_id → rev, the cursor
+  #held = new Map(); // conversation_id → events that came before those they build on
+  #syncing = new Set();
+
+  /** `on` holds handlers by event type: message, message.updated, receipt, typing, notification, reset, ready … */
+  constructor(base, token, on = {}, cursors = {}) {
+    this.#base = base; this.#token = token; this.#on = on;
+    for (const [id, rev] of Object.entries(cursors)) this.#known.set(id, rev);
+  }
+
+  /** Keep it with the cached messages, and give it to the next client. */
+  get cursors() { return Object.fromEntries(this.#known); }
+
+  start() { this.#stopped = false; this.#connect(); }
+  stop() { this.#stopped = true; this.#socket?.close(); }
+
+  /** Resolves with the ack: the message is stored. Rejects only with an error that sending again cannot mend. */
+  send(to, body, content_type = "text") {
+    const client_msg_id = crypto.randomUUID();
+    return new Promise((resolve, reject) => {
+      const data = { to, client_msg_id, content_type, body };
+      this.#unsent.set(client_msg_id, { data, resolve, reject });
+      if (this.#live) this.#transmit(client_msg_id);
+    });
+  }
+
+  /** Any other request; rejects when the connection is lost before its answer. */
+  ask(type, data) {
+    return new Promise((resolve, reject) => {
+      if (!this.#live) return reject(new Error("not connected"));
+      const id = String(++this.#ids);
+      this.#asked.set(id, { resolve, reject });
+      this.#write({ type, id, data });
+    });
+  }
+
+  async #connect() {
+    try {
+      const answer = await fetch(`${this.#base}/api/chat/ws-ticket`, {
+        headers: { authorization: `Bearer ${await this.#token()}` },
+      });
+      if (answer.status === 401) return this.#on.closed?.(4501);
+      const { ticket } = (await answer.json()).data;
+      const socket = new WebSocket(`${this.#base.replace(/^http/, "ws")}/api/chat/ws?ticket=${ticket}`);
+      this.#socket = socket;
+      socket.onopen = () =>
+        this.#write({ type: "hello", id: "hello", data: { version: 1, device_id: "web", cursors: this.cursors } });
+      socket.onmessage = (event) => this.#take(JSON.parse(event.data));
+      socket.onerror = () => {};
+      socket.onclose = (event) => this.#lost(event.code);
+    } catch {
+      this.#lost(0);
+    }
+  }
+
+  #lost(code) {
+    this.#live = false;
+    this.#socket = null;
+    this.#syncing.clear();
+    this.#held.clear(); // the next hello brings them again
+    for (const { reject } of this.#asked.values()) reject(new Error("connection lost"));
+    this.#asked.clear();
+    if (this.#stopped || (code >= 4500 && code < 5000)) return this.#on.closed?.(code);
+    // Full jitter: a restarted server is not met by everybody at once.
+    const wait = Math.random() * Math.min(30_000, 500 * 2 ** this.#tries++);
+    setTimeout(() => this.#stopped || this.#connect(), wait);
+  }
+
+  #write(frame) { this.#socket?.readyState === 1 && this.#socket.send(JSON.stringify(frame)); }
+
+  #transmit(client_msg_id) {
+    const message = this.#unsent.get(client_msg_id);
+    if (!message) return;
+    const id = String(++this.#ids);
+    const done = (settle) => (value) => { this.#unsent.delete(client_msg_id); settle(value); };
+    this.#asked.set(id, {
+      resolve: done(message.resolve),
+      reject: (error) => {
+        if (error.data && !error.data.retryable) return done(message.reject)(error);
+        // It stays: sent again after a while, or by the next `ready`.
+        if (error.data) setTimeout(() => this.#live && this.#transmit(client_msg_id), error.data.retry_after_ms ?? 1000);
+      },
+    });
+    this.#write({ type: "send", id, data: message.data });
+  }
+
+  #take({ type, id, data }) {
+    switch (type) {
+      case "ping": return this.#write({ type: "pong" });
+      case "ready": return this.#ready(data);
+      case "ack": case "error": return this.#answered(type, id, data);
+      case "sync": return this.#synced(data);
+      case "resync": return this.#resync(data.conversation_ids);
+      case "goaway": return; // the close that follows brings us back
+      case "typing": case "receipt": case "presence": case "notification": return this.#on[type]?.(data);
+      default: if (data?.rev !== undefined) this.#apply(type, data);
+    }
+  }
+
+  #ready(data) {
+    this.#live = true;
+    this.#tries = 0;
+    for (const id of data.removed) this.#forget(id);
+    for (const one of data.conversations) if (!this.#known.has(one.conversation_id)) this.#known.set(one.conversation_id, one.rev);
+    this.#on.ready?.(data);
+    for (const client_msg_id of this.#unsent.keys()) this.#transmit(client_msg_id);
+  }
+
+  #answered(type, id, data) {
+    const asked = this.#asked.get(id);
+    this.#asked.delete(id);
+    if (type === "ack") return asked?.resolve(data);
+    const error = Object.assign(new Error(data.message), { data });
+    asked ? asked.reject(error) : this.#on.error?.(error);
+  }
+
+  // The rule of all events with a rev: the next one is applied, an old one dropped, a later one held until what is
+  // between has come.
+  #apply(type, data) {
+    const id = data.conversation_id;
+    if (type === "conversation" && data.left) return this.#forget(id);
+    const known = this.#known.get(id);
+    if (known === undefined) {
+      if (type !== "conversation") return; // its `conversation` event comes first; else ready will tell
+      this.#known.set(id, data.rev);
+      return this.#on.conversation?.(data);
+    }
+    if (data.rev <= known) return type === "conversation" ? this.#on.conversation?.(data) : undefined;
+    if (data.rev > known + 1) {
+      const held = this.#held.get(id) ?? [];
+      this.#held.set(id, [...held, { type, data }].slice(-200));
+      return this.#sync(id);
+    }
+    this.#known.set(id, data.rev);
+    this.#on[type]?.(data);
+    this.#release(id);
+  }
+
+  #release(id) {
+    const held = (this.#held.get(id) ?? []).sort((a, b) => a.data.rev - b.data.rev);
+    this.#held.delete(id);
+    for (const { type, data } of held) this.#apply(type, data);
+  }
+
+  async #sync(id) {
+    if (this.#syncing.has(id)) return;
+    this.#syncing.add(id);
+    try {
+      let part;
+      do {
+        part = await this.ask("sync", { conversation_id: id, from_rev: this.#known.get(id) ?? 0 });
+        this.#synced(part);
+      } while (part.more);
+    } catch (error) {
+      if (error.data?.code === "not_found") this.#forget(id);
+      // Anything else: the next event or the next connection asks again.
+    } finally {
+      this.#syncing.delete(id);
+    }
+    this.#release(id);
+  }
+
+  #synced(part) {
+    const id = part.conversation_id;
+    if (part.limited) this.#on.reset?.(id); // too far behind: drop the cache, page back with `history`
+    const known = part.limited ? -1 : this.#known.get(id) ?? -1;
+    this.#known.set(id, Math.max(known, part.to_rev));
+    for (const message of part.messages) if (message.rev > known) this.#on.message?.(message);
+    for (const member of part.members) if (member.rev > known) this.#on.member?.({ conversation_id: id, ...member });
+  }
+
+  async #resync(ids) {
+    if (ids === null) {
+      // Everything is in doubt, the list too: a new hello settles all of it.
+      return this.#socket?.close(3000);
+    }
+    for (const id of ids) await this.#sync(id);
+  }
+
+  #forget(id) {
+    this.#known.delete(id);
+    this.#held.delete(id);
+    this.#on.left?.(id);
+  }
+}

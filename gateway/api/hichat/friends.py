@@ -1,0 +1,117 @@
+"""v1/social/friend*: requests and friends."""
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from gateway.api.hichat import views
+from gateway.api.hichat.users import READS
+from gateway.endpoint import Call, NoParams, endpoint
+from gateway.envelopes import CHAT_SOCIAL
+from gateway.limits import per_second
+from gateway.params import Id, LongLimit, Seconds
+from protos.social.v1 import friends_pb2 as pb
+
+# The document names no limits.
+WRITES = per_second(5, 50)
+ONLINE = per_second(2, 20)
+
+Class = Annotated[int, Meta(ge=0, le=2)]
+Result = Annotated[int, Meta(ge=0, le=2, description="0 unhandled, 1 accepted, 2 refused")]
+Handling = Annotated[int, Meta(ge=1, le=2, description="1 accept, 2 refuse")]
+
+
+class RequestFriend(Struct):
+    user_uid: Id
+    req_msg: str = ""
+    req_time: Seconds = 0
+
+
+class HandleFriendRequest(Struct):
+    friend_req_id: Id
+    handle_result: Handling
+
+
+class ListFriendRequests(Struct):
+    """`class` 1: by the caller; 2: to him; neither: both."""
+
+    type: Result | None = None
+    direction: Class = field(default=0, name="class")
+    cursor: str = ""
+    limit: LongLimit = 100
+
+
+class ListFriends(Struct):
+    cursor: str = ""
+    limit: LongLimit = 100
+
+
+class FriendRequestPage(Struct):
+    """`next_cursor` is left out on the last page, like every one in this family."""
+
+    requests: list[views.FriendRequest] = field(name="list")
+    next_cursor: str | UnsetType = UNSET
+
+
+class FriendPage(Struct):
+    friends: list[views.Friend] = field(name="list")
+    next_cursor: str | UnsetType = UNSET
+
+
+class Online(Struct):
+    """True for each of them who is online; the others are left out."""
+
+    online: dict[str, bool] = field(name="onLineList")
+
+
+@endpoint("POST", "/friend/putIn", "/v1/social/friend/putIn", family=CHAT_SOCIAL, limit=WRITES)
+async def request_friend(call: Call, params: RequestFriend) -> None:
+    """Ask a user to be friends; again while he has not answered: nothing happens."""
+    await call.gateway.require_user(params.user_uid)
+    request = pb.RequestFriendRequest(user_id=params.user_uid, message=params.req_msg, requested_at=params.req_time)
+    await call.gateway.friends.RequestFriend(request)
+
+
+@endpoint("PUT", "/v1/social/friend/putIn", family=CHAT_SOCIAL, limit=WRITES)
+async def handle_friend_request(call: Call, params: HandleFriendRequest) -> None:
+    """Accept or refuse a request to the caller, once."""
+    result = pb.Result.ValueType(params.handle_result)
+    request = pb.HandleFriendRequestRequest(request_id=params.friend_req_id, result=result)
+    await call.gateway.friends.HandleFriendRequest(request)
+
+
+@endpoint("GET", "/v1/socialfriend/putIns", "/v1/social/friend/putIns", family=CHAT_SOCIAL, limit=READS)
+async def list_friend_requests(call: Call, params: ListFriendRequests) -> FriendRequestPage:
+    """Requests by and to the caller, the oldest first."""
+    request = pb.ListFriendRequestsRequest(
+        direction=pb.Direction.ValueType(params.direction),
+        results=[] if params.type is None else [pb.Result.ValueType(params.type)],
+        cursor=params.cursor,
+        limit=params.limit,
+    )
+    page = await call.gateway.friends.ListFriendRequests(request)
+    return FriendRequestPage(list(map(views.friend_request, page.requests)), page.next_cursor or UNSET)
+
+
+@endpoint("GET", "/v1/social/friends", family=CHAT_SOCIAL, limit=READS)
+async def list_friends(call: Call, params: ListFriends) -> FriendPage:
+    """The caller's friends, the oldest friendship first."""
+    page = await call.gateway.friends.ListFriends(pb.ListFriendsRequest(cursor=params.cursor, limit=params.limit))
+    cards = await call.gateway.cards.load_many(friend.user_id for friend in page.friends)
+    friends = [views.friend(friend, cards[friend.user_id]) for friend in page.friends if friend.user_id in cards]
+    return FriendPage(friends, page.next_cursor or UNSET)
+
+
+@endpoint("GET", "/v1/social/friends/online", family=CHAT_SOCIAL, limit=ONLINE)
+async def list_online_friends(call: Call, params: NoParams) -> Online:
+    """Which of the caller's friends are online; up to a second old."""
+    key = (call.caller.user_id, 0)
+    online = call.gateway.online.get(key)
+    if online is None:
+        ids = (await call.gateway.friends.ListFriendIds(pb.ListFriendIdsRequest())).user_ids
+        online = {str(user_id): True for user_id in await call.gateway.presence.online_of(ids)}
+        call.gateway.online.put(key, online)
+    return Online(online)
+
+
+endpoints = [request_friend, handle_friend_request, list_friend_requests, list_friends, list_online_friends]

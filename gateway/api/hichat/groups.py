@@ -1,0 +1,186 @@
+"""v1/social/group*: groups, their members, and requests to join."""
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from gateway.api.hichat import views
+from gateway.api.hichat.friends import ONLINE, WRITES, Class, Handling, Online, Result
+from gateway.api.hichat.users import READS
+from gateway.endpoint import Call, endpoint
+from gateway.envelopes import CHAT_SOCIAL
+from gateway.errors import ParameterMissing
+from gateway.params import Id, LongLimit, Nobody, Seconds
+from protos.social.v1 import groups_pb2 as pb
+from protos.social.v1.friends_pb2 import Result as ResultValue
+
+MINE, OF_GROUP = 1, 2  # classes of requests
+
+
+class CreateGroup(Struct):
+    name: str = ""
+    icon: str = ""
+
+
+class ListGroups(Struct):
+    cursor: str = ""
+    limit: LongLimit = 100
+
+
+class JoinGroup(Struct):
+    """`join_source` 1: applies; 2: says that `inviter_uid` invited him."""
+
+    group_id: Id
+    req_msg: str = ""
+    req_time: Seconds = 0
+    join_source: Annotated[int, Meta(ge=1, le=2)] = views.APPLIED
+    inviter_uid: Nobody = 0
+
+
+class HandleJoinRequest(Struct):
+    group_req_id: Id
+    group_id: Id
+    handle_result: Handling
+
+
+class ListJoinRequests(Struct):
+    """`class` 1: the caller's own, to any group; 2: those to `group_id`. `type` is a list of results, empty: all."""
+
+    group_id: Nobody = 0
+    type: list[Result] = []
+    kind: Class = field(default=0, name="class")
+    cursor: str = ""
+    limit: LongLimit = 100
+
+
+class ByGroup(Struct):
+    group_id: Id
+
+
+class ListMembers(Struct):
+    group_id: Id
+    cursor: str = ""
+    limit: LongLimit = 100
+
+
+class Invite(Struct):
+    group_id: Id
+    user_uid: Id
+
+
+class GroupPage(Struct):
+    groups: list[views.GroupView] = field(name="list")
+    next_cursor: str | UnsetType = UNSET
+
+
+class Joining(Struct):
+    group_id: int
+
+
+class JoinRequestPage(Struct):
+    requests: list[views.JoinRequest] = field(name="list")
+    next_cursor: str | UnsetType = UNSET
+
+
+class MemberPage(Struct):
+    members: list[views.Member] = field(name="List")
+    next_cursor: str | UnsetType = UNSET
+
+
+@endpoint("POST", "/v1/social/group", family=CHAT_SOCIAL, limit=WRITES)
+async def create_group(call: Call, params: CreateGroup) -> None:
+    """Found a group that one joins by approval; the caller owns it."""
+    await call.gateway.groups.CreateGroup(pb.CreateGroupRequest(name=params.name, icon=params.icon, approval=True))
+
+
+@endpoint("GET", "/v1/socail/groups", "/v1/social/groups", family=CHAT_SOCIAL, limit=READS)
+async def list_groups(call: Call, params: ListGroups) -> GroupPage:
+    """The groups that the caller belongs to, the oldest first."""
+    page = await call.gateway.groups.ListGroups(pb.ListGroupsRequest(cursor=params.cursor, limit=params.limit))
+    return GroupPage(list(map(views.group_view, page.groups)), page.next_cursor or UNSET)
+
+
+@endpoint("POST", "/v1/social/group/putIn", family=CHAT_SOCIAL, limit=WRITES)
+async def join_group(call: Call, params: JoinGroup) -> Joining:
+    """Join a group, if it asks no approval or its owner or a manager invited the caller; else apply."""
+    inviter_id = params.inviter_uid if params.join_source == views.INVITED else 0
+    if inviter_id:
+        await call.gateway.require_user(inviter_id)
+    request = pb.JoinGroupRequest(
+        group_id=params.group_id, message=params.req_msg, requested_at=params.req_time, inviter_id=inviter_id
+    )
+    await call.gateway.groups.JoinGroup(request)
+    return Joining(params.group_id)
+
+
+@endpoint("PUT", "/v1/social/group/putIn", family=CHAT_SOCIAL, limit=WRITES)
+async def handle_join_request(call: Call, params: HandleJoinRequest) -> None:
+    """Accept or refuse a request to join, once, as the group's owner or a manager."""
+    request = pb.HandleJoinRequestRequest(
+        group_id=params.group_id,
+        request_id=params.group_req_id,
+        result=ResultValue.ValueType(params.handle_result),
+    )
+    await call.gateway.groups.HandleJoinRequest(request)
+
+
+@endpoint("GET", "/v1/social/group/putIns", family=CHAT_SOCIAL, limit=READS)
+async def list_join_requests(call: Call, params: ListJoinRequests) -> JoinRequestPage:
+    """Requests to join, the oldest first: the caller's, or a group's for its owner and managers."""
+    if params.kind == OF_GROUP and not params.group_id:
+        raise ParameterMissing
+    request = pb.ListJoinRequestsRequest(
+        group_id=0 if params.kind == MINE else params.group_id,
+        results=map(ResultValue.ValueType, params.type),
+        cursor=params.cursor,
+        limit=params.limit,
+    )
+    page = await call.gateway.groups.ListJoinRequests(request)
+    groups = {group.group_id: group for group in page.groups}
+    cards = await call.gateway.cards.load_many(request.user_id for request in page.requests)
+    requests = [
+        views.join_request(request, groups.get(request.group_id), cards.get(request.user_id))
+        for request in page.requests
+    ]
+    return JoinRequestPage(requests, page.next_cursor or UNSET)
+
+
+@endpoint("GET", "/v/social/group/users", "/v1/social/group/users", family=CHAT_SOCIAL, limit=READS)
+async def list_members(call: Call, params: ListMembers) -> MemberPage:
+    """The members of a group, for its members: its owner, then managers, then the rest."""
+    request = pb.ListMembersRequest(group_id=params.group_id, cursor=params.cursor, limit=params.limit)
+    page = await call.gateway.groups.ListMembers(request)
+    cards = await call.gateway.cards.load_many(member.user_id for member in page.members)
+    members = [views.member(member, cards.get(member.user_id), call.caller.user_id) for member in page.members]
+    return MemberPage(members, page.next_cursor or UNSET)
+
+
+@endpoint("POST", "/v1/social/group/invite", family=CHAT_SOCIAL, limit=WRITES)
+async def invite(call: Call, params: Invite) -> None:
+    """Let a user join without approval, as the group's owner or a manager."""
+    await call.gateway.require_user(params.user_uid)
+    await call.gateway.groups.Invite(pb.InviteRequest(group_id=params.group_id, user_id=params.user_uid))
+
+
+@endpoint("GET", "/v1/social/group/users/online", family=CHAT_SOCIAL, limit=ONLINE)
+async def list_online_members(call: Call, params: ByGroup) -> Online:
+    """Which members of a group are online, for its members; up to a second old."""
+    key = (call.caller.user_id, params.group_id)
+    online = call.gateway.online.get(key)
+    if online is None:
+        ids = (await call.gateway.groups.ListMemberIds(pb.ListMemberIdsRequest(group_id=params.group_id))).user_ids
+        online = {str(user_id): True for user_id in await call.gateway.presence.online_of(ids)}
+        call.gateway.online.put(key, online)
+    return Online(online)
+
+
+endpoints = [
+    create_group,
+    list_groups,
+    join_group,
+    handle_join_request,
+    list_join_requests,
+    list_members,
+    invite,
+    list_online_members,
+]

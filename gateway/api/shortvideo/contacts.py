@@ -1,0 +1,155 @@
+"""api/contact/*: friends, blocks, and who is there."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from gateway.api.shortvideo.users import OURS
+from gateway.api.shortvideo.views import ListedUser, listed_user
+from gateway.endpoint import Call, endpoint
+from gateway.envelopes import SHORT_VIDEO
+from gateway.errors import ActorForged, ParameterMissing, UserNotFound
+from gateway.limits import per_minute
+from gateway.params import Id, Limit, LongLimit, Page, Paged, Text
+from protos.social.v1 import friends_pb2 as pb
+from protos.user.v1.users_pb2 import BatchGetUsersByUsernameRequest, SearchUsersRequest
+
+CONTACT = per_minute(20, 40)
+
+
+class AddFriend(Struct):
+    """Either name of the field will do."""
+
+    username: Text | None = None
+    user_name: Text | None = None
+
+
+class ListFriends(Paged):
+    """`user_id`, if given, is the caller's own. The order is always that of becoming friends."""
+
+    user_id: Id | None = None
+
+
+class ListOnline(Struct):
+    limit: LongLimit = 100
+    page: Page = 1
+    cursor: str = ""
+
+
+class Target(Struct):
+    """Whom it is done to; `user_id` is left to mean the actor, as everywhere in this family."""
+
+    target_id: Id
+
+
+class SetRemark(Struct):
+    target_id: Id
+    remark: str
+
+
+class ListPage(Struct):
+    cursor: str = ""
+    limit: Limit = 20
+
+
+class Search(Struct):
+    query: Text
+    cursor: str = ""
+    limit: Limit = 20
+
+
+class UserPage(Struct):
+    """`next_cursor` is empty on the last page."""
+
+    users: list[ListedUser]
+    next_cursor: str
+
+
+async def user_page(call: Call, user_ids: Iterable[int], next_cursor: str) -> UserPage:
+    """In the order of the ids, without those whose account is gone."""
+    ids = list(user_ids)
+    cards = await call.gateway.cards.load_many(ids)
+    return UserPage([listed_user(cards[user_id]) for user_id in ids if user_id in cards], next_cursor)
+
+
+@endpoint("POST", "/api/contact/add-friend", family=SHORT_VIDEO, limit=CONTACT)
+async def add_friend(call: Call, params: AddFriend) -> None:
+    """Become friends with the user of that name, at once."""
+    name = params.username or params.user_name
+    if name is None:
+        raise ParameterMissing
+    found = await call.gateway.users.BatchGetUsersByUsername(BatchGetUsersByUsernameRequest(usernames=[name]))
+    if not found.users:
+        raise UserNotFound
+    await call.gateway.friends.AddFriend(pb.AddFriendRequest(user_id=found.users[0].user_id))
+
+
+@endpoint("POST", "/api/contact/get-friend-list", family=SHORT_VIDEO, limit=CONTACT)
+async def get_friend_list(call: Call, params: ListFriends) -> UserPage:
+    """The caller's friends, the oldest friendship first."""
+    if params.user_id not in (None, call.caller.user_id):
+        raise ActorForged
+    request = pb.ListFriendsRequest(cursor=params.cursor, limit=params.page_size, offset=params.offset)
+    page = await call.gateway.friends.ListFriends(request)
+    return await user_page(call, (friend.user_id for friend in page.friends), page.next_cursor)
+
+
+@endpoint("GET", "/api/contact/get-user-list-online", family=SHORT_VIDEO, limit=CONTACT, auth=False)
+async def get_user_list_online(call: Call, params: ListOnline) -> UserPage:
+    """Who made a request within the last minute, the last seen first; up to a second old."""
+    offset = 0 if params.cursor else (params.page - 1) * params.limit
+    page = await call.gateway.presence.page(params.cursor, offset, params.limit)
+    return await user_page(call, page.user_ids, page.next_cursor)
+
+
+@endpoint("POST", "/api/contact/delete-friend", family=SHORT_VIDEO, limit=OURS)
+async def delete_friend(call: Call, params: Target) -> None:
+    """End a friendship, for both; nothing to do if there is none."""
+    await call.gateway.friends.DeleteFriend(pb.DeleteFriendRequest(user_id=params.target_id))
+
+
+@endpoint("POST", "/api/contact/set-remark", family=SHORT_VIDEO, limit=OURS)
+async def set_remark(call: Call, params: SetRemark) -> None:
+    """What the caller calls a friend; nobody else sees it. Empty: his nickname again."""
+    await call.gateway.friends.SetRemark(pb.SetRemarkRequest(user_id=params.target_id, remark=params.remark))
+
+
+@endpoint("POST", "/api/contact/block", family=SHORT_VIDEO, limit=OURS)
+async def block(call: Call, params: Target) -> None:
+    """Hear no more from a user; ends a friendship with him. Nothing tells him."""
+    await call.gateway.require_user(params.target_id)
+    await call.gateway.friends.Block(pb.BlockRequest(user_id=params.target_id))
+
+
+@endpoint("POST", "/api/contact/unblock", family=SHORT_VIDEO, limit=OURS)
+async def unblock(call: Call, params: Target) -> None:
+    """Let a blocked user be heard again; the friendship does not come back."""
+    await call.gateway.friends.Unblock(pb.UnblockRequest(user_id=params.target_id))
+
+
+@endpoint("GET", "/api/contact/get-block-list", family=SHORT_VIDEO, limit=OURS)
+async def get_block_list(call: Call, params: ListPage) -> UserPage:
+    """Whom the caller blocked, the newest first."""
+    page = await call.gateway.friends.ListBlocks(pb.ListBlocksRequest(cursor=params.cursor, limit=params.limit))
+    return await user_page(call, page.user_ids, page.next_cursor)
+
+
+@endpoint("GET", "/api/contact/search-users", family=SHORT_VIDEO, limit=OURS)
+async def search_users(call: Call, params: Search) -> UserPage:
+    """Users by the beginning of their username, or by a whole phone or email they allow to be found by."""
+    request = SearchUsersRequest(query=params.query, cursor=params.cursor, limit=params.limit)
+    page = await call.gateway.users.SearchUsers(request)
+    return UserPage([listed_user(user) for user in page.users], page.next_cursor)
+
+
+endpoints = [
+    add_friend,
+    get_friend_list,
+    get_user_list_online,
+    delete_friend,
+    set_remark,
+    block,
+    unblock,
+    get_block_list,
+    search_users,
+]

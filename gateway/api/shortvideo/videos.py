@@ -1,0 +1,321 @@
+"""api/videos and what is under it: publishing, watching and liking videos."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from gateway.api.shortvideo.users import OURS
+from gateway.api.shortvideo.video_views import VideoView, video_views
+from gateway.endpoint import Call, endpoint
+from gateway.envelopes import SHORT_VIDEO
+from gateway.errors import ActorForged, ParameterInvalid, ParameterMissing
+from gateway.files import hash_in
+from gateway.limits import per_minute, per_second
+from gateway.params import Id, Nobody, Page, Text
+from gateway.videos import Card
+from gateway.videos import Page as Cards
+from protos.media.v1 import videos_pb2 as pb
+
+VIDEO = per_minute(20, 40)
+FEED = per_second(20, 100)  # the document names none
+MAX_SIZE = 50
+MAX_OFFSET = 5_000  # videos that can be reached by page; the cursor goes on
+
+ORDERS = {
+    "": pb.LATEST,
+    "latest": pb.LATEST,
+    "created_at": pb.LATEST,
+    "popular": pb.POPULAR,
+    "likes": pb.POPULAR,
+    "random": pb.RANDOM,
+}
+VISIBILITIES = {"public": pb.PUBLIC, "friends": pb.FRIENDS, "private": pb.PRIVATE}
+
+Size = Annotated[int, Meta(ge=1, description=f"at most {MAX_SIZE}; more is taken as that")]
+VisibilityName = Literal["public", "friends", "private"]
+
+
+class Part(Struct, kw_only=True):
+    """By the documented pages, or by the cursor that the last page gave, which misses and repeats nothing."""
+
+    page: Page = 1
+    page_size: Size = 10
+    cursor: str = ""
+
+    @property
+    def limit(self) -> int:
+        return min(self.page_size, MAX_SIZE)
+
+    @property
+    def offset(self) -> int:
+        return 0 if self.cursor else (self.page - 1) * self.limit
+
+
+class ListVideos(Part, kw_only=True):
+    """`seed` of a random list: where it begins; without one each first page begins anew."""
+
+    order_by: str = ""
+    seed: Nobody = 0
+
+
+class OfUser(Part, kw_only=True):
+    """Whose, by either name; the caller's own without one."""
+
+    user_id: Id | None = None
+    id: Id | None = None
+
+
+class Search(Part, kw_only=True):
+    query: Text
+
+
+class Acting(Struct, kw_only=True):
+    """`user_id`, if given, is the caller's own. The document's `owner_id` is known already."""
+
+    user_id: Nobody = 0
+
+
+class CreateVideo(Acting, kw_only=True):
+    """`visibility` says more than `is_private`, and wins."""
+
+    video_path: Text
+    title: Text
+    cover_path: str = ""
+    description: str = ""
+    type: str = "video"
+    is_private: bool = False
+    visibility: VisibilityName | None = None
+
+
+class UpdateVideo(Acting, kw_only=True):
+    """Only given fields change; a null is not given."""
+
+    video_id: Id
+    title: str | None = None
+    description: str | None = None
+    cover_path: str | None = None
+    is_private: bool | None = None
+    visibility: VisibilityName | None = None
+
+
+class OfVideo(Acting, kw_only=True):
+    video_id: Id
+
+
+class ViewVideo(OfVideo, kw_only=True):
+    watched_seconds: Annotated[float, Meta(ge=0, le=1_000_000)]
+
+
+class GetVideo(Struct):
+    """Either name of the field will do."""
+
+    video_id: Id | None = None
+    id: Id | None = None
+
+
+class VideoPage(Struct):
+    """`next_cursor` is empty on the last page."""
+
+    data: list[VideoView]
+    page: str
+    page_size: str
+    total: str
+    has_more: bool
+    next_cursor: str
+
+
+class OneVideo(Struct):
+    video: VideoView
+
+
+class Likes(Struct):
+    video_likes: str
+
+
+class Viewed(Struct):
+    counted: bool
+
+
+def check_actor(call: Call, params: Acting) -> None:
+    """Raises ActorForged."""
+    if params.user_id not in (0, call.caller.user_id):
+        raise ActorForged
+
+
+async def _page(call: Call, part: Part, found: pb.VideoPage | Cards) -> VideoPage:
+    cards = found.cards if isinstance(found, Cards) else [Card(video) for video in found.videos]
+    more = bool(found.next_cursor) and (bool(part.cursor) or part.offset + part.limit < MAX_OFFSET)
+    views = await video_views(call, cards)
+    return VideoPage(views, str(part.page), str(part.limit), str(found.total), more, found.next_cursor)
+
+
+async def _own_path(call: Call, url: str) -> str:
+    """The path of a file of ours, whichever of our addresses names it; another's url as it is."""
+    hash = hash_in(url)
+    file = await call.gateway.files.load(hash) if hash else None
+    if file is None and url.startswith("/"):
+        raise ParameterInvalid
+    return f"/media/{file.file}" if file else url
+
+
+def _drop(call: Call, video: pb.Video) -> None:
+    """What is kept of a video that was written now; its files are for others than before."""
+    call.gateway.videos.drop_lists(video.video_id, video.owner_id)
+    for url in (video.video_url, video.cover_url, video.playback_url):
+        call.gateway.files.drop(hash_in(url) or "")
+
+
+@endpoint("GET", "/api/videos", family=SHORT_VIDEO, limit=FEED)
+async def list_videos(call: Call, params: ListVideos) -> VideoPage:
+    """The videos that the caller may see: latest (created_at), popular (likes) or random."""
+    order = ORDERS.get(params.order_by)
+    if order is None:
+        raise ParameterInvalid
+    videos = call.gateway.videos
+    if order != pb.RANDOM and params.page == 1 and not params.cursor:
+        shared = await videos.feed(call.caller, order, params.limit)
+        if shared is not None:
+            return await _page(call, params, shared)
+    if params.offset >= MAX_OFFSET:
+        return await _page(call, params, pb.VideoPage())
+    seed = params.seed
+    if order == pb.RANDOM and not seed and not params.cursor:
+        seed = videos.seed(call.caller, fresh=params.page == 1)
+    request = pb.ListVideosRequest(
+        order=order, cursor=params.cursor, limit=params.limit, offset=params.offset, seed=seed
+    )
+    return await _page(call, params, await videos.service.ListVideos(request))
+
+
+@endpoint("GET", "/api/videos/user-videos", family=SHORT_VIDEO, limit=FEED)
+async def user_videos(call: Call, params: OfUser) -> VideoPage:
+    """One user's, the newest first; the caller's own without an id."""
+    if params.offset >= MAX_OFFSET:
+        return await _page(call, params, pb.VideoPage())
+    user_id = params.user_id or params.id or call.caller.user_id
+    request = pb.ListUserVideosRequest(user_id=user_id, cursor=params.cursor, limit=params.limit, offset=params.offset)
+    return await _page(call, params, await call.gateway.videos.service.ListUserVideos(request))
+
+
+@endpoint("GET", "/api/videos/liked-videos", family=SHORT_VIDEO, limit=FEED)
+async def liked_videos(call: Call, params: Part) -> VideoPage:
+    """Those that the caller likes, the last liked first."""
+    if params.offset >= MAX_OFFSET:
+        return await _page(call, params, pb.VideoPage())
+    request = pb.ListLikedVideosRequest(cursor=params.cursor, limit=params.limit, offset=params.offset)
+    return await _page(call, params, await call.gateway.videos.service.ListLikedVideos(request))
+
+
+@endpoint("GET", "/api/videos/search-videos", family=SHORT_VIDEO, limit=OURS)
+async def search_videos(call: Call, params: Search) -> VideoPage:
+    """By words of the title and the description, the newest first; `total` is not known."""
+    if params.offset >= MAX_OFFSET:
+        return await _page(call, params, pb.VideoPage())
+    request = pb.SearchVideosRequest(query=params.query, cursor=params.cursor, limit=params.limit, offset=params.offset)
+    return await _page(call, params, await call.gateway.videos.service.SearchVideos(request))
+
+
+@endpoint("GET", "/api/videos/get-video", family=SHORT_VIDEO, limit=FEED)
+async def get_video(call: Call, params: GetVideo) -> OneVideo:
+    """One video."""
+    video_id = params.video_id or params.id
+    if video_id is None:
+        raise ParameterMissing
+    card = await call.gateway.videos.get(call.caller, video_id)
+    return OneVideo((await video_views(call, [card]))[0])
+
+
+@endpoint("POST", "/api/videos/create-video", family=SHORT_VIDEO, limit=VIDEO)
+async def create_video(call: Call, params: CreateVideo) -> None:
+    """Publish a video: an uploaded file's url, or any http(s) url."""
+    check_actor(call, params)
+    name = params.visibility or ("private" if params.is_private else "public")
+    request = pb.CreateVideoRequest(
+        video_url=await _own_path(call, params.video_path),
+        cover_url=await _own_path(call, params.cover_path),
+        title=params.title,
+        description=params.description,
+        type=params.type,
+        visibility=VISIBILITIES[name],
+    )
+    _drop(call, await call.gateway.videos.service.CreateVideo(request))
+
+
+@endpoint("POST", "/api/videos/update-video", family=SHORT_VIDEO, limit=OURS)
+async def update_video(call: Call, params: UpdateVideo) -> None:
+    """Change what is given of one's own video. `is_private` false leaves one for friends as it is."""
+    check_actor(call, params)
+    request = pb.UpdateVideoRequest(
+        video_id=params.video_id,
+        title=params.title,
+        description=params.description,
+        cover_url=None if params.cover_path is None else await _own_path(call, params.cover_path),
+        visibility=VISIBILITIES[params.visibility] if params.visibility else None,
+        private=params.is_private,
+    )
+    _drop(call, await call.gateway.videos.service.UpdateVideo(request))
+
+
+@endpoint("POST", "/api/videos/delete-video", family=SHORT_VIDEO, limit=OURS)
+async def delete_video(call: Call, params: OfVideo) -> None:
+    """Delete one's own video; any, as an admin."""
+    check_actor(call, params)
+    gone = await call.gateway.videos.service.DeleteVideo(pb.DeleteVideoRequest(video_id=params.video_id))
+    call.gateway.videos.drop_lists(params.video_id, gone.owner_id)
+
+
+@endpoint("POST", "/api/videos/like-video", family=SHORT_VIDEO, limit=VIDEO)
+async def like_video(call: Call, params: OfVideo) -> None:
+    """Like a video; once is enough."""
+    check_actor(call, params)
+    await call.gateway.videos.like(call.caller, params.video_id, True)
+
+
+@endpoint("POST", "/api/videos/unlike-video", family=SHORT_VIDEO, limit=VIDEO)
+async def unlike_video(call: Call, params: OfVideo) -> None:
+    """Take a like back; without one there is nothing to do."""
+    check_actor(call, params)
+    await call.gateway.videos.like(call.caller, params.video_id, False)
+
+
+@endpoint("GET", "/api/videos/get-video-likes", family=SHORT_VIDEO, limit=VIDEO)
+async def get_video_likes(call: Call, params: OfVideo) -> Likes:
+    """How many like a video."""
+    card = await call.gateway.videos.get(call.caller, params.video_id)
+    return Likes(str(card.video.like_count))
+
+
+@endpoint("POST", "/api/videos/share-video", family=SHORT_VIDEO, limit=OURS)
+async def share_video(call: Call, params: OfVideo) -> None:
+    """Count that the caller shared a video; once a user."""
+    check_actor(call, params)
+    await call.gateway.videos.service.ShareVideo(pb.ShareVideoRequest(video_id=params.video_id))
+    call.gateway.videos.drop_video(params.video_id)
+
+
+@endpoint("POST", "/api/videos/view-video", family=SHORT_VIDEO, limit=FEED)
+async def view_video(call: Call, params: ViewVideo) -> Viewed:
+    """Count a view: 2 seconds, or half of the video, once an hour."""
+    check_actor(call, params)
+    request = pb.ViewVideoRequest(video_id=params.video_id, watched_seconds=params.watched_seconds)
+    viewed = await call.gateway.videos.service.ViewVideo(request)
+    if viewed.counted:
+        call.gateway.videos.drop_video(params.video_id)
+    return Viewed(viewed.counted)
+
+
+endpoints = [
+    list_videos,
+    user_videos,
+    liked_videos,
+    search_videos,
+    get_video,
+    create_video,
+    update_video,
+    delete_video,
+    like_video,
+    unlike_video,
+    get_video_likes,
+    share_video,
+    view_video,
+]

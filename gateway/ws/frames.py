@@ -1,0 +1,160 @@
+"""Frames: `{"type", "id"?, "data"?}`, the errors in them, and the codes that sockets are closed with."""
+
+from enum import IntEnum
+from typing import Annotated, Any, Literal
+
+import grpc.aio
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from gateway.chat.views import ConversationView, encode
+from gateway.errors import FAILURES, INTERNAL, ParameterInvalid
+from gateway.params import Id
+from gateway.ws.wire import text_frame
+from services.kit.errors import HitokError, Unavailable, reason_of, retry_after_of
+from services.kit.ids import MAX_ID
+
+Number = Annotated[int, Meta(ge=0, le=MAX_ID)]
+RequestId = Annotated[str, Meta(min_length=1, max_length=64)] | int
+Code = Literal[
+    "bad_request",
+    "unauthenticated",
+    "token_expired",
+    "forbidden",
+    "not_found",
+    "not_member",
+    "not_friends",
+    "blocked",
+    "conflict",
+    "too_large",
+    "rate_limited",
+    "unavailable",
+    "internal",
+]
+
+
+class Close(IntEnum):
+    """Up to 4499 a client comes back by itself; beyond it does not."""
+
+    RESTARTING = 1012
+    GOING_AWAY = 4001
+    HEARTBEAT = 4002
+    SLOW = 4008
+    OVERLOADED = 4013
+    UNAUTHENTICATED = 4501
+    PROTOCOL_ERROR = 4502
+    SESSION_REVOKED = 4503
+    TOO_MANY = 4504
+
+
+class Frame(Struct):
+    type: str
+    id: RequestId | None = None
+    data: Raw = Raw(b"{}")
+
+
+class Hello(Struct):
+    version: Literal[1]
+    device_id: Annotated[str, Meta(max_length=128)] = ""
+    token: Annotated[str, Meta(max_length=4_096)] = ""
+    cursors: Annotated[dict[Id, Number], Meta(max_length=2_000)] = {}
+
+
+class Typing(Struct):
+    conversation_id: Id
+    active: bool = True
+
+
+class Limits(Struct):
+    """What one socket may send, for the client to keep to."""
+
+    frame_bytes: int
+    frames_per_second: float
+    frames_burst: float
+    sends_per_second: float
+    sends_burst: float
+    unacknowledged: int
+
+
+class Ready(Struct):
+    """`conversations`: the most recently active ones; `next_cursor` is for the rest, if there are any."""
+
+    session_id: str
+    user_id: str
+    connection_id: str
+    heartbeat_ms: int
+    limits: Limits
+    conversations: list[ConversationView]
+    next_cursor: str
+    removed: list[str]
+
+
+class Error(Struct):
+    code: Code
+    message: str
+    retryable: bool = False
+    retry_after_ms: int | UnsetType = UNSET
+
+
+# Where the HTTP status does not tell enough.
+CODES: dict[str, Code] = {
+    "TOKEN_EXPIRED": "token_expired",
+    "NOT_MEMBER": "not_member",
+    "NOT_FRIENDS": "not_friends",
+    "BLOCKED": "blocked",
+    "MESSAGE_TOO_LARGE": "too_large",
+}
+CODES_BY_STATUS: dict[int, Code] = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    413: "too_large",
+    429: "rate_limited",
+    503: "unavailable",
+}
+RETRYABLE = ("rate_limited", "unavailable", "internal")
+
+decode_frame = msgspec.json.Decoder(Frame).decode
+decode_hello = msgspec.json.Decoder(Hello, strict=False).decode
+PING = text_frame(b'{"type":"ping"}')
+PONG = text_frame(b'{"type":"pong"}')
+LITERAL_PONG = text_frame(b"pong")
+
+
+def pack(type: str, data: Any, id: str | int | None = None) -> bytes:
+    """Ready for the wire."""
+    if id is None:
+        return text_frame(b'{"type":"%b","data":%b}' % (type.encode(), encode(data)))
+    return text_frame(b'{"type":"%b","id":%b,"data":%b}' % (type.encode(), encode(id), encode(data)))
+
+
+def resync(conversation_ids: list[int] | None, reason: str) -> bytes:
+    """None: whatever the client knows may be out of date."""
+    ids = None if conversation_ids is None else [str(id) for id in conversation_ids]
+    return pack("resync", {"conversation_ids": ids, "reason": reason})
+
+
+def error_of(error: Exception) -> Error:
+    """What a client is told of it; never an unknown exception's own words."""
+    match error:
+        case ParameterInvalid():
+            return Error("bad_request", str(error))
+        case HitokError():
+            return _error(error.reason, error.retry_after)
+        case grpc.aio.AioRpcError():
+            reason = reason_of(error)
+            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and reason == HitokError.reason:
+                reason = Unavailable.reason
+            return _error(reason, retry_after_of(error))
+        case TimeoutError():
+            return _error(Unavailable.reason, None)
+    return _error(HitokError.reason, None)
+
+
+def _error(reason: str, retry_after: float | None) -> Error:
+    failure = FAILURES.get(reason, INTERNAL)
+    code = CODES.get(reason) or CODES_BY_STATUS.get(failure.http, "internal")
+    wait = UNSET if retry_after is None else round(retry_after * 1000)
+    return Error(code, failure.message, code in RETRYABLE, wait)

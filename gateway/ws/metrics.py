@@ -1,0 +1,14 @@
+"""What operators see of the sockets."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.kit import telemetry
+
+OPEN = Gauge("hitok_sockets_open", "WebSockets that have said hello")
+CLOSED = Counter("hitok_sockets_closed", "WebSockets closed by us", ["code"])
+ANSWERED = Histogram(
+    "hitok_socket_request_seconds", "Requests answered over sockets", ["type", "outcome"], buckets=telemetry.BUCKETS
+)
+EVENTS = Counter("hitok_socket_events", "Events that came to this gateway", ["kind"])
+DELIVERIES = Counter("hitok_socket_deliveries", "Events handed to sockets")
+RESYNCS = Counter("hitok_socket_resyncs", "Times that sockets were told to sync", ["reason"])

@@ -1,0 +1,97 @@
+"""From a hello to `ready`: nothing is missed between what was read and what is heard, and nothing comes twice.
+
+The gateway hears every event all the time and keeps the last ones (recent.py). So: note the position, read
+the list and what changed, then in one step join the rooms, say `ready`, and pass on what came by meanwhile.
+"""
+
+from collections.abc import AsyncIterator
+
+import grpc.aio
+
+from gateway.chat import syncs, views
+from gateway.chat.stubs import Chat
+from gateway.ws.connection import Connection
+from gateway.ws.frames import Hello, Ready, pack
+from gateway.ws.hub import Hub
+from protos.chat.v1 import conversations_pb2 as pb
+
+FIRST_PAGE = 100  # conversations in `ready`
+PAGE = 500
+MAX_CONVERSATIONS = 10_000  # of one user, whose events are heard
+SYNC_BATCH = 20  # conversations in one call
+MAX_SYNCED = 200  # conversations brought up to date unasked; and no more than:
+MAX_SYNC_BYTES = 512 * 1024
+
+
+class Resumption:
+    """The reads of one hello, gathered; `finish` waits for nothing."""
+
+    def __init__(self, hub: Hub, chat: Chat, connection: Connection, hello: Hello) -> None:
+        self._hub, self._chat, self._connection, self._hello = hub, chat, connection, hello
+        self._position = hub.recent.position
+        self._first: list[views.ConversationView] = []
+        self._next_cursor = ""
+        self._revs: dict[int, int] = {}  # what the client knows once it has read all of it
+        self._syncs: list[bytes] = []
+        self._behind: list[int] = []  # left for the client to sync
+        self._removed: list[int] = []
+
+    async def read(self) -> None:
+        """Raises the chat service's errors."""
+        async for page in pages(self._chat, FIRST_PAGE):
+            if not self._revs:
+                self._first = [views.conversation(row) for row in page.conversations]
+                self._next_cursor = page.next_cursor
+            self._revs |= {row.conversation_id: row.rev for row in page.conversations}
+        cursors = self._hello.cursors
+        stale = {id: rev for id, rev in cursors.items() if self._revs.get(id) != rev}
+        await self._read_changes(stale)
+
+    async def _read_changes(self, stale: dict[int, int]) -> None:
+        ids, size = list(stale), 0
+        while ids and len(self._syncs) < MAX_SYNCED and size < MAX_SYNC_BYTES:
+            batch, ids = ids[:SYNC_BATCH], ids[SYNC_BATCH:]
+            found = await syncs.batch_sync(self._chat, {id: stale[id] for id in batch})
+            for whole in found:
+                frames = [pack("sync", part) for part in syncs.parts(whole)]
+                self._syncs += frames
+                self._revs[int(whole.conversation_id)] = whole.to_rev
+                size += sum(map(len, frames))
+            known = {int(whole.conversation_id) for whole in found}
+            self._removed += [id for id in batch if id not in known]
+        self._removed += [id for id in ids if id not in self._revs and not self._next_cursor]
+        self._behind = [id for id in ids if id in self._revs]
+
+    def finish(self, request_id: str | int | None, ready: Ready) -> None:
+        """In one step, so that no event comes between."""
+        for id in self._removed:
+            self._revs.pop(id, None)
+        ready.conversations, ready.next_cursor = self._first, self._next_cursor
+        ready.removed = [str(id) for id in self._removed]
+        missed = self._hub.recent.since(self._position)
+        revs = self._hub.settle(self._connection, self._revs)
+        self._connection.start(pack("ready", ready, request_id), *self._syncs)
+        for start in range(0, len(self._behind), 500):
+            self._connection.doubt(self._behind[start : start + 500], "behind")
+        if missed is None:
+            self._connection.doubt(None, "gap")
+            return
+        self._hub.replay(self._connection, revs, missed)
+
+
+async def pages(chat: Chat, first: int = PAGE) -> AsyncIterator[pb.ListConversationsResponse]:
+    """All of the caller's conversations, the most recently active first."""
+    cursor, seen, limit = "", 0, first
+    while seen < MAX_CONVERSATIONS:
+        request = pb.ListConversationsRequest(cursor=cursor, limit=limit)
+        try:
+            page = await chat.conversations.ListConversations(request)
+        except grpc.aio.AioRpcError as error:
+            if not syncs.is_too_large(error) or limit == 1:
+                raise
+            limit //= 4  # long last messages
+            continue
+        yield page
+        seen, cursor, limit = seen + len(page.conversations), page.next_cursor, PAGE
+        if not cursor:
+            return

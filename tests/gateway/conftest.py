@@ -1,0 +1,62 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.media.leaving import following
+from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
+from tests.support.media import media_settings
+from tests.support.servers import Servers
+from tests.support.social import Running as RunningSocial
+from tests.support.social import running_social_service, social_settings
+from tests.support.user import Running, running_user_service, user_settings
+from tests.support.videos import Videos, faults, running_videos
+
+
+@pytest.fixture(scope="session")
+async def user(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """A user service for the gateway's tests, which make their own users."""
+    settings = user_settings(servers.create_database("gateway_user"), servers, tmp_path_factory.mktemp("user"))
+    async with running_user_service(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def social(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSocial]:
+    settings = social_settings(servers.create_database("gateway_social"), servers, tmp_path_factory.mktemp("social"))
+    async with running_social_service(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def gateway(servers: Servers, user: Running, social: RunningSocial) -> AsyncIterator[RunningGateway]:
+    """Without limits."""
+    settings = gateway_settings(servers, HITOK_USER_TARGET=user.target, HITOK_SOCIAL_TARGET=social.target)
+    async with running_gateway(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def visitor(gateway: RunningGateway) -> FrontEnd:
+    return FrontEnd(gateway.http)
+
+
+@pytest.fixture(scope="session")
+async def media(
+    servers: Servers, tmp_path_factory: pytest.TempPathFactory, social: RunningSocial
+) -> AsyncIterator[Videos]:
+    """It follows `social`: the only one of the session that hears events."""
+    settings = media_settings(servers.create_database("gateway_media"), servers, tmp_path_factory.mktemp("media"))
+    async with running_videos(settings) as running, following(running.service):
+        yield running
+        assert not await faults(running)
+
+
+@pytest.fixture(scope="session")
+async def video_gateway(
+    servers: Servers, user: Running, social: RunningSocial, media: Videos
+) -> AsyncIterator[RunningGateway]:
+    """As `gateway`, with media behind it."""
+    targets = {"USER": user.target, "SOCIAL": social.target, "MEDIA": media.target}
+    named = {f"HITOK_{name}_TARGET": target for name, target in targets.items()}
+    async with running_gateway(gateway_settings(servers, HITOK_VAR=media.settings.var, **named)) as running:
+        yield running

@@ -1,0 +1,277 @@
+"""A chat service without a database: the contract's answers and pushes, and faults on demand."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from nats.aio.client import Client as Nats
+
+from gateway.chat import views
+from gateway.chat.stubs import CHAT_PROTOS
+from protos.chat.v1 import conversations_pb2 as pb
+from protos.chat.v1 import sockets_pb2 as sockets_pb
+from protos.chat.v1.conversations_pb2_grpc import ConversationsServicer, add_ConversationsServicer_to_server
+from protos.chat.v1.sockets_pb2_grpc import (
+    NotificationsServicer,
+    PresenceServicer,
+    TicketsServicer,
+    add_NotificationsServicer_to_server,
+    add_PresenceServicer_to_server,
+    add_TicketsServicer_to_server,
+)
+from services.kit.config import ServiceSettings, load
+from services.kit.context import Caller, current_caller
+from services.kit.errors import Forbidden, HitokError, NotFound, Unauthenticated
+from services.kit.events import open_nats
+from services.kit.server import build
+from tests.support.gateway import INTERNAL_SECRET
+from tests.support.servers import Servers
+
+
+class NotFriends(Forbidden):
+    pass
+
+
+class ConversationNotFound(NotFound):
+    pass
+
+
+class TicketInvalid(Unauthenticated):
+    pass
+
+
+@dataclass
+class Conversation:
+    id: int
+    members: set[int]
+    rev: int = 0
+    messages: list[pb.Message] = field(default_factory=list)
+    read: dict[int, int] = field(default_factory=dict)
+
+
+class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, NotificationsServicer):
+    """`faults`: what an RPC raises instead; `gates`: what it waits for; `mute`: pushes get lost."""
+
+    def __init__(self, nats: Nats) -> None:
+        self.nats, self.target = nats, ""
+        self.conversations: dict[int, Conversation] = {}
+        self.tickets: dict[str, Caller] = {}
+        self.strangers: set[int] = set()
+        self.online: dict[str, int] = {}
+        self.faults: dict[str, HitokError] = {}
+        self.gates: dict[str, asyncio.Event] = {}
+        self.calls: list[str] = []
+        self.mute = False
+        self._ids = itertools.count(900_000_000_000_000_000)
+
+    async def _enter(self, name: str) -> int:
+        self.calls.append(name)
+        if name in self.gates:
+            await self.gates[name].wait()
+        if name in self.faults:
+            raise self.faults[name]
+        return current_caller.get().user_id
+
+    def create(self, *members: int) -> int:
+        conversation = Conversation(next(self._ids), set(members))
+        self.conversations[conversation.id] = conversation
+        return conversation.id
+
+    async def push(self, subject: str, type: str, data: Any, **headers: str) -> None:
+        if not self.mute and self.nats.is_connected:
+            await self.nats.publish(subject, msgspec.json.encode({"type": type, "data": data}), headers=headers or None)
+
+    async def join(self, conversation_id: int, user_id: int) -> None:
+        conversation = self.conversations[conversation_id]
+        conversation.members.add(user_id)
+        data = {"conversation_id": str(conversation_id), "rev": conversation.rev}
+        await self.push(f"push.user.{user_id}", "conversation", data, joined=str(conversation_id))
+
+    async def remove(self, conversation_id: int, user_id: int) -> None:
+        self.conversations[conversation_id].members.discard(user_id)
+        data = {"conversation_id": str(conversation_id), "left": True}
+        await self.push(f"push.user.{user_id}", "conversation", data, left=str(conversation_id))
+
+    def _of(self, conversation_id: int, user_id: int) -> Conversation:
+        conversation = self.conversations.get(conversation_id)
+        if conversation is None or user_id not in conversation.members:
+            raise ConversationNotFound
+        return conversation
+
+    async def _target(self, to: pb.Target, user_id: int) -> Conversation:
+        if to.conversation_id:
+            return self._of(to.conversation_id, user_id)
+        if to.user_id in self.strangers:
+            raise NotFriends
+        pair = {user_id, to.user_id}
+        for conversation in self.conversations.values():
+            if conversation.members == pair:
+                return conversation
+        conversation = self.conversations[self.create()]
+        for member in pair:
+            await self.join(conversation.id, member)
+        return conversation
+
+    async def Send(self, request: pb.SendRequest, context: Any) -> pb.SendResponse:
+        user_id = await self._enter("Send")
+        conversation = await self._target(request.to, user_id)
+        message = next((m for m in conversation.messages if m.client_msg_id == request.client_msg_id), None)
+        duplicate = message is not None
+        if message is None:
+            message = await self.write(conversation.id, user_id, request.client_msg_id, bytes(request.body))
+        return pb.SendResponse(
+            message_id=message.message_id,
+            client_msg_id=message.client_msg_id,
+            conversation_id=conversation.id,
+            seq=message.seq,
+            rev=message.rev,
+            created_at=message.created_at,
+            duplicate=duplicate,
+        )
+
+    async def write(self, conversation_id: int, sender_id: int, client_msg_id: str, body: bytes) -> pb.Message:
+        """Commits a message and pushes it."""
+        conversation = self.conversations[conversation_id]
+        conversation.rev += 1
+        message = pb.Message(
+            conversation_id=conversation_id,
+            rev=conversation.rev,
+            seq=len(conversation.messages) + 1,
+            message_id=next(self._ids),
+            client_msg_id=client_msg_id,
+            sender_id=sender_id,
+            content_type="text",
+            body=body,
+            created_at=time.time_ns() // 1_000_000,
+        )
+        conversation.messages.append(message)
+        await self.push(f"push.conv.{conversation_id}", "message", views.message(message), rev=str(message.rev))
+        return message
+
+    async def ListConversations(
+        self, request: pb.ListConversationsRequest, context: Any
+    ) -> pb.ListConversationsResponse:
+        user_id = await self._enter("ListConversations")
+        mine = [row for row in self.conversations.values() if user_id in row.members]
+        start = int(request.cursor or 0)
+        page = mine[start : start + request.limit]
+        cursor = str(start + request.limit) if len(mine) > start + request.limit else ""
+        return pb.ListConversationsResponse(conversations=[_listed(row, user_id) for row in page], next_cursor=cursor)
+
+    async def BatchSync(self, request: pb.BatchSyncRequest, context: Any) -> pb.BatchSyncResponse:
+        user_id = await self._enter("BatchSync")
+        answer = pb.BatchSyncResponse()
+        for point in request.points:
+            conversation = self.conversations.get(point.conversation_id)
+            if conversation and user_id in conversation.members:
+                changed = [message for message in conversation.messages if message.rev > point.from_rev]
+                limited = len(changed) > 200
+                sync = answer.syncs.add(
+                    conversation_id=conversation.id, from_rev=point.from_rev, to_rev=conversation.rev, limited=limited
+                )
+                sync.messages.extend([] if limited else changed)
+        return answer
+
+    async def GetHistory(self, request: pb.GetHistoryRequest, context: Any) -> pb.GetHistoryResponse:
+        conversation = self._of(request.conversation_id, await self._enter("GetHistory"))
+        before = request.before_seq or len(conversation.messages) + 1
+        older = [message for message in reversed(conversation.messages) if message.seq < before]
+        return pb.GetHistoryResponse(messages=older[: request.limit], rev=conversation.rev)
+
+    async def MarkRead(self, request: pb.MarkReadRequest, context: Any) -> pb.MarkReadResponse:
+        user_id = await self._enter("MarkRead")
+        conversation = self._of(request.conversation_id, user_id)
+        conversation.read[user_id] = max(conversation.read.get(user_id, 0), request.seq)
+        data = {"conversation_id": str(conversation.id), "user_id": str(user_id), "read_seq": request.seq}
+        await self.push(f"push.conv.{conversation.id}", "receipt", data, key=f"receipt:{conversation.id}:{user_id}")
+        return pb.MarkReadResponse(read_seq=conversation.read[user_id])
+
+    async def BatchGetRevs(self, request: pb.BatchGetRevsRequest, context: Any) -> pb.BatchGetRevsResponse:
+        await self._enter("BatchGetRevs")
+        found = [self.conversations[id] for id in request.conversation_ids if id in self.conversations]
+        return pb.BatchGetRevsResponse(revs=[pb.ConversationRev(conversation_id=c.id, rev=c.rev) for c in found])
+
+    async def CreateTicket(self, request: sockets_pb.CreateTicketRequest, context: Any) -> Any:
+        await self._enter("CreateTicket")
+        ticket = f"ticket-{next(self._ids)}"
+        self.tickets[ticket] = current_caller.get()
+        return sockets_pb.CreateTicketResponse(ticket=ticket)
+
+    async def RedeemTicket(self, request: sockets_pb.RedeemTicketRequest, context: Any) -> Any:
+        await self._enter("RedeemTicket")
+        caller = self.tickets.pop(request.ticket, None)
+        if caller is None:
+            raise TicketInvalid
+        return sockets_pb.RedeemTicketResponse(user_id=caller.user_id, session_id=caller.session_id, role=caller.role)
+
+    async def RefreshConnections(self, request: sockets_pb.RefreshConnectionsRequest, context: Any) -> Any:
+        await self._enter("RefreshConnections")
+        for row in request.connections:
+            if row.closed:
+                self.online.pop(row.connection_id, None)
+            else:
+                self.online[row.connection_id] = row.user_id
+        return sockets_pb.RefreshConnectionsResponse()
+
+    async def BatchGetPresence(self, request: sockets_pb.BatchGetPresenceRequest, context: Any) -> Any:
+        await self._enter("BatchGetPresence")
+        rows = [
+            sockets_pb.UserPresence(user_id=user_id, online=user_id in self.online.values())
+            for user_id in request.user_ids
+            if user_id not in self.strangers
+        ]
+        return sockets_pb.BatchGetPresenceResponse(presences=rows)
+
+    async def ListNotifications(self, request: sockets_pb.ListNotificationsRequest, context: Any) -> Any:
+        await self._enter("ListNotifications")
+        return sockets_pb.ListNotificationsResponse()
+
+
+def _listed(row: Conversation, user_id: int) -> pb.Conversation:
+    read = row.read.get(user_id, 0)
+    unread = sum(message.seq > read and message.sender_id != user_id for message in row.messages)
+    return pb.Conversation(
+        conversation_id=row.id,
+        kind=pb.GROUP,
+        group_id=1,
+        rev=row.rev,
+        last_seq=len(row.messages),
+        read_seq=read,
+        unread=min(unread, 100),
+        last_message=row.messages[-1] if row.messages else None,
+    )
+
+
+@asynccontextmanager
+async def running_fake_chat(servers: Servers, nats_url: str = "") -> AsyncIterator[FakeChat]:
+    settings = load(
+        ServiceSettings,
+        "chat",
+        {
+            "HITOK_POSTGRES_URL": "postgres://none",
+            "HITOK_REDIS_URL": servers.redis_url,
+            "HITOK_NATS_URL": nats_url or servers.nats_url,
+            "HITOK_INTERNAL_SECRET": INTERNAL_SECRET,
+            "HITOK_GRPC_PORT": "0",
+            "HITOK_METRICS_PORT": "0",
+        },
+    )
+    async with open_nats(settings.nats_url, "fake-chat") as nats:
+        while not nats.is_connected:  # noqa: ASYNC110 (the client has no event for it)
+            await asyncio.sleep(0.01)
+        chat = FakeChat(nats)
+        server, health = build(settings, CHAT_PROTOS)
+        add_ConversationsServicer_to_server(chat, server)
+        add_TicketsServicer_to_server(chat, server)
+        add_PresenceServicer_to_server(chat, server)
+        add_NotificationsServicer_to_server(chat, server)
+        chat.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        await server.start()
+        await health.set_serving(True)
+        yield chat
+        await server.stop(0)

@@ -1,0 +1,271 @@
+"""Nothing is lost, doubled or late for others: hello amid events, slow readers, gaps, membership, two gateways."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gateway.chat import syncs
+from gateway.ws import connection, recent, repairs
+from tests.gateway.chat_stage import Stage, gateway_of, running_stage, until
+from tests.support.servers import Servers, private_nats, temporary_folder
+from tests.support.sockets import raw_socket
+from tests.support.user import Running
+
+
+@pytest.fixture(scope="module")
+async def stage(servers: Servers, user: Running) -> AsyncIterator[Stage]:
+    async with running_stage(servers, user) as stage:
+        yield stage
+
+
+def revs(frames: list[dict[str, Any]]) -> list[int]:
+    return [frame["data"]["rev"] for frame in frames if frame["type"] == "message"]
+
+
+async def test_events_amid_a_hello_come_after_it_and_once(stage: Stage) -> None:
+    anna, ben = await stage.people(2)
+    id = stage.chat.create(int(anna.id), int(ben.id))
+    for number in range(3):
+        await stage.say(id, ben, f"before{number}")
+    for method in ("ListConversations", "BatchSync"):
+        gate = stage.chat.gates[method] = asyncio.Event()
+        async with raw_socket(stage.url) as socket:
+            last = len(stage.chat.conversations[id].messages)
+            await socket.say("hello", "1", version=1, token=anna.token, cursors={str(id): 1})
+            await until(lambda method=method: stage.chat.calls[-1:] == [method])
+            for number in range(3):
+                await stage.say(id, ben, f"{method}{number}")
+            position = stage.gateway.sockets.hub.recent.position
+            await until(lambda position=position: stage.gateway.sockets.hub.recent.position >= position)
+            await asyncio.sleep(0.05)
+            stage.chat.gates.pop(method)
+            gate.set()
+            first = await socket.receive()
+            assert (first["type"], first["id"]) == ("ready", "1")
+            (summary,) = first["data"]["conversations"]
+            await stage.say(id, ben, f"{method} after")
+            frames = await socket.drain(0.3)
+            assert summary["rev"] >= last
+            (sync,) = [frame["data"] for frame in frames if frame["type"] == "sync"]
+            got = [message["rev"] for message in sync["messages"]] + revs(frames)
+            assert got == list(range(2, last + 5))
+
+
+async def test_a_resumed_client_gets_what_it_missed_and_hears_of_what_it_left(stage: Stage) -> None:
+    anna, ben = await stage.people(2)
+    kept, quiet, left = (stage.chat.create(int(anna.id), int(ben.id)) for _ in range(3))
+    for id in (kept, quiet, left):
+        await stage.say(id, ben, f"one of {id}")
+    await stage.say(kept, ben, "two")
+    stage.chat.conversations[left].members.discard(int(anna.id))
+    cursors = {str(id): 1 for id in (kept, quiet, left)} | {"12345": 7}
+    async with stage.socket(anna, cursors) as socket:
+        assert {row["conversation_id"] for row in socket.ready["conversations"]} == {str(kept), str(quiet)}
+        assert set(socket.ready["removed"]) == {str(left), "12345"}
+        sync = await socket.event("sync", conversation_id=str(kept))
+        assert [message["seq"] for message in sync["messages"]] == [2]
+        assert await socket.drain(0.1) == []
+
+
+async def test_a_long_absence_is_told_as_such_and_a_long_sync_comes_in_parts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syncs, "PAGE_BYTES", 1_000)
+    anna, ben = await stage.people(2)
+    id, far = stage.chat.create(int(anna.id), int(ben.id)), stage.chat.create(int(anna.id), int(ben.id))
+    for number in range(10):
+        await stage.say(id, ben, "x" * 300, id=str(number))
+    for number in range(201):
+        await stage.say(far, ben, "x", id=str(number))
+    async with stage.socket(anna, {str(id): 0, str(far): 0}) as socket:
+        assert (await socket.event("sync", conversation_id=str(far)))["limited"]
+        parts = [await socket.event("sync", conversation_id=str(id)) for _ in range(4)]
+        assert [part["from_rev"] for part in parts] == [0, *(part["to_rev"] for part in parts[:-1])]
+        assert [message["rev"] for part in parts for message in part["messages"]] == list(range(1, 11))
+        assert [part["more"] for part in parts] == [True, True, True, False]
+        page = await socket.ask("history", conversation_id=str(id), limit=50)
+        assert (len(page["messages"]), page["more"]) == (3, True)
+        part = await socket.ask("sync", conversation_id=str(id), from_rev=5)
+        assert (part["from_rev"], part["to_rev"], part["more"]) == (5, 8, True)
+
+
+async def test_events_beyond_what_is_kept_amid_a_hello_are_told_as_a_gap(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent, "MAX_EVENTS", 2)
+    anna, ben = await stage.people(2)
+    id = stage.chat.create(int(anna.id), int(ben.id))
+    gate = stage.chat.gates["ListConversations"] = asyncio.Event()
+    async with raw_socket(stage.url) as socket:
+        await socket.say("hello", "1", version=1, token=anna.token)
+        await until(lambda: stage.chat.calls[-1:] == ["ListConversations"])
+        for number in range(5):
+            await stage.say(id, ben, str(number))
+        await asyncio.sleep(0.05)
+        stage.chat.gates.pop("ListConversations")
+        gate.set()
+        assert await socket.event("resync", conversation_ids=None)
+
+
+async def test_who_joined_hears_all_from_then_on_and_who_left_nothing_more(stage: Stage) -> None:
+    anna, ben = await stage.people(2)
+    id = stage.chat.create(int(ben.id))
+    await stage.say(id, ben, "before")
+    async with stage.socket(anna) as socket:
+        await stage.chat.join(id, int(anna.id))
+        await stage.say(id, ben, "hello")
+        assert await socket.event("conversation", conversation_id=str(id))
+        assert (await socket.event("message"))["body"] == {"text": "hello"}
+        await stage.chat.remove(id, int(anna.id))
+        await stage.say(id, ben, "among us")
+        await stage.chat.push(f"push.conv.{id}", "receipt", {}, key="receipt:x")
+        assert [frame["type"] for frame in await socket.drain()] == ["conversation"]
+        assert str(id) not in str(stage.gateway.sockets.hub.rooms)
+
+
+async def test_a_leave_amid_a_hello_counts_more_than_the_list(stage: Stage) -> None:
+    anna, ben = await stage.people(2)
+    id, later = stage.chat.create(int(anna.id), int(ben.id)), stage.chat.create(int(ben.id))
+    async with raw_socket(stage.url) as socket:
+        gate = stage.chat.gates["BatchSync"] = asyncio.Event()
+        await socket.say("hello", "1", version=1, token=anna.token, cursors={"5": 1})
+        await until(lambda: stage.chat.calls[-1:] == ["BatchSync"])  # the list is read already
+        await stage.chat.remove(id, int(anna.id))
+        await stage.chat.join(later, int(anna.id))
+        await stage.say(later, ben, "welcome")
+        await asyncio.sleep(0.05)
+        stage.chat.gates.pop("BatchSync")
+        gate.set()
+        await socket.event("message")
+        await stage.say(id, ben, "among us")
+        await stage.say(later, ben, "again")
+        messages = [frame["data"]["conversation_id"] for frame in await socket.drain() if frame["type"] == "message"]
+        assert messages == [str(later)]
+
+
+async def test_a_repeated_event_comes_once_and_a_late_one_comes(stage: Stage) -> None:
+    anna, ben = await stage.people(2)
+    id = stage.chat.create(int(anna.id), int(ben.id))
+    async with stage.socket(anna) as socket:
+        for rev in (1, 1, 3, 2, 3, 2, 4):
+            await stage.chat.push(f"push.conv.{id}", "message", {"rev": rev}, rev=str(rev))
+        assert revs(await socket.drain()) == [1, 3, 2, 4]
+
+
+async def test_a_stuck_reader_delays_nobody_and_is_told_what_it_missed(stage: Stage) -> None:
+    stuck, ben, *others = await stage.people(6)
+    id = stage.chat.create(int(stuck.id), int(ben.id), *(int(other.id) for other in others))
+    async with raw_socket(stage.url, max_queue=1) as slow, stage.socket(others[0]) as quick:
+        await slow.say("hello", "1", version=1, token=stuck.token)
+        assert (await slow.receive())["type"] == "ready"
+        (there,) = stage.gateway.sockets.hub.users[int(stuck.id)]
+        slow.ws.transport.pause_reading()
+        text = "x" * 40_000
+        for count in range(1, 401):
+            await stage.say(id, ben, text, id=str(count))
+            assert (await quick.event("message"))["rev"] == count
+            assert there.waiting_bytes <= 1024 * 1024
+            assert there.wire.waiting_bytes <= 256 * 1024
+        slow.ws.transport.resume_reading()
+        resync = await slow.wait(lambda frame: frame["type"] == "resync")
+        assert resync["data"] == {"conversation_ids": [str(id)], "reason": "slow"}
+        got = revs(slow.seen)
+        assert got == list(range(1, len(got) + 1))
+        known = got[-1]
+        while known < count:
+            part = await slow.ask("sync", conversation_id=str(id), from_rev=known)
+            if part["limited"]:
+                known = part["to_rev"]
+                break
+            assert [message["rev"] for message in part["messages"]] == list(range(known + 1, part["to_rev"] + 1))
+            known = part["to_rev"]
+        assert known == count
+        slow.seen.clear()
+        await stage.say(id, ben, "live again")
+        assert (await slow.event("message"))["rev"] == count + 1
+
+
+async def test_who_takes_nothing_for_long_is_closed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "STALL_SECONDS", 0.3)
+    stuck, ben = await stage.people(2)
+    id = stage.chat.create(int(stuck.id), int(ben.id))
+    async with raw_socket(stage.url, max_queue=1) as slow:
+        await slow.say("hello", "1", version=1, token=stuck.token)
+        assert (await slow.receive())["type"] == "ready"
+        (there,) = stage.gateway.sockets.hub.users[int(stuck.id)]
+        slow.ws.transport.pause_reading()
+        for number in range(400):
+            await stage.say(id, ben, "x" * 40_000, id=str(number))
+            if there.is_closing:
+                break
+            await asyncio.sleep(0.005)
+        await until(lambda: int(stuck.id) not in stage.gateway.sockets.hub.users)
+        slow.ws.transport.resume_reading()
+        assert await slow.closed() in (4008, 1006)
+
+
+async def test_two_gateways_are_one_chat(servers: Servers, stage: Stage) -> None:
+    async with gateway_of(stage.chat, servers, stage.user) as other:
+        anna, ben = await stage.people(2)
+        async with stage.socket(anna) as a, other.socket(ben) as b, other.socket(anna) as tablet:
+            ack = await a.send("hi", user_id=ben.id)
+            for socket in (a, b, tablet):
+                assert (await socket.event("message"))["rev"] == ack["rev"]
+            await b.say("read", conversation_id=ack["conversation_id"], seq=1)
+            assert (await a.event("receipt"))["read_seq"] == 1
+        async with other.socket(anna, {ack["conversation_id"]: 0}) as moved:
+            assert [m["rev"] for m in (await moved.event("sync"))["messages"]] == [1]
+
+
+async def test_events_that_got_lost_are_found_out(
+    servers: Servers, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repairs, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(repairs, "GRACE_SECONDS", 0.1)
+    async with gateway_of(stage.chat, servers, stage.user) as checking:
+        anna, ben = await stage.people(2)
+        id = stage.chat.create(int(anna.id), int(ben.id))
+        async with checking.socket(anna) as socket:
+            stage.chat.mute = True
+            await stage.say(id, ben, "lost")
+            stage.chat.mute = False
+            assert await socket.event("resync", conversation_ids=[str(id)], reason="behind")
+            assert len((await socket.ask("sync", conversation_id=str(id), from_rev=0))["messages"]) == 1
+            assert await socket.drain(0.5) == []
+
+
+async def test_after_a_dead_nats_everybody_looks_anew(servers: Servers, user: Running) -> None:
+    with temporary_folder() as folder, private_nats(folder) as nats:
+        async with running_stage(servers, user, nats_url=nats.url) as stage:
+            anna, ben = await stage.people(2)
+            id = stage.chat.create(int(anna.id), int(ben.id))
+            async with stage.socket(anna) as socket:
+                await stage.say(id, ben, "1")
+                known = (await socket.event("message"))["rev"]
+                await asyncio.to_thread(nats.kill)
+                await until(lambda: not stage.chat.nats.is_connected)
+                ack = await socket.send("sent all the same", conversation_id=id)
+                assert ack["rev"] == 2
+                joined = stage.chat.create(int(anna.id), int(ben.id))
+                await asyncio.to_thread(nats.start)
+                assert await socket.event("resync", conversation_ids=None, reason="gap")
+                part = await socket.ask("sync", conversation_id=str(id), from_rev=known)
+                assert [message["rev"] for message in part["messages"]] == [2]
+                await until(lambda: stage.chat.nats.is_connected)
+                await stage.say(joined, ben, "here too")
+                assert await socket.event("message", conversation_id=str(joined))
+
+
+async def test_a_notification_amid_a_hello_comes_after_it(stage: Stage) -> None:
+    anna = await stage.person()
+    gate = stage.chat.gates["ListConversations"] = asyncio.Event()
+    async with raw_socket(stage.url) as socket:
+        await socket.say("hello", "1", version=1, token=anna.token)
+        await until(lambda: int(anna.id) in stage.gateway.sockets.hub.users)
+        await stage.chat.push(f"push.user.{anna.id}", "notification", {"notification_id": "1"})
+        await asyncio.sleep(0.05)
+        stage.chat.gates.pop("ListConversations")
+        gate.set()
+        assert [(await socket.receive())["type"] for _ in range(2)] == ["ready", "notification"]

@@ -1,0 +1,87 @@
+"""What one gateway changes the others show at once: their caches hear the services' events."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from nats.aio.client import Client as Nats
+
+from services.kit.events import open_nats
+from tests.gateway.people import Person, by_email
+from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
+from tests.support.servers import Servers
+from tests.support.user import Running
+
+
+@pytest.fixture(scope="module")
+async def second_gateway(servers: Servers, user: Running) -> AsyncIterator[RunningGateway]:
+    async with running_gateway(gateway_settings(servers, HITOK_USER_TARGET=user.target)) as running:
+        await asyncio.sleep(0.5)  # it connects to NATS in the background
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def nats(servers: Servers) -> AsyncIterator[Nats]:
+    async with open_nats(servers.nats_url, "test") as client:
+        while not client.is_connected:  # noqa: ASYNC110 (the client has no event for it)
+            await asyncio.sleep(0.01)
+        yield client
+
+
+async def seconds_until_shown(front: FrontEnd, user_id: str, bio: str) -> float:
+    began = time.monotonic()
+    while (await front.get("/api/user/get-user-info", id=user_id))["bio"] != bio:
+        assert time.monotonic() - began < 3
+        await asyncio.sleep(0.01)
+    return time.monotonic() - began
+
+
+async def test_a_profile_changed_at_one_gateway_shows_at_another(
+    gateway: RunningGateway, second_gateway: RunningGateway, user: Running
+) -> None:
+    alice, bob = [await by_email(gateway.http, user) for _ in range(2)]
+    there = FrontEnd(second_gateway.http, bob.token)
+    seconds = []
+    for number in range(3):
+        await there.get("/api/user/get-user-info", id=alice.id)
+        await alice.post("/api/user/set-profile", bio=f"bio {number}")
+        seconds.append(await seconds_until_shown(there, alice.id, f"bio {number}"))
+    assert max(seconds) < 1.1, "the cache forgets by itself"
+    assert min(seconds) < 0.3, "and is told"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"{not json",
+        b"[]",
+        b'{"id":1}',
+        b"\xff",
+        {"data": {}},
+        {"data": {"user_id": "x"}},
+        {"data": {"session_ids": 1, "user_id": "1"}},
+    ],
+    ids=repr,
+)
+async def test_a_message_it_cannot_read_makes_it_deaf_to_none_after(
+    gateway: RunningGateway, second_gateway: RunningGateway, user: Running, nats: Nats, message: Any
+) -> None:
+    alice: Person = await by_email(gateway.http, user)
+    there = FrontEnd(second_gateway.http, alice.token)
+    await there.get("/api/user/get-my-info")
+    if isinstance(message, dict):
+        event = {"id": 1, "subject": "", "aggregate": "", "occurred_at": ""} | message
+        message = msgspec.json.encode(event)
+    await nats.publish("events.user.profile.updated", message)
+    await nats.flush()
+
+    await alice.post("/api/login/logout")
+
+    ends = time.monotonic() + 1
+    while (await there.call("GET", "/api/user/get-my-info")).status_code == 200:
+        assert time.monotonic() < ends
+        await asyncio.sleep(0.01)

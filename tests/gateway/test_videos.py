@@ -1,0 +1,338 @@
+"""api/videos: what each kind of caller gets of each video, and the document's fields."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from gateway.app import ENDPOINTS
+from tests.support.gateway import FrontEnd, RunningGateway, refusal_of
+from tests.support.people import Person, new_people, new_person
+from tests.support.social import Running as Social
+from tests.support.user import Running as Users
+from tests.support.video_people import (
+    URL,
+    VISIBILITIES,
+    VideoWorld,
+    comment,
+    new_video_world,
+    publish,
+    upload,
+)
+from tests.support.videos import Videos, execute
+
+KINDS = ("anonymous", "blocked", "stranger", "friend", "owner", "admin")
+SEES = {
+    "public": {"stranger", "friend", "owner", "admin"},
+    "friends": {"friend", "owner", "admin"},
+    "private": {"owner", "admin"},
+}
+OK, NO_TOKEN, FORBIDDEN = (200, 0), (401, -20001), (403, -20008)
+NO_VIDEO, NO_COMMENT = (404, 10017), (404, 10018)
+API = "/api/videos"
+
+Params = Callable[[VideoWorld, str], dict[str, Any]]
+
+
+class Route(NamedTuple):
+    """`missing` is the answer to whom the video is hidden from; `list`: he gets a list without it instead."""
+
+    method: str
+    path: str
+    params: Params
+    missing: tuple[int, int] = NO_VIDEO
+    only: tuple[str, ...] = KINDS  # of those who see it, who may
+
+
+def of_video(world: VideoWorld, visibility: str) -> dict[str, Any]:
+    return {"video_id": world.videos[visibility]}
+
+
+def of_comment(world: VideoWorld, visibility: str) -> dict[str, Any]:
+    return {"comment_id": world.comments[visibility]}
+
+
+def with_(params: Params, **more: Any) -> Params:
+    return lambda world, visibility: params(world, visibility) | more
+
+
+def by_id(params: Params, **more: Any) -> Params:
+    return lambda world, visibility: {"id": next(iter(params(world, visibility).values()))} | more
+
+
+def father(world: VideoWorld, visibility: str) -> dict[str, Any]:
+    return {"father_id": world.comments[visibility], "content": "re"}
+
+
+IN_LIST = (200, -1)  # served, without it
+ROUTES = [
+    Route("GET", API, lambda _, __: {"page_size": 50}, IN_LIST),
+    Route("GET", API + "/user-videos", lambda world, _: {"id": world.owner.uid, "page_size": 50}, IN_LIST),
+    Route("GET", API + "/search-videos", lambda _, __: {"query": "学姐", "page_size": 50}, IN_LIST),
+    Route("GET", API + "/liked-videos", lambda _, __: {"page_size": 50}, IN_LIST),
+    Route("GET", API + "/get-video", of_video),
+    Route("GET", API + "/get-video-likes", of_video),
+    Route("POST", API + "/like-video", of_video),
+    Route("POST", API + "/unlike-video", of_video),
+    Route("POST", API + "/share-video", of_video),
+    Route("POST", API + "/view-video", with_(of_video, watched_seconds=3)),
+    Route("POST", API + "/comment-video", with_(of_video, content={"a": 1})),
+    Route("POST", API + "/comment-comments", father, NO_COMMENT),
+    Route("POST", API + "/like-comments", of_comment, NO_COMMENT),
+    Route("POST", API + "/unlike-comments", by_id(of_comment), NO_COMMENT),
+    Route("GET", API + "/get-comments", by_id(of_video, is_video=True)),
+    Route("GET", API + "/get-comments", by_id(of_comment, is_video=False), NO_COMMENT),
+    Route("GET", API + "/get-comment-all", of_comment, NO_COMMENT),
+    Route("GET", API + "/get-comment-member", by_id(of_video, is_video=True)),
+    Route("GET", API + "/get-comment-member", by_id(of_comment, is_video=False), NO_COMMENT),
+    Route("POST", API + "/update-video", with_(of_video, title="学姐"), only=("owner",)),
+    Route("POST", API + "/delete-comment", of_comment, NO_COMMENT, only=("owner", "admin")),
+    Route("POST", API + "/delete-video", of_video, only=("owner", "admin")),
+]
+NOT_ABOUT_ONE = {"create-video"}
+
+
+@pytest.fixture(scope="module")
+async def world(video_gateway: RunningGateway, user: Users, social: Social, media: Videos) -> VideoWorld:
+    return await new_video_world(FrontEnd(video_gateway.http), user, social, media)
+
+
+@pytest.fixture(scope="module")
+async def alice(video_gateway: RunningGateway, user: Users) -> Person:
+    return await new_person(FrontEnd(video_gateway.http), user)
+
+
+@pytest.fixture(scope="module")
+async def bob(video_gateway: RunningGateway, user: Users) -> Person:
+    return await new_person(FrontEnd(video_gateway.http), user)
+
+
+async def call(person: FrontEnd, route: Route, world: VideoWorld, visibility: str) -> tuple[int, int]:
+    """Status and code; 0 for success, with the video in it if it is a list."""
+    params = route.params(world, visibility)
+    response = await person.call(
+        route.method, route.path, **({"params": params} if route.method == "GET" else {"json": params})
+    )
+    if response.status_code != 200:
+        return refusal_of(route.path, response)
+    if route.missing is IN_LIST:
+        return (200, 0 if world.videos[visibility] in [v["id"] for v in response.json()["data"]["data"]] else -1)
+    return OK
+
+
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+async def test_each_kind_of_caller(world: VideoWorld, route: Route, visibility: str) -> None:
+    """In any order and twice, so that nobody is answered from what another was."""
+    if route.path.endswith("liked-videos"):
+        for kind in SEES[visibility]:
+            await world.front_end(kind).post(API + "/like-video", video_id=world.videos[visibility])
+    expected = {kind: OK if kind in route.only else FORBIDDEN for kind in SEES[visibility]}
+    expected |= {kind: route.missing for kind in KINDS if kind not in expected} | {"anonymous": NO_TOKEN}
+    for kind in (*KINDS, *reversed(KINDS)):
+        if "delete" in route.path:
+            made = await publish(world.owner, video_path=world.files[visibility], visibility=visibility)
+            world.videos[visibility] = made["id"]
+            world.comments[visibility] = await comment(world.owner, made["id"])
+        assert await call(world.front_end(kind), route, world, visibility) == expected[kind], kind
+
+
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+async def test_the_bytes_are_for_whom_the_video_is(world: VideoWorld, visibility: str) -> None:
+    owner = world.owner
+    file = await upload(owner)
+    made = await publish(owner, video_path=file, cover_path=file, visibility=visibility)
+    for kind in KINDS:
+        bare = await world.front_end(kind).call("GET", file)
+        assert bare.status_code == (200 if visibility == "public" else 404), kind
+        answer = await world.front_end(kind).call("GET", API + "/get-video", params={"video_id": made["id"]})
+        assert (answer.status_code == 200) is (kind in SEES[visibility]), kind
+        if answer.status_code == 200:
+            shown = answer.json()["data"]["video"]
+            for url in (shown["url"], shown["cover"], shown["playback_url"]):
+                assert (await httpx_get(world.visitor, url)).status_code == 200, (kind, url)
+
+
+async def httpx_get(visitor: FrontEnd, url: str) -> httpx.Response:
+    return await visitor.http.get(url)
+
+
+def test_the_table_has_every_video_route() -> None:
+    tabled = {route.path for route in ROUTES} | {f"{API}/{name}" for name in NOT_ABOUT_ONE}
+    paths = {handler.opt["endpoint"].paths[0] for handler in ENDPOINTS}
+    assert {path for path in paths if path.startswith(API)} == tabled
+
+
+async def test_both_halves_of_the_document(alice: Person) -> None:
+    made = await publish(
+        alice, title="社团学姐", description="美丽的女士", cover_path=URL, type="video", user_id=alice.uid
+    )
+    (shown,) = [v for v in (await alice.get(API, page_size="50"))["data"] if v["id"] == made["id"]]
+    assert shown == made
+    assert (shown["url"], shown["cover"]) == (shown["video_url"], shown["cover_url"]) == (URL, URL)
+    for short, long in (("likes", "like_count"), ("comments", "comment_count"), ("shares", "share_count")):
+        assert shown[short] == shown[long] == "0"
+    assert shown["created_at"].isdigit()
+    assert len(shown["created_at"]) == 10
+    assert (shown["is_private"], shown["is_liked"], shown["visibility"]) == (False, False, "public")
+    page = await alice.get(API)
+    assert (page["page"], page["page_size"]) == ("1", "10")
+    assert isinstance(page["total"], str)
+
+
+@pytest.mark.parametrize("order", ["latest", "created_at", "popular", "likes", "random", ""])
+async def test_pages_by_number_and_by_cursor(alice: Person, order: str) -> None:
+    for _ in range(5):
+        await publish(alice)
+    ids: list[str] = []
+    for page in (1, 2):
+        ids += [v["id"] for v in (await alice.get(API, order_by=order, page=page, page_size=2))["data"]]
+    assert len(set(ids)) == 4
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page_ = await alice.get(API, order_by=order, cursor=cursor, page_size=3)
+        seen += [v["id"] for v in page_["data"]]
+        cursor = page_["next_cursor"]
+        assert page_["has_more"] is bool(cursor)
+        if not cursor:
+            break
+    assert len(seen) == len(set(seen)) >= 5
+
+
+async def test_a_random_page_one_is_another_each_time(alice: Person) -> None:
+    firsts = [tuple(v["id"] for v in (await alice.get(API, order_by="random"))["data"]) for _ in range(6)]
+    assert len(set(firsts)) > 1
+    seeded = [tuple(v["id"] for v in (await alice.get(API, order_by="random", seed="77"))["data"]) for _ in range(2)]
+    assert seeded[0] == seeded[1]
+
+
+async def test_a_writer_sees_what_he_wrote(alice: Person, bob: Person) -> None:
+    """Through warm caches, each time."""
+    made = await publish(alice)
+
+    async def shown() -> dict[str, Any]:
+        return next(v for v in (await bob.get(API, page_size=50))["data"] if v["id"] == made["id"])
+
+    for number in range(5):
+        liked = number % 2 == 0
+        await bob.post(f"{API}/{'like' if liked else 'unlike'}-video", video_id=made["id"])
+        seen = await shown()
+        assert (seen["likes"], seen["is_liked"]) == (str(int(liked)), liked)
+        assert await bob.get(f"{API}/get-video-likes", video_id=made["id"]) == {"video_likes": str(int(liked))}
+        await comment(bob, made["id"])
+        assert (await shown())["comments"] == str(number + 1)
+    await alice.post(f"{API}/update-video", video_id=made["id"], title="新")
+    assert (await shown())["title"] == "新"
+    await alice.post(f"{API}/update-video", video_id=made["id"], visibility="private")
+    assert made["id"] not in [v["id"] for v in (await bob.get(API, page_size=50))["data"]]
+    await alice.post(f"{API}/delete-video", video_id=made["id"])
+    assert made["id"] not in [v["id"] for v in (await alice.get(API, page_size=50))["data"]]
+
+
+async def test_another_gateway_hears_of_it(alice: Person, media: Videos, video_gateway: RunningGateway) -> None:
+    """What another process wrote is seen well within a second, though the caches are warm."""
+    made = await publish(alice)
+    await alice.get(f"{API}/get-video-likes", video_id=made["id"])
+    await asyncio.sleep(0.2)
+    await execute(media, "UPDATE video SET like_count = 5 WHERE id = :id", id=int(made["id"]))
+    assert await alice.get(f"{API}/get-video-likes", video_id=made["id"]) == {"video_likes": "0"}
+    event = (
+        "INSERT INTO outbox (subject, aggregate, data) VALUES ('events.media.video.liked', 'video:1',"
+        " jsonb_build_object('video_id', CAST(:id AS text)))"
+    )
+    await execute(media, event, id=made["id"])
+    await asyncio.sleep(0.4)
+    assert await alice.get(f"{API}/get-video-likes", video_id=made["id"]) == {"video_likes": "5"}
+    await execute(media, "UPDATE video SET like_count = 0 WHERE id = :id", id=int(made["id"]))
+
+
+async def test_many_like_at_once(video_gateway: RunningGateway, user: Users, alice: Person) -> None:
+    made = await publish(alice)
+    people = await new_people(FrontEnd(video_gateway.http), user, 20)
+    calls = [p.post(f"{API}/like-video", video_id=made["id"]) for p in people for _ in range(3)]
+    calls.append(alice.refused("POST", f"{API}/like-video", *NO_VIDEO, json={"video_id": "12345"}))
+    await asyncio.gather(*calls)
+    assert await alice.get(f"{API}/get-video-likes", video_id=made["id"]) == {"video_likes": "20"}
+
+
+async def test_the_actor_is_the_tokens_user(alice: Person, bob: Person) -> None:
+    made = await publish(alice)
+    writes = {
+        "create-video": {"video_path": URL, "title": "x"},
+        "update-video": {"video_id": made["id"], "title": "x"},
+        "comment-video": {"video_id": made["id"], "content": 1},
+        "view-video": {"video_id": made["id"], "watched_seconds": 3},
+        "like-comments": {"comment_id": made["id"]},
+        "unlike-comments": {"comment_id": made["id"]},
+        "delete-comment": {"comment_id": made["id"]},
+        "comment-comments": {"father_id": made["id"], "content": 1},
+    }
+    writes |= {f"{verb}-video": {"video_id": made["id"]} for verb in ("like", "unlike", "share", "delete")}
+    for name, body in writes.items():
+        await alice.refused("POST", f"{API}/{name}", *FORBIDDEN, json=body | {"user_id": bob.uid})
+    await alice.post(f"{API}/like-video", video_id=made["id"], user_id=alice.uid, owner_id="not an id")
+
+
+BAD_TEXTS = ["-1", "abc", str(10**30), "1e400", "１", "\0", "1; DROP"]
+BAD = [*BAD_TEXTS, -1, 10**30, 2**63, 1.5, True, [1], {"a": 1}]
+
+
+async def test_bad_ids(alice: Person) -> None:
+    for method, name, field in (
+        ("POST", "like-video", "video_id"),
+        ("POST", "share-video", "video_id"),
+        ("POST", "delete-comment", "comment_id"),
+        ("POST", "comment-comments", "father_id"),
+        ("GET", "get-video", "video_id"),
+        ("GET", "get-comments", "id"),
+        ("GET", "get-comment-all", "comment_id"),
+        ("GET", "user-videos", "id"),
+    ):
+        for bad in ["0", *BAD_TEXTS] if method == "GET" else [0, *BAD]:
+            params = {field: bad, "content": 1}
+            response = await alice.call(
+                method, f"{API}/{name}", **({"params": params} if method == "GET" else {"json": params})
+            )
+            status, code = refusal_of(API, response)
+            assert (status, code in (10001, 10003)) == (400, True), (name, bad, status, code)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"title": "x"}, 10004),
+        ({"video_path": URL}, 10004),
+        ({"video_path": "", "title": "x"}, 10002),
+        ({"video_path": URL, "title": ""}, 10002),
+        ({"video_path": URL, "title": "x" * 101}, 10001),
+        ({"video_path": URL, "title": "x", "description": "x" * 501}, 10001),
+        ({"video_path": "javascript:alert(1)", "title": "x"}, 10001),
+        ({"video_path": "/media/x.mp4", "title": "x"}, 10001),
+        ({"video_path": URL, "title": "x", "cover_path": "data:x"}, 10001),
+        ({"video_path": URL, "title": "x", "visibility": "nobody"}, 10001),
+        ({"video_path": URL, "title": 5}, 10003),
+    ],
+)
+async def test_what_is_not_published(alice: Person, body: dict[str, Any], code: int) -> None:
+    await alice.refused("POST", f"{API}/create-video", 400, code, json=body)
+
+
+async def test_anothers_private_file(alice: Person, bob: Person) -> None:
+    file = await upload(alice)
+    await publish(alice, video_path=file, is_private=True)
+    elsewhere = file.replace("http://gateway", "https://other.example.com")
+    for url in (file, elsewhere):  # the same file, by whatever address
+        body = {"video_path": url, "title": "x"}
+        await bob.refused("POST", f"{API}/create-video", 404, 10054, json=body)
+
+
+async def test_how_far_pages_go(alice: Person) -> None:
+    far = await alice.get(API, page=501, page_size=10)
+    assert (far["data"], far["has_more"]) == ([], False)
+    assert (await alice.get(API, page_size=1000))["page_size"] == "50"
+    await alice.refused("GET", API, 400, 10001, params={"page": 0})
+    await alice.refused("GET", API, 400, 10001, params={"order_by": "size"})
+    await alice.refused("GET", API, 400, 10001, params={"cursor": "x"})

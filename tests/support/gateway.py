@@ -1,0 +1,175 @@
+"""The gateway in this process, behind no port or a real one, and a front end to talk to it."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from gateway.app import build_app
+from gateway.config import SERVICE, GatewaySettings
+from gateway.edge import Edge
+from gateway.server import server_for
+from gateway.state import Gateway, open_gateway
+from services.kit.config import load
+from tests.support.servers import Servers
+
+JWT_SECRET = "jwt-secret-of-the-whole-test-suite"
+INTERNAL_SECRET = "internal-secret-of-the-test-suite"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGateway:
+    gateway: Gateway
+    app: ASGIApp
+    http: httpx.AsyncClient
+
+
+def gateway_settings(servers: Servers, **more: str) -> GatewaySettings:
+    """Limits off; name the services by e.g. HITOK_USER_TARGET=running.target."""
+    return load(
+        GatewaySettings,
+        SERVICE,
+        {
+            "HITOK_REDIS_URL": servers.redis_url,
+            "HITOK_NATS_URL": servers.nats_url,
+            "HITOK_INTERNAL_SECRET": INTERNAL_SECRET,
+            "HITOK_JWT_SECRET": JWT_SECRET,
+            "HITOK_RATE_LIMIT_SCALE": "0",
+            "HITOK_DRAIN_SECONDS": "0",
+            **more,
+        },
+    )
+
+
+@asynccontextmanager
+async def running_gateway(settings: GatewaySettings, ip: str = "127.0.0.1") -> AsyncIterator[RunningGateway]:
+    """Without a port; its `http` calls from `ip`."""
+    async with open_gateway(settings) as gateway:
+        app = in_own_task(Edge(build_app(gateway)))
+        async with client_of(app, ip) as http:
+            yield RunningGateway(gateway, app, http)
+
+
+@asynccontextmanager
+async def serving_gateway(settings: GatewaySettings) -> AsyncIterator[tuple[Gateway, str]]:
+    """On a free port, by the server that production uses; also gives its base URL."""
+    async with open_gateway(settings) as gateway:
+        async with serving(Edge(build_app(gateway)), settings) as url:
+            yield gateway, url
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, settings: GatewaySettings) -> AsyncIterator[str]:
+    """Any application on our server."""
+    # The protocol named, as asyncio turns Nagle's algorithm off only then: it costs 40 ms an answer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    server = server_for(app, settings)
+    task = asyncio.create_task(server.serve([listener]))
+    while not server.started:  # noqa: ASYNC110 (Uvicorn has no event for it)
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def client_of(app: ASGIApp, ip: str = "127.0.0.1") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, client=(ip, 40_000))  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway")
+
+
+def in_own_task(app: ASGIApp) -> ASGIApp:
+    """As under Uvicorn: what a request sets in its context is not left behind in the test's."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        async def serve() -> None:
+            await app(scope, receive, send)
+
+        await asyncio.create_task(serve())
+
+    return call
+
+
+class FrontEnd:
+    """One user's client; without a token, a visitor's."""
+
+    def __init__(self, http: httpx.AsyncClient, token: str = "") -> None:
+        self.http, self.token = http, token
+
+    def with_token(self, token: str) -> Self:
+        return type(self)(self.http, token)
+
+    async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """`options` as httpx has them."""
+        headers = httpx.Headers(options.pop("headers", None))
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        return await self.http.request(method, path, headers=headers, **options)
+
+    async def ok(self, method: str, path: str, **options: Any) -> Any:
+        """The `data` of a short-video answer."""
+        response = await self.call(method, path, **options)
+        body = response.json()
+        assert (response.status_code, set(body)) == (200, {"code", "message", "data"}), (path, response.text)
+        assert (body["code"], body["message"]) == (20000, "成功"), (path, body)
+        return body["data"]
+
+    async def post(self, path: str, **body: Any) -> Any:
+        """As `ok`, with a JSON body."""
+        return await self.ok("POST", path, json=body)
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """As `ok`, with a query string."""
+        return await self.ok("GET", path, params=query)
+
+    async def chat(self, method: str, path: str, **options: Any) -> Any:
+        """The `data` of the chat family's user API."""
+        response = await self.call(method, path, **options)
+        body = response.json()
+        assert (response.status_code, set(body)) == (200, {"code", "msg", "data"}), (path, response.text)
+        assert (body["code"], body["msg"]) == (200, ""), (path, body)
+        return body["data"]
+
+    async def social(self, method: str, path: str, **options: Any) -> Any:
+        """The bare object of the chat family's social API."""
+        response = await self.call(method, path, **options)
+        assert response.status_code == 200, (path, response.status_code, response.text)
+        return response.json()
+
+    async def refused(self, method: str, path: str, status: int, code: int, **options: Any) -> httpx.Response:
+        """That it is, with this status and code, in the envelope of the path's family."""
+        response = await self.call(method, path, **options)
+        assert refusal_of(path, response) == (status, code), (path, response.status_code, response.text)
+        return response
+
+
+def refusal_of(path: str, response: httpx.Response) -> tuple[int, int]:
+    """Status and code of an error, after a look at its envelope."""
+    assert response.headers["content-type"].startswith("application/json"), response.headers
+    body = json.loads(response.content)
+    if is_chat_path(path):
+        assert set(body) == {"code", "msg", "data"}, body
+        assert body["data"] is None, body
+        text = body["msg"]
+    else:
+        assert set(body) == {"code", "message", "data"}, body
+        assert body["data"] == {}, body
+        text = body["message"]
+    assert text
+    assert isinstance(text, str)
+    assert len(text) < 30, f"this is no text of the table: {text}"
+    return response.status_code, body["code"]
+
+
+def is_chat_path(path: str) -> bool:
+    """Whether the path is one of the second document's, known or not."""
+    return path.startswith(("/api/v1/user", "/api/v2/user", "/v1/", "/v/", "/friend/"))

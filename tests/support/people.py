@@ -1,0 +1,96 @@
+"""Users with a front end each, and how they stand to the owner of a group: what the tests of contacts need."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from services.kit import telemetry
+from tests.support import social as graph
+from tests.support.gateway import FrontEnd
+from tests.support.social import Running as Social
+from tests.support.user import Running as Users
+from tests.support.user import new_name, phone_account
+
+
+class Person(FrontEnd):
+    """A front end that knows whose it is."""
+
+    id: int
+    uid: str
+    name: str
+
+
+async def new_person(visitor: FrontEnd, user: Users) -> Person:
+    name = new_name()
+    issued = await phone_account(user, nickname=name)
+    person = Person(visitor.http, issued.atoken)
+    person.id, person.uid, person.name = issued.user_id, str(issued.user_id), name
+    return person
+
+
+async def new_people(visitor: FrontEnd, user: Users, count: int) -> list[Person]:
+    return list(await asyncio.gather(*(new_person(visitor, user) for _ in range(count))))
+
+
+@dataclass(slots=True)
+class World:
+    """A group (by approval) with its people, and a friend of its owner's, one he blocked, and a stranger."""
+
+    visitor: FrontEnd
+    users: Users
+    social: Social
+    owner: Person
+    manager: Person
+    member: Person
+    friend: Person
+    stranger: Person
+    blocked: Person
+    group: int
+
+    async def newcomer(self) -> Person:
+        return await new_person(self.visitor, self.users)
+
+    async def new_member(self) -> Person:
+        person = await self.newcomer()
+        await graph.invite(self.social, self.owner.id, self.group, person.id)
+        await graph.join(self.social, person.id, self.group)
+        return person
+
+    async def new_friend_request(self) -> int:
+        """To the owner."""
+        person = await self.newcomer()
+        await graph.ask(self.social, person.id, self.owner.id)
+        return await graph.request_between(self.social, person.id, self.owner.id)
+
+    async def new_application(self) -> int:
+        person = await self.newcomer()
+        await graph.join(self.social, person.id, self.group)
+        return (await graph.applications(self.social, person.id))[0].request_id
+
+
+async def new_world(visitor: FrontEnd, users: Users, social: Social) -> World:
+    owner, manager, member, friend, stranger, blocked = await new_people(visitor, users, 6)
+    group = await graph.group_with(social, owner.id, manager.id, member.id, managers=[manager.id])
+    await graph.add(social, owner.id, friend.id)
+    await graph.block(social, owner.id, blocked.id)
+    return World(visitor, users, social, owner, manager, member, friend, stranger, blocked, group)
+
+
+@contextmanager
+def counting_calls() -> Iterator[Counter[str]]:
+    """Counts the RPCs called in the block, by service: `hitok.user.v1.Users`. Filled when the block ends."""
+    counts: Counter[str] = Counter()
+    before = _calls()
+    yield counts
+    counts.update(_calls() - before)
+
+
+def _calls() -> Counter[str]:
+    calls: Counter[str] = Counter()
+    for metric in telemetry.CALLED.collect():
+        for sample in metric.samples:
+            if sample.name.endswith("_count"):
+                calls[sample.labels["method"].split("/")[1]] += int(sample.value)
+    return calls

@@ -1,0 +1,78 @@
+"""The people around an owner's videos, with a front end each."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support import social as graph
+from tests.support.gateway import FrontEnd
+from tests.support.media import png
+from tests.support.people import Person, new_people
+from tests.support.social import Running as Social
+from tests.support.user import Running as Users
+from tests.support.videos import Videos, execute
+
+URL = "https://example.com/v.mp4"
+VISIBILITIES = ("public", "friends", "private")
+
+
+@dataclass(slots=True)
+class VideoWorld:
+    """`videos` by visibility, each of a file of ours, each with a comment by the owner."""
+
+    visitor: FrontEnd
+    owner: Person
+    friend: Person
+    stranger: Person
+    blocked: Person
+    admin: Person
+    videos: dict[str, str]
+    comments: dict[str, str]
+    files: dict[str, str]
+
+    def front_end(self, kind: str) -> FrontEnd:
+        found: FrontEnd = self.visitor if kind == "anonymous" else getattr(self, kind)
+        return found
+
+
+async def new_video_world(visitor: FrontEnd, users: Users, social: Social, media: Videos) -> VideoWorld:
+    owner, friend, stranger, blocked, admin = await new_people(visitor, users, 5)
+    async with users.service.database.transaction() as connection:
+        await connection.exec_driver_sql(f"UPDATE account SET role = 3 WHERE id = {admin.id}")
+    await graph.add(social, owner.id, friend.id)
+    await graph.block(social, owner.id, blocked.id)
+    await heard(media, owner.id, friend.id, blocked.id)
+    world = VideoWorld(visitor, owner, friend, stranger, blocked, admin, {}, {}, {})
+    for visibility in VISIBILITIES:
+        world.files[visibility] = await upload(owner)
+        made = await publish(owner, video_path=world.files[visibility], visibility=visibility, title="学姐")
+        world.videos[visibility] = made["id"]
+        world.comments[visibility] = await comment(owner, made["id"])
+    return world
+
+
+async def heard(media: Videos, user_id: int, *peer_ids: int) -> None:
+    """Waits until the media service knows how they stand."""
+    query = "SELECT count(*) FROM standing WHERE user_id = :user AND peer_id = ANY(:peers)"
+    async with asyncio.timeout(10):
+        while (await execute(media, query, user=user_id, peers=list(peer_ids)))[0].count < len(peer_ids):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def upload(person: Person) -> str:
+    url: str = (await person.ok("POST", "/api/file/upload", files={"file": ("a.png", png(), "image/png")}))["url"]
+    return url
+
+
+async def publish(person: Person, **fields: Any) -> dict[str, Any]:
+    """As it is listed then."""
+    assert await person.post("/api/videos/create-video", **{"video_path": URL, "title": "视频"} | fields) == {}
+    listed: list[dict[str, Any]] = (await person.get("/api/videos/user-videos", page_size=1))["data"]
+    return listed[0]
+
+
+async def comment(person: Person, video_id: str, content: Any = "hi") -> str:
+    assert await person.post("/api/videos/comment-video", video_id=video_id, content=content) == {}
+    listed = (await person.get("/api/videos/get-comments", id=video_id, is_video="true", page_size=1))["comments"]
+    newest: str = listed[0]["id"]
+    return newest
