@@ -60,7 +60,7 @@ async def load_echo(target: str, callers: int, seconds: float) -> Result:
     async with grpc.aio.insecure_channel(target, [("grpc.enable_http_proxy", 0)]) as channel:
         await asyncio.wait_for(channel.channel_ready(), 10)
         began = time.perf_counter()
-        call = channel.unary_unary(METHOD)
+        call: Any = channel.unary_unary(METHOD)
         await asyncio.gather(*(run(call, began + seconds) for _ in range(callers)))
         return Result(len(latencies), time.perf_counter() - began, sorted(latencies), 0)
 

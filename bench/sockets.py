@@ -28,6 +28,12 @@ class Client(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.write(HANDSHAKE.format(host=self._host, token=self._token).encode())
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(ConnectionError("closed"))
+        self.upgraded.set()
+
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         if not self.upgraded.is_set():
@@ -87,7 +93,7 @@ async def open_client(base: str, token: str) -> tuple[Client, float]:
     parts = urlsplit(base)
     started = time.perf_counter()
     _, client = await asyncio.get_running_loop().create_connection(
-        lambda: Client(parts.netloc, token), parts.hostname, parts.port
+        lambda: Client(parts.netloc, token), str(parts.hostname), int(parts.port or 80)
     )
     await client.upgraded.wait()
     await client.ask("hello", version=1)

@@ -15,7 +15,7 @@ from gateway import files, operations, tus
 from gateway.api.hichat import friends, groups
 from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import chat as chats
-from gateway.api.shortvideo import comments, communities, contacts, login, users, videos
+from gateway.api.shortvideo import comments, communities, contacts, feeds, login, users, videos
 from gateway.api.shortvideo import files as uploads
 from gateway.envelopes import family_of
 from gateway.errors import (
@@ -37,6 +37,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *users.endpoints,
     *contacts.endpoints,
     *communities.endpoints,
+    *feeds.endpoints,
     *videos.endpoints,
     *comments.endpoints,
     *chats.endpoints,

@@ -11,11 +11,11 @@ from deploy.local.services import SERVICES, Service
 from deploy.local.supervisor import supervise
 
 
-def main(services: Sequence[Service] = SERVICES) -> int:
+def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) -> int:
     display = open_display()
     try:
-        if len(sys.argv) > 1:
-            run_command(sys.argv[1:], services)
+        if arguments:
+            run_command(arguments, services)
         asyncio.run(supervise(display, services))
     except LocalError as error:
         display.close()
@@ -27,4 +27,4 @@ def main(services: Sequence[Service] = SERVICES) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(arguments=sys.argv[1:]))

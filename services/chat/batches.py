@@ -12,6 +12,7 @@ from services.chat.errors import Overloaded
 from services.chat.writes import Outgoing, Sent
 from services.kit.errors import Unavailable
 from services.kit.interceptors import as_hitok_error
+from services.kit.tasks import beside
 
 WINDOW = 0.002  # seconds that a batch waits for more, if the one before had some
 MAX_BATCH = 300  # messages a transaction
@@ -115,10 +116,5 @@ class Batches:
 @asynccontextmanager
 async def writing(write: Write, writers: int, max_waiting: int) -> AsyncIterator[Batches]:
     batches = Batches(write, max_waiting)
-    tasks = [asyncio.create_task(batches.work()) for _ in range(writers)]
-    try:
+    async with beside(*(batches.work() for _ in range(writers))):
         yield batches
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,6 +1,5 @@
 """What other services announce and this one acts on: who is in which group, what users want to hear of, who is gone."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from services.chat.events import Push
 from services.chat.models import Conversation, UserLastSeen
 from services.chat.service import Service
 from services.kit.events import Event, consume
+from services.kit.tasks import beside
 
 GROUPS = "events.social.group."
 BLOCKS = ["events.social.user.blocked", "events.social.user.unblocked"]
@@ -30,13 +30,8 @@ async def consuming(service: Service) -> AsyncIterator[None]:
         consume(database, nats, SERVICE, [*MEMBERSHIP, DELETED], consumer.follow),
         consume(database, nats, f"{SERVICE}-notifications", [*notices.SUBJECTS, *BLOCKS], consumer.notify),
     )
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
+    async with beside(*work):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Consumer:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.chat.events import Push
 from services.kit.db import Database
 from services.kit.events import LOST
+from services.kit.tasks import beside
 
 GRACE = 1.5  # seconds that the process which wrote a push has to publish it
 POLL = 0.25  # seconds between looks for pushes that are due
@@ -147,11 +148,8 @@ class Publisher:
 @asynccontextmanager
 async def publishing(database: Database, nats: Nats) -> AsyncIterator[Publisher]:
     publisher = Publisher(database, nats)
-    tasks = [asyncio.create_task(work) for work in (publisher.run(), publisher.confirm(), publisher.relay())]
     try:
-        yield publisher
+        async with beside(publisher.run(), publisher.confirm(), publisher.relay()):
+            yield publisher
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await publisher.confirm_now()

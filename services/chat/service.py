@@ -1,12 +1,10 @@
 """What the chat service holds while it runs."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from nats.aio.client import Client as Nats
 
@@ -26,6 +24,7 @@ from services.kit.events import LOST, open_nats
 from services.kit.ids import IdGenerator, next_node
 from services.kit.migrate import require_current
 from services.kit.redis import open_redis
+from services.kit.tasks import beside
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SOCIAL = (friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR)
@@ -65,18 +64,7 @@ async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
             async with writing(writer, settings.writers, settings.max_waiting) as batches:
                 sending = Sending(database, publisher, permits, rooms, batches)
                 parts = (publisher, permits, rooms, sending, Tickets(settings, redis), presence)
-                async with _working(permits.listen(), presence.sweep()):
+                async with beside(permits.listen(), presence.sweep()):
                     yield Service(settings, database, nats, new_id, *parts)
             with suppress(*LOST):
                 await presence.save_seen()
-
-
-@asynccontextmanager
-async def _working(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

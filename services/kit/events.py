@@ -43,6 +43,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit.db import Database
 from services.kit.errors import Unavailable
 from services.kit.interceptors import as_hitok_error
+from services.kit.tasks import beside
 
 STREAM = "EVENTS"
 RELAY_LOCK = 7_243_118_266
@@ -137,26 +138,16 @@ async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
                 log.warning("waiting for nats", error=repr(error))
                 await asyncio.sleep(1)
 
-    connecting = asyncio.create_task(connect())
     try:
-        yield client
+        async with beside(connect()):
+            yield client
     finally:
-        await _cancel(connecting)
         with suppress(NatsError, OSError, TimeoutError, AssertionError):  # the last: it never began to connect
             await client.close()
 
 
 async def _report(error: Exception) -> None:
     log.warning("nats", error=repr(error))
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    """Again until it ends: before Python 3.12 asyncio.wait_for, which the drivers use too, may swallow it."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=0.2)
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 async def ensure_stream(jetstream: JetStreamContext, replicas: int = 1) -> None:
@@ -181,12 +172,10 @@ async def relaying(
 ) -> AsyncIterator[None]:
     """Relays `source`'s outbox while the block runs, and what is left of it when the block ends."""
     relay = Relay(database, client, source, keep_days)
-    tasks = [asyncio.create_task(relay.run()), asyncio.create_task(_listen(postgres_url, relay.wake))]
     try:
-        yield
+        async with beside(relay.run(), _listen(postgres_url, relay.wake)):
+            yield
     finally:
-        for task in tasks:
-            await _cancel(task)
         with suppress(*LOST):  # it stays in the outbox for the next start
             await asyncio.wait_for(relay.drain(), PUBLISH_TIMEOUT)
 

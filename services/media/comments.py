@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
@@ -13,7 +13,7 @@ from services.kit.context import Caller
 from services.kit.db import encode_cursor
 from services.media import events
 from services.media.audience import lock_visible, require_visible, visible_to
-from services.media.errors import CommentInvalid, CommentNotFound, NotPermitted
+from services.media.errors import CommentInvalid, CommentNotFound, NotPermitted, VideoNotFound
 from services.media.pages import Seen, Slice, before, decode_id
 from services.media.video_models import ADMIN, Comment, Video
 
@@ -28,8 +28,7 @@ async def comment_video(
 ) -> Row[Any]:
     """The comment. Raises CommentInvalid, VideoNotFound."""
     text = check_content(content)
-    video = await lock_visible(connection, caller, video_id)
-    await _count_in_video(connection, video_id, 1)
+    video = await require_visible(connection, caller, video_id)
     comment = await _write(
         connection,
         id=comment_id,
@@ -40,6 +39,7 @@ async def comment_video(
         content=text,
     )
     await events.video_commented(connection, comment)
+    await _count_in_video(connection, video_id, 1)  # last: many wait for the lock of a hot video
     return comment
 
 
@@ -48,9 +48,8 @@ async def reply(
 ) -> Row[Any]:
     """The reply, in the thread of the comment that it answers. Raises CommentInvalid, CommentNotFound."""
     text = check_content(content)
-    answered, video = await _lock(connection, caller, reply_to_id)
-    await _count_in_video(connection, video.id, 1)
-    await _count_replies(connection, answered.father_id, 1)
+    answered = await get_comment(connection, caller, reply_to_id)
+    video = await require_visible(connection, caller, answered.video_id)
     comment = await _write(
         connection,
         id=comment_id,
@@ -62,6 +61,8 @@ async def reply(
         content=text,
     )
     await events.comment_replied(connection, comment, video.owner_id)
+    await _count_in_video(connection, video.id, 1)
+    await _count_replies(connection, answered.father_id, 1)
     return comment
 
 
@@ -80,22 +81,25 @@ async def erase(connection: AsyncConnection, comment: Any, actor_id: int) -> Non
     await _count_in_video(connection, comment.video_id, -1 if is_reply else -1 - comment.reply_count)
     if is_reply:
         await _count_replies(connection, comment.father_id, -1)  # before the reply: comments are locked by id
-    gone = update(Comment).where(Comment.id == comment.id).values(deleted_at=func.now(), content="null")
-    await connection.execute(gone)
+    await _blank(connection, comment.id)
     await events.comment_deleted(connection, comment, actor_id)
 
 
 async def erase_left(connection: AsyncConnection, comment_id: int, user_id: int) -> None:
-    """A leaver's comment of a locked video; under a deleted one there is nothing to count."""
-    query = select(Comment.__table__, _father.deleted_at.label("ended_at")).join(
-        _father, _father.id == Comment.father_id
-    )
-    comment = (await connection.execute(query.where(Comment.id == comment_id))).one()
-    if comment.ended_at is None:
+    """A leaver's comment, of a locked video. Under what is deleted there is nothing to count."""
+    ended = or_(_father.deleted_at.is_not(None), Video.deleted_at.is_not(None))
+    query = select(Comment.__table__, ended.label("ended")).join(_father, _father.id == Comment.father_id)
+    query = query.join(Video, Video.id == Comment.video_id).where(Comment.deleted_at.is_(None))
+    comment = (await connection.execute(query.where(Comment.id == comment_id))).one_or_none()
+    if comment is not None and comment.ended:
+        await _blank(connection, comment_id)
+    elif comment is not None:
         await erase(connection, comment, user_id)
-    else:
-        gone = update(Comment).where(Comment.id == comment_id, Comment.deleted_at.is_(None))
-        await connection.execute(gone.values(deleted_at=func.now(), content="null"))
+
+
+async def _blank(connection: AsyncConnection, comment_id: int) -> None:
+    gone = update(Comment).where(Comment.id == comment_id)
+    await connection.execute(gone.values(deleted_at=func.now(), content="null"))
 
 
 async def get_comment(connection: AsyncConnection, viewer: Caller, comment_id: int) -> Row[Any]:
@@ -161,13 +165,17 @@ async def _lock(connection: AsyncConnection, caller: Caller, comment_id: int) ->
 
 
 async def _count_in_video(connection: AsyncConnection, video_id: int, step: int) -> None:
-    counted = update(Video).where(Video.id == video_id)
-    await connection.execute(counted.values(comment_count=Video.comment_count + step))
+    """Raises VideoNotFound if it was deleted meanwhile."""
+    counted = update(Video).where(Video.id == video_id, Video.deleted_at.is_(None))
+    if not (await connection.execute(counted.values(comment_count=Video.comment_count + step))).rowcount:
+        raise VideoNotFound
 
 
 async def _count_replies(connection: AsyncConnection, father_id: int, step: int) -> None:
-    counted = update(Comment).where(Comment.id == father_id)
-    await connection.execute(counted.values(reply_count=Comment.reply_count + step))
+    """After `_count_in_video`: whoever deletes the father holds the video. Raises CommentNotFound."""
+    counted = update(Comment).where(Comment.id == father_id, Comment.deleted_at.is_(None))
+    if not (await connection.execute(counted.values(reply_count=Comment.reply_count + step))).rowcount:
+        raise CommentNotFound
 
 
 async def _write(connection: AsyncConnection, **values: Any) -> Row[Any]:

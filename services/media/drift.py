@@ -29,9 +29,9 @@ COUNTERS = {
         WHERE deleted_at IS NULL AND reply_count <> CASE WHEN c.father_id = c.id THEN coalesce(n, 0) ELSE 0 END""",
     **{
         ("shelf", "owner_id", f"{name}_count"): f"""
-        SELECT shelf.owner_id AS id, coalesce(n, 0) AS right FROM shelf LEFT JOIN
+        SELECT owner_id AS id, coalesce(n, 0) AS right FROM shelf FULL JOIN
         (SELECT owner_id, count(*) AS n FROM video WHERE deleted_at IS NULL AND visibility = {kind}
-        GROUP BY owner_id) l USING (owner_id) WHERE {name}_count <> coalesce(n, 0)"""  # noqa: S608
+        GROUP BY owner_id) l USING (owner_id) WHERE coalesce({name}_count, 0) <> coalesce(n, 0)"""  # noqa: S608
         for kind, name in enumerate(("public", "friends", "private"))
     },
     ("tally", "slot", "public_count"): """
@@ -59,6 +59,7 @@ async def repair(connection: AsyncConnection) -> dict[str, int]:
     """Counts everything anew while nobody writes; how many counters of each kind were wrong."""
     await connection.execute(text("SET LOCAL statement_timeout = 0"))
     await connection.execute(text(f"LOCK TABLE {LOCKED} IN SHARE ROW EXCLUSIVE MODE"))
+    await connection.execute(text("INSERT INTO shelf SELECT DISTINCT owner_id FROM video ON CONFLICT DO NOTHING"))
     repaired = {}
     for (table, key, counter), query in COUNTERS.items():
         statement = f"UPDATE {table} SET {counter} = wrong.right FROM ({query}) wrong WHERE {table}.{key} = wrong.id"  # noqa: S608

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.events import Event, consume
+from services.kit.tasks import beside
 from services.media import comments, likes, people, videos
 from services.media.config import SERVICE
 from services.media.service import Service
@@ -41,14 +42,8 @@ async def following(service: Service) -> AsyncIterator[None]:
             await people.learn(connection, event)
 
     consuming = consume(service.database, service.nats, CONSUMER, SUBJECTS, handle)
-    tasks = [asyncio.create_task(consuming), asyncio.create_task(_remove_for_ever(service, has_leaver))]
-    try:
+    async with beside(consuming, _remove_for_ever(service, has_leaver)):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 async def _remove_for_ever(service: Service, has_leaver: asyncio.Event) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.errors import HitokError, Unavailable
 from services.kit.store import key_of
+from services.kit.tasks import beside
 from services.media import events, intake, probes
 from services.media.config import MIB
 from services.media.errors import FileBroken
@@ -39,15 +40,8 @@ log = structlog.get_logger("processing")
 @asynccontextmanager
 async def processing(service: Service) -> AsyncIterator[None]:
     """Works while the block runs; then gives back what is not done."""
-    tasks = [asyncio.create_task(_work(service)) for _ in range(service.settings.workers)]
-    try:
+    async with beside(*(_work(service) for _ in range(service.settings.workers))):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 async def _work(service: Service) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.kit.db import Database
 from services.kit.errors import HitokError
 from services.kit.store import key_of
+from services.kit.tasks import beside
 from services.media import deletions, intake, uploads
 from services.media.models import Object, Part, PartialUpload
 from services.media.service import Service
@@ -33,13 +34,8 @@ log = structlog.get_logger("sweeper")
 @asynccontextmanager
 async def sweeping(service: Service) -> AsyncIterator[None]:
     """Sweeps while the block runs, if no other process does."""
-    task = asyncio.create_task(_run(service))
-    try:
+    async with beside(_run(service)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _run(service: Service) -> None:

@@ -63,7 +63,8 @@ async def create_video(connection: AsyncConnection, caller: Caller, video_id: in
 async def update_video(
     connection: AsyncConnection, caller: Caller, video_id: int, changes: dict[str, Any], private: bool | None
 ) -> Row[Any]:
-    """The video, with the given ones changed of `title, description, cover_url, visibility`. `private` False: not to be private.
+    """The video, with the given ones changed of `title, description, cover_url, visibility`; `private` False: not to
+    be private.
 
     Raises VideoInvalid, VideoNotFound, NotPermitted, ObjectNotFound.
     """

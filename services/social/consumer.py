@@ -1,14 +1,14 @@
 """What other services announce and this one acts on: an account that is deleted takes its social life along."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.events import Event, consume
+from services.kit.tasks import beside
 from services.social import events
 from services.social.config import SERVICE
 from services.social.groups import dismiss
@@ -25,13 +25,8 @@ BATCH = 2_000  # rows a statement, which must not outlive the statement timeout
 @asynccontextmanager
 async def consuming(service: Service) -> AsyncIterator[None]:
     """Handles events while the block runs."""
-    task = asyncio.create_task(consume(service.database, service.nats, SERVICE, SUBJECTS, handle))
-    try:
+    async with beside(consume(service.database, service.nats, SERVICE, SUBJECTS, handle)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def handle(connection: AsyncConnection, event: Event) -> None:

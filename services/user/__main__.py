@@ -1,6 +1,5 @@
 """`python -m services.user`: serves; with a command, does that instead."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,6 +7,7 @@ import grpc.aio
 import typer
 
 from services.kit import server
+from services.kit.tasks import beside
 from services.user import sessions
 from services.user.admin import commands, settings_or_exit
 from services.user.config import SERVICE
@@ -26,9 +26,8 @@ def serve(context: typer.Context) -> None:
     async def compose(grpc_server: grpc.aio.Server) -> AsyncIterator[None]:
         async with open_service(settings) as service:
             register(service, grpc_server)
-            sweeping = asyncio.create_task(sessions.sweep(service.database))
-            yield
-            sweeping.cancel()
+            async with beside(sessions.sweep(service.database)):
+                yield
 
     server.run(SERVICE, settings, PROTOS, compose)
 

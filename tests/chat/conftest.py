@@ -1,11 +1,21 @@
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from tests.support.chat import Running, chat_settings, faults, running_chat_service
 from tests.support.servers import Servers
 from tests.support.social import Running as Social
 from tests.support.social import running_social_service, social_settings
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quiet() -> Iterator[None]:
+    """Two lines an RPC would take longer than the RPC."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ async def announce(chat: Running, subject: str, id: int, key: str = "", **data: 
     await jetstream.publish(event.subject, msgspec.json.encode(event), headers={"Nats-Msg-Id": key})
 
     async def handled() -> bool:
-        return bool(await execute(chat, "SELECT FROM inbox WHERE event = :key", key=key))
+        return bool(await execute(chat, "SELECT FROM inbox WHERE event = :key AND consumer = 'chat'", key=key))
 
     await until(handled)
 

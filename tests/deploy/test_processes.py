@@ -128,7 +128,7 @@ def test_given_servers_are_used(tmp_path: Path, given: dict[str, str]) -> None:
     with running("web", "rpc", var=tmp_path, settings=given) as run:
         run.wait_until_healthy()
         assert run.ask_web()["HITOK_REDIS_URL"] == given["HITOK_REDIS_URL"]
-        assert {entry.name for entry in tmp_path.iterdir()} == {"lock", "log", "secrets.json"}
+        assert {entry.name for entry in tmp_path.iterdir()} == {"lock", "log", "secrets.json", "settings"}
         assert run.stop() == 0
 
 

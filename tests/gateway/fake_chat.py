@@ -3,8 +3,8 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,17 +65,28 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         self.online: dict[str, int] = {}
         self.faults: dict[str, HitokError] = {}
         self.gates: dict[str, asyncio.Event] = {}
-        self.calls: list[str] = []
+        self.waiting: set[str] = set()
         self.mute = False
         self._ids = itertools.count(900_000_000_000_000_000)
 
     async def _enter(self, name: str) -> int:
-        self.calls.append(name)
         if name in self.gates:
+            self.waiting.add(name)
             await self.gates[name].wait()
         if name in self.faults:
             raise self.faults[name]
         return current_caller.get().user_id
+
+    @contextmanager
+    def holding(self, name: str) -> Iterator[None]:
+        """In the block calls of that RPC do not get an answer; `waiting` says once one came."""
+        self.waiting.discard(name)
+        gate = self.gates[name] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self.gates[name]
+            gate.set()
 
     def create(self, *members: int) -> int:
         conversation = Conversation(next(self._ids), set(members))

@@ -30,18 +30,15 @@ async def test_events_amid_a_hello_come_after_it_and_once(stage: Stage) -> None:
     for number in range(3):
         await stage.say(id, ben, f"before{number}")
     for method in ("ListConversations", "BatchSync"):
-        gate = stage.chat.gates[method] = asyncio.Event()
         async with raw_socket(stage.url) as socket:
             last = len(stage.chat.conversations[id].messages)
-            await socket.say("hello", "1", version=1, token=anna.token, cursors={str(id): 1})
-            await until(lambda method=method: stage.chat.calls[-1:] == [method])
-            for number in range(3):
-                await stage.say(id, ben, f"{method}{number}")
-            position = stage.gateway.sockets.hub.recent.position
-            await until(lambda position=position: stage.gateway.sockets.hub.recent.position >= position)
-            await asyncio.sleep(0.05)
-            stage.chat.gates.pop(method)
-            gate.set()
+            with stage.chat.holding(method):
+                await socket.say("hello", "1", version=1, token=anna.token, cursors={str(id): 1})
+                await until(lambda method=method: method in stage.chat.waiting)
+                position = stage.gateway.sockets.hub.recent.position
+                for number in range(3):
+                    await stage.say(id, ben, f"{method}{number}")
+                await until(lambda position=position: stage.gateway.sockets.hub.recent.position == position + 3)
             first = await socket.receive()
             assert (first["type"], first["id"]) == ("ready", "1")
             (summary,) = first["data"]["conversations"]
@@ -97,15 +94,14 @@ async def test_events_beyond_what_is_kept_amid_a_hello_are_told_as_a_gap(
     monkeypatch.setattr(recent, "MAX_EVENTS", 2)
     anna, ben = await stage.people(2)
     id = stage.chat.create(int(anna.id), int(ben.id))
-    gate = stage.chat.gates["ListConversations"] = asyncio.Event()
     async with raw_socket(stage.url) as socket:
-        await socket.say("hello", "1", version=1, token=anna.token)
-        await until(lambda: stage.chat.calls[-1:] == ["ListConversations"])
-        for number in range(5):
-            await stage.say(id, ben, str(number))
-        await asyncio.sleep(0.05)
-        stage.chat.gates.pop("ListConversations")
-        gate.set()
+        with stage.chat.holding("ListConversations"):
+            await socket.say("hello", "1", version=1, token=anna.token)
+            await until(lambda: "ListConversations" in stage.chat.waiting)
+            position = stage.gateway.sockets.hub.recent.position
+            for number in range(5):
+                await stage.say(id, ben, str(number))
+            await until(lambda: stage.gateway.sockets.hub.recent.position == position + 5)
         assert await socket.event("resync", conversation_ids=None)
 
 
@@ -129,15 +125,14 @@ async def test_a_leave_amid_a_hello_counts_more_than_the_list(stage: Stage) -> N
     anna, ben = await stage.people(2)
     id, later = stage.chat.create(int(anna.id), int(ben.id)), stage.chat.create(int(ben.id))
     async with raw_socket(stage.url) as socket:
-        gate = stage.chat.gates["BatchSync"] = asyncio.Event()
-        await socket.say("hello", "1", version=1, token=anna.token, cursors={"5": 1})
-        await until(lambda: stage.chat.calls[-1:] == ["BatchSync"])  # the list is read already
-        await stage.chat.remove(id, int(anna.id))
-        await stage.chat.join(later, int(anna.id))
-        await stage.say(later, ben, "welcome")
-        await asyncio.sleep(0.05)
-        stage.chat.gates.pop("BatchSync")
-        gate.set()
+        with stage.chat.holding("BatchSync"):
+            await socket.say("hello", "1", version=1, token=anna.token, cursors={"5": 1})
+            await until(lambda: "BatchSync" in stage.chat.waiting)  # the list is read already
+            position = stage.gateway.sockets.hub.recent.position
+            await stage.chat.remove(id, int(anna.id))
+            await stage.chat.join(later, int(anna.id))
+            await stage.say(later, ben, "welcome")
+            await until(lambda: stage.gateway.sockets.hub.recent.position == position + 1)
         await socket.event("message")
         await stage.say(id, ben, "among us")
         await stage.say(later, ben, "again")
@@ -260,12 +255,11 @@ async def test_after_a_dead_nats_everybody_looks_anew(servers: Servers, user: Ru
 
 async def test_a_notification_amid_a_hello_comes_after_it(stage: Stage) -> None:
     anna = await stage.person()
-    gate = stage.chat.gates["ListConversations"] = asyncio.Event()
     async with raw_socket(stage.url) as socket:
-        await socket.say("hello", "1", version=1, token=anna.token)
-        await until(lambda: int(anna.id) in stage.gateway.sockets.hub.users)
-        await stage.chat.push(f"push.user.{anna.id}", "notification", {"notification_id": "1"})
-        await asyncio.sleep(0.05)
-        stage.chat.gates.pop("ListConversations")
-        gate.set()
+        with stage.chat.holding("ListConversations"):
+            await socket.say("hello", "1", version=1, token=anna.token)
+            await until(lambda: "ListConversations" in stage.chat.waiting)
+            await stage.chat.push(f"push.user.{anna.id}", "notification", {"notification_id": "1"})
+            await stage.chat.nats.flush()
+            await asyncio.sleep(0.1)
         assert [(await socket.receive())["type"] for _ in range(2)] == ["ready", "notification"]

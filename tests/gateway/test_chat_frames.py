@@ -1,6 +1,5 @@
 """Requests over the socket: each id answered once, in bounds, in order, whatever a client sends."""
 
-import asyncio
 import json
 import uuid
 from collections import Counter
@@ -169,11 +168,10 @@ async def test_sends_keep_their_order_and_a_retry_its_place(stage: Stage) -> Non
 async def test_unanswered_requests_are_bounded(stage: Stage) -> None:
     anna, ben = await stage.people(2)
     async with stage.socket(anna) as socket:
-        stage.chat.gates["Send"] = asyncio.Event()
-        for number in range(40):
-            await socket.say("send", f"s{number}", to={"user_id": ben.id}, **SEND | {"client_msg_id": str(number)})
-        refused = [await socket.answer_type(f"s{number}") for number in range(32, 40)]
-        stage.chat.gates.pop("Send").set()
+        with stage.chat.holding("Send"):
+            for number in range(40):
+                await socket.say("send", f"s{number}", to={"user_id": ben.id}, **SEND | {"client_msg_id": str(number)})
+            refused = [await socket.answer_type(f"s{number}") for number in range(32, 40)]
         answered = [await socket.answer_type(f"s{number}") for number in range(32)]
         assert (Counter(refused), Counter(answered)) == ({"rate_limited": 8}, {"ack": 32})
 

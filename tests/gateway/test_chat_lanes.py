@@ -48,6 +48,24 @@ class Reader:
         return True
 
 
+def take_step(step: object, lanes: Lanes, reader: Reader, sent: list[int]) -> None:
+    match step:
+        case "take":
+            reader.take()
+        case "drain":
+            while reader.take():
+                pass
+        case "burst":
+            for _ in range(MAX_FRAMES):
+                lanes.put(b"n%010d" % len(sent), 1)
+                sent.append(1)
+        case (str(key), int(size)):
+            lanes.put_latest(key, b"k" + key.encode() + b"x" * size)
+        case (int(conversation), int(size)):
+            lanes.put(b"n%010d" % len(sent) + b"x" * size, conversation)
+            sent.append(conversation)
+
+
 @given(STEPS)
 @settings(deadline=None, max_examples=200)
 def test_every_event_is_taken_in_order_or_its_conversation_is_named_for_a_sync(steps: Sequence[object]) -> None:
@@ -55,21 +73,7 @@ def test_every_event_is_taken_in_order_or_its_conversation_is_named_for_a_sync(s
     reader = Reader(lanes)
     sent: list[int] = []  # conversation of each
     for step in steps:
-        match step:
-            case "take":
-                reader.take()
-            case "drain":
-                while reader.take():
-                    pass
-            case "burst":
-                for _ in range(MAX_FRAMES):
-                    lanes.put(b"n%010d" % len(sent), 1)
-                    sent.append(1)
-            case (str(key), int(size)):
-                lanes.put_latest(key, b"k" + key.encode() + b"x" * size)
-            case (int(conversation), int(size)):
-                lanes.put(b"n%010d" % len(sent) + b"x" * size, conversation)
-                sent.append(conversation)
+        take_step(step, lanes, reader, sent)
         assert len(lanes) <= MAX_FRAMES or REPLY in sent
         assert lanes.size <= MAX_BYTES or REPLY in sent
     while reader.take():

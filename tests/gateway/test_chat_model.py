@@ -92,6 +92,27 @@ class Client:
         self.known = data["rev"]
 
 
+async def take_step(step: int, dice: random.Random, clients: list[Client], stages: list[Stage]) -> None:
+    client, chat = dice.choice(clients), stages[0].chat
+    match dice.choices(["send", "burst", "retry", "leave", "cut", "come", "lose", "read"], [8, 2, 3, 1, 2, 4, 1, 4])[0]:
+        case "send":
+            await client.send(f"{step}", f"{step}")
+        case "burst":
+            await asyncio.gather(*(other.send(f"{step}:{n}", "x") for n, other in enumerate(clients)))
+        case "retry" if client.acked:
+            await client.send(dice.choice(sorted(client.acked)), "again")
+        case "leave" | "cut" as how:
+            await client.disconnect(rudely=how == "cut")
+        case "come":
+            await client.connect(dice.choice(stages))
+        case "lose":
+            chat.mute = True
+            await client.send(f"{step}", "x")
+            chat.mute = False
+        case "read":
+            await client.catch_up()
+
+
 async def test_every_log_is_what_was_acknowledged_in_order(stages: list[Stage]) -> None:
     seed = int(os.environ.get("HITOK_SEED", "0")) or random.randrange(2**32)
     print(f"HITOK_SEED={seed}")
@@ -102,26 +123,7 @@ async def test_every_log_is_what_was_acknowledged_in_order(stages: list[Stage]) 
     for client in clients:
         await client.connect(dice.choice(stages))
     for step in range(STEPS):
-        client = dice.choice(clients)
-        match dice.choices(
-            ["send", "burst", "retry", "leave", "cut", "come", "lose", "read"], [8, 2, 3, 1, 2, 4, 1, 4]
-        )[0]:
-            case "send":
-                await client.send(f"{step}", f"{step}")
-            case "burst":
-                await asyncio.gather(*(other.send(f"{step}:{n}", "x") for n, other in enumerate(clients)))
-            case "retry" if client.acked:
-                await client.send(dice.choice(sorted(client.acked)), "again")
-            case "leave" | "cut" as how:
-                await client.disconnect(rudely=how == "cut")
-            case "come":
-                await client.connect(dice.choice(stages))
-            case "lose":
-                chat.mute = True
-                await client.send(f"{step}", "x")
-                chat.mute = False
-            case "read":
-                await client.catch_up()
+        await take_step(step, dice, clients, stages)
     for client in clients:
         if client.socket is None or client.unacked:
             await client.connect(dice.choice(stages))

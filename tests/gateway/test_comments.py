@@ -52,7 +52,9 @@ async def test_a_thread(alice: Person, bob: Person) -> None:
     assert (await bob.get(f"{API}/get-comments", id=video, is_video="true"))["comments"] == []
 
 
-@pytest.mark.parametrize("content", ["x", {"b": 1, "a": [None, 1.5]}, [], 0, None, False, "", 2**64 - 1, -(2**63), 2**70])
+@pytest.mark.parametrize(
+    "content", ["x", {"b": 1, "a": [None, 1.5]}, [], 0, None, False, "", 2**64 - 1, -(2**63), 2**70]
+)
 async def test_any_json_comes_back(alice: Person, content: Any) -> None:
     video = (await publish(alice))["id"]
     top = await comment(alice, video, content)

@@ -8,7 +8,7 @@ from services.media import drift, leaving, people
 from services.media.errors import Overloaded
 from services.media.gathering import MAX_WAITING, Gathering
 from tests.support import videos as v
-from tests.support.social import new_users
+from tests.support.social import act, new_users, refusal
 from tests.support.videos import Videos, execute, faults, publish
 
 
@@ -46,7 +46,7 @@ async def test_a_deleted_account_leaves_nothing(videos: Videos) -> None:
     await v.like(videos, leaver, theirs)
     await v.like(videos, other, mine)
     await v.like_comment(videos, leaver, top)
-    await v.act(leaver, videos.videos.ShareVideo, v.pb.ShareVideoRequest(video_id=theirs))
+    await act(leaver, videos.videos.ShareVideo, v.pb.ShareVideoRequest(video_id=theirs))
     async with videos.service.database.transaction() as connection:
         await people.forget(connection, leaver)
     while await leaving.remove_some(videos.service):
@@ -77,7 +77,7 @@ async def test_many_leave_while_others_go_on(videos: Videos) -> None:
             pass
 
     going_on = [v.like(videos, user, id, bool(n % 2)) for n, user in enumerate(crowd[6:]) for id in ids]
-    answers = [v.refusal(v.reply(videos, user, top)) for user in crowd[6:] for top in tops[::11]]
+    answers = [refusal(v.reply(videos, user, top)) for user in crowd[6:] for top in tops[::11]]
     await asyncio.gather(remove(), remove(), *going_on, *answers)
 
 
@@ -142,3 +142,27 @@ async def test_the_queue_is_bounded() -> None:
         await gathering.add([1])
     release.set()
     assert len(await waiting) == MAX_WAITING
+
+
+async def test_a_leaver_under_what_is_deleted_already(videos: Videos) -> None:
+    leaver, other = new_users(2)
+    video, gone = (await publish(videos, other)).video_id, (await publish(videos, other)).video_id
+    top = (await v.comment(videos, other, video)).comment_id
+    await v.reply(videos, leaver, top)
+    await v.comment(videos, leaver, gone)
+    await v.uncomment(videos, other, top)
+    await v.delete(videos, other, gone)
+    async with videos.service.database.transaction() as connection:
+        await people.forget(connection, leaver)
+    while await leaving.remove_some(videos.service):
+        pass
+    assert not await execute(videos, "SELECT FROM comment WHERE user_id = :id AND content <> 'null'", id=leaver)
+
+
+async def test_owners_who_are_not_counted_are_found(videos: Videos) -> None:
+    (owner,) = new_users(1)
+    await publish(videos, owner)
+    await execute(videos, "DELETE FROM shelf WHERE owner_id = :id", id=owner)
+    assert sum((await faults(videos)).values()) == 1
+    async with videos.service.database.transaction() as connection:
+        assert sum((await drift.repair(connection)).values()) == 1

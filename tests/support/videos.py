@@ -24,7 +24,7 @@ from services.media.config import MediaSettings
 from services.media.service import Service
 from services.media.servicers import PROTOS
 from tests.support.media import running_media_service
-from tests.support.social import act, refusal
+from tests.support.social import act
 
 URL = "https://example.com/v.mp4"
 EVERYTHING = 50  # a whole page

@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from gateway.api.shortvideo.feeds import MAX_OFFSET, Part
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import CommentView, comment_view
-from gateway.api.shortvideo.videos import VIDEO, Acting, Part, check_actor
+from gateway.api.shortvideo.videos import VIDEO, Acting, check_actor
 from gateway.endpoint import Call, endpoint
 from gateway.envelopes import SHORT_VIDEO
 from gateway.errors import ParameterInvalid, ParameterMissing
@@ -15,7 +16,6 @@ from gateway.params import Id, Nobody
 from gateway.videos import HEAD
 from protos.media.v1 import comments_pb2 as pb
 
-MAX_OFFSET = 5_000  # comments that can be reached by page
 ORDERS = {
     "": pb.NEWEST,
     "latest": pb.NEWEST,
