@@ -55,6 +55,10 @@ HTTP_REASONS = {
     400: ParameterInvalid.reason,
 }
 
+# What a tus client in a browser sends and has to read.
+TUS_REQUEST = ["tus-resumable", "upload-checksum", "upload-length", "upload-metadata", "upload-offset"]
+TUS_ANSWER = ["tus-resumable", "tus-version", "tus-extension", "tus-max-size", "upload-expires", "upload-offset"]
+
 log = structlog.get_logger("gateway")
 
 
@@ -82,9 +86,9 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=list(origins),
-        allow_methods=["GET", "POST", "PUT", "OPTIONS"],
-        allow_headers=["authorization", "content-type", "x-request-id"],
-        expose_headers=["x-request-id", "retry-after"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        allow_headers=["authorization", "content-type", "range", "x-request-id", *TUS_REQUEST],
+        expose_headers=["x-request-id", "retry-after", "content-range", "location", "x-file-url", *TUS_ANSWER],
         max_age=600,
     )
 
