@@ -7,15 +7,16 @@ between him and an owner. The gateway that writes drops what it wrote over, the 
 import asyncio
 import itertools
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import grpc
 import grpc.aio
 
+from gateway.ahead import AheadCache
 from gateway.errors import CommentNotFound, VideoNotFound
-from gateway.loaders import Loader, NearCache, Recent
+from gateway.loaders import Loader, Recent
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsStub
@@ -24,7 +25,8 @@ from services.kit.context import Caller
 
 VIDEO_PROTOS = (pb.DESCRIPTOR, comments_pb.DESCRIPTOR)
 TTL = 1.0  # seconds
-MAX_CARDS, MAX_AUDIENCES, MAX_LIKED, MAX_HEADS, MAX_FEEDS = 20_000, 20_000, 100_000, 5_000, 100
+MAX_CARDS, MAX_AUDIENCES, MAX_LIKED, MAX_HEADS, MAX_FEEDS = 20_000, 20_000, 20_000, 5_000, 100
+MAX_PAIRS = 5_000  # in one question
 MAX_HIDDEN = 1_000  # owners; the service lists no more
 SEED_TTL, MAX_SEEDS = 3_600.0, 50_000
 HEAD = 10  # comments
@@ -46,6 +48,14 @@ class Feed(NamedTuple):
     owners: frozenset[int]
     next_cursor: str
     total: int
+
+
+class LikedPage(NamedTuple):
+    """Which of these does the user like, since his last change?"""
+
+    user_id: int
+    change: int
+    video_ids: tuple[int, ...]
 
 
 class LikeKey(NamedTuple):
@@ -75,15 +85,16 @@ class Page(NamedTuple):
 class Videos:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.service, self.comments = VideosStub(channel), CommentsStub(channel)
-        self._cards = NearCache(self._fetch_cards, TTL, MAX_CARDS)
-        self._audiences = NearCache(self._fetch_audiences, TTL, MAX_AUDIENCES)
-        self._feeds = NearCache(self._fetch_feeds, TTL, MAX_FEEDS)
-        self._liked = NearCache(self._fetch_liked, TTL, MAX_LIKED)
-        self._heads = NearCache(self._fetch_heads, TTL, MAX_HEADS)
+        self._cards = AheadCache(self._fetch_cards, TTL, MAX_CARDS)
+        self._audiences = AheadCache(self._fetch_audiences, TTL, MAX_AUDIENCES)
+        self._feeds = AheadCache(self._fetch_feeds, TTL, MAX_FEEDS)
+        self._liked = AheadCache(self._fetch_liked, TTL, MAX_LIKED)
+        self._heads = AheadCache(self._fetch_heads, TTL, MAX_HEADS)
         self._video_likes = Loader(self._set_video_likes)
         self._comment_likes = Loader(self._set_comment_likes)
         self._seeds: Recent[int, int] = Recent(SEED_TTL, MAX_SEEDS)
-        self._numbers = itertools.count()
+        self._changes: Recent[int, int] = Recent(2 * TTL, MAX_LIKED)  # each user's last; what is kept ends sooner
+        self._numbers = itertools.count(1)
 
     async def get(self, viewer: Caller, video_id: int) -> Card:
         """Raises VideoNotFound."""
@@ -126,16 +137,18 @@ class Videos:
             return None
         return Page([cards[id] for id in feed.ids], feed.next_cursor, feed.total)
 
-    async def liked(self, viewer: Caller, video_ids: Iterable[int]) -> set[int]:
+    async def liked(self, viewer: Caller, video_ids: Sequence[int]) -> frozenset[int]:
         """Those that the viewer likes."""
-        pairs = await self._liked.load_many((id, viewer.user_id) for id in video_ids)
-        return {id for (id, _), liked in pairs.items() if liked}
+        if not video_ids:
+            return frozenset()
+        page = LikedPage(viewer.user_id, self._changes.get(viewer.user_id) or 0, tuple(video_ids))
+        return await self._liked.load(page) or frozenset()
 
     async def like(self, caller: Caller, video_id: int, liked: bool) -> None:
         """Travels with others' likes. Raises VideoNotFound."""
         outcome = await self._video_likes.load(self._key(caller, video_id, liked))
         self._cards.drop(video_id)
-        self._liked.drop((video_id, caller.user_id))
+        self._changes.put(caller.user_id, next(self._numbers))
         if outcome is None or not outcome.found:
             raise VideoNotFound
 
@@ -195,10 +208,17 @@ class Videos:
         pages = await asyncio.gather(*map(self.service.ListVideos, requests))
         return {key: _feed(page) for key, page in zip(wanted, pages, strict=True)}
 
-    async def _fetch_liked(self, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], bool]:
-        asked = [pb.UserVideo(video_id=video_id, user_id=user_id) for video_id, user_id in pairs]
-        found = await self.service.BatchGetLiked(pb.BatchGetLikedRequest(pairs=asked))
-        return dict(zip(pairs, found.liked, strict=True))
+    async def _fetch_liked(self, pages: list[LikedPage]) -> Mapping[LikedPage, frozenset[int]]:
+        pairs = [(page, id) for page in pages for id in page.video_ids]
+        liked: list[bool] = []
+        for some in (pairs[at : at + MAX_PAIRS] for at in range(0, len(pairs), MAX_PAIRS)):
+            asked = [pb.UserVideo(video_id=id, user_id=page.user_id) for page, id in some]
+            liked += (await self.service.BatchGetLiked(pb.BatchGetLikedRequest(pairs=asked))).liked
+        found: dict[LikedPage, set[int]] = {page: set() for page in pages}
+        for (page, id), is_liked in zip(pairs, liked, strict=True):
+            if is_liked:
+                found[page].add(id)
+        return {page: frozenset(ids) for page, ids in found.items()}
 
     async def _fetch_heads(self, video_ids: list[int]) -> Mapping[int, comments_pb.CommentPage]:
         requests = [comments_pb.ListCommentsRequest(id=id, limit=HEAD) for id in video_ids]

@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.errors import HitokError
 from services.kit.events import Event, consume
 from services.kit.tasks import beside
 from services.media import comments, likes, people, videos
@@ -52,7 +53,7 @@ async def _remove_for_ever(service: Service, has_leaver: asyncio.Event) -> None:
         try:
             while await remove_some(service):
                 pass
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, HitokError) as error:
             log.warning("leaver waits", error=repr(error)[:200])
             await asyncio.sleep(1)
             continue
