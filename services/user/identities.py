@@ -25,6 +25,8 @@ def parse_email(text: str) -> str:
 
 def parse_phone(text: str, region: str) -> str:
     """E.164. `region` reads numbers written without a country prefix. Raises PhoneInvalid."""
+    if any(c.isalpha() for c in text):
+        raise PhoneInvalid("letters")  # which the library would read as the keys they are on
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:

@@ -18,7 +18,7 @@ def quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def social(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Social]:
     """The social service that says who may talk: tests make their own users and groups."""
     settings = social_settings(servers.create_database("graph"), servers, tmp_path_factory.mktemp("graph"))
@@ -26,7 +26,7 @@ async def social(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def _chat(servers: Servers, social: Social, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     url, folder = servers.create_database("chat"), tmp_path_factory.mktemp("chat")
     async with running_chat_service(chat_settings(url, servers, folder, social.target)) as running:

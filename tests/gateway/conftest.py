@@ -12,7 +12,7 @@ from tests.support.user import Running, running_user_service, user_settings
 from tests.support.videos import Videos, faults, running_videos
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def user(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """A user service for the gateway's tests, which make their own users."""
     settings = user_settings(servers.create_database("gateway_user"), servers, tmp_path_factory.mktemp("user"))
@@ -20,14 +20,14 @@ async def user(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> As
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def social(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningSocial]:
     settings = social_settings(servers.create_database("gateway_social"), servers, tmp_path_factory.mktemp("social"))
     async with running_social_service(settings) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def gateway(servers: Servers, user: Running, social: RunningSocial) -> AsyncIterator[RunningGateway]:
     """Without limits."""
     settings = gateway_settings(servers, HITOK_USER_TARGET=user.target, HITOK_SOCIAL_TARGET=social.target)
@@ -40,7 +40,7 @@ def visitor(gateway: RunningGateway) -> FrontEnd:
     return FrontEnd(gateway.http)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def media(
     servers: Servers, tmp_path_factory: pytest.TempPathFactory, social: RunningSocial
 ) -> AsyncIterator[Videos]:
@@ -51,7 +51,7 @@ async def media(
         assert not await faults(running)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def video_gateway(
     servers: Servers, user: Running, social: RunningSocial, media: Videos
 ) -> AsyncIterator[RunningGateway]:

@@ -15,13 +15,13 @@ from tests.support.servers import Servers, private_postgres
 from tests.support.user import user_settings
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def plain_logs() -> None:
     """structlog's own tracebacks take seconds each to draw."""
     structlog.configure([structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def postgres_url(servers: Servers) -> str:
     """Of a database with the user service's schema, event tables included."""
     url = servers.create_database("kit")
@@ -43,7 +43,7 @@ async def database(settings: UserSettings) -> AsyncIterator[Database]:
         yield database
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mortal_postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     with private_postgres(tmp_path_factory.mktemp("mortal")) as server:
         migrate.upgrade(server.url, MIGRATIONS)

@@ -17,7 +17,7 @@ SECRET = "internal-secret-of-the-test-suite"
 PUBLIC, FRIENDS, PRIVATE = range(3)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def served(media: Running, alice: Person) -> tuple[str, bytes]:
     """The path and the bytes of an image of some pieces' size."""
     data = image("PNG", (800, 800))

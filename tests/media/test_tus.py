@@ -22,7 +22,7 @@ TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = {"Content-Type": "application/offset+octet-stream"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def base(servers: Servers, user: RunningUser, media: Running) -> AsyncIterator[str]:
     """The URL of a gateway behind a real port."""
     targets = {"HITOK_USER_TARGET": user.target, "HITOK_MEDIA_TARGET": media.target, "HITOK_VAR": media.settings.var}

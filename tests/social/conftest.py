@@ -6,7 +6,7 @@ from tests.support.servers import Servers
 from tests.support.social import Running, faults, running_social_service, social_settings
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def _social(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """The service on a database of its own, for the whole session: tests make their own users and groups."""
     settings = social_settings(servers.create_database("social"), servers, tmp_path_factory.mktemp("social"))
@@ -14,7 +14,7 @@ async def _social(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def small(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """One whose limits are all three."""
     limits = {f"HITOK_SOCIAL_MAX_{what}": "3" for what in ("FRIENDS", "FRIEND_REQUESTS", "GROUPS", "MEMBERS")}

@@ -36,6 +36,7 @@ class Servers:
         self._exits = ExitStack()
         # Sessions that share a given server must not meet.
         self._suffix = secrets.token_hex(3)
+        self._databases = 0
 
     def __enter__(self) -> Self:
         return self
@@ -57,8 +58,12 @@ class Servers:
         return self._open("NATS", private_nats, run_nats_container)
 
     def create_database(self, name: str) -> str:
-        """A new empty database with a role of its own, dropped at the end of the session; returns the URL."""
-        full_name = f"{name}_{self._suffix}"
+        """A new empty database with a role of its own, dropped at the end of the session; returns the URL.
+
+        New each time: two that ask for the same name get two.
+        """
+        self._databases += 1
+        full_name = f"{name}_{self._suffix}_{self._databases}"
         url = ensure_database(self.postgres_url, full_name, secrets.token_hex(16))
         self._exits.callback(drop_database, self.postgres_url, full_name)
         return url

@@ -7,7 +7,7 @@ from tests.support.servers import Servers
 from tests.support.user import Running, running_user_service, user_settings
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def user(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """The user service on a database of its own, for the whole session: tests make their own users."""
     folder: Path = tmp_path_factory.mktemp("user")

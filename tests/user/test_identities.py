@@ -109,3 +109,9 @@ def test_a_name_of_no_or_too_many_characters_is_refused(name: str) -> None:
 
 def test_an_emoji_joined_of_several_is_a_good_name() -> None:
     assert parse_username("👩\u200d👩\u200d👧") == "👩\u200d👩\u200d👧"
+
+
+def test_letters_make_no_phone() -> None:
+    """The library would take them for the keys they are on, and a username for somebody's number."""
+    with pytest.raises(PhoneInvalid):
+        parse_phone("ue159610b4e9f", "CN")
