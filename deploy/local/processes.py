@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.local.child import Child
@@ -15,7 +15,6 @@ from deploy.local.services import Service
 
 # They promise to be done in 25 s.
 STOP_SECONDS = 28
-MIGRATION_SECONDS = 600
 
 
 class ServerProcess(Process):
@@ -75,19 +74,9 @@ class ServiceProcess(Process):
         return self._child.exit_code if self._child else None
 
     async def launch(self) -> None:
-        self._child = self._run()
-
-    async def migrate(self) -> None:
-        """Raises LocalError if it fails."""
-        self.change("migrating")
-        child = self._run("migrate")
-        try:
-            if not await wait_for_exit(child, MIGRATION_SECONDS):
-                raise LocalError(f"migrating {self.name} takes too long; its log is {self.log}")
-        finally:
-            child.stop()
-        if child.exit_code != 0:
-            raise explain_failure(child, f"migrating {self.name} failed; its log is {self.log}")
+        command = [sys.executable, "-m", *self.service.arguments]
+        with explain_os_errors(self.log):
+            self._child = Child(command, log=self.log, environment=self._environment, folder=ROOT)
 
     async def is_healthy(self) -> bool:
         return await is_ready(self.service.health, self.ports[0])
@@ -113,11 +102,6 @@ class ServiceProcess(Process):
     def kill(self) -> None:
         if self._child:
             self._child.kill()
-
-    def _run(self, *arguments: str) -> Child:
-        command: Sequence[str] = [sys.executable, "-m", self.service.module, *arguments]
-        with explain_os_errors(self.log):
-            return Child(command, log=self.log, environment=self._environment, folder=ROOT)
 
 
 def explain_failure(child: Child, what: str) -> LocalError:

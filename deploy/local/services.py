@@ -36,14 +36,17 @@ class Service:
     health: Literal["grpc", "http"]
     """By the gRPC health service, or by GET /health/ready."""
     database: bool = False
-    """It gets a database and a role hitok_<name>, as HITOK_<NAME>_POSTGRES_URL."""
-    migrations: bool = False
-    """`python -m <module> migrate` is run before it starts."""
+    """It gets a database and a role hitok_<name>, as HITOK_<NAME>_POSTGRES_URL, and brings its schema up itself."""
     stops_first: bool = False
     """It takes calls from outside, and needs the others until the last one is answered."""
 
     def read_ports(self, environ: Mapping[str, str]) -> list[int]:
         return [port for ports in self.ports for port in ports.read(environ)]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        # A process only for the migration would start as long as the service itself.
+        return (self.module, "--migrate") if self.database else (self.module,)
 
     @property
     def target_setting(self) -> str:
@@ -62,7 +65,6 @@ SERVICES = (
         ports=(Ports("HITOK_USER_GRPC_PORT", "50051"), Ports("HITOK_USER_METRICS_PORT", "50151")),
         health="grpc",
         database=True,
-        migrations=True,
     ),
     Service(
         name="social",
@@ -70,7 +72,6 @@ SERVICES = (
         ports=(Ports("HITOK_SOCIAL_GRPC_PORT", "50052"), Ports("HITOK_SOCIAL_METRICS_PORT", "50152")),
         health="grpc",
         database=True,
-        migrations=True,
     ),
     Service(
         name="media",
@@ -78,7 +79,6 @@ SERVICES = (
         ports=(Ports("HITOK_MEDIA_GRPC_PORT", "50053"), Ports("HITOK_MEDIA_METRICS_PORT", "50153")),
         health="grpc",
         database=True,
-        migrations=True,
     ),
     Service(
         name="chat",
@@ -86,7 +86,6 @@ SERVICES = (
         ports=(Ports("HITOK_CHAT_GRPC_PORT", "50054"), Ports("HITOK_CHAT_METRICS_PORT", "50154")),
         health="grpc",
         database=True,
-        migrations=True,
     ),
     Service(
         name="gateway",

@@ -66,7 +66,6 @@ class Run:
                 )
                 keep_settings(self._var, service, environment)
                 self._processes.append(ServiceProcess(service, environment, self._var, self._display))
-            await asyncio.gather(*(p.migrate() for p in self._processes if p.service.migrations))
             await start_all(tasks, self._processes)
             self._display.say(write_welcome(self._processes, self._var))
 

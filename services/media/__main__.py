@@ -4,11 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc.aio
-import typer
 
-from services.kit import server
-from services.media.admin import commands, settings_or_exit
-from services.media.config import SERVICE
+from services.media.admin import commands
+from services.media.config import MediaSettings
 from services.media.leaving import following
 from services.media.processing import processing
 from services.media.service import open_service
@@ -16,22 +14,15 @@ from services.media.servicers import PROTOS, register
 from services.media.sweeper import sweeping
 
 
-@commands.callback(invoke_without_command=True)
-def serve(context: typer.Context) -> None:
-    """Serve, when no command is given."""
-    if context.invoked_subcommand:
-        return
-    settings = settings_or_exit()
+@asynccontextmanager
+async def compose(settings: MediaSettings, grpc_server: grpc.aio.Server) -> AsyncIterator[None]:
+    async with open_service(settings) as service:
+        register(service, grpc_server)
+        async with processing(service), sweeping(service), following(service):
+            yield
 
-    @asynccontextmanager
-    async def compose(grpc_server: grpc.aio.Server) -> AsyncIterator[None]:
-        async with open_service(settings) as service:
-            register(service, grpc_server)
-            async with processing(service), sweeping(service), following(service):
-                yield
 
-    server.run(SERVICE, settings, PROTOS, compose)
-
+commands.add_server(PROTOS, compose)
 
 if __name__ == "__main__":
-    commands()
+    commands.app()

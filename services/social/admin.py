@@ -1,18 +1,11 @@
-"""The operator's commands: `python -m services.social <command>`. They go to the database, not to a server."""
+"""The operator's commands: `python -m services.social <command>`."""
 
-import asyncio
-
-import typer
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from services.kit import migrate
-from services.kit.config import ConfigError, load, refuse
-from services.kit.db import open_database
+from services.kit.commands import CommandLine, count_faults
+from services.kit.db import Database
 from services.social.config import SERVICE, SocialSettings
 from services.social.service import MIGRATIONS
 
-commands = typer.Typer(add_completion=False, help="The social service and its operator's commands.")
+commands = CommandLine(SERVICE, SocialSettings, MIGRATIONS)
 
 FAULTS = {
     "friendships without their other half": """
@@ -29,44 +22,9 @@ FAULTS = {
 }
 
 
-@commands.command("migrate")
-def migrate_command() -> None:
-    """Bring the database to the newest schema."""
-    settings = settings_or_exit()
-    try:
-        migrate.upgrade(settings.postgres_url, MIGRATIONS)
-    except ConfigError as error:
-        refuse(error)
+async def check(database: Database, _: SocialSettings) -> dict[str, int]:
+    async with database.transaction() as connection:
+        return await count_faults(connection, FAULTS)
 
 
-@commands.command()
-def check() -> None:
-    """Count what must never be: half a friendship, a wrong count of members. Ends with 1 if there is any."""
-    settings = settings_or_exit()
-
-    async def run() -> dict[str, int]:
-        async with open_database(settings) as database:
-            await migrate.require_current(database, MIGRATIONS)
-            async with database.transaction() as connection:
-                return await count_faults(connection)
-
-    try:
-        faults = asyncio.run(run())
-    except ConfigError as error:
-        refuse(error)
-    for what, count in faults.items():
-        typer.echo(f"{count} {what}")
-    raise typer.Exit(1 if any(faults.values()) else 0)
-
-
-async def count_faults(connection: AsyncConnection) -> dict[str, int]:
-    """Reads whole tables, for as long as it takes."""
-    await connection.execute(text("SET LOCAL statement_timeout = 0"))
-    return {what: (await connection.execute(text(query))).scalar_one() for what, query in FAULTS.items()}
-
-
-def settings_or_exit() -> SocialSettings:
-    try:
-        return load(SocialSettings, SERVICE)
-    except ConfigError as error:
-        refuse(error)
+commands.add_check(check)

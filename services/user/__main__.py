@@ -4,33 +4,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc.aio
-import typer
 
-from services.kit import server
 from services.kit.tasks import beside
 from services.user import sessions
-from services.user.admin import commands, settings_or_exit
-from services.user.config import SERVICE
+from services.user.admin import commands
+from services.user.config import UserSettings
 from services.user.service import open_service
 from services.user.servicers import PROTOS, register
 
 
-@commands.callback(invoke_without_command=True)
-def serve(context: typer.Context) -> None:
-    """Serve, when no command is given."""
-    if context.invoked_subcommand:
-        return
-    settings = settings_or_exit()
+@asynccontextmanager
+async def compose(settings: UserSettings, grpc_server: grpc.aio.Server) -> AsyncIterator[None]:
+    async with open_service(settings) as service:
+        register(service, grpc_server)
+        async with beside(sessions.sweep(service.database)):
+            yield
 
-    @asynccontextmanager
-    async def compose(grpc_server: grpc.aio.Server) -> AsyncIterator[None]:
-        async with open_service(settings) as service:
-            register(service, grpc_server)
-            async with beside(sessions.sweep(service.database)):
-                yield
 
-    server.run(SERVICE, settings, PROTOS, compose)
-
+commands.add_server(PROTOS, compose)
 
 if __name__ == "__main__":
-    commands()
+    commands.app()

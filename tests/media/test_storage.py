@@ -13,6 +13,7 @@ import obstore
 import pytest
 
 from protos.media.v1 import objects_pb2 as pb
+from services.kit.commands import count_faults
 from services.kit.config import ConfigError
 from services.kit.store import key_of, open_store
 from services.media import admin, deletions, intake, sweeper
@@ -231,7 +232,7 @@ class TestSweeping:
         await execute(local, "DELETE FROM upload WHERE object_hash = :hash", hash=stored.hash)
         await execute(local, "DELETE FROM object WHERE hash = :hash", hash=stored.hash)
         async with local.service.database.transaction() as connection:
-            assert not any((await admin.count_faults(connection)).values())
+            assert not any((await count_faults(connection, admin.FAULTS)).values())
 
     async def test_one_process_sweeps_at_a_time(self, local: Running) -> None:
         async with sweeper.sweeping(local.service), sweeper.sweeping(local.service):

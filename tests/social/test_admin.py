@@ -28,7 +28,7 @@ def run(url: str, servers: Servers, *command: str) -> Result:
         "HITOK_NATS_URL": servers.nats_url,
         "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
     }
-    return CliRunner(env=environment).invoke(commands, command)
+    return CliRunner(env=environment).invoke(commands.app, command)
 
 
 def test_the_migrations_make_what_the_models_say(migrated: str) -> None:

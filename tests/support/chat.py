@@ -16,13 +16,14 @@ from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
 from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
-from services.chat.admin import count_faults
+from services.chat.admin import FAULTS
 from services.chat.config import SERVICE, ChatSettings
 from services.chat.consumer import consuming
 from services.chat.service import MIGRATIONS, Service, open_service
 from services.chat.servicers import PROTOS, register
 from services.kit import migrate
 from services.kit.channel import open_channel
+from services.kit.commands import count_faults
 from services.kit.config import load
 from services.kit.context import Caller
 from services.kit.server import build
@@ -241,7 +242,7 @@ async def execute(chat: Running, statement: str, **values: Any) -> list[Any]:
 async def faults(chat: Running) -> dict[str, int]:
     """What the `check` command finds wrong with all that any test has left."""
     async with chat.service.database.transaction() as connection:
-        return {what: count for what, count in (await count_faults(connection)).items() if count}
+        return {what: count for what, count in (await count_faults(connection, FAULTS)).items() if count}
 
 
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:

@@ -18,11 +18,12 @@ from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
 from services.kit import migrate
 from services.kit.channel import open_channel
+from services.kit.commands import count_faults
 from services.kit.config import load
 from services.kit.context import Caller, current_caller
 from services.kit.errors import reason_of
 from services.kit.server import build
-from services.social.admin import count_faults
+from services.social.admin import FAULTS
 from services.social.config import SERVICE, SocialSettings
 from services.social.consumer import consuming
 from services.social.service import MIGRATIONS, Service, open_service
@@ -245,7 +246,7 @@ def pair_of(a: int, b: int) -> str:
 async def faults(social: Running) -> dict[str, int]:
     """What the `check` command finds wrong with all that any test has left."""
     async with social.service.database.transaction() as connection:
-        return {what: count for what, count in (await count_faults(connection)).items() if count}
+        return {what: count for what, count in (await count_faults(connection, FAULTS)).items() if count}
 
 
 async def refusal(call: Awaitable[object]) -> str:

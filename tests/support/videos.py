@@ -17,9 +17,10 @@ from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from services.kit.channel import open_channel
+from services.kit.commands import count_faults
 from services.kit.events import Event
 from services.media import drift, people
-from services.media.admin import count_faults
+from services.media.admin import FAULTS
 from services.media.config import MediaSettings
 from services.media.service import Service
 from services.media.servicers import PROTOS
@@ -194,7 +195,7 @@ async def verbs_of(media: Videos, video_id: int) -> list[str]:
 async def faults(media: Videos) -> dict[str, int]:
     """What the `check` command finds wrong with all that any test has left."""
     async with media.service.database.transaction() as connection:
-        return {what: count for what, count in (await count_faults(connection)).items() if count}
+        return {what: count for what, count in (await count_faults(connection, FAULTS)).items() if count}
 
 
 async def all_pages(read: Any, **part: Any) -> list[Any]:

@@ -28,4 +28,6 @@ def serve() -> None:
 
 if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    migrate() if sys.argv[1:] == ["migrate"] else serve()
+    if "--migrate" in sys.argv:
+        migrate()
+    serve()

@@ -22,7 +22,6 @@ FAKES = {
         ports=(Ports("HITOK_RPC_GRPC_PORT", "18051"), Ports("HITOK_RPC_METRICS_PORT", "18151")),
         health="grpc",
         database=True,
-        migrations=True,
     ),
 }
 

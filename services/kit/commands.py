@@ -1,0 +1,95 @@
+"""The command line of a service, `python -m services.<name>`: it serves; with a command, it does that instead."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import grpc.aio
+import typer
+from google.protobuf.descriptor import FileDescriptor
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit import migrate, server
+from services.kit.config import ConfigError, ServiceSettings, load, refuse
+from services.kit.db import Database, open_database
+
+S = TypeVar("S", bound=ServiceSettings)
+T = TypeVar("T")
+MIGRATE = typer.Option(False, "--migrate", help="bring the database to the newest schema first")
+
+
+class CommandLine(Generic[S]):
+    """`migrate` is there from the start. Commands go to the database, not to a server; what the operator has to
+    mend ends them with one line and exit code 2."""
+
+    def __init__(self, service: str, settings: type[S], migrations: Path) -> None:
+        self.app = typer.Typer(add_completion=False, help=f"The {service} service and its operator's commands.")
+        self._service, self._settings, self._migrations = service, settings, migrations
+        self.app.command("migrate")(self.migrate)
+
+    def read_settings(self) -> S:
+        try:
+            return load(self._settings, self._service)
+        except ConfigError as error:
+            refuse(error)
+
+    def migrate(self) -> None:
+        """Bring the database to the newest schema."""
+        try:
+            migrate.upgrade(self.read_settings().postgres_url, self._migrations)
+        except ConfigError as error:
+            refuse(error)
+
+    def run(self, work: Callable[[Database, S], Awaitable[T]]) -> T:
+        """What `work` returns, given the database with the schema of this code."""
+        settings = self.read_settings()
+
+        async def run() -> T:
+            async with open_database(settings) as database:
+                await migrate.require_current(database, self._migrations)
+                return await work(database, settings)
+
+        try:
+            return asyncio.run(run())
+        except ConfigError as error:
+            refuse(error)
+
+    def add_check(self, count: Callable[[Database, S], Awaitable[Mapping[str, int]]]) -> None:
+        """The command `check`, from what counts the faults by their names."""
+
+        def check() -> None:
+            """Count what must never be. Ends with 1 if there is any."""
+            faults = self.run(count)
+            for what, number in faults.items():
+                typer.echo(f"{number} {what}")
+            raise typer.Exit(1 if any(faults.values()) else 0)
+
+        self.app.command()(check)
+
+    def add_server(
+        self,
+        protos: Sequence[FileDescriptor],
+        compose: Callable[[S, grpc.aio.Server], AbstractAsyncContextManager[None]],
+    ) -> None:
+        """What to do without a command; `compose` is that of `server.run`."""
+
+        def serve(context: typer.Context, with_migration: bool = MIGRATE) -> None:
+            """Serve, when no command is given."""
+            if context.invoked_subcommand:
+                return
+            settings = self.read_settings()
+            if with_migration:
+                self.migrate()
+            server.run(self._service, settings, protos, partial(compose, settings))
+
+        self.app.callback(invoke_without_command=True)(serve)
+
+
+async def count_faults(connection: AsyncConnection, queries: Mapping[str, str]) -> dict[str, int]:
+    """What each query counts, by its name. They read whole tables, for as long as it takes."""
+    await connection.execute(text("SET LOCAL statement_timeout = 0"))
+    return {what: (await connection.execute(text(query))).scalar_one() for what, query in queries.items()}
