@@ -8,10 +8,10 @@ from pathlib import Path
 from deploy.local.child import Child
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError, explain_os_errors
 from deploy.local.folder import ROOT
-from deploy.local.health import is_ready
 from deploy.local.process import Display, Process, wait_for_exit
 from deploy.local.server import NotReady, Server
 from deploy.local.services import Service
+from services.kit.health import is_ready
 
 # They promise to be done in 25 s.
 STOP_SECONDS = 28
@@ -79,7 +79,8 @@ class ServiceProcess(Process):
             self._child = Child(command, log=self.log, environment=self._environment, folder=ROOT)
 
     async def is_healthy(self) -> bool:
-        return await is_ready(self.service.health, self.ports[0])
+        service = self.service
+        return await asyncio.to_thread(is_ready, service.health, service.name, self.ports[0], self._environment)
 
     def explain_exit(self) -> str:
         assert self._child

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,7 +16,7 @@ from grpc.aio import ClientCallDetails
 from opentelemetry.trace import SpanKind
 
 from services.kit import context as ctx
-from services.kit import telemetry
+from services.kit import telemetry, tls
 from services.kit.config import Settings
 
 REFUSED_KEY = "x-refused"  # in initial metadata: send no more of the stream, it will not be taken
@@ -37,6 +36,7 @@ def open_channel(target: str, settings: Settings, protos: Iterable[FileDescripto
     """A channel to `target` (host:port, or dns:///name:port for all of its replicas).
 
     Methods that a proto declares NO_SIDE_EFFECTS or IDEMPOTENT are retried on UNAVAILABLE, no others.
+    Raises ConfigError if TLS is half set.
     """
     options = [
         ("grpc.enable_http_proxy", 0),  # our own services are never behind one
@@ -50,13 +50,9 @@ def open_channel(target: str, settings: Settings, protos: Iterable[FileDescripto
     ]
     outgoing = _Outgoing(settings.internal_secret)
     interceptors = [_OutgoingUnary(outgoing), _OutgoingStream(outgoing)]
-    if not settings.tls_ca:
+    credentials = tls.channel_credentials(tls.files_of(settings))
+    if credentials is None:
         return grpc.aio.insecure_channel(target, options, interceptors=interceptors)
-    credentials = grpc.ssl_channel_credentials(
-        Path(settings.tls_ca).read_bytes(),
-        Path(settings.tls_key).read_bytes() if settings.tls_key else None,
-        Path(settings.tls_cert).read_bytes() if settings.tls_cert else None,
-    )
     return grpc.aio.secure_channel(target, credentials, options, interceptors=interceptors)
 
 

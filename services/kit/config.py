@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 PREFIX = "HITOK_"
 MIN_SECRET_BYTES = 32
+MIN_SECRET_CHARACTERS = 10  # different ones: 64 random hexadecimal digits always have more, "changeme" has not
 CONFIG_EXIT_CODE = 2  # tells a supervisor that starting again is of no use
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -48,6 +49,9 @@ class ServiceSettings(Settings, kw_only=True, frozen=True):
     postgres_url: Annotated[str, Meta(pattern="^postgres(ql)?://", description="this service's own database")]
     grpc_host: Annotated[str, Meta(description="where gRPC listens")] = "127.0.0.1"
     grpc_reflection: Annotated[bool, Meta(description="let tools list the RPCs")] = False
+    health_port: Annotated[
+        int, Meta(ge=0, le=65535, description="gRPC health alone, without TLS, for Kubernetes' probes; 0: none")
+    ] = 0
     postgres_pool: Annotated[int, Meta(ge=1, le=200, description="connections to Postgres at most")] = 10
     outbox_days: Annotated[int, Meta(ge=1, description="how long published events are kept")] = 7
 
@@ -77,6 +81,8 @@ def load(kind: type[S], service: str, environ: Mapping[str, str] = os.environ) -
 def _convert(name: str, text: str, kind: object) -> object:
     if name.endswith("_SECRET") and len(text.encode()) < MIN_SECRET_BYTES:
         raise ConfigError(f"{name} must have at least {MIN_SECRET_BYTES} bytes")
+    if name.endswith("_SECRET") and len(set(text)) < MIN_SECRET_CHARACTERS:
+        raise ConfigError(f"{name} can be guessed: make one with `openssl rand -hex 32`")
     try:
         if name.endswith("_URL"):
             _ = urlsplit(text).port  # raises if it is no number, as when a password was not escaped

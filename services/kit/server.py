@@ -4,9 +4,8 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import grpc
 import grpc.aio
@@ -18,7 +17,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from services.kit import log, telemetry
+from services.kit import log, telemetry, tls
 from services.kit.channel import KEEPALIVE_MS
 from services.kit.config import ConfigError, ServiceSettings, refuse
 from services.kit.interceptors import ServerInterceptor
@@ -47,15 +46,16 @@ async def _serve(service: str, settings: ServiceSettings, protos: Sequence[FileD
     stopping = stop_signal()
     server, health = build(settings, protos)
     port = _bind(server, settings)
-    holding = asyncio.create_task(_hold(server, health, compose, stopping, settings.drain_seconds))
-    holding.add_done_callback(lambda _: stopping.set())
-    logger.info("starting", port=port)
-    await stopping.wait()
-    logger.info("stopping")
-    if not health.serving:
-        holding.cancel()  # still waiting for something it needs
-    with suppress(asyncio.CancelledError):
-        await holding
+    async with _plain_health(health, settings):
+        holding = asyncio.create_task(_hold(server, health, compose, stopping, settings.drain_seconds))
+        holding.add_done_callback(lambda _: stopping.set())
+        logger.info("starting", port=port)
+        await stopping.wait()
+        logger.info("stopping")
+        if not health.serving:
+            holding.cancel()  # still waiting for something it needs
+        with suppress(asyncio.CancelledError):
+            await holding
     logger.info("stopped")
 
 
@@ -106,22 +106,35 @@ def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[
 
 
 def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
-    host, port = settings.grpc_host, settings.grpc_port
+    credentials = tls.server_credentials(tls.files_of(settings))
+    return _listen(server, settings.grpc_host, settings.grpc_port, credentials)
+
+
+def _listen(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None) -> int:
     address = f"{host}:{port}"
     try:
         # gRPC would tell of a port in use in lines of its own.
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host.strip("[]"), port), family=family).close()
-        if not settings.tls_cert:
-            return server.add_insecure_port(address)
-        credentials = grpc.ssl_server_credentials(
-            [(Path(settings.tls_key).read_bytes(), Path(settings.tls_cert).read_bytes())],
-            Path(settings.tls_ca).read_bytes() if settings.tls_ca else None,
-            require_client_auth=bool(settings.tls_ca),
-        )
-        return server.add_secure_port(address, credentials)
+        return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except (RuntimeError, OSError) as error:
         raise ConfigError(f"cannot listen on {address}: {error}") from None
+
+
+@asynccontextmanager
+async def _plain_health(health: Health, settings: ServiceSettings) -> AsyncIterator[None]:
+    """A second server with nothing but our health: a kubelet's probes can show no certificate."""
+    if not settings.health_port:
+        yield
+        return
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    add_HealthServicer_to_server(health, server)
+    _listen(server, settings.grpc_host, settings.health_port, None)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(0)
 
 
 def stop_signal() -> asyncio.Event:

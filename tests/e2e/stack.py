@@ -17,12 +17,12 @@ import httpx
 import msgspec
 
 from deploy.local.databases import ensure_database
-from deploy.local.health import is_ready_grpc
 from deploy.local.nats import Nats
 from deploy.local.ports import find_free_port
 from deploy.local.postgres import Postgres
 from deploy.local.valkey import Valkey
 from gateway.config import GatewaySettings
+from services.kit.health import is_ready
 from tests.support.servers import private_nats, private_postgres, private_valkey
 
 START_SECONDS, STOP_SECONDS = 60, 30
@@ -91,7 +91,7 @@ class Process:
 
 class UserService(Process):
     def answers(self) -> bool:
-        return is_ready_grpc(int(self.environment["HITOK_USER_GRPC_PORT"]))
+        return is_ready("grpc", "user", int(self.environment["HITOK_USER_GRPC_PORT"]), self.environment)
 
     @property
     def metrics_url(self) -> str:

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 import structlog
 
+from deploy.local.ports import find_free_port
 from deploy.local.postgres import Postgres
 from services.kit import migrate
 from services.kit.db import Database, open_database
@@ -35,6 +36,12 @@ def settings(postgres_url: str, servers: Servers, tmp_path: Path) -> UserSetting
     with psycopg.connect(postgres_url) as connection:
         connection.execute("TRUNCATE outbox, inbox, dead_letter")
     return user_settings(postgres_url, servers, tmp_path)
+
+
+@pytest.fixture
+def own_settings(settings: UserSettings) -> UserSettings:
+    """With ports for a process."""
+    return msgspec.structs.replace(settings, grpc_port=find_free_port(), metrics_port=find_free_port())
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from msgspec import Meta
 from services.kit.config import CONFIG_EXIT_CODE, ConfigError, ServiceSettings, Settings, load
 from services.user.config import UserSettings
 
-SECRET = "s" * 32
+SECRET = "a secret of the settings' tests!"
 COMPLETE = {
     "HITOK_INTERNAL_SECRET": SECRET,
     "HITOK_JWT_SECRET": SECRET,
@@ -84,7 +84,8 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("REDIS_URL", "localhost:6379"),
         ("REDIS_URL", "redis://h:port"),
         ("USER_NATS_URL", "http://localhost"),
-        ("INTERNAL_SECRET", "s" * 31),
+        ("INTERNAL_SECRET", SECRET[:31]),
+        ("INTERNAL_SECRET", "changeme" * 8),
         ("JWT_SECRET", ""),
         ("USER_JWT_SECRET", "short"),
     ],
@@ -98,7 +99,8 @@ def test_a_bad_variable_is_named_in_one_line_without_its_value(name: str, text: 
 
 
 def test_a_secrets_length_is_counted_in_bytes() -> None:
-    assert read(JWT_SECRET="密" * 11).jwt_secret == "密" * 11
+    secret = "天地玄黄宇宙洪荒日月盈"
+    assert read(JWT_SECRET=secret).jwt_secret == secret
 
 
 @pytest.mark.parametrize(("text", "ports"), [("8888,8889", (8888, 8889)), ("1", (1,)), ("", ()), ("1,,2,", (1, 2))])
