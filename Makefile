@@ -13,7 +13,7 @@ run: .venv/installed ## Run everything on this machine, with real servers; Ctrl-
 	@exec $(BIN)/python -m deploy.local
 
 test: check ## Linters and types, then the whole test suite against real servers
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: .venv/installed ## Linters, formatting and types only
 	@$(BIN)/ruff check .

@@ -28,13 +28,13 @@ class Process:
             self.output += line.decode()
 
     async def prints(self, text: str) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(40):
             while text not in self.output:
                 assert self._process.returncode is None, self.output
                 await asyncio.sleep(0.02)
 
     async def exit_code(self) -> int:
-        code = await asyncio.wait_for(self._process.wait(), 15)
+        code = await asyncio.wait_for(self._process.wait(), 40)
         await self._reading
         return code
 
