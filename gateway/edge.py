@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
 from prometheus_client import Histogram
 
 from gateway.envelopes import family_of
@@ -48,18 +48,21 @@ class Edge:
         answer = _Answer(send, request_id)
         started = time.perf_counter()
         carrier = {key: headers[key.encode()].decode("latin-1") for key in TRACE_HEADERS if key.encode() in headers}
-        try:
-            with telemetry.span(scope["method"], SpanKind.SERVER, carrier):
+        with telemetry.span(scope["method"], SpanKind.SERVER, carrier) as span:
+            try:
                 if _head_bytes(scope) > MAX_HEADER_BYTES:
                     await _refuse(scope, answer.send)
                 else:
                     await self._app(scope, receive, answer.send)
-        finally:
-            self._record(scope, answer.status, time.perf_counter() - started)
+            finally:
+                self._record(scope, answer.status, time.perf_counter() - started, span)
 
-    def _record(self, scope: HTTPScope, status: int, seconds: float) -> None:
+    def _record(self, scope: HTTPScope, status: int, seconds: float, span: Span) -> None:
         # The template, not the path: a path may hold anything, and each would be a metric of its own.
         route = scope.get("path_template") or "unmatched"
+        if span.is_recording():
+            span.update_name(f"{scope['method']} {route}")
+            span.set_attributes({"http.route": route, "http.response.status_code": status})
         SECONDS.labels(route, scope["method"], status).observe(seconds)
         user_id = scope["state"].get("user_id", 0)
         ip = scope["client"][0] if scope["client"] else ""

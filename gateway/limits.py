@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 import structlog
+from prometheus_client import Counter, Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -27,6 +28,8 @@ return 0
 REMEMBERED = 20_000  # buckets in process: refusals still in force, and the fallback's
 RETRY_REDIS = 1.0  # seconds without asking a Valkey that failed
 
+REFUSED = Counter("hitok_rate_limited", "Requests refused by a rate limit", ["route"])
+ALONE = Gauge("hitok_rate_limits_alone", "1 while this gateway limits by itself, for want of Valkey")
 log = structlog.get_logger("limits")
 
 
@@ -59,6 +62,7 @@ class Limiter:
         self._refused: OrderedDict[str, float] = OrderedDict()
         self._buckets: OrderedDict[str, float] = OrderedDict()
         self._redis_back_at = 0.0  # 0: it answers
+        ALONE.set_function(lambda: self._redis_back_at > 0)
 
     async def take(self, route: str, limit: Limit, who: str) -> None:
         """Takes a token of `who`'s bucket for `route`. Raises TooManyRequests with the time to wait."""
@@ -74,6 +78,7 @@ class Limiter:
         if wait > 0:
             # Until then nobody can get a token from this bucket: no need to ask again.
             _remember(self._refused, key, now + wait)
+            REFUSED.labels(route).inc()
             raise TooManyRequests(retry_after=wait)
 
     async def _ask(self, key: str, interval: float, capacity: float, now: float) -> float:

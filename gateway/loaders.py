@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
+from services.kit import telemetry
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -21,6 +23,7 @@ class Loader(Generic[K, V]):
         self._fetch = fetch
         self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._traces: list[str] = []
         self._scheduled = False
 
     def load(self, key: K) -> asyncio.Future[V | None]:
@@ -28,6 +31,8 @@ class Loader(Generic[K, V]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[V | None] = loop.create_future()
         self._waiting.setdefault(key, []).append(future)
+        if trace := telemetry.here():
+            self._traces.append(trace)
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._send)
@@ -39,7 +44,8 @@ class Loader(Generic[K, V]):
             keys = list(self._waiting)[:MAX_BATCH]
             batch = {key: self._waiting.pop(key) for key in keys}
             # An empty context: the batch is for many callers, and belongs to none of them.
-            task = asyncio.get_running_loop().create_task(self._run(batch), context=contextvars.Context())
+            traces, self._traces = self._traces, []
+            task = asyncio.get_running_loop().create_task(self._run(batch, traces), context=contextvars.Context())
             self._running.add(task)
             task.add_done_callback(self._finish)
 
@@ -47,9 +53,10 @@ class Loader(Generic[K, V]):
         self._running.discard(task)
         self._send()
 
-    async def _run(self, batch: dict[K, list[asyncio.Future[V | None]]]) -> None:
+    async def _run(self, batch: dict[K, list[asyncio.Future[V | None]]], traces: list[str]) -> None:
         try:
-            found = await self._fetch(list(batch))
+            with telemetry.gathering("load", traces):
+                found = await self._fetch(list(batch))
         except Exception as error:
             for future in (future for futures in batch.values() for future in futures if not future.done()):
                 future.set_exception(error)
@@ -68,12 +75,15 @@ class NearCache(Generic[K, V]):
         self._ttl, self._size = ttl, size
         self._entries: OrderedDict[K, tuple[float, V | None]] = OrderedDict()
         self._loading: dict[K, object] = {}
+        self.hits = self.misses = 0  # keys, for metrics.py
 
     async def load(self, key: K) -> V | None:
         now = asyncio.get_running_loop().time()
         entry = self._entries.get(key)
         if entry and now < entry[0]:
+            self.hits += 1
             return entry[1]
+        self.misses += 1
         return (await self._load_missing([key], now + self._ttl))[key]
 
     async def load_many(self, keys: Iterable[K]) -> dict[K, V]:
@@ -86,6 +96,8 @@ class NearCache(Generic[K, V]):
                 found[key] = entry[1]
             else:
                 missing.append(key)
+        self.hits += len(found)
+        self.misses += len(missing)
         if missing:
             found |= await self._load_missing(missing, now + self._ttl)
         return {key: value for key, value in found.items() if value is not None}

@@ -19,6 +19,7 @@ from gateway.state import open_gateway
 from gateway.ws.wire import MAX_FRAME_BYTES, Wire
 from services.kit.config import ConfigError
 from services.kit.server import stop_signal
+from services.kit.vitals import watch_loop
 
 HEAD_SECONDS = 15.0  # to send a request's line and headers
 MAX_HEAD_BYTES = 64 * 1024  # beyond it the connection is closed; edge.py answers 431 long before
@@ -30,6 +31,7 @@ async def serve(settings: GatewaySettings) -> None:
     """Until SIGTERM or SIGINT; then unready, then no more requests, then gone. Raises ConfigError."""
     sockets = [listen(settings.http_host, port) for port in settings.http_ports]
     stopping = stop_signal()
+    watch_loop()
     async with open_gateway(settings) as gateway:
         server = server_for(Edge(build_app(gateway)), settings)
         serving = asyncio.create_task(server.serve(sockets))

@@ -14,6 +14,7 @@ from gateway.errors import UserNotFound
 from gateway.invalidation import listening
 from gateway.limits import Limiter
 from gateway.loaders import Loader, NearCache, Recent
+from gateway.metrics import show_caches
 from gateway.presence import Presence
 from gateway.videos import VIDEO_PROTOS, Videos
 from gateway.ws.sockets import Sockets
@@ -96,6 +97,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         cards = NearCache(lambda ids: _fetch_cards(users, ids), CARD_TTL, MAX_CARDS)
         files = NearCache(lambda hashes: _fetch_files(objects, hashes), FILE_TTL, MAX_FILES)
         videos = Videos(media_channel)
+        show_caches(sessions=authenticator.verdicts, users=cards, files=files, **videos.caches)
         presence = Presence(redis)
         await stack.enter_async_context(presence.flushing())
         await stack.enter_async_context(listening(nats, authenticator.verdicts, cards, videos, files))

@@ -16,7 +16,7 @@ import grpc.aio
 
 from gateway.ahead import AheadCache
 from gateway.errors import CommentNotFound, VideoNotFound
-from gateway.loaders import Loader, Recent
+from gateway.loaders import Loader, NearCache, Recent
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsStub
@@ -95,6 +95,16 @@ class Videos:
         self._seeds: Recent[int, int] = Recent(SEED_TTL, MAX_SEEDS)
         self._changes: Recent[int, int] = Recent(2 * TTL, MAX_LIKED)  # each user's last; what is kept ends sooner
         self._numbers = itertools.count(1)
+
+    @property
+    def caches(self) -> dict[str, NearCache[Any, Any]]:
+        return {
+            "videos": self._cards,
+            "audiences": self._audiences,
+            "feeds": self._feeds,
+            "liked": self._liked,
+            "comments": self._heads,
+        }
 
     async def get(self, viewer: Caller, video_id: int) -> Card:
         """Raises VideoNotFound."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 from msgspec import ValidationError
+from opentelemetry.trace import SpanKind
 
 from gateway.chat import requests, views
 from gateway.chat.stubs import Chat
@@ -19,6 +20,7 @@ from gateway.ws.feed import Feed
 from gateway.ws.frames import LITERAL_PONG, PONG, Close, Error, Frame, Typing, decode_frame, error_of, pack
 from gateway.ws.hub import Hub
 from gateway.ws.lines import MAX_PENDING
+from services.kit import telemetry
 from services.kit.context import current_caller, current_deadline, current_request_id, new_request_id
 
 FRAMES = per_second(20, 40)  # of one socket
@@ -134,6 +136,10 @@ class Dialogue:
         self._connection.lines.put(_line(frame.type, params), lambda: self._serve(frame, request, params))
 
     async def _serve(self, frame: Frame, request: Request, params: Any) -> None:
+        with telemetry.span(f"socket {frame.type}", SpanKind.SERVER):
+            await self._answer(frame, request, params)
+
+    async def _answer(self, frame: Frame, request: Request, params: Any) -> None:
         started, outcome = time.perf_counter(), "ack"
         current_caller.set(self._connection.caller)
         current_request_id.set(new_request_id())

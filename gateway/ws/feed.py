@@ -17,11 +17,13 @@ from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+from opentelemetry.trace import SpanKind
 
 from gateway.ws import metrics
 from gateway.ws.hub import Hub
 from gateway.ws.recent import Event
 from gateway.ws.wire import text_frame
+from services.kit import telemetry
 
 SUBJECTS = "push.>"
 ACCOUNT_SUBJECTS = (
@@ -119,7 +121,8 @@ class Feed:
     async def _take(self, message: Msg) -> None:
         self._taken += 1
         try:
-            self._route(message)
+            with telemetry.following("deliver push", SpanKind.CONSUMER, message.headers):
+                self._route(message)
         except (ValueError, KeyError):  # msgspec's errors are ValueErrors too
             log.warning("not a push", subject=message.subject)
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from gateway.ws import metrics
 from gateway.ws.frames import resync
 
 MAX_FRAMES = 256
@@ -75,11 +76,14 @@ class Lanes:
         return frame
 
     def _drop_latest(self) -> None:
+        metrics.DROPPED.labels("latest").inc(len(self._latest))
         self._size -= sum(map(len, self._latest.values()))
         self._latest.clear()
 
     def _forget(self) -> None:
         replies = [entry for entry in self._durable if entry[1] == REPLY]
+        metrics.DROPPED.labels("durable").inc(len(self._durable) - len(replies))
+        metrics.RESYNCS.labels("slow").inc()
         for _, conversation_id in self._durable:
             if conversation_id != REPLY:
                 self._soil(conversation_id)

@@ -11,4 +11,5 @@ ANSWERED = Histogram(
 )
 EVENTS = Counter("hitok_socket_events", "Events that came to this gateway", ["kind"])
 DELIVERIES = Counter("hitok_socket_deliveries", "Events handed to sockets")
+DROPPED = Counter("hitok_socket_dropped_frames", "Frames forgotten of sockets that do not keep up", ["lane"])
 RESYNCS = Counter("hitok_socket_resyncs", "Times that sockets were told to sync", ["reason"])

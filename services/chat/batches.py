@@ -10,6 +10,7 @@ from prometheus_client import Histogram
 
 from services.chat.errors import Overloaded
 from services.chat.writes import Outgoing, Sent
+from services.kit import telemetry
 from services.kit.errors import Unavailable
 from services.kit.interceptors import as_hitok_error
 from services.kit.tasks import beside
@@ -96,7 +97,8 @@ class Batches:
 
     async def _write_batch(self, batch: Sequence[tuple[Outgoing, asyncio.Future[Sent]]]) -> None:
         try:
-            results = await self._write([send for send, _ in batch])
+            with telemetry.gathering("write messages", (send.trace for send, _ in batch)):
+                results = await self._write([send for send, _ in batch])
         except Exception as error:
             if len(batch) > 1 and not isinstance(as_hitok_error(error), Unavailable):
                 log.exception("a batch failed")

@@ -12,18 +12,20 @@ import msgspec
 
 from services.chat.messages import PUSHED_RECEIPTS, message_data, peer_of, rfc3339
 from services.chat.models import DIRECT
+from services.kit import telemetry
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Push(NamedTuple):
     subject: str
-    header: str  # "name: value", or ""
+    header: str  # lines of "name: value"
     payload: str  # the frame
 
 
-def message_sent(row: Any) -> Push:
-    return _of_message("message", row)
+def message_sent(row: Any, trace: str) -> Push:
+    """`trace`: the span of the request that sent it; others' were written with it."""
+    return _of_message("message", row, trace)
 
 
 def message_updated(row: Any) -> Push:
@@ -34,8 +36,8 @@ def message_recalled(row: Any) -> Push:
     return _of_message("message.recalled", row)
 
 
-def _of_message(kind: str, row: Any) -> Push:
-    return _push(f"push.conv.{row.conversation_id}", f"rev: {row.rev}", kind, message_data(row))
+def _of_message(kind: str, row: Any, trace: str = "") -> Push:
+    return _push(f"push.conv.{row.conversation_id}", f"rev: {row.rev}", kind, message_data(row), trace)
 
 
 def member_changed(row: Any) -> Push:
@@ -113,5 +115,7 @@ def presence_changed(user_id: int, online: bool, last_seen_at: str) -> Push:
     return _push(f"push.presence.{user_id}", f"key: presence:{user_id}", "presence", data)
 
 
-def _push(subject: str, header: str, kind: str, data: Any) -> Push:
+def _push(subject: str, header: str, kind: str, data: Any, trace: str = "") -> Push:
+    if trace := trace or telemetry.here():
+        header = f"{header}\n{telemetry.TRACE}: {trace}".lstrip()
     return Push(subject, header, _encode({"type": kind, "data": data}).decode())

@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 from nats.aio.client import Client as Nats
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.events import Push
+from services.kit import telemetry
 from services.kit.db import Database
 from services.kit.events import LOST
 from services.kit.tasks import beside
@@ -141,8 +143,10 @@ class Publisher:
         return len(rows)
 
     async def _publish(self, push: Push) -> None:
-        name, _, value = push.header.partition(": ")
-        await self._nats.publish(push.subject, push.payload.encode(), headers={name: value} if name else None)
+        headers = dict(line.split(": ", 1) for line in push.header.splitlines())
+        with telemetry.following("publish push", SpanKind.PRODUCER, headers):
+            headers |= telemetry.trace_headers()
+            await self._nats.publish(push.subject, push.payload.encode(), headers=headers or None)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from services.chat.permits import Permits
 from services.chat.pushes import Publisher
 from services.chat.rooms import Room, Rooms
 from services.chat.writes import Doubt, Outgoing, Sent
+from services.kit import telemetry
 from services.kit.context import Caller
 from services.kit.db import Database
 
@@ -36,7 +37,7 @@ class Sending:
         turn = self._turns.setdefault((caller.user_id, target), asyncio.Lock())
         async with turn:  # first come, first served, however long the questions of the first take
             room = await self.require_writer(caller, target)
-            send = Outgoing(room.id, caller.user_id, content)
+            send = Outgoing(room.id, caller.user_id, content, telemetry.here())
             waiting = self._batches.add(send)
         try:
             return await waiting

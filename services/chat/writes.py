@@ -25,6 +25,7 @@ class Outgoing(NamedTuple):
     conversation_id: int
     sender_id: int
     content: Content
+    trace: str = ""  # the span of the request
 
 
 class Sent(NamedTuple):
@@ -92,7 +93,7 @@ async def write(
             for send, outcome in zip(sends, outcomes, strict=True)
             if isinstance(outcome, Sent) and not outcome.duplicate
         ]
-        made = [events.message_sent(message) for _, message in fresh]
+        made = [events.message_sent(message, send.trace) for send, message in fresh]
         stored = await _insert(connection, fresh, places, made, now) if fresh else []
         await _tell_mentioned(connection, publisher, new_id, [message for _, message in fresh])
     publisher.put(stored, made)

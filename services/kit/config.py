@@ -34,6 +34,7 @@ class Settings(Struct, kw_only=True, frozen=True):
     log_format: Annotated[str, Meta(pattern="^(json|console)$", description="JSON lines, or for eyes")] = "json"
     metrics_host: Annotated[str, Meta(description="where /metrics listens")] = "127.0.0.1"
     otlp_endpoint: Annotated[str, Meta(description="OTLP/gRPC collector for traces; empty: none")] = ""
+    otlp_ratio: Annotated[float, Meta(ge=0, le=1, description="share of the requests that are traced")] = 1.0
     tls_ca: Annotated[str, Meta(description="PEM file: TLS between services, when set")] = ""
     tls_cert: Annotated[str, Meta(description="PEM file: this process's certificate")] = ""
     tls_key: Annotated[str, Meta(description="PEM file: this process's key")] = ""

@@ -8,10 +8,13 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
-from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, text
+from opentelemetry.trace import StatusCode
+from prometheus_client import Gauge
+from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, ExceptionContext, any_, bindparam, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from services.kit import telemetry
 from services.kit.config import ServiceSettings
 from services.kit.errors import Invalid
 
@@ -23,6 +26,9 @@ CONNECT = {
     # A statement that outlives its caller only holds locks.
     "options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000",
 }
+POOL_SIZE = Gauge("hitok_pool_size", "Connections to Postgres at most")
+POOL_IN_USE = Gauge("hitok_pool_in_use", "Connections to Postgres that transactions hold")
+POOL_WAITING = Gauge("hitok_pool_waiting", "Transactions that wait for a connection to Postgres")
 T = TypeVar("T")
 
 
@@ -54,11 +60,40 @@ async def open_database(settings: ServiceSettings) -> AsyncIterator[Database]:
         hide_parameters=True,  # an error text goes to the log
         connect_args=CONNECT,
     )
+    if telemetry.is_tracing():
+        trace_statements(engine.sync_engine)
     try:
         await _wait_for(engine)
+        show_pool(engine)
         yield Database(engine)
     finally:
         await engine.dispose()
+
+
+def show_pool(engine: AsyncEngine) -> None:
+    """To whoever scrapes. Read then, so that a request pays nothing for it."""
+    POOL_SIZE.set(engine.pool.size())  # type: ignore[attr-defined]
+    POOL_IN_USE.set_function(engine.pool.checkedout)  # type: ignore[attr-defined]
+    # SQLAlchemy does not tell; tests/kit/test_telemetry.py notices if it is kept elsewhere.
+    POOL_WAITING.set_function(lambda: len(engine.pool._pool._queue._getters))  # type: ignore[attr-defined]
+
+
+def trace_statements(engine: Engine) -> None:
+    @event.listens_for(engine, "before_cursor_execute")
+    def begin(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        connection.info["span"] = telemetry.statement_span(statement)
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def end(connection: Connection, *_: Any) -> None:
+        if span := connection.info.pop("span", None):
+            span.end()
+
+    @event.listens_for(engine, "handle_error")
+    def fail(failure: ExceptionContext) -> None:
+        if failure.connection and (span := failure.connection.info.pop("span", None)):
+            # Only the kind: a server's text may quote a row.
+            span.set_status(StatusCode.ERROR, type(failure.original_exception).__name__)
+            span.end()
 
 
 def driver_url(url: str) -> str:

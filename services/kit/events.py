@@ -17,6 +17,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 from psycopg import AsyncConnection as Listener
 from psycopg import OperationalError as ListenerLost
@@ -40,6 +41,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit import telemetry
+from services.kit.backlog import watch_consumer, watch_outbox
 from services.kit.db import Database
 from services.kit.errors import Unavailable
 from services.kit.interceptors import as_hitok_error
@@ -56,7 +59,7 @@ CHANNEL = "outbox"  # the outbox's insert trigger notifies it
 LOST = (SQLAlchemyError, NatsError, OSError, TimeoutError)  # Postgres or NATS, or a free connection to them
 
 RELAYED = Counter("hitok_events_relayed", "Events published to the stream")
-BACKLOG = Gauge("hitok_outbox_oldest_seconds", "Age of the oldest event not yet published")
+CONNECTED = Gauge("hitok_nats_connected", "1 while NATS is connected")
 HANDLED = Counter("hitok_events_handled", "Events handled", ["consumer", "outcome"])
 
 log = structlog.get_logger("events")
@@ -83,6 +86,7 @@ def event_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
         Column("data", JSONB, nullable=False),
         Column("occurred_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("published_at", DateTime(timezone=True)),
+        Column("trace", Text, default=lambda: telemetry.here() or None),
         Index("outbox_unpublished", "id", postgresql_where=text("published_at IS NULL")),
         Index("outbox_published", "published_at", postgresql_where=text("published_at IS NOT NULL")),
     )
@@ -138,6 +142,7 @@ async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
                 log.warning("waiting for nats", error=repr(error))
                 await asyncio.sleep(1)
 
+    CONNECTED.set_function(lambda: client.is_connected)
     try:
         async with beside(connect()):
             yield client
@@ -173,7 +178,7 @@ async def relaying(
     """Relays `source`'s outbox while the block runs, and what is left of it when the block ends."""
     relay = Relay(database, client, source, keep_days)
     try:
-        async with beside(relay.run(), _listen(postgres_url, relay.wake)):
+        async with beside(relay.run(), _listen(postgres_url, relay.wake), watch_outbox(database)):
             yield
     finally:
         with suppress(*LOST):  # it stays in the outbox for the next start
@@ -227,7 +232,6 @@ class Relay:
             # Not `id > last`: ids are drawn before they commit, and a late one would be passed over for good.
             unpublished = select(_outbox).where(_outbox.c.published_at.is_(None)).order_by(_outbox.c.id).limit(BATCH)
             rows = (await connection.execute(unpublished.with_for_update(skip_locked=True))).all()
-            BACKLOG.set((_now(rows[0].occurred_at) - rows[0].occurred_at).total_seconds() if rows else 0)
             if not rows:
                 return 0
             published = await self._publish(rows)
@@ -250,7 +254,10 @@ class Relay:
                 event = Event(row.id, row.subject, row.aggregate, row.occurred_at.isoformat(), row.data)
                 # A publish that timed out may still land; the message id, then the inbox, hide the repeat.
                 headers = {"Nats-Msg-Id": f"{self._source}:{row.id}"}
-                await self._jetstream().publish(row.subject, msgspec.json.encode(event), stream=STREAM, headers=headers)
+                with telemetry.following(f"publish {row.subject}", SpanKind.PRODUCER, {telemetry.TRACE: row.trace}):
+                    headers |= telemetry.trace_headers()
+                    body = msgspec.json.encode(event)
+                    await self._jetstream().publish(row.subject, body, stream=STREAM, headers=headers)
                 done.append(row.id)
 
         results = await asyncio.gather(*map(publish, by_aggregate.values()), return_exceptions=True)
@@ -269,10 +276,6 @@ class Relay:
             )
 
 
-def _now(like: Any) -> Any:
-    return type(like).now(like.tzinfo)
-
-
 Handler = Callable[[AsyncConnection, Event], Awaitable[None]]
 
 
@@ -282,6 +285,11 @@ async def consume(database: Database, client: Nats, consumer: str, subjects: lis
     After MAX_DELIVERIES failures an event goes to the dead_letter table. Any number of processes may share
     the durable `consumer`.
     """
+    async with beside(watch_consumer(database, client, STREAM, consumer)):
+        await _consume(database, client, consumer, subjects, handler)
+
+
+async def _consume(database: Database, client: Nats, consumer: str, subjects: list[str], handler: Handler) -> None:
     config = ConsumerConfig(durable_name=consumer, filter_subjects=subjects, ack_wait=30, max_ack_pending=BATCH)
     while True:
         try:
@@ -294,7 +302,9 @@ async def consume(database: Database, client: Nats, consumer: str, subjects: lis
                     with suppress(TimeoutError):
                         messages = await subscription.fetch(BATCH, timeout=POLL)
                     while messages:
-                        await _handle(database, consumer, handler, messages[0])
+                        name = f"handle {messages[0].subject}"
+                        with telemetry.following(name, SpanKind.CONSUMER, messages[0].headers):
+                            await _handle(database, consumer, handler, messages[0])
                         del messages[0]
             finally:
                 # Else what is fetched, or still comes to this subscription, would be lost to all for `ack_wait`.

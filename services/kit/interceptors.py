@@ -123,7 +123,11 @@ class _Call:
         self._span.__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> bool:
-        self._span.__exit__(kind, error, traceback)
+        self._end(error)
+        self._span.__exit__(kind, error, traceback)  # after the line in the log, which names the trace
+        return self.error is not None
+
+    def _end(self, error: BaseException | None) -> None:
         seconds = time.perf_counter() - self._started
         status = "CANCELLED"
         if error is None:
@@ -139,7 +143,6 @@ class _Call:
             log.error("failed", **fields, exc_info=error)
         else:
             log.info("refused", **fields, reason=self.error.reason, detail=str(self.error))
-        return self.error is not None
 
     async def abort(self) -> None:
         assert self.error is not None

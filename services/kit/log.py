@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from services.kit import telemetry
 from services.kit.config import Settings
 
 SECRET_KEYS = frozenset(
@@ -25,6 +26,8 @@ def configure(settings: Settings, service: str) -> None:
         redact,
         structlog.processors.format_exc_info,
     ]
+    if settings.otlp_endpoint:
+        processors.insert(1, telemetry.add_trace_id)
     if settings.log_format == "json":
         processors.append(lambda _, __, event: _encode({"service": service, **event}))
         factory: Any = structlog.BytesLoggerFactory(sys.stderr.buffer)

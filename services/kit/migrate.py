@@ -73,3 +73,8 @@ def create_event_tables() -> None:
     op.execute(
         "CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox()"
     )
+
+
+def add_event_trace() -> None:
+    """The trace that an event belongs to; a database made by newer code has the column from its first migration."""
+    op.execute("ALTER TABLE outbox ADD COLUMN IF NOT EXISTS trace text")

@@ -21,6 +21,7 @@ from services.kit import log, telemetry, tls
 from services.kit.channel import KEEPALIVE_MS
 from services.kit.config import ConfigError, ServiceSettings, refuse
 from services.kit.interceptors import ServerInterceptor
+from services.kit.vitals import watch_loop
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_CONCURRENT_RPCS = 1_000  # beyond this a caller is better served by "try again" than by a queue
@@ -44,6 +45,7 @@ def run(service: str, settings: ServiceSettings, protos: Sequence[FileDescriptor
 async def _serve(service: str, settings: ServiceSettings, protos: Sequence[FileDescriptor], compose: Compose) -> None:
     logger = structlog.get_logger(service)
     stopping = stop_signal()
+    watch_loop()
     server, health = build(settings, protos)
     port = _bind(server, settings)
     async with _plain_health(health, settings):

@@ -1,34 +1,49 @@
-"""Metrics on a port of their own, and traces when an OTLP endpoint is set."""
+"""Metrics on a port of their own, and traces when an OTLP endpoint is set.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+Without one nothing here makes a span: what is asked for then costs a call that returns at once.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from prometheus_client import Histogram, start_http_server
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import Link, Span, SpanKind
+from prometheus_client import Gauge, Histogram, start_http_server
+from structlog.typing import EventDict
 
+from services.kit import VERSION
 from services.kit.config import ConfigError, Settings
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SERVED = Histogram("hitok_rpc_served_seconds", "RPCs served", ["method", "status"], buckets=BUCKETS)
 CALLED = Histogram("hitok_rpc_called_seconds", "RPCs called, retries included", ["method", "status"], buckets=BUCKETS)
+BUILD = Gauge("hitok_build_info", "Always 1; what runs here", ["service", "version"])
+
+TRACE = "traceparent"  # the W3C header's name, in NATS messages too
+MAX_LINKS = 32
 
 _tracer = trace.get_tracer("hitok")
 _tracing = False
+_no_span = nullcontext(trace.INVALID_SPAN)
 
 
 def start(settings: Settings, service: str, metrics_port: int | None) -> None:
     """Serves /metrics from a thread and starts exporting traces. `metrics_port` None: someone else serves them."""
+    BUILD.labels(service, VERSION).set(1)
     if metrics_port is not None:
         try:
             start_http_server(metrics_port, settings.metrics_host)
         except OSError as error:
             raise ConfigError(f"port {metrics_port} for metrics: {error.strerror}") from None
     if settings.otlp_endpoint:
-        provider = TracerProvider(resource=Resource.create({"service.name": f"hitok-{service}"}))
+        resource = Resource.create({"service.name": f"hitok-{service}", "service.version": VERSION})
+        provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(settings.otlp_ratio)), resource=resource)
         exporter = OTLPSpanExporter(settings.otlp_endpoint, insecure=not settings.otlp_endpoint.startswith("https"))
         provider.add_span_processor(BatchSpanProcessor(exporter))
         trace.set_tracer_provider(provider)
@@ -43,15 +58,50 @@ def stop() -> None:
         provider.shutdown()
 
 
-@contextmanager
-def span(name: str, kind: trace.SpanKind, carrier: dict[str, str] | None = None) -> Iterator[None]:
+def is_tracing() -> bool:
+    return _tracing
+
+
+def span(name: str, kind: SpanKind, carrier: Mapping[str, str] | None = None) -> AbstractContextManager[Span]:
     """A span around the block, a child of the one in `carrier` or of the current one; nothing when tracing is off."""
     if not _tracing:
-        yield
-        return
+        return _no_span
     parent = propagate.extract(carrier) if carrier is not None else None
-    with _tracer.start_as_current_span(name, context=parent, kind=kind):
-        yield
+    return _tracer.start_as_current_span(name, context=parent, kind=kind)
+
+
+def following(name: str, kind: SpanKind, carrier: Mapping[str, str] | None) -> AbstractContextManager[Span]:
+    """A span for what a message causes, a child of its sender's; nothing for a message that carries no trace."""
+    if not _tracing or not carrier or not carrier.get(TRACE):
+        return _no_span
+    return span(name, kind, carrier)
+
+
+def gathering(name: str, traces: Iterable[str]) -> AbstractContextManager[Span]:
+    """A span for what is done for many at once: a child of the first of them, with links to the others.
+
+    `traces` is what `here` gave to each.
+    """
+    known = [each for each in traces if each] if _tracing else []
+    if not known:
+        return _no_span
+    parent, *others = (propagate.extract({TRACE: each}) for each in known[: MAX_LINKS + 1])
+    links = [Link(trace.get_current_span(other).get_span_context()) for other in others]
+    return _tracer.start_as_current_span(name, context=parent, links=links)
+
+
+def statement_span(statement: str) -> Span | None:
+    """For one SQL statement of whatever is traced; the polling of background work is not. It is the caller's to end."""
+    if not trace.get_current_span().is_recording():
+        return None
+    operation = statement.split(maxsplit=1)[0].upper()
+    attributes = {"db.system.name": "postgresql", "db.operation.name": operation, "db.query.text": statement}
+    return _tracer.start_span(operation, kind=SpanKind.CLIENT, attributes=attributes)
+
+
+def here() -> str:
+    """The current span, to be kept where a context does not reach; "" if there is none."""
+    return trace_headers().get(TRACE, "") if _tracing else ""
 
 
 def trace_headers() -> dict[str, str]:
@@ -60,3 +110,11 @@ def trace_headers() -> dict[str, str]:
     if _tracing:
         propagate.inject(headers)
     return headers
+
+
+def add_trace_id(_: Any, __: str, event: EventDict) -> EventDict:
+    """For the log: by it a line's trace is found."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+    return event

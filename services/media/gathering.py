@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from services.kit import telemetry
 from services.media.errors import Overloaded
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ class Gathering(Generic[T, R]):
         """`write` gives a result for each item, in order; what it raises reaches each caller."""
         self._write = write
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._traces: list[str] = []
         self._writing: asyncio.Task[None] | None = None
 
     async def add(self, items: Sequence[T]) -> list[R]:
@@ -35,6 +37,8 @@ class Gathering(Generic[T, R]):
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[R]] = [loop.create_future() for _ in items]
         self._waiting.extend(zip(items, futures, strict=True))
+        if trace := telemetry.here():
+            self._traces.append(trace)
         if self._waiting and self._writing is None:
             # An empty context: a batch is for many callers, and has no one's deadline or name.
             self._writing = loop.create_task(self._write_all(), context=contextvars.Context())
@@ -51,8 +55,10 @@ class Gathering(Generic[T, R]):
 
     async def _write_batch(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         waiting = [future for _, future in batch]
+        traces, self._traces = self._traces, []
         try:
-            results = await self._write([item for item, _ in batch])
+            with telemetry.gathering("write", traces):
+                results = await self._write([item for item, _ in batch])
         except Exception as error:
             for future in waiting:
                 if not future.done():

@@ -14,7 +14,9 @@ from services.kit.events import open_nats, relaying
 from services.kit.ids import IdGenerator, next_node
 from services.kit.migrate import require_current
 from services.kit.redis import open_redis
+from services.kit.tasks import beside
 from services.media.config import SERVICE, MediaSettings
+from services.media.gauges import watch_media
 from services.media.signing import Signer
 from services.media.storage import Storage, open_storage
 
@@ -46,5 +48,8 @@ async def open_service(settings: MediaSettings) -> AsyncIterator[Service]:
         await require_current(database, MIGRATIONS)
         async with database.transaction() as connection:
             new_id = IdGenerator(await next_node(connection))
-        async with relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days):
+        async with (
+            relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days),
+            beside(watch_media(database, storage)),
+        ):
             yield Service(settings, database, nats, redis, storage, signer, new_id)

@@ -18,6 +18,7 @@ from services.kit.store import key_of
 from services.kit.tasks import beside
 from services.media import deletions, intake, uploads
 from services.media.models import Object, Part, PartialUpload
+from services.media.patrol import Patrol
 from services.media.service import Service
 from services.media.storage import Storage
 
@@ -56,12 +57,14 @@ async def _run(service: Service) -> None:
 
 
 async def _lead(service: Service, connection: object) -> None:
-    swept_at = 0.0
+    swept_at, patrol = 0.0, Patrol()
     while True:
         if (now := time.monotonic()) - swept_at >= service.settings.sweep_seconds or not swept_at:
             swept_at = now
             await sweep(service)
         await deletions.drain(service.database, service.storage)
+        if wrong := await patrol.step(service.database):
+            log.error("counters differ from what they count", count=wrong)
         await asyncio.sleep(DRAIN_EVERY)
         await connection.execute(select(1))  # type: ignore[attr-defined]  # still ours to lead?
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from prometheus_client import Counter
 from psycopg.errors import UniqueViolation
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -38,6 +39,7 @@ TAKEN = {
     "account_phone_key": PhoneTaken,
     "account_username_key_key": UsernameTaken,
 }
+LOGINS = Counter("hitok_logins", "Logins by password", ["outcome"])
 LAZY_BIO = "{}很懒，什么都没留下"  # what the short-video document shows for a new account
 
 
@@ -160,12 +162,15 @@ async def _login(
 ) -> IssuedTokens:
     """One bcrypt comparison whether or not there is an account, so that the time does not tell."""
     if not await service.passwords.verify(password, account and account.password_hash) or account is None:
+        LOGINS.labels("refused").inc()
         raise CredentialsWrong
     async with service.database.transaction() as connection:
         current = await _relock(connection, account)
         if current.disabled_at:
+            LOGINS.labels("disabled").inc()
             raise AccountDisabled
         session_id, _ = await sessions.start(connection, service, current, client, max(access, refresh))
+    LOGINS.labels("done").inc()
     return sessions.issue(service, current, session_id, access, refresh)
 
 

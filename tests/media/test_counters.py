@@ -7,6 +7,7 @@ import pytest
 from services.media import drift, leaving, people
 from services.media.errors import Overloaded
 from services.media.gathering import MAX_WAITING, Gathering
+from services.media.patrol import BATCH, WRONG, Patrol
 from tests.support import videos as v
 from tests.support.social import act, new_users, refusal
 from tests.support.videos import Videos, execute, faults, publish
@@ -31,6 +32,41 @@ async def test_drift_is_found_and_mended(videos: Videos) -> None:
     seen = await v.get(videos, owner, video)
     assert seen
     assert (seen.like_count, seen.comment_count, seen.share_count) == (1, 1, 0)
+
+
+async def test_the_patrol_finds_what_drifted_a_few_rows_at_a_time(videos: Videos) -> None:
+    owner, fan = new_users(2)
+    ids = [(await publish(videos, owner)).video_id for _ in range(BATCH + 1)]
+    top = (await v.comment(videos, fan, ids[-1])).comment_id
+    await v.reply(videos, owner, top)
+    await v.like(videos, fan, ids[-1])
+    patrol = Patrol()
+    assert await round_of(patrol, videos) == set()
+    await execute(
+        videos, "UPDATE video SET like_count = 9, comment_count = 9, share_count = 9 WHERE id = :id", id=ids[-1]
+    )
+    await execute(videos, "UPDATE comment SET like_count = 9, reply_count = 9 WHERE id = :id", id=top)
+    await execute(videos, "UPDATE shelf SET public_count = 9, friends_count = 9 WHERE owner_id = :id", id=owner)
+    wrong = {"video.like_count", "video.comment_count", "video.share_count", "comment.like_count"}
+    wrong |= {"comment.reply_count", "shelf.public_count", "shelf.friends_count"}
+    assert await round_of(patrol, videos) == wrong
+    assert await round_of(patrol, videos) == wrong  # it begins anew
+    async with videos.service.database.transaction() as connection:
+        await drift.repair(connection)
+    assert await round_of(patrol, videos) == set()
+
+
+async def round_of(patrol: Patrol, videos: Videos) -> set[str]:
+    """The counters found wrong while it looks at every video."""
+    before, ((count,),) = drifted(), await execute(videos, "SELECT count(*) FROM video")
+    for _ in range(count // BATCH + 1):
+        await patrol.step(videos.service.database)
+    return {counter for counter, found in drifted().items() if found > before[counter]}
+
+
+def drifted() -> dict[str, float]:
+    (metric,) = WRONG.collect()
+    return {sample.labels["counter"]: sample.value for sample in metric.samples if sample.name.endswith("_total")}
 
 
 async def test_a_deleted_account_leaves_nothing(videos: Videos) -> None:
