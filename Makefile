@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check protos docs lock bench clean
+.PHONY: help run demo test check protos docs lock bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/installed ## Run everything on this machine, with real servers; Ctrl-C stops it
 	@exec $(BIN)/python -m deploy.local
+
+demo: .venv/installed ## Fill a running hitok with people, films and talk; DEMO="--seed 2" makes others
+	@$(BIN)/python -m deploy.demo $(DEMO)
 
 test: check ## Linters and types, then the whole test suite against real servers
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile

@@ -1,0 +1,116 @@
+"""The demo's story (story.toml), and what a seed adds to it: numbers, likes, which film is which."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Literal
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+from msgspec import Struct, field
+
+from deploy.demo.clips import LANDSCAPE, PORTRAIT, Clip
+
+FILE = Path(__file__).with_name("story.toml")
+SECONDS = 5.0
+Line = tuple[str, str]
+"""Who says what."""
+
+
+class Person(Struct, frozen=True):
+    key: str
+    nickname: str
+    bio: str
+    email: bool = False
+    """Can also log in by email. Few: a gateway mails no more than four codes a minute to one visitor."""
+
+
+class FriendRequest(Struct, frozen=True):
+    by: str
+    to: str
+    text: str
+
+
+class Friends(Struct, frozen=True):
+    pairs: list[tuple[str, str]]
+    requests: list[FriendRequest]
+
+
+class Group(Struct, frozen=True):
+    name: str
+    description: str
+    owner: str
+    members: list[str]
+    talk: list[Line]
+    approval: bool = False
+    applicants: list[str] = field(default_factory=list)
+
+
+class Reply(Struct, frozen=True):
+    by: str
+    text: str
+
+
+class Comment(Reply, frozen=True):
+    replies: list[Reply] = field(default_factory=list)
+
+
+class Video(Struct, frozen=True):
+    owner: str
+    scene: str
+    title: str
+    description: str
+    portrait: bool = False
+    visibility: Literal["public", "friends", "private"] = "public"
+    comments: list[Comment] = field(default_factory=list)
+
+
+class Chat(Struct, frozen=True):
+    between: tuple[str, str]
+    talk: list[Line]
+
+
+class Story(Struct, frozen=True):
+    people: list[Person]
+    friends: Friends
+    groups: list[Group]
+    videos: list[Video]
+    chats: list[Chat]
+
+
+def read_story() -> Story:
+    return msgspec.toml.decode(FILE.read_bytes(), type=Story)
+
+
+def friends_of(story: Story, key: str) -> list[str]:
+    return [pair[1 - pair.index(key)] for pair in story.friends.pairs if key in pair]
+
+
+class Draw:
+    """All that chance decides. Each answer depends on the seed and the question only, not on what was asked before:
+    a run that goes on where another was stopped meets the same ones."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def random(self, *question: object) -> Random:
+        return Random(f"{self.seed}/{question}")  # noqa: S311 - to be the same each time
+
+    def phone(self, person: Person) -> str:
+        return f"+86175{self.random('phone', person.key).randrange(10**8):08}"
+
+    def email(self, person: Person) -> str:
+        return f"{person.key}{self.seed if self.seed != 1 else ''}@example.com"
+
+    def clip(self, video: Video, seconds: float = SECONDS) -> Clip:
+        size = PORTRAIT if video.portrait else LANDSCAPE
+        return Clip(video.scene, *size, seconds, self.random("clip", video.title).getrandbits(32))
+
+    def fans(self, of: str, people: Sequence[str]) -> list[str]:
+        """Who likes it."""
+        random = self.random("fans", of)
+        return random.sample(people, random.randrange(len(people) // 3, len(people) + 1))
+
+    def message_id(self, talk: str, number: int) -> str:
+        """The same message again is stored once."""
+        return str(uuid5(NAMESPACE_URL, f"hitok-demo/{self.seed}/{talk}/{number}"))

@@ -1,0 +1,72 @@
+"""What the demo is made of; that it fills a running hitok, and once only, is in tests/e2e/test_readme.py."""
+
+from pathlib import Path
+
+import av
+import phonenumbers
+import pytest
+
+from deploy.demo.clips import Clip, write_clip
+from deploy.demo.scenes import SCENES
+from deploy.demo.story import Draw, friends_of, read_story
+
+STORY = read_story()
+
+
+def test_the_story_names_only_people_it_has() -> None:
+    people = {person.key for person in STORY.people}
+    named = {key for pair in STORY.friends.pairs for key in pair}
+    named |= {key for request in STORY.friends.requests for key in (request.by, request.to)}
+    for group in STORY.groups:
+        members = {group.owner, *group.members}
+        assert {key for key, _ in group.talk} <= members
+        named |= members | set(group.applicants)
+    for video in STORY.videos:
+        assert video.scene in SCENES
+        named |= {video.owner, *(said.by for comment in video.comments for said in (comment, *comment.replies))}
+    assert named == people
+
+
+def test_people_talk_only_to_friends_and_comment_only_on_what_they_see() -> None:
+    for chat in STORY.chats:
+        assert chat.between[1] in friends_of(STORY, chat.between[0])
+        assert {key for key, _ in chat.talk} <= set(chat.between)
+    for video in STORY.videos:
+        audience = {"friends": friends_of(STORY, video.owner), "private": []}.get(video.visibility)
+        assert audience is None or {comment.by for comment in video.comments} <= set(audience)
+
+
+def test_nobody_makes_more_than_the_limit_of_uploads_allows_at_once() -> None:
+    for person in STORY.people:
+        face = 1
+        assert face + sum(video.owner == person.key for video in STORY.videos) <= 5
+
+
+def test_numbers_are_valid_and_differ_by_seed() -> None:
+    phones = [Draw(seed).phone(person) for seed in (1, 2) for person in STORY.people]
+    assert len(set(phones)) == 2 * len(STORY.people)
+    assert all(phonenumbers.is_valid_number(phonenumbers.parse(phone)) for phone in phones)
+    assert Draw(1).email(STORY.people[0]) != Draw(2).email(STORY.people[0])
+
+
+def test_the_same_seed_draws_the_same_whatever_was_asked_before() -> None:
+    keys = [person.key for person in STORY.people]
+    one, other = Draw(1), Draw(1)
+    one.fans("another question", keys)
+    assert one.fans("x", keys) == other.fans("x", keys)
+    assert one.message_id("x", 1) == other.message_id("x", 1) != Draw(2).message_id("x", 1)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_film_is_real_and_the_same_for_the_same_seed(scene: str, tmp_path: Path) -> None:
+    clip = Clip(scene, 90, 160, 0.5, seed=7)
+    paths = [tmp_path / name for name in ("one.mp4", "again.mp4", "other.mp4")]
+    for path, made in zip(paths, (clip, clip, clip._replace(seed=8)), strict=True):
+        write_clip(made, path)
+    assert paths[0].read_bytes() == paths[1].read_bytes() != paths[2].read_bytes()
+    with av.open(str(paths[0])) as film:
+        assert film.streams.video[0].codec_context.name == "h264"
+        assert film.streams.audio[0].codec_context.name == "aac"
+        pictures = list(film.decode(video=0))
+    assert (pictures[0].width, pictures[0].height, len(pictures)) == (90, 160, 10)
+    assert bytes(pictures[0].planes[0]) != bytes(pictures[-1].planes[0])
