@@ -2,9 +2,10 @@
 UV_VERSION := 0.13.8
 PYTHON ?= python3
 BIN := .venv/bin
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check protos docs lock bench clean
+.PHONY: help run demo test check protos docs lock sbom audit bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,9 +31,17 @@ protos: .venv/installed ## Generate the gRPC code beside each .proto
 docs: .venv/installed ## Write the parts of docs/ that the code already says
 	@$(BIN)/python -m docs.generate
 
-lock: .venv/installed ## Resolve pyproject.toml anew into requirements.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
-	  --no-annotate --no-header --upgrade -o requirements.lock pyproject.toml
+lock: .venv/installed ## Resolve pyproject.toml anew into requirements.lock, and into what each image installs of it
+	@$(COMPILE) --all-extras --upgrade -o requirements.lock pyproject.toml
+	@for process in user social media chat gateway; do \
+	  $(COMPILE) --extra $$process -c requirements.lock -o deploy/docker/requirements/$$process.txt pyproject.toml; done
+
+sbom: .venv/installed ## Write var/sbom/<image>.json (CycloneDX): what each image holds, from the lock
+	@$(BIN)/python -m deploy.docker.sbom var/sbom
+
+audit: sbom ## Known faults of the locked packages, where the network reaches; their licences; the SBOMs
+	@$(BIN)/python -m deploy.docker.licences
+	@$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
 
 bench: .venv/installed ## Measure against the baselines in bench/
 	@$(BIN)/python -m bench

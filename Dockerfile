@@ -1,0 +1,118 @@
+# One small image per process, named by its target:
+#   docker build --target user -t hitok-user .        (user, social, media, chat, gateway; databases)
+#
+# Bases are pinned by full version. To pin one to its bytes as well, append the digest that
+# `docker buildx imagetools inspect python:3.11.15-slim-trixie` prints: python:…@sha256:…
+ARG PYTHON=python:3.11.15-slim-trixie
+
+# -- built here, and left behind -----------------------------------------------------------------------------------
+
+FROM ${PYTHON} AS build
+# Wheels only, each with a hash from the lock: nothing is compiled, and nothing unknown is run.
+ENV PIP_PYTHON=/opt/hitok/bin/python PIP_REQUIRE_HASHES=1 PIP_ONLY_BINARY=:all: PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /build
+RUN python -m venv --without-pip /opt/hitok
+
+FROM build AS user-packages
+COPY deploy/docker/requirements/user.txt .
+RUN pip install -r user.txt
+
+FROM build AS social-packages
+COPY deploy/docker/requirements/social.txt .
+RUN pip install -r social.txt
+
+FROM build AS media-packages
+COPY deploy/docker/requirements/media.txt .
+RUN pip install -r media.txt
+
+FROM build AS chat-packages
+COPY deploy/docker/requirements/chat.txt .
+RUN pip install -r chat.txt
+
+FROM build AS gateway-packages
+COPY deploy/docker/requirements/gateway.txt .
+RUN pip install -r gateway.txt
+
+# The file system is read-only when it runs, so what Python would write beside its modules is written now.
+FROM build AS code
+WORKDIR /app
+COPY protos protos
+COPY services services
+COPY gateway gateway
+COPY deploy deploy
+RUN python -m compileall -q --invalidation-mode unchecked-hash /app
+
+# -- what runs -----------------------------------------------------------------------------------------------------
+
+FROM ${PYTHON} AS base
+ARG VERSION=0.1.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="hitok" \
+      org.opencontainers.image.description="An open, self-hosted backend for short-video and chat front ends" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# No installer in what runs; a folder that a volume mounted on it takes its owner from.
+RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/lib/python3.11/ensurepip /usr/local/bin/pip* \
+    && install -d -o 10001 -g 10001 /var/lib/hitok
+# gRPC's core would write lines of its own between ours; GRPC_VERBOSITY=INFO shows why a TLS handshake failed.
+ENV PATH=/opt/hitok/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GRPC_VERBOSITY=NONE \
+    HITOK_VAR=/var/lib/hitok HITOK_GRPC_HOST=0.0.0.0 HITOK_METRICS_HOST=0.0.0.0 HITOK_HTTP_HOST=0.0.0.0
+WORKDIR /app
+COPY --from=code /app/protos protos
+COPY --from=code /app/services/__init__.py services/__init__.py
+COPY --from=code /app/services/kit services/kit
+USER 10001:10001
+STOPSIGNAL SIGTERM
+
+FROM base AS user
+COPY --from=user-packages /opt/hitok /opt/hitok
+COPY --from=code /app/services/user services/user
+ENV HITOK_USER_GRPC_PORT=50051 HITOK_USER_METRICS_PORT=50151
+EXPOSE 50051 50151
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+    CMD ["python", "-m", "services.kit.health", "grpc", "user"]
+ENTRYPOINT ["python", "-m", "services.user"]
+
+FROM base AS social
+COPY --from=social-packages /opt/hitok /opt/hitok
+COPY --from=code /app/services/social services/social
+ENV HITOK_SOCIAL_GRPC_PORT=50052 HITOK_SOCIAL_METRICS_PORT=50152
+EXPOSE 50052 50152
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+    CMD ["python", "-m", "services.kit.health", "grpc", "social"]
+ENTRYPOINT ["python", "-m", "services.social"]
+
+FROM base AS media
+COPY --from=media-packages /opt/hitok /opt/hitok
+COPY --from=code /app/services/media services/media
+ENV HITOK_MEDIA_GRPC_PORT=50053 HITOK_MEDIA_METRICS_PORT=50153
+EXPOSE 50053 50153
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+    CMD ["python", "-m", "services.kit.health", "grpc", "media"]
+ENTRYPOINT ["python", "-m", "services.media"]
+
+FROM base AS chat
+COPY --from=chat-packages /opt/hitok /opt/hitok
+COPY --from=code /app/services/chat services/chat
+ENV HITOK_CHAT_GRPC_PORT=50054 HITOK_CHAT_METRICS_PORT=50154
+EXPOSE 50054 50154
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+    CMD ["python", "-m", "services.kit.health", "grpc", "chat"]
+ENTRYPOINT ["python", "-m", "services.chat"]
+
+FROM base AS gateway
+COPY --from=gateway-packages /opt/hitok /opt/hitok
+COPY --from=code /app/gateway gateway
+ENV HITOK_HTTP_PORTS=8888,8889
+EXPOSE 8888 8889
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+    CMD ["python", "-m", "services.kit.health", "http", "gateway"]
+ENTRYPOINT ["python", "-m", "gateway"]
+
+# Makes the services' roles and databases, once, as the database's administrator.
+FROM base AS databases
+COPY --from=social-packages /opt/hitok /opt/hitok
+COPY --from=code /app/deploy deploy
+ENTRYPOINT ["python", "-m", "deploy.docker.databases"]

@@ -1,0 +1,53 @@
+"""`python -m deploy.docker.databases`: each service's role and database, as the administrator of PostgreSQL.
+
+It reads what the services read: HITOK_<SERVICE>_POSTGRES_URL says which role, password and database that one will
+use; HITOK_POSTGRES_URL is the administrator's. May be run again at any time, as after a change of a password.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from deploy.local.databases import ensure_database
+from deploy.local.errors import CONFIGURATION_ERROR, LocalError
+
+ADMIN = "HITOK_POSTGRES_URL"
+OWNERS = re.compile(r"HITOK_[A-Z]+_POSTGRES_URL")
+
+
+def make_databases(environ: Mapping[str, str]) -> list[str]:
+    """Their names. Raises LocalError."""
+    owners = sorted(filter(OWNERS.fullmatch, environ))
+    if not environ.get(ADMIN) or not owners:
+        raise LocalError(f"{ADMIN} and a HITOK_<SERVICE>_POSTGRES_URL have to be set", code=CONFIGURATION_ERROR)
+    named = {setting: read_owner(setting, environ[setting]) for setting in owners}
+    for name, password in named.values():
+        ensure_database(environ[ADMIN], name, password)
+    return [name for name, _ in named.values()]
+
+
+def read_owner(setting: str, url: str) -> tuple[str, str]:
+    """The role, which is its database's name as well, and its password. Raises LocalError."""
+    parts = urlsplit(url)
+    role, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if parts.scheme not in ("postgresql", "postgres") or not role or parts.path != f"/{role}":
+        raise LocalError(f"{setting} must be postgresql://NAME:PASSWORD@HOST/NAME", code=CONFIGURATION_ERROR)
+    if not password:
+        raise LocalError(f"{setting} has no password", code=CONFIGURATION_ERROR)
+    return role, password
+
+
+def main() -> int:
+    try:
+        for name in make_databases(os.environ):
+            print(f"{name} is ready")
+    except LocalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

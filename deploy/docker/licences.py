@@ -1,0 +1,25 @@
+"""`python -m deploy.docker.licences`: a table of what the images hold, and under which licence."""
+
+import sys
+
+from deploy.docker.packages import REQUIREMENTS, licence_of, read_packages
+
+
+def main() -> int:
+    """1 if one of them declares none."""
+    used: dict[tuple[str, str], list[str]] = {}
+    for file in sorted(REQUIREMENTS.glob("*.txt")):
+        for package in read_packages(file):
+            used.setdefault((package.name, package.version), []).append(file.stem)
+    everywhere = len(list(REQUIREMENTS.glob("*.txt")))
+    silent = False
+    for (name, version), images in sorted(used.items()):
+        licence = licence_of(name)
+        where = "all" if len(images) == everywhere else ", ".join(images)
+        silent |= not licence
+        print(f"{name:42} {version:12} {licence or '?':44} {where}")
+    return int(silent)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The Dockerfile as a test reads it, and its COPY instructions done by hand."""
+
+import json
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.docker.packages import PIN
+
+ROOT = Path(__file__).parents[2]
+INSTRUCTION = re.compile(r"^([A-Z]+) +(.*)$")
+
+
+@dataclass
+class Stage:
+    name: str
+    parent: "Stage | None"
+    image: str
+    """What FROM names, arguments filled in."""
+    instructions: list[tuple[str, str]] = field(default_factory=list)
+
+    def all(self, keyword: str) -> list[str]:
+        """The arguments of each instruction of this kind, inherited ones first."""
+        inherited = self.parent.all(keyword) if self.parent else []
+        return inherited + [arguments for name, arguments in self.instructions if name == keyword]
+
+    def last(self, keyword: str) -> str:
+        return self.all(keyword)[-1]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return dict(re.findall(r"(\w+)=(\S+)", " ".join(self.all("ENV"))))
+
+    @property
+    def copies(self) -> list[tuple[str, str, str]]:
+        """(stage or "", source, destination)."""
+        found = []
+        for arguments in self.all("COPY"):
+            *options, source, destination = arguments.split()
+            found.append(("".join(options).removeprefix("--from="), source, destination))
+        return found
+
+
+def read_dockerfile() -> dict[str, Stage]:
+    """Its stages by name."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    arguments, stages = {}, {}
+    stage: Stage | None = None
+    for line in re.sub(r"\\\n\s*", " ", text).splitlines():
+        if not line:
+            continue
+        instruction = INSTRUCTION.match(line)
+        assert instruction, line
+        keyword, rest = instruction.groups()
+        if keyword == "FROM":
+            image, name = re.sub(r"\$\{(\w+)\}", lambda use: arguments[use[1]], rest).split(" AS ")
+            stage = stages[name] = Stage(name, stages.get(image), image)
+        elif stage is None:
+            arguments.update([rest.split("=", 1)])
+        else:
+            stage.instructions.append((keyword, rest))
+    return stages
+
+
+def copy_code(stages: dict[str, Stage], name: str, folder: Path) -> None:
+    """The code that the image has, at its place under `folder`."""
+    sources = {destination: source for origin, source, destination in stages["code"].copies if not origin}
+    for origin, source, destination in stages[name].copies:
+        if origin == "code":
+            inside = Path(source).relative_to("/app")
+            copied = ROOT / sources[inside.parts[0]] / Path(*inside.parts[1:])
+            (folder / destination).parent.mkdir(parents=True, exist_ok=True)
+            if copied.is_dir():  # with the compiled modules beside it, for speed
+                shutil.copytree(copied, folder / destination)
+            else:
+                shutil.copy2(copied, folder / destination)
+
+
+def exec_form(arguments: str) -> list[str]:
+    """Of ENTRYPOINT or HEALTHCHECK … CMD."""
+    command: list[str] = json.loads(arguments[arguments.index("[") :])
+    return command
+
+
+def pins(file: Path) -> dict[str, str]:
+    """The whole entry of each package, markers and hashes included, by its first line."""
+    return {pin[0].splitlines()[0]: pin[0] for pin in PIN.finditer(file.read_text())}
