@@ -1,0 +1,57 @@
+"""docker-compose.yml as a test reads it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from services.kit.config import Settings, load
+from tests.deploy.dockerfile import ROOT, read_dockerfile
+
+FILE = ROOT / "docker-compose.yml"
+EXAMPLE = ROOT / ".env.example"
+USE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
+
+
+class MissingValue(Exception):
+    pass
+
+
+def read_compose() -> dict[str, Any]:
+    """With its ${…} as they stand."""
+    read: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    return read
+
+
+def fill(text: str, environ: Mapping[str, str]) -> str:
+    """As `docker compose` does, of the two forms that we use."""
+
+    def value(use: re.Match[str]) -> str:
+        found = environ.get(use["name"], "")
+        if not found and use["kind"] == "?":
+            raise MissingValue(use["name"])
+        return found or (use["rest"] or "")
+
+    return USE.sub(value, text)
+
+
+def environment_of(name: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """What the process of a compose service gets: its image's, then its own."""
+    service = read_compose()["services"][name]
+    image = read_dockerfile()[service["build"]["target"]].environment if "build" in service else {}
+    own = {
+        key: fill(str(value), environ) if value is not None else environ.get(key)
+        for key, value in service.get("environment", {}).items()
+    }
+    return image | {key: value for key, value in own.items() if value is not None}
+
+
+def load_settings(kind: type[Settings], name: str, environ: Mapping[str, str]) -> Settings:
+    """Raises ConfigError, as the process would refuse to start."""
+    return load(kind, name, environment_of(name, environ))
+
+
+def read_env(text: str) -> dict[str, str]:
+    """The variables of an .env file."""
+    return dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
