@@ -4,7 +4,7 @@ import asyncio
 import secrets
 
 from gateway.ws import metrics
-from gateway.ws.frames import PING, Close, resync
+from gateway.ws.frames import PING, Close, Place, resync
 from gateway.ws.lanes import ALL, MAX_FRAMES, REPLY, Lanes
 from gateway.ws.lines import Lines
 from gateway.ws.wire import Wire
@@ -41,10 +41,10 @@ class Connection:
         self.wire = wire
         self.id = secrets.token_hex(8)
         self.caller: Caller = ANONYMOUS
-        self.conversations: set[int] = set()
+        self.conversations: dict[int, int] = {}  # and the seq beyond which he may see their messages
         self.is_live = False  # it was told `ready`
-        # While it resumes: the conversations that it joined since it began, with their rev then, or left (None).
-        self.moves: dict[int, int | None] | None = None
+        # While it resumes: the conversations that it joined since it began, or left (None).
+        self.moves: dict[int, Place | None] | None = None
         # Revs that it was given before the events of the same came by; see `deliver`.
         self.ahead: dict[int, int] = {}
         self.watching: tuple[int, ...] = ()  # whose presence

@@ -1,6 +1,7 @@
 """What the chat service and other gateways push, over core NATS: one subscription, so that order is kept.
 
-`push.conv.<id>` durable events (header `rev`) and those of which the latest counts (header `key`);
+`push.conv.<id>` durable events (header `rev`; `seq` if it shows a message) and those of which the latest counts
+(header `key`);
 `push.user.<id>` for one user's devices (headers `joined`, `left`: his membership
 changed; or a `key`);
 `push.presence.<id>` for those who asked. The payload is the frame as the client gets it.
@@ -20,6 +21,7 @@ from nats.errors import Error as NatsError
 from opentelemetry.trace import SpanKind
 
 from gateway.ws import metrics
+from gateway.ws.frames import Place
 from gateway.ws.hub import Hub
 from gateway.ws.recent import Event
 from gateway.ws.wire import text_frame
@@ -37,6 +39,7 @@ WATCH_EVERY = 0.5  # seconds between looks at whether there was a gap
 
 class _Conversation(Struct):
     rev: int
+    last_seq: int = 0
 
 
 class _Account(Struct):
@@ -132,7 +135,7 @@ class Feed:
         metrics.EVENTS.labels(kind).inc()
         match kind:
             case "conv" if "rev" in headers:
-                self._hub.event(Event(id, int(headers["rev"]), frame))
+                self._hub.event(Event(id, int(headers["rev"]), frame, int(headers.get("seq", 0))))
             case "conv":
                 self._hub.latest(id, frame, headers["key"], headers.get("except", ""))
             case "user":
@@ -142,7 +145,8 @@ class Feed:
 
     def _take_own(self, user_id: int, message: Msg, frame: bytes, headers: dict[str, str]) -> None:
         if left := headers.get("left"):
-            self._hub.move(user_id, int(left), -1, joined=False)
+            self._hub.move(user_id, int(left), None)
         self._hub.own(user_id, frame, headers.get("key", ""))
         if joined := headers.get("joined"):  # after the frame that tells what it is
-            self._hub.move(user_id, int(joined), decode_joined(message.data).data.rev, joined=True)
+            data = decode_joined(message.data).data
+            self._hub.move(user_id, int(joined), Place(data.rev, data.last_seq))

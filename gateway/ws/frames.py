@@ -1,7 +1,7 @@
 """Frames: `{"type", "id"?, "data"?}`, the errors in them, and the codes that sockets are closed with."""
 
 from enum import IntEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import grpc.aio
 import msgspec
@@ -51,6 +51,13 @@ class Frame(Struct):
     type: str
     id: RequestId | None = None
     data: Raw = Raw(b"{}")
+
+
+class Place(NamedTuple):
+    """A user's in a conversation: up to which rev he is told, and beyond which seq he may see its messages."""
+
+    rev: int
+    joined_seq: int
 
 
 class Hello(Struct):
@@ -134,6 +141,11 @@ def resync(conversation_ids: list[int] | None, reason: str) -> bytes:
     """None: whatever the client knows may be out of date."""
     ids = None if conversation_ids is None else [str(id) for id in conversation_ids]
     return pack("resync", {"conversation_ids": ids, "reason": reason})
+
+
+def unseen(conversation_id: int, rev: int) -> bytes:
+    """For one who may not see what changed, which takes its rev all the same."""
+    return pack("conversation", {"conversation_id": str(conversation_id), "rev": rev})
 
 
 def error_of(error: Exception) -> Error:

@@ -5,19 +5,21 @@ from collections.abc import Iterable
 
 from gateway.ws import metrics
 from gateway.ws.connection import Connection
-from gateway.ws.frames import Close
+from gateway.ws.frames import Close, Place, unseen
 from gateway.ws.recent import Event, Recent
 
 WINDOW = 64  # revs back to which a repeated event is told from a late one
 
 
 class Room:
-    """A conversation that somebody here is in. `rev`: the newest seen, -1 for none yet."""
+    """A conversation that somebody here is in. `rev`: the newest seen, -1 for none yet. Beyond `joined_seq` all of
+    them may see everything."""
 
-    __slots__ = ("active_at", "connections", "rev", "seen")
+    __slots__ = ("active_at", "connections", "joined_seq", "rev", "seen")
 
     def __init__(self, rev: int) -> None:
         self.connections: set[Connection] = set()
+        self.joined_seq = 0
         self.rev = rev
         self.seen = -1  # bit n: rev - n came by (all of those before the first did)
         self.active_at = 0.0
@@ -68,30 +70,34 @@ class Hub:
         self.watch(connection, ())
         metrics.OPEN.dec()
 
-    def settle(self, connection: Connection, listed: dict[int, int]) -> dict[int, int]:
-        """It is in the listed conversations, up to date to these revs, but for what it joined or left meanwhile: the
-        end of its hello, or of a look at what it missed. Gives what it is in by that."""
+    def settle(self, connection: Connection, listed: dict[int, Place]) -> dict[int, int]:
+        """It is in the listed conversations, but for what it joined or left meanwhile: the end of its hello, or of a
+        look at what it missed. Gives what it is in by that, and up to which revs it is told."""
         moves, connection.moves, connection.is_live = connection.moves or {}, None, True
-        joined = {id: rev for id, rev in moves.items() if rev is not None}
-        revs = joined | {id: rev for id, rev in listed.items() if moves.get(id, rev) is not None}
-        for conversation_id in connection.conversations - revs.keys():
+        places = {id: place for id, place in listed.items() if moves.get(id, place) is not None}
+        for id, place in moves.items():
+            if place is not None:
+                listed_rev = places[id].rev if id in places else place.rev
+                places[id] = Place(listed_rev, place.joined_seq)  # the list may be from before he left and came back
+        for conversation_id in connection.conversations.keys() - places.keys():
             self.leave(connection, conversation_id)
-        for conversation_id in revs.keys() - connection.conversations:
-            self.join(connection, conversation_id, revs[conversation_id])
-        return revs
+        for conversation_id in places.keys() - connection.conversations.keys():
+            self.join(connection, conversation_id, places[conversation_id])
+        return {id: place.rev for id, place in places.items()}
 
-    def join(self, connection: Connection, conversation_id: int, rev: int) -> None:
+    def join(self, connection: Connection, conversation_id: int, place: Place) -> None:
         room = self.rooms.get(conversation_id)
         if room is None:
-            room = self.rooms[conversation_id] = Room(rev)
-        elif rev > room.rev:
+            room = self.rooms[conversation_id] = Room(place.rev)
+        elif place.rev > room.rev:
             # The others here still wait for those events, and are to get them.
-            connection.ahead[conversation_id] = rev
+            connection.ahead[conversation_id] = place.rev
         room.connections.add(connection)
-        connection.conversations.add(conversation_id)
+        room.joined_seq = max(room.joined_seq, place.joined_seq)
+        connection.conversations[conversation_id] = place.joined_seq
 
     def leave(self, connection: Connection, conversation_id: int) -> None:
-        connection.conversations.discard(conversation_id)
+        connection.conversations.pop(conversation_id, None)
         connection.ahead.pop(conversation_id, None)
         room = self.rooms.get(conversation_id)
         if room:
@@ -116,9 +122,19 @@ class Hub:
         self.recent.add(event)
         room = self.rooms.get(event.conversation_id)
         if room and room.note(event.rev, asyncio.get_running_loop().time()):
-            for connection in room.connections:
-                connection.deliver(event.frame, event.conversation_id, event.rev)
+            if 0 < event.seq <= room.joined_seq:
+                for connection in room.connections:
+                    self._deliver(connection, event)
+            else:
+                for connection in room.connections:
+                    connection.deliver(event.frame, event.conversation_id, event.rev)
             metrics.DELIVERIES.inc(len(room.connections))
+
+    def _deliver(self, connection: Connection, event: Event) -> None:
+        """Its frame only if it shows nothing from before he joined."""
+        is_seen = not event.seq or event.seq > connection.conversations.get(event.conversation_id, 0)
+        frame = event.frame if is_seen else unseen(event.conversation_id, event.rev)
+        connection.deliver(frame, event.conversation_id, event.rev)
 
     def latest(self, conversation_id: int, frame: bytes, key: str, except_id: str = "") -> None:
         room = self.rooms.get(conversation_id)
@@ -138,20 +154,20 @@ class Hub:
             else:
                 connection.deliver_own(frame)
 
-    def move(self, user_id: int, conversation_id: int, rev: int, joined: bool) -> None:
+    def move(self, user_id: int, conversation_id: int, place: Place | None) -> None:
         """The user joined the conversation or left it; what he left he gets nothing more of."""
         for connection in self.users.get(user_id, ()):
             if connection.moves is not None:
-                connection.moves[conversation_id] = rev if joined else None
-            if not joined:
+                connection.moves[conversation_id] = place
+            if place is None:
                 self.leave(connection, conversation_id)
             elif connection.is_live:
-                self._welcome(connection, conversation_id, rev)
+                self._welcome(connection, conversation_id, place)
 
-    def _welcome(self, connection: Connection, conversation_id: int, rev: int) -> None:
+    def _welcome(self, connection: Connection, conversation_id: int, place: Place) -> None:
         """Into a conversation that may have gone on before we heard that he joined it."""
-        self.join(connection, conversation_id, rev)
-        self.replay(connection, {conversation_id: rev}, self.recent.kept)
+        self.join(connection, conversation_id, place)
+        self.replay(connection, {conversation_id: place.rev}, self.recent.kept)
 
     def replay(self, connection: Connection, revs: dict[int, int], events: Iterable[Event]) -> None:
         """Those beyond what it knows already."""
@@ -162,7 +178,7 @@ class Hub:
             if room and mark not in given and event.rev > revs.get(event.conversation_id, event.rev):
                 given.add(mark)
                 room.note(event.rev, room.active_at)
-                connection.deliver(event.frame, event.conversation_id, event.rev)
+                self._deliver(connection, event)
 
     def revoke(self, session_ids: set[int]) -> None:
         for connection in self.connections:

@@ -10,9 +10,12 @@ MAX_BYTES = 8 * 1024 * 1024
 
 
 class Event(NamedTuple):
+    """`seq` is that of the message it shows; 0: none."""
+
     conversation_id: int
     rev: int
     frame: bytes
+    seq: int = 0
 
 
 class Recent:

@@ -13,7 +13,7 @@ from gateway.chat.stubs import Chat
 from gateway.ws.connection import Connection
 from gateway.ws.frames import Close
 from gateway.ws.hub import Hub
-from gateway.ws.resume import pages
+from gateway.ws.resume import pages, places_of
 from protos.chat.v1 import conversations_pb2 as pb
 from services.kit.context import Caller, current_caller
 
@@ -68,11 +68,11 @@ class Repairs:
             try:
                 current_caller.set(connection.caller)
                 connection.moves = {}
-                revs = {row.conversation_id: row.rev async for page in pages(self._chat) for row in page.conversations}
+                places = [place async for page in pages(self._chat) for place in places_of(page).items()]
             except grpc.aio.AioRpcError:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._hub.settle(connection, revs)
+            self._hub.settle(connection, dict(places))
             connection.doubt(None, "gap")
             return
 

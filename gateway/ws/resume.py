@@ -11,7 +11,7 @@ import grpc.aio
 from gateway.chat import syncs, views
 from gateway.chat.stubs import Chat
 from gateway.ws.connection import Connection
-from gateway.ws.frames import Hello, Ready, pack
+from gateway.ws.frames import Hello, Place, Ready, pack
 from gateway.ws.hub import Hub
 from protos.chat.v1 import conversations_pb2 as pb
 
@@ -31,7 +31,7 @@ class Resumption:
         self._position = hub.recent.position
         self._first: list[views.ConversationView] = []
         self._next_cursor = ""
-        self._revs: dict[int, int] = {}  # what the client knows once it has read all of it
+        self._places: dict[int, Place] = {}  # what the client knows once it has read all of it
         self._syncs: list[bytes] = []
         self._behind: list[int] = []  # left for the client to sync
         self._removed: list[int] = []
@@ -39,12 +39,12 @@ class Resumption:
     async def read(self) -> None:
         """Raises the chat service's errors."""
         async for page in pages(self._chat, FIRST_PAGE):
-            if not self._revs:
+            if not self._places:
                 self._first = [views.conversation(row) for row in page.conversations]
                 self._next_cursor = page.next_cursor
-            self._revs |= {row.conversation_id: row.rev for row in page.conversations}
-        cursors = self._hello.cursors
-        stale = {id: rev for id, rev in cursors.items() if self._revs.get(id) != rev}
+            self._places |= places_of(page)
+        places = self._places
+        stale = {id: rev for id, rev in self._hello.cursors.items() if id not in places or places[id].rev != rev}
         await self._read_changes(stale)
 
     async def _read_changes(self, stale: dict[int, int]) -> None:
@@ -55,21 +55,23 @@ class Resumption:
             for whole in found:
                 frames = [pack("sync", part) for part in syncs.parts(whole)]
                 self._syncs += frames
-                self._revs[int(whole.conversation_id)] = whole.to_rev
+                id = int(whole.conversation_id)
+                if id in self._places:  # else he joined it after the list was read, of which he is told
+                    self._places[id] = self._places[id]._replace(rev=whole.to_rev)
                 size += sum(map(len, frames))
             known = {int(whole.conversation_id) for whole in found}
             self._removed += [id for id in batch if id not in known]
-        self._removed += [id for id in ids if id not in self._revs and not self._next_cursor]
-        self._behind = [id for id in ids if id in self._revs]
+        self._removed += [id for id in ids if id not in self._places and not self._next_cursor]
+        self._behind = [id for id in ids if id in self._places]
 
     def finish(self, request_id: str | int | None, ready: Ready) -> None:
         """In one step, so that no event comes between."""
         for id in self._removed:
-            self._revs.pop(id, None)
+            self._places.pop(id, None)
         ready.conversations, ready.next_cursor = self._first, self._next_cursor
         ready.removed = [str(id) for id in self._removed]
         missed = self._hub.recent.since(self._position)
-        revs = self._hub.settle(self._connection, self._revs)
+        revs = self._hub.settle(self._connection, self._places)
         self._connection.start(pack("ready", ready, request_id), *self._syncs)
         for start in range(0, len(self._behind), 500):
             self._connection.doubt(self._behind[start : start + 500], "behind")
@@ -77,6 +79,10 @@ class Resumption:
             self._connection.doubt(None, "gap")
             return
         self._hub.replay(self._connection, revs, missed)
+
+
+def places_of(page: pb.ListConversationsResponse) -> dict[int, Place]:
+    return {row.conversation_id: Place(row.rev, row.joined_seq) for row in page.conversations}
 
 
 async def pages(chat: Chat, first: int = PAGE) -> AsyncIterator[pb.ListConversationsResponse]:

@@ -19,6 +19,7 @@ from services.kit.ids import Id
 MAX_LIMIT, MAX_FOUND = 500, 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+UNDER_WAY = text("now() - interval '1 minute'")
 
 LAST = text(f"""SELECT message.* FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS asked(id, seq)
  CROSS JOIN LATERAL (SELECT {COLUMNS} FROM message WHERE conversation_id = asked.id AND seq = asked.seq LIMIT 1
@@ -70,8 +71,8 @@ def _page(caller: Caller, cursor: str, limit: int) -> Any:
         select(one, member.joined_seq, member.read_seq)
         .join_from(member, one, true())
         .where(member.user_id == caller.user_id, members.LIVE)
-        # A direct one whose first message failed is as good as none.
-        .where(or_(one.c.kind == GROUP, one.c.last_seq > 0))
+        # A direct one whose first message failed is as good as none; but that message may be under way.
+        .where(or_(one.c.kind == GROUP, one.c.last_seq > 0, one.c.created_at > UNDER_WAY))
         .order_by(one.c.active_at.desc(), one.c.id.desc())
         .limit(limit)
     )

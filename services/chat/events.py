@@ -2,7 +2,8 @@
 
 `push.conv.<id>` is for all who are in a conversation, `push.user.<id>` for one user's devices. A header says what
 a gateway needs to know without reading the frame:
-`rev: <n>` of a durable event; `key: <key>` of one that only the latest of counts;
+`rev: <n>` of a durable event, and `seq: <n>` if it shows a message: it is for those who joined before that;
+`key: <key>` of one that only the latest of counts;
 `joined: <conversation>` and `left: <conversation>` when the user's frames have to be routed anew.
 """
 
@@ -37,7 +38,8 @@ def message_recalled(row: Any) -> Push:
 
 
 def _of_message(kind: str, row: Any, trace: str = "") -> Push:
-    return _push(f"push.conv.{row.conversation_id}", f"rev: {row.rev}", kind, message_data(row), trace)
+    header = f"rev: {row.rev}\nseq: {row.seq}"
+    return _push(f"push.conv.{row.conversation_id}", header, kind, message_data(row), trace)
 
 
 def member_changed(row: Any) -> Push:

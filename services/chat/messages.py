@@ -126,6 +126,7 @@ def conversation(row: Any, user_id: int, unread: int, last: Any | None) -> pb.Co
         unread=unread,
         last_message=message(last) if last else None,
         push_receipts=row.member_count <= PUSHED_RECEIPTS,
+        joined_seq=row.joined_seq,
     )
 
 

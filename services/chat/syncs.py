@@ -18,7 +18,8 @@ MAX_PAGE = 100
 MAX_ANSWER = 2 * 1024 * 1024  # bytes of bodies; gRPC takes 4 MiB
 
 POINTS = """unnest(CAST(:ids AS bigint[]), CAST(:from_revs AS bigint[]), CAST(:to_revs AS bigint[]),
- CAST(:joined AS bigint[])) WITH ORDINALITY AS point(id, from_rev, to_rev, joined_seq, place)"""
+ CAST(:joined AS bigint[]), CAST(:joined_revs AS bigint[]))
+ WITH ORDINALITY AS point(id, from_rev, to_rev, joined_seq, joined_rev, place)"""
 # The body only while all of them together fit into an answer.
 FITTING = COLUMNS.replace("message.body::text", f"CASE WHEN total <= {MAX_ANSWER} THEN body::text END")
 CHANGED = text(f"""SELECT {FITTING}, total FROM (
@@ -26,10 +27,10 @@ CHANGED = text(f"""SELECT {FITTING}, total FROM (
   SELECT * FROM message WHERE conversation_id = point.id AND rev > point.from_rev AND rev <= point.to_rev
   AND seq > point.joined_seq ORDER BY rev LIMIT {MAX_ROWS + 1}) AS changed
  ) AS message ORDER BY place, rev""")  # noqa: S608
-# Both of a direct conversation always: their receipts are durable nowhere else.
+# Both of a direct conversation always: their receipts are durable nowhere else. Nobody who left before one joined.
 MEMBERS = text(f"""SELECT changed.* FROM {POINTS} CROSS JOIN LATERAL (
  (SELECT * FROM conversation_member WHERE conversation_id = point.id AND rev > point.from_rev AND rev <= point.to_rev
-  ORDER BY rev LIMIT {MAX_ROWS + 1})
+  AND (left_at IS NULL OR rev > point.joined_rev) ORDER BY rev LIMIT {MAX_ROWS + 1})
  UNION (SELECT * FROM conversation_member WHERE conversation_id = point.id AND rev = 0 AND event_id = 0 LIMIT 2)
  ) AS changed ORDER BY place, rev, user_id""")  # noqa: S608
 HISTORY = text(f"""SELECT {COLUMNS} FROM message
@@ -53,7 +54,7 @@ async def batch_sync(connection: AsyncConnection, caller: Caller, points: Mappin
     if len(points) > MAX_POINTS:
         raise BatchTooLarge
     member = ConversationMember
-    query = select(Conversation.id, Conversation.rev, member.joined_seq).join(
+    query = select(Conversation.id, Conversation.rev, member.joined_seq, member.joined_rev).join(
         member, member.conversation_id == Conversation.id
     )
     query = query.where(member.user_id == caller.user_id, members.LIVE, Conversation.id.in_(list(points)))
@@ -63,6 +64,7 @@ async def batch_sync(connection: AsyncConnection, caller: Caller, points: Mappin
         "from_revs": [points[place.id] for place in places],
         "to_revs": [place.rev for place in places],
         "joined": [place.joined_seq for place in places],
+        "joined_revs": [place.joined_rev for place in places],
     }
     changed = _by_conversation((await connection.execute(CHANGED, values)).all())
     moved = _by_conversation((await connection.execute(MEMBERS, values)).all())
@@ -77,9 +79,10 @@ def _by_conversation(rows: Sequence[Row[Any]]) -> dict[int, list[Row[Any]]]:
 
 
 def _sync(place: Any, from_rev: int, changed: Sequence[Any], moved: Sequence[Any]) -> Sync:
-    limited = len(changed) + sum(row.rev > 0 for row in moved) > MAX_ROWS or bool(
-        changed and changed[-1].total > MAX_ANSWER
-    )
+    # What he kept from before he was let in again is out of date in ways that no row of his tells.
+    came_back = 0 < from_rev < place.joined_rev
+    too_many = len(changed) + sum(row.rev > 0 for row in moved) > MAX_ROWS
+    limited = came_back or too_many or bool(changed and changed[-1].total > MAX_ANSWER)
     rows = ((), ()) if limited else (changed, moved)
     return Sync(place.id, from_rev, place.rev, *rows, limited)
 

@@ -196,7 +196,44 @@ async def test_one_who_joins_late_sees_what_comes_after(chat: Running, social: S
     assert [m.seq for m in await whole_history(chat, late, cv)] == [4]
     assert [m.seq for m in (await sync(chat, late, {cv: 0}))[cv].messages] == [4]
     assert await refusal(recall(chat, late, cv, 2)) == "MESSAGE_NOT_FOUND"
-    assert [c.last_message.seq for c in await listed(chat, late)] == [ack.seq]
+    assert [(c.last_message.seq, c.joined_seq) for c in await listed(chat, late)] == [(ack.seq, 3)]
+
+
+async def test_what_was_said_before_one_joined_stays_unseen_when_it_is_changed(chat: Running, social: Social) -> None:
+    owner, gone, late = new_users(3)
+    group_id = await group_with(social, owner, gone, approval=False)
+    cv = await room_of(chat, group_id, owner, gone)
+    old = [await send(chat, owner, group(group_id), f"secret {n}") for n in range(2)]
+    await remove(social, owner, group_id, gone)
+    await room_of(chat, group_id, owner)
+    await join(social, late, group_id)
+    await room_of(chat, group_id, owner, late)
+    async with watching(chat) as frames:
+        rev = await edit(chat, owner, cv, old[0].seq, "secret edited")
+        last = await recall(chat, owner, cv, old[1].seq)
+        for kind, seq, changed in [("message.updated", 1, rev), ("message.recalled", 2, last)]:
+            await frames.expect(f"push.conv.{cv}", kind, rev=changed)
+            assert (f"push.conv.{cv}", {"rev": str(changed), "seq": str(seq)}) in [entry[:2] for entry in frames.seen]
+    caught_up = (await sync(chat, late, {cv: 0}))[cv]
+    assert (list(caught_up.messages), caught_up.to_rev) == ([], last)
+    assert {member.user_id for member in caught_up.members} == {owner, late}, "not who left before"
+    assert await whole_history(chat, late, cv) == [] and await search(chat, late, "edited") == []
+    assert await refusal(edit(chat, late, cv, 1)) == "MESSAGE_NOT_FOUND"
+
+
+async def test_who_came_back_with_an_old_cursor_drops_what_he_kept(chat: Running, social: Social) -> None:
+    owner, user = new_users(2)
+    group_id = await group_with(social, owner, user, approval=False)
+    cv = await room_of(chat, group_id, owner, user)
+    rev = (await send(chat, owner, group(group_id), "before")).rev
+    await remove(social, owner, group_id, user)
+    await room_of(chat, group_id, owner)
+    await edit(chat, owner, cv, 1, "while he was away")
+    await join(social, user, group_id)
+    await room_of(chat, group_id, owner, user)
+    answer = (await sync(chat, user, {cv: rev}))[cv]
+    assert answer.limited and not answer.messages
+    assert not (await sync(chat, user, {cv: answer.to_rev}))[cv].limited
 
 
 Change = Callable[[Running, int, int, int], Awaitable[int]]

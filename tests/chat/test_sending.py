@@ -110,7 +110,8 @@ async def test_a_message_is_pushed_once_as_the_client_gets_it(chat: Running, soc
             "created_at": data["created_at"],
         }
         assert data["created_at"].endswith("Z")
-        assert [headers for name, headers, _ in frames.seen if name == subject] == [{"rev": str(ack.rev)}]
+        headers = [headers for name, headers, _ in frames.seen if name == subject]
+        assert headers == [{"rev": str(ack.rev), "seq": str(ack.seq)}]
         joined = [(name, headers) for name, headers, frame in frames.seen if frame["type"] == "conversation"]
         cv = str(ack.conversation_id)
         assert joined == [(f"push.user.{user}", {"joined": cv}) for user in sorted((a, b))]

@@ -52,6 +52,7 @@ class Conversation:
     rev: int = 0
     messages: list[pb.Message] = field(default_factory=list)
     read: dict[int, int] = field(default_factory=dict)
+    joined: dict[int, int] = field(default_factory=dict)  # the seq beyond which one sees
 
 
 class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, NotificationsServicer):
@@ -100,7 +101,9 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
     async def join(self, conversation_id: int, user_id: int) -> None:
         conversation = self.conversations[conversation_id]
         conversation.members.add(user_id)
+        conversation.joined[user_id] = len(conversation.messages)
         data = {"conversation_id": str(conversation_id), "rev": conversation.rev}
+        data |= {"last_seq": conversation.joined[user_id]}
         await self.push(f"push.user.{user_id}", "conversation", data, joined=str(conversation_id))
 
     async def remove(self, conversation_id: int, user_id: int) -> None:
@@ -161,8 +164,16 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
             created_at=time.time_ns() // 1_000_000,
         )
         conversation.messages.append(message)
-        await self.push(f"push.conv.{conversation_id}", "message", views.message(message), rev=str(message.rev))
+        await self.push(f"push.conv.{conversation_id}", "message", views.message(message), **_headers(message))
         return message
+
+    async def edit(self, conversation_id: int, seq: int, body: bytes) -> None:
+        conversation = self.conversations[conversation_id]
+        conversation.rev += 1
+        message = conversation.messages[seq - 1]
+        message.rev, message.body = conversation.rev, body
+        view = views.message(message)
+        await self.push(f"push.conv.{conversation_id}", "message.updated", view, **_headers(message))
 
     async def ListConversations(
         self, request: pb.ListConversationsRequest, context: Any
@@ -243,6 +254,10 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         return sockets_pb.ListNotificationsResponse()
 
 
+def _headers(message: pb.Message) -> dict[str, str]:
+    return {"rev": str(message.rev), "seq": str(message.seq)}
+
+
 def _listed(row: Conversation, user_id: int) -> pb.Conversation:
     read = row.read.get(user_id, 0)
     unread = sum(message.seq > read and message.sender_id != user_id for message in row.messages)
@@ -253,6 +268,7 @@ def _listed(row: Conversation, user_id: int) -> pb.Conversation:
         rev=row.rev,
         last_seq=len(row.messages),
         read_seq=read,
+        joined_seq=row.joined.get(user_id, 0),
         unread=min(unread, 100),
         last_message=row.messages[-1] if row.messages else None,
     )

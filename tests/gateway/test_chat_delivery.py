@@ -121,6 +121,34 @@ async def test_who_joined_hears_all_from_then_on_and_who_left_nothing_more(stage
         assert str(id) not in str(stage.gateway.sockets.hub.rooms)
 
 
+@pytest.mark.parametrize("way", ["live", "amid his hello", "by the list"])
+async def test_what_was_said_before_one_joined_stays_unseen_when_it_is_changed(stage: Stage, way: str) -> None:
+    anna, ben = await stage.people(2)
+    id = stage.chat.create(int(ben.id))
+    await stage.say(id, ben, "secret")
+    if way == "by the list":
+        await stage.chat.join(id, int(anna.id))
+    async with stage.socket(ben) as other, raw_socket(stage.url) as socket:
+        with stage.chat.holding("ListConversations"):
+            await socket.say("hello", "1", version=1, token=anna.token)
+            await until(lambda: "ListConversations" in stage.chat.waiting)
+            if way == "amid his hello":
+                await stage.chat.join(id, int(anna.id))
+                await stage.chat.edit(id, 1, b'{"text":"secret 2"}')
+                await stage.say(id, ben, "hello")
+        await socket.answer("1", "ready")
+        if way == "live":
+            await stage.chat.join(id, int(anna.id))
+        known = stage.chat.conversations[id].rev
+        await stage.chat.edit(id, 1, b'{"text":"secret 3"}')
+        await stage.say(id, ben, "welcome")
+        await other.event("message.updated", body={"text": "secret 3"})
+        frames = [frame["data"] for frame in await socket.drain()]
+        assert "secret" not in str(frames)
+        revs = [data["rev"] for data in frames if data.get("rev", 0) > known]
+        assert revs == [known + 1, known + 2], "each rev all the same"
+
+
 async def test_a_leave_amid_a_hello_counts_more_than_the_list(stage: Stage) -> None:
     anna, ben = await stage.people(2)
     id, later = stage.chat.create(int(anna.id), int(ben.id)), stage.chat.create(int(ben.id))

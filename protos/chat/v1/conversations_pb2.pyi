@@ -300,6 +300,7 @@ class Conversation(_message.Message):
     UNREAD_FIELD_NUMBER: _builtins.int
     LAST_MESSAGE_FIELD_NUMBER: _builtins.int
     PUSH_RECEIPTS_FIELD_NUMBER: _builtins.int
+    JOINED_SEQ_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.int
     kind: Global___Kind.ValueType
     peer_id: _builtins.int
@@ -314,6 +315,8 @@ class Conversation(_message.Message):
     unread: _builtins.int
     """up to 100"""
     push_receipts: _builtins.bool
+    joined_seq: _builtins.int
+    """the caller may see what came after it"""
     @_builtins.property
     def last_message(self) -> Global___Message: ...
     def __init__(
@@ -330,10 +333,11 @@ class Conversation(_message.Message):
         unread: _builtins.int = ...,
         last_message: Global___Message | None = ...,
         push_receipts: _builtins.bool = ...,
+        joined_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_message", b"last_message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "group_id", b"group_id", "kind", b"kind", "last_message", b"last_message", "last_seq", b"last_seq", "peer_id", b"peer_id", "push_receipts", b"push_receipts", "read_seq", b"read_seq", "rev", b"rev", "title", b"title", "unread", b"unread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "group_id", b"group_id", "joined_seq", b"joined_seq", "kind", b"kind", "last_message", b"last_message", "last_seq", b"last_seq", "peer_id", b"peer_id", "push_receipts", b"push_receipts", "read_seq", b"read_seq", "rev", b"rev", "title", b"title", "unread", b"unread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -760,6 +764,43 @@ class BatchGetRevsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchGetRevsResponse: _TypeAlias = BatchGetRevsResponse  # noqa: Y015
+
+@_typing.final
+class PartRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.int
+    user_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.int = ...,
+        user_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartRequest: _TypeAlias = PartRequest  # noqa: Y015
+
+@_typing.final
+class PartResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartResponse: _TypeAlias = PartResponse  # noqa: Y015
 
 @_typing.final
 class SearchMessagesRequest(_message.Message):

@@ -89,6 +89,11 @@ class ConversationsStub:
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchGetRevsRequest.SerializeToString,
                 response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchGetRevsResponse.FromString,
                 _registered_method=True)
+        self.Part = channel.unary_unary(
+                '/hitok.chat.v1.Conversations/Part',
+                request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.PartRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.PartResponse.FromString,
+                _registered_method=True)
         self.SearchMessages = channel.unary_unary(
                 '/hitok.chat.v1.Conversations/SearchMessages',
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.SearchMessagesRequest.SerializeToString,
@@ -173,6 +178,15 @@ class ConversationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Part(self, request, context):
+        """What the social service has just undone at the caller's word holds here once this answers, and not only when its
+        event has come: a user is out of a group, the group is gone (no user_id), or two are no friends (no group_id).
+        The social service is asked; nobody else is believed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchMessages(self, request, context):
         """Full text, in the caller's own conversations, newest first.
         """
@@ -232,6 +246,11 @@ def add_ConversationsServicer_to_server(servicer, server):
                     servicer.BatchGetRevs,
                     request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchGetRevsRequest.FromString,
                     response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchGetRevsResponse.SerializeToString,
+            ),
+            'Part': grpc.unary_unary_rpc_method_handler(
+                    servicer.Part,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.PartRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.PartResponse.SerializeToString,
             ),
             'SearchMessages': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchMessages,
@@ -514,6 +533,33 @@ class Conversations:
             '/hitok.chat.v1.Conversations/BatchGetRevs',
             protos_dot_chat_dot_v1_dot_conversations__pb2.BatchGetRevsRequest.SerializeToString,
             protos_dot_chat_dot_v1_dot_conversations__pb2.BatchGetRevsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Part(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.chat.v1.Conversations/Part',
+            protos_dot_chat_dot_v1_dot_conversations__pb2.PartRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_conversations__pb2.PartResponse.FromString,
             options,
             channel_credentials,
             insecure,

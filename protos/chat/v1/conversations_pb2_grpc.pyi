@@ -41,6 +41,11 @@ class ConversationsStub:
     """Positions of the members, for groups whose receipts are not pushed."""
     BatchGetRevs: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchGetRevsRequest, _conversations_pb2.BatchGetRevsResponse]
     """The revs as they are now, for the gateway's check that it missed nothing. At most 1,000."""
+    Part: _aio.UnaryUnaryMultiCallable[_conversations_pb2.PartRequest, _conversations_pb2.PartResponse]
+    """What the social service has just undone at the caller's word holds here once this answers, and not only when its
+    event has come: a user is out of a group, the group is gone (no user_id), or two are no friends (no group_id).
+    The social service is asked; nobody else is believed.
+    """
     SearchMessages: _aio.UnaryUnaryMultiCallable[_conversations_pb2.SearchMessagesRequest, _conversations_pb2.SearchMessagesResponse]
     """Full text, in the caller's own conversations, newest first."""
 
@@ -131,6 +136,17 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_conversations_pb2.BatchGetRevsRequest, _abc.Awaitable[_conversations_pb2.BatchGetRevsResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.BatchGetRevsResponse]:
         """The revs as they are now, for the gateway's check that it missed nothing. At most 1,000."""
+
+    @_abc_1.abstractmethod
+    def Part(
+        self,
+        request: _conversations_pb2.PartRequest,
+        context: _aio.ServicerContext[_conversations_pb2.PartRequest, _abc.Awaitable[_conversations_pb2.PartResponse]],
+    ) -> _abc.Awaitable[_conversations_pb2.PartResponse]:
+        """What the social service has just undone at the caller's word holds here once this answers, and not only when its
+        event has come: a user is out of a group, the group is gone (no user_id), or two are no friends (no group_id).
+        The social service is asked; nobody else is believed.
+        """
 
     @_abc_1.abstractmethod
     def SearchMessages(

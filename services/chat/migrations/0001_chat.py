@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from services.kit.migrate import create_event_tables
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -99,34 +101,6 @@ CREATE TABLE block (
 );
 CREATE TABLE user_last_seen (user_id bigint PRIMARY KEY, seen_at timestamptz NOT NULL);
 """
-EVENTS = """
-CREATE TABLE outbox (
-  id bigserial PRIMARY KEY,
-  subject text NOT NULL,
-  aggregate text NOT NULL,
-  data jsonb NOT NULL,
-  occurred_at timestamptz NOT NULL DEFAULT now(),
-  published_at timestamptz
-);
-CREATE INDEX outbox_unpublished ON outbox (id) WHERE published_at IS NULL;
-CREATE INDEX outbox_published ON outbox (published_at) WHERE published_at IS NOT NULL;
-CREATE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS
-  $$ BEGIN PERFORM pg_notify('outbox', ''); RETURN NULL; END $$;
-CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox();
-CREATE TABLE inbox (
-  consumer text, event text, handled_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (consumer, event)
-);
-CREATE TABLE dead_letter (
-  id bigserial PRIMARY KEY,
-  consumer text NOT NULL,
-  event text NOT NULL,
-  subject text NOT NULL,
-  data text NOT NULL,
-  error text NOT NULL,
-  died_at timestamptz NOT NULL DEFAULT now(),
-  UNIQUE (consumer, event)
-);
-"""
 
 
 def upgrade() -> None:
@@ -137,4 +111,4 @@ def upgrade() -> None:
         op.execute(f"CREATE TABLE message_{number} PARTITION OF message FOR VALUES {values}")
     op.execute(PUSHES)
     op.execute(NOTIFICATIONS)
-    op.execute(EVENTS)
+    create_event_tables()
