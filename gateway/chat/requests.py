@@ -6,6 +6,7 @@ They act for the caller of the current context, and raise what the chat service 
 from typing import Annotated, Any
 
 import grpc.aio
+import structlog
 from msgspec import Meta, Struct, field
 
 from gateway.chat import syncs, views
@@ -18,6 +19,9 @@ from services.kit.errors import Unavailable
 from services.kit.ids import MAX_ID
 
 SEND_TIMEOUT = 8.0
+PART_TIMEOUT = 1.0
+
+log = structlog.get_logger("chat")
 
 Number = Annotated[int, Meta(ge=0, le=MAX_ID)]
 ListLimit = Annotated[int, Meta(ge=1, le=100)]
@@ -175,6 +179,15 @@ async def receipts(chat: Chat, params: ListReceipts) -> views.ReceiptPage:
     )
     page = await chat.conversations.GetReceipts(request)
     return views.ReceiptPage([views.member(row) for row in page.members])
+
+
+async def part(chat: Chat, group_id: int = 0, user_id: int = 0) -> None:
+    """For the routes that end a membership, a group (no `user_id`) or a friendship (no `group_id`): it holds in the
+    chat when they answer. If the chat service is away, it learns of it by the event."""
+    try:
+        await chat.conversations.Part(pb.PartRequest(group_id=group_id, user_id=user_id), timeout=PART_TIMEOUT)
+    except grpc.aio.AioRpcError as error:
+        log.warning("left to the event", status=error.code().name, group_id=group_id, user_id=user_id)
 
 
 async def list_notifications(chat: Chat, params: ListNotifications) -> views.NotificationPage:

@@ -73,6 +73,18 @@ class Publisher:
             self._queue.extend(zip(ids, pushes, strict=True))
             self._filled.set()
 
+    async def publish_now(self, ids: Sequence[int], pushes: Sequence[Push]) -> None:
+        """As `put`, and returns when the server has passed them on: whatever is published later comes later."""
+        if not (pushes and self._nats.is_connected):
+            return
+        try:
+            for push in pushes:
+                await self._publish(push)
+            await self._nats.flush(FLUSH_TIMEOUT)
+            self._published.extend(ids)
+        except LOST as error:
+            log.warning("push failed", error=repr(error)[:200])
+
     def put_passing(self, push: Push) -> None:
         """Publishes what nobody misses, such as a receipt."""
         self.put([0], [push])

@@ -79,6 +79,13 @@ class Rooms:
         self._publisher.put(stored, made)
         return self._keep(row)
 
+    async def has_group(self, group_id: int) -> bool:
+        """Whether there is such a group, by the social service. Raises SocialUnavailable."""
+        try:
+            return bool((await self._groups.BatchGetGroups(BatchGetGroupsRequest(group_ids=[group_id]))).groups)
+        except grpc.aio.AioRpcError:
+            raise SocialUnavailable from None
+
     async def _find(self, *which: Any) -> Room | None:
         async with self._database.transaction() as connection:
             row = (await connection.execute(select(Conversation.__table__).where(*which))).one_or_none()

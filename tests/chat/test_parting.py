@@ -1,0 +1,98 @@
+"""What the social service undid holds in the chat from the answer to `Part` on, whatever races it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from protos.chat.v1 import conversations_pb2 as pb
+from tests.support.chat import (
+    Running,
+    direct,
+    friends,
+    group,
+    history,
+    listed,
+    room_of,
+    running_chat_service,
+    send,
+    watching,
+)
+from tests.support.social import Running as Social
+from tests.support.social import act, block, dismiss, group_with, join, new_users, refusal, remove, unfriend
+
+Undo = Callable[[Social, int, int], Awaitable[None]]
+
+
+async def part(chat: Running, actor: int, **what: int) -> None:
+    await act(actor, chat.conversations.Part, pb.PartRequest(**what))
+
+
+async def test_nothing_sent_after_a_removal_reaches_the_removed(chat: Running, social: Social) -> None:
+    """With sends through another process of the service all the while."""
+    owner, user = new_users(2)
+    group_id = await group_with(social, owner, user, approval=False)
+    cv = await room_of(chat, group_id, owner, user)
+    after: list[int] = []
+    done = asyncio.Event()
+
+    async def chatter(other: Running) -> None:
+        while not done.is_set() or len(after) < 10:
+            was_done = done.is_set()
+            ack = await send(other, owner, group(group_id))
+            if was_done:
+                after.append(ack.rev)
+
+    async with running_chat_service(chat.settings) as other, watching(chat) as frames:
+        writers = [asyncio.create_task(chatter(other)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        await remove(social, owner, group_id, user)
+        await part(chat, owner, group_id=group_id, user_id=user)
+        done.set()
+        assert await refusal(history(chat, user, cv)) == await refusal(history(other, user, cv))
+        assert await refusal(history(chat, user, cv)) == "CONVERSATION_NOT_FOUND" and await listed(chat, user) == []
+        assert await refusal(send(other, user, group(group_id))) == "NOT_MEMBER"
+        await asyncio.gather(*writers)
+        for rev in after:
+            await frames.expect(f"push.conv.{cv}", "message", rev=rev)
+        cut = next(place for place, (_, headers, _) in enumerate(frames.seen) if headers.get("left") == str(cv))
+        late = [frame["data"]["rev"] for _, headers, frame in frames.seen[:cut] if "rev" in headers]
+        assert not set(late) & set(after)
+
+
+async def test_who_was_let_in_again_stays_in(chat: Running, social: Social) -> None:
+    owner, user = new_users(2)
+    group_id = await group_with(social, owner, user, approval=False)
+    cv = await room_of(chat, group_id, owner, user)
+    await part(chat, owner, group_id=group_id, user_id=user)  # he was never out
+    assert await history(chat, user, cv) == []
+    await remove(social, owner, group_id, user)
+    await part(chat, owner, group_id=group_id, user_id=user)
+    await join(social, user, group_id)
+    await part(chat, owner, group_id=group_id, user_id=user)
+    await room_of(chat, group_id, owner, user)
+    assert (await send(chat, user, group(group_id))).seq == 1
+
+
+async def test_a_dismissed_group_is_silent_at_once(chat: Running, social: Social) -> None:
+    owner, user = new_users(2)
+    group_id = await group_with(social, owner, user, approval=False)
+    cv = (await send(chat, owner, group(group_id))).conversation_id
+    await part(chat, user, group_id=group_id)  # that it is gone is not his to say
+    assert len(await history(chat, user, cv)) == 1
+    await dismiss(social, owner, group_id)
+    await part(chat, owner, group_id=group_id)
+    for member in (owner, user):
+        assert await refusal(history(chat, member, cv)) == "CONVERSATION_NOT_FOUND"
+        assert await refusal(send(chat, member, group(group_id))) == "NOT_MEMBER"
+
+
+@pytest.mark.parametrize(("undo", "reason"), [(block, "BLOCKED"), (unfriend, "NOT_FRIENDS")])
+async def test_who_is_parted_sends_nothing_more(chat: Running, social: Social, undo: Undo, reason: str) -> None:
+    for _ in range(5):
+        a, b = await friends(social)
+        await send(chat, b, direct(a))
+        await undo(social, a, b)
+        await part(chat, a, user_id=b)
+        assert await refusal(send(chat, b, direct(a))) == reason
+        assert await refusal(send(chat, a, direct(b))) == reason
