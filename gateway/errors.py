@@ -206,6 +206,7 @@ FAILURES: dict[str, Failure] = {
     "KIND_INVALID": Failure(400, 10001, "参数无效", 0),
     "TICKET_INVALID": Failure(401, -20002, "token无效", 100003),
     "SOCIAL_UNAVAILABLE": UNAVAILABLE,
+    "MEDIA_UNAVAILABLE": UNAVAILABLE,
     # Servers
     "DATABASE_UNAVAILABLE": Failure(503, 60004, "数据库错误", 100004),
     "CACHE_UNAVAILABLE": Failure(503, 60005, "缓存错误", 100001),

@@ -14,6 +14,7 @@ class ChatSettings(ServiceSettings, kw_only=True, frozen=True):
     grpc_port: Port = 50054
     metrics_port: Port = 50154
     social_target: Annotated[str, Meta(description="the social service; dns:///name:port for many")] = "127.0.0.1:50052"
+    media_target: Annotated[str, Meta(description="the media service; likewise")] = "127.0.0.1:50053"
     strangers: Annotated[bool, Meta(description="may people who are no friends write to each other?")] = False
     edit_seconds: Annotated[int, Meta(ge=0, description="how long a sender may edit or recall a message")] = 900
     ticket_seconds: Annotated[int, Meta(ge=1, le=300, description="life of a ticket to the socket")] = 30

@@ -63,6 +63,14 @@ def parse_body(body: bytes) -> Body:
     return Body(text.decode(), len(text), words_of(value))
 
 
+def resized(body: Body, value: Any) -> Body:
+    """With another value that is found by the same words. Raises MessageTooLarge."""
+    text = msgspec.json.encode(value)
+    if len(text) > MAX_BODY:
+        raise MessageTooLarge
+    return Body(text.decode(), len(text), body.words)
+
+
 def _has_nul(value: Any) -> bool:
     match value:
         case str():

@@ -29,10 +29,14 @@ async def edit(service: Service, caller: Caller, conversation_id: int, seq: int,
     """The message's new rev. The same body again changes nothing.
 
     Raises MessageInvalid, MessageTooLarge, ConversationNotFound, NotFriends, Blocked, MessageNotFound, EditForbidden,
-    SocialUnavailable.
+    ObjectNotFound, SocialUnavailable, MediaUnavailable.
     """
     parsed = parse_body(body)
     await service.sending.require_writer(caller, ("conversation_id", conversation_id))
+    async with service.database.transaction() as connection:
+        place = await members.require_member(connection, caller, conversation_id)
+        content_type = (await _find(connection, place, seq)).content_type  # which never changes
+    parsed = await service.attachments.fill(content_type, parsed)
     async with service.database.transaction() as connection:
         place = await members.require_member(connection, caller, conversation_id, lock=True)
         found = await _find(connection, place, seq, parsed)

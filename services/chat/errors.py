@@ -47,8 +47,16 @@ class MessageNotFound(NotFound):
     pass
 
 
+class ObjectNotFound(NotFound):
+    """No file of ours, or another's private one."""
+
+
 class Overloaded(Unavailable):
     """More is being sent than can be written."""
+
+
+class MediaUnavailable(Unavailable):
+    """The media service cannot say what is to be attached."""
 
 
 class SocialUnavailable(Unavailable):

@@ -2,14 +2,11 @@
 event ends it; its no is never kept, and no answer is a no."""
 
 import asyncio
-import contextvars
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import grpc.aio
 import msgspec
-import structlog
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
@@ -17,82 +14,15 @@ from protos.social.v1.friends_pb2 import BatchCheckFriendsRequest, FriendCheck, 
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2 import BatchCheckMembersRequest, GroupUser, MemberCheck
 from protos.social.v1.groups_pb2_grpc import GroupsStub
+from services.chat.answers import Answers
 from services.chat.config import ChatSettings
 from services.chat.errors import Blocked, NotFriends, NotMember, SocialUnavailable
-from services.kit.errors import HitokError
 from services.kit.events import Event
 
 ENDS_YES = ("events.social.friend.*", "events.social.user.*", "events.social.group.*")
 TIMEOUT = 2.0  # seconds
-MAX_ASKED = 500
-MAX_KEPT = 50_000
 
 Pair = tuple[int, int]
-A = TypeVar("A")
-
-log = structlog.get_logger("permits")
-
-
-class Answers(Generic[A]):
-    """Answers about pairs: those asked for at one moment in one call, and some kept."""
-
-    def __init__(self, ask: Callable[[Sequence[Pair]], Awaitable[Sequence[A]]], seconds: Callable[[], float]) -> None:
-        """`seconds`: for how long a yes that comes now may be kept."""
-        self._ask, self._seconds = ask, seconds
-        self._kept: OrderedDict[Pair, tuple[A, float]] = OrderedDict()
-        self._asked: dict[Pair, asyncio.Future[A]] = {}
-        self._drops = 0
-        self._loop = asyncio.get_running_loop()
-
-    async def get(self, pair: Pair, fresh: bool = False) -> A:
-        """Raises SocialUnavailable."""
-        if not fresh and (kept := self._kept.get(pair)) and kept[1] > self._loop.time():
-            return kept[0]
-        if pair not in self._asked:
-            self._asked[pair] = self._loop.create_future()
-            if len(self._asked) == 1:
-                # An empty context: the call is for many, and has no one's deadline or name.
-                self._loop.create_task(self._fetch(), context=contextvars.Context())
-        return await asyncio.shield(self._asked[pair])
-
-    async def _fetch(self) -> None:
-        await asyncio.sleep(0)  # those who ask in this turn of the loop come along
-        asked, self._asked = self._asked, {}
-        pairs = list(asked)
-        for start in range(0, len(pairs), MAX_ASKED):
-            some, drops = pairs[start : start + MAX_ASKED], self._drops
-            try:
-                answers = await self._ask(some)
-            except Exception as error:  # whatever it is, nobody may wait for ever
-                log.warning("social service", error=repr(error)[:200])
-                _fail([asked[pair] for pair in some], SocialUnavailable())
-                continue
-            for pair, answer in zip(some, answers, strict=True):
-                if not asked[pair].done():
-                    asked[pair].set_result(answer)
-                if drops == self._drops and _is_yes(answer):  # else it may be older than what ended it
-                    self._keep(pair, answer)
-
-    def _keep(self, pair: Pair, answer: A) -> None:
-        self._kept[pair] = (answer, self._loop.time() + self._seconds())
-        self._kept.move_to_end(pair)
-        if len(self._kept) > MAX_KEPT:
-            self._kept.popitem(last=False)
-
-    def drop(self, *pairs: Pair) -> None:
-        """Forgets these; everything if none is named."""
-        self._drops += 1
-        for pair in pairs:
-            self._kept.pop(pair, None)
-        if not pairs:
-            self._kept.clear()
-
-
-def _fail(futures: Sequence[asyncio.Future[Any]], error: HitokError) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_exception(error)
-            future.exception()  # all who asked may be gone
 
 
 def _is_yes(answer: Any) -> bool:
@@ -103,8 +33,8 @@ class Permits:
     def __init__(self, settings: ChatSettings, channel: grpc.aio.Channel, nats: Nats) -> None:
         self._strangers, self._seconds, self._nats = settings.strangers, settings.permission_seconds, nats
         self._friends_stub, self._groups_stub = FriendsStub(channel), GroupsStub(channel)
-        self.friends = Answers[FriendCheck](self._ask_friends, self._keep_seconds)
-        self.members = Answers[MemberCheck](self._ask_members, self._keep_seconds)
+        self.friends = Answers[Pair, FriendCheck](self._ask_friends, SocialUnavailable, self._keep_seconds, _is_yes)
+        self.members = Answers[Pair, MemberCheck](self._ask_members, SocialUnavailable, self._keep_seconds, _is_yes)
 
     async def require_friends(self, user_id: int, peer_id: int) -> None:
         """That the one may write to the other. Raises NotFriends, Blocked, SocialUnavailable."""

@@ -5,6 +5,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from services.chat import members, pushes
+from services.chat.attachments import Attachments
 from services.chat.batches import Batches
 from services.chat.contents import Content
 from services.chat.errors import ConversationNotFound, NotMember
@@ -13,31 +14,46 @@ from services.chat.models import DIRECT
 from services.chat.permits import Permits
 from services.chat.pushes import Publisher
 from services.chat.rooms import Room, Rooms
-from services.chat.writes import Doubt, Outgoing, Sent
+from services.chat.writes import Doubt, Outgoing, Sent, find_sent
 from services.kit import telemetry
 from services.kit.context import Caller
 from services.kit.db import Database
+from services.kit.errors import HitokError
 
 Target = tuple[str, int]  # as the contract's oneof: conversation_id, user_id or group_id
 
 
 class Sending:
     def __init__(
-        self, database: Database, publisher: Publisher, permits: Permits, rooms: Rooms, batches: Batches
+        self,
+        database: Database,
+        publisher: Publisher,
+        permits: Permits,
+        attachments: Attachments,
+        rooms: Rooms,
+        batches: Batches,
     ) -> None:
         self._database, self._publisher = database, publisher
-        self._permits, self._rooms, self._batches = permits, rooms, batches
+        self._permits, self._attachments, self._rooms, self._batches = permits, attachments, rooms, batches
         self._turns: WeakValueDictionary[Any, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, caller: Caller, target: Target, content: Content) -> Sent:
         """Committed when it returns. What one sends to one target at once is written in the order it came.
 
-        Raises ConversationNotFound, NotFriends, Blocked, NotMember, MessageInvalid, Overloaded, SocialUnavailable.
+        Raises ConversationNotFound, NotFriends, Blocked, NotMember, MessageInvalid, MessageTooLarge, ObjectNotFound,
+        Overloaded, SocialUnavailable, MediaUnavailable.
         """
         turn = self._turns.setdefault((caller.user_id, target), asyncio.Lock())
         async with turn:  # first come, first served, however long the questions of the first take
             room = await self.require_writer(caller, target)
             send = Outgoing(room.id, caller.user_id, content, telemetry.here())
+            try:
+                body = await self._attachments.fill(content.content_type, content.body)
+            except HitokError:
+                if stored := await self._find_stored(send):
+                    return stored  # sent before; what became of its file since is no matter
+                raise
+            send = send._replace(content=content._replace(body=body))
             waiting = self._batches.add(send)
         try:
             return await waiting
@@ -46,6 +62,11 @@ class Sending:
             return await self._batches.add(send)
         except NotMember:
             raise _refusal(target) from None
+
+    async def _find_stored(self, send: Outgoing) -> Sent | None:
+        async with self._database.transaction() as connection:
+            (row,) = await find_sent(connection, [send])
+        return Sent(row, duplicate=True) if row.live and row.seq is not None else None
 
     async def require_writer(self, caller: Caller, target: Target) -> Room:
         """Where the caller may write now. Raises as `send`."""

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from nats.aio.client import Client as Nats
 
+from protos.media.v1 import objects_pb2
 from protos.social.v1 import friends_pb2, groups_pb2
+from services.chat.attachments import Attachments
 from services.chat.batches import writing
 from services.chat.config import SERVICE, ChatSettings
 from services.chat.permits import Permits
@@ -28,6 +30,7 @@ from services.kit.tasks import beside
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SOCIAL = (friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR)
+MEDIA = (objects_pb2.DESCRIPTOR,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Service:
     new_id: IdGenerator
     publisher: Publisher
     permits: Permits
+    attachments: Attachments
     rooms: Rooms
     sending: Sending
     tickets: Tickets
@@ -46,24 +50,25 @@ class Service:
 
 @asynccontextmanager
 async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
-    """Waits for Postgres; Valkey, NATS and the social service may come and go."""
+    """Waits for Postgres; Valkey, NATS and the other services may come and go."""
     async with (
         open_database(settings) as database,
         open_redis(settings.redis_url) as redis,
         open_nats(settings.nats_url, SERVICE) as nats,
         open_channel(settings.social_target, settings, SOCIAL) as social,
+        open_channel(settings.media_target, settings, MEDIA) as media,
     ):
         await require_current(database, MIGRATIONS)
         async with database.transaction() as connection:
             new_id = IdGenerator(await next_node(connection))
-        permits = Permits(settings, social, nats)
+        permits, attachments = Permits(settings, social, nats), Attachments(media)
         async with publishing(database, nats) as publisher:
             rooms = Rooms(database, publisher, social, new_id)
             presence = Presence(database, redis, nats, publisher, permits, settings.presence_seconds)
             writer = partial(write, database, publisher, new_id)
             async with writing(writer, settings.writers, settings.max_waiting) as batches:
-                sending = Sending(database, publisher, permits, rooms, batches)
-                parts = (publisher, permits, rooms, sending, Tickets(settings, redis), presence)
+                sending = Sending(database, publisher, permits, attachments, rooms, batches)
+                parts = (publisher, permits, attachments, rooms, sending, Tickets(settings, redis), presence)
                 async with beside(permits.listen(), presence.sweep()):
                     yield Service(settings, database, nats, new_id, *parts)
             with suppress(*LOST):

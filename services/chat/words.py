@@ -14,7 +14,7 @@ MAX_WORD = 40  # characters
 APART = r"[^\W\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]+"  # of scripts that part their words
 RUNS = re.compile(rf"{APART}|[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
 IS_APART = re.compile(APART)
-URLS = ("http://", "https://", "data:")
+URLS = ("http://", "https://", "data:", "/media/")
 
 
 def words_of(body: Any) -> str:

@@ -86,7 +86,7 @@ async def write(
     async with database.transaction() as connection:
         ids = sorted({send.conversation_id for send in sends})
         places = {row.id: _Place(row) for row in await connection.execute(LOCK, {"ids": ids})}
-        found = await _find(connection, sends)
+        found = await find_sent(connection, sends)
         outcomes = _plan(sends, places, found, now, new_id)
         fresh = [
             (send, outcome.message)
@@ -100,7 +100,7 @@ async def write(
     return outcomes
 
 
-async def _find(connection: AsyncConnection, sends: Sequence[Outgoing]) -> Sequence[Row[Any]]:
+async def find_sent(connection: AsyncConnection, sends: Sequence[Outgoing]) -> Sequence[Row[Any]]:
     """Each sender's membership, and his message with that client_msg_id."""
     values = {
         "conversations": [send.conversation_id for send in sends],
