@@ -77,7 +77,8 @@ async def test_who_was_let_in_again_stays_in(chat: Running, social: Social) -> N
 async def test_a_dismissed_group_is_silent_at_once(chat: Running, social: Social) -> None:
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
-    cv = (await send(chat, owner, group(group_id))).conversation_id
+    cv = await room_of(chat, group_id, owner, user)
+    await send(chat, owner, group(group_id))
     await part(chat, user, group_id=group_id)  # that it is gone is not his to say
     assert len(await history(chat, user, cv)) == 1
     await dismiss(social, owner, group_id)
