@@ -22,17 +22,22 @@ from gateway.errors import ObjectNotFound, RangeInvalid, failure_of
 from gateway.state import Gateway
 from protos.media.v1.objects_pb2 import Object
 from services.kit.errors import Unavailable
-from services.kit.signatures import is_signed
+from services.kit.signatures import is_signed, sign_file
 from services.kit.store import key_of
 
 PIECE = 524_288  # bytes read and sent at a time
 REDIRECT_SECONDS = 600
 FILE = re.compile(r"([0-9a-f]{64})\.[a-z0-9]{1,5}")
+NAMED = re.compile(rb"[0-9a-f]{64}\.mp4")  # in a playlist
+PLAYLIST = "application/vnd.apple.mpegurl"
 HASH = re.compile(r"(?:^|/)([0-9a-f]{64})(?:\.[a-z0-9]{1,5})?(?:\?.*)?$")
 RANGE = re.compile(r"bytes=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*")
 CSP = b"default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 PUBLIC = b"public, max-age=31536000, immutable"
 PRIVATE = b"private, max-age=60"
+
+
+Buffer = bytes | memoryview
 
 
 class Span(NamedTuple):
@@ -65,6 +70,8 @@ async def serve(request: Request[Any, Any, Any], file: FromPath[str]) -> ASGIRes
     headers = _headers(object)
     if _has_tag(request.headers.get("if-none-match", ""), object.hash):
         return _Head(304, headers)
+    if object.media_type == PLAYLIST:
+        return await _playlist(gateway, object, request)
     span, partial = _span(request, object)
     if span is None:
         body = SHORT_VIDEO.failure(failure_of(RangeInvalid.reason))
@@ -76,7 +83,24 @@ async def serve(request: Request[Any, Any, Any], file: FromPath[str]) -> ASGIRes
     status = 206 if partial else 200
     if request.method == HttpMethod.HEAD:
         return _Head(status, headers)
-    return _Pieces(gateway, object, span, status, headers)
+    return _Pieces(_read(gateway, object, span), status, headers)
+
+
+async def _playlist(gateway: Gateway, object: Object, request: Request[Any, Any, Any]) -> ASGIResponse:
+    """All of it, even if a part is asked for: players want to know how long it is. What a private one names is signed
+    like itself, for as long. Raises ObjectNotFound, Unavailable."""
+    body = b"".join([piece async for piece in _read(gateway, object, Span(0, object.size))])
+    headers = [header for header in _headers(object) if header[0] != b"accept-ranges"]
+    if object.private:
+        secret, (expires, _) = gateway.settings.internal_secret, _signature(request.scope["query_string"])
+        body = NAMED.sub(lambda named: sign_file(secret, named[0].decode(), expires).encode(), body)
+        headers = [header for header in headers if header[0] != b"etag"]  # which is of other bytes
+    headers.append((b"content-length", b"%d" % len(body)))
+
+    async def whole() -> AsyncIterator[Buffer]:
+        yield body
+
+    return _Head(200, headers) if request.method == HttpMethod.HEAD else _Pieces(whole(), 200, headers)
 
 
 async def _find(gateway: Gateway, file: str, query: bytes) -> Object:
@@ -89,15 +113,23 @@ async def _find(gateway: Gateway, file: str, query: bytes) -> Object:
 
 
 def _is_signed(gateway: Gateway, file: str, query: bytes) -> bool:
-    values = parse_qs(query.decode("latin-1"), max_num_fields=10) if len(query) < 1_000 else {}
-    expires, signature = (values.get(name, [""])[0] for name in ("exp", "sig"))
+    expires, signature = _signature(query)
     return is_signed(gateway.settings.internal_secret, file, expires, signature)
 
 
+def _signature(query: bytes) -> tuple[str, str]:
+    """Until when it is good, and itself."""
+    values = parse_qs(query.decode("latin-1"), max_num_fields=10) if len(query) < 1_000 else {}
+    return values.get("exp", [""])[0], values.get("sig", [""])[0]
+
+
 async def _elsewhere(gateway: Gateway, object: Object) -> str | None:
-    """Where the setting sends clients; a private file only to the bucket, by an address that expires."""
+    """Where the setting sends clients; a private file only to the bucket, by an address that expires; for a playlist
+    nowhere, since its files are named as they are here."""
     redirect, store = gateway.settings.media_redirect, gateway.store
-    if not redirect or (isinstance(store, LocalStore) and (object.private or redirect == "bucket")):
+    if not redirect or object.media_type == PLAYLIST:
+        return None
+    if isinstance(store, LocalStore) and (object.private or redirect == "bucket"):
         return None
     if object.private or redirect == "bucket":
         key, life = key_of(object.file), timedelta(seconds=REDIRECT_SECONDS)
@@ -165,11 +197,9 @@ class _Pieces(_Head):
 
     __slots__ = ("_rest",)
 
-    def __init__(
-        self, gateway: Gateway, object: Object, span: Span, status: int, headers: list[tuple[bytes, bytes]]
-    ) -> None:
+    def __init__(self, pieces: AsyncIterator[Buffer], status: int, headers: list[tuple[bytes, bytes]]) -> None:
         super().__init__(status, headers)
-        self._rest = _read(gateway, object, span)
+        self._rest = pieces
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         piece = await anext(self._rest, b"")  # before the status: the store may be away
@@ -189,13 +219,14 @@ async def _disconnect(receive: Any) -> None:
         pass
 
 
-async def _read(gateway: Gateway, object: Object, span: Span) -> AsyncIterator[bytes]:
+async def _read(gateway: Gateway, object: Object, span: Span) -> AsyncIterator[Buffer]:
     """Raises ObjectNotFound, Unavailable."""
     key = key_of(object.file)
     try:
         for start in range(span.start, span.end, PIECE):
             end = min(start + PIECE, span.end)
-            yield await obstore.get_range_async(gateway.store, key, start=start, end=end)  # type: ignore[misc]
+            # A view of it: asyncio's own loop writes no foreign type.
+            yield memoryview(await obstore.get_range_async(gateway.store, key, start=start, end=end))
     except FileNotFoundError:
         raise ObjectNotFound from None
     except BaseError as error:

@@ -13,8 +13,12 @@ def sign_path(internal_secret: str, file: str, seconds: int) -> str:
 
     The end is rounded up, so that a client that asks again gets an address that it has cached already.
     """
-    expires = (int(time.time()) // seconds + 2) * seconds
-    return f"{MEDIA_PREFIX}{file}?{urlencode({'exp': expires, 'sig': _signature(internal_secret, file, str(expires))})}"
+    return MEDIA_PREFIX + sign_file(internal_secret, file, str((int(time.time()) // seconds + 2) * seconds))
+
+
+def sign_file(internal_secret: str, file: str, expires: str) -> str:
+    """`<file>?exp=…&sig=…`, good until then."""
+    return f"{file}?{urlencode({'exp': expires, 'sig': _signature(internal_secret, file, expires)})}"
 
 
 def is_signed(internal_secret: str, file: str, expires: str, signature: str) -> bool:

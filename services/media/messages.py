@@ -27,6 +27,7 @@ def object_message(view: View, signer: Signer, signed: bool = False) -> Object:
         reason=row.reason,
         cover_path=signer.path(view.cover, private) if view.cover else "",
         playback_path=signer.path(view.playback, private) if view.playback else "",
+        hls_path=signer.path(view.hls, private) if view.hls else "",
         private=view.private,
     )
 

@@ -65,7 +65,7 @@ class ObjectReference(Model):
 
 
 class Derivative(Model):
-    """What processing made of an object: its `cover` or its `playback`. It is as private as the object is."""
+    """What processing made of an object (derivatives.py has the profiles). It is as private as the object is."""
 
     __tablename__ = "derivative"
 

@@ -43,6 +43,7 @@ class View(NamedTuple):
     private: bool
     cover: str = ""
     playback: str = ""
+    hls: str = ""
 
 
 async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[View]:
@@ -64,7 +65,9 @@ async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[
     }
     return [
         View(
-            row, private.get(row.hash, False), files.get((row.hash, "cover"), ""), files.get((row.hash, "playback"), "")
+            row,
+            private.get(row.hash, False),
+            *(files.get((row.hash, profile), "") for profile in ("cover", "playback", "hls")),
         )
         for row in rows
     ]

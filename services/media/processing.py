@@ -8,30 +8,24 @@ need all of this too, since an acknowledgement and a commit are two things.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import Row, func, literal, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.errors import HitokError, Unavailable
-from services.kit.store import key_of
 from services.kit.tasks import beside
-from services.media import events, intake, probes
-from services.media.config import MIB
+from services.media import derivatives, events
 from services.media.errors import FileBroken
-from services.media.models import FAILED, PROCESSING, READY, Derivative, Job, Object, Upload
+from services.media.models import FAILED, PROCESSING, READY, Job, Object, Upload
 from services.media.service import Service
-from services.media.storage import measure
-from services.media.types import TYPES
 
 POLL = 2.0  # seconds between looks for jobs of other processes
 ATTEMPTS = 3  # that may die of a job before it is given up
-MEMORY_MEGABYTES = 2_048
 
 DONE = Counter("hitok_media_jobs", "Jobs ended", ["profile", "outcome"])
 log = structlog.get_logger("processing")
@@ -83,7 +77,7 @@ async def _do(service: Service, job: Row[Any]) -> None:
         async with _holding(service, job):
             if job.attempts > ATTEMPTS:
                 raise FileBroken("every worker died of it")
-            await _make(service, job)
+            await derivatives.make(service, job)
     except (Unavailable, FileNotFoundError, SQLAlchemyError) as error:
         log.warning("job waits", hash=job.hash, profile=job.profile, error=repr(error)[:200])
         await _give_back(service, job, 2.0**job.attempts)
@@ -120,35 +114,6 @@ async def _holding(service: Service, job: Row[Any]) -> AsyncIterator[None]:
 
 def _of(job: Row[Any]) -> Any:
     return update(Job).where(Job.object_hash == job.hash, Job.profile == job.profile, Job.due_at.is_not(None))
-
-
-async def _make(service: Service, job: Row[Any]) -> None:
-    """Raises FileBroken and the like, Unavailable, FileNotFoundError."""
-    settings, target = service.settings, service.storage.new_path()
-    async with AsyncExitStack() as stack:
-        stack.callback(target.unlink, missing_ok=True)
-        source = await stack.enter_async_context(service.storage.local(key_of(f"{job.hash}.{job.extension}")))
-        request = {
-            "profile": job.profile,
-            "source": str(source),
-            "extension": job.extension,
-            "target": str(target),
-            "cpu_seconds": settings.job_seconds * 2,
-            "memory_megabytes": MEMORY_MEGABYTES,
-            "file_megabytes": 2 * settings.max_video_bytes // MIB + 16,
-        }
-        made = await probes.run_child("conversion", request, settings.job_seconds)
-        if "refused" in made:
-            raise probes.REFUSALS[made["refused"]](made["detail"])
-        if made["extension"]:
-            file = await measure(target)
-            facts = await probes.probe(settings, target, TYPES[made["extension"]])
-
-            async def derive(connection: AsyncConnection) -> None:
-                row = insert(Derivative).values(source_hash=job.hash, profile=job.profile, object_hash=file.hash)
-                await connection.execute(row.on_conflict_do_nothing())
-
-            await intake.store(service, file, facts, derive)
 
 
 async def _give_back(service: Service, job: Row[Any], seconds: float) -> None:

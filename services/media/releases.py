@@ -3,7 +3,7 @@
 Without it a private file would turn public, since nothing would say any more that it is not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, exists, or_, select
@@ -37,7 +37,17 @@ async def _take_derived(connection: AsyncConnection, sources: Sequence[str]) -> 
     """What was made of the sources only."""
     made = delete(Derivative).where(Derivative.source_hash.in_(sources)).returning(Derivative.object_hash)
     hashes = (await connection.execute(made)).scalars().all()
-    for hash in sorted(set(hashes) - set(sources)):
+    return await _lock_unused(connection, set(hashes) - set(sources))
+
+
+async def drop_unused(connection: AsyncConnection, hash: str) -> None:
+    """Of what was made of a video and is not its any more."""
+    await _delete(connection, await _lock_unused(connection, {hash}))
+
+
+async def _lock_unused(connection: AsyncConnection, hashes: Iterable[str]) -> Sequence[Row[Any]]:
+    hashes = sorted(hashes)
+    for hash in hashes:
         await intake.lock_object(connection, hash)
     used = or_(
         exists().where(Derivative.object_hash == Object.hash),

@@ -25,6 +25,8 @@ TYPES = {
         FileType("mov", VIDEO, "video/quicktime", "mov"),
         FileType("webm", VIDEO, "video/webm", "matroska"),
         FileType("mkv", VIDEO, "video/x-matroska", "matroska"),
+        FileType("avi", VIDEO, "video/x-msvideo", "avi"),
+        FileType("m3u8", VIDEO, "application/vnd.apple.mpegurl", "hls"),  # made here only
         FileType("m4a", AUDIO, "audio/mp4", "mp4"),
         FileType("weba", AUDIO, "audio/webm", "matroska"),
         FileType("mka", AUDIO, "audio/x-matroska", "matroska"),
@@ -52,7 +54,7 @@ SIGNATURES = (
     (b"%PDF-", "pdf"),
     (b"PK\x03\x04", "zip"),
 )
-RIFF = {b"WEBP": "webp", b"WAVE": "wav"}
+RIFF = {b"WEBP": "webp", b"WAVE": "wav", b"AVI ": "avi"}
 BRANDS = {b"avif": "avif", b"avis": "avif", b"M4A ": "m4a", b"M4B ": "m4a", b"qt  ": "mov"}
 STILL_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # Pillow cannot read them
 SOUND_ONLY = {"mp4": "m4a", "mov": "m4a", "webm": "weba", "mkv": "mka"}
@@ -89,9 +91,10 @@ def _sound(head: bytes) -> str | None:
 
 
 def is_text(data: bytes, cut: bool = False) -> bool:
-    """UTF-8 without control characters that is no markup; `cut` allows for half a character at the end."""
+    """UTF-8 without control characters, neither markup nor a playlist; `cut` allows for half a character at the end."""
     lowered = data.lower()
-    if not data or any(mark in lowered for mark in MARKUP) or lowered.lstrip(b"\xef\xbb\xbf \t\r\n\f").startswith(b"<"):
+    start = lowered.lstrip(b"\xef\xbb\xbf \t\r\n\f")
+    if not data or any(mark in lowered for mark in MARKUP) or start.startswith((b"<", b"#extm3u")):
         return False
     try:
         text = data.decode()

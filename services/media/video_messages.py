@@ -24,7 +24,7 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
             signer.path(url.removeprefix(OURS), row.visibility != PUBLIC) if url and url.startswith(OURS) else url or ""
         )
 
-    cover, playback = (OURS + file if file else "" for file in (row.cover_file, row.playback_file))
+    cover, playback, hls = (OURS + file if file else "" for file in (row.cover_file, row.playback_file, row.hls_file))
     return videos_pb2.Video(
         video_id=row.id,
         owner_id=row.owner_id,
@@ -33,6 +33,7 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
         video_url=address(row.video_url),
         cover_url=address(row.cover_url or cover),
         playback_url=address(playback or row.video_url),
+        hls_url=address(hls),
         type=row.type,
         visibility=videos_pb2.Visibility.ValueType(row.visibility),
         like_count=row.like_count,

@@ -25,17 +25,20 @@ OURS = "/media/"
 
 _cover, _cover_file = aliased(Derivative), aliased(Object)
 _playback, _playback_file = aliased(Derivative), aliased(Object)
+_hls = aliased(Derivative)
 # A video with what processing made of its file, if anything.
 CARDS = (
     select(
         Video.__table__,
         (_cover_file.hash + "." + _cover_file.extension).label("cover_file"),
         (_playback_file.hash + "." + _playback_file.extension).label("playback_file"),
+        (_hls.object_hash + ".m3u8").label("hls_file"),
     )
     .outerjoin(_cover, and_(_cover.source_hash == Video.object_hash, _cover.profile == "cover"))
     .outerjoin(_cover_file, _cover_file.hash == _cover.object_hash)
     .outerjoin(_playback, and_(_playback.source_hash == Video.object_hash, _playback.profile == "playback"))
     .outerjoin(_playback_file, _playback_file.hash == _playback.object_hash)
+    .outerjoin(_hls, and_(_hls.source_hash == Video.object_hash, _hls.profile == "hls"))
 )
 
 

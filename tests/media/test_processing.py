@@ -185,6 +185,27 @@ async def test_made_again_it_is_the_same(idle: Running) -> None:
     assert (first.cover_path, first.playback_path) == (second.cover_path, second.playback_path)
 
 
+async def test_made_otherwise_it_takes_the_place_of_what_was_made_before(idle: Running) -> None:
+    """An attempt that was broken off had another encoder, say."""
+    user = new_user()
+    hash = (await upload(idle, user, video("matroska", "mpeg4", seconds=0.5))).hash
+    other = (await upload(idle, user, video(seconds=0.5))).hash
+    await execute(idle, "DELETE FROM upload WHERE object_hash = :other", other=other)
+    await execute(idle, "DELETE FROM job WHERE object_hash = :other", other=other)
+    for profile in ("playback", "segments"):
+        query = "INSERT INTO derivative VALUES (:hash, :profile, :other)"
+        await execute(idle, query, hash=hash, profile=profile, other=other)
+    async with processing(idle.service):
+        done = await settled(idle, user, hash)
+    assert other not in done.playback_path
+    playlist = (await content(idle, done.hls_path)).decode()
+    rows = await execute(idle, "SELECT object_hash FROM derivative WHERE source_hash = :hash", hash=hash)
+    assert len(rows) == 4
+    assert other not in playlist
+    assert any(f"{row.object_hash}.mp4" in playlist for row in rows)
+    assert not await find(idle, other)
+
+
 async def test_a_killed_worker_s_job_is_done_by_another(idle: Running) -> None:
     """kill -9 of a whole service in the middle of a long encoding."""
     user = new_user()

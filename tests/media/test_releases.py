@@ -20,10 +20,14 @@ async def release(media: Running, owner: int, video_id: int, private: bool) -> N
 
 async def test_a_video_goes_with_all_that_was_made_of_it(local: Running) -> None:
     user = new_user()
-    hash = (await upload(local, user, video())).hash
+    hash = (await upload(local, user, video("matroska", "mpeg4"))).hash
     async with processing(local.service):
         done = await settled(local, user, hash)
-    files = {path.rpartition("/")[2] for path in (done.path, done.cover_path, done.playback_path)}
+    query = "SELECT object_hash, extension FROM derivative JOIN object ON hash = object_hash WHERE source_hash = :hash"
+    made = {f"{row.object_hash}.{row.extension}" for row in await execute(local, query, hash=hash)}
+    assert {file.rpartition(".")[2] for file in made} == {"jpg", "mp4", "m3u8"}
+    files = {done.file, *made}
+    assert len(files) == 5
     assert {key_of(file) for file in files} <= await keys_of(local)
     await release(local, user, await refer(local, hash, user, PUBLIC), private=False)
     assert not {key_of(file) for file in files} & await keys_of(local)

@@ -33,6 +33,7 @@ from tests.support.servers import Servers
 from tests.support.social import acting
 
 CHUNK = 65_536
+PIXELS = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le"}  # of encoders that do not take yuv420p
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ def video(
 
 
 def _add_pictures(container: Any, stream: Any, count: int, size: tuple[int, int], black: int) -> None:
-    stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+    stream.width, stream.height, stream.pix_fmt = *size, PIXELS.get(stream.codec_context.name, "yuv420p")
     pattern = Image.frombytes("RGB", (8, 8), os.urandom(192)).resize(size)
     for number in range(count):
         picture = Image.new("RGB", size) if number < black else pattern.rotate(number * 5)

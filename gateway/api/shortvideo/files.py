@@ -19,7 +19,7 @@ STATES = {State.PROCESSING: "processing", State.READY: "ready", State.FAILED: "f
 
 
 class FileView(Struct):
-    """`cover` and `playback` are urls, "" while there is none; times in milliseconds."""
+    """`cover`, `playback` and `hls` (a playlist) are urls, "" while there is none; times in milliseconds."""
 
     url: str
     id: str
@@ -34,6 +34,7 @@ class FileView(Struct):
     reason: str
     cover: str
     playback: str
+    hls: str
 
 
 class UploadForm(Struct):
@@ -69,6 +70,7 @@ def view_of(call: Call, object: Object) -> FileView:
         reason=object.reason,
         cover=absolute(call, object.cover_path),
         playback=absolute(call, object.playback_path),
+        hls=absolute(call, object.hls_path),
     )
 
 

@@ -15,7 +15,8 @@ from protos.media.v1.videos_pb2 import PRIVATE, Video, Visibility
 class VideoView(Struct):
     """`url`, `cover`, `likes`, `comments` and `shares` are the sample's words for the schema's longer ones.
 
-    Times in Unix seconds; `PublishTime` RFC 3339. `playback_url` plays in any browser.
+    Times in Unix seconds; `PublishTime` RFC 3339. `playback_url` plays in any browser, `hls_url` (if any) in players
+    of HLS.
     """
 
     id: str
@@ -26,6 +27,7 @@ class VideoView(Struct):
     cover: str
     cover_url: str
     playback_url: str
+    hls_url: str
     likes: str
     like_count: str
     comments: str
@@ -82,8 +84,9 @@ def _view(card: Card, base: str, is_liked: bool) -> VideoView:
 
 
 def _video_view(video: Video, base: str, is_liked: bool) -> VideoView:
-    url, cover, playback = (
-        base + url if url.startswith("/") else url for url in (video.video_url, video.cover_url, video.playback_url)
+    url, cover, playback, hls = (
+        base + url if url.startswith("/") else url
+        for url in (video.video_url, video.cover_url, video.playback_url, video.hls_url)
     )
     likes, comments, shares = str(video.like_count), str(video.comment_count), str(video.share_count)
     return VideoView(
@@ -95,6 +98,7 @@ def _video_view(video: Video, base: str, is_liked: bool) -> VideoView:
         cover=cover,
         cover_url=cover,
         playback_url=playback,
+        hls_url=hls,
         likes=likes,
         like_count=likes,
         comments=comments,

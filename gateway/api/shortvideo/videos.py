@@ -96,7 +96,7 @@ async def _own_path(call: Call, url: str) -> str:
 def _drop(call: Call, video: pb.Video) -> None:
     """What is kept of a video that was written now; its files are for others than before."""
     call.gateway.videos.drop_lists(video.video_id, video.owner_id)
-    for url in (video.video_url, video.cover_url, video.playback_url):
+    for url in (video.video_url, video.cover_url, video.playback_url, video.hls_url):
         call.gateway.files.drop(hash_in(url) or "")
 
 

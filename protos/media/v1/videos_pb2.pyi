@@ -72,6 +72,7 @@ class Video(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     PLAYBACK_URL_FIELD_NUMBER: _builtins.int
+    HLS_URL_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     owner_id: _builtins.int
     title: _builtins.str
@@ -90,7 +91,9 @@ class Video(_message.Message):
     """Unix milliseconds"""
     updated_at: _builtins.int
     playback_url: _builtins.str
-    """what any browser plays, if `video_url` is not that"""
+    """what any browser plays"""
+    hls_url: _builtins.str
+    """the same for HLS players, where `video_url` had to be encoded"""
     def __init__(
         self,
         *,
@@ -109,10 +112,11 @@ class Video(_message.Message):
         created_at: _builtins.int = ...,
         updated_at: _builtins.int = ...,
         playback_url: _builtins.str = ...,
+        hls_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment_count", b"comment_count", "cover_url", b"cover_url", "created_at", b"created_at", "description", b"description", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "share_count", b"share_count", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment_count", b"comment_count", "cover_url", b"cover_url", "created_at", b"created_at", "description", b"description", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "share_count", b"share_count", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

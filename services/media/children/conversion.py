@@ -1,6 +1,7 @@
 """Makes of a video its cover or what browsers play: `python -m services.media.children.conversion '<request>'`.
 
-Answers the extension of what it wrote to `target`, or "" where the video itself will do.
+Answers the `extension` of what it wrote to `target`, or "" where the video itself will do; with `segments`, where they
+are in what it wrote to `cuts`.
 """
 
 import json
@@ -19,12 +20,13 @@ def main(request: dict[str, Any]) -> None:
     confine(request["cpu_seconds"], request["memory_megabytes"], request["file_megabytes"])
     try:
         maker = import_module(f"services.media.children.{PROFILES[request['profile']]}")
-        made = maker.make(Path(request["source"]), request["extension"], Path(request["target"]))
+        source, target, cuts = (Path(request[name]) for name in ("source", "target", "cuts"))
+        made = maker.make(source, request["extension"], target, cuts)
     except Refused as refusal:
         answer(refused=refusal.code, detail=str(refusal))
     except Exception:  # whatever a library finds wrong with it
         answer(refused="BROKEN", detail=traceback.format_exc(limit=-1)[-300:])
-    answer(extension=made)
+    answer(**made)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ LONGEST_SIDE = 1_280
 QUALITY = 85
 
 
-def make(source: Path, extension: str, target: Path) -> str:
+def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, Any]:
     """Raises Refused, and what PyAV raises of a broken file."""
     best, best_score = None, -1.0
     with av.open(str(source)) as container:
@@ -32,7 +32,7 @@ def make(source: Path, extension: str, target: Path) -> str:
         image = best.to_image().rotate(best.rotation, expand=True)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     image.convert("RGB").save(target, "JPEG", quality=QUALITY, optimize=True)
-    return "jpg"
+    return {"extension": "jpg"}
 
 
 def _candidates(container: Any, stream: Any) -> Iterator[Any]:
