@@ -5,7 +5,7 @@ BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check protos docs lock sbom audit bench clean
+.PHONY: help run demo doctor test check protos docs lock sbom audit bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ run: .venv/installed ## Run everything on this machine, with real servers; Ctrl-
 
 demo: .venv/installed ## Fill a running hitok with people, films and talk; DEMO="--seed 2" makes others
 	@$(BIN)/python -m deploy.demo $(DEMO)
+
+doctor: .venv/installed ## Say what is wrong with a running hitok, and what to do about it
+	@$(BIN)/python -m deploy.doctor
 
 test: check ## Linters and types, then the whole test suite against real servers
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile

@@ -1,0 +1,31 @@
+"""What an operator's command is about: the settings of each process, from the environment or from `make run`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deploy.local.errors import LocalError
+from deploy.local.folder import locate_folder
+from deploy.local.services import SERVICES
+
+MARK = "HITOK_INTERNAL_SECRET"  # whoever has set this one has set all of them
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """`environs` by the name of the process."""
+
+    environs: Mapping[str, Mapping[str, str]]
+    local: bool
+
+
+def find_deployment(environ: Mapping[str, str]) -> Deployment:
+    """Raises LocalError if there is none to be found."""
+    if environ.get(MARK):
+        return Deployment({service.name: environ for service in SERVICES}, local=False)
+    folder = locate_folder(environ) / "settings"
+    files = {service.name: folder / f"{service.name}.json" for service in SERVICES}
+    missing = next((file for file in files.values() if not file.exists()), None)
+    if missing:
+        raise LocalError(f"{missing} is missing. Start `make run` once, or set HITOK_* as for the processes")
+    return Deployment({name: json.loads(file.read_bytes()) for name, file in files.items()}, local=True)

@@ -1,0 +1,133 @@
+"""PostgreSQL, Valkey, NATS and the object store: reached, used a little, left as they were."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import nats
+import obstore
+import psycopg
+from nats.aio.client import Client as NatsClient
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+from obstore.exceptions import BaseError
+from redis.exceptions import RedisError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from deploy.doctor.examination import Concern, Fault, Patient
+from deploy.owners import OWNERS
+from services.kit.config import ConfigError
+from services.kit.db import Database, driver_url
+from services.kit.events import STREAM
+from services.kit.migrate import require_current
+from services.kit.redis import open_redis
+from services.kit.store import open_store
+from services.media.config import MediaSettings
+
+CONNECT_SECONDS = 5
+OLD_SECONDS = 60  # an event that waits longer is stuck
+UNHEALTHY = """
+    SELECT (SELECT extract(epoch FROM now() - min(occurred_at))::bigint FROM outbox WHERE published_at IS NULL),
+    (SELECT count(*) FROM dead_letter)"""
+
+
+def check_postgres(name: str) -> Callable[[Patient], Awaitable[str]]:
+    async def look(patient: Patient) -> str:
+        url, setting = patient.service(name).postgres_url, f"HITOK_{name.upper()}_POSTGRES_URL"
+        try:
+            async with await psycopg.AsyncConnection.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
+                version = connection.info.server_version // 10_000
+                await _check_schema(name, url)
+                row: Any = await (await connection.execute(UNHEALTHY)).fetchone()
+        except psycopg.OperationalError as error:
+            raise Fault(f"{str(error).strip().splitlines()[0]}. Is it up, and {setting} right?") from None
+        waiting, dead = row[0] or 0, row[1]
+        if waiting > OLD_SECONDS:
+            raise Fault(f"events have waited for {waiting} s to be published. Does the {name} service run, and NATS?")
+        if dead:
+            raise Concern(f"{dead} events failed for good; the table dead_letter says why")
+        return f"PostgreSQL {version}, schema current"
+
+    return look
+
+
+async def _check_schema(name: str, url: str) -> None:
+    engine = create_async_engine(driver_url(url), connect_args={"connect_timeout": CONNECT_SECONDS})
+    try:
+        await require_current(Database(engine), OWNERS[name].migrations)
+    except ConfigError as error:
+        raise Fault(f"{error} (python -m services.{name} migrate)") from None
+    finally:
+        await engine.dispose()
+
+
+async def check_valkey(patient: Patient) -> str:
+    key = f"doctor:{secrets.token_hex(8)}"
+    async with open_redis(patient.settings["user"].redis_url, connections=1) as redis:
+        try:
+            await redis.set(key, "x", px=10_000)
+            kept = await redis.getdel(key)
+            version = (await redis.info("server")).get("redis_version", "?")
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Fault(f"{_first_line(error)}. Is it up, and HITOK_REDIS_URL right?") from None
+    if kept != b"x":
+        raise Fault("it forgets at once what it is given. Is its memory full?")
+    return f"version {version}"
+
+
+async def check_nats(patient: Patient) -> str:
+    client = await _connect_nats(patient.settings["user"].nats_url)
+    try:
+        stream = await client.jetstream(timeout=CONNECT_SECONDS).stream_info(STREAM)
+        return f"JetStream with {stream.state.messages} events, {stream.state.consumer_count} consumers"
+    except NotFoundError:
+        raise Fault(f"there is no stream {STREAM}: the services make it when they start. Do they run?") from None
+    except (NatsError, TimeoutError) as error:
+        raise Fault(f"JetStream does not answer ({_first_line(error)}). Start nats-server with --jetstream") from None
+    finally:
+        await client.close()
+
+
+async def _connect_nats(url: str) -> NatsClient:
+    """Once: the client would try for minutes."""
+    errors: list[Exception] = []
+
+    async def note(error: Exception) -> None:
+        errors.append(error)
+
+    options = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
+    try:
+        return await nats.connect(url, connect_timeout=CONNECT_SECONDS, error_cb=note, **options)
+    except (NatsError, OSError, TimeoutError) as error:
+        reason = _first_line([error, *errors][-1])
+        raise Fault(f"{reason}. Is it up, and HITOK_NATS_URL right?") from None
+
+
+async def check_store(patient: Patient) -> str:
+    """With the media service's settings; credentials are those of this environment."""
+    settings = patient.settings["media"]
+    assert isinstance(settings, MediaSettings)
+    where = settings.media_url.partition("?")[0] or f"{settings.var}/media"
+    store, key, data = (
+        open_store(settings.media_url, settings.var),
+        f"doctor/{secrets.token_hex(8)}",
+        secrets.token_bytes(64),
+    )
+    try:
+        await obstore.put_async(store, key, data)
+        try:
+            part = await obstore.get_range_async(store, key, start=8, end=24)
+        finally:
+            await obstore.delete_async(store, key)
+    except (BaseError, OSError) as error:
+        raise Fault(
+            f"{where}: {_first_line(error)}. Does it exist, may we write there, is there room? See HITOK_MEDIA_URL"
+        ) from None
+    if bytes(part) != data[8:24]:
+        raise Fault(f"{where} gives back other bytes than it was given")
+    return where
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

@@ -1,0 +1,219 @@
+"""What the doctor finds. That it finds nothing wrong with a healthy hitok is in tests/e2e/test_readme.py."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.deployment import Deployment, find_deployment
+from deploy.doctor.__main__ import find_url, list_checks
+from deploy.doctor.examination import Check, Concern, Fault, Finding, Patient, State, examine
+from deploy.doctor.mail import check_mail
+from deploy.doctor.processes import check_gateway, check_service
+from deploy.doctor.servers import check_nats, check_postgres, check_store, check_valkey
+from deploy.doctor.settings import check_settings
+from deploy.local.errors import LocalError
+from deploy.local.ports import find_free_port
+from deploy.local.services import SERVICES
+from deploy.owners import OWNERS
+from services.kit import migrate
+from tests.support.buckets import CREDENTIALS, running_bucket
+from tests.support.servers import Servers
+
+NAMES = [service.name for service in SERVICES]
+NOWHERE = f"127.0.0.1:{find_free_port()}"
+BASE = {
+    "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
+    "HITOK_JWT_SECRET": "jwt-secret-of-the-whole-test-suite",
+    "HITOK_REDIS_URL": f"redis://{NOWHERE}/0",
+    "HITOK_NATS_URL": f"nats://{NOWHERE}",
+    **{f"HITOK_{name.upper()}_POSTGRES_URL": f"postgresql://a:secret@{NOWHERE}/{name}" for name in OWNERS},
+}
+
+
+def deploy(**settings: str) -> Deployment:
+    return Deployment(dict.fromkeys(NAMES, BASE | settings), local=False)
+
+
+async def settled(deployment: Deployment) -> Patient:
+    patient = Patient(deployment)
+    await check_settings(patient)
+    return patient
+
+
+async def fault_of(look: Callable[[Patient], Awaitable[str]], **settings: str) -> str:
+    """That it finds one; in words of one line, without a password."""
+    patient = await settled(deploy(**settings))
+    with pytest.raises(Fault) as caught:
+        await look(patient)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert "secret" not in text
+    return text
+
+
+async def findings_of(*checks: Check) -> list[Finding]:
+    return [finding async for finding in examine(Patient(deploy()), checks)]
+
+
+async def good(_: Patient) -> str:
+    return "fine"
+
+
+async def faulty(_: Patient) -> str:
+    raise Fault("broken")
+
+
+async def concerned(_: Patient) -> str:
+    raise Concern("odd")
+
+
+async def hanging(_: Patient) -> str:
+    await asyncio.sleep(60)
+    return "late"
+
+
+async def test_what_needs_something_broken_is_skipped() -> None:
+    found = await findings_of(
+        Check("a", faulty, 1), Check("b", good, 1, ["a"]), Check("c", good, 1, ["b"]), Check("d", good, 1)
+    )
+    assert [(finding.name, finding.state) for finding in found] == [
+        ("a", State.FAULT),
+        ("b", State.SKIPPED),
+        ("c", State.SKIPPED),
+        ("d", State.GOOD),
+    ]
+
+
+async def test_a_concern_stops_nothing_and_a_check_that_hangs_ends_at_its_deadline() -> None:
+    found = await findings_of(Check("a", concerned, 1), Check("b", hanging, 0.05, ["a"]))
+    assert [finding.state for finding in found] == [State.CONCERN, State.FAULT]
+    assert found[1].text == "no answer in 0 s"
+
+
+def test_every_check_has_a_deadline_and_needs_what_is_checked_before() -> None:
+    seen: set[str] = set()
+    for check in list_checks("http://x"):
+        assert 0 < check.seconds <= 90
+        assert set(check.needs) <= seen
+        assert check.name not in seen
+        seen.add(check.name)
+
+
+async def test_settings_that_are_missing_are_all_named() -> None:
+    environ = {name: value for name, value in BASE.items() if name != "HITOK_JWT_SECRET"}
+    with pytest.raises(Fault) as caught:
+        await settled(Deployment(dict.fromkeys(NAMES, environ), local=False))
+    assert str(caught.value) == "; ".join(
+        f"{name}: HITOK_JWT_SECRET is not set" for name in ("user", "chat", "gateway")
+    )
+
+
+async def test_settings_that_do_not_fit_together_are_named() -> None:
+    with pytest.raises(Fault, match=r"^HITOK_JWT_SECRET has to be the same for user, chat, gateway$"):
+        await settled(deploy(HITOK_CHAT_JWT_SECRET="another secret of the test suite"))
+    with pytest.raises(Fault, match=r"^HITOK_USER_POSTGRES_URL is another service's, too.*; HITOK_CHAT_POSTGRES_URL"):
+        await settled(deploy(HITOK_CHAT_POSTGRES_URL=BASE["HITOK_USER_POSTGRES_URL"]))
+
+
+async def test_servers_that_are_away_are_named_with_their_settings() -> None:
+    assert "Is it up, and HITOK_MEDIA_POSTGRES_URL right?" in await fault_of(check_postgres("media"))
+    assert "Is it up, and HITOK_REDIS_URL right?" in await fault_of(check_valkey)
+    assert "Is it up, and HITOK_NATS_URL right?" in await fault_of(check_nats)
+
+
+async def test_processes_that_are_away_are_named() -> None:
+    assert "HITOK_CHAT_TARGET" in await fault_of(check_service("chat"), HITOK_CHAT_TARGET=NOWHERE)
+    assert "Is it running?" in await fault_of(check_gateway(f"http://{NOWHERE}"))
+
+
+async def test_schemas_and_events_are_looked_at(servers: Servers) -> None:
+    url = servers.create_database("doctor")
+    look, given = check_postgres("user"), {"HITOK_USER_POSTGRES_URL": url}
+    assert (await fault_of(look, **given)).startswith("the schema is behind this code (empty, needs ")
+
+    migrate.upgrade(url, OWNERS["user"].migrations)
+    assert (await look(await settled(deploy(**given)))).endswith("schema current")
+
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute(
+            "INSERT INTO dead_letter (consumer, event, subject, data, error) VALUES ('c', 'e', 's', '', '')"
+        )
+        with pytest.raises(Concern, match=r"^1 events failed for good"):
+            await look(await settled(deploy(**given)))
+        stuck = (
+            "INSERT INTO outbox (subject, aggregate, data, occurred_at) VALUES ('s', 'a', '{}', now() - interval '1 h')"
+        )
+        database.execute(stuck)
+        assert (await fault_of(look, **given)).startswith("events have waited for 3600 s")
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert (await fault_of(look, **given)).startswith("the schema is ahead of this code (revision 9999)")
+
+
+async def test_valkey_and_nats_are_used(servers: Servers) -> None:
+    given = {"HITOK_REDIS_URL": servers.redis_url, "HITOK_NATS_URL": servers.nats_url}
+    assert (await check_valkey(await settled(deploy(**given)))).startswith("version ")
+    # Whether other tests of this session have made it already is not ours to know.
+    try:
+        assert "JetStream with" in await check_nats(await settled(deploy(**given)))
+    except Fault as fault:
+        assert str(fault).startswith("there is no stream EVENTS")
+
+
+async def test_a_store_is_left_as_it_was(tmp_path: Path) -> None:
+    given = {"HITOK_MEDIA_URL": (tmp_path / "store").as_uri()}
+    await check_store(await settled(deploy(**given)))
+    assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+
+
+async def test_a_wrong_bucket_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with running_bucket(tmp_path) as url:
+        await check_store(await settled(deploy(HITOK_MEDIA_URL=url)))
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        assert (await fault_of(check_store, HITOK_MEDIA_URL=url)).startswith("s3://bucket/some/prefix: ")
+
+
+async def test_mail_that_cannot_leave_is_told(tmp_path: Path) -> None:
+    assert "Nobody can register by email" in await fault_of(check_mail, HITOK_SMTP_URL=f"smtp://x:secret@{NOWHERE}")
+    patient = await settled(deploy(HITOK_VAR=str(tmp_path)))
+    assert "mails are files" in await check_mail(patient)
+    assert list((tmp_path / "mail").iterdir()) == []
+    (tmp_path / "mail").rmdir()
+    (tmp_path / "mail").touch()
+    (found,) = [finding async for finding in examine(patient, [Check("mail", check_mail, 5)])]
+    assert (found.state, str(tmp_path / "mail") in found.text) == (State.FAULT, True)
+
+
+def test_the_deployment_is_found(tmp_path: Path) -> None:
+    given = find_deployment({"HITOK_INTERNAL_SECRET": "x", "HITOK_HTTP_PORTS": "99,98"})
+    assert (given.local, find_url(given)) == (False, "http://127.0.0.1:99")
+    var = {"HITOK_VAR": str(tmp_path)}
+    with pytest.raises(LocalError, match="Start `make run` once, or set HITOK_"):
+        find_deployment(var)
+    (tmp_path / "settings").mkdir()
+    for name in NAMES:
+        (tmp_path / "settings" / f"{name}.json").write_text(json.dumps({"HITOK_VAR": name}))
+    found = find_deployment(var)
+    assert found.local
+    assert found.environs["chat"] == {"HITOK_VAR": "chat"}
+
+
+def test_it_says_what_is_wrong_and_ends_with_1(tmp_path: Path) -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("HITOK_")}
+    given = environ | BASE | {"HITOK_VAR": str(tmp_path), "HITOK_HTTP_PORTS": NOWHERE.partition(":")[2]}
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.doctor"], env=given, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == f"{sum(line.startswith('FAULT') for line in lines)} of 16 checks found a fault"
+    assert [line.split()[0] for line in lines if "a film" in line or "a message" in line] == ["skipped", "skipped"]
+    assert "secret" not in done.stdout + done.stderr
