@@ -26,6 +26,7 @@ from services.kit.vitals import watch_loop
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_CONCURRENT_RPCS = 1_000  # beyond this a caller is better served by "try again" than by a queue
 GRACE = 15.0  # seconds for the calls in flight once the port is closed
+LIVE = "live"  # a kubelet asks for it by this name
 
 Compose = Callable[[grpc.aio.Server], AbstractAsyncContextManager[None]]
 
@@ -125,10 +126,15 @@ def _listen(server: grpc.aio.Server, host: str, port: int, credentials: grpc.Ser
 
 @asynccontextmanager
 async def _plain_health(health: Health, settings: ServiceSettings) -> AsyncIterator[None]:
-    """A second server with nothing but our health: a kubelet's probes can show no certificate."""
+    """A second server with nothing but our health: a kubelet's probes can show no certificate.
+
+    It answers from the start, when what the service needs may still be missing: alive, but not serving.
+    """
     if not settings.health_port:
         yield
         return
+    await health.set_serving(False)
+    await health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     add_HealthServicer_to_server(health, server)
     _listen(server, settings.grpc_host, settings.health_port, None)

@@ -49,8 +49,8 @@ class Process:
     def channel(self) -> grpc.aio.Channel:
         return open_channel(f"127.0.0.1:{self._settings.grpc_port}", self._settings, PROTOS)
 
-    async def health(self, channel: grpc.aio.Channel) -> int:
-        return int((await HealthStub(channel).Check(HealthCheckRequest(), timeout=2)).status)
+    async def health(self, channel: grpc.aio.Channel, of: str = "") -> int:
+        return int((await HealthStub(channel).Check(HealthCheckRequest(service=of), timeout=2)).status)
 
 
 @asynccontextmanager

@@ -18,7 +18,10 @@ from deploy.local.ports import find_free_port
 from deploy.local.postgres import Postgres
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
+from services.kit.channel import open_channel
+from services.kit.server import LIVE
 from services.user.config import UserSettings
+from services.user.servicers import PROTOS
 from tests.kit.processes import running
 from tests.support.servers import Servers
 from tests.support.user import PASSWORD, new_phone, refusal
@@ -73,21 +76,23 @@ async def test_a_schema_behind_or_ahead_is_told(own_settings: UserSettings, serv
 
 async def test_it_waits_for_postgres_and_says_so(own_settings: UserSettings, mortal_postgres: Postgres) -> None:
     mortal_postgres.kill()
-    settings = msgspec.structs.replace(own_settings, postgres_url=mortal_postgres.url)
+    settings = msgspec.structs.replace(own_settings, postgres_url=mortal_postgres.url, health_port=find_free_port())
+    other_ports = {name: find_free_port() for name in ("grpc_port", "metrics_port", "health_port")}
     async with (
         running(settings) as process,
-        running(
-            msgspec.structs.replace(settings, grpc_port=find_free_port(), metrics_port=find_free_port())
-        ) as given_up,
+        running(msgspec.structs.replace(settings, **other_ports)) as given_up,
+        open_channel(f"127.0.0.1:{settings.health_port}", settings, PROTOS) as kubelet,
     ):
         await process.prints("waiting for postgres")
+        assert await process.health(kubelet) == NOT_SERVING
+        assert await process.health(kubelet, LIVE) == SERVING, "starting it again would be of no use"
         await given_up.prints("waiting for postgres")
         given_up.send_signal(signal.SIGTERM)
         assert await given_up.exit_code() == 0, given_up.output
         mortal_postgres.start()
         await process.prints('"serving"')
         async with process.channel() as channel:
-            assert await process.health(channel) == SERVING
+            assert await process.health(channel) == await process.health(kubelet) == SERVING
         assert own_settings.internal_secret not in process.output and "password" not in process.output
 
 

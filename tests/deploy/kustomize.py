@@ -1,0 +1,85 @@
+"""As much of `kustomize build` as deploy/kubernetes uses: resources, namespace, images, strategic merge patches.
+
+Anything else in a kustomization fails, and `test_kubernetes.py` compares with the real one where there is one.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Resource = dict[str, Any]
+MERGE_KEYS = {
+    "containers": "name",
+    "env": "name",
+    "ports": "containerPort",
+    "volumeMounts": "mountPath",
+    "volumes": "name",
+}
+FIELDS = {"apiVersion", "kind", "namespace", "resources", "images", "patches"}
+
+
+def build(folder: Path) -> list[Resource]:
+    """Raises ValueError for what it does not know."""
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    if unknown := set(kustomization) - FIELDS:
+        raise ValueError(f"{folder}: {unknown}")
+    resources = [resource for entry in kustomization["resources"] for resource in read(folder / entry)]
+    for patch in kustomization.get("patches", ()):
+        text = yaml.safe_load((folder / patch["path"]).read_text())
+        chosen = [resource for resource in resources if matches(resource, **patch["target"])]
+        if not chosen:
+            raise ValueError(f"{folder}: {patch['path']} is for nothing")
+        for resource in chosen:
+            merge(resource, {key: value for key, value in text.items() if key not in ("kind", "metadata")})
+    for image in kustomization.get("images", ()):
+        rename(resources, **image)
+    for resource in resources:
+        if resource["kind"] != "Namespace":
+            resource["metadata"]["namespace"] = kustomization["namespace"]
+    return resources
+
+
+def read(path: Path) -> Iterable[Resource]:
+    return build(path) if path.is_dir() else list(yaml.safe_load_all(path.read_text()))
+
+
+def matches(resource: Resource, kind: str, labelSelector: str = "") -> bool:  # noqa: N803 - kustomize's name
+    label, _, value = labelSelector.partition("=")
+    labels = resource["metadata"].get("labels", {})
+    return bool(re.fullmatch(kind, resource["kind"])) and (not label or labels.get(label) == value)
+
+
+def merge(target: Resource, patch: Resource) -> None:
+    for key, value in patch.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            merge(target[key], value)
+        elif isinstance(value, list) and key in MERGE_KEYS and key in target:
+            merge_list(target[key], value, MERGE_KEYS[key])
+        else:
+            target[key] = yaml.safe_load(yaml.safe_dump(value))  # a copy: it goes into several
+
+
+def merge_list(target: list[Resource], patch: list[Resource], key: str) -> None:
+    """What is new comes first."""
+    known = {item[key]: item for item in target}
+    new = [item for item in patch if item[key] not in known]
+    for item in patch:
+        if item[key] in known:
+            merge(known[item[key]], item)
+    target[:0] = yaml.safe_load(yaml.safe_dump(new))
+
+
+def rename(resources: Iterable[Resource], name: str, newName: str, newTag: str) -> None:  # noqa: N803
+    for resource in resources:
+        for container in pod_of(resource).get("containers", ()):
+            if container["image"] == name:
+                container["image"] = f"{newName}:{newTag}"
+
+
+def pod_of(resource: Resource) -> Resource:
+    """The pod's spec; empty for what has none."""
+    pod: Resource = resource.get("spec", {}).get("template", {}).get("spec", {})
+    return pod

@@ -1,0 +1,333 @@
+"""deploy/kubernetes: what `kubectl apply -k` would send, against the schemas and against the code."""
+
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+import pytest
+import yaml
+
+from deploy.local.services import SERVICES
+from docs.generate import SERVICES as SETTINGS
+from services.kit.config import load, variable_names
+from services.kit.server import GRACE, LIVE
+from tests.deploy.dockerfile import ROOT, read_dockerfile
+from tests.deploy.kustomize import Resource, build, pod_of
+
+FOLDER = ROOT / "deploy/kubernetes"
+OVERLAYS = ("base", "small", "production")
+PROCESSES = {service.name: service for service in SERVICES}
+KINDS = dict(SETTINGS)
+NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
+SAMPLES = {
+    "postgres-url": "postgresql://a:b@db/a",
+    "nats-url": "nats://a:b@nats:4222",
+    "redis-url": "redis://:b@valkey:6379/0",
+    "smtp-url": "smtps://a:b@mail",
+    "url": "s3://bucket?region=x",
+}
+
+
+@cache
+def built(overlay: str) -> tuple[Resource, ...]:
+    return tuple(build(FOLDER / overlay))
+
+
+def of_kind(overlay: str, *kinds: str) -> list[Resource]:
+    return [resource for resource in built(overlay) if resource["kind"] in kinds]
+
+
+def find(overlay: str, kind: str, name: str) -> Resource:
+    return next(resource for resource in of_kind(overlay, kind) if resource["metadata"]["name"] == name)
+
+
+def container_of(resource: Resource) -> Resource:
+    (container,) = pod_of(resource)["containers"]
+    return dict(container)
+
+
+def environment_of(resource: Resource) -> dict[str, str]:
+    """What the process gets: its image's variables, then the container's, with something for each secret."""
+    container = container_of(resource)
+    stage = re.sub(r"^.*hitok-|:.*$", "", container["image"])
+    own = {}
+    for variable in container["env"]:
+        if "value" in variable:
+            own[variable["name"]] = variable["value"]
+        else:
+            key = variable["valueFrom"]["secretKeyRef"]["key"]
+            own[variable["name"]] = SAMPLES.get(key, "0123456789abcdef" * 4)
+    return read_dockerfile()[stage].environment | own
+
+
+workloads = pytest.mark.parametrize(
+    ("overlay", "workload"),
+    [
+        pytest.param(overlay, resource, id=f"{overlay}-{resource['metadata']['name']}")
+        for overlay in OVERLAYS
+        for resource in of_kind(overlay, "Deployment", "Job")
+    ],
+)
+
+
+# -- the files ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_it_is_valid(overlay: str) -> None:
+    schemas = msgspec.json.decode((ROOT / "tests/deploy/schemas/kubernetes.json").read_bytes())
+    faults, seen = [], set()
+    for resource in built(overlay):
+        kind = f"{resource['apiVersion']}/{resource['kind']}"
+        seen.add(kind)
+        validator = jsonschema_rs.validator_for(schemas["kinds"][kind] | {"$defs": schemas["$defs"]})
+        faults += [f"{kind}: {error.instance_path}: {error.message}" for error in validator.iter_errors(resource)]
+        spoilt = resource | {"spec": {**resource.get("spec", {}), "spek": 1}}
+        assert not validator.is_valid(spoilt), "a schema that lets everything pass"
+    assert faults == []
+    assert len({(r["kind"], r["metadata"]["name"]) for r in built(overlay)}) == len(built(overlay))
+    assert len(seen) >= 6
+
+
+@pytest.mark.skipif(not shutil.which("kustomize"), reason="needs kustomize")
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_our_rendering_is_kustomizes(overlay: str) -> None:
+    done = subprocess.run(["kustomize", "build", FOLDER / overlay], capture_output=True, text=True, check=True)
+
+    def by_name(resources: Any) -> dict[tuple[str, str], Resource]:
+        return {(resource["kind"], resource["metadata"]["name"]): resource for resource in resources}
+
+    assert by_name(built(overlay)) == by_name(yaml.safe_load_all(done.stdout))
+
+
+@pytest.mark.parametrize("overlay", ["small", "production"])
+def test_an_overlay_names_every_image_with_a_version(overlay: str) -> None:
+    images = {container_of(resource)["image"] for resource in of_kind(overlay, "Deployment", "Job")}
+    assert all(re.search(r"/hitok-\w+:[\w.]+$", image) and not image.endswith(":latest") for image in images)
+    assert {re.sub(r"^.*hitok-|:.*$", "", image) for image in images} >= set(PROCESSES)
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+@workloads
+def test_a_process_gets_all_it_needs_and_nothing_it_does_not_read(overlay: str, workload: Resource) -> None:
+    name = workload["metadata"]["labels"][NAME]
+    given = {variable["name"] for variable in container_of(workload)["env"]}
+    if name == "databases":
+        owners = {service.postgres_setting for service in SERVICES if service.database}
+        assert given == {"HITOK_POSTGRES_URL", *owners}
+        return
+    load(KINDS[name], name, environment_of(workload))
+    read = {variable for field in msgspec.structs.fields(KINDS[name]) for variable in variable_names(name, field.name)}
+    assert {variable for variable in given if variable.startswith("HITOK_")} <= read
+
+
+def test_every_setting_named_exists() -> None:
+    named = set(re.findall(r"HITOK_\w+", "".join(file.read_text() for file in FOLDER.rglob("*.yaml"))))
+    known = {
+        variable
+        for service, kind in SETTINGS
+        for field in msgspec.structs.fields(kind)
+        for variable in variable_names(service, field.name)
+    }
+    assert named and named <= known
+
+
+@workloads
+def test_secrets_are_referred_to_and_never_written_out(overlay: str, workload: Resource) -> None:
+    for variable in container_of(workload)["env"]:
+        if re.search("SECRET|KEY_ID|ACCESS_KEY|(POSTGRES|REDIS|NATS|SMTP|MEDIA)_URL", variable["name"]):
+            assert set(variable["valueFrom"]["secretKeyRef"]) == {"name", "key"}, "required, and without a default"
+    assert of_kind(overlay, "Secret") == []
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("name", PROCESSES)
+def test_where_a_process_looks_for_another_there_is_one(overlay: str, name: str) -> None:
+    given = environment_of(find(overlay, "Deployment", name))
+    for other, service in PROCESSES.items():
+        if target := given.get(service.target_setting):
+            host, port = target.removeprefix("dns:///").split(":")
+            found = find(overlay, "Service", host)
+            assert host == other and found["spec"]["clusterIP"] == "None", "else one replica would get every call"
+            assert int(port) in {entry["port"] for entry in found["spec"]["ports"]}
+
+
+# -- how they run ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("name", PROCESSES)
+def test_ports_and_probes_are_those_the_process_listens_on(overlay: str, name: str) -> None:
+    deployment, service = find(overlay, "Deployment", name), find(overlay, "Service", name)
+    container, given = container_of(deployment), environment_of(deployment)
+    ports = {entry["name"]: entry["containerPort"] for entry in container["ports"]}
+    listening = {int(port) for group in PROCESSES[name].ports for port in given[group.setting].split(",")}
+    if PROCESSES[name].health == "grpc":
+        listening.add(int(given["HITOK_HEALTH_PORT"]))
+        assert container["readinessProbe"]["grpc"] == {"port": int(given["HITOK_HEALTH_PORT"])}
+        assert container["livenessProbe"]["grpc"] == {"port": int(given["HITOK_HEALTH_PORT"]), "service": LIVE}
+    else:
+        assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
+        assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
+    assert set(ports.values()) == listening
+    selector, labels = service["spec"]["selector"], deployment["spec"]["template"]["metadata"]["labels"]
+    assert selector.items() <= labels.items() and selector[COMPONENT] == "server", "no job among the replicas"
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert all(ports[entry["targetPort"]] == entry["port"] for entry in service["spec"]["ports"])
+
+
+@workloads
+def test_a_container_may_do_little(overlay: str, workload: Resource) -> None:
+    pod, container = pod_of(workload), container_of(workload)
+    context = pod["securityContext"]
+    assert context["runAsNonRoot"] and context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert f"{context['runAsUser']}:{context['runAsGroup']}" == read_dockerfile()["base"].last("USER")
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["automountServiceAccountToken"] is False and pod["enableServiceLinks"] is False
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"} and container["resources"]["limits"]["memory"]
+    mounts = {mount["name"] for mount in container.get("volumeMounts", ())}
+    assert mounts == {volume["name"] for volume in pod.get("volumes", ())}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_rollout_loses_nobody(overlay: str, name: str) -> None:
+    deployment = find(overlay, "Deployment", name)
+    settings = load(KINDS[name], name, environment_of(deployment))
+    assert pod_of(deployment)["terminationGracePeriodSeconds"] > settings.drain_seconds + GRACE + 5
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    probe = container_of(deployment)["readinessProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] < settings.drain_seconds, "it leaves before it is missed"
+    budget = find(overlay, "PodDisruptionBudget", name)["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert budget["selector"]["matchLabels"] == deployment["spec"]["selector"]["matchLabels"]
+    (spread,) = pod_of(deployment)["topologySpreadConstraints"]
+    assert spread["labelSelector"]["matchLabels"] == deployment["spec"]["selector"]["matchLabels"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("name", [name for name, service in PROCESSES.items() if service.database])
+def test_a_job_migrates_with_the_services_image_and_settings(overlay: str, name: str) -> None:
+    job, server = find(overlay, "Job", f"{name}-migrate"), find(overlay, "Deployment", name)
+    assert container_of(job)["args"] == ["migrate"] and pod_of(job)["restartPolicy"] == "OnFailure"
+    assert container_of(job)["image"] == container_of(server)["image"]
+    setting = PROCESSES[name].postgres_setting
+    urls = [[e for e in container_of(resource)["env"] if e["name"] == setting] for resource in (job, server)]
+    assert urls[0] == urls[1] != []
+
+
+# -- who may talk to whom ----------------------------------------------------------------------------------------------
+
+
+def allowed(overlay: str, direction: str, name: str, component: str = "server") -> list[tuple[set[str] | None, int]]:
+    """(names of ours, None: anywhere; port) that the policies let the process reach, or be reached by."""
+    found = []
+    labels = {NAME: name, COMPONENT: component, "app.kubernetes.io/part-of": "hitok"}
+    for policy in of_kind(overlay, "NetworkPolicy"):
+        if selects(policy["spec"]["podSelector"], labels):
+            for rule in policy["spec"].get(direction, ()):
+                peers = rule.get("from", rule.get("to"))
+                names = (
+                    None
+                    if peers is None
+                    else {p["podSelector"]["matchLabels"][NAME] for p in peers if "podSelector" in p}
+                )
+                found += [(names, entry["port"]) for entry in rule["ports"]]
+    return found
+
+
+def selects(selector: Resource, labels: dict[str, str]) -> bool:
+    if not selector.get("matchLabels", {}).items() <= labels.items():
+        return False
+    return all(
+        (labels[term["key"]] in term["values"]) == (term["operator"] == "In")
+        for term in selector.get("matchExpressions", ())
+    )
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_nothing_is_allowed_that_is_not_needed(overlay: str) -> None:
+    deny = find(overlay, "NetworkPolicy", "nothing")["spec"]
+    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for caller in PROCESSES:
+        given = environment_of(find(overlay, "Deployment", caller))
+        for callee, service in PROCESSES.items():
+            if service.health != "grpc":
+                continue
+            port = int(read_dockerfile()[callee].environment[service.ports[0].setting])
+            calls = service.target_setting in given
+            assert (({callee}, port) in allowed(overlay, "egress", caller)) == calls
+            inward = [names for names, open_port in allowed(overlay, "ingress", callee) if open_port == port]
+            assert any(caller in (names or ()) for names in inward) == calls
+            assert None not in inward, "open to everyone"
+    open_to_all = {name for name in PROCESSES for names, _ in allowed(overlay, "ingress", name) if names is None}
+    assert open_to_all == {"gateway"}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("name", PROCESSES)
+def test_what_a_process_stands_on_can_be_reached(overlay: str, name: str) -> None:
+    outward = {port for names, port in allowed(overlay, "egress", name) if names is None}
+    given = environment_of(find(overlay, "Deployment", name))
+    assert {4222, 6379} <= outward and 53 in {port for _, port in allowed(overlay, "egress", name)}
+    assert (5432 in outward) == PROCESSES[name].database
+    assert (443 in outward) == ("HITOK_MEDIA_URL" in given)
+    assert (465 in outward) == ("HITOK_SMTP_URL" in given)
+    if PROCESSES[name].database:
+        job = {port for names, port in allowed(overlay, "egress", name, "migration") if names is None}
+        assert 5432 in job and 4222 not in job
+
+
+# -- production --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_production_scales_each_and_keeps_two(name: str) -> None:
+    scaler = find("production", "HorizontalPodAutoscaler", name)["spec"]
+    assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
+    deployment = find("production", "Deployment", name)
+    assert "replicas" not in deployment["spec"], "it would undo the scaler's work at each apply"
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_production_has_tls_between_its_processes(name: str) -> None:
+    deployment = find("production", "Deployment", name)
+    settings = load(KINDS[name], name, environment_of(deployment))
+    (mount,) = (m for m in container_of(deployment)["volumeMounts"] if m["name"] == "tls")
+    (volume,) = (v for v in pod_of(deployment)["volumes"] if v["name"] == "tls")
+    files = [Path(file) for file in (settings.tls_ca, settings.tls_cert, settings.tls_key)]
+    assert {str(file.parent) for file in files} == {mount["mountPath"]}
+    assert [file.name for file in files] == ["ca.crt", "tls.crt", "tls.key"], "as cert-manager calls them"
+    certificate = find("production", "Certificate", "hitok-tls")["spec"]
+    assert volume["secret"]["secretName"] == certificate["secretName"]
+    assert volume["secret"]["defaultMode"] == 0o440 and "fsGroup" in pod_of(deployment)["securityContext"]
+    hosts = {host for key, host in re.findall(r"(HITOK_\w+_TARGET).*dns:///(\w+):", str(container_of(deployment)))}
+    assert hosts <= set(certificate["dnsNames"]) and certificate["ipAddresses"] == ["127.0.0.1"]
+    assert {"server auth", "client auth"} <= set(certificate["usages"])
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_production_is_scraped(name: str) -> None:
+    monitor = find("production", "ServiceMonitor", "hitok")["spec"]
+    service = find("production", "Service", name)
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    ports = {entry["name"]: entry["port"] for entry in service["spec"]["ports"]}
+    scraped = [ports[endpoint["port"]] for endpoint in monitor["endpoints"] if endpoint["port"] in ports]
+    assert len(scraped) == 1
+    given = environment_of(find("production", "Deployment", name))
+    setting = PROCESSES[name].ports[-1].setting
+    assert str(scraped[0]) in given[setting].split(",")
+    policy = find("production", "NetworkPolicy", "metrics")["spec"]["ingress"][0]["ports"]
+    assert scraped[0] in {entry["port"] for entry in policy}
