@@ -138,8 +138,9 @@ def test_where_a_process_looks_for_another_there_is_one(name: str, environ: dict
     given = environment_of(name, environ)
     stages = read_dockerfile()
     for other, service in PROCESSES.items():
-        if target := given.get(service.target_setting):
-            assert target == f"dns:///{other}:{stages[other].environment[service.ports[0].setting]}"
+        if f"{other}_target" in KINDS[name].__struct_fields__:
+            port = stages[other].environment[service.ports[0].setting]
+            assert given[service.target_setting] == f"dns:///{other}:{port}"
     ports = {"postgres": 5432, "valkey": 6379, "nats": 4222, "mailpit": 1025}
     urls = {key: urlsplit(value) for key, value in given.items() if key.endswith("_URL") and value}
     assert {(url.hostname, url.port) for key, url in urls.items() if "MEDIA_URL" not in key} <= set(ports.items())
