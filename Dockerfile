@@ -71,7 +71,7 @@ COPY --from=user-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/user services/user
 ENV HITOK_USER_GRPC_PORT=50051 HITOK_USER_METRICS_PORT=50151
 EXPOSE 50051 50151
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
     CMD ["python", "-m", "services.kit.health", "grpc", "user"]
 ENTRYPOINT ["python", "-m", "services.user"]
 
@@ -80,7 +80,7 @@ COPY --from=social-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/social services/social
 ENV HITOK_SOCIAL_GRPC_PORT=50052 HITOK_SOCIAL_METRICS_PORT=50152
 EXPOSE 50052 50152
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
     CMD ["python", "-m", "services.kit.health", "grpc", "social"]
 ENTRYPOINT ["python", "-m", "services.social"]
 
@@ -89,7 +89,7 @@ COPY --from=media-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/media services/media
 ENV HITOK_MEDIA_GRPC_PORT=50053 HITOK_MEDIA_METRICS_PORT=50153
 EXPOSE 50053 50153
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
     CMD ["python", "-m", "services.kit.health", "grpc", "media"]
 ENTRYPOINT ["python", "-m", "services.media"]
 
@@ -98,7 +98,7 @@ COPY --from=chat-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/chat services/chat
 ENV HITOK_CHAT_GRPC_PORT=50054 HITOK_CHAT_METRICS_PORT=50154
 EXPOSE 50054 50154
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
     CMD ["python", "-m", "services.kit.health", "grpc", "chat"]
 ENTRYPOINT ["python", "-m", "services.chat"]
 
@@ -107,7 +107,7 @@ COPY --from=gateway-packages /opt/hitok /opt/hitok
 COPY --from=code /app/gateway gateway
 ENV HITOK_HTTP_PORTS=8888,8889
 EXPOSE 8888 8889
-HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s --retries=3 \
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
     CMD ["python", "-m", "services.kit.health", "http", "gateway"]
 ENTRYPOINT ["python", "-m", "gateway"]
 

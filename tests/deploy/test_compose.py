@@ -163,6 +163,14 @@ def test_a_container_may_do_little(name: str) -> None:
         assert re.search(r":v?\d+\.\d+(\.\d+)?[\w.-]*$", service["image"]), "no full version"
 
 
+def test_what_is_written_has_a_place(environ: dict[str, str]) -> None:
+    """The media service's files under way; the others keep nothing, with mail sent and a bucket."""
+    folder = environment_of("media", environ)["HITOK_VAR"]
+    writable = {volume.split(":")[1] for volume in COMPOSE["services"]["media"]["volumes"]}
+    assert folder in writable
+    assert f"-o 10001 -g 10001 {folder}" in read_dockerfile()["media"].last("RUN"), "a new volume takes its owner"
+
+
 def test_only_the_gateway_is_published_to_others() -> None:
     published = {name: port for name, service in COMPOSE["services"].items() for port in service.get("ports", ())}
     assert {name for name, port in published.items() if not port.startswith("127.0.0.1:")} == {"gateway"}

@@ -196,9 +196,18 @@ def test_a_container_may_do_little(overlay: str, workload: Resource) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert pod["automountServiceAccountToken"] is False and pod["enableServiceLinks"] is False
-    assert container["resources"]["requests"].keys() == {"cpu", "memory"} and container["resources"]["limits"]["memory"]
+    assert container["resources"]["requests"].keys() >= {"cpu", "memory"} and container["resources"]["limits"]["memory"]
     mounts = {mount["name"] for mount in container.get("volumeMounts", ())}
     assert mounts == {volume["name"] for volume in pod.get("volumes", ())}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_media_service_has_a_place_for_the_largest_video(overlay: str) -> None:
+    deployment = find(overlay, "Deployment", "media")
+    settings = load(KINDS["media"], "media", environment_of(deployment))
+    (mount,) = (m for m in container_of(deployment)["volumeMounts"] if m["mountPath"] == settings.var)
+    (volume,) = (v for v in pod_of(deployment)["volumes"] if v["name"] == mount["name"])
+    assert int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) << 30 >= 2 * settings.max_video_bytes
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
