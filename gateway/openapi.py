@@ -5,13 +5,15 @@ three envelopes.
 """
 
 from collections.abc import Iterable
+from types import NoneType
 from typing import Any
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
 from gateway.endpoint import Endpoint
-from gateway.envelopes import CHAT, SHORT_VIDEO, Family
+from gateway.envelopes import CHAT, SHORT_VIDEO
+from gateway.examples import example_of, request_of
 from services.kit.ids import MAX_ID
 
 INFO = {
@@ -36,7 +38,7 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> bytes:
         params = components[schema_of[endpoint.params]["$ref"].rpartition("/")[2]]
         for path in endpoint.paths:
             operation = _operation(endpoint, path) | _input(endpoint, params, schema_of[endpoint.params])
-            operation["responses"] = _responses(endpoint.family, schema_of[endpoint.result])
+            operation["responses"] = _responses(endpoint, schema_of[endpoint.result])
             paths.setdefault(path, {})[endpoint.method.lower()] = operation
     parts = {"schemas": components, "securitySchemes": SECURITY}
     return msgspec.json.encode({"openapi": "3.1.0", "info": INFO, "paths": paths, "components": parts})
@@ -72,16 +74,19 @@ def _input(endpoint: Endpoint[Any], params: Schema, reference: Schema) -> Schema
     if not fields:
         return {}
     if endpoint.method != "GET":
-        return {"requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}}
+        content = {"schema": reference, "example": request_of(endpoint.params)}
+        return {"requestBody": {"required": True, "content": {"application/json": content}}}
+    examples = example_of(endpoint.params)
     return {
         "parameters": [
-            {"name": name, "in": "query", "required": name in required, "schema": schema}
+            {"name": name, "in": "query", "required": name in required, "schema": schema, "example": examples[name]}
             for name, schema in fields.items()
         ]
     }
 
 
-def _responses(family: Family, result: Schema) -> Schema:
+def _responses(endpoint: Endpoint[Any], result: Schema) -> Schema:
+    family = endpoint.family
     integer, text = {"type": "integer"}, {"type": "string"}
     data = {"type": "object"} if result.get("type") == "null" else result
     success, failure = data, _object(code=integer, msg=text, data={"type": "null"})
@@ -90,7 +95,10 @@ def _responses(family: Family, result: Schema) -> Schema:
         failure = _object(code=integer, message=text, data={"type": "object"})
     elif family is CHAT:
         success = _object(code={"const": 200}, msg={"const": ""}, data=data)
-    return {"200": _content("The result", success), "default": _content("An error, with its HTTP status", failure)}
+    answer = _content("The result", success)
+    sample = None if endpoint.result is NoneType else example_of(endpoint.result)
+    answer["content"]["application/json"]["example"] = msgspec.Raw(family.success(sample))
+    return {"200": answer, "default": _content("An error, with its HTTP status", failure)}
 
 
 def _object(**properties: Schema) -> Schema:

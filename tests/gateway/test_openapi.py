@@ -4,14 +4,18 @@ import asyncio
 import copy
 import json
 from collections.abc import Iterator
+from types import NoneType
 from typing import Any
 
 import jsonschema_rs
+import msgspec
 import pytest
 import schemathesis
 from litestar.routes import HTTPRoute
 
 from gateway.app import ENDPOINTS, build_app
+from gateway.endpoint import Endpoint
+from gateway.envelopes import CHAT_SOCIAL
 from tests.gateway.fuzz import probe
 from tests.gateway.people import by_email
 from tests.gateway.routes import ROUTES, Route, every_route
@@ -115,6 +119,19 @@ def test_a_route_is_documented_with_its_parameters_and_lock(document: dict[str, 
             schema = schema[part]
         assert set(schema["properties"]) >= {field.name for field in route.fields}
         assert set(schema.get("required", [])) == required
+
+
+@pytest.mark.parametrize("declared", [handler.opt["endpoint"] for handler in ENDPOINTS], ids=lambda e: e.paths[0])
+def test_examples_are_what_a_route_takes_and_gives(document: dict[str, Any], declared: Endpoint[Any]) -> None:
+    operation = document["paths"][declared.paths[0]][declared.method.lower()]
+    given = {parameter["name"]: parameter["example"] for parameter in operation.get("parameters", [])}
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        given |= content["example"]
+    msgspec.convert(given, declared.params, strict=False)
+    answer = operation["responses"]["200"]["content"]["application/json"]["example"]
+    data = answer if declared.family is CHAT_SOCIAL else answer["data"]
+    if declared.result is not NoneType:
+        msgspec.json.decode(json.dumps(data), type=declared.result)
 
 
 async def test_ids_are_documented_as_what_is_sent_and_taken(document: dict[str, Any]) -> None:
