@@ -42,7 +42,7 @@ async def ready(request: Request[Any, Any, Any]) -> ASGIResponse:
     """
     gateway = request.app.state.gateway
     if not gateway.met:
-        channels = (gateway.user_channel, gateway.social_channel, gateway.media_channel)
+        channels = (gateway.user_channel, gateway.social_channel, gateway.media_channel, gateway.chat_channel)
         states = [channel.get_state(try_to_connect=True) for channel in channels]
         gateway.met = all(state is grpc.ChannelConnectivity.READY for state in states)
     if gateway.met and not gateway.draining:

@@ -39,6 +39,7 @@ async def serve(settings: GatewaySettings) -> None:
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
         gateway.draining = True
+        server.config.encoded_headers.append((b"connection", b"close"))  # so that no client is on its way when we go
         if not serving.done():
             await asyncio.gather(asyncio.sleep(settings.drain_seconds), gateway.sockets.drain(settings.drain_seconds))
         server.should_exit = True

@@ -1,5 +1,6 @@
 """`python -m deploy.local`: everything on this machine, until Ctrl-C; with arguments, a service's own command."""
 
+import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
@@ -12,11 +13,12 @@ from deploy.local.supervisor import supervise
 
 
 def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) -> int:
+    options = parse(arguments)
     display = open_display()
     try:
-        if arguments:
-            run_command(arguments, services)
-        asyncio.run(supervise(display, services))
+        if options.command:
+            run_command(options.command, services)
+        asyncio.run(supervise(display, services, options.replicas))
     except LocalError as error:
         display.close()
         print(f"error: {error}", file=sys.stderr)
@@ -24,6 +26,13 @@ def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) 
     finally:
         display.close()
     return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
+    parser.add_argument("--replicas", type=int, choices=range(1, 5), default=1, help="processes of every service")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="service command", help="a service's own command")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

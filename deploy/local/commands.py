@@ -18,7 +18,7 @@ def keep_settings(var: Path, service: Service, environment: Mapping[str, str]) -
     with explain_os_errors(folder):
         folder.mkdir(exist_ok=True, mode=0o700)
         own = {name: value for name, value in environment.items() if name.startswith("HITOK_")}
-        write_private(folder / f"{service.name}.json", own)
+        write_private(folder / f"{service.label}.json", own)
 
 
 def run_command(arguments: Sequence[str], services: Sequence[Service]) -> NoReturn:

@@ -31,13 +31,13 @@ def make_environment(
         "PYTHONUNBUFFERED": "1",
         "GRPC_VERBOSITY": "NONE",  # its core would write lines of its own into our logs
     }
-    for other in services:
-        settings |= {ports.setting: ports.default for ports in other.ports}
-        if other.health == "grpc":
-            settings[other.target_setting] = f"127.0.0.1:{other.read_ports(environ)[0]}"
+    for name in {other.target_setting for other in services if other.health == "grpc"}:
+        replicas = [f"127.0.0.1:{s.read_ports(environ)[0]}" for s in services if s.target_setting == name]
+        settings[name] = replicas[0] if len(replicas) == 1 else f"ipv4:{','.join(replicas)}"
     if service.database:
         settings[service.postgres_setting] = backends.databases[service.name]
     # A database is for its owner only, and the admin's URL for us.
-    hidden = {ADMIN_URL, *(other.postgres_setting for other in services if other is not service)}
+    hidden = {ADMIN_URL, *(other.postgres_setting for other in services if other.name != service.name)}
     caller = {name: value for name, value in environ.items() if name not in hidden}
-    return settings | caller | {"HITOK_VAR": str(var)}
+    ports = {setting: ",".join(map(str, own)) for setting, own in service.ports_by_setting(environ).items()}
+    return settings | caller | ports | {"HITOK_VAR": str(var)}

@@ -32,10 +32,10 @@ def find_free_port(preferred: int = 0) -> int:
 def check_ports(services: Sequence[Service], environ: Mapping[str, str]) -> None:
     """Raises LocalError if a port is taken, or given twice."""
     users: dict[int, str] = {}
-    for ports in (ports for service in services for ports in service.ports):
-        for port in ports.read(environ):
-            if port in users:
-                raise LocalError(f"{users[port]} and {ports.setting} both name port {port}", code=CONFIGURATION_ERROR)
-            if not is_free(port):
-                raise LocalError(f"port {port} is in use (by another hitok?). Stop it or set {ports.setting}")
-            users[port] = ports.setting
+    named = (item for service in services for item in service.ports_by_setting(environ).items())
+    for setting, port in ((setting, port) for setting, ports in named for port in ports):
+        if port in users:
+            raise LocalError(f"{users[port]} and {setting} both name port {port}", code=CONFIGURATION_ERROR)
+        if not is_free(port):
+            raise LocalError(f"port {port} is in use (by another hitok?). Stop it or set {setting}")
+        users[port] = setting

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.child import Child
@@ -58,9 +58,10 @@ class ServerProcess(Process):
 
 
 class ServiceProcess(Process):
-    def __init__(self, service: Service, environment: Mapping[str, str], var: Path, display: Display) -> None:
-        log = var / "log" / f"{service.name}.log"
-        super().__init__(service.name, service.read_ports(environment), log, display)
+    def __init__(
+        self, service: Service, ports: Sequence[int], environment: Mapping[str, str], var: Path, display: Display
+    ) -> None:
+        super().__init__(service.label, ports, var / "log" / f"{service.label}.log", display)
         self.service = service
         self._environment = environment
         self._child: Child | None = None

@@ -1,10 +1,12 @@
 """hitok's own processes. A new service is one entry more in SERVICES."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError
+
+REPLICA_STEP = 10
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,19 @@ class Service:
     """It gets a database and a role hitok_<name>, as HITOK_<NAME>_POSTGRES_URL, and brings its schema up itself."""
     stops_first: bool = False
     """It takes calls from outside, and needs the others until the last one is answered."""
+    replica: int = 0
+    """Its ports are REPLICA_STEP higher with each."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}-{self.replica + 1}" if self.replica else self.name
+
+    def ports_by_setting(self, environ: Mapping[str, str]) -> dict[str, list[int]]:
+        step = REPLICA_STEP * self.replica
+        return {ports.setting: [port + step for port in ports.read(environ)] for ports in self.ports}
 
     def read_ports(self, environ: Mapping[str, str]) -> list[int]:
-        return [port for ports in self.ports for port in ports.read(environ)]
+        return [port for ports in self.ports_by_setting(environ).values() for port in ports]
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -95,3 +107,8 @@ SERVICES = (
         stops_first=True,
     ),
 )
+
+
+def replicate(services: Iterable[Service], replicas: int) -> list[Service]:
+    """As many of each."""
+    return [replace(service, replica=replica) for replica in range(replicas) for service in services]

@@ -14,26 +14,31 @@ from deploy.local.folder import load_secrets, locate_folder, open_folder
 from deploy.local.ports import check_ports
 from deploy.local.process import Display, Process
 from deploy.local.processes import ServerProcess, ServiceProcess
-from deploy.local.services import Service
+from deploy.local.services import Service, replicate
 from deploy.local.welcome import write_welcome
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-async def supervise(display: Display, services: Sequence[Service], environ: Mapping[str, str] = os.environ) -> None:
+async def supervise(
+    display: Display, services: Sequence[Service], replicas: int, environ: Mapping[str, str] = os.environ
+) -> None:
     """Until SIGINT, SIGTERM or SIGHUP; a second one kills. Raises LocalError if it cannot go on."""
     # An empty setting is none.
     environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
     var = locate_folder(environ)
-    check_ports(services, environ)
+    check_ports(replicate(services, replicas), environ)
     with open_folder(var):
-        await Run(display, services, environ, var).run()
+        await Run(display, services, replicas, environ, var).run()
 
 
 class Run:
-    def __init__(self, display: Display, services: Sequence[Service], environ: Mapping[str, str], var: Path) -> None:
+    def __init__(
+        self, display: Display, services: Sequence[Service], replicas: int, environ: Mapping[str, str], var: Path
+    ) -> None:
         self._display = display
         self._services = services
+        self._replicas = replicate(services, replicas)
         self._environ = environ
         self._var = var
         self._secrets = load_secrets(var, name_secrets(services))
@@ -60,12 +65,13 @@ class Run:
             self._servers = [ServerProcess(server, self._display) for server in servers.values()]
             await start_all(tasks, self._servers)
             backends = await asyncio.to_thread(prepare_backends, self._services, self._environ, servers, self._secrets)
-            for service in self._services:
+            for service in self._replicas:
                 environment = make_environment(
-                    service, self._services, self._environ, self._var, self._secrets, backends
+                    service, self._replicas, self._environ, self._var, self._secrets, backends
                 )
                 keep_settings(self._var, service, environment)
-                self._processes.append(ServiceProcess(service, environment, self._var, self._display))
+                ports = service.read_ports(self._environ)
+                self._processes.append(ServiceProcess(service, ports, environment, self._var, self._display))
             await start_all(tasks, self._processes)
             self._display.say(write_welcome(self._processes, self._var))
 

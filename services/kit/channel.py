@@ -33,7 +33,7 @@ RETRY = {
 
 
 def open_channel(target: str, settings: Settings, protos: Iterable[FileDescriptor]) -> grpc.aio.Channel:
-    """A channel to `target` (host:port, or dns:///name:port for all of its replicas).
+    """A channel to `target` (host:port; all replicas: dns:///name:port, or ipv4:host:port,…).
 
     Methods that a proto declares NO_SIDE_EFFECTS or IDEMPOTENT are retried on UNAVAILABLE, no others.
     Raises ConfigError if TLS is half set.

@@ -7,27 +7,32 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 
-from deploy.local.ports import find_free_port
-from deploy.local.services import SERVICES
+from deploy.local.errors import LocalError
+from deploy.local.ports import check_ports, find_free_port
+from deploy.local.services import REPLICA_STEP, SERVICES, replicate
 from tests.support.servers import find_family
 
 START_SECONDS, STOP_SECONDS = 60, 40
 
 
-def free_ports() -> dict[str, str]:
+def free_ports(replicas: int) -> dict[str, str]:
     """For every setting that names ports."""
     settings = [ports for service in SERVICES for ports in service.ports]
-    return {ports.setting: ",".join(str(find_free_port()) for _ in ports.default.split(",")) for ports in settings}
+    while True:
+        found = {ports.setting: ",".join(str(find_free_port()) for _ in ports.default.split(",")) for ports in settings}
+        with suppress(LocalError):  # two may have met
+            check_ports(replicate(SERVICES, replicas), found)
+            return found
 
 
 class Everything:
-    def __init__(self, var: Path, **settings: str) -> None:
-        self.var, self._ports = var, free_ports()
+    def __init__(self, var: Path, replicas: int, **settings: str) -> None:
+        self.var, self._ports, self._replicas = var, free_ports(replicas), replicas
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("HITOK_")},
             **self._ports,
@@ -40,13 +45,20 @@ class Everything:
 
     @property
     def urls(self) -> list[str]:
+        """Of the first gateway."""
         return [f"http://127.0.0.1:{port}" for port in self._ports["HITOK_HTTP_PORTS"].split(",")]
+
+    @property
+    def gateways(self) -> list[str]:
+        """One URL of each."""
+        first = int(self._ports["HITOK_HTTP_PORTS"].partition(",")[0])
+        return [f"http://127.0.0.1:{first + REPLICA_STEP * replica}" for replica in range(self._replicas)]
 
     def start(self) -> None:
         """Returns when all is healthy."""
         with self._said.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.local"],
+                [sys.executable, "-m", "deploy.local", "--replicas", str(self._replicas)],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -101,8 +113,8 @@ class Everything:
 
 
 @contextmanager
-def everything(var: Path, **settings: str) -> Iterator[Everything]:
-    running = Everything(var, **settings)
+def everything(var: Path, replicas: int = 1, **settings: str) -> Iterator[Everything]:
+    running = Everything(var, replicas, **settings)
     try:
         running.start()
         yield running

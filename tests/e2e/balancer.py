@@ -1,0 +1,60 @@
+"""What stands before the gateways in production: it asks each whether it is ready, and sends requests only there."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+
+ASK_EVERY = 0.2
+
+
+class Balancer(httpx.AsyncBaseTransport):
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._ready = dict.fromkeys(urls, False)
+        self._turns = itertools.count()
+        self._wires = {url: httpx.AsyncHTTPTransport() for url in urls}
+
+    def choose(self) -> str:
+        """The URL of a ready gateway, each in its turn."""
+        ready = [url for url, is_ready in self._ready.items() if is_ready]
+        return ready[next(self._turns) % len(ready)]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = self.choose()
+        request.url = request.url.copy_with(port=httpx.URL(url).port, host="127.0.0.1", scheme="http")
+        return await self._wires[url].handle_async_request(request)
+
+    async def watch(self) -> None:
+        async with httpx.AsyncClient(timeout=2) as client:
+            while True:
+                for url in self._ready:
+                    self._ready[url] = await _is_ready(client, url)
+                await asyncio.sleep(ASK_EVERY)
+
+    async def aclose(self) -> None:
+        for wire in self._wires.values():
+            await wire.aclose()
+
+
+async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(f"{url}/health/ready")).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@asynccontextmanager
+async def balancing(urls: Sequence[str]) -> AsyncIterator[tuple[Balancer, httpx.AsyncClient]]:
+    """With all of them ready at first."""
+    balancer = Balancer(urls)
+    watching = asyncio.create_task(balancer.watch())
+    async with asyncio.timeout(10):
+        while not all(balancer._ready.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    async with httpx.AsyncClient(transport=balancer, base_url="http://balancer", timeout=10) as client:
+        yield balancer, client
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
