@@ -5,7 +5,7 @@ BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor test check protos docs lock sbom audit bench clean
+.PHONY: help run demo doctor test check protos docs lock sbom audit clients bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ sbom: .venv/installed ## Write var/sbom/<image>.json (CycloneDX): what each imag
 audit: sbom ## Known faults of the locked packages, where the network reaches; their licences; the SBOMs
 	@$(BIN)/python -m deploy.docker.licences
 	@$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
+
+clients: .venv/installed ## Generate clients of the API: TypeScript, Python, a Postman collection
+	@$(BIN)/python -m clients
 
 bench: .venv/installed ## Measure against the baselines in bench/
 	@$(BIN)/python -m bench

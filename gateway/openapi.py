@@ -4,6 +4,7 @@ Litestar would make one too, but cannot say that a GET takes a body or its query
 three envelopes.
 """
 
+import re
 from collections.abc import Iterable
 from types import NoneType
 from typing import Any
@@ -22,6 +23,8 @@ INFO = {
     "description": "Both families on one account base. Paths marked deprecated are other spellings of the first.",
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
+# What msgspec calls a struct that has its name in common with another: module and name tell it from that.
+SHARED_NAME = re.compile(rb"gateway\.api\.\w+\.(\w+)\.(\w+)")
 SECURITY = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
 
 Schema = dict[str, Any]
@@ -40,8 +43,11 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> bytes:
             operation = _operation(endpoint, path) | _input(endpoint, params, schema_of[endpoint.params])
             operation["responses"] = _responses(endpoint, schema_of[endpoint.result])
             paths.setdefault(path, {})[endpoint.method.lower()] = operation
+    for name, schema in components.items():
+        schema["title"] = name
     parts = {"schemas": components, "securitySchemes": SECURITY}
-    return msgspec.json.encode({"openapi": "3.1.0", "info": INFO, "paths": paths, "components": parts})
+    text = msgspec.json.encode({"openapi": "3.1.0", "info": INFO, "paths": paths, "components": parts})
+    return SHARED_NAME.sub(lambda match: match[1].title() + match[2], text)
 
 
 def _spell_ids(schema: Any) -> None:
