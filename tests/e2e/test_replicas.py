@@ -40,12 +40,13 @@ async def test_each_process_restarted_in_turn_under_load_fails_no_request() -> N
                 await restart(running, service.label)
             load.stop()
             await loading
+            print(f"{load.done} requests, {load.done / load.seconds:.0f}/s")
             await listener.heard(load.sent)
             listening.cancel()
             with suppress(asyncio.CancelledError):
                 await listening
     assert not load.failures
-    assert load.done > 0.8 * RATE * load.seconds, "the machine was too slow to say anything"
+    assert load.done > 1_000
     assert listener.hellos > 1, "it was never told to go"
     assert sorted(listener.log) == list(range(1, len(listener.log) + 1))
     assert Counter(listener.log.values()).keys() >= load.sent and max(Counter(listener.log.values()).values()) == 1
