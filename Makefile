@@ -61,4 +61,5 @@ clean: ## Remove the environment and the local data
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/python -m compileall -q -j 0 services gateway deploy protos
 	@touch $@

@@ -155,7 +155,7 @@ async def _report(error: Exception) -> None:
     log.warning("nats", error=repr(error))
 
 
-async def ensure_stream(jetstream: JetStreamContext, replicas: int = 1) -> None:
+async def ensure_stream(jetstream: JetStreamContext) -> None:
     """Creates the stream, or leaves the one that is there as its operator set it."""
     with suppress(BadRequestError):  # exists, with other settings
         await jetstream.add_stream(
@@ -166,7 +166,6 @@ async def ensure_stream(jetstream: JetStreamContext, replicas: int = 1) -> None:
                 storage=StorageType.FILE,
                 max_age=7 * 86_400,
                 duplicate_window=120,
-                num_replicas=replicas,
             )
         )
 
