@@ -70,42 +70,19 @@ class Service:
         return f"HITOK_{self.name.upper()}_POSTGRES_URL"
 
 
+def with_database(name: str, port: int) -> Service:
+    """A gRPC service; its metrics are a hundred ports up."""
+    setting = f"HITOK_{name.upper()}"
+    ports = (Ports(f"{setting}_GRPC_PORT", str(port)), Ports(f"{setting}_METRICS_PORT", str(port + 100)))
+    return Service(name, f"services.{name}", ports, health="grpc", database=True)
+
+
 SERVICES = (
-    Service(
-        name="user",
-        module="services.user",
-        ports=(Ports("HITOK_USER_GRPC_PORT", "50051"), Ports("HITOK_USER_METRICS_PORT", "50151")),
-        health="grpc",
-        database=True,
-    ),
-    Service(
-        name="social",
-        module="services.social",
-        ports=(Ports("HITOK_SOCIAL_GRPC_PORT", "50052"), Ports("HITOK_SOCIAL_METRICS_PORT", "50152")),
-        health="grpc",
-        database=True,
-    ),
-    Service(
-        name="media",
-        module="services.media",
-        ports=(Ports("HITOK_MEDIA_GRPC_PORT", "50053"), Ports("HITOK_MEDIA_METRICS_PORT", "50153")),
-        health="grpc",
-        database=True,
-    ),
-    Service(
-        name="chat",
-        module="services.chat",
-        ports=(Ports("HITOK_CHAT_GRPC_PORT", "50054"), Ports("HITOK_CHAT_METRICS_PORT", "50154")),
-        health="grpc",
-        database=True,
-    ),
-    Service(
-        name="gateway",
-        module="gateway",
-        ports=(Ports("HITOK_HTTP_PORTS", "8888,8889"),),
-        health="http",
-        stops_first=True,
-    ),
+    with_database("user", 50051),
+    with_database("social", 50052),
+    with_database("media", 50053),
+    with_database("chat", 50054),
+    Service("gateway", "gateway", (Ports("HITOK_HTTP_PORTS", "8888,8889"),), health="http", stops_first=True),
 )
 
 
