@@ -174,7 +174,7 @@ def test_what_is_written_has_a_place(environ: dict[str, str]) -> None:
 def test_only_the_gateway_is_published_to_others() -> None:
     published = {name: port for name, service in COMPOSE["services"].items() for port in service.get("ports", ())}
     assert {name for name, port in published.items() if not port.startswith("127.0.0.1:")} == {"gateway"}
-    assert set(published) == {"gateway", "mailpit", "grafana", "traces"}
+    assert set(published) == {"gateway", "mailpit", "grafana", "jaeger"}
     assert fill(published["gateway"], {}) == "127.0.0.1:8889:8889", "not to everyone, unless asked to"
 
 
@@ -200,7 +200,8 @@ def test_profiles_leave_the_plain_start_alone() -> None:
     assert profiles == {
         "prometheus": ["observability"],
         "grafana": ["observability"],
-        "traces": ["observability"],
+        "otel-collector": ["observability"],
+        "jaeger": ["observability"],
         "load": ["load"],
     }
     mounted = [v.split(":")[0] for service in COMPOSE["services"].values() for v in service.get("volumes", ())]
