@@ -25,6 +25,7 @@ from services.kit.vitals import watch_loop
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_CONCURRENT_RPCS = 1_000  # beyond this a caller is better served by "try again" than by a queue
+MAX_CONNECTION_AGE_MS = 300_000  # then a caller looks anew for our replicas: those that came since get calls as well
 GRACE = 15.0  # seconds for the calls in flight once the port is closed
 LIVE = "live"  # a kubelet asks for it by this name
 
@@ -96,6 +97,7 @@ def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[
         options=[
             ("grpc.so_reuseport", 0),  # else a second process would share the port in silence
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_MS),
             ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
             ("grpc.keepalive_permit_without_calls", 1),
         ],

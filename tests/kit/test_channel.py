@@ -12,6 +12,7 @@ from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit import channel as channels
+from services.kit import server
 from services.kit.context import current_deadline
 from services.kit.errors import Unavailable, reason_of
 from tests.kit.rpc import PROTOS, Behaviour, channel_to, serving, succeed
@@ -152,3 +153,21 @@ async def test_a_restarted_service_is_found_again_within_two_seconds() -> None:
             assert time.monotonic() - back < 2.5
             await asyncio.sleep(0.05)
         await channel.close()
+
+
+async def test_a_connection_is_given_up_now_and_then_and_no_call_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a replica that came later would never be called."""
+    monkeypatch.setattr(server, "MAX_CONNECTION_AGE_MS", 150)
+    peers = set()
+
+    async def note_peer(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        peers.add(context.peer())
+        await asyncio.sleep(0.02)
+
+    async with serving(note_peer) as port, channel_to(port) as channel:
+        refused = []
+        until = time.monotonic() + 1.2
+        while time.monotonic() < until:
+            refused += [await refusal(act(channel)), *await asyncio.gather(*(refusal(act(channel)) for _ in range(4)))]
+    assert len(peers) > 2
+    assert set(refused) == {""}
