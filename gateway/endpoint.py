@@ -15,6 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
+from gateway import limits
 from gateway.clients import Client
 from gateway.envelopes import Family
 from gateway.limits import Limit, network_of
@@ -94,6 +95,7 @@ def endpoint(
 
     def declare(function: Callable[[Call, P], Awaitable[Any]]) -> HTTPRouteHandler:
         hints = get_type_hints(function)
+        limits.declare(paths[0])
         declared = Endpoint(method, paths, family, limit, auth, function, hints["params"], hints["return"])
 
         async def serve(request: Request[Any, Any, Any]) -> Answer:

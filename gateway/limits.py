@@ -45,6 +45,11 @@ class Limit(NamedTuple):
         return f"{self.refill:g} every {self.seconds:g} s, burst {self.burst:g}"
 
 
+def declare(route: str) -> None:
+    """That there is a limit on the route, though it refused nobody yet."""
+    REFUSED.labels(route)
+
+
 def per_second(refill: int, burst: int) -> Limit:
     return Limit(refill, 1, burst)
 

@@ -30,6 +30,8 @@ MAX_QUEUE = 20_000
 FLUSH_TIMEOUT = 2
 
 PUSHED = Counter("hitok_chat_pushes", "Frames published", ["path"])
+for path in ("fast", "relay"):
+    PUSHED.labels(path)
 log = structlog.get_logger("pushes")
 
 STORE = """INSERT INTO push (subject, header, payload, due_at)

@@ -284,6 +284,8 @@ async def consume(database: Database, client: Nats, consumer: str, subjects: lis
     After MAX_DELIVERIES failures an event goes to the dead_letter table. Any number of processes may share
     the durable `consumer`.
     """
+    for outcome in ("done", "repeated", "failed", "dead"):
+        HANDLED.labels(consumer, outcome)
     async with beside(watch_consumer(database, client, STREAM, consumer)):
         await _consume(database, client, consumer, subjects, handler)
 

@@ -28,6 +28,9 @@ POLL = 2.0  # seconds between looks for jobs of other processes
 ATTEMPTS = 3  # that may die of a job before it is given up
 
 DONE = Counter("hitok_media_jobs", "Jobs ended", ["profile", "outcome"])
+for profile in intake.PROFILES:
+    for outcome in ("done", "failed"):
+        DONE.labels(profile, outcome)
 log = structlog.get_logger("processing")
 
 

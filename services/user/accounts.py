@@ -40,6 +40,8 @@ TAKEN = {
     "account_username_key_key": UsernameTaken,
 }
 LOGINS = Counter("hitok_logins", "Logins by password", ["outcome"])
+for outcome in ("done", "refused", "disabled"):
+    LOGINS.labels(outcome)
 LAZY_BIO = "{}很懒，什么都没留下"  # what the short-video document shows for a new account
 
 

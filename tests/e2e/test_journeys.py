@@ -1,25 +1,39 @@
 """`make run`, and what a person does with it: both families, both ports, and the next day."""
 
+import asyncio
+import secrets
 import statistics
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import msgspec
 import pytest
 
+from tests.deploy.observability import not_served
 from tests.deploy.runs import wait_until_gone
 from tests.e2e.everything import Everything, everything
 from tests.e2e.people import Person, register, register_by_phone
 from tests.support.gateway import FrontEnd
 from tests.support.servers import find_family, temporary_folder
+from tests.support.sockets import open_socket
+from tests.support.spans import Collector, collecting
 from tests.support.user import mailed_code
 
 ME = "/api/user/get-my-info"
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Everything]:
-    with temporary_folder() as folder, everything(folder / "var") as running:
+def collector() -> Iterator[Collector]:
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def running(collector: Collector) -> Iterator[Everything]:
+    tracing = {"HITOK_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    with temporary_folder() as folder, everything(folder / "var", **tracing) as running:
         yield running
 
 
@@ -69,6 +83,61 @@ async def test_both_ports_say_they_are_ready_and_show_the_page(running: Everythi
         async with httpx.AsyncClient(base_url=url) as http:
             for path in ("/health/live", "/health/ready", "/docs", "/openapi.json", "/metrics"):
                 assert (await http.get(path)).status_code == 200, path
+
+
+async def test_one_trace_leads_from_a_request_to_the_sockets_of_others(
+    running: Everything, http: httpx.AsyncClient, collector: Collector
+) -> None:
+    alice, bob = [await new_person(running, http) for _ in range(2)]
+    await alice.post("/api/contact/add-friend", username=bob.name)
+    async with open_socket(running.urls[0], bob.token) as socket:
+        bob_id = str((await bob.get(ME))["id"])
+        body = {"to": {"user_id": bob_id}, "client_msg_id": str(uuid.uuid4()), "content_type": "text"}
+        body |= {"body": {"text": "hush hush"}}
+        trace, root = secrets.token_hex(16), secrets.token_hex(8)
+        await alice.ok("POST", "/api/chat/send", json=body, headers={"traceparent": f"00-{trace}-{root}-01"})
+        await socket.event("message")
+        await socket.send("and back", user_id=(await alice.get(ME))["id"])
+    found = collector.wait(trace, root, lambda trace: len(trace.find("gateway", "deliver push")) >= 3)
+
+    request, sent = found.one("gateway", "POST"), "/hitok.chat.v1.Conversations/Send"
+    assert (request.name, request.parent) == ("POST /api/chat/send", root)
+    serving = ["gateway POST /api/chat/send", f"gateway {sent}", f"chat {sent}"]
+    pushed = [*serving, "chat publish push", "gateway deliver push"]
+    ways = [found.way_to(span) for span in found.spans]
+    assert ways.count(pushed) == 3  # to each of the two that there is a conversation, and the message
+    assert [*serving, "chat write messages", "chat WITH"] in ways  # the statement that writes
+    asked = "/hitok.social.v1.Friends/"
+    assert any(way[:3] == serving and way[-1].startswith(f"social {asked}") for way in ways)
+    assert any(way[-2].startswith(f"social {asked}") and way[-1] == "social SELECT" for way in ways if len(way) > 1)
+    assert "hush" not in str(collector.spans)
+
+
+async def test_an_event_is_handled_in_the_trace_of_its_cause(
+    running: Everything, http: httpx.AsyncClient, collector: Collector
+) -> None:
+    alice = await new_person(running, http)
+    trace, root = secrets.token_hex(16), secrets.token_hex(8)
+    body = {"name": "climbers", "desc": "", "icon": "1"}
+    headers = {"traceparent": f"00-{trace}-{root}-01"}
+    await alice.ok("POST", "/api/contact/create-community", json=body, headers=headers)
+    found = collector.wait(trace, root, lambda trace: trace.find("chat", "handle events.social.group.created"))
+
+    way = found.way_to(found.one("chat", "handle events.social.group.created"))
+    assert way[0] == "gateway POST /api/contact/create-community"
+    assert way[-2:] == ["social publish events.social.group.created", "chat handle events.social.group.created"]
+    lines = [msgspec.json.decode(line) for line in running.logs().splitlines() if trace in line]
+    assert {"gateway"} <= {line["service"] for line in lines}
+    assert {line["trace_id"] for line in lines} == {trace}
+
+
+async def test_what_panels_and_alerts_ask_for_is_served(running: Everything, http: httpx.AsyncClient) -> None:
+    """After the journeys: what has labels shows when it has happened."""
+    await http.get("/media/nothing.mp4")
+    ends = time.monotonic() + 15  # a look at the consumers, and the first sweep
+    while missing := not_served(running.metrics()):
+        assert time.monotonic() < ends, missing
+        await asyncio.sleep(0.2)
 
 
 async def test_an_answer_does_not_wait_for_an_acknowledgement(http: httpx.AsyncClient) -> None:

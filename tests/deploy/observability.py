@@ -1,0 +1,64 @@
+"""What the files of deploy/observability hold, and what of it a scrape does not serve."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.deploy.promql import read
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / "deploy/observability"
+OF_PROMETHEUS = {"job", "instance"}  # the labels it gives to all it scrapes
+
+
+def load_yaml(path: str | Path) -> Any:
+    return yaml.safe_load((FOLDER / path).read_text())
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in load_yaml("alerts.yml")["groups"] for rule in group["rules"]]
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [rule for rule in rules() if "alert" in rule]
+
+
+def dashboards() -> list[Path]:
+    return sorted((FOLDER / "grafana/dashboards").glob("*.json"))
+
+
+def panels(path: Path) -> list[dict[str, Any]]:
+    """Those that show something."""
+    return [panel for panel in load_yaml(path)["panels"] if panel["type"] != "row"]
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """Where each stands, and it."""
+    for rule in rules():
+        yield f"alerts.yml: {rule.get('alert') or rule['record']}", rule["expr"]
+    for path in dashboards():
+        for panel in panels(path):
+            yield from ((f"{path.name}: {panel['title']}", target["expr"]) for target in panel["targets"])
+
+
+def not_served(scrape: str) -> list[str]:
+    """What expressions ask for that the text of a scrape does not show: metrics, and labels of theirs."""
+    served: dict[str, set[str]] = {"up": set(), **{rule["record"]: set() for rule in rules() if "record" in rule}}
+    for family in text_string_to_metric_families(scrape):
+        for sample in family.samples:
+            served.setdefault(sample.name, set()).update(sample.labels)
+    missing = []
+    for place, expression in expressions():
+        query = read(expression)
+        known = set(OF_PROMETHEUS)
+        for metric, labels in query.selectors:
+            of_metric = served.get(metric, set()) | OF_PROMETHEUS
+            known |= of_metric
+            if metric not in served or labels - of_metric:
+                missing.append(f"{place}: {metric} {labels - of_metric or ''}")
+        if query.groups - known:
+            missing.append(f"{place}: {query.groups - known}")
+    return missing

@@ -1,0 +1,127 @@
+"""The files of deploy/observability: whole, and of one mind with the code, the documents and each other.
+
+That what they ask for is served is seen where everything runs: tests/e2e/test_journeys.py.
+"""
+
+import re
+from typing import Any
+
+import pytest
+
+from deploy.local.services import SERVICES
+from gateway.app import ENDPOINTS
+from tests.deploy.observability import ROOT, alerts, dashboards, expressions, load_yaml, panels, rules
+from tests.deploy.promql import Query, read
+
+OPERATING = (ROOT / "docs/operating.md").read_text()
+
+
+def test_every_process_is_scraped_where_it_serves_metrics() -> None:
+    found = {}
+    for job in load_yaml("prometheus.yml")["scrape_configs"]:
+        (discovery,) = job["dns_sd_configs"]
+        assert discovery["names"] == [job["job_name"]]
+        found[job["job_name"]] = discovery["port"]
+    assert found == {service.name: metrics_port(service.ports) for service in SERVICES}
+
+
+def metrics_port(ports: Any) -> int:
+    """The gateway serves them with all else."""
+    return int(ports[-1].default.split(",")[0])
+
+
+def test_the_rules_are_found_and_named_once() -> None:
+    assert load_yaml("prometheus.yml")["rule_files"] == ["alerts.yml"]
+    names = [rule.get("alert") or rule["record"] for rule in rules()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert["alert"]))
+def test_an_alert_says_how_bad_it_is_and_has_its_line_in_the_runbook(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in ("page", "ticket")
+    assert alert["annotations"]["summary"]
+    assert alert["annotations"]["runbook"] == f"docs/operating.md#{alert['alert'].lower()}"
+    lines = re.findall(rf"^#### {alert['alert']}\n\n(.+)$", OPERATING, re.MULTILINE)
+    assert len(lines) == 1
+    assert len(lines[0]) > 40
+
+
+def test_the_runbook_has_no_line_for_an_alert_that_is_gone() -> None:
+    chapter = OPERATING.partition("\n## Alerts")[2].partition("\n## ")[0]
+    assert re.findall(r"^#### (\w+)$", chapter, re.MULTILINE) == [alert["alert"] for alert in alerts()]
+
+
+def test_a_summary_uses_labels_that_its_expression_leaves() -> None:
+    for alert in alerts():
+        used = set(re.findall(r"\$labels\.(\w+)", alert["annotations"]["summary"]))
+        query = read(alert["expr"])
+        assert not query.groups or used <= query.groups, alert["alert"]
+
+
+@pytest.mark.parametrize("path", dashboards(), ids=lambda path: path.stem)
+def test_a_dashboard_shows_panels_of_the_data_source_that_is_there(path: Any) -> None:
+    (source,) = load_yaml("grafana/provisioning/datasources/prometheus.yml")["datasources"]
+    shown = panels(path)
+    assert len(shown) > 8
+    assert len({panel["id"] for panel in shown}) == len(shown)
+    for panel in shown:
+        assert panel["targets"]
+        for part in (panel, *panel["targets"]):
+            assert part["datasource"] == {"type": source["type"], "uid": source["uid"]}, panel["title"]
+    places = [tuple(panel["gridPos"][side] for side in "xywh") for panel in shown]
+    assert not [(a, b) for a in places for b in places if a < b and overlap(a, b)]
+
+
+def overlap(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
+
+
+def test_dashboards_are_told_apart_by_uid_and_by_file() -> None:
+    (provider,) = load_yaml("grafana/provisioning/dashboards/hitok.yml")["providers"]
+    assert provider["type"] == "file"
+    uids = {load_yaml(path)["uid"]: path.stem for path in dashboards()}
+    assert uids == {path.stem: path.stem for path in dashboards()}
+
+
+def test_a_legend_uses_labels_that_its_expression_leaves() -> None:
+    for path in dashboards():
+        for panel in panels(path):
+            for target in panel["targets"]:
+                used = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+                query = read(target["expr"])
+                assert not query.groups or used <= query.groups, panel["title"]
+
+
+def test_routes_that_expressions_name_exist() -> None:
+    routes = {path for endpoint in ENDPOINTS for path in endpoint.paths} | {"/media/{file:str}"}
+    named = set(re.findall(r'route(?:=|=~|!~)"([^"]+)"', " ".join(expression for _, expression in expressions())))
+    assert named == {"/api/file/.*|/media/.*", "/media/{file:str}"}
+    for pattern in named:
+        for part in pattern.split("|"):
+            assert any(re.fullmatch(part, route) or part == route for route in routes), part
+
+
+def test_the_collector_gives_on_what_it_takes() -> None:
+    collector = load_yaml("otel-collector.yaml")
+    pipeline = collector["service"]["pipelines"]["traces"]
+    for kind in ("receivers", "processors", "exporters"):
+        assert set(pipeline[kind]) == set(collector[kind])
+
+
+CASES: list[tuple[str, list[tuple[str, set[str]]], set[str]]] = [
+    ("up == 0", [("up", set())], set()),
+    ('sum by (job) (rate(a_total{b="c{d}", e=~"f"}[5m])) > 0.1', [("a_total", {"b", "e"})], {"job"}),
+    ("a:b:c / on (x) group_left (y) sum(d) by (z)", [("a:b:c", set()), ("d", set())], {"x", "y", "z"}),
+    ("a offset 5m and absent(b == 1) or min_over_time(c[1m])", [("a", set()), ("b", set()), ("c", set())], set()),
+]
+
+
+@pytest.mark.parametrize(("expression", "selectors", "groups"), CASES)
+def test_expressions_are_read(expression: str, selectors: list[tuple[str, set[str]]], groups: set[str]) -> None:
+    assert read(expression) == Query(selectors, groups)
+
+
+@pytest.mark.parametrize("expression", ["sum(a", "a)", "sum(a]", "1 + 1"])
+def test_what_is_no_expression_is_refused(expression: str) -> None:
+    with pytest.raises(ValueError):
+        read(expression)

@@ -1,0 +1,88 @@
+"""An OTLP/gRPC collector in this process, for what others send to it."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    service: str
+    name: str
+    trace: str
+    id: str
+    parent: str
+    attributes: dict[str, str]
+
+
+class Collector(TraceServiceServicer):  # type: ignore[misc]
+    endpoint: str
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+
+    def Export(self, request: ExportTraceServiceRequest, _: Any) -> ExportTraceServiceResponse:
+        for resource in request.resource_spans:
+            service = {pair.key: pair.value.string_value for pair in resource.resource.attributes}["service.name"]
+            for span in (span for scope in resource.scope_spans for span in scope.spans):
+                ids = (span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex())
+                attributes = {pair.key: str(pair.value) for pair in span.attributes}
+                self.spans.append(Span(service.removeprefix("hitok-"), span.name, *ids, attributes))
+        return ExportTraceServiceResponse()
+
+    def wait(self, trace: str, root: str, enough: Callable[["Trace"], object], seconds: float = 15) -> "Trace":
+        """The spans of a trace below `root`, once they are enough and none lacks its parent."""
+        ends = time.monotonic() + seconds
+        found = Trace([])
+        while not enough(found) or {span.parent for span in found.spans} - {root, *(span.id for span in found.spans)}:
+            assert time.monotonic() < ends, found
+            time.sleep(0.05)
+            found = Trace([span for span in self.spans if span.trace == trace])
+        return found
+
+
+@dataclass(frozen=True)
+class Trace:
+    spans: list[Span]
+
+    def find(self, service: str, name: str) -> list[Span]:
+        """Those of a process whose name begins so."""
+        return [span for span in self.spans if span.service == service and span.name.startswith(name)]
+
+    def one(self, service: str, name: str) -> Span:
+        (span,) = self.find(service, name)
+        return span
+
+    def way_to(self, span: Span) -> list[str]:
+        """From the root: `<process> <name>` of each."""
+        by_id = {span.id: span for span in self.spans}
+        way = [span]
+        while parent := by_id.get(way[0].parent):
+            way.insert(0, parent)
+        return [f"{span.service} {span.name}" for span in way]
+
+
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    collector = Collector()
+    server = grpc.server(ThreadPoolExecutor(2))
+    add_TraceServiceServicer_to_server(collector, server)
+    collector.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        yield collector
+    finally:
+        server.stop(0).wait()
