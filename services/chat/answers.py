@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from services.kit import telemetry
 from services.kit.errors import HitokError
 
 MAX_ASKED = 500  # in one call
@@ -35,6 +36,7 @@ class Answers(Generic[K, A]):
         self._seconds, self._may_be_kept = seconds, may_be_kept
         self._kept: OrderedDict[K, tuple[A, float]] = OrderedDict()
         self._asked: dict[K, asyncio.Future[A]] = {}
+        self._traces: list[str] = []
         self._drops = 0
         self._loop = asyncio.get_running_loop()
 
@@ -42,6 +44,8 @@ class Answers(Generic[K, A]):
         """Raises `unavailable`."""
         if not fresh and (kept := self._kept.get(key)) and kept[1] > self._loop.time():
             return kept[0]
+        if trace := telemetry.here():
+            self._traces.append(trace)
         if key not in self._asked:
             self._asked[key] = self._loop.create_future()
             if len(self._asked) == 1:
@@ -51,12 +55,13 @@ class Answers(Generic[K, A]):
 
     async def _fetch(self) -> None:
         await asyncio.sleep(0)  # those who ask in this turn of the loop come along
-        asked, self._asked = self._asked, {}
+        (asked, self._asked), (traces, self._traces) = (self._asked, {}), (self._traces, [])
         keys = list(asked)
         for start in range(0, len(keys), MAX_ASKED):
             some, drops = keys[start : start + MAX_ASKED], self._drops
             try:
-                answers = await self._ask(some)
+                with telemetry.gathering("ask", traces):
+                    answers = await self._ask(some)
             except Exception as error:  # whatever it is, nobody may wait for ever
                 log.warning("not answered", error=repr(error)[:200])
                 _fail([asked[key] for key in some], self._unavailable())

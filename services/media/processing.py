@@ -21,6 +21,7 @@ from services.kit.errors import HitokError, Unavailable
 from services.kit.tasks import beside
 from services.media import derivatives, events
 from services.media.errors import FileBroken
+from services.media.intake import PROFILES
 from services.media.models import FAILED, PROCESSING, READY, Job, Object, Upload
 from services.media.service import Service
 
@@ -28,7 +29,7 @@ POLL = 2.0  # seconds between looks for jobs of other processes
 ATTEMPTS = 3  # that may die of a job before it is given up
 
 DONE = Counter("hitok_media_jobs", "Jobs ended", ["profile", "outcome"])
-for profile in intake.PROFILES:
+for profile in PROFILES:
     for outcome in ("done", "failed"):
         DONE.labels(profile, outcome)
 log = structlog.get_logger("processing")

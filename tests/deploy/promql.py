@@ -1,9 +1,12 @@
-"""What PromQL expressions ask for: metrics, and the labels by which they are chosen and grouped."""
+"""What PromQL expressions ask for: metrics, and the labels by which they are chosen and grouped.
+
+`$name` is a variable of Grafana's.
+"""
 
 import re
 from dataclasses import dataclass, field
 
-TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[a-zA-Z_:][\w:]*|\d[\w.]*|=~|!~|!=|==|>=|<=|\S')
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\$\w+|[a-zA-Z_:][\w:]*|\d[\w.]*|=~|!~|!=|==|>=|<=|\S')
 NAME = re.compile(r"[a-zA-Z_:][\w:]*")
 GROUPING = {"by", "without", "on", "ignoring", "group_left", "group_right"}
 KEYWORDS = {"and", "or", "unless", "bool", "offset"}

@@ -112,6 +112,7 @@ CASES: list[tuple[str, list[tuple[str, set[str]]], set[str]]] = [
     ("up == 0", [("up", set())], set()),
     ('sum by (job) (rate(a_total{b="c{d}", e=~"f"}[5m])) > 0.1', [("a_total", {"b", "e"})], {"job"}),
     ("a:b:c / on (x) group_left (y) sum(d) by (z)", [("a:b:c", set()), ("d", set())], {"x", "y", "z"}),
+    ("sum(rate(a_sum[$__rate_interval])) / 2e3", [("a_sum", set())], set()),
     ("a offset 5m and absent(b == 1) or min_over_time(c[1m])", [("a", set()), ("b", set()), ("c", set())], set()),
 ]
 

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
-import msgspec
 import pytest
 
 from tests.deploy.observability import not_served
@@ -126,9 +125,8 @@ async def test_an_event_is_handled_in_the_trace_of_its_cause(
     way = found.way_to(found.one("chat", "handle events.social.group.created"))
     assert way[0] == "gateway POST /api/contact/create-community"
     assert way[-2:] == ["social publish events.social.group.created", "chat handle events.social.group.created"]
-    lines = [msgspec.json.decode(line) for line in running.logs().splitlines() if trace in line]
-    assert {"gateway"} <= {line["service"] for line in lines}
-    assert {line["trace_id"] for line in lines} == {trace}
+    lines = [line for line in running.logs().splitlines() if trace in line]
+    assert any("create-community" in line and f"trace_id={trace}" in line for line in lines), lines
 
 
 async def test_what_panels_and_alerts_ask_for_is_served(running: Everything, http: httpx.AsyncClient) -> None:
