@@ -5,7 +5,7 @@ BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor test check protos docs lock sbom audit clients bench clean
+.PHONY: help run demo doctor backup restore test check protos docs lock sbom audit clients bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,12 @@ demo: .venv/installed ## Fill a running hitok with people, films and talk; DEMO=
 
 doctor: .venv/installed ## Say what is wrong with a running hitok, and what to do about it
 	@$(BIN)/python -m deploy.doctor
+
+backup: .venv/installed ## Back up everything that hitok keeps, into a new folder under TO (backups)
+	@$(BIN)/python -m deploy.backup create $(TO)
+
+restore: .venv/installed ## Put the backup FROM back, into an empty hitok that is stopped
+	@$(BIN)/python -m deploy.backup restore $(FROM) $(if $(REPLACE),--replace)
 
 test: check ## Linters and types, then the whole test suite against real servers
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile

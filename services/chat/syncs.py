@@ -82,7 +82,9 @@ def _sync(place: Any, from_rev: int, changed: Sequence[Any], moved: Sequence[Any
     # What he kept from before he was let in again is out of date in ways that no row of his tells.
     came_back = 0 < from_rev < place.joined_rev
     too_many = len(changed) + sum(row.rev > 0 for row in moved) > MAX_ROWS
-    limited = came_back or too_many or bool(changed and changed[-1].total > MAX_ANSWER)
+    # Of a time that was undone, by restoring a backup: what he has of it never was.
+    ahead = from_rev > place.rev
+    limited = came_back or ahead or too_many or bool(changed and changed[-1].total > MAX_ANSWER)
     rows = ((), ()) if limited else (changed, moved)
     return Sync(place.id, from_rev, place.rev, *rows, limited)
 

@@ -35,6 +35,11 @@ def _script(migrations: Path) -> ScriptDirectory:
     return ScriptDirectory(str(migrations), version_locations=[str(migrations)])
 
 
+def knows(migrations: Path, revision: str) -> bool:
+    """Whether this code has that revision."""
+    return any(entry.revision == revision for entry in _script(migrations).walk_revisions())
+
+
 def _upgrade(connection: Connection, migrations: Path) -> None:
     script = _script(migrations)
     with EnvironmentContext(Config(), script, fn=lambda revision, _: script._upgrade_revs("head", revision)) as context:

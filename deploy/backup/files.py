@@ -1,0 +1,89 @@
+"""The store's files, out of it and into it. They never change: one that an earlier backup has is linked, not copied."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore
+
+from deploy.backup.manifest import OBJECTS, Object, read_manifest, read_objects
+from deploy.local.errors import LocalError
+
+AT_ONCE = 4
+CHUNK = 4 << 20
+PARTS = "partial/"  # pieces of unfinished uploads, whose names say nothing of their content
+
+
+def copy_out(
+    store: ObjectStore, keys: Iterable[tuple[str, int]], folder: Path, earlier: Path | None
+) -> tuple[list[Object], list[str]]:
+    """What was copied, and the keys that the store did not have. Raises LocalError."""
+    known = {one.key: one for one in read_objects(earlier, read_manifest(earlier))} if earlier else {}
+
+    def copy(wanted: tuple[str, int]) -> Object | str:
+        key, size = wanted
+        path = folder / OBJECTS / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if earlier and (found := known.get(key)) and not key.startswith(PARTS):
+            try:
+                os.link(earlier / OBJECTS / key, path)
+                return found
+            except OSError:  # on another disk, or gone from there
+                path.unlink(missing_ok=True)
+        try:
+            return _download(store, key, size, path)
+        except FileNotFoundError:
+            return key
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        outcomes = list(threads.map(copy, keys))
+    return [one for one in outcomes if isinstance(one, Object)], [one for one in outcomes if isinstance(one, str)]
+
+
+def _download(store: ObjectStore, key: str, size: int, path: Path) -> Object:
+    digest = hashlib.sha256()
+    try:
+        with path.open("xb") as file:
+            for chunk in obstore.get(store, key).stream(CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+    except FileNotFoundError:
+        path.unlink()
+        raise
+    except BaseError as error:
+        raise LocalError(f"cannot read {key} from the store: {str(error).splitlines()[0]}") from None
+    named = path.name.partition(".")[0]
+    if path.stat().st_size != size or (digest.hexdigest() != named and not key.startswith(PARTS)):
+        raise LocalError(f"{key} in the store is broken: it has other bytes than its name says")
+    return Object(key, size, digest.hexdigest())
+
+
+def copy_in(store: ObjectStore, folder: Path, objects: Sequence[Object]) -> None:
+    """Those that are there already are left. Raises LocalError."""
+
+    def copy(one: Object) -> None:
+        try:
+            if obstore.head(store, one.key)["size"] == one.size:
+                return
+        except FileNotFoundError:
+            pass
+        obstore.put(store, one.key, folder / OBJECTS / one.key, chunk_size=CHUNK << 1)
+
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            list(threads.map(copy, objects))
+    except (BaseError, OSError) as error:
+        raise LocalError(
+            f"cannot write to the store: {str(error).splitlines()[0]}. The databases are as they were"
+        ) from None
+
+
+def is_empty(store: ObjectStore) -> bool:
+    try:
+        return not next(iter(obstore.list(store, chunk_size=1)), [])
+    except (BaseError, OSError) as error:
+        raise LocalError(f"cannot look into the store: {str(error).splitlines()[0]}") from None

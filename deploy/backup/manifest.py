@@ -1,0 +1,116 @@
+"""What a backup folder holds, in its `manifest.json`; every part by its checksum."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from deploy.local.errors import LocalError
+from deploy.local.folder import ROOT
+
+FILE, OBJECTS = "manifest.json", "objects"
+FORMAT = 1
+
+
+class Part(Struct, frozen=True):
+    """A file, its place in the backup's folder."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Database(Struct, frozen=True):
+    """`rows` by table. `revision` is that of the schema."""
+
+    dump: Part
+    revision: str
+    rows: dict[str, int]
+
+
+class Object(Struct, frozen=True):
+    """A file of the store; in the backup under the same key, in the folder `objects`."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+class Manifest(Struct, frozen=True):
+    """`missing` are keys that the media service knows and its store did not have. `objects` lists the others."""
+
+    format: int
+    hitok: str
+    created_at: datetime
+    postgres: str
+    databases: dict[str, Database]
+    objects: Part
+    object_count: int
+    object_bytes: int
+    missing: list[str]
+
+
+def write_manifest(
+    folder: Path, postgres: str, databases: Mapping[str, Database], objects: list[Object], missing: list[str]
+) -> Manifest:
+    listing = folder / "objects.jsonl"
+    listing.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in objects))
+    manifest = Manifest(
+        format=FORMAT,
+        hitok=tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
+        created_at=datetime.now(UTC),
+        postgres=postgres,
+        databases=dict(databases),
+        objects=measure(folder, listing),
+        object_count=len(objects),
+        object_bytes=sum(one.size for one in objects),
+        missing=missing,
+    )
+    (folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Raises LocalError."""
+    file = folder / FILE
+    try:
+        manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+    except OSError as error:
+        raise LocalError(f"{folder} is no backup: {file}: {(error.strerror or '').lower()}") from None
+    except msgspec.MsgspecError as error:
+        raise LocalError(f"{file} is broken, or of another version of hitok: {error}") from None
+    if manifest.format != FORMAT:
+        raise LocalError(f"{folder} has format {manifest.format}, this hitok reads {FORMAT}")
+    return manifest
+
+
+def read_objects(folder: Path, manifest: Manifest) -> list[Object]:
+    lines = (folder / manifest.objects.path).read_bytes().splitlines()
+    return [msgspec.json.decode(line, type=Object) for line in lines]
+
+
+def verify(folder: Path, manifest: Manifest) -> None:
+    """That every part is there, with the bytes it had. Raises LocalError that names the first that is not."""
+    for part in _parts(folder, manifest):
+        path = folder / part.path
+        if not path.is_file():
+            raise LocalError(f"{path} is missing: this backup is not whole. Nothing was changed")
+        if measure(folder, path) != part:
+            raise LocalError(f"{path} is not what was backed up (other checksum). Nothing was changed")
+
+
+def _parts(folder: Path, manifest: Manifest) -> Iterator[Part]:
+    yield manifest.objects
+    yield from (database.dump for database in manifest.databases.values())
+    for one in read_objects(folder, manifest):
+        yield Part(f"{OBJECTS}/{one.key}", one.size, one.sha256)
+
+
+def measure(folder: Path, path: Path) -> Part:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Part(str(path.relative_to(folder)), path.stat().st_size, digest)

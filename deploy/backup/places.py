@@ -1,0 +1,96 @@
+"""Where the data is: in the servers of the environment's settings, or in the data folder of `make run`."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from obstore.store import ObjectStore
+
+from deploy.backup.stream import count_events, empty_stream
+from deploy.deployment import MARK, find_deployment
+from deploy.local.backends import ADMIN_URL, NATS_URL, make_databases
+from deploy.local.environment import name_secrets
+from deploy.local.errors import LocalError
+from deploy.local.folder import load_secrets, locate_folder, open_folder
+from deploy.local.postgres import Postgres
+from deploy.local.services import SERVICES
+from deploy.owners import OWNERS
+from services.kit.config import ConfigError, load
+from services.kit.store import open_store
+from services.media.config import MediaSettings
+
+
+@dataclass(frozen=True)
+class Place:
+    """`urls` of the databases by service. The stream is at `nats_url`; without one it is `stream`, a folder."""
+
+    urls: Mapping[str, str]
+    store: ObjectStore
+    nats_url: str
+    stream: Path
+
+    def holds_events(self) -> bool:
+        return count_events(self.nats_url) > 0 if self.nats_url else self.stream.exists()
+
+    def forget_events(self) -> None:
+        if self.nats_url:
+            empty_stream(self.nats_url)
+        else:
+            shutil.rmtree(self.stream, ignore_errors=True)
+
+
+@contextmanager
+def open_place(environ: Mapping[str, str], *, stopped: bool) -> Iterator[Place]:
+    """`stopped`: the processes must not run. Raises LocalError."""
+    environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
+    try:
+        if environ.get(MARK):
+            yield _place_of(dict.fromkeys(OWNERS, environ))
+        elif not stopped and _is_running(environ):
+            yield _place_of(find_deployment(environ).environs)
+        else:
+            with _own_servers(environ) as place:
+                yield place
+    except ConfigError as error:
+        raise LocalError(str(error)) from None
+
+
+def _place_of(environs: Mapping[str, Mapping[str, str]]) -> Place:
+    settings = {name: load(owner.settings, name, environs[name]) for name, owner in OWNERS.items()}
+    media = settings["media"]
+    assert isinstance(media, MediaSettings)
+    urls = {name: one.postgres_url for name, one in settings.items()}
+    return Place(urls, open_store(media.media_url, media.var), media.nats_url, Path())
+
+
+def _is_running(environ: Mapping[str, str]) -> bool:
+    try:
+        with open_folder(locate_folder(environ)):
+            return False
+    except LocalError as error:
+        if "in use" in str(error):
+            return True
+        raise
+
+
+@contextmanager
+def _own_servers(environ: Mapping[str, str]) -> Iterator[Place]:
+    """Of a data folder that nobody uses: PostgreSQL is started for as long as the block runs."""
+    var = locate_folder(environ)
+    with open_folder(var):
+        secrets = load_secrets(var, name_secrets(SERVICES))
+        given = environ.get(ADMIN_URL)
+        server = None if given else Postgres(var / "postgres", secrets["postgres"], log=var / "log" / "postgres.log")
+        try:
+            if server:
+                server.start()
+            passwords = {f"hitok_{name}": secrets[f"database_{name}"] for name in OWNERS}
+            made = make_databases(server.url if server else given or "", passwords, server)
+            urls = {name.removeprefix("hitok_"): url for name, url in made.items()}
+            store = open_store(environ.get("HITOK_MEDIA_URL", ""), str(var))
+            yield Place(urls, store, environ.get(NATS_URL, ""), var / "nats" / "jetstream")
+        finally:
+            if server:
+                server.stop()

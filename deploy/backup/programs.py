@@ -1,0 +1,46 @@
+"""PostgreSQL's own programs: those that came with the install, else those on the PATH."""
+
+import os
+import shutil
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from deploy.local.cluster import find_program
+from deploy.local.errors import LocalError
+
+# Which variable tells a program what a URL may say; none of it is for the list of processes to show.
+VARIABLES = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "options": "PGOPTIONS",
+}
+
+
+def locate(name: str) -> Path:
+    """Raises LocalError."""
+    try:
+        return find_program(name)
+    except LocalError:
+        if found := shutil.which(name):
+            return Path(found)
+        raise LocalError(f"{name} is missing: install PostgreSQL's client programs") from None
+
+
+def environment_for(url: str) -> dict[str, str]:
+    """Raises LocalError for a URL with what no variable says."""
+    given = conninfo_to_dict(url)
+    unknown = next((name for name in given if name not in VARIABLES), None)
+    if unknown:
+        raise LocalError(f"a database's URL has the option {unknown}, which backups do not know")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return kept | {"PGCONNECT_TIMEOUT": "10"} | {VARIABLES[name]: str(value) for name, value in given.items()}

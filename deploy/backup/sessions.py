@@ -1,0 +1,123 @@
+"""Putting databases back: each in one transaction of its own, and none commits before all are ready to.
+
+What cannot be undone is then the moment of the commits alone: a crash between them leaves some databases old and some
+new, and the restore has to be run again with --replace.
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+import psycopg
+
+from deploy.backup.manifest import Database, Manifest
+from deploy.backup.programs import environment_for, locate
+from deploy.local.errors import LocalError
+
+READY = "ready to commit"
+EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
+# Events go out once more: the stream was emptied, and consumers know from their inboxes what they have handled.
+REPUBLISH = "UPDATE public.outbox SET published_at = NULL;\n"
+
+
+class Session:
+    """A psql in a transaction that it commits when told to; ended before, it leaves everything as it was."""
+
+    def __init__(self, name: str, url: str, errors: IO[bytes]) -> None:
+        self.name, self._errors, self._url = name, errors, url
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [str(locate("psql")), "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"],
+            env=environment_for(url),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+
+    def load(self, file: Path, database: Database, replace: bool) -> None:
+        """Up to the commit. Raises LocalError."""
+        self._write("BEGIN;\n" + (EMPTY if replace else ""))
+        command = [str(locate("pg_restore")), "--no-owner", "--no-privileges", "--file=-", str(file)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._errors) as script:  # noqa: S603
+            assert script.stdout
+            while chunk := script.stdout.read(1 << 20):
+                self._write(chunk)
+        if script.returncode:
+            raise self._explain()
+        counts = "".join(f"SELECT '{table}', count(*) FROM public.\"{table}\";\n" for table in database.rows)  # noqa: S608
+        self._write(f"{REPUBLISH}{counts}\\echo {READY}\n")
+        self._compare(database.rows)
+
+    def commit(self) -> None:
+        """Raises LocalError."""
+        self._write("COMMIT;\n\\quit\n")
+        self._process.communicate()
+        if self._process.returncode:
+            raise self._explain()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def _compare(self, rows: Mapping[str, int]) -> None:
+        """With what it was when it was dumped."""
+        assert self._process.stdout
+        found = {}
+        for line in iter(self._process.stdout.readline, b""):
+            text = line.decode().strip()
+            if text == READY:
+                break
+            table, bar, count = text.rpartition("|")
+            if bar and table in rows:
+                found[table] = int(count)
+        else:
+            raise self._explain()
+        if found != rows:
+            raise LocalError(f"the database of {self.name} came back with other rows than it had. Nothing was changed")
+
+    def _write(self, text: str | bytes) -> None:
+        assert self._process.stdin
+        try:
+            self._process.stdin.write(text.encode() if isinstance(text, str) else text)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._explain() from None
+
+    def _explain(self) -> LocalError:
+        self._process.kill()
+        self._process.wait()
+        self._errors.seek(0)
+        details = self._errors.read().decode(errors="replace").strip()
+        return LocalError(f"cannot restore the database of {self.name}. Nothing was changed", details=details)
+
+
+def restore_databases(folder: Path, manifest: Manifest, urls: Mapping[str, str], replace: bool) -> None:
+    """All or none. Raises LocalError."""
+    with ExitStack() as exits:
+        sessions = []
+        for name, database in manifest.databases.items():
+            session = Session(name, urls[name], exits.enter_context(tempfile.TemporaryFile()))
+            exits.callback(session.close)
+            session.load(folder / database.dump.path, database, replace)
+            sessions.append(session)
+        for session in sessions:
+            session.commit()
+
+
+def check_target(name: str, url: str, replace: bool) -> None:
+    """That nobody uses the database, and that it is empty or may be replaced. Raises LocalError."""
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            others = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            ).fetchone()
+            tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+    except psycopg.OperationalError as error:
+        raise LocalError(f"the database of {name}: {str(error).strip().splitlines()[0]}") from None
+    if others and others[0]:
+        raise LocalError(f"the database of {name} is in use: stop the services first. Nothing was changed")
+    if tables and tables[0] and not replace:
+        raise LocalError(f"the database of {name} is not empty. To replace what it holds: --replace")

@@ -1,0 +1,102 @@
+"""The databases as they were at one moment each, dumped while others go on writing.
+
+The snapshots are taken in an order: who consumes events before who sends them. So an event that a consumer has handled
+is always in its sender's outbox, too, and every row that names another service's finds it.
+"""
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from deploy.backup.manifest import Database, measure
+from deploy.backup.programs import environment_for, locate
+from deploy.local.errors import LocalError
+from services.kit.store import key_of
+from services.media.deletions import BACKUP
+
+CONSUMERS_FIRST = ("chat", "media", "social", "user")
+TABLES = """
+    SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+    AND NOT relispartition ORDER BY relname"""
+Snapshots = Mapping[str, psycopg.Connection]
+
+
+@contextmanager
+def keeping_files(media_url: str) -> Iterator[None]:
+    """While the block runs the media service deletes no file: those of the snapshot are there to be copied."""
+    with _connect("media", media_url) as connection:
+        connection.autocommit = True
+        connection.execute("SELECT pg_advisory_lock(%s)", [BACKUP])
+        try:
+            yield
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(%s)", [BACKUP])
+
+
+@contextmanager
+def open_snapshots(urls: Mapping[str, str]) -> Iterator[Snapshots]:
+    with ExitStack() as exits:
+        snapshots = {}
+        for name in CONSUMERS_FIRST:
+            connection = exits.enter_context(_connect(name, urls[name]))
+            connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            connection.commit()
+            connection.execute("SELECT")  # the snapshot is taken by the first statement
+            snapshots[name] = connection
+        yield snapshots
+
+
+def _connect(name: str, url: str) -> psycopg.Connection:
+    options = "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
+    try:
+        return psycopg.connect(url, connect_timeout=10, options=options)
+    except psycopg.OperationalError as error:
+        raise LocalError(f"the database of {name}: {str(error).strip().splitlines()[0]}") from None
+
+
+def dump(snapshot: psycopg.Connection, url: str, folder: Path, name: str) -> Database:
+    """Raises LocalError."""
+    revision = _read(snapshot, "SELECT version_num FROM alembic_version")
+    rows = {
+        str(table): int(_read(snapshot, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))))
+        for (table,) in snapshot.execute(TABLES).fetchall()
+    }
+    file = folder / f"{name}.dump"
+    options = ["--format=custom", "--no-owner", "--no-privileges", f"--file={file}"]
+    exported = _read(snapshot, "SELECT pg_export_snapshot()")
+    done = subprocess.run(  # noqa: S603 - our own program
+        [str(locate("pg_dump")), *options, f"--snapshot={exported}"],
+        env=environment_for(url),
+        capture_output=True,
+        text=True,
+        check=False,
+        restore_signals=False,  # a limit on files is then an error that it tells, as a full disk is
+    )
+    if done.returncode:
+        raise LocalError(f"cannot dump the database of {name}", details=done.stderr.strip())
+    return Database(measure(folder, file), revision, rows)
+
+
+def list_keys(media: psycopg.Connection) -> list[tuple[str, int]]:
+    """Of every file that the media service knows, with its size."""
+    objects = media.execute("SELECT hash, extension, size FROM object ORDER BY hash").fetchall()
+    parts = media.execute("SELECT key, size FROM part ORDER BY key").fetchall()
+    return [(key_of(f"{hash}.{extension}"), size) for hash, extension, size in objects] + parts
+
+
+def server_version(snapshot: psycopg.Connection) -> str:
+    return _read(snapshot, "SHOW server_version")
+
+
+def _read(connection: psycopg.Connection, query: str | sql.Composed) -> str:
+    try:
+        row = connection.execute(query).fetchone()
+    except psycopg.errors.UndefinedTable:
+        row = None
+    if row is None:
+        raise LocalError(f"the database {connection.info.dbname} has no schema yet: there is nothing to back up")
+    return str(row[0])

@@ -1,0 +1,63 @@
+"""The event stream is not backed up: it is filled again from the outboxes. What it held of the time that a restore
+undoes must go, or consumers would hear of things that never were."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import nats
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import StreamInfo
+from nats.js.errors import NotFoundError
+
+from deploy.local.errors import LocalError
+from services.kit.events import STREAM
+
+SECONDS = 10
+T = TypeVar("T")
+
+
+def count_events(url: str) -> int:
+    """Raises LocalError."""
+
+    async def count(jetstream: JetStreamContext) -> int:
+        found = await _find(jetstream)
+        return found.state.messages if found else 0
+
+    return _with_jetstream(url, count)
+
+
+def empty_stream(url: str) -> None:
+    """By making it anew with its settings: only so does it forget which events it has seen, and its consumers where
+    they were. Raises LocalError."""
+
+    async def empty(jetstream: JetStreamContext) -> None:
+        found = await _find(jetstream)
+        if found:
+            await jetstream.delete_stream(STREAM)
+            await jetstream.add_stream(found.config)
+
+    _with_jetstream(url, empty)
+
+
+async def _find(jetstream: JetStreamContext) -> StreamInfo | None:
+    try:
+        return await jetstream.stream_info(STREAM)
+    except NotFoundError:
+        return None
+
+
+def _with_jetstream(url: str, work: Callable[[JetStreamContext], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with asyncio.timeout(SECONDS):
+            client = await nats.connect(url, connect_timeout=SECONDS)
+            try:
+                return await work(client.jetstream(timeout=SECONDS))
+            finally:
+                await client.close()
+
+    try:
+        return asyncio.run(run())
+    except (NatsError, OSError, TimeoutError) as error:
+        raise LocalError(f"NATS: {str(error) or type(error).__name__}. See HITOK_NATS_URL") from None

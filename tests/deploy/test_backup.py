@@ -1,0 +1,402 @@
+"""Backups: what they hold, what they refuse, and the drill: everything destroyed, brought back, and compared."""
+
+import asyncio
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import msgspec
+import obstore
+import psycopg
+import pytest
+from obstore.store import LocalStore
+
+from deploy.backup.__main__ import back_up, check_revisions, put_back
+from deploy.backup.manifest import FILE, Manifest, read_manifest, verify
+from deploy.backup.places import Place
+from deploy.backup.snapshots import CONSUMERS_FIRST, keeping_files
+from deploy.demo.clips import Clip, write_clip
+from deploy.frontend import FrontEnd, open_http
+from deploy.local.errors import LocalError
+from deploy.owners import OWNERS
+from services.chat import consumer as chat_consumer
+from services.chat import notices
+from services.kit import migrate
+from services.kit.db import open_database
+from services.kit.store import key_of
+from services.media import deletions, leaving
+from services.media.storage import Storage
+from services.social import consumer as social_consumer
+from tests.e2e.everything import Everything, everything
+from tests.support.media import media_settings
+from tests.support.servers import Servers, temporary_folder
+
+HASH = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # of b"foo"
+KEY = key_of(f"{HASH}.txt")
+
+
+def make_place(servers: Servers, folder: Path, *, migrated: bool) -> Place:
+    """With an object that is in the store and known to the media service, if it is migrated."""
+    urls = {name: servers.create_database(f"backup_{name}") for name in OWNERS}
+    store = LocalStore(folder / "store", mkdir=True)
+    if migrated:
+        for name, owner in OWNERS.items():
+            migrate.upgrade(urls[name], owner.migrations)
+        obstore.put(store, KEY, b"foo")
+        columns = "hash, extension, kind, media_type, size, state"
+        execute(
+            urls["media"], f"INSERT INTO object ({columns}) VALUES ('{HASH}', 'txt', 'document', 'text/plain', 3, 2)"
+        )
+        execute(
+            urls["user"], "INSERT INTO outbox (subject, aggregate, data, published_at) VALUES ('s', 'a', '1', now())"
+        )
+    return Place(urls, store, "", folder / "stream")
+
+
+def execute(url: str, statement: str) -> list[Any]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(cast(Any, statement))
+        return cursor.fetchall() if cursor.description else []
+
+
+def tables_of(url: str) -> int:
+    return int(execute(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")[0][0])
+
+
+@pytest.fixture(scope="module")
+def source(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return make_place(servers, tmp_path_factory.mktemp("source"), migrated=True)
+
+
+@pytest.fixture(scope="module")
+def target(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Empty; only tests that leave it so use it."""
+    return make_place(servers, tmp_path_factory.mktemp("target"), migrated=False)
+
+
+@pytest.fixture
+def backup(source: Place, tmp_path: Path) -> Path:
+    back_up(source, tmp_path / "backup")
+    return tmp_path / "backup"
+
+
+def restore(folder: Path, place: Place, replace: bool = False) -> None:
+    manifest = read_manifest(folder)
+    verify(folder, manifest)
+    check_revisions(manifest)
+    put_back(place, folder, manifest, replace)
+
+
+def change(folder: Path, manifest: Manifest) -> None:
+    (folder / FILE).write_bytes(msgspec.json.encode(manifest))
+
+
+def test_who_consumes_events_is_seen_before_who_sends_them() -> None:
+    """The order of the snapshots: else a consumer could know of an event whose sender will give its id again."""
+    heard = {
+        "chat": [*chat_consumer.MEMBERSHIP, chat_consumer.DELETED, *notices.SUBJECTS, *chat_consumer.BLOCKS],
+        "media": leaving.SUBJECTS,
+        "social": social_consumer.SUBJECTS,
+        "user": [],
+    }
+    for place, name in enumerate(CONSUMERS_FIRST):
+        assert {subject.split(".")[1] for subject in heard[name]} <= set(CONSUMERS_FIRST[place + 1 :])
+
+
+def test_a_backup_says_what_it_holds(source: Place, backup: Path) -> None:
+    manifest = read_manifest(backup)
+    assert set(manifest.databases) == set(OWNERS)
+    assert manifest.databases["media"].rows["object"] == 1
+    assert (manifest.object_count, manifest.object_bytes, manifest.missing) == (1, 3, [])
+    assert (backup / "objects" / KEY).read_bytes() == b"foo"
+    assert backup.stat().st_mode & 0o077 == 0
+    verify(backup, manifest)
+
+
+def test_a_second_backup_links_what_the_first_has(source: Place, backup: Path) -> None:
+    back_up(source, backup.with_name("second"))
+    one, other = (folder / "objects" / KEY for folder in (backup, backup.with_name("second")))
+    assert one.samefile(other)
+
+
+def test_a_file_that_the_store_lost_is_told_and_the_rest_backed_up(source: Place, tmp_path: Path) -> None:
+    obstore.delete(source.store, KEY)
+    try:
+        assert back_up(source, tmp_path / "backup").missing == [KEY]
+    finally:
+        obstore.put(source.store, KEY, b"foo")
+
+
+def test_a_file_with_other_bytes_than_its_name_says_is_refused(source: Place, tmp_path: Path) -> None:
+    obstore.put(source.store, KEY, b"bar")
+    try:
+        with pytest.raises(LocalError, match="is broken"):
+            back_up(source, tmp_path / "backup")
+    finally:
+        obstore.put(source.store, KEY, b"foo")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("part", ["user.dump", "objects.jsonl", f"objects/{KEY}"])
+@pytest.mark.parametrize("fault", ["changed", "missing"])
+def test_a_damaged_backup_is_refused_before_anything_is_touched(
+    backup: Path, target: Place, part: str, fault: str
+) -> None:
+    path = backup / part
+    data = path.read_bytes()
+    path.unlink()
+    if fault == "changed":
+        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    with pytest.raises(LocalError, match="Nothing was changed"):
+        restore(backup, target)
+    assert [tables_of(url) for url in target.urls.values()] == [0, 0, 0, 0]
+
+
+def test_a_backup_of_a_newer_hitok_is_refused(backup: Path, target: Place) -> None:
+    manifest = read_manifest(backup)
+    newer = msgspec.structs.replace(manifest.databases["chat"], revision="9999")
+    change(backup, msgspec.structs.replace(manifest, databases=manifest.databases | {"chat": newer}))
+    with pytest.raises(LocalError, match=r"chat is ahead of this code \(revision 9999\)"):
+        restore(backup, target)
+
+
+def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="is no backup"):
+        read_manifest(tmp_path)
+    (tmp_path / FILE).write_text("{")
+    with pytest.raises(LocalError, match="is broken"):
+        read_manifest(tmp_path)
+
+
+def test_databases_that_are_not_empty_or_in_use_are_refused(backup: Path, source: Place) -> None:
+    with pytest.raises(LocalError, match=r"the database of chat is not empty\. To replace"):
+        restore(backup, source)
+    with closing(psycopg.connect(source.urls["social"])):
+        with pytest.raises(LocalError, match="the database of social is in use: stop the services first"):
+            restore(backup, source, replace=True)
+
+
+def test_all_databases_come_back_or_none(backup: Path, source: Place) -> None:
+    """The last to be restored fails; what the others hold since the backup is there still."""
+    manifest = read_manifest(backup)
+    last = list(manifest.databases)[-1]
+    rows = manifest.databases[last].rows
+    wrong = msgspec.structs.replace(manifest.databases[last], rows=rows | {"outbox": rows["outbox"] + 1})
+    change(backup, msgspec.structs.replace(manifest, databases=manifest.databases | {last: wrong}))
+    since = "INSERT INTO notification_mute (user_id, kind) VALUES (1, 'since')"
+    execute(source.urls["chat"], since)
+    source.stream.mkdir()
+
+    with pytest.raises(LocalError, match=f"{last} came back with other rows than it had"):
+        restore(backup, source, replace=True)
+
+    assert execute(source.urls["chat"], "SELECT kind FROM notification_mute") == [("since",)]
+    assert source.stream.exists()
+    change(backup, manifest)
+    restore(backup, source, replace=True)
+    assert execute(source.urls["chat"], "SELECT kind FROM notification_mute") == []
+    assert execute(source.urls["user"], "SELECT count(*) FROM outbox WHERE published_at IS NULL") == [(1,)]
+    assert not source.stream.exists()
+
+
+async def test_no_file_is_deleted_while_a_backup_is_made(servers: Servers, source: Place, tmp_path: Path) -> None:
+    settings = media_settings(source.urls["media"], servers, tmp_path)
+    storage = Storage(LocalStore(tmp_path, mkdir=True), tmp_path)
+    await obstore.put_async(storage.store, "doomed", b"x")
+    execute(source.urls["media"], "INSERT INTO deletion (key) VALUES ('doomed')")
+    async with open_database(settings) as database:
+        with keeping_files(source.urls["media"]):
+            assert await deletions.drain(database, storage) == 0
+        assert await storage.exists("doomed")
+        assert await deletions.drain(database, storage) == 1
+    assert not await storage.exists("doomed")
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_a_backup(source: Place, tmp_path: Path) -> None:
+    """As large a file as may be written is smaller than a dump: to the program it is a disk without room."""
+    urls = {f"HITOK_{name.upper()}_POSTGRES_URL": url for name, url in source.urls.items()}
+    secrets = {f"HITOK_{name}_SECRET": "a-secret-of-the-backups-own-tests" for name in ("INTERNAL", "JWT")}
+    given = {"HITOK_REDIS_URL": "redis://nowhere", "HITOK_NATS_URL": "nats://nowhere", "HITOK_VAR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "deploy.backup", "create", str(tmp_path / "backups")],
+        env={"PATH": os.environ["PATH"], **urls, **secrets, **given},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, 4_096)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: cannot dump the database of chat"), done.stderr
+    assert "File too large" in done.stderr
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+class Person(FrontEnd):
+    id: str
+    phone: str
+
+
+async def enter(visitor: FrontEnd, phone: str, step: str) -> Person:
+    answer = await visitor.post(f"/api/v1/user/{step}", phone=phone, password="correct horse")
+    person = Person(visitor.http, answer["token"])
+    person.phone, person.id = phone, (await person.get("/api/user/get-my-info"))["id"]
+    return person
+
+
+async def publish(owner: Person, folder: Path, title: str) -> Any:
+    """As its owner sees it."""
+    path = folder / "clip.mp4"
+    await asyncio.to_thread(write_clip, Clip("tiles", 90, 160, 0.3, seed=len(title)), path)
+    with path.open("rb") as film:
+        file = await owner.ask("POST", "/api/file/upload", files={"file": ("clip.mp4", film)})
+    while file["status"] == "processing":
+        await asyncio.sleep(0.1)
+        file = await owner.get("/api/file/status", id=file["url"])
+    await owner.post("/api/videos/create-video", video_path=file["url"], title=title)
+    return (await owner.get("/api/videos/user-videos"))["data"][0]
+
+
+async def send(sender: Person, to: Person, text: str) -> Any:
+    message = {"client_msg_id": str(uuid4()), "content_type": "text", "body": {"text": text}}
+    return await sender.post("/api/chat/send", to={"user_id": to.id}, **message)
+
+
+@asynccontextmanager
+async def writing(one: Person, other: Person, video_id: str) -> AsyncIterator[list[str]]:
+    """Comments and messages by `other`, one after the other, while the block runs; what was acknowledged."""
+    said: list[str] = []
+
+    async def write() -> None:
+        for number in count():
+            text = f"while it is backed up {number}"
+            await other.post("/api/videos/comment-video", video_id=video_id, content=text)
+            await send(other, one, text)
+            said.append(text)
+
+    task = asyncio.create_task(write())
+    yield said
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled(), task.exception()
+
+
+async def until(done: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if done():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("not in ten seconds")
+
+
+def run(running: Everything, *command: str) -> str:
+    """A command beside a `make run`; what it prints."""
+    environ = os.environ | {"HITOK_VAR": str(running.var)}
+    done = subprocess.run([sys.executable, "-m", *command], env=environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+async def comments_of(person: Person, video_id: str) -> list[str]:
+    texts, cursor = [], ""
+    while True:
+        where = {"id": video_id, "is_video": "true", "page_size": 50, "cursor": cursor}
+        page = await person.get("/api/videos/get-comments", **where)
+        texts += [comment["content"] for comment in page["comments"]]
+        cursor = page["next_cursor"]
+        if not cursor:
+            return texts
+
+
+async def notices_of(person: Person) -> list[Any]:
+    """About comments, all of them."""
+    found: list[Any] = []
+    while True:
+        before = {"before": found[-1]["notification_id"]} if found else {}
+        page = (await person.get("/api/chat/notifications", limit=100, **before))["notifications"]
+        found += page
+        if not page:
+            return [one for one in found if one["kind"] == "comment"]
+
+
+async def messages_of(person: Person, conversation_id: str) -> list[Any]:
+    found: list[Any] = []
+    while True:
+        before = {"before_seq": found[-1]["seq"]} if found else {}
+        page = await person.get("/api/chat/messages", conversation_id=conversation_id, limit=50, **before)
+        found += page["messages"]
+        if not page["more"]:
+            return found
+
+
+@pytest.fixture
+def running() -> Iterator[Everything]:
+    with temporary_folder() as folder, everything(folder / "var") as running:
+        yield running
+
+
+async def test_the_drill(running: Everything, tmp_path: Path) -> None:
+    """Backed up under writes, everything destroyed, restored into nothing, and compared as users see it."""
+    async with open_http(running.urls[0]) as http:
+        one, other = [await enter(FrontEnd(http), f"+861751234000{n}", "register") for n in (1, 2)]
+        await one.post("/api/contact/add-friend", username=(await other.get("/api/user/get-my-info"))["username"])
+        await one.post("/api/contact/create-community", name="drill")
+        video = await publish(one, tmp_path, "a film")
+        film = (await one.call("GET", video["url"])).content
+        conversation = (await send(other, one, "before"))["conversation_id"]
+        async with writing(one, other, video["id"]) as said:
+            await until(lambda: len(said) >= 5)
+            before = list(said)
+            await asyncio.to_thread(run, running, "deploy.backup", "create", str(tmp_path / "backups"))
+            after = list(said)
+    running.kill()
+    shutil.rmtree(running.var)
+
+    (folder,) = (tmp_path / "backups").iterdir()
+    await asyncio.to_thread(run, running, "deploy.backup", "restore", str(folder))
+    running.start()
+
+    async with open_http(running.urls[0]) as http:
+        one, other = [await enter(FrontEnd(http), person.phone, "login") for person in (one, other)]
+        assert (await one.call("GET", video["url"])).content == film
+        assert [friend["friend_uid"] for friend in (await one.get("/v1/social/friends"))["list"]] == [other.id]
+        assert [group["name"] for group in (await one.get("/api/contact/get-group-list"))["groups"]] == ["drill"]
+
+        messages = await messages_of(one, conversation)
+        assert [message["seq"] for message in messages] == list(range(len(messages), 0, -1))
+        texts = [message["body"]["text"] for message in reversed(messages)]
+        assert texts[: len(before) + 1] == ["before", *before]
+        assert len(before) < len(after)
+        assert len(messages) - 1 <= len(after) + 1
+
+        # Comments are the media service's, notices of them the chat service's: each has one, though the two were
+        # seen at different moments.
+        comments = await comments_of(one, video["id"])
+        assert set(before) <= set(comments)
+        for _ in range(100):
+            told = await notices_of(one)
+            if len(told) >= len(comments):
+                break
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
+        told = await notices_of(one)
+        assert len({notice["subject"]["comment_id"] for notice in told}) == len(told) == len(comments)
+
+        assert (await send(other, one, "after"))["seq"] == len(messages) + 1
+        await other.post("/api/videos/comment-video", video_id=video["id"], content="after")
+        for _ in range(100):
+            if len(await notices_of(one)) == len(comments) + 1:
+                break
+            await asyncio.sleep(0.1)
+        assert len(await notices_of(one)) == len(comments) + 1
+
+    checks = (asyncio.to_thread(run, running, "deploy.local", name, "check") for name in ("social", "media", "chat"))
+    for faults in await asyncio.gather(*checks):
+        assert {line.split()[0] for line in faults.splitlines()} == {"0"}
