@@ -22,7 +22,7 @@ PASSWORD = "correct horse"
 @contextmanager
 def running_stack(**settings: str) -> Iterator[tuple[str, Path]]:
     """The base URL and the data folder. Rate limits are off."""
-    ports = free_ports(8)
+    ports = free_ports(10)
     named = {
         "HITOK_HTTP_PORTS": f"{ports[0]},{ports[1]}",
         "HITOK_USER_GRPC_PORT": ports[2],
@@ -31,6 +31,8 @@ def running_stack(**settings: str) -> Iterator[tuple[str, Path]]:
         "HITOK_SOCIAL_METRICS_PORT": ports[5],
         "HITOK_MEDIA_GRPC_PORT": ports[6],
         "HITOK_MEDIA_METRICS_PORT": ports[7],
+        "HITOK_CHAT_GRPC_PORT": ports[8],
+        "HITOK_CHAT_METRICS_PORT": ports[9],
         "HITOK_RATE_LIMIT_SCALE": "0",
         "HITOK_DRAIN_SECONDS": "0",
         "HITOK_LOG_FORMAT": "json",

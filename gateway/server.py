@@ -17,6 +17,7 @@ from gateway.envelopes import family_of
 from gateway.errors import ParameterInvalid, failure_of
 from gateway.state import open_gateway
 from gateway.ws.wire import MAX_FRAME_BYTES, Wire
+from services.kit import heap
 from services.kit.config import ConfigError
 from services.kit.server import stop_signal
 from services.kit.vitals import watch_loop
@@ -34,6 +35,7 @@ async def serve(settings: GatewaySettings) -> None:
     watch_loop()
     async with open_gateway(settings) as gateway:
         server = server_for(Edge(build_app(gateway)), settings)
+        heap.settle()
         serving = asyncio.create_task(server.serve(sockets))
         structlog.get_logger("gateway").info("serving", ports=settings.http_ports)
         stopped = asyncio.create_task(stopping.wait())

@@ -17,7 +17,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from services.kit import log, telemetry, tls
+from services.kit import heap, log, telemetry, tls
 from services.kit.channel import KEEPALIVE_MS
 from services.kit.config import ConfigError, ServiceSettings, refuse
 from services.kit.interceptors import ServerInterceptor
@@ -68,6 +68,7 @@ async def _hold(
 ) -> None:
     async with compose(server):
         await server.start()
+        heap.settle()
         await health.set_serving(True)
         structlog.get_logger("server").info("serving")
         await stopping.wait()
