@@ -8,6 +8,14 @@ from protos.user.v1.accounts_pb2 import Client as ClientMessage
 MAX_DEVICE = 512  # characters of a User-Agent
 
 
+def header_of(scope: Any, name: bytes) -> str | None:
+    """The first of that name. Litestar would decode all of them, for most requests want one."""
+    for each, value in scope["headers"]:
+        if each == name:
+            return str(value, "latin-1")
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Read from the ASGI scope when asked; most requests never ask.
@@ -23,5 +31,5 @@ class Client:
 
     def message(self) -> ClientMessage:
         port = self.scope["client"][1] if self.scope["client"] else 0
-        agent = next((value for name, value in self.scope["headers"] if name == b"user-agent"), b"")
-        return ClientMessage(ip=self.ip, port=port, device=agent.decode("latin-1")[:MAX_DEVICE])
+        agent = header_of(self.scope, b"user-agent") or ""
+        return ClientMessage(ip=self.ip, port=port, device=agent[:MAX_DEVICE])

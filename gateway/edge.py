@@ -2,6 +2,7 @@
 
 import re
 import time
+from functools import cache
 from typing import Any
 
 import structlog
@@ -10,13 +11,14 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from opentelemetry.trace import Span, SpanKind
 from prometheus_client import Histogram
 
+from gateway.clients import header_of
 from gateway.envelopes import family_of
 from gateway.errors import HeadersTooLarge, failure_of
 from services.kit import telemetry
 from services.kit.context import current_request_id, new_request_id
 
 MAX_HEADER_BYTES = 16 * 1024
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -24,6 +26,7 @@ SECURITY_HEADERS = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+SECURITY_NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
 
 SECONDS = Histogram(
     "hitok_http_seconds", "HTTP requests served", ["route", "method", "status"], buckets=telemetry.BUCKETS
@@ -39,16 +42,14 @@ class Edge:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if REQUEST_ID.fullmatch(given) else new_request_id()
+        given = header_of(scope, b"x-request-id") or ""
+        request_id = given if REQUEST_ID.fullmatch(given) else new_request_id()
         current_request_id.set(request_id)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         scope["state"] = {}
         answer = _Answer(send, request_id)
         started = time.perf_counter()
-        carrier = {key: headers[key.encode()].decode("latin-1") for key in TRACE_HEADERS if key.encode() in headers}
-        with telemetry.span(scope["method"], SpanKind.SERVER, carrier) as span:
+        with telemetry.span(scope["method"], SpanKind.SERVER, _carrier(scope)) as span:
             try:
                 if _head_bytes(scope) > MAX_HEADER_BYTES:
                     await _refuse(scope, answer.send)
@@ -63,11 +64,22 @@ class Edge:
         if span.is_recording():
             span.update_name(f"{scope['method']} {route}")
             span.set_attributes({"http.route": route, "http.response.status_code": status})
-        SECONDS.labels(route, scope["method"], status).observe(seconds)
+        _seconds_of(route, scope["method"], status).observe(seconds)
         user_id = scope["state"].get("user_id", 0)
         ip = scope["client"][0] if scope["client"] else ""
         milliseconds = round(seconds * 1000, 2)
         log.info("request", method=scope["method"], route=route, status=status, ms=milliseconds, user_id=user_id, ip=ip)
+
+
+@cache  # routes are few, and Prometheus looks its children up under a lock
+def _seconds_of(route: str, method: str, status: int) -> Histogram:
+    return SECONDS.labels(route, method, status)
+
+
+def _carrier(scope: HTTPScope) -> dict[str, str] | None:
+    if not telemetry.is_tracing():
+        return None
+    return {name: value for name in TRACE_HEADERS if (value := header_of(scope, name.encode()))}
 
 
 TRACE_HEADERS = ("traceparent", "tracestate")
@@ -85,7 +97,8 @@ class _Answer:
             self.status = message["status"]
             headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
             present = {name for name, _ in headers}
-            headers += [header for header in SECURITY_HEADERS if header[0] not in present]
+            none = SECURITY_NAMES.isdisjoint(present)
+            headers += SECURITY_HEADERS if none else [each for each in SECURITY_HEADERS if each[0] not in present]
             headers.append((b"x-request-id", self._request_id.encode()))
             message["headers"] = headers
         await self._send(message)
@@ -93,8 +106,10 @@ class _Answer:
 
 def _head_bytes(scope: HTTPScope) -> int:
     """Target and headers, each as often as it came."""
-    target = len(scope["raw_path"]) + len(scope["query_string"])
-    return target + sum(len(name) + len(value) for name, value in scope["headers"])
+    size = len(scope["raw_path"]) + len(scope["query_string"])
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+    return size
 
 
 async def _refuse(scope: HTTPScope, send: Any) -> None:

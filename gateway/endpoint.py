@@ -16,7 +16,7 @@ from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
 from gateway import limits
-from gateway.clients import Client
+from gateway.clients import Client, header_of
 from gateway.envelopes import Family
 from gateway.limits import Limit, network_of
 from gateway.params import read_params
@@ -79,7 +79,7 @@ class Endpoint(Generic[P]):
         if not self.auth:
             await gateway.limiter.take(self.paths[0], self.limit, network_of(client.ip))
             return Call(gateway, ANONYMOUS, client)
-        claims = gateway.authenticator.read(request.headers.get("authorization"))
+        claims = gateway.authenticator.read(header_of(request.scope, b"authorization"))
         await gateway.limiter.take(self.paths[0], self.limit, claims.userid)
         caller = await gateway.authenticator.authenticate(claims)
         current_caller.set(caller)

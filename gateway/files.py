@@ -16,6 +16,7 @@ from litestar.response.base import ASGIResponse
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
+from gateway.clients import header_of
 from gateway.endpoint import Call
 from gateway.envelopes import SHORT_VIDEO
 from gateway.errors import ObjectNotFound, RangeInvalid, failure_of
@@ -58,8 +59,7 @@ def absolute(call: Call, path: str) -> str:
     if call.gateway.settings.public_url:
         return call.gateway.settings.public_url.rstrip("/") + path
     scope = call.client.scope
-    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-    return f"{scope['scheme']}://{host}{path}"
+    return f"{scope['scheme']}://{header_of(scope, b'host') or ''}{path}"
 
 
 async def serve(request: Request[Any, Any, Any], file: FromPath[str]) -> ASGIResponse:

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from time import monotonic  # the loop's own clock, without asking which loop
 from typing import Generic, TypeVar
 
 from services.kit import telemetry
@@ -78,7 +79,7 @@ class NearCache(Generic[K, V]):
         self.hits = self.misses = 0  # keys, for metrics.py
 
     async def load(self, key: K) -> V | None:
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         entry = self._entries.get(key)
         if entry and now < entry[0]:
             self.hits += 1
@@ -88,7 +89,7 @@ class NearCache(Generic[K, V]):
 
     async def load_many(self, keys: Iterable[K]) -> dict[K, V]:
         """Of those keys that there is something for; what is not at hand travels as one batch."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         found, missing = {}, []
         for key in dict.fromkeys(keys):
             entry = self._entries.get(key)
@@ -140,10 +141,10 @@ class Recent(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         entry = self._entries.get(key)
-        return entry[1] if entry and asyncio.get_running_loop().time() < entry[0] else None
+        return entry[1] if entry and monotonic() < entry[0] else None
 
     def put(self, key: K, value: V) -> None:
-        self._entries[key] = (asyncio.get_running_loop().time() + self._ttl, value)
+        self._entries[key] = (monotonic() + self._ttl, value)
         self._entries.move_to_end(key)
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)

@@ -9,6 +9,7 @@ from litestar import Request
 from msgspec import Meta, Struct
 from msgspec.inspect import BoolType, IntType, ListType, Metadata, NoneType, UnionType
 
+from gateway.clients import header_of
 from gateway.errors import (
     ContentTypeInvalid,
     ParameterEmpty,
@@ -58,10 +59,11 @@ async def read_params(request: Request[Any, Any, Any], kind: type[T]) -> T:
     else:
         if request.scope["query_string"]:
             values = _read_query(request.scope["query_string"].decode("latin-1"), kind)
-        if "content-length" in request.headers or "transfer-encoding" in request.headers:
+        length = header_of(request.scope, b"content-length") or header_of(request.scope, b"transfer-encoding")
+        if length not in (None, "0"):
             body = await request.body()
     if body:
-        values = _read_body(body, request.headers.get("content-type", "")) | values
+        values = _read_body(body, header_of(request.scope, b"content-type") or "") | values
     _drop_blanks(values, kind)
     try:
         return msgspec.convert(values, kind, strict=False)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,31 +14,27 @@ from services.kit.config import Settings
 SECRET_KEYS = frozenset(
     {"password", "old_password", "new_password", "code", "token", "atoken", "rtoken", "ticket", "authorization"}
 )
+LEVELS = {"exception": "error", "warn": "warning"}  # methods that are no level's name
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 def configure(settings: Settings, service: str) -> None:
     """Sends structlog and the standard library's logging to stderr in the format the settings name."""
     level = getattr(logging, settings.log_level.upper())
-    processors: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        redact,
-        structlog.processors.format_exc_info,
-    ]
+    processors: list[structlog.typing.Processor] = [structlog.contextvars.merge_contextvars, _finish]
     if settings.otlp_endpoint:
         processors.insert(1, telemetry.add_trace_id)
     if settings.log_format == "json":
+        processors.append(structlog.processors.format_exc_info)
         processors.append(lambda _, __, event: _encode({"service": service, **event}))
         factory: Any = structlog.BytesLoggerFactory(sys.stderr.buffer)
     else:
-        processors[-1:] = [
+        processors.append(
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(),
                 exception_formatter=structlog.dev.plain_traceback,  # the rich one shows locals, secrets included
             )
-        ]
+        )
         factory = structlog.WriteLoggerFactory(sys.stderr)
     structlog.configure(
         processors=processors,
@@ -46,6 +43,13 @@ def configure(settings: Settings, service: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=max(level, logging.WARNING), force=True)
+
+
+def _finish(logger: Any, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Level, time and `redact` in one: structlog's own, one by one, cost a request as much as its routing."""
+    event["level"] = LEVELS.get(level, level)
+    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return event if SECRET_KEYS.isdisjoint(event) else redact(logger, level, event)
 
 
 def redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

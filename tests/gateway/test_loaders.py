@@ -1,6 +1,7 @@
 """Coalescing and the near cache: few fetches, never a stale answer to who has just written."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 
@@ -155,9 +156,8 @@ async def test_a_batch_belongs_to_none_of_its_callers() -> None:
 
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        loop = asyncio.get_running_loop()
-        self.passed, real = 0.0, loop.time
-        monkeypatch.setattr(loop, "time", lambda: real() + self.passed)
+        self.passed = 0.0
+        monkeypatch.setattr(loaders, "monotonic", lambda: time.monotonic() + self.passed)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """What the short-video document shows of videos and comments: its sample's fields and its schema's, side by side."""
 
 from collections.abc import Sequence
+from typing import cast
 
+import msgspec
 from msgspec import Raw, Struct, field
 
 from gateway.api.shortvideo.views import rfc3339
@@ -10,6 +12,8 @@ from gateway.files import absolute
 from gateway.videos import Card
 from protos.media.v1.comments_pb2 import Comment
 from protos.media.v1.videos_pb2 import PRIVATE, Video, Visibility
+
+_encode = msgspec.json.Encoder().encode
 
 
 class VideoView(Struct):
@@ -68,19 +72,19 @@ class CommentView(Struct):
 
 
 async def video_views(call: Call, cards: Sequence[Card]) -> list[VideoView]:
-    """As the caller sees them."""
+    """As the caller sees them, encoded already."""
     liked = await call.gateway.videos.liked(call.caller, [card.video.video_id for card in cards])
     base = absolute(call, "/")
-    return [_view(card, base, card.video.video_id in liked) for card in cards]
+    views = [card.views.get(base) or _encode_views(card, base) for card in cards]
+    return [pair[card.video.video_id in liked] for card, pair in zip(cards, views, strict=True)]
 
 
-def _view(card: Card, base: str, is_liked: bool) -> VideoView:
-    views = card.views.get(base)
-    if views is None:
-        card.views.clear()  # one address is enough
-        views = card.views[base] = [_video_view(card.video, base.rstrip("/"), liked) for liked in (False, True)]
-    view: VideoView = views[is_liked]
-    return view
+def _encode_views(card: Card, base: str) -> tuple[VideoView, VideoView]:
+    """Not liked, and liked; kept with the card, since it is shown to many."""
+    card.views.clear()  # one address is enough
+    views = (Raw(_encode(_video_view(card.video, base.rstrip("/"), liked))) for liked in (False, True))
+    card.views[base] = pair = cast(tuple[VideoView, VideoView], tuple(views))
+    return pair
 
 
 def _video_view(video: Video, base: str, is_liked: bool) -> VideoView:
