@@ -5,7 +5,7 @@ BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor backup restore test check protos docs lock sbom audit clients bench clean
+.PHONY: help run demo doctor backup restore test soak check protos docs lock sbom audit clients bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ restore: .venv/installed ## Put the backup FROM back, into an empty hitok that i
 
 test: check ## Linters and types, then the whole test suite against real servers
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+soak: .venv/installed ## The chat's promise while all it stands on is killed: HITOK_SOAK_SECONDS (600), HITOK_SOAK_SEED
+	@HITOK_SOAK_SECONDS=$${HITOK_SOAK_SECONDS:-600} $(BIN)/python -m pytest tests/chat/test_model.py -q -s
 
 check: .venv/installed ## Linters, formatting and types only
 	@$(BIN)/ruff check .

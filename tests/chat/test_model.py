@@ -1,0 +1,213 @@
+"""The promise of the chat, kept while everything it stands on is killed: twenty clients over two gateways do what they
+like, from a printed seed, and in the end everybody has the same log, in which each acknowledged message is once.
+
+`make soak` runs it for HITOK_SOAK_SECONDS, again from HITOK_SOAK_SEED if that is given.
+"""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from protos.chat.v1 import conversations_pb2 as pb
+from services.kit.context import Caller
+from tests.chat.device import Device, Refused
+from tests.chat.fleet import Fleet, running_fleet
+from tests.support import social as graph
+from tests.support.servers import temporary_folder
+from tests.support.user import acting, new_phone, phone_account
+
+CLIENTS = 20
+SECONDS = float(os.environ.get("HITOK_SOAK_SECONDS", "3"))  # of each test
+SEED = int(os.environ.get("HITOK_SOAK_SEED", "0")) or random.randrange(2**32)
+PACE = 0.01  # seconds between two steps
+CALM = 60.0  # seconds in which all must be well again: more than the gateway's look at what it may have missed
+
+Fault = Callable[[random.Random], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+async def fleet() -> AsyncIterator[Fleet]:
+    with temporary_folder() as folder:
+        async with running_fleet(folder, random.Random(SEED)) as fleet:
+            yield fleet
+
+
+class World:
+    """Clients, and where they talk: all in one group, some in another, and some pairs."""
+
+    def __init__(self, fleet: Fleet, devices: list[Device], targets: dict[int, list[dict[str, str]]]) -> None:
+        self.fleet, self.devices, self.targets = fleet, devices, targets
+        self.steps = 0
+
+    def step(self, dice: random.Random) -> Awaitable[None] | None:
+        """What one of them does next."""
+        self.steps += 1
+        device = dice.choice(self.devices)
+        what = dice.choices(["send", "burst", "repeat", "edit", "recall", "read", "leave", "come"], STEPS)[0]
+        match what:
+            case "send":
+                return device.send(dice.choice(self.targets[device.user_id]), {"text": f"{self.steps}"})
+            case "burst":
+                to = dice.choice(self.targets[device.user_id])
+                return gather(device.send(to, {"text": f"{self.steps}:{n}"}) for n in range(5))
+            case "repeat" if device.acked:
+                return device.repeat(dice.choice(list(device.acked)))
+            case "edit" | "recall" if device.acked:
+                ack = device.acked[dice.choice(list(device.acked))]
+                body = {"text": f"edited {self.steps}"} if what == "edit" else None
+                return device.change(ack["conversation_id"], ack["seq"], body)
+            case "read" if device.rooms:
+                id = dice.choice(list(device.rooms))
+                seqs = device.rooms[id].messages
+                return device.mark_read(id, dice.choice(list(seqs))) if seqs else None
+            case "leave":
+                return device.leave(rudely=dice.random() < 0.5)
+            case "come":
+                for each in self.devices:
+                    each.come()
+        return None
+
+
+STEPS = [40, 4, 8, 8, 4, 20, 6, 10]
+
+
+async def gather(work: Any) -> None:
+    await asyncio.gather(*work)
+
+
+async def new_world(fleet: Fleet, dice: random.Random) -> World:
+    tokens = await asyncio.gather(*(phone_account(fleet.users, new_phone()) for _ in range(CLIENTS)))
+    ids = [issued.user_id for issued in tokens]
+    groups = [ids, dice.sample(ids, 6)]
+    targets: dict[int, list[dict[str, str]]] = {id: [] for id in ids}
+    for members in groups:
+        group_id = await graph.group_with(fleet.social, *members, approval=False)
+        for member in members:
+            targets[member].append({"group_id": str(group_id)})
+    for one, other in pairwise(dice.sample(ids, 8)):
+        await graph.add(fleet.social, one, other)
+        targets[one].append({"user_id": str(other)})
+        targets[other].append({"user_id": str(one)})
+    devices = [Device(issued.user_id, issued.atoken, fleet.urls, dice) for issued in tokens]
+    return World(fleet, devices, targets)
+
+
+async def play(world: World, dice: random.Random, seconds: float, faults: dict[str, Fault]) -> None:
+    """One fault after the other, each at least once, while the clients go on."""
+    lives = [asyncio.create_task(device.live()) for device in world.devices]
+    work: set[asyncio.Task[None]] = set()
+    ends = time.monotonic() + seconds
+    suffering = asyncio.create_task(suffer(dice, ends, faults))
+    while not suffering.done():
+        await asyncio.sleep(PACE)
+        if step := world.step(dice):
+            task = asyncio.create_task(bear(step))
+            work.add(task)
+            task.add_done_callback(work.discard)
+    await suffering
+    for device in world.devices:
+        device.come()
+    await asyncio.gather(*work)
+    await settled(world)
+    for life in lives:
+        life.cancel()
+    await asyncio.gather(*lives, return_exceptions=True)
+
+
+async def suffer(dice: random.Random, ends: float, faults: dict[str, Fault]) -> None:
+    while True:
+        for name in dice.sample(sorted(faults), len(faults)):
+            print(f"{max(ends - time.monotonic(), 0):6.1f} s left: {name}", flush=True)
+            await faults[name](dice)
+            await asyncio.sleep(dice.random() / 2)
+        if time.monotonic() > ends:
+            return
+
+
+async def bear(step: Awaitable[None]) -> None:
+    """A request may fail while something is away; what it was refused for has to be that."""
+    try:
+        await step
+    except ConnectionError:
+        pass
+    except Refused as refused:
+        if not refused.data["retryable"] and refused.data["code"] != "forbidden":  # recalled meanwhile
+            raise
+
+
+async def settled(world: World) -> None:
+    """Until all is acknowledged, and each client has what there is: nobody tells it to look."""
+    ends = time.monotonic() + CALM
+    while late := [why for device in world.devices if (why := await lag(world, device))]:
+        assert time.monotonic() < ends, f"seed {SEED}: {late}"
+        await asyncio.sleep(0.1)
+
+
+async def lag(world: World, device: Device) -> str:
+    if not device.is_live or device.unsent:
+        return f"{device.user_id}: {len(device.unsent)} unsent"
+    ids = [int(id) for id in device.rooms]
+    with acting(Caller()):
+        revs = (await world.fleet.chat.conversations.BatchGetRevs(pb.BatchGetRevsRequest(conversation_ids=ids))).revs
+    behind = {row.conversation_id: row.rev for row in revs if device.rooms[str(row.conversation_id)].known != row.rev}
+    return f"{device.user_id} behind {behind}" if behind else ""
+
+
+async def judge(world: World) -> None:
+    logs: dict[str, dict[int, Any]] = {}
+    for device in world.devices:
+        assert not device.failures, device.failures
+        fresh = Device(device.user_id, device.token, world.fleet.urls, device.dice)
+        life = asyncio.create_task(fresh.live())
+        await asyncio.wait_for(fresh.ready.wait(), 20)
+        assert fresh.listed.keys() == device.rooms.keys()
+        for id, row in fresh.listed.items():
+            log = await fresh.history(id)
+            assert sorted(log) == list(range(1, row["last_seq"] + 1))
+            assert device.rooms[id].messages == log, "what was kept and what came is what there is"
+            assert logs.setdefault(id, log) == log, "the same for every member"
+            judge_unread(device, row, log)
+        life.cancel()
+        fresh.stop()
+        device.stop()
+    for log in logs.values():
+        keys = [message["client_msg_id"] for message in log.values()]
+        assert len(set(keys)) == len(keys)
+    for device in world.devices:
+        for id, ack in device.acked.items():
+            message = logs[ack["conversation_id"]][ack["seq"]]
+            assert (message["client_msg_id"], message["sender_id"]) == (id, str(device.user_id))
+        for conversation_id, ack, body in device.changed:
+            message = logs[conversation_id][ack["seq"]]
+            assert message["rev"] >= ack["rev"]
+            assert message["rev"] > ack["rev"] or message["body"] == body
+
+
+def judge_unread(device: Device, row: dict[str, Any], log: dict[int, Any]) -> None:
+    id, read_seq = row["conversation_id"], row["read_seq"]
+    assert device.read.get(id, 0) <= read_seq <= device.tried.get(id, 0)
+    unread = [
+        seq
+        for seq, message in log.items()
+        if seq > read_seq and message["sender_id"] != str(device.user_id) and "recalled_at" not in message
+    ]
+    assert row["unread"] == min(len(unread), 100)
+
+
+@pytest.mark.parametrize("what", ["faults", "disturbances"])
+async def test_everybody_has_what_was_acknowledged_once_and_in_order(fleet: Fleet, what: str) -> None:
+    print(f"HITOK_SOAK_SEED={SEED}", flush=True)
+    dice = random.Random(f"{SEED} {what}")
+    world = await new_world(fleet, dice)
+    await play(world, dice, SECONDS, getattr(fleet, what))
+    await judge(world)
+    acked = sum(len(device.acked) for device in world.devices)
+    connections = sum(device.connections for device in world.devices)
+    print(f"{world.steps} steps, {acked} messages, {connections} connections", flush=True)
+    assert acked > CLIENTS
