@@ -65,7 +65,7 @@ class Feed:
     def __init__(self, nats: Nats, hub: Hub, on_gap: Callable[[], None]) -> None:
         self._nats, self._hub, self._on_gap = nats, hub, on_gap
         self.subscribed = False
-        self._taken = 0
+        self._taken = self._reconnects = 0
 
     async def publish_latest(self, conversation_id: int, payload: bytes, key: str, except_id: str) -> None:
         """To the other members, wherever they are connected; while NATS is away, to nobody."""
@@ -87,14 +87,21 @@ class Feed:
         only in its counters that it did, and only to its own log that it dropped what we were too slow for."""
         subscription = await self._subscribe()
         self.subscribed = True
-        lost = self._lost(subscription)
+        self._reconnects, dropped = self._nats.stats["reconnects"], 0
         while True:
             await asyncio.sleep(WATCH_EVERY)
-            now = self._lost(subscription)
-            if now != lost:
-                log.warning("events may be missed", reconnects=now[0], dropped=now[1])
+            self._notice_reconnect()
+            now = subscription.delivered - subscription.pending_msgs - self._taken
+            if now != dropped:
+                log.warning("events were dropped", count=now - dropped)
                 self._on_gap()
-            lost = now
+            dropped = now
+
+    def _notice_reconnect(self) -> None:
+        if self._nats.stats["reconnects"] != self._reconnects:
+            self._reconnects = self._nats.stats["reconnects"]
+            log.warning("events may be missed", reconnects=self._reconnects)
+            self._on_gap()
 
     async def _subscribe(self) -> Subscription:
         while True:
@@ -110,9 +117,6 @@ class Feed:
                     )
             await asyncio.sleep(0.1)
 
-    def _lost(self, subscription: Subscription) -> tuple[int, int]:
-        return self._nats.stats["reconnects"], subscription.delivered - subscription.pending_msgs - self._taken
-
     async def _take_account(self, message: Msg) -> None:
         """The end of sessions closes their sockets; missed, repairs.py finds out."""
         event = msgspec.json.decode(message.data, type=AccountEvent).data
@@ -123,6 +127,7 @@ class Feed:
 
     async def _take(self, message: Msg) -> None:
         self._taken += 1
+        self._notice_reconnect()  # before anybody gets what he may no longer see
         try:
             with telemetry.following("deliver push", SpanKind.CONSUMER, message.headers):
                 self._route(message)

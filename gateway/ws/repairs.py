@@ -34,7 +34,15 @@ class Repairs:
         self._turn = 0
 
     def after_gap(self) -> None:
-        """Whatever anybody here knows may be out of date, and who is in what."""
+        """Whatever anybody here knows may be out of date, and who is in what: nobody gets anything until that is known.
+
+        He loses nothing by it, as he is told to sync everything then.
+        """
+        for connection in self._hub.connections:
+            if connection.is_live:
+                connection.moves = {}
+                for conversation_id in tuple(connection.conversations):
+                    self._hub.leave(connection, conversation_id)
         self._gap.set()
 
     @asynccontextmanager

@@ -281,6 +281,28 @@ async def test_after_a_dead_nats_everybody_looks_anew(servers: Servers, user: Ru
                 assert await socket.event("message", conversation_id=str(joined))
 
 
+async def test_who_was_removed_while_nats_was_away_gets_nothing_after_it(servers: Servers, user: Running) -> None:
+    with temporary_folder() as folder, private_nats(folder) as nats:
+        async with running_stage(servers, user, nats_url=nats.url) as stage:
+            anna, ben = await stage.people(2)
+            id = stage.chat.create(int(anna.id), int(ben.id))
+            async with stage.socket(anna) as removed, stage.socket(ben) as other:
+                await asyncio.to_thread(nats.kill)
+                await until(lambda: not stage.chat.nats.is_connected)
+                stage.chat.conversations[id].members.discard(int(anna.id))
+                with stage.chat.holding("ListConversations"):
+                    await asyncio.to_thread(nats.start)
+                    await until(lambda: stage.chat.nats.is_connected and stage.gateway.sockets.feed._nats.is_connected)
+                    position = stage.gateway.sockets.hub.recent.position
+                    rev = await stage.say(id, ben, "among us")
+                    await until(lambda: stage.gateway.sockets.hub.recent.position > position)
+                assert await removed.event("resync", conversation_ids=None)
+                assert await other.event("resync", conversation_ids=None)
+                assert "among us" not in str(await removed.drain())
+                part = await other.ask("sync", conversation_id=str(id), from_rev=0)
+                assert [message["rev"] for message in part["messages"]] == [rev]
+
+
 async def test_a_notification_amid_a_hello_comes_after_it(stage: Stage) -> None:
     anna = await stage.person()
     async with raw_socket(stage.url) as socket:
