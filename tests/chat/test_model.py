@@ -82,7 +82,7 @@ async def gather(work: Any) -> None:
 
 
 async def new_world(fleet: Fleet, dice: random.Random) -> World:
-    tokens = await asyncio.gather(*(phone_account(fleet.users, new_phone()) for _ in range(CLIENTS)))
+    tokens = [await phone_account(fleet.users, new_phone()) for _ in range(CLIENTS)]
     ids = [issued.user_id for issued in tokens]
     groups = [ids, dice.sample(ids, 6)]
     targets: dict[int, list[dict[str, str]]] = {id: [] for id in ids}
