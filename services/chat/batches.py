@@ -16,6 +16,8 @@ from services.kit.interceptors import as_hitok_error
 from services.kit.tasks import beside
 
 WINDOW = 0.002  # seconds that a batch waits for more, if the one before had some
+PATIENCE = 0.02  # seconds without a new transaction after which another writer helps
+CROWD = 200  # messages that are too many for one
 MAX_BATCH = 300  # messages a transaction
 MAX_BYTES = 4 * 1024 * 1024
 RETRY_AFTER = 1.0  # seconds, told to those who find the queue full
@@ -27,10 +29,11 @@ Write = Callable[[list[Outgoing]], Awaitable[Sequence[Sent | Exception]]]
 
 
 class Batches:
-    """A few writers, each of whom takes what waits of any conversations that no other is at.
+    """Writers, each of whom takes what waits of any conversations that no other is at.
 
     While a transaction commits, the next one gathers. A transaction costs far more than one message in it, so when
-    there is much to do a writer waits a moment for more; a lone message waits for nobody.
+    there is much to do the writer waits a moment for more; a lone message waits for nobody. One does all the writing
+    while he can: the others help when he is held up, or when there is too much for him.
     """
 
     def __init__(self, write: Write, max_waiting: int) -> None:
@@ -38,7 +41,7 @@ class Batches:
         self._write, self._max_waiting = write, max_waiting
         self._lanes: dict[int, deque[tuple[Outgoing, asyncio.Future[Sent]]]] = {}
         self._free: dict[int, None] = {}  # conversations with messages that no writer is at, in order
-        self._count, self._busy = 0, False
+        self._count, self._taken, self._busy = 0, 0, False
         self._filled = asyncio.Event()
 
     def add(self, send: Outgoing) -> asyncio.Future[Sent]:
@@ -60,18 +63,30 @@ class Batches:
             await self._filled.wait()
             if self._busy:
                 await asyncio.sleep(WINDOW)
-            taken = self._take()
-            if not taken:
-                self._filled.clear()
-                continue
-            batch = [entry for entries in taken.values() for entry in entries]
-            try:
-                BATCHED.observe(len(batch))
-                self._busy = len(batch) > 1 or self._count > len(batch)
-                await self._write_batch(batch)
-            finally:
-                self._count -= len(batch)
-                self._release(list(taken))
+            await self._write_next()
+
+    async def help(self) -> None:
+        while True:
+            await self._filled.wait()
+            taken = self._taken
+            await asyncio.sleep(PATIENCE)
+            if self._taken == taken or self._count > CROWD:
+                await self._write_next()
+
+    async def _write_next(self) -> None:
+        taken = self._take()
+        if not taken:
+            self._filled.clear()
+            return
+        batch = [entry for entries in taken.values() for entry in entries]
+        try:
+            BATCHED.observe(len(batch))
+            self._taken += 1
+            self._busy = len(batch) > 1 or self._count > len(batch)
+            await self._write_batch(batch)
+        finally:
+            self._count -= len(batch)
+            self._release(list(taken))
 
     def _take(self) -> dict[int, list[tuple[Outgoing, asyncio.Future[Sent]]]]:
         taken: dict[int, list[tuple[Outgoing, asyncio.Future[Sent]]]] = {}
@@ -118,5 +133,5 @@ class Batches:
 @asynccontextmanager
 async def writing(write: Write, writers: int, max_waiting: int) -> AsyncIterator[Batches]:
     batches = Batches(write, max_waiting)
-    async with beside(*(batches.work() for _ in range(writers))):
+    async with beside(batches.work(), *(batches.help() for _ in range(writers - 1))):
         yield batches

@@ -16,14 +16,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.events import Push
+from services.chat.statements import rows
 from services.kit import telemetry
 from services.kit.db import Database
 from services.kit.events import LOST
 from services.kit.tasks import beside
 
 GRACE = 1.5  # seconds that the process which wrote a push has to publish it
-POLL = 0.25  # seconds between looks for pushes that are due
-CONFIRM = 0.1  # seconds for which published ones gather before they are deleted
+POLL = 0.5  # seconds between looks for pushes that are due
+CONFIRM = 0.5  # seconds for which published ones gather before they are deleted
 KEEP = 600.0  # seconds; after a longer outage all clients catch up by themselves
 BATCH = 500
 MAX_QUEUE = 20_000
@@ -36,7 +37,7 @@ log = structlog.get_logger("pushes")
 
 STORE = """INSERT INTO push (subject, header, payload, due_at)
  SELECT subject, header, payload, now() + make_interval(secs => :grace)
- FROM unnest(CAST(:subjects AS text[]), CAST(:headers AS text[]), CAST(:payloads AS text[]))
+ FROM ROWS FROM (jsonb_to_recordset(CAST(:pushes AS jsonb)) AS (subject text, header text, payload text))
   WITH ORDINALITY AS t(subject, header, payload, place)
  ORDER BY place RETURNING id"""
 DUE = """SELECT id, subject, header, payload FROM push WHERE due_at <= now()
@@ -47,11 +48,7 @@ PURGE = text("DELETE FROM push WHERE due_at < now() - make_interval(secs => :kee
 
 def columns(pushes: Sequence[Push]) -> dict[str, object]:
     """The parameters of STORE but `grace`."""
-    return {
-        "subjects": [push.subject for push in pushes],
-        "headers": [push.header for push in pushes],
-        "payloads": [push.payload for push in pushes],
-    }
+    return {"pushes": rows([push._asdict() for push in pushes])}
 
 
 async def store(connection: AsyncConnection, pushes: Sequence[Push], grace: float = GRACE) -> list[int]:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat import events, members, notices, notifications, pushes
@@ -17,6 +16,7 @@ from services.chat.errors import ConversationNotFound, MessageInvalid, NotMember
 from services.chat.events import Push
 from services.chat.messages import COLUMNS, Stored
 from services.chat.pushes import GRACE, Publisher
+from services.chat.statements import Statement, fetch, numbers, rows
 from services.kit.db import Database
 from services.kit.ids import IdGenerator
 
@@ -41,11 +41,11 @@ class Doubt(Exception):
         self.event_id = event_id
 
 
-LOCK = text("""SELECT id, rev, last_seq, dismissed_at FROM conversation
+LOCK = Statement("""SELECT id, rev, last_seq, dismissed_at FROM conversation
  WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE""")
 # Laterals with a limit: always one look into each index, whatever the planner thinks of the tables' sizes.
-FIND = text(f"""SELECT mine.event_id, mine.live, message.*
- FROM unnest(CAST(:conversations AS bigint[]), CAST(:senders AS bigint[]), CAST(:keys AS uuid[]))
+FIND = Statement(f"""SELECT mine.event_id, mine.live, message.*
+ FROM ROWS FROM (jsonb_to_recordset(CAST(:asked AS jsonb)) AS (conversation bigint, sender bigint, key uuid))
   WITH ORDINALITY AS asked(conversation, sender, key, place)
  LEFT JOIN LATERAL (SELECT event_id, left_at IS NULL AS live FROM conversation_member
   WHERE conversation_id = asked.conversation AND user_id = asked.sender LIMIT 1) AS mine ON true
@@ -53,16 +53,13 @@ FIND = text(f"""SELECT mine.event_id, mine.live, message.*
   WHERE conversation_id = asked.conversation AND sender_id = asked.sender AND client_msg_id = asked.key LIMIT 1
  ) AS message ON true
  ORDER BY asked.place""")  # noqa: S608
-WRITE = text(f"""WITH written AS (
+WRITE = Statement(f"""WITH written AS (
  INSERT INTO message (conversation_id, seq, rev, id, sender_id, client_msg_id, content_type, body, size,
   reply_to_seq, mentions, words, created_at)
- SELECT conversation, seq, rev, id, sender, key, kind, CAST(body AS jsonb), size, reply, CAST(mentions AS bigint[]),
+ SELECT conversation, seq, rev, id, sender, key, kind, CAST(body AS jsonb), size, reply, mentions,
   array_to_tsvector(string_to_array(words, ' ')), :now
- FROM unnest(CAST(:conversations AS bigint[]), CAST(:seqs AS bigint[]), CAST(:revs AS bigint[]),
-  CAST(:ids AS bigint[]), CAST(:senders AS bigint[]), CAST(:keys AS uuid[]), CAST(:kinds AS text[]),
-  CAST(:bodies AS text[]), CAST(:sizes AS int[]), CAST(:replies AS bigint[]), CAST(:mentions AS text[]),
-  CAST(:words AS text[]))
-  AS t(conversation, seq, rev, id, sender, key, kind, body, size, reply, mentions, words)
+ FROM jsonb_to_recordset(CAST(:messages AS jsonb)) AS t(conversation bigint, seq bigint, rev bigint, id bigint,
+  sender bigint, key uuid, kind text, body text, size int, reply bigint, mentions bigint[], words text)
 ), counted AS (
  UPDATE conversation SET last_seq = t.seq, rev = t.rev, active_at = :now
  FROM unnest(CAST(:touched AS bigint[]), CAST(:last_seqs AS bigint[]), CAST(:last_revs AS bigint[])) AS t(id, seq, rev)
@@ -73,7 +70,7 @@ WRITE = text(f"""WITH written AS (
 class _Place:
     """A locked conversation, as it will be."""
 
-    def __init__(self, row: Row[Any]) -> None:
+    def __init__(self, row: Any) -> None:
         self.id, self.rev, self.last_seq, self.dismissed = row.id, row.rev, row.last_seq, bool(row.dismissed_at)
 
 
@@ -85,8 +82,9 @@ async def write(
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     async with database.transaction() as connection:
         ids = sorted({send.conversation_id for send in sends})
-        places = {row.id: _Place(row) for row in await connection.execute(LOCK, {"ids": ids})}
-        found = await find_sent(connection, sends)
+        # Together, but one after the other: what is found is as it is once the conversations are locked.
+        locked, found = await fetch(connection, (LOCK, {"ids": numbers(ids)}), (FIND, _asked(sends)))
+        places = {row.id: _Place(row) for row in locked}
         outcomes = _plan(sends, places, found, now, new_id)
         fresh = [
             (send, outcome.message)
@@ -100,14 +98,15 @@ async def write(
     return outcomes
 
 
-async def find_sent(connection: AsyncConnection, sends: Sequence[Outgoing]) -> Sequence[Row[Any]]:
+async def find_sent(connection: AsyncConnection, sends: Sequence[Outgoing]) -> Sequence[Any]:
     """Each sender's membership, and his message with that client_msg_id."""
-    values = {
-        "conversations": [send.conversation_id for send in sends],
-        "senders": [send.sender_id for send in sends],
-        "keys": [send.content.client_msg_id for send in sends],
-    }
-    return (await connection.execute(FIND, values)).all()
+    (found,) = await fetch(connection, (FIND, _asked(sends)))
+    return found
+
+
+def _asked(sends: Sequence[Outgoing]) -> dict[str, str]:
+    asked = ({"conversation": to, "sender": sender, "key": content.client_msg_id} for to, sender, content, _ in sends)
+    return {"asked": rows(list(asked))}
 
 
 def _plan(
@@ -174,26 +173,35 @@ async def _insert(
     """The ids of the pushes."""
     messages = [message for _, message in fresh]
     touched = [places[id] for id in sorted({message.conversation_id for message in messages})]
+    written = [_row(message, send.content.body.words) for send, message in fresh]
     values = {
         "now": now,
-        "conversations": [message.conversation_id for message in messages],
-        "seqs": [message.seq for message in messages],
-        "revs": [message.rev for message in messages],
-        "ids": [message.id for message in messages],
-        "senders": [message.sender_id for message in messages],
-        "keys": [message.client_msg_id for message in messages],
-        "kinds": [message.content_type for message in messages],
-        "bodies": [message.body for message in messages],
-        "sizes": [message.size for message in messages],
-        "replies": [message.reply_to_seq for message in messages],
-        "mentions": ["{" + ",".join(map(str, message.mentions)) + "}" for message in messages],
-        "words": [send.content.body.words for send, _ in fresh],
-        "touched": [place.id for place in touched],
-        "last_seqs": [place.last_seq for place in touched],
-        "last_revs": [place.rev for place in touched],
+        "messages": rows(written),
+        "touched": numbers([place.id for place in touched]),
+        "last_seqs": numbers([place.last_seq for place in touched]),
+        "last_revs": numbers([place.rev for place in touched]),
         "grace": GRACE,
+        **pushes.columns(made),
     }
-    return list((await connection.execute(WRITE, {**values, **pushes.columns(made)})).scalars())
+    (stored,) = await fetch(connection, (WRITE, values))
+    return [row.id for row in stored]
+
+
+def _row(message: Stored, words: str) -> dict[str, object]:
+    return {
+        "conversation": message.conversation_id,
+        "seq": message.seq,
+        "rev": message.rev,
+        "id": message.id,
+        "sender": message.sender_id,
+        "key": message.client_msg_id,
+        "kind": message.content_type,
+        "body": message.body,
+        "size": message.size,
+        "reply": message.reply_to_seq,
+        "mentions": message.mentions,
+        "words": words,
+    }
 
 
 async def _tell_mentioned(

@@ -5,14 +5,18 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
+from services.chat import statements, writes
 from services.chat.notifications import Notice, add
+from services.chat.statements import Statement
 from tests.support.chat import (
     Running,
     chat_settings,
@@ -88,9 +92,15 @@ def recording(chat: Running) -> Iterator[list[tuple[str, Any]]]:
         if re.search(TABLES, statement):
             seen.append((statement, parameters))
 
+    async def fetch(connection: AsyncConnection, *asked: tuple[Statement, Any]) -> Any:
+        for statement, parameters in asked:
+            record(None, None, statement.sql, parameters)
+        return await statements.fetch(connection, *asked)
+
     engine = chat.service.database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", record)
-    yield seen
+    with patch.object(writes, "fetch", fetch):
+        yield seen
     event.remove(engine, "before_cursor_execute", record)
 
 
