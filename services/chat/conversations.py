@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, literal, or_, select, text, true, tuple_
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat import members, receipts
 from services.chat.messages import COLUMNS
-from services.chat.models import GROUP, Conversation, ConversationMember
+from services.chat.models import GROUP
+from services.chat.statements import Statement, fetch, numbers
 from services.chat.syncs import fitting
 from services.chat.words import query_of
 from services.kit.context import Caller
@@ -19,9 +20,16 @@ from services.kit.ids import Id
 MAX_LIMIT, MAX_FOUND = 500, 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-UNDER_WAY = text("now() - interval '1 minute'")
-
-LAST = text(f"""SELECT message.* FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS asked(id, seq)
+# A lateral with a limit: one look into its index for each, even if they are a good part of a small table. A direct
+# one whose first message failed is as good as none; but that message may be under way.
+PAGE = """SELECT one.*, mine.joined_seq, mine.read_seq FROM conversation_member AS mine
+ CROSS JOIN LATERAL (SELECT * FROM conversation WHERE id = mine.conversation_id LIMIT 1) AS one
+ WHERE mine.user_id = :user_id AND mine.left_at IS NULL
+ AND (one.kind = {group} OR one.last_seq > 0 OR one.created_at > now() - interval '1 minute') {after}
+ ORDER BY one.active_at DESC, one.id DESC LIMIT :limit"""
+FIRST = Statement(PAGE.format(group=GROUP, after=""))
+NEXT = Statement(PAGE.format(group=GROUP, after="AND (one.active_at, one.id) < (:active_at, :id)"))
+LAST = Statement(f"""SELECT message.* FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS asked(id, seq)
  CROSS JOIN LATERAL (SELECT {COLUMNS} FROM message WHERE conversation_id = asked.id AND seq = asked.seq LIMIT 1
  ) AS message""")  # noqa: S608
 SEARCH = """SELECT {columns} FROM message
@@ -44,12 +52,17 @@ async def list_conversations(
 ) -> tuple[Sequence[Summary], str]:
     """The most recently active first. Three queries, whatever their number. Raises CursorInvalid."""
     limit = min(max(limit, 1), MAX_LIMIT)
-    rows = (await connection.execute(_page(caller, cursor, limit + 1))).all()
+    (rows,) = await fetch(connection, _page(caller, cursor, limit + 1))
+    if not rows:
+        return [], ""
     page = rows[:limit]
     seen = [row for row in page if row.last_seq > row.joined_seq]
-    last = {row.conversation_id: row for row in await _last_messages(connection, seen)}
+    last_of = {"ids": numbers([row.id for row in seen]), "seqs": numbers([row.last_seq for row in seen])}
+    unread_of = receipts.unread(caller.user_id, {row.id: row.read_seq for row in page})
+    found, counted = await fetch(connection, (LAST, last_of), unread_of)
+    last = {row.conversation_id: row for row in found}
+    unread = {row.conversation: row.unread for row in counted}
     page = page[: max(fitting([last.get(row.id, _NOTHING) for row in page]), 1)]
-    unread = await receipts.count_unread(connection, caller.user_id, {row.id: row.read_seq for row in page})
     summaries = [Summary(row, unread[row.id], last.get(row.id)) for row in page]
     if len(page) == len(rows):
         return summaries, ""
@@ -63,34 +76,15 @@ class _Nothing(NamedTuple):
 _NOTHING = _Nothing()
 
 
-def _page(caller: Caller, cursor: str, limit: int) -> Any:
-    member = ConversationMember
-    # A lateral with a limit: one look into its index for each, even if they are a good part of a small table.
-    one = select(Conversation.__table__).where(Conversation.id == member.conversation_id).limit(1).lateral()
-    query = (
-        select(one, member.joined_seq, member.read_seq)
-        .join_from(member, one, true())
-        .where(member.user_id == caller.user_id, members.LIVE)
-        # A direct one whose first message failed is as good as none; but that message may be under way.
-        .where(or_(one.c.kind == GROUP, one.c.last_seq > 0, one.c.created_at > UNDER_WAY))
-        .order_by(one.c.active_at.desc(), one.c.id.desc())
-        .limit(limit)
-    )
+def _page(caller: Caller, cursor: str, limit: int) -> tuple[Statement, dict[str, object]]:
+    values: dict[str, object] = {"user_id": caller.user_id, "limit": limit}
     place = decode_cursor(cursor, tuple[Id, Id])
     if place is None:
-        return query
+        return FIRST, values
     try:
-        active_at = EPOCH + place[0] * MICROSECOND
+        return NEXT, values | {"active_at": EPOCH + place[0] * MICROSECOND, "id": place[1]}
     except OverflowError:
         raise CursorInvalid from None
-    return query.where(tuple_(one.c.active_at, one.c.id) < tuple_(literal(active_at), literal(place[1])))
-
-
-async def _last_messages(connection: AsyncConnection, rows: Sequence[Any]) -> Sequence[Row[Any]]:
-    if not rows:
-        return []
-    values = {"ids": [row.id for row in rows], "seqs": [row.last_seq for row in rows]}
-    return (await connection.execute(LAST, values)).all()
 
 
 async def search_messages(

@@ -10,6 +10,7 @@ from services.chat import events, members
 from services.chat.messages import PUSHED_RECEIPTS
 from services.chat.models import ConversationMember
 from services.chat.service import Service
+from services.chat.statements import Statement, fetch, numbers
 from services.kit.context import Caller
 
 MAX_UNREAD = 100
@@ -22,7 +23,7 @@ MARK = """UPDATE conversation_member AS mine SET delivered_seq = greatest(delive
  RETURNING mine.*, conversation.member_count"""
 READ = text(MARK.format(read=", read_seq = greatest(read_seq, least(:seq, last_seq))", column="read_seq"))
 DELIVERED = text(MARK.format(read="", column="delivered_seq"))
-UNREAD = text(f"""SELECT asked.conversation, counted.unread
+UNREAD = Statement(f"""SELECT asked.conversation, counted.unread
  FROM unnest(CAST(:conversations AS bigint[]), CAST(:seqs AS bigint[])) AS asked(conversation, seq)
  CROSS JOIN LATERAL (SELECT count(*) AS unread FROM (
   SELECT FROM message WHERE conversation_id = asked.conversation AND seq > asked.seq
@@ -55,8 +56,13 @@ async def _mark(service: Service, statement: Any, caller: Caller, conversation_i
 
 async def count_unread(connection: AsyncConnection, user_id: int, read_seqs: Mapping[int, int]) -> dict[int, int]:
     """By conversation, up to MAX_UNREAD: others' messages beyond what he has read, but not the recalled ones."""
-    values = {"user_id": user_id, "conversations": list(read_seqs), "seqs": list(read_seqs.values())}
-    return {row.conversation: row.unread for row in await connection.execute(UNREAD, values)}
+    (rows,) = await fetch(connection, unread(user_id, read_seqs))
+    return {row.conversation: row.unread for row in rows}
+
+
+def unread(user_id: int, read_seqs: Mapping[int, int]) -> tuple[Statement, dict[str, object]]:
+    seqs = numbers(list(read_seqs.values()))
+    return UNREAD, {"user_id": user_id, "conversations": numbers(list(read_seqs)), "seqs": seqs}
 
 
 async def get_receipts(

@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
-from services.chat import statements, writes
+from services.chat import conversations, receipts, statements, writes
 from services.chat.notifications import Notice, add
 from services.chat.statements import Statement
 from tests.support.chat import (
@@ -99,7 +99,9 @@ def recording(chat: Running) -> Iterator[list[tuple[str, Any]]]:
 
     engine = chat.service.database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", record)
-    with patch.object(writes, "fetch", fetch):
+    with ExitStack() as exits:
+        for module in (conversations, receipts, writes):
+            exits.enter_context(patch.object(module, "fetch", fetch))
         yield seen
     event.remove(engine, "before_cursor_execute", record)
 
