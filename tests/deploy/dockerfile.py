@@ -4,11 +4,13 @@ import json
 import re
 import shutil
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from deploy.docker.packages import PIN
 
 ROOT = Path(__file__).parents[2]
+IGNORE = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
 INSTRUCTION = re.compile(r"^([A-Z]+) +(.*)$")
 
 
@@ -63,6 +65,17 @@ def read_dockerfile() -> dict[str, Stage]:
     return stages
 
 
+def is_ignored(path: str) -> bool:
+    """By .dockerignore, of which the last rule that fits counts."""
+    verdict = False
+    parts = [path, *map(str, Path(path).parents)]
+    for rule in IGNORE:
+        pattern = rule.lstrip("!")
+        if any(fnmatch(part, pattern) or fnmatch(part, pattern.replace("**/", "")) for part in parts):
+            verdict = not rule.startswith("!")
+    return verdict
+
+
 def copy_code(stages: dict[str, Stage], name: str, folder: Path) -> None:
     """The code that the image has, at its place under `folder`."""
     sources = {destination: source for origin, source, destination in stages["code"].copies if not origin}
@@ -71,10 +84,16 @@ def copy_code(stages: dict[str, Stage], name: str, folder: Path) -> None:
             inside = Path(source).relative_to("/app")
             copied = ROOT / sources[inside.parts[0]] / Path(*inside.parts[1:])
             (folder / destination).parent.mkdir(parents=True, exist_ok=True)
-            if copied.is_dir():  # with the compiled modules beside it, for speed
-                shutil.copytree(copied, folder / destination)
+            if copied.is_dir():
+                shutil.copytree(copied, folder / destination, ignore=ignored_in)
             else:
                 shutil.copy2(copied, folder / destination)
+
+
+def ignored_in(folder: str, names: list[str]) -> set[str]:
+    """What of a folder no image gets."""
+    inside = Path(folder).relative_to(ROOT)
+    return {name for name in names if name == "__pycache__" or ("." in name and is_ignored(str(inside / name)))}
 
 
 def exec_form(arguments: str) -> list[str]:

@@ -1,12 +1,10 @@
 """The images, as far as a machine without Docker can tell: what the Dockerfile says, and whether it would do."""
 
 import re
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatch
+from collections.abc import Iterable, Set
 from importlib.metadata import distribution
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import msgspec
 import pytest
@@ -16,19 +14,12 @@ from deploy.docker.sbom import make_bom
 from deploy.local.services import SERVICES
 from docs.generate import SERVICES as SETTINGS
 from services.kit.config import variable_names
-from tests.deploy.dockerfile import ROOT, copy_code, exec_form, pins, read_dockerfile
+from tests.deploy.dockerfile import ROOT, copy_code, exec_form, is_ignored, pins, read_dockerfile
+from tests.test_architecture import imports
 
 STAGES = read_dockerfile()
 PROCESSES = {service.name: service for service in SERVICES}
 SHIPPED = [*PROCESSES, "databases"]
-IMPORT_ALL = """
-import importlib, pkgutil, sys
-sys.path[:0] = sys.argv[1:3]
-package = importlib.import_module(sys.argv[3])
-for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-    importlib.import_module(module.name)
-import services.kit.health
-"""
 
 
 # -- what they are made of ---------------------------------------------------------------------------------------------
@@ -69,23 +60,12 @@ def test_an_image_installs_exactly_its_part_of_the_lock(name: str) -> None:
 
 
 def test_what_is_copied_exists_and_is_not_ignored() -> None:
-    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
-
-    def ignored(path: str) -> bool:
-        verdict = False
-        for rule in rules:
-            pattern = rule.lstrip("!")
-            parts = [path, *map(str, Path(path).parents)]
-            if any(fnmatch(part, pattern) or fnmatch(part, pattern.replace("**/", "")) for part in parts):
-                verdict = not rule.startswith("!")
-        return verdict
-
     sources = {source for stage in STAGES.values() for origin, source, _ in stage.copies if not origin}
     assert sources
-    assert [source for source in sources if not (ROOT / source).exists() or ignored(source)] == []
-    assert not ignored("deploy/local/databases.py") and not ignored("services/user/migrations/0001_first.py")
+    assert [source for source in sources if not (ROOT / source).exists() or is_ignored(source)] == []
+    assert not is_ignored("deploy/local/databases.py") and not is_ignored("services/user/migrations/0001_first.py")
     for secret in (".env", "var/secrets.json", ".git/config", "tests/conftest.py", "deploy/local/health.py"):
-        assert ignored(secret)
+        assert is_ignored(secret)
 
 
 # -- what they run -----------------------------------------------------------------------------------------------------
@@ -114,36 +94,56 @@ def test_an_image_sets_only_what_its_process_reads(name: str) -> None:
     assert {variable for variable in STAGES[name].environment if variable.startswith("HITOK_")} <= known
 
 
-def test_each_process_finds_all_it_imports_in_its_image_and_no_other_service(tmp_path: Path) -> None:
-    """In a Python that sees nothing but the image's code and packages."""
+@pytest.mark.parametrize("name", SHIPPED)
+def test_an_image_holds_all_that_its_code_imports_and_no_other_service(name: str, tmp_path: Path) -> None:
+    """What those packages import in turn, the lock's resolver has seen to."""
+    copy_code(STAGES, name, tmp_path)
+    (origin,) = {origin for origin, *_ in STAGES[name].copies if origin.endswith("-packages")}
+    ours = {
+        module_of(file): tmp_path / file for file in (path.relative_to(tmp_path) for path in tmp_path.rglob("*.py"))
+    }
+    available = {*ours, *modules_of(origin.removesuffix("-packages")), *sys.stdlib_module_names}
+    entry = exec_form(STAGES[name].last("ENTRYPOINT"))[2]
+    waiting = {module for module in ours if module.startswith(entry)} | {"services.kit.health"}
+    reached: set[str] = set()
+    while waiting:
+        reached.add(module := waiting.pop())
+        imported = set(imports(ours[module]))
+        assert sorted(found for found in imported if not is_among(available, found)) == [], module
+        waiting |= ({found for name in imported for found in (name, name.rpartition(".")[0])} & ours.keys()) - reached
+    assert "services.kit.tls" in reached and (name == "databases" or len(reached) > 20)
+    assert not any((tmp_path / "services" / other).exists() for other in PROCESSES if other != name)
 
-    def import_all(name: str) -> tuple[str, str]:
-        app, packages = tmp_path / name / "app", tmp_path / name / "packages"
-        copy_code(STAGES, name, app)
-        link_packages(name, packages)
-        others = [other for other in PROCESSES if other != name and (app / "services" / other).exists()]
-        command = [sys.executable, "-I", "-S", "-c", IMPORT_ALL, str(app), str(packages), PROCESSES[name].module]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=app)
-        return name, done.stderr + "".join(others)
 
-    with ThreadPoolExecutor(2) as pool:
-        assert dict(pool.map(import_all, PROCESSES)) == dict.fromkeys(PROCESSES, "")
+def test_an_import_that_an_image_lacks_is_seen() -> None:
+    available = modules_of("social") | {"services", "services.kit"}
+    assert is_among(available, "google.protobuf.message.Message") and is_among(available, "services.kit.log")
+    missing = ("av", "litestar.get", "google.auth", "opentelemetry.nothing", "services.user.models", "gateway")
+    assert not any(is_among(available, name) for name in missing)
 
 
-def link_packages(name: str, folder: Path) -> None:
-    """The image's packages, as links to the installed ones."""
-    folder.mkdir(parents=True)
-    for package in read_packages(REQUIREMENTS / f"{name}.txt"):
-        installed = distribution(package.name)
-        assert installed.version == package.version
-        site = Path(str(installed.locate_file("")))
-        for file in installed.files or ():
-            top = Path(file.parts[0])
-            # A folder without __init__.py is shared by several packages.
-            linked = top if not (site / top).is_dir() or (site / top / "__init__.py").exists() else Path(file)
-            if ".." not in file.parts and not (folder / linked).is_symlink():
-                (folder / linked).parent.mkdir(parents=True, exist_ok=True)
-                (folder / linked).symlink_to(site / linked)
+def modules_of(image: str) -> set[str]:
+    """What the packages of its requirements brought with them when they were installed here."""
+    installed = [distribution(package.name) for package in read_packages(REQUIREMENTS / f"{image}.txt")]
+    return modules_in(file for package in installed for file in package.files or ())
+
+
+def modules_in(files: Iterable[PurePath]) -> set[str]:
+    """By their full names; a folder counts if it has an __init__.py."""
+    return {module_of(file) for file in files if file.suffix in (".py", ".so")}
+
+
+def module_of(file: PurePath) -> str:
+    path = file.parent if file.name == "__init__.py" else file.with_name(file.name.partition(".")[0])
+    return ".".join(path.parts)
+
+
+def is_among(available: Set[str], name: str) -> bool:
+    """Whether `name` is a module or something in one; of our own code it may not be in an enclosing package only."""
+    parent = name.rpartition(".")[0]
+    if name.startswith(("services", "gateway", "protos", "deploy")):
+        return name in available or (parent in available and parent != "services")
+    return name in available or (bool(parent) and is_among(available, parent))
 
 
 # -- what they are made of, said to others -----------------------------------------------------------------------------
