@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Link, Span, SpanKind
-from prometheus_client import Gauge, Histogram, start_http_server
+from prometheus_client import Gauge, Histogram, disable_created_metrics, start_http_server
 from structlog.typing import EventDict
 
 from services.kit import VERSION
@@ -35,6 +35,7 @@ _no_span = nullcontext(trace.INVALID_SPAN)
 
 def start(settings: Settings, service: str, metrics_port: int | None) -> None:
     """Serves /metrics from a thread and starts exporting traces. `metrics_port` None: someone else serves them."""
+    disable_created_metrics()  # a series more for each, which nobody asks for
     BUILD.labels(service, VERSION).set(1)
     if metrics_port is not None:
         try:

@@ -2,8 +2,10 @@
 
 import asyncio
 import re
+import threading
 
 import pytest
+from prometheus_client import REGISTRY, Gauge
 
 from gateway.config import GatewaySettings
 from gateway.operations import ASSETS
@@ -51,6 +53,18 @@ async def test_it_is_not_ready_before_the_first_contact(servers: Servers) -> Non
         assert (await front.call("GET", "/health/live")).status_code == 200
         assert (await front.call("GET", "/docs")).status_code == 200
         await front.refused("POST", "/api/login/login", 503, 60007, json={"email": "a@b.cd", "password": "123456"})
+
+
+async def test_a_scrape_holds_up_no_request(visitor: FrontEnd) -> None:
+    """On a gateway with all its routes in use it takes tenths of a second."""
+    writer = Gauge("test_thread", "Which one writes the metrics")
+    writer.set_function(threading.get_ident)
+    try:
+        text = (await visitor.call("GET", "/metrics")).text
+    finally:
+        REGISTRY.unregister(writer)
+    (line,) = re.findall(r"^test_thread (.+)$", text, re.MULTILINE)
+    assert float(line) != float(threading.get_ident())
 
 
 async def test_metrics_are_shown_by_route(visitor: FrontEnd) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from nats.aio.client import Client
+from opentelemetry import propagate, trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -206,6 +207,30 @@ def test_without_a_trace_nothing_is_begun(spans: InMemorySpanExporter) -> None:
     with telemetry.following("deliver", SpanKind.CONSUMER, {"rev": "1"}), telemetry.gathering("write", ["", ""]):
         assert telemetry.here() == ""
     assert not spans.get_finished_spans()
+
+
+def test_a_line_of_the_log_names_its_trace(spans: InMemorySpanExporter) -> None:
+    with telemetry.span("request", SpanKind.SERVER, {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}):
+        assert telemetry.add_trace_id(None, "info", {"event": "served"}) == {"event": "served", "trace_id": "1" * 32}
+    assert telemetry.add_trace_id(None, "info", {"event": "idle"}) == {"event": "idle"}
+
+
+def test_the_ratio_is_of_those_whose_caller_did_not_decide(
+    settings: UserSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    providers: list[TracerProvider] = []
+    monkeypatch.setattr(trace, "set_tracer_provider", providers.append)
+    monkeypatch.setattr(telemetry, "_tracing", False)
+    changed = {"otlp_endpoint": "http://127.0.0.1:1", "otlp_ratio": 0.0}
+    telemetry.start(msgspec.structs.replace(settings, **changed), "test", None)
+    monkeypatch.setattr(telemetry, "_tracer", providers[0].get_tracer("test"))
+    for flag, recorded in (("01", True), ("00", False)):
+        carrier = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-{flag}"}
+        parent = propagate.extract(carrier)
+        assert providers[0].get_tracer("test").start_span("called", parent).is_recording() is recorded
+    with telemetry.span("request", SpanKind.SERVER, {}) as span:
+        assert not span.is_recording()
+    providers[0].shutdown()
 
 
 def test_with_tracing_off_nothing_is_kept_and_nothing_is_sent() -> None:
