@@ -35,7 +35,7 @@ _no_span = nullcontext(trace.INVALID_SPAN)
 
 def start(settings: Settings, service: str, metrics_port: int | None) -> None:
     """Serves /metrics from a thread and starts exporting traces. `metrics_port` None: someone else serves them."""
-    disable_created_metrics()  # a series more for each, which nobody asks for
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
     BUILD.labels(service, VERSION).set(1)
     if metrics_port is not None:
         try:
