@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import av
 import av.filter
+import typer
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from PIL import Image
@@ -78,3 +79,14 @@ def play(pitch: int, seconds: float) -> Iterator[AudioFrame]:
             return
         assert isinstance(frame, AudioFrame)
         yield frame
+
+
+def main(path: Path) -> None:
+    """Make a film to try uploads with."""
+    clip = Clip("lanterns", *PORTRAIT, 5, seed=1)
+    write_clip(clip, path)
+    print(f"{path}: {clip.scene}, {clip.width} x {clip.height}, {clip.seconds:g} s")
+
+
+if __name__ == "__main__":
+    typer.run(main)
