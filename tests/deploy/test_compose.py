@@ -14,6 +14,7 @@ import jsonschema_rs
 import msgspec
 import psycopg
 import pytest
+import yaml
 
 from deploy.docker.databases import make_databases
 from deploy.local.cluster import INITDB_OPTIONS
@@ -205,9 +206,20 @@ def test_profiles_leave_the_plain_start_alone() -> None:
         "load": ["load"],
     }
     mounted = [v.split(":")[0] for service in COMPOSE["services"].values() for v in service.get("volumes", ())]
-    mine = [path for path in mounted if path.startswith("./") and "observability" not in path]
-    assert [path for path in mine if not (ROOT / path).exists()] == []
+    assert [path for path in mounted if path.startswith("./") and not (ROOT / path).exists()] == []
     assert {path for path in mounted if not path.startswith("./")} == set(COMPOSE["volumes"])
+
+
+def test_what_observes_looks_where_the_processes_are() -> None:
+    folder, stages = ROOT / "deploy/observability", read_dockerfile()
+    scraped = {}
+    for config in yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]:
+        for source in config["dns_sd_configs"]:
+            scraped |= dict.fromkeys(source["names"], str(source["port"]))
+    metrics = {name: stages[name].environment[service.ports[-1].setting] for name, service in PROCESSES.items()}
+    assert scraped == metrics | {"gateway": metrics["gateway"].split(",")[0]}
+    assert "=http://otel-collector:4317" in EXAMPLE.read_text() and "otel-collector" in COMPOSE["services"]
+    assert COMPOSE["services"]["otel-collector"]["environment"]["TRACES_ENDPOINT"] == "jaeger:4317"
 
 
 # -- what it stands on -------------------------------------------------------------------------------------------------
