@@ -53,7 +53,7 @@ sbom: .venv/installed ## Write var/sbom/<image>.json (CycloneDX): what each imag
 
 audit: sbom ## Known faults of the locked packages, where the network reaches; their licences; the SBOMs
 	@$(BIN)/python -m deploy.docker.licences
-	@$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
+	@$(BIN)/pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
 
 clients: .venv/installed ## Generate clients of the API: TypeScript, Python, a Postman collection
 	@$(BIN)/python -m clients

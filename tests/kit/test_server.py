@@ -36,9 +36,11 @@ async def test_what_the_operator_has_to_set_right_is_named(own_settings: UserSet
     (tmp_path / "file").touch()
     async with (
         running(own_settings, JWT_SECRET=None) as missing,
+        running(own_settings, JWT_SECRET="changeme" * 8) as guessable,
         running(own_settings, VAR=str(tmp_path / "file")) as folder,
     ):
         assert await missing.refuses() == "error: HITOK_JWT_SECRET is not set"
+        assert (await guessable.refuses()).startswith("error: HITOK_JWT_SECRET can be guessed: make one with ")
         assert (await folder.refuses()).startswith("error: cannot write mails to ")
 
 
