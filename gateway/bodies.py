@@ -30,6 +30,7 @@ class StreamedEndpoint(Endpoint[Any]):
     """Its function gets the request itself, to read the body from, and has longer than other endpoints."""
 
     __slots__ = ()
+    content_type = "multipart/form-data"
 
     async def serve(self, request: Request[Any, Any, Any]) -> Answer:
         return Answer(self.family.success(await self.function(await self.admit(request), request)))

@@ -7,7 +7,7 @@ envelope. Litestar routes to it; the OpenAPI document is made from the same decl
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_type_hints
 
 from litestar import Request
 from litestar.enums import HttpMethod
@@ -64,6 +64,7 @@ class Endpoint(Generic[P]):
     function: Callable[[Call, P], Awaitable[Any]]
     params: type[P]
     result: Any
+    content_type: ClassVar[str] = "application/json"  # of its body
 
     async def serve(self, request: Request[Any, Any, Any]) -> "Answer":
         gateway: Gateway = request.app.state.gateway

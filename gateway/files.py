@@ -16,16 +16,19 @@ from litestar.response.base import ASGIResponse
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from gateway.clients import header_of
+from gateway.clients import Client, header_of
 from gateway.endpoint import Call
 from gateway.envelopes import SHORT_VIDEO
 from gateway.errors import ObjectNotFound, RangeInvalid, failure_of
+from gateway.limits import declare, network_of, per_second
 from gateway.state import Gateway
 from protos.media.v1.objects_pb2 import Object
 from services.kit.errors import Unavailable
 from services.kit.signatures import is_signed, sign_file
 from services.kit.store import key_of
 
+ROUTE = "/media/{file}"
+LIMIT = per_second(200, 2_000)  # of a network, for players name nobody: many may watch behind one address
 PIECE = 524_288  # bytes read and sent at a time
 REDIRECT_SECONDS = 600
 FILE = re.compile(r"([0-9a-f]{64})\.[a-z0-9]{1,5}")
@@ -64,6 +67,7 @@ def absolute(call: Call, path: str) -> str:
 
 async def serve(request: Request[Any, Any, Any], file: FromPath[str]) -> ASGIResponse:
     gateway: Gateway = request.app.state.gateway
+    await gateway.limiter.take(ROUTE, LIMIT, network_of(Client(request.scope).ip))
     object = await _find(gateway, file, request.scope["query_string"])
     if target := await _elsewhere(gateway, object):
         return ASGIResponse(status_code=302, headers={"location": target, "cache-control": "no-store"})
@@ -234,3 +238,4 @@ async def _read(gateway: Gateway, object: Object, span: Span) -> AsyncIterator[B
 
 
 handler = HTTPRouteHandler("/media/{file:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD], status_code=200)(serve)
+declare(ROUTE)

@@ -81,7 +81,7 @@ def _input(endpoint: Endpoint[Any], params: Schema, reference: Schema) -> Schema
         return {}
     if endpoint.method != "GET":
         content = {"schema": reference, "example": request_of(endpoint.params)}
-        return {"requestBody": {"required": True, "content": {"application/json": content}}}
+        return {"requestBody": {"required": True, "content": {endpoint.content_type: content}}}
     examples = example_of(endpoint.params)
     return {
         "parameters": [

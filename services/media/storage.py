@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -103,7 +104,7 @@ class Storage:
         return self.spool / secrets.token_hex(16)
 
     async def put(self, key: str, source: Path | bytes, media_type: str = "", attachment: bool = False) -> None:
-        """Atomic: nobody sees half of it. Overwrites. Raises StoreUnavailable."""
+        """Atomic: nobody sees half of it; and there after a power failure. Overwrites. Raises StoreUnavailable."""
         attributes = None
         if media_type and not isinstance(self.store, LocalStore):  # for those whom HITOK_MEDIA_REDIRECT sends there
             attributes = {"Content-Type": media_type, "Cache-Control": "public, max-age=31536000, immutable"}
@@ -112,6 +113,8 @@ class Storage:
             await obstore.put_async(
                 self.store, key, source, attributes=attributes, chunk_size=5 * MIB, max_concurrency=2
             )
+            if isinstance(self.store, LocalStore) and self.store.prefix:
+                await asyncio.to_thread(_sync, Path(self.store.prefix), key)
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
@@ -151,6 +154,16 @@ class Storage:
         with _available():
             async for batch in obstore.list(self.store, prefix or None, chunk_size=500):
                 yield [(meta["path"], meta["last_modified"].timestamp()) for meta in batch]
+
+
+def _sync(folder: Path, key: str) -> None:
+    """The file, and the folders that name it: obstore leaves them to the kernel, which has half a minute's time."""
+    for path in (folder / key, *(folder / parent for parent in Path(key).parents)):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

@@ -1,14 +1,24 @@
 """api/file/*: the form, its url, and refusals in the document's words."""
 
+import asyncio
 import hashlib
 import os
+import secrets
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway, serving_gateway
+from tests.support.gateway import (
+    FrontEnd,
+    RunningGateway,
+    gateway_settings,
+    refusal_of,
+    running_gateway,
+    serving_gateway,
+)
 from tests.support.media import Running, execute, media_settings, png, running_media_service, stored_files
 from tests.support.people import Person, new_person
 from tests.support.servers import Servers
@@ -129,6 +139,19 @@ async def test_the_limit_of_the_document(servers: Servers, user: RunningUser, fi
             await person.ok("POST", UPLOAD, files={"file": ("a", png(), "")})
         answer = await person.refused("POST", UPLOAD, 429, -20007, files={"file": ("a", png(), "")})
         assert 1 <= int(answer.headers["retry-after"]) <= 20
+
+
+async def test_bytes_are_limited_by_network(servers: Servers, user: RunningUser, files: Running, alice: Person) -> None:
+    path = urlsplit((await alice.ok("POST", UPLOAD, files={"file": ("a", png(), "image/png")}))["url"]).path
+    limited = gateway_settings(servers, **targets(user, files), HITOK_RATE_LIMIT_SCALE="0.005")  # 10 at once
+    async with running_gateway(limited, ip=f"2001:db8:{secrets.token_hex(2)}::1") as running:
+        asked = (running.http.get(path, headers={"Range": "bytes=0-3"}) for _ in range(40))
+        answers = await asyncio.gather(*asked)
+    served = [answer for answer in answers if answer.status_code == 206]
+    refused = [answer for answer in answers if answer not in served]
+    assert 10 <= len(served) <= 20  # one a second comes back
+    assert {refusal_of(path, answer) for answer in refused} == {(429, -20007)}
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
 
 
 async def test_a_large_body_is_not_held(servers: Servers, user: RunningUser, files: Running) -> None:

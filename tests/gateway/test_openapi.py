@@ -114,7 +114,9 @@ def test_a_route_is_documented_with_its_parameters_and_lock(document: dict[str, 
         assert {name for name in parameters if parameters[name]["required"]} == required
     elif route.fields:
         schema = document
-        reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        sent_as = "multipart/form-data" if route.path == "/api/file/upload" else "application/json"
+        assert list(operation["requestBody"]["content"]) == [sent_as]
+        reference = operation["requestBody"]["content"][sent_as]["schema"]["$ref"]
         for part in reference.removeprefix("#/").split("/"):
             schema = schema[part]
         assert set(schema["properties"]) >= {field.name for field in route.fields}

@@ -265,6 +265,29 @@ async def test_the_object_goes_before_the_row(local: Running, monkeypatch: pytes
     assert steps == ["none", "object", "row"]
 
 
+async def test_what_is_acknowledged_is_on_the_disk(local: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file and each folder on the way to it are synced before the row is written: a power failure takes neither."""
+    synced: set[int] = set()
+    before_row: list[set[int]] = []
+    fsync, create = os.fsync, intake._create
+
+    def noted_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    async def noted_create(*arguments: object) -> None:
+        before_row.append(set(synced))
+        await create(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(intake, "_create", noted_create)
+    stored = await upload(local, new_user(), png())
+    folder = Path(local.settings.var, "media")
+    path = folder / key_of(stored.file)
+    assert len(before_row) == 1
+    assert before_row[0] >= {each.stat().st_ino for each in (path, path.parent, folder)}
+
+
 def test_stores_by_url(tmp_path: Path) -> None:
     store = open_store("", str(tmp_path))
     obstore.put(store, "a/b", b"x")
