@@ -46,6 +46,7 @@ async def open_service(settings: MediaSettings) -> AsyncIterator[Service]:
         open_nats(settings.nats_url, SERVICE) as nats,
     ):
         await require_current(database, MIGRATIONS)
+        await storage.require_writable()
         async with database.transaction() as connection:
             new_id = IdGenerator(await next_node(connection))
         async with (

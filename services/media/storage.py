@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import obstore
 import structlog
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, ObjectStore
 
 from services.kit.config import ConfigError
@@ -20,6 +20,7 @@ from services.media.config import MIB, MediaSettings
 from services.media.errors import StoreUnavailable
 
 BUFFER = MIB  # gathered before a thread hashes and writes it
+TRIAL_SECONDS = 5.0
 HEAD = 4_096  # bytes that a type shows itself in
 
 log = structlog.get_logger("storage")
@@ -102,6 +103,18 @@ class Storage:
     def new_path(self) -> Path:
         """In the spool, for whoever needs a file of his own."""
         return self.spool / secrets.token_hex(16)
+
+    async def require_writable(self) -> None:
+        """Raises ConfigError if the store refuses us or is not there. One that is only away may come back."""
+        key = f"trial/{secrets.token_hex(16)}"
+        try:
+            async with asyncio.timeout(TRIAL_SECONDS):
+                await obstore.put_async(self.store, key, b"x")
+                await obstore.delete_async(self.store, key)
+        except (FileNotFoundError, PermissionError, PermissionDeniedError, UnauthenticatedError) as error:
+            raise ConfigError(f"HITOK_MEDIA_URL: cannot write there: {str(error).splitlines()[0][:200]}") from None
+        except (BaseError, OSError, TimeoutError) as error:
+            log.warning("store away", error=repr(error)[:300])
 
     async def put(self, key: str, source: Path | bytes, media_type: str = "", attachment: bool = False) -> None:
         """Atomic: nobody sees half of it; and there after a power failure. Overwrites. Raises StoreUnavailable."""

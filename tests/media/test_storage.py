@@ -3,9 +3,10 @@
 import asyncio
 import hashlib
 import os
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,7 @@ from services.media import admin, deletions, intake, sweeper
 from services.media.models import READY
 from services.media.processing import processing
 from services.media.storage import Storage
+from tests.deploy.people import AS_ROOT
 from tests.support.buckets import CREDENTIALS, running_bucket
 from tests.support.gateway import FrontEnd, gateway_settings, running_gateway
 from tests.support.media import (
@@ -147,6 +149,15 @@ class TestS3:
         assert key_of(stored.file) in keys
         assert "ab/" + "ab" * 32 + ".png" not in keys
 
+    async def test_a_service_that_it_refuses_does_not_start(
+        self, servers: Servers, bucket: str, tmp_path: Path
+    ) -> None:
+        url = f"{bucket}&access_key_id=another&secret_access_key=another"
+        settings = media_settings(servers.create_database("media_refused"), servers, tmp_path, HITOK_MEDIA_URL=url)
+        with pytest.raises(ConfigError, match=r"^HITOK_MEDIA_URL: cannot write there: .*privileges"):
+            async with running_media_service(settings, background=False):
+                pass
+
     async def test_away_it_says_so(self, servers: Servers, tmp_path: Path) -> None:
         url = "s3://bucket?endpoint=http://127.0.0.1:9&region=x&access_key_id=x&secret_access_key=x"
         database = servers.create_database("media_away")
@@ -154,6 +165,29 @@ class TestS3:
         async with running_media_service(settings, background=False) as running:
             assert await refusal(upload(running, new_user(), png())) == "STORE_UNAVAILABLE"
             assert not await execute(running, "SELECT FROM object")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Of 2 MB."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)]
+    if not AS_ROOT or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root, where he may, mounts a disk")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+async def test_a_full_disk_is_told_and_nothing_is_damaged(servers: Servers, small_disk: Path) -> None:
+    settings = media_settings(servers.create_database("media_full"), servers, small_disk)
+    async with running_media_service(settings, background=False) as running:
+        user, before = new_user(), png()
+        known = await upload(running, user, before)
+        large = before + bytes(4 << 20)  # zeros may follow a picture
+        assert await refusal(upload(running, user, large)) == "STORE_UNAVAILABLE"
+        assert stored_files(settings) == [f"{known.hash}.png"]
+        assert [row.hash for row in await execute(running, "SELECT hash FROM object")] == [known.hash]
+        assert (await upload(running, user, png())).state == READY
+        assert await read(running, key_of(f"{known.hash}.png")) == before
 
 
 class TestSweeping:
