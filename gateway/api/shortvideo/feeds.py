@@ -66,8 +66,8 @@ class Search(Part, kw_only=True):
 
 
 class VideoPage(Struct):
-    """`next_cursor` is empty on the last page. `total` is "0" of what was searched and of what the caller likes: neither
-    is counted, since a count would read them all; `has_more` tells."""
+    """`next_cursor` is empty on the last page. `total` is "0" of what was searched and of what the caller likes:
+    neither is counted, since a count would read them all; `has_more` tells."""
 
     data: list[VideoView]
     page: str
