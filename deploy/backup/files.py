@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
-from deploy.backup.manifest import OBJECTS, Object, read_manifest, read_objects
+from deploy.backup.manifest import OBJECTS, Object, measure, read_manifest, read_objects
 from deploy.local.errors import LocalError
 
 AT_ONCE = 4
@@ -22,18 +23,15 @@ def copy_out(
     store: ObjectStore, keys: Iterable[tuple[str, int]], folder: Path, earlier: Path | None
 ) -> tuple[list[Object], list[str]]:
     """What was copied, and the keys that the store did not have. Raises LocalError."""
-    known = {one.key: one for one in read_objects(earlier, read_manifest(earlier))} if earlier else {}
+    known = _list_known(earlier) if earlier else {}
 
     def copy(wanted: tuple[str, int]) -> Object | str:
         key, size = wanted
         path = folder / OBJECTS / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        if earlier and (found := known.get(key)) and not key.startswith(PARTS):
-            try:
-                os.link(earlier / OBJECTS / key, path)
-                return found
-            except OSError:  # on another disk, or gone from there
-                path.unlink(missing_ok=True)
+        found = known.get(key)
+        if earlier and found and _link(earlier, found, path):
+            return found
         try:
             return _download(store, key, size, path)
         except FileNotFoundError:
@@ -42,6 +40,27 @@ def copy_out(
     with ThreadPoolExecutor(AT_ONCE) as threads:
         outcomes = list(threads.map(copy, keys))
     return [one for one in outcomes if isinstance(one, Object)], [one for one in outcomes if isinstance(one, str)]
+
+
+def _list_known(earlier: Path) -> dict[str, Object]:
+    """By key; none of a backup that cannot be read: there is always the store."""
+    try:
+        objects = read_objects(earlier, read_manifest(earlier))
+    except (LocalError, OSError, msgspec.MsgspecError):
+        return {}
+    return {one.key: one for one in objects if not one.key.startswith(PARTS)}
+
+
+def _link(earlier: Path, found: Object, path: Path) -> bool:
+    """Unless the file has changed or gone, or is on another disk."""
+    source = earlier / OBJECTS / found.key
+    try:
+        if measure(earlier, source).sha256 != found.sha256:
+            return False
+        os.link(source, path)
+    except OSError:
+        return False
+    return True
 
 
 def _download(store: ObjectStore, key: str, size: int, path: Path) -> Object:

@@ -81,14 +81,18 @@ def _own_servers(environ: Mapping[str, str]) -> Iterator[Place]:
     var = locate_folder(environ)
     with open_folder(var):
         secrets = load_secrets(var, name_secrets(SERVICES))
+        own = {service.name: service.postgres_setting for service in SERVICES if service.database}
+        urls = {name: environ[setting] for name, setting in own.items() if setting in environ}
         given = environ.get(ADMIN_URL)
-        server = None if given else Postgres(var / "postgres", secrets["postgres"], log=var / "log" / "postgres.log")
+        server = None
+        if not given and len(urls) < len(own):
+            server = Postgres(var / "postgres", secrets["postgres"], log=var / "log" / "postgres.log")
         try:
             if server:
                 server.start()
-            passwords = {f"hitok_{name}": secrets[f"database_{name}"] for name in OWNERS}
+            passwords = {f"hitok_{name}": secrets[f"database_{name}"] for name in own if name not in urls}
             made = make_databases(server.url if server else given or "", passwords, server)
-            urls = {name.removeprefix("hitok_"): url for name, url in made.items()}
+            urls |= {name.removeprefix("hitok_"): url for name, url in made.items()}
             store = open_store(environ.get("HITOK_MEDIA_URL", ""), str(var))
             yield Place(urls, store, environ.get(NATS_URL, ""), var / "nats" / "jetstream")
         finally:

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from obstore.store import LocalStore
 
-from deploy.backup.__main__ import back_up, check_revisions, put_back
+from deploy.backup.backups import back_up, check_revisions, put_back
 from deploy.backup.manifest import FILE, Manifest, read_manifest, verify
 from deploy.backup.places import Place
 from deploy.backup.snapshots import CONSUMERS_FIRST, keeping_files
@@ -125,6 +125,12 @@ def test_a_second_backup_links_what_the_first_has(source: Place, backup: Path) -
     back_up(source, backup.with_name("second"))
     one, other = (folder / "objects" / KEY for folder in (backup, backup.with_name("second")))
     assert one.samefile(other)
+
+
+def test_a_damaged_file_of_the_first_is_copied_anew(source: Place, backup: Path) -> None:
+    (backup / "objects" / KEY).write_bytes(b"bar")
+    back_up(source, backup.with_name("second"))
+    assert (backup.with_name("second") / "objects" / KEY).read_bytes() == b"foo"
 
 
 def test_a_file_that_the_store_lost_is_told_and_the_rest_backed_up(source: Place, tmp_path: Path) -> None:
@@ -280,6 +286,7 @@ async def writing(one: Person, other: Person, video_id: str) -> AsyncIterator[li
             await other.post("/api/videos/comment-video", video_id=video_id, content=text)
             await send(other, one, text)
             said.append(text)
+            await asyncio.sleep(0.05)
 
     task = asyncio.create_task(write())
     yield said
