@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -17,7 +18,7 @@ class Client(asyncio.Protocol):
     """`on_event` is given the payload of each frame that is neither an answer nor a ping."""
 
     def __init__(self, host: str, token: str) -> None:
-        self._host, self._token = host, token
+        self._host, self.token = host, token
         self._buffer = b""
         self.upgraded = asyncio.Event()
         self._answers: dict[str, asyncio.Future[Any]] = {}
@@ -26,7 +27,7 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.write(HANDSHAKE.format(host=self._host, token=self._token).encode())
+        self.transport.write(HANDSHAKE.format(host=self._host, token=self.token).encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
         for answer in self._answers.values():
@@ -88,13 +89,14 @@ class Client(asyncio.Protocol):
         return answer
 
 
-async def open_client(base: str, token: str) -> tuple[Client, float]:
-    """Connected and `ready`; and how many seconds that took."""
-    parts = urlsplit(base)
+async def open_client(base: str, token: str, line: socket.socket | None = None) -> tuple[Client, float]:
+    """Connected, over a socket of the caller's if he has one, and `ready`; and how many seconds that took."""
+    parts, loop = urlsplit(base), asyncio.get_running_loop()
+    line = line or socket.socket()
+    line.setblocking(False)
     started = time.perf_counter()
-    _, client = await asyncio.get_running_loop().create_connection(
-        lambda: Client(parts.netloc, token), str(parts.hostname), int(parts.port or 80)
-    )
+    await loop.sock_connect(line, (str(parts.hostname), int(parts.port or 80)))
+    _, client = await loop.create_connection(lambda: Client(parts.netloc, token), sock=line)
     await client.upgraded.wait()
     await client.ask("hello", version=1)
     return client, time.perf_counter() - started

@@ -1,0 +1,123 @@
+"""One sender and a thousand receivers: deliveries, and what one receiver who does not read does to the others."""
+
+import asyncio
+import socket
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench.load import Result
+from bench.people import Person, message, post
+from bench.processes import cpu, pid_of, resident
+from bench.report import row, title
+from bench.sockets import Client, open_client
+
+RECEIVERS = 1_000
+SECONDS = 5.0
+STUCK_SECONDS = 6.0  # less than after which the gateway closes it
+LARGE = "x" * 40_000
+KERNEL_BYTES = 4_096  # of the stuck one's receive buffer: the rest is the gateway's to hold
+
+
+async def measure(http: httpx.AsyncClient, base: str, folder: Path, people: list[Person]) -> None:
+    title(f"one sender, {RECEIVERS} receivers ({len(people)} people's)")
+    owner, *others = people
+    await post(http, owner, "/api/contact/create-community", name=f"b{time.time_ns()}")
+    group = (await post(http, owner, "/api/contact/load-community"))["groups"][0]["id"]
+    for person in others:
+        await post(http, person, "/api/contact/join-community", community_id=group)
+    sender, _ = await open_client(base, owner["token"])
+    await sender.ask("send", **message({"group_id": group}))
+    await asyncio.sleep(1)
+    crowd = [(await open_client(base, others[n % len(others)]["token"]))[0] for n in range(RECEIVERS - 1)]
+    gateway = pid_of("gateway", folder)
+    spent = cpu(gateway)
+    calm = await broadcast(sender, group, crowd, SECONDS)
+    spent = cpu(gateway) - spent
+    row("deliveries", f"{calm.rate:.0f}/s", f"{_quantiles(calm)}, this client included")
+    row("of the gateway's own time", f"{calm.requests / spent:.0f}/s", "per second of its processor; aim: 20000")
+    await post(http, owner, "/api/contact/add-friend", username=others[0]["name"])
+    await stuck(base, gateway, sender, group, crowd, others[0])
+    for client in [sender, *crowd]:
+        client.transport.close()
+
+
+async def broadcast(sender: Client, group: str, crowd: list[Client], seconds: float) -> Result:
+    """One message after the other, each when all have the one before."""
+    latencies: list[float] = []
+    sent_at, arrived, left = [0.0], asyncio.Event(), count(1)
+
+    def take(payload: bytes) -> None:
+        if payload.startswith(b'{"type":"message"') and len(payload) < len(LARGE):
+            latencies.append(time.perf_counter() - sent_at[0])
+            if next(left) % len(crowd) == 0:
+                arrived.set()
+
+    for client in crowd:
+        client.on_event = take
+    began = time.perf_counter()
+    while time.perf_counter() < began + seconds:
+        sent_at[0] = time.perf_counter()
+        arrived.clear()
+        await sender.ask("send", **message({"group_id": group}))
+        await asyncio.wait_for(arrived.wait(), 30)
+    return Result(len(latencies), time.perf_counter() - began, sorted(latencies), 0)
+
+
+async def stuck(base: str, gateway: int, sender: Client, group: str, crowd: list[Client], person: Person) -> None:
+    """He gets what the crowd gets, and large messages of his own, and reads nothing of it for a while."""
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
+    client, _ = await open_client(base, person["token"], line)
+    seen: list[bytes] = []
+    # A person's devices all get his direct messages: the others of his leave for this.
+    quiet = [each for each in crowd if each.token != person["token"]]
+    for each in crowd:
+        if each.token == person["token"]:
+            each.transport.abort()
+    revs: list[int] = []
+
+    async def flood() -> str:
+        ends, id = time.perf_counter() + STUCK_SECONDS, ""
+        while time.perf_counter() < ends:
+            ack = await sender.ask("send", **message({"user_id": person["id"]}, LARGE))
+            id = ack["conversation_id"]
+            revs.append(ack["rev"])
+        return id
+
+    # The same with him reading: what he is sent costs the others something too, and the gateway keeps the last events.
+    reading, _ = await asyncio.gather(broadcast(sender, group, quiet, STUCK_SECONDS), flood())
+    row("beside one who reads 40 KB", f"{reading.rate:.0f}/s", f"{_quantiles(reading)}; he was sent {len(revs)}")
+    before, told = resident(gateway), len(revs)
+    client.on_event = seen.append
+    client.transport.pause_reading()
+    beside, id = await asyncio.gather(broadcast(sender, group, quiet, STUCK_SECONDS), flood())
+    told = len(revs) - told
+    grown = resident(gateway) - before
+    row("beside one who reads nothing", f"{beside.rate:.0f}/s", f"{_quantiles(beside)}; he was sent {told}")
+    row("the gateway grew by", f"{grown:.0f} KiB", "aim: he takes less than 2048")
+    client.transport.resume_reading()
+    await asyncio.sleep(1)
+    resyncs = sum(payload.startswith(b'{"type":"resync"') for payload in seen)
+    found = await _history(client, id)
+    row("then he was told to sync", f"{resyncs} times", f"and found {len(found)} of {len(revs)} messages")
+    client.transport.close()
+
+
+async def _history(client: Client, id: str) -> set[int]:
+    """The revs of all messages."""
+    revs: set[int] = set()
+    before: dict[str, Any] = {}
+    while True:
+        page = await client.ask("history", conversation_id=id, limit=100, **before)
+        revs |= {each["rev"] for each in page["messages"]}
+        if not page["more"]:
+            return revs
+        before = {"before_seq": page["messages"][-1]["seq"]}
+
+
+def _quantiles(result: Result) -> str:
+    return f"p50 {result.quantile(0.5):.1f} ms  p99 {result.quantile(0.99):.1f} ms"

@@ -1,0 +1,46 @@
+"""Accounts for a measurement, and what they do over HTTP."""
+
+import asyncio
+import base64
+import json
+import secrets
+import uuid
+from typing import Any, TypedDict
+
+import httpx
+
+
+class Person(TypedDict):
+    name: str
+    token: str
+    id: str
+
+
+async def register_all(http: httpx.AsyncClient, number: int) -> list[Person]:
+    free = asyncio.Semaphore(8)
+
+    async def run() -> Person:
+        async with free:
+            return await register(http)
+
+    return list(await asyncio.gather(*(run() for _ in range(number))))
+
+
+async def register(http: httpx.AsyncClient) -> Person:
+    phone, name = f"175{secrets.randbelow(10**8):08}", "b" + secrets.token_hex(6)
+    account = {"nickname": name, "phone": phone, "password": "correct horse"}
+    answer = (await http.post("/api/v1/user/register", json=account)).raise_for_status().json()
+    token = answer["data"]["token"]
+    part = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return {"name": name, "token": token, "id": claims["userid"]}
+
+
+async def post(http: httpx.AsyncClient, person: Person, path: str, **body: Any) -> Any:
+    answer = await http.post(path, json=body, headers={"Authorization": f"Bearer {person['token']}"})
+    return answer.raise_for_status().json()["data"]
+
+
+def message(to: dict[str, str], text: str = "how do you do") -> dict[str, Any]:
+    """The data of a `send`."""
+    return {"to": to, "client_msg_id": str(uuid.uuid4()), "content_type": "text", "body": {"text": text}}

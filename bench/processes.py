@@ -1,0 +1,56 @@
+"""What the processes of a running stack take."""
+
+import os
+import resource
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def pid_of(module: str, folder: Path) -> int:
+    """Of `python -m <module>` in the stack with that data folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            if b"-m\0%b\0" % module.encode() in command and str(folder).encode() in (process / "environ").read_bytes():
+                return int(process.name)
+        except OSError:
+            continue
+    raise SystemExit(f"no {module} found")
+
+
+def resident(pid: int) -> float:
+    """KiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return float(status.split("VmRSS:")[1].split()[0])
+
+
+def cpu(pid: int) -> float:
+    """Seconds, of the process alone."""
+    fields = _fields(Path(f"/proc/{pid}/stat"))
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def family_cpu(pid: int) -> float:
+    """Seconds, of the process and all that descend from it, those that have ended too."""
+    stats: dict[int, list[str]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            stats[int(path.parent.name)] = _fields(path)
+        except OSError:
+            continue
+    family = [pid]
+    for member in family:
+        family += [child for child, fields in stats.items() if int(fields[1]) == member]
+    return sum(sum(map(int, stats[member][11:15])) for member in family if member in stats) / TICKS
+
+
+def _fields(path: Path) -> list[str]:
+    """From the process's state on (proc(5) names it 3)."""
+    return path.read_text().rpartition(")")[2].split()
+
+
+def allow_many_files() -> None:
+    """A socket is one; the stack that is started next inherits it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
