@@ -10,6 +10,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DIRTY = 500  # conversations named in one resync; beyond, it says "all"
 ALL = 0  # no conversation's: forgetting it leaves everything in doubt
 REPLY = -1  # never forgotten: whoever asked waits for it
+DROPPED, DROPPED_LATEST = (metrics.DROPPED.labels(lane) for lane in ("durable", "latest"))
 
 
 class Lanes:
@@ -43,6 +44,7 @@ class Lanes:
         """A durable event of the conversation, of none of them (ALL), or a REPLY."""
         if self._dirty and conversation_id != REPLY:
             self._soil(conversation_id)
+            DROPPED.inc()
             return
         self._durable.append((frame, conversation_id))
         self._size += len(frame)
@@ -58,6 +60,8 @@ class Lanes:
         if len(self) < MAX_FRAMES and self._size + len(frame) <= MAX_BYTES:
             self._latest[key] = frame
             self._size += len(frame)
+        else:
+            DROPPED_LATEST.inc()
 
     def take(self) -> bytes | None:
         """The next to write. When all is written, a resync for what was forgotten."""
@@ -76,13 +80,13 @@ class Lanes:
         return frame
 
     def _drop_latest(self) -> None:
-        metrics.DROPPED.labels("latest").inc(len(self._latest))
+        DROPPED_LATEST.inc(len(self._latest))
         self._size -= sum(map(len, self._latest.values()))
         self._latest.clear()
 
     def _forget(self) -> None:
         replies = [entry for entry in self._durable if entry[1] == REPLY]
-        metrics.DROPPED.labels("durable").inc(len(self._durable) - len(replies))
+        DROPPED.inc(len(self._durable) - len(replies))
         metrics.RESYNCS.labels("slow").inc()
         for _, conversation_id in self._durable:
             if conversation_id != REPLY:

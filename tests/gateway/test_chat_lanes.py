@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.ws import lanes
+from gateway.ws import lanes, metrics
 from gateway.ws.hub import Room
 from gateway.ws.lanes import ALL, MAX_BYTES, MAX_FRAMES, REPLY, Lanes
 from gateway.ws.lines import Lines
@@ -94,6 +94,23 @@ def test_of_a_key_only_the_latest_counts_and_it_goes_before_any_durable_event() 
     for number in range(MAX_FRAMES):
         waiting.put(b"%d" % number, 1)
     assert [waiting.take() for _ in range(MAX_FRAMES + 1)] == [*(b"%d" % n for n in range(MAX_FRAMES)), None]
+
+
+def test_what_is_dropped_is_counted() -> None:
+    before = dropped()
+    waiting = Lanes()
+    waiting.put_latest("typing:1", b"x")
+    waiting.put(b"reply", REPLY)
+    for _ in range(MAX_FRAMES):  # the first that does not fit drops all there are
+        waiting.put(b"x", 1)
+    waiting.put(b"x", 2)
+    waiting.put_latest("typing:1", b"x" * MAX_BYTES)
+    assert {lane: count - before[lane] for lane, count in dropped().items()} == {"durable": MAX_FRAMES + 1, "latest": 2}
+
+
+def dropped() -> dict[str, float]:
+    (metric,) = metrics.DROPPED.collect()
+    return {sample.labels["lane"]: sample.value for sample in metric.samples if sample.name.endswith("_total")}
 
 
 def test_more_conversations_than_can_be_named_are_all() -> None:

@@ -178,6 +178,15 @@ async def test_the_near_cache_answers_by_itself_for_a_while(clock: Clock) -> Non
     assert len(source.fetches) == 2
 
 
+async def test_what_was_at_hand_and_what_was_not_is_counted() -> None:
+    cache = NearCache(Source(a="1", b="2").fetch, 60, 10)
+    await load(cache, "a")
+    await load(cache, "a")
+    await cache.load_many(["a", "b", "c"])
+    await cache.load_many(["a", "b", "c"])
+    assert (cache.hits, cache.misses) == (5, 3)
+
+
 async def test_that_there_is_nothing_is_remembered_too() -> None:
     source = Source()
     cache = NearCache(source.fetch, 60, 10)

@@ -413,6 +413,41 @@ async def test_an_event_that_fails_five_times_is_put_aside_and_the_others_go_on(
     assert "never" in dead[0].error and msgspec.json.decode(dead[0].data)["data"] == {"number": 2}
 
 
+async def test_a_dead_letter_is_handled_when_it_is_published_again_as_the_runbook_says(
+    settings: UserSettings, mortal_nats: Nats, noun: str, quick: None
+) -> None:
+    handled: dict[str, list[int]] = {"mended": [], "other": []}
+    broken = True
+
+    async def mended(_: AsyncConnection, event: Event) -> None:
+        if broken:
+            raise RuntimeError("not yet")
+        handled["mended"].append(event.id)
+
+    async def other(_: AsyncConnection, event: Event) -> None:
+        handled["other"].append(event.id)
+
+    async with connected(mortal_nats.url) as client:
+        soon = StreamConfig(name=STREAM, subjects=["events.>"], duplicate_window=0.2)  # two minutes in earnest
+        await client.jetstream().add_stream(soon)
+        async with pipeline(settings, client, noun) as database, AsyncExitStack() as consumers:
+            for name, handle in (("mended", mended), ("other", other)):
+                job = consume(database, client, f"{noun}-{name}", [f"events.test.{noun}.>"], handle)
+                await consumers.enter_async_context(running(job))
+            await announce(database, noun, 1)
+            await eventually(lambda: rows(database, "SELECT event FROM dead_letter"))
+            ((event,),) = await rows(database, "SELECT event FROM dead_letter")
+            source, _, id = event.partition(":")
+            assert source == noun
+            broken = False
+            async with database.transaction() as connection:
+                await connection.execute(text("UPDATE outbox SET published_at = NULL WHERE id = :id"), {"id": int(id)})
+                await connection.execute(text("DELETE FROM dead_letter"))
+            await eventually(lambda: handled["mended"] == [int(id)])
+            await asyncio.sleep(0.3)
+            assert handled["other"] == [int(id)]
+
+
 async def test_what_is_no_event_is_put_aside(settings: UserSettings, nats: Client, noun: str, quick: None) -> None:
     handled: list[Event] = []
 

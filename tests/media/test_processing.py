@@ -13,9 +13,12 @@ from pathlib import Path
 import av
 import pytest
 from PIL import Image, ImageStat
+from prometheus_client import REGISTRY
 
 from protos.media.v1 import objects_pb2 as pb
+from services.kit.tasks import beside
 from services.media.children import boxes
+from services.media.gauges import watch_media
 from services.media.models import FAILED, PROCESSING, READY
 from services.media.processing import processing
 from tests.support.media import (
@@ -162,6 +165,31 @@ async def idle(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> As
     settings = media_settings(servers.create_database("media_idle"), servers, folder, **more)
     async with running_media_service(settings, background=False) as running:
         yield running
+
+
+async def test_what_waits_is_shown(idle: Running) -> None:
+    hash = (await upload(idle, new_user(), video(seconds=0.5))).hash
+    for profile, due in (("cover", "-1 hour"), ("playback", "1 hour")):
+        move = "UPDATE job SET due_at = now() + CAST(:due AS interval) WHERE object_hash = :hash AND profile = :profile"
+        await execute(idle, move, due=due, hash=hash, profile=profile)
+    count = "SELECT count(*) FILTER (WHERE due_at <= now()), count(*) FILTER (WHERE due_at > now()) FROM job"
+    ((due_jobs, held_jobs),) = await execute(idle, count)
+
+    def is_shown() -> bool:
+        free, size = shown("hitok_media_disk_free_bytes"), shown("hitok_media_disk_size_bytes")
+        jobs = shown("hitok_media_jobs_open", state="due"), shown("hitok_media_jobs_open", state="held")
+        wait = shown("hitok_media_job_wait_seconds")
+        return jobs == (due_jobs, held_jobs) and 3_600 <= wait < 3_700 and 0 < free < size
+
+    async with asyncio.timeout(15), beside(watch_media(idle.service.database, idle.service.storage)):
+        while not is_shown():  # other services in this process show theirs in the same place  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await execute(idle, "DELETE FROM job WHERE object_hash = :hash", hash=hash)
+    await execute(idle, "UPDATE object SET state = :ready WHERE hash = :hash", ready=READY, hash=hash)
+
+
+def shown(metric: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(metric, labels) or 0.0
 
 
 async def test_many_workers_make_each_thing_once(idle: Running) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import bcrypt
 import grpc.aio
 import pytest
+from prometheus_client import REGISTRY
 
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit import tokens
@@ -82,10 +83,12 @@ async def test_tokens_live_as_long_as_their_family_says(user: Running) -> None:
 async def test_a_wrong_password_is_refused_and_starts_nothing(user: Running) -> None:
     name = new_name()
     made = await email_account(user, name)
+    before = REGISTRY.get_sample_value("hitok_logins_total", {"outcome": "refused"}) or 0
     for password in ("wrong password", "", "x" * 73, PASSWORD + "\0", PASSWORD.upper(), "x" * 100_000):
         assert await refusal(email_login(user, name, password)) == "CREDENTIALS_WRONG"
     rows = await execute(user, "SELECT id FROM session WHERE user_id = :id", id=made.user_id)
     assert len(rows) == 1, "the one of registering"
+    assert REGISTRY.get_sample_value("hitok_logins_total", {"outcome": "refused"}) == before + 6
 
 
 async def test_an_unknown_account_is_refused_like_a_wrong_password(user: Running) -> None:
