@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.deploy.promql import read
+from tests.deploy.promql import Matcher, read
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "deploy/observability"
@@ -45,20 +45,28 @@ def expressions() -> Iterator[tuple[str, str]]:
 
 
 def not_served(scrape: str) -> list[str]:
-    """What expressions ask for that the text of a scrape does not show: metrics, and labels of theirs."""
-    served: dict[str, set[str]] = {"up": set(), **{rule["record"]: set() for rule in rules() if "record" in rule}}
+    """What expressions ask for that the text of a scrape does not show: metrics, and labels and values of theirs."""
+    served: dict[str, list[dict[str, str]]] = {rule["record"]: [{}] for rule in rules() if "record" in rule}
     for family in text_string_to_metric_families(scrape):
         for sample in family.samples:
-            served.setdefault(sample.name, set()).update(sample.labels)
+            served.setdefault(sample.name, []).append(sample.labels)
     missing = []
     for place, expression in expressions():
         query = read(expression)
         known = set(OF_PROMETHEUS)
-        for metric, labels in query.selectors:
-            of_metric = served.get(metric, set()) | OF_PROMETHEUS
-            known |= of_metric
-            if metric not in served or labels - of_metric:
-                missing.append(f"{place}: {metric} {labels - of_metric or ''}")
+        for metric, matchers in query.selectors:
+            chosen = [labels for labels in served.get(metric, ()) if all(_takes(each, labels) for each in matchers)]
+            known.update(*chosen)
+            if not chosen and metric != "up":
+                missing.append(f"{place}: {metric} {matchers}")
         if query.groups - known:
             missing.append(f"{place}: {query.groups - known}")
     return missing
+
+
+def _takes(matcher: Matcher, labels: dict[str, str]) -> bool:
+    if matcher.label in OF_PROMETHEUS:
+        return True
+    if matcher.label in ("status", "outcome") and matcher.label in labels:
+        return True  # of failures that have not happened
+    return matcher.label in labels and matcher.takes(labels[matcher.label])

@@ -5,16 +5,28 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\$\w+|[a-zA-Z_:][\w:]*|\d[\w.]*|=~|!~|!=|==|>=|<=|\S')
 NAME = re.compile(r"[a-zA-Z_:][\w:]*")
+OPERATORS = {"=", "!=", "=~", "!~"}
 GROUPING = {"by", "without", "on", "ignoring", "group_left", "group_right"}
 KEYWORDS = {"and", "or", "unless", "bool", "offset"}
 
 
+class Matcher(NamedTuple):
+    label: str
+    operator: str
+    value: str
+
+    def takes(self, value: str) -> bool:
+        same = re.fullmatch(self.value, value) is not None if "~" in self.operator else value == self.value
+        return same is not self.operator.startswith("!")
+
+
 @dataclass
 class Query:
-    selectors: list[tuple[str, set[str]]] = field(default_factory=list)  # the metric, and its labels in braces
+    selectors: list[tuple[str, list[Matcher]]] = field(default_factory=list)
     groups: set[str] = field(default_factory=set)  # labels in `by (…)` and its like
 
 
@@ -22,22 +34,26 @@ def read(expression: str) -> Query:
     """Raises ValueError for brackets that do not match; else what is no PromQL may pass."""
     tokens, query = TOKEN.findall(expression), Query()
     _match(expression, tokens)
-    labels: set[str] | None = None  # of the list or the selector that is being read
-    for before, token, after in zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False):
-        if token == "{":
-            labels = query.selectors[-1][1]
-        elif token == "(" and before in GROUPING:
-            labels = query.groups
+    within = ""  # the braces of a selector, or the brackets of a grouping
+    for at, token in enumerate(tokens):
+        before, after = tokens[at - 1] if at else "", tokens[at + 1] if at + 1 < len(tokens) else ""
+        if token == "{" or (token == "(" and before in GROUPING):
+            within = token
         elif token in ")}":
-            labels = None
-        elif NAME.fullmatch(token) and token not in GROUPING | KEYWORDS:
-            if labels is not None:
-                labels.add(token)
-            elif after != "(" and after not in GROUPING:
-                query.selectors.append((token, set()))
+            within = ""
+        elif within == "{" and token in OPERATORS:
+            query.selectors[-1][1].append(Matcher(before, token, after.strip('"')))
+        elif within == "(" and NAME.fullmatch(token):
+            query.groups.add(token)
+        elif not within and NAME.fullmatch(token) and _is_metric(token, after):
+            query.selectors.append((token, []))
     if not query.selectors:
         raise ValueError(f"no metric in {expression}")
     return query
+
+
+def _is_metric(name: str, after: str) -> bool:
+    return name not in GROUPING | KEYWORDS and after != "(" and after not in GROUPING
 
 
 def _match(expression: str, tokens: list[str]) -> None:

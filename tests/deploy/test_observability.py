@@ -11,7 +11,7 @@ import pytest
 from deploy.local.services import SERVICES
 from gateway.app import ENDPOINTS
 from tests.deploy.observability import ROOT, alerts, dashboards, expressions, load_yaml, panels, rules
-from tests.deploy.promql import Query, read
+from tests.deploy.promql import Matcher, Query, read
 
 OPERATING = (ROOT / "docs/operating.md").read_text()
 
@@ -108,18 +108,30 @@ def test_the_collector_gives_on_what_it_takes() -> None:
         assert set(pipeline[kind]) == set(collector[kind])
 
 
-CASES: list[tuple[str, list[tuple[str, set[str]]], set[str]]] = [
-    ("up == 0", [("up", set())], set()),
-    ('sum by (job) (rate(a_total{b="c{d}", e=~"f"}[5m])) > 0.1', [("a_total", {"b", "e"})], {"job"}),
-    ("a:b:c / on (x) group_left (y) sum(d) by (z)", [("a:b:c", set()), ("d", set())], {"x", "y", "z"}),
-    ("sum(rate(a_sum[$__rate_interval])) / 2e3", [("a_sum", set())], set()),
-    ("a offset 5m and absent(b == 1) or min_over_time(c[1m])", [("a", set()), ("b", set()), ("c", set())], set()),
+CASES = [
+    ("up == 0", [("up", [])], set()),
+    (
+        'sum by (job) (rate(a_total{b="c{d}", e=~"f|g"}[5m])) > 0.1',
+        [("a_total", [Matcher("b", "=", "c{d}"), Matcher("e", "=~", "f|g")])],
+        {"job"},
+    ),
+    ("a:b:c / on (x) group_left (y) sum(d) by (z)", [("a:b:c", []), ("d", [])], {"x", "y", "z"}),
+    ("sum(rate(a_sum[$__rate_interval])) / 2e3", [("a_sum", [])], set()),
+    ("a offset 5m and absent(b == 1) or min_over_time(c[1m])", [("a", []), ("b", []), ("c", [])], set()),
 ]
 
 
 @pytest.mark.parametrize(("expression", "selectors", "groups"), CASES)
-def test_expressions_are_read(expression: str, selectors: list[tuple[str, set[str]]], groups: set[str]) -> None:
+def test_expressions_are_read(expression: str, selectors: list[tuple[str, list[Matcher]]], groups: set[str]) -> None:
     assert read(expression) == Query(selectors, groups)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "taken"),
+    [("=", "5..", ["5.."]), ("!=", "503", ["5..", "200"]), ("=~", "5..", ["5..", "503"]), ("!~", "5..|x", ["200"])],
+)
+def test_matchers_take_what_they_name(operator: str, value: str, taken: list[str]) -> None:
+    assert [each for each in ("5..", "503", "200") if Matcher("status", operator, value).takes(each)] == taken
 
 
 @pytest.mark.parametrize("expression", ["sum(a", "a)", "sum(a]", "1 + 1"])

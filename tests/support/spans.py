@@ -43,36 +43,24 @@ class Collector(TraceServiceServicer):
                 self.spans.append(Span(service.removeprefix("hitok-"), span.name, *ids, attributes))
         return ExportTraceServiceResponse()
 
-    def wait(self, trace: str, root: str, enough: Callable[["Trace"], object], seconds: float = 15) -> "Trace":
-        """The spans of a trace below `root`, once they are enough and none lacks its parent."""
+    def wait(self, trace: str, root: str, enough: Callable[[list[list[str]]], object], seconds: float = 15) -> None:
+        """Until the ways of a trace, each from the span whose parent is `root`, are enough; they come bit by bit."""
         ends = time.monotonic() + seconds
-        found = Trace([])
-        while not enough(found) or {span.parent for span in found.spans} - {root, *(span.id for span in found.spans)}:
+        while not enough(found := self._ways(trace, root)):
             assert time.monotonic() < ends, found
             time.sleep(0.05)
-            found = Trace([span for span in self.spans if span.trace == trace])
-        return found
 
-
-@dataclass(frozen=True)
-class Trace:
-    spans: list[Span]
-
-    def find(self, service: str, name: str) -> list[Span]:
-        """Those of a process whose name begins so."""
-        return [span for span in self.spans if span.service == service and span.name.startswith(name)]
-
-    def one(self, service: str, name: str) -> Span:
-        (span,) = self.find(service, name)
-        return span
-
-    def way_to(self, span: Span) -> list[str]:
-        """From the root: `<process> <name>` of each."""
-        by_id = {span.id: span for span in self.spans}
-        way = [span]
-        while parent := by_id.get(way[0].parent):
-            way.insert(0, parent)
-        return [f"{span.service} {span.name}" for span in way]
+    def _ways(self, trace: str, root: str) -> list[list[str]]:
+        """To each span, as `<process> <name>` of each on the way."""
+        spans = {span.id: span for span in list(self.spans) if span.trace == trace}
+        ways = []
+        for span in spans.values():
+            way = [span]
+            while parent := spans.get(way[0].parent):
+                way.insert(0, parent)
+            if way[0].parent == root:
+                ways.append([f"{each.service} {each.name}" for each in way])
+        return ways
 
 
 @contextmanager
