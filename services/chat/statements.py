@@ -14,6 +14,8 @@ from psycopg.rows import namedtuple_row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit import telemetry
+
 encode = msgspec.json.Encoder().encode
 
 
@@ -32,6 +34,7 @@ async def fetch(
     Raises SQLAlchemy's errors.
     """
     driver: Any = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]
+    span = telemetry.statement_span(*(statement.sql for statement, _ in statements))
     try:
         async with driver.pipeline():
             cursors = [driver.cursor(row_factory=namedtuple_row) for _ in statements]
@@ -39,7 +42,12 @@ async def fetch(
                 await cursor.execute(statement.sql, parameters)
         return [await cursor.fetchall() for cursor in cursors]
     except psycopg.Error as error:
+        if span:
+            telemetry.fail(span, error)
         raise DBAPIError.instance(None, None, error, psycopg.Error) from error
+    finally:
+        if span:
+            span.end()
 
 
 def rows(values: Sequence[Mapping[str, object]]) -> str:

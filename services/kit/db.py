@@ -8,7 +8,6 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
-from opentelemetry.trace import StatusCode
 from prometheus_client import Gauge
 from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, ExceptionContext, any_, bindparam, event, text
 from sqlalchemy.exc import OperationalError
@@ -91,8 +90,7 @@ def trace_statements(engine: Engine) -> None:
     @event.listens_for(engine, "handle_error")
     def fail(failure: ExceptionContext) -> None:
         if failure.connection and (span := failure.connection.info.pop("span", None)):
-            # Only the kind: a server's text may quote a row.
-            span.set_status(StatusCode.ERROR, type(failure.original_exception).__name__)
+            telemetry.fail(span, failure.original_exception)
             span.end()
 
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from prometheus_client import Gauge, Histogram, disable_created_metrics, start_http_server
 from structlog.typing import EventDict
 
@@ -91,13 +91,19 @@ def gathering(name: str, traces: Iterable[str]) -> AbstractContextManager[Span]:
     return _tracer.start_as_current_span(name, context=parent, links=links)
 
 
-def statement_span(statement: str) -> Span | None:
-    """For one SQL statement of whatever is traced; the polling of background work is not. It is the caller's to end."""
-    if not trace.get_current_span().is_recording():
+def statement_span(*statements: str) -> Span | None:
+    """For a trip to PostgreSQL of whatever is traced; the polling of background work is not. The caller ends it."""
+    if not _tracing or not trace.get_current_span().is_recording():
         return None
-    operation = statement.split(maxsplit=1)[0].upper()
-    attributes = {"db.system.name": "postgresql", "db.operation.name": operation, "db.query.text": statement}
+    operation = statements[0].split(maxsplit=1)[0].upper()
+    text = ";\n".join(statements)
+    attributes = {"db.system.name": "postgresql", "db.operation.name": operation, "db.query.text": text}
     return _tracer.start_span(operation, kind=SpanKind.CLIENT, attributes=attributes)
+
+
+def fail(span: Span, error: BaseException) -> None:
+    """Only the kind: a server's text may quote a row."""
+    span.set_status(StatusCode.ERROR, type(error).__name__)
 
 
 def here() -> str:

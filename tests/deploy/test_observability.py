@@ -93,9 +93,9 @@ def test_a_legend_uses_labels_that_its_expression_leaves() -> None:
 
 
 def test_routes_that_expressions_name_exist() -> None:
-    routes = {path for endpoint in ENDPOINTS for path in endpoint.paths} | {"/media/{file:str}"}
+    routes = {path for endpoint in ENDPOINTS for path in endpoint.paths} | {"/media/{file}"}
     named = set(re.findall(r'route(?:=|=~|!~)"([^"]+)"', " ".join(expression for _, expression in expressions())))
-    assert named == {"/api/file/.*|/media/.*", "/media/{file:str}"}
+    assert named == {"/api/file/.*|/media/.*", "/media/{file}"}
     for pattern in named:
         for part in pattern.split("|"):
             assert any(re.fullmatch(part, route) or part == route for route in routes), part
