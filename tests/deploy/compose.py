@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import yaml
@@ -18,6 +19,7 @@ class MissingValue(Exception):
     pass
 
 
+@cache
 def read_compose() -> dict[str, Any]:
     """With its ${…} as they stand."""
     read: dict[str, Any] = yaml.safe_load(FILE.read_text())

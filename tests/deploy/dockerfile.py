@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 from deploy.docker.packages import PIN
@@ -44,6 +45,7 @@ class Stage:
         return found
 
 
+@cache
 def read_dockerfile() -> dict[str, Stage]:
     """Its stages by name."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
