@@ -1,5 +1,7 @@
 """Where the data is: in the servers of the environment's settings, or in the data folder of `make run`."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,7 +50,7 @@ def open_place(environ: Mapping[str, str], *, stopped: bool) -> Iterator[Place]:
     try:
         if environ.get(MARK):
             yield _place_of(dict.fromkeys(OWNERS, environ))
-        elif not stopped and _is_running(environ):
+        elif not stopped and is_running(environ):
             yield _place_of(find_deployment(environ).environs)
         else:
             with _own_servers(environ) as place:
@@ -65,14 +67,19 @@ def _place_of(environs: Mapping[str, Mapping[str, str]]) -> Place:
     return Place(urls, open_store(media.media_url, media.var), media.nats_url, Path())
 
 
-def _is_running(environ: Mapping[str, str]) -> bool:
+def is_running(environ: Mapping[str, str]) -> bool:
+    """Whether a `make run` holds the data folder."""
     try:
-        with open_folder(locate_folder(environ)):
-            return False
-    except LocalError as error:
-        if "in use" in str(error):
-            return True
-        raise
+        lock = os.open(locate_folder(environ) / "lock", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 @contextmanager

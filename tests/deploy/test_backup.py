@@ -21,11 +21,12 @@ from obstore.store import LocalStore
 
 from deploy.backup.backups import back_up, check_revisions, put_back
 from deploy.backup.manifest import FILE, Manifest, read_manifest, verify
-from deploy.backup.places import Place
+from deploy.backup.places import Place, is_running, open_place
 from deploy.backup.snapshots import CONSUMERS_FIRST, keeping_files
 from deploy.demo.clips import Clip, write_clip
 from deploy.frontend import FrontEnd, open_http
 from deploy.local.errors import LocalError
+from deploy.local.folder import open_folder
 from deploy.owners import OWNERS
 from services.chat import consumer as chat_consumer
 from services.chat import notices
@@ -172,6 +173,16 @@ def test_a_backup_of_a_newer_hitok_is_refused(backup: Path, target: Place) -> No
     change(backup, msgspec.structs.replace(manifest, databases=manifest.databases | {"chat": newer}))
     with pytest.raises(LocalError, match=r"chat is ahead of this code \(revision 9999\)"):
         restore(backup, target)
+
+
+def test_a_run_is_noticed_by_its_lock(tmp_path: Path) -> None:
+    environ = {"HITOK_VAR": str(tmp_path)}
+    assert not is_running(environ)
+    with open_folder(tmp_path):
+        assert is_running(environ)
+        with pytest.raises(LocalError, match="is in use by another hitok"), open_place(environ, stopped=True):
+            pass
+    assert not is_running(environ)
 
 
 def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
