@@ -15,6 +15,7 @@ from deploy.local.errors import LocalError
 from services.kit.events import STREAM
 
 SECONDS = 10
+ONCE = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}  # not for minutes
 T = TypeVar("T")
 
 
@@ -48,10 +49,14 @@ async def _find(jetstream: JetStreamContext) -> StreamInfo | None:
         return None
 
 
+async def ignore(_: Exception) -> None:
+    """What fails is raised as well; the client would print it."""
+
+
 def _with_jetstream(url: str, work: Callable[[JetStreamContext], Awaitable[T]]) -> T:
     async def run() -> T:
         async with asyncio.timeout(SECONDS):
-            client = await nats.connect(url, connect_timeout=SECONDS)
+            client = await nats.connect(url, connect_timeout=SECONDS, error_cb=ignore, **ONCE)
             try:
                 return await work(client.jetstream(timeout=SECONDS))
             finally:

@@ -14,15 +14,18 @@ from typing import Any, cast
 from uuid import uuid4
 
 import msgspec
+import nats
 import obstore
 import psycopg
 import pytest
+from nats.js.api import StreamConfig
 from obstore.store import LocalStore
 
 from deploy.backup.backups import back_up, check_revisions, put_back
 from deploy.backup.manifest import FILE, Manifest, read_manifest, verify
 from deploy.backup.places import Place, is_running, open_place
 from deploy.backup.snapshots import CONSUMERS_FIRST, keeping_files
+from deploy.backup.stream import count_events, empty_stream
 from deploy.demo.clips import Clip, write_clip
 from deploy.frontend import FrontEnd, open_http
 from deploy.local.errors import LocalError
@@ -32,13 +35,14 @@ from services.chat import consumer as chat_consumer
 from services.chat import notices
 from services.kit import migrate
 from services.kit.db import open_database
+from services.kit.events import STREAM
 from services.kit.store import key_of
 from services.media import deletions, leaving
 from services.media.storage import Storage
 from services.social import consumer as social_consumer
 from tests.e2e.everything import Everything, everything
 from tests.support.media import media_settings
-from tests.support.servers import Servers, temporary_folder
+from tests.support.servers import Servers, private_nats, temporary_folder
 
 HASH = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # of b"foo"
 KEY = key_of(f"{HASH}.txt")
@@ -235,6 +239,30 @@ async def test_no_file_is_deleted_while_a_backup_is_made(servers: Servers, sourc
         assert await storage.exists("doomed")
         assert await deletions.drain(database, storage) == 1
     assert not await storage.exists("doomed")
+
+
+async def test_an_emptied_stream_forgets_what_it_has_seen(tmp_path: Path) -> None:
+    """Its settings stay; the same event may be published again at once."""
+    with private_nats(tmp_path) as server:
+        assert await asyncio.to_thread(count_events, server.url) == 0
+        client = await nats.connect(server.url)
+        jetstream = client.jetstream()
+        settings = StreamConfig(name=STREAM, subjects=["events.>"], max_age=1_000, description="the operator's")
+        await jetstream.add_stream(settings)
+        seen = {"Nats-Msg-Id": "user:1"}
+        await jetstream.publish("events.user.x", b"1", headers=seen)
+        await jetstream.pull_subscribe("", durable="chat", stream=STREAM)
+        assert await asyncio.to_thread(count_events, server.url) == 1
+
+        await asyncio.to_thread(empty_stream, server.url)
+
+        found = await jetstream.stream_info(STREAM)
+        assert (found.state.messages, found.state.consumer_count) == (0, 0)
+        assert (found.config.max_age, found.config.description) == (1_000, "the operator's")
+        assert not (await jetstream.publish("events.user.x", b"1", headers=seen)).duplicate
+        await client.close()
+    with pytest.raises(LocalError, match="See HITOK_NATS_URL"):
+        await asyncio.to_thread(count_events, server.url)
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_a_backup(source: Place, tmp_path: Path) -> None:
