@@ -2,9 +2,12 @@
 
 import typer
 
+from protos.social.v1 import friends_pb2
+from protos.social.v1.friends_pb2_grpc import FriendsStub
+from services.kit.channel import open_channel
 from services.kit.commands import CommandLine, count_faults
 from services.kit.db import Database
-from services.media import drift, sweeper
+from services.media import drift, graph, sweeper
 from services.media.config import SERVICE, MediaSettings
 from services.media.service import MIGRATIONS
 from services.media.storage import open_storage
@@ -32,6 +35,17 @@ async def check(database: Database, settings: MediaSettings) -> dict[str, int]:
 
 
 commands.add_check(check)
+
+
+@commands.app.command("copy-standings")
+def copy_standings() -> None:
+    """Read from the social service who are friends and who is blocked; the service may go on meanwhile."""
+
+    async def copy(database: Database, settings: MediaSettings) -> int:
+        async with open_channel(settings.social_target, settings, (friends_pb2.DESCRIPTOR,)) as channel:
+            return await graph.copy_standings(database, FriendsStub(channel))
+
+    typer.echo(f"{commands.run(copy)} pairs of users")
 
 
 @commands.app.command()

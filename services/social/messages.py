@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from protos.social.v1.friends_pb2 import Friend, FriendCheck, FriendRequest, Relation
+from protos.social.v1.friends_pb2 import Friend, FriendCheck, FriendRequest, Relation, Standing
 from protos.social.v1.groups_pb2 import Group, JoinRequest, Member, MemberCheck
 
 
@@ -84,3 +84,7 @@ def join_request(row: Any) -> JoinRequest:
         handled_at=seconds(row.handled_at or row.requested_at),
         result=row.result,
     )
+
+
+def standing(row: Any) -> Standing:
+    return Standing(user_id=row.user_id, peer_id=row.peer_id, friend=row.friend, blocks=row.blocks)

@@ -7,7 +7,7 @@ from protos.social.v1 import groups_pb2 as groups_pb
 from protos.social.v1.friends_pb2_grpc import FriendsServicer, add_FriendsServicer_to_server
 from protos.social.v1.groups_pb2_grpc import GroupsServicer, add_GroupsServicer_to_server
 from services.kit.context import require_caller
-from services.social import blocks, friends, groups, joins, members, messages, requests
+from services.social import blocks, friends, groups, joins, members, messages, requests, standings
 from services.social.service import Service
 
 PROTOS = (pb.DESCRIPTOR, groups_pb.DESCRIPTOR)
@@ -91,6 +91,12 @@ class Friends(FriendsServicer):
         async with self._database.transaction() as connection:
             rows = await friends.get_relations(connection, require_caller(), request.user_ids)
         return pb.BatchGetRelationsResponse(relations=map(messages.relation, rows))
+
+    async def ListStandings(self, request: pb.ListStandingsRequest, context: object) -> pb.ListStandingsResponse:
+        async with self._database.transaction() as connection:
+            as_of = await standings.last_event(connection)
+            rows, cursor = await standings.list_standings(connection, request.cursor, request.limit)
+        return pb.ListStandingsResponse(standings=map(messages.standing, rows), next_cursor=cursor, as_of=as_of)
 
     async def BatchCheckFriends(
         self, request: pb.BatchCheckFriendsRequest, context: object

@@ -99,6 +99,7 @@ RPCS: dict[str, tuple[Call, dict[str, str]]] = {
         lambda s, w: (s.friends.BatchGetRelations, f.BatchGetRelationsRequest(user_ids=[w.target])),
         EVERYONE,
     ),
+    "ListStandings": (lambda s, w: (s.friends.ListStandings, f.ListStandingsRequest()), PUBLIC),
     "BatchCheckFriends": (
         lambda s, w: (s.friends.BatchCheckFriends, f.BatchCheckFriendsRequest(pairs=[f.UserPair(user_id=w.target)])),
         PUBLIC,

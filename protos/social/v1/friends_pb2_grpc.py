@@ -100,6 +100,11 @@ class FriendsStub:
                 request_serializer=protos_dot_social_dot_v1_dot_friends__pb2.BatchCheckFriendsRequest.SerializeToString,
                 response_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.BatchCheckFriendsResponse.FromString,
                 _registered_method=True)
+        self.ListStandings = channel.unary_unary(
+                '/hitok.social.v1.Friends/ListStandings',
+                request_serializer=protos_dot_social_dot_v1_dot_friends__pb2.ListStandingsRequest.SerializeToString,
+                response_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.ListStandingsResponse.FromString,
+                _registered_method=True)
 
 
 class FriendsServicer:
@@ -193,6 +198,13 @@ class FriendsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListStandings(self, request, context):
+        """All friendships and blocks, for a service that keeps a copy of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FriendsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -260,6 +272,11 @@ def add_FriendsServicer_to_server(servicer, server):
                     servicer.BatchCheckFriends,
                     request_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.BatchCheckFriendsRequest.FromString,
                     response_serializer=protos_dot_social_dot_v1_dot_friends__pb2.BatchCheckFriendsResponse.SerializeToString,
+            ),
+            'ListStandings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStandings,
+                    request_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.ListStandingsRequest.FromString,
+                    response_serializer=protos_dot_social_dot_v1_dot_friends__pb2.ListStandingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -614,6 +631,33 @@ class Friends:
             '/hitok.social.v1.Friends/BatchCheckFriends',
             protos_dot_social_dot_v1_dot_friends__pb2.BatchCheckFriendsRequest.SerializeToString,
             protos_dot_social_dot_v1_dot_friends__pb2.BatchCheckFriendsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStandings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.social.v1.Friends/ListStandings',
+            protos_dot_social_dot_v1_dot_friends__pb2.ListStandingsRequest.SerializeToString,
+            protos_dot_social_dot_v1_dot_friends__pb2.ListStandingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

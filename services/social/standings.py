@@ -1,0 +1,41 @@
+"""How all users stand to each other, in pages: for a service that keeps a copy and cannot trust it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, false, func, select, text, true, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.db import decode_cursor, encode_cursor
+from services.kit.ids import Id
+from services.social import pages
+from services.social.models import Block, Friendship
+
+# Before this one is drawn no later event has a number that is as low.
+LAST_EVENT = text("SELECT last_value FROM pg_sequences WHERE sequencename = 'outbox_id_seq'")
+
+
+async def list_standings(connection: AsyncConnection, cursor: str, limit: int) -> pages.Page:
+    """One row a user and peer between whom there is something on his side, by both. Raises CursorInvalid."""
+    position = decode_cursor(cursor, tuple[Id, Id]) or (0, 0)
+    limit = min(max(limit, 1), pages.MAX_LIMIT)
+    parts = union_all(
+        _part(Friendship.user_id, Friendship.friend_id, position, limit, true(), false()),
+        _part(Block.user_id, Block.blocked_id, position, limit, false(), true()),
+    ).subquery()
+    both = (func.bool_or(parts.c.friend).label("friend"), func.bool_or(parts.c.blocks).label("blocks"))
+    query = select(parts.c.user_id, parts.c.peer_id, *both).group_by(parts.c.user_id, parts.c.peer_id)
+    rows = (await connection.execute(query.order_by(parts.c.user_id, parts.c.peer_id).limit(limit + 1))).all()
+    page: Sequence[Any] = rows[:limit]
+    return page, encode_cursor(page[-1].user_id, page[-1].peer_id) if len(rows) > limit else ""
+
+
+def _part(user: Any, peer: Any, position: tuple[int, int], limit: int, friend: Any, blocks: Any) -> Select[Any]:
+    columns = (user.label("user_id"), peer.label("peer_id"), friend.label("friend"), blocks.label("blocks"))
+    query = select(*columns).where(pages.beyond((user, peer), position)).order_by(user, peer).limit(limit + 1)
+    return select(query.subquery())
+
+
+async def last_event(connection: AsyncConnection) -> int:
+    """The highest number that an event was given; 0 if there was none."""
+    return (await connection.execute(LAST_EVENT)).scalar_one() or 0
