@@ -26,7 +26,7 @@ restore: .venv/installed ## Put the backup FROM back, into an empty hitok that i
 	@$(BIN)/python -m deploy.backup restore $(FROM) $(if $(REPLACE),--replace)
 
 test: check ## Linters and types, then the whole test suite against real servers
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: .venv/installed ## The chat's promise while all it stands on is killed: HITOK_SOAK_SECONDS (600), HITOK_SOAK_SEED
 	@HITOK_SOAK_SECONDS=$${HITOK_SOAK_SECONDS:-600} $(BIN)/python -m pytest tests/chat/test_model.py -q -s

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import grpc.aio
 import msgspec
+from sqlalchemy import text
 
 from services.chat.config import ChatSettings
 from services.chat.service import MIGRATIONS
@@ -162,7 +163,11 @@ async def test_a_full_queue_says_try_again(servers: Servers, social: Social, tmp
         users = new_users(4)
         group_id = await group_with(social, *users, approval=False)
         cv = (await send(chat, users[0], group(group_id))).conversation_id
-        results = await outcomes(*(send(chat, user, group(group_id)) for user in users * 20))
+        async with chat.service.database.transaction() as held_up:
+            await held_up.execute(text("SELECT FROM conversation WHERE id = :id FOR UPDATE"), {"id": cv})
+            sending = asyncio.create_task(outcomes(*(send(chat, user, group(group_id)) for user in users * 20)))
+            await asyncio.sleep(1)
+        results = await sending
         assert set(results) == {"", "OVERLOADED"} and results["OVERLOADED"]
         assert [m.seq for m in await whole_history(chat, users[0], cv)] == list(range(1, results[""] + 2))
 
