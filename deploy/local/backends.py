@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.local import nats, postgres, valkey
@@ -44,6 +44,12 @@ def make_servers(
     return servers
 
 
+def locate(environ: Mapping[str, str], servers: Mapping[str, Server]) -> Backends:
+    """Without databases; Valkey and NATS must be up."""
+    redis_url, nats_url = (environ.get(setting) or servers[setting].url for setting in (REDIS_URL, NATS_URL))
+    return Backends(redis_url, nats_url, {})
+
+
 def prepare_backends(
     services: Sequence[Service],
     environ: Mapping[str, str],
@@ -52,16 +58,13 @@ def prepare_backends(
 ) -> Backends:
     """The servers must be up. Raises LocalError if a database cannot be made."""
 
-    def locate(setting: str) -> str:
-        return environ.get(setting) or servers[setting].url
-
     owners = [service for service in services if service.database]
     databases = {s.name: environ[s.postgres_setting] for s in owners if s.postgres_setting in environ}
     passwords = {f"hitok_{s.name}": secrets[f"database_{s.name}"] for s in owners if s.name not in databases}
     if passwords:
-        made = make_databases(locate(ADMIN_URL), passwords, servers.get(ADMIN_URL))
+        made = make_databases(environ.get(ADMIN_URL) or servers[ADMIN_URL].url, passwords, servers.get(ADMIN_URL))
         databases |= {name.removeprefix("hitok_"): url for name, url in made.items()}
-    return Backends(locate(REDIS_URL), locate(NATS_URL), databases)
+    return replace(locate(environ, servers), databases=databases)
 
 
 def make_databases(admin_url: str, passwords: Mapping[str, str], server: Server | None) -> dict[str, str]:

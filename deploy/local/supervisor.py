@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.local.backends import make_servers, prepare_backends
+from deploy.local.backends import ADMIN_URL, Backends, locate, make_servers, prepare_backends
 from deploy.local.commands import keep_settings
 from deploy.local.environment import make_environment, name_secrets
 from deploy.local.folder import load_secrets, locate_folder, open_folder
@@ -63,17 +63,27 @@ class Run:
         async with asyncio.TaskGroup() as tasks:
             servers = make_servers(self._services, self._environ, self._var, self._secrets)
             self._servers = [ServerProcess(server, self._display) for server in servers.values()]
-            await start_all(tasks, self._servers)
+            start(tasks, self._servers)
+            # PostgreSQL is the slowest to come; who needs no database of his own does not wait for it.
+            await all_ready(process for process in self._servers if process.server is not servers.get(ADMIN_URL))
+            self._start(
+                [service for service in self._replicas if not service.database], tasks, locate(self._environ, servers)
+            )
+            await all_ready(self._servers)
             backends = await asyncio.to_thread(prepare_backends, self._services, self._environ, servers, self._secrets)
-            for service in self._replicas:
-                environment = make_environment(
-                    service, self._replicas, self._environ, self._var, self._secrets, backends
-                )
-                keep_settings(self._var, service, environment)
-                ports = service.read_ports(self._environ)
-                self._processes.append(ServiceProcess(service, ports, environment, self._var, self._display))
-            await start_all(tasks, self._processes)
+            self._start([service for service in self._replicas if service.database], tasks, backends)
+            await all_ready(self._processes)
             self._display.say(write_welcome(self._processes, self._var))
+
+    def _start(self, services: Iterable[Service], tasks: asyncio.TaskGroup, backends: Backends) -> None:
+        processes = []
+        for service in services:
+            environment = make_environment(service, self._replicas, self._environ, self._var, self._secrets, backends)
+            keep_settings(self._var, service, environment)
+            ports = service.read_ports(self._environ)
+            processes.append(ServiceProcess(service, ports, environment, self._var, self._display))
+        self._processes += processes
+        start(tasks, processes)
 
     async def _stop(self) -> None:
         """Who needs others stops before them."""
@@ -96,11 +106,13 @@ class Run:
         os._exit(1)
 
 
-async def start_all(tasks: asyncio.TaskGroup, processes: Iterable[Process]) -> None:
-    """At the same time; return when each was healthy once."""
-    processes = list(processes)
+def start(tasks: asyncio.TaskGroup, processes: Iterable[Process]) -> None:
     for process in processes:
         tasks.create_task(process.keep())
+
+
+async def all_ready(processes: Iterable[Process]) -> None:
+    """Each was healthy once."""
     await asyncio.gather(*(process.ready.wait() for process in processes))
 
 
