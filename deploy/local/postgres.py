@@ -54,9 +54,11 @@ class Postgres(Server):
     def data(self) -> Path:
         return self.folder / "data"
 
-    def prepare(self) -> None:
+    def make_data(self) -> None:
         if not self.data.exists():
             make_cluster(self.data, self.password, log=self.log, durable=self.durable)
+
+    def prepare(self) -> None:
         check_major(self.data)
         if os.geteuid() == 0 and self.data.stat().st_uid == 0:
             change_owner(self.data, NOBODY)

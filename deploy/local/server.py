@@ -70,6 +70,8 @@ class Server(ABC):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = self._lock_folder()
             try:
+                self.make_data()
+                # Only now: making the data takes seconds, in which another run may take the port.
                 self._port = self._port or find_free_port(self._preferred_port)
                 self.prepare()
                 self._child = self.spawn(lock)
@@ -86,6 +88,9 @@ class Server(ABC):
     def kill(self) -> None:
         if self._child:
             self._child.kill()
+
+    def make_data(self) -> None:  # noqa: B027 - not all have any
+        """Make what has to be there before the first start."""
 
     @abstractmethod
     def prepare(self) -> None:

@@ -212,7 +212,7 @@ async def test_no_cursor_or_name_is_an_internal_error(social: Running) -> None:
         async def reasons() -> set[str]:
             calls = lists(social, user, group, encode_cursor(*numbers)) + lists(social, user, group, text)
             name = g.CreateGroupRequest(name=text, icon=text, description=text)
-            calls += [act(user, social.groups.CreateGroup, name), ask(social, user, user + 1, text)]
+            calls += [act(user, social.groups.CreateGroup, name), ask(social, user, new_user(), text)]
             calls += [social.groups.SearchGroups(g.SearchGroupsRequest(prefix=text))]
             return {await refusal(call) for call in calls}
 
