@@ -182,8 +182,8 @@ async def receipts(chat: Chat, params: ListReceipts) -> views.ReceiptPage:
 
 
 async def part(chat: Chat, group_id: int = 0, user_id: int = 0) -> None:
-    """For the routes that end a membership, a group (no `user_id`) or a friendship (no `group_id`): it holds in the
-    chat when they answer. If the chat service is away, it learns of it by the event."""
+    """For the routes that begin or end a membership, or end a group (no `user_id`) or a friendship (no `group_id`): it
+    holds in the chat when they answer. If the chat service is away, it learns of it by the event."""
     try:
         await chat.conversations.Part(pb.PartRequest(group_id=group_id, user_id=user_id), timeout=PART_TIMEOUT)
     except grpc.aio.AioRpcError as error:

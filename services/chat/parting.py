@@ -1,7 +1,7 @@
-"""What the social service has just undone takes effect here at once; its event comes too, but only soon.
+"""What the social service has just undone, or a joining, takes effect here at once; its event comes too, but only soon.
 
 The gateway calls this before it answers who asked for the change. So nothing that is sent after that answer reaches
-one who was removed, and one who was blocked sends nothing.
+one who was removed, all of it reaches one who joined, and one who was blocked sends nothing.
 """
 
 from typing import Any
@@ -18,15 +18,15 @@ from services.kit.context import Caller
 
 
 async def part(service: Service, caller: Caller, group_id: int, user_id: int) -> None:
-    """Lets the user out of the group's conversation; everybody if none is named and the group is gone. Of no group:
-    believes no more that the caller and the user are friends.
+    """Lets the user out of the group's conversation, or in, as the social service has it; out everybody if none is
+    named and the group is gone. Of no group: believes no more that the caller and the user are friends.
 
     Raises SocialUnavailable.
     """
     if not group_id:
         service.permits.friends.drop((caller.user_id, user_id), (user_id, caller.user_id))
     elif user_id:
-        await _let_out(service, group_id, user_id)
+        await _follow(service, group_id, user_id)
     elif not await service.rooms.has_group(group_id):
         service.permits.members.drop()
         async with service.database.transaction() as connection:
@@ -35,7 +35,7 @@ async def part(service: Service, caller: Caller, group_id: int, user_id: int) ->
         await service.publisher.publish_now(ids, made)
 
 
-async def _let_out(service: Service, group_id: int, user_id: int) -> None:
+async def _follow(service: Service, group_id: int, user_id: int) -> None:
     mine = select(ConversationMember.conversation_id, ConversationMember.user_id, ConversationMember.event_id)
     mine = mine.join(Conversation, Conversation.id == ConversationMember.conversation_id)
     mine = mine.where(Conversation.group_id == group_id, ConversationMember.user_id == user_id)
@@ -43,6 +43,7 @@ async def _let_out(service: Service, group_id: int, user_id: int) -> None:
         seen = (await connection.execute(mine)).one_or_none()
     try:
         await service.permits.require_member(user_id, group_id, fresh=True)
+        await _let_in(service, group_id, user_id, seen)
         return
     except NotMember:
         service.permits.members.drop((group_id, user_id))
@@ -52,6 +53,15 @@ async def _let_out(service: Service, group_id: int, user_id: int) -> None:
         made = await _expel(connection, seen)
         ids = await pushes.store(connection, made)
     await service.publisher.publish_now(ids, made)
+
+
+async def _let_in(service: Service, group_id: int, user_id: int, seen: Any) -> None:
+    """Unless the row changed since it was seen: then the events know better. Raises NotMember, SocialUnavailable."""
+    room = await service.rooms.of_group(user_id, group_id)
+    async with service.database.transaction() as connection:
+        made = await members.admit(connection, room.id, user_id, seen.event_id if seen else None)
+        ids = await pushes.store(connection, made)
+    service.publisher.put(ids, made)
 
 
 async def _expel(connection: AsyncConnection, seen: Any) -> list[Push]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sqlalchemy import text
 
 from protos.chat.v1 import conversations_pb2 as pb
 from tests.support.chat import (
@@ -26,6 +27,19 @@ Undo = Callable[[Social, int, int], Awaitable[None]]
 
 async def part(chat: Running, actor: int, **what: int) -> None:
     await act(actor, chat.conversations.Part, pb.PartRequest(**what))
+
+
+async def test_who_joined_gets_what_is_sent_before_the_event_has_come(chat: Running, social: Social) -> None:
+    owner, user = new_users(2)
+    group_id = await group_with(social, owner, approval=False)
+    cv = await room_of(chat, group_id, owner)
+    async with chat.service.database.transaction() as held_up:
+        await held_up.execute(text("LOCK TABLE inbox"))  # so that no event is taken
+        await join(social, user, group_id)
+        await part(chat, user, group_id=group_id, user_id=user)
+        ack = await send(chat, owner, group(group_id))
+        assert [message.seq for message in await history(chat, user, cv)] == [ack.seq]
+    await room_of(chat, group_id, owner, user)
 
 
 async def test_nothing_sent_after_a_removal_reaches_the_removed(chat: Running, social: Social) -> None:

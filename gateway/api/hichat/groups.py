@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from gateway.api.hichat import views
 from gateway.api.hichat.friends import ONLINE, WRITES, Class, Handling, Online, Result
 from gateway.api.hichat.users import READS
+from gateway.chat.requests import part
 from gateway.endpoint import Call, endpoint
 from gateway.envelopes import CHAT_SOCIAL
 from gateway.errors import ParameterMissing
@@ -110,6 +111,7 @@ async def join_group(call: Call, params: JoinGroup) -> Joining:
         group_id=params.group_id, message=params.req_msg, requested_at=params.req_time, inviter_id=inviter_id
     )
     await call.gateway.groups.JoinGroup(request)
+    await part(call.gateway.chat, params.group_id, call.caller.user_id)
     return Joining(params.group_id)
 
 

@@ -113,6 +113,7 @@ async def create_community(call: Call, params: CreateCommunity) -> None:
 async def join_community(call: Call, params: ByCommunity) -> None:
     """Join a group, or apply where it wants to be asked."""
     await call.gateway.groups.JoinGroup(pb.JoinGroupRequest(group_id=params.community_id))
+    await part(call.gateway.chat, params.community_id, call.caller.user_id)
 
 
 @endpoint("POST", "/api/contact/leave-community", family=SHORT_VIDEO, limit=OURS)

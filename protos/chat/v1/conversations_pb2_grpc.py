@@ -179,8 +179,8 @@ class ConversationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Part(self, request, context):
-        """What the social service has just undone at the caller's word holds here once this answers, and not only when its
-        event has come: a user is out of a group, the group is gone (no user_id), or two are no friends (no group_id).
+        """What the social service has just changed at the caller's word holds here once this answers, and not only when its
+        event has come: a user is out of a group, or in it, the group is gone (no user_id), or two are no friends (no group_id).
         The social service is asked; nobody else is believed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

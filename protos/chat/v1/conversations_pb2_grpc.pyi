@@ -42,8 +42,8 @@ class ConversationsStub:
     BatchGetRevs: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchGetRevsRequest, _conversations_pb2.BatchGetRevsResponse]
     """The revs as they are now, for the gateway's check that it missed nothing. At most 1,000."""
     Part: _aio.UnaryUnaryMultiCallable[_conversations_pb2.PartRequest, _conversations_pb2.PartResponse]
-    """What the social service has just undone at the caller's word holds here once this answers, and not only when its
-    event has come: a user is out of a group, the group is gone (no user_id), or two are no friends (no group_id).
+    """What the social service has just changed at the caller's word holds here once this answers, and not only when its
+    event has come: a user is out of a group, or in it, the group is gone (no user_id), or two are no friends (no group_id).
     The social service is asked; nobody else is believed.
     """
     SearchMessages: _aio.UnaryUnaryMultiCallable[_conversations_pb2.SearchMessagesRequest, _conversations_pb2.SearchMessagesResponse]
@@ -143,8 +143,8 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.PartRequest,
         context: _aio.ServicerContext[_conversations_pb2.PartRequest, _abc.Awaitable[_conversations_pb2.PartResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.PartResponse]:
-        """What the social service has just undone at the caller's word holds here once this answers, and not only when its
-        event has come: a user is out of a group, the group is gone (no user_id), or two are no friends (no group_id).
+        """What the social service has just changed at the caller's word holds here once this answers, and not only when its
+        event has come: a user is out of a group, or in it, the group is gone (no user_id), or two are no friends (no group_id).
         The social service is asked; nobody else is believed.
         """
 
