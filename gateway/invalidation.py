@@ -18,7 +18,7 @@ from gateway.videos import Videos
 from protos.media.v1.objects_pb2 import Object
 from protos.user.v1.accounts_pb2 import SessionVerdict
 from protos.user.v1.users_pb2 import User
-from services.kit.events import Event
+from services.kit.nats import Event
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """Routes for operators and readers: health, metrics, and the API page with its assets."""
 
 import asyncio
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -75,10 +76,17 @@ def handlers(openapi: bytes) -> list[HTTPRouteHandler]:
         if name not in ASSETS:
             raise RouteNotFound
         headers = {"cache-control": "public, max-age=86400"}
-        return ASGIResponse(body=assets[name], media_type=ASSETS[name], headers=headers)
+        body = await asyncio.to_thread((_assets() / name).read_bytes)
+        return ASGIResponse(body=body, media_type=ASSETS[name], headers=headers)
 
-    assets = {name: (files("offapi") / name).read_bytes() for name in ASSETS}
     return [live, ready, metrics, openapi_document, page, asset]
+
+
+def _assets() -> Path:
+    """Found, not imported: the package would read all that it has, and keep 40 MB."""
+    package = find_spec("offapi")
+    assert package and package.origin
+    return Path(package.origin).parent
 
 
 def _json(value: Any, status: int = 200) -> ASGIResponse:

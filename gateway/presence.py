@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.loaders import NearCache
-from services.kit.db import CursorInvalid, decode_cursor, encode_cursor
+from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 
 KEY = "presence"
 ONLINE = 60.0  # seconds since one was last seen

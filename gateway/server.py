@@ -19,7 +19,7 @@ from gateway.state import open_gateway
 from gateway.ws.wire import MAX_FRAME_BYTES, Wire
 from services.kit import heap
 from services.kit.config import ConfigError
-from services.kit.server import stop_signal
+from services.kit.signals import stop_signal
 from services.kit.vitals import watch_loop
 
 HEAD_SECONDS = 15.0  # to send a request's line and headers

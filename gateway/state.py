@@ -29,7 +29,7 @@ from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.users_pb2 import BatchGetProfilesRequest, BatchGetUsersRequest, ProfileLookup, User
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit.channel import open_channel
-from services.kit.events import open_nats
+from services.kit.nats import open_nats
 from services.kit.redis import open_redis
 from services.kit.store import open_store
 

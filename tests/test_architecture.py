@@ -53,6 +53,17 @@ def test_nothing_in_production_imports_tests_or_development_tools() -> None:
     assert offenders("services", served) + offenders("gateway", served) + offenders("deploy", tools) == []
 
 
+@pytest.mark.parametrize("module", [*(f"services.{name}.__main__" for name in SERVICES), "gateway.server"])
+def test_a_process_loads_nothing_that_only_others_use(module: str) -> None:
+    """It would be memory for as long as the process lives, and time when it starts."""
+    rare = {"alembic", "opentelemetry.exporter"}
+    if module.startswith("gateway"):
+        rare |= {"sqlalchemy", "psycopg"}
+    listing = [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"]
+    loaded = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    assert module in loaded and rare & set(loaded) == set()
+
+
 def test_generated_protobuf_code_is_current(tmp_path: Path) -> None:
     outputs = [f"--{kind}={tmp_path}" for kind in ("python_out", "mypy_out", "grpc_python_out")]
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, f"--mypy_grpc_out=only_async:{tmp_path}"]

@@ -10,7 +10,7 @@ from deploy.backup.sessions import check_target, restore_databases
 from deploy.backup.snapshots import CONSUMERS_FIRST, dump, keeping_files, list_keys, open_snapshots, server_version
 from deploy.local.errors import LocalError
 from deploy.owners import OWNERS
-from services.kit.migrate import knows
+from services.kit.schema import knows
 
 PARTIAL = ".partial"
 

@@ -19,8 +19,8 @@ from deploy.owners import OWNERS
 from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
 from services.kit.events import STREAM
-from services.kit.migrate import require_current
 from services.kit.redis import open_redis
+from services.kit.schema import require_current
 from services.kit.store import open_store
 from services.media.config import MediaSettings
 

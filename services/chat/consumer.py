@@ -12,7 +12,8 @@ from services.chat.config import SERVICE
 from services.chat.events import Push
 from services.chat.models import Conversation, UserLastSeen
 from services.chat.service import Service
-from services.kit.events import Event, consume
+from services.kit.events import consume
+from services.kit.nats import Event
 from services.kit.tasks import beside
 
 GROUPS = "events.social.group."

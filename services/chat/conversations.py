@@ -14,7 +14,7 @@ from services.chat.statements import Statement, fetch, numbers
 from services.chat.syncs import fitting
 from services.chat.words import query_of
 from services.kit.context import Caller
-from services.kit.db import CursorInvalid, decode_cursor, encode_cursor
+from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from services.kit.ids import Id
 
 MAX_LIMIT, MAX_FOUND = 500, 100

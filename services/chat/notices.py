@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from services.chat.notifications import Notice
-from services.kit.events import Event
+from services.kit.nats import Event
 
 Data = dict[str, Any]
 

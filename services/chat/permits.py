@@ -17,7 +17,7 @@ from protos.social.v1.groups_pb2_grpc import GroupsStub
 from services.chat.answers import Answers
 from services.chat.config import ChatSettings
 from services.chat.errors import Blocked, NotFriends, NotMember, SocialUnavailable
-from services.kit.events import Event
+from services.kit.nats import Event
 
 ENDS_YES = ("events.social.friend.*", "events.social.user.*", "events.social.group.*")
 TIMEOUT = 2.0  # seconds

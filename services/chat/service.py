@@ -21,11 +21,12 @@ from services.chat.sending import Sending
 from services.chat.tickets import Tickets
 from services.chat.writes import write
 from services.kit.channel import open_channel
-from services.kit.db import Database, open_database
-from services.kit.events import LOST, open_nats
-from services.kit.ids import IdGenerator, next_node
-from services.kit.migrate import require_current
+from services.kit.db import Database, next_node, open_database
+from services.kit.events import LOST
+from services.kit.ids import IdGenerator
+from services.kit.nats import open_nats
 from services.kit.redis import open_redis
+from services.kit.schema import require_current
 from services.kit.tasks import beside
 
 MIGRATIONS = Path(__file__).parent / "migrations"

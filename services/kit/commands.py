@@ -1,6 +1,7 @@
 """The command line of a service, `python -m services.<name>`: it serves; with a command, it does that instead."""
 
 import asyncio
+import multiprocessing
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -13,7 +14,7 @@ from google.protobuf.descriptor import FileDescriptor
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit import migrate, server
+from services.kit import schema, server
 from services.kit.config import ConfigError, ServiceSettings, load, refuse
 from services.kit.db import Database, open_database
 
@@ -40,9 +41,17 @@ class CommandLine(Generic[S]):
     def migrate(self) -> None:
         """Bring the database to the newest schema."""
         try:
-            migrate.upgrade(self.read_settings().postgres_url, self._migrations)
+            schema.upgrade(self.read_settings().postgres_url, self._migrations)
         except ConfigError as error:
             refuse(error)
+
+    def _migrate_apart(self) -> None:
+        """In a child of its own, which takes with it what only that needed."""
+        child = multiprocessing.get_context("fork").Process(target=self.migrate)
+        child.start()
+        child.join()
+        if child.exitcode:
+            raise typer.Exit(abs(child.exitcode))
 
     def run(self, work: Callable[[Database, S], Awaitable[T]]) -> T:
         """What `work` returns, given the database with the schema of this code."""
@@ -50,7 +59,7 @@ class CommandLine(Generic[S]):
 
         async def run() -> T:
             async with open_database(settings) as database:
-                await migrate.require_current(database, self._migrations)
+                await schema.require_current(database, self._migrations)
                 return await work(database, settings)
 
         try:
@@ -83,7 +92,7 @@ class CommandLine(Generic[S]):
                 return
             settings = self.read_settings()
             if with_migration:
-                self.migrate()
+                self._migrate_apart()
             server.run(self._service, settings, protos, partial(compose, settings))
 
         self.app.callback(invoke_without_command=True)(serve)

@@ -1,12 +1,10 @@
-"""PostgreSQL: one pool a process, one transaction a write, keyset cursors."""
+"""PostgreSQL: one pool a process, one transaction a write."""
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-import msgspec
 import structlog
 from prometheus_client import Gauge
 from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, ExceptionContext, any_, bindparam, event, text
@@ -15,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from services.kit import telemetry
 from services.kit.config import ServiceSettings
-from services.kit.errors import Invalid
+from services.kit.ids import NODE_BITS
 
 POOL_TIMEOUT = 1.5  # seconds to wait for a connection before answering 503
 CONNECT = {
@@ -28,11 +26,6 @@ CONNECT = {
 POOL_SIZE = Gauge("hitok_pool_size", "Connections to Postgres at most")
 POOL_IN_USE = Gauge("hitok_pool_in_use", "Connections to Postgres that transactions hold")
 POOL_WAITING = Gauge("hitok_pool_waiting", "Transactions that wait for a connection to Postgres")
-T = TypeVar("T")
-
-
-class CursorInvalid(Invalid):
-    pass
 
 
 class Database:
@@ -120,16 +113,10 @@ def one_of(column: Any, values: Sequence[Any]) -> ColumnElement[bool]:
     return cast(ColumnElement[bool], column == any_(array))
 
 
-def encode_cursor(*position: int | str | float) -> str:
-    """An opaque mark of a place in a list: the sort key of the last row sent."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+async def next_node(connection: AsyncConnection) -> int:
+    """A node number from the service's own database (sequence `id_node`).
 
-
-def decode_cursor(cursor: str, kind: type[T]) -> T | None:
-    """The position in `cursor` as `kind` (a tuple type), None for the first page. Raises CursorInvalid."""
-    if not cursor:
-        return None
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
-    except (ValueError, msgspec.MsgspecError):
-        raise CursorInvalid from None
+    Every start takes a new one, so a clock that stepped back over a restart cannot repeat an id either.
+    """
+    number: int = (await connection.execute(text("SELECT nextval('id_node')"))).scalar_one()
+    return number % (1 << NODE_BITS)

@@ -18,7 +18,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError
 from opentelemetry.trace import SpanKind
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 from psycopg import AsyncConnection as Listener
 from psycopg import OperationalError as ListenerLost
 from sqlalchemy import (
@@ -46,6 +46,7 @@ from services.kit.backlog import watch_consumer, watch_outbox
 from services.kit.db import Database
 from services.kit.errors import Unavailable
 from services.kit.interceptors import as_hitok_error
+from services.kit.nats import Event
 from services.kit.tasks import beside
 
 STREAM = "EVENTS"
@@ -59,20 +60,9 @@ CHANNEL = "outbox"  # the outbox's insert trigger notifies it
 LOST = (SQLAlchemyError, NatsError, OSError, TimeoutError)  # Postgres or NATS, or a free connection to them
 
 RELAYED = Counter("hitok_events_relayed", "Events published to the stream")
-CONNECTED = Gauge("hitok_nats_connected", "1 while NATS is connected")
 HANDLED = Counter("hitok_events_handled", "Events handled", ["consumer", "outcome"])
 
 log = structlog.get_logger("events")
-
-
-class Event(msgspec.Struct, frozen=True):
-    """As it travels. `aggregate` is what it happened to, such as "user:42"."""
-
-    id: int
-    subject: str
-    aggregate: str
-    occurred_at: str
-    data: dict[str, Any]
 
 
 def event_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
@@ -118,41 +108,6 @@ _outbox, _inbox, _dead_letter = event_tables(MetaData())
 async def emit(connection: AsyncConnection, subject: str, aggregate: str, **data: Any) -> None:
     """Writes an event in the caller's transaction. Hold the aggregate's row lock: it makes the order."""
     await connection.execute(insert(_outbox).values(subject=f"events.{subject}", aggregate=aggregate, data=data))
-
-
-@asynccontextmanager
-async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
-    """A client that starts without a server, reconnects for ever and notices a frozen one within seconds."""
-    client = Nats()
-
-    async def connect() -> None:
-        while not client.is_connected:
-            try:
-                await client.connect(
-                    url,
-                    name=f"hitok-{name}",
-                    connect_timeout=2,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=1,
-                    ping_interval=5,
-                    max_outstanding_pings=2,
-                    error_cb=_report,
-                )
-            except (OSError, NatsError, TimeoutError) as error:
-                log.warning("waiting for nats", error=repr(error))
-                await asyncio.sleep(1)
-
-    CONNECTED.set_function(lambda: client.is_connected)
-    try:
-        async with beside(connect()):
-            yield client
-    finally:
-        with suppress(NatsError, OSError, TimeoutError, AssertionError):  # the last: it never began to connect
-            await client.close()
-
-
-async def _report(error: Exception) -> None:
-    log.warning("nats", error=repr(error))
 
 
 async def ensure_stream(jetstream: JetStreamContext) -> None:

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import Meta
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 EPOCH_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 NODE_BITS, SEQUENCE_BITS = 10, 12
@@ -38,12 +36,3 @@ class IdGenerator:
             if self._sequence >> SEQUENCE_BITS:
                 self._ms, self._sequence = self._ms + 1, 0
         return (self._ms << (NODE_BITS + SEQUENCE_BITS)) | (self._node << SEQUENCE_BITS) | self._sequence
-
-
-async def next_node(connection: AsyncConnection) -> int:
-    """A node number from the service's own database (sequence `id_node`).
-
-    Every start takes a new one, so a clock that stepped back over a restart cannot repeat an id either.
-    """
-    number: int = (await connection.execute(text("SELECT nextval('id_node')"))).scalar_one()
-    return number % (1 << NODE_BITS)

@@ -1,8 +1,6 @@
 """The life of a gRPC process: wait for what it needs, serve, drain on SIGTERM."""
 
 import asyncio
-import os
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -21,6 +19,7 @@ from services.kit import heap, log, telemetry, tls
 from services.kit.channel import KEEPALIVE_MS
 from services.kit.config import ConfigError, ServiceSettings, refuse
 from services.kit.interceptors import ServerInterceptor
+from services.kit.signals import stop_signal
 from services.kit.vitals import watch_loop
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -146,17 +145,3 @@ async def _plain_health(health: Health, settings: ServiceSettings) -> AsyncItera
         yield
     finally:
         await server.stop(0)
-
-
-def stop_signal() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; a second one ends the process at once."""
-    stopping = asyncio.Event()
-
-    def stop() -> None:
-        if stopping.is_set():
-            os._exit(1)
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    return stopping

@@ -8,11 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from opentelemetry import propagate, trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from prometheus_client import Gauge, Histogram, disable_created_metrics, start_http_server
 from structlog.typing import EventDict
@@ -43,20 +38,17 @@ def start(settings: Settings, service: str, metrics_port: int | None) -> None:
         except OSError as error:
             raise ConfigError(f"port {metrics_port} for metrics: {error.strerror}") from None
     if settings.otlp_endpoint:
-        resource = Resource.create({"service.name": f"hitok-{service}", "service.version": VERSION})
-        provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(settings.otlp_ratio)), resource=resource)
-        exporter = OTLPSpanExporter(settings.otlp_endpoint, insecure=not settings.otlp_endpoint.startswith("https"))
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-        trace.set_tracer_provider(provider)
+        from services.kit import tracing  # noqa: PLC0415 - 5 MB, for who wants traces
+
+        trace.set_tracer_provider(tracing.open_provider(settings, service))
         global _tracing
         _tracing = True
 
 
 def stop() -> None:
     """Sends the spans still held."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.shutdown()
+    if _tracing:
+        trace.get_tracer_provider().shutdown()  # type: ignore[attr-defined]  # the SDK's
 
 
 def is_tracing() -> bool:

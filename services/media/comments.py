@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from protos.media.v1.comments_pb2 import MOST_LIKED
 from services.kit.context import Caller
-from services.kit.db import encode_cursor
+from services.kit.cursor import encode_cursor
 from services.media import events
 from services.media.audience import lock_visible, require_visible, visible_to
 from services.media.errors import CommentInvalid, CommentNotFound, NotPermitted, VideoNotFound

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.media.v1.videos_pb2 import LATEST, POPULAR, RANDOM
 from services.kit.context import Caller
-from services.kit.db import decode_cursor, encode_cursor
+from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.ids import Id
 from services.media.audience import ALL, kinds_for, visible_to
 from services.media.counters import count_feed, count_owned

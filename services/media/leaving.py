@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.errors import HitokError
-from services.kit.events import Event, consume
+from services.kit.events import consume
+from services.kit.nats import Event
 from services.kit.tasks import beside
 from services.media import comments, likes, people, videos
 from services.media.config import SERVICE

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from msgspec import Meta, Struct
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, SQLColumnExpression, func, literal, tuple_
 
-from services.kit.db import CursorInvalid, decode_cursor, encode_cursor
+from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from services.kit.ids import MAX_ID, Id
 from services.media.errors import BatchTooLarge
 

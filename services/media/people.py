@@ -4,7 +4,7 @@ from sqlalchemy import delete, or_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.events import Event
+from services.kit.nats import Event
 from services.media.video_models import Leaver, Standing
 
 FRIENDSHIPS = {"friend.accepted": True, "friend.added": True, "friend.removed": False}

@@ -9,11 +9,12 @@ from pathlib import Path
 from nats.aio.client import Client as Nats
 from redis.asyncio import Redis
 
-from services.kit.db import Database, open_database
-from services.kit.events import open_nats, relaying
-from services.kit.ids import IdGenerator, next_node
-from services.kit.migrate import require_current
+from services.kit.db import Database, next_node, open_database
+from services.kit.events import relaying
+from services.kit.ids import IdGenerator
+from services.kit.nats import open_nats
 from services.kit.redis import open_redis
+from services.kit.schema import require_current
 from services.kit.tasks import beside
 from services.media.config import SERVICE, MediaSettings
 from services.media.gauges import watch_media

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.events import Event, consume
+from services.kit.events import consume
+from services.kit.nats import Event
 from services.kit.tasks import beside
 from services.social import events
 from services.social.config import SERVICE

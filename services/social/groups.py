@@ -7,7 +7,8 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
-from services.kit.db import decode_cursor, one_of
+from services.kit.cursor import decode_cursor
+from services.kit.db import one_of
 from services.kit.ids import Id
 from services.social import events, pages
 from services.social.config import SocialSettings

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.db import decode_cursor, encode_cursor
+from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.ids import Id
 from services.social.errors import BatchTooLarge
 from services.social.models import MEMBER, OWNER

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, false, func, select, text, true, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.db import decode_cursor, encode_cursor
+from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.ids import Id
 from services.social import pages
 from services.social.models import Block, Friendship

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, and_, collate, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.db import CursorInvalid, decode_cursor, encode_cursor
+from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from services.user.errors import EmailInvalid, PhoneInvalid
 from services.user.identities import parse_email, parse_phone, username_key
 from services.user.models import Account

@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.kit.db import Database, open_database
-from services.kit.events import open_nats, relaying
-from services.kit.ids import IdGenerator, next_node
-from services.kit.migrate import require_current
+from services.kit.db import Database, next_node, open_database
+from services.kit.events import relaying
+from services.kit.ids import IdGenerator
+from services.kit.nats import open_nats
 from services.kit.redis import open_redis
+from services.kit.schema import require_current
 from services.user.codes import Codes
 from services.user.config import SERVICE, UserSettings
 from services.user.mail import Mailer

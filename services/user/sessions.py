@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import tokens
 from services.kit.context import Caller
-from services.kit.db import Database, decode_cursor, encode_cursor, one_of
+from services.kit.cursor import decode_cursor, encode_cursor
+from services.kit.db import Database, one_of
 from services.kit.ids import Id
 from services.user import events
 from services.user.errors import BatchTooLarge, SessionEnded, SessionNotFound, UserNotFound

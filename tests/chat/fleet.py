@@ -16,7 +16,7 @@ from deploy.local.databases import ensure_database
 from deploy.local.ports import find_free_port
 from deploy.local.server import Server
 from services.chat.service import MIGRATIONS
-from services.kit import migrate
+from services.kit import schema
 from services.kit.health import is_ready
 from tests.chat.proxy import Proxy, proxy_to
 from tests.e2e.stack import GatewayProcess, Process
@@ -108,7 +108,7 @@ async def running_fleet(folder: Path, dice: random.Random) -> AsyncIterator[Flee
         )
         settings = chat_settings(urls["chat"], given, folder, social.target)
         settings = msgspec.structs.replace(settings, grpc_port=find_free_port(), metrics_port=find_free_port())
-        migrate.upgrade(settings.postgres_url, MIGRATIONS)
+        schema.upgrade(settings.postgres_url, MIGRATIONS)
         processes: dict[str, Process] = {
             "chat": ChatProcess("services.chat", environment(settings), folder / "chat.log")
         }

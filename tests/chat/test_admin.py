@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from services.chat.admin import commands
 from services.chat.models import PARTITIONS, Model
 from services.chat.service import MIGRATIONS
-from services.kit import migrate
+from services.kit import schema
 from services.kit.db import driver_url
 from tests.support.chat import JWT_SECRET
 from tests.support.servers import Servers
@@ -28,7 +28,7 @@ SOUND = [
 @pytest.fixture
 def migrated(servers: Servers, request: pytest.FixtureRequest) -> str:
     url = servers.create_database(f"chat_admin_{abs(hash(request.node.name)) % 10**6}")
-    migrate.upgrade(url, MIGRATIONS)
+    schema.upgrade(url, MIGRATIONS)
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in SOUND:
             connection.execute(statement)

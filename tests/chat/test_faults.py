@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from services.chat.config import ChatSettings
 from services.chat.service import MIGRATIONS
-from services.kit import migrate
+from services.kit import schema
 from services.kit.errors import reason_of
 from tests.support.chat import (
     Running,
@@ -198,7 +198,7 @@ async def test_killed_between_sends_every_acknowledged_message_is_there_once(
     dice = random.Random(seed)
     settings = chat_settings(servers.create_database("killed"), servers, tmp_path, social.target)
     settings = msgspec.structs.replace(settings, grpc_port=free_port(), metrics_port=free_port())
-    migrate.upgrade(settings.postgres_url, MIGRATIONS)
+    schema.upgrade(settings.postgres_url, MIGRATIONS)
     users = await friends(social, 3)
     acked: dict[str, tuple[int, int]] = {}
     done = asyncio.Event()

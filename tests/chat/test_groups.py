@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from protos.social.v1 import groups_pb2
-from services.kit.events import Event
+from services.kit.nats import Event
 from tests.support.chat import Running, execute, friends, group, listed, members_of, room_of, send, until, watching
 from tests.support.social import Running as Social
 from tests.support.social import act, create_group, dismiss, group_with, join, new_user, new_users, remove

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from protos.chat.v1 import sockets_pb2 as pb
-from services.kit.events import Event
+from services.kit.nats import Event
 from tests.support.chat import Running, direct, execute, friends, group, notifications, room_of, send, until, watching
 from tests.support.social import Running as Social
 from tests.support.social import (

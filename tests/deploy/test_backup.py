@@ -33,7 +33,7 @@ from deploy.local.folder import open_folder
 from deploy.owners import OWNERS
 from services.chat import consumer as chat_consumer
 from services.chat import notices
-from services.kit import migrate
+from services.kit import schema
 from services.kit.db import open_database
 from services.kit.events import STREAM
 from services.kit.store import key_of
@@ -54,7 +54,7 @@ def make_place(servers: Servers, folder: Path, *, migrated: bool) -> Place:
     store = LocalStore(folder / "store", mkdir=True)
     if migrated:
         for name, owner in OWNERS.items():
-            migrate.upgrade(urls[name], owner.migrations)
+            schema.upgrade(urls[name], owner.migrations)
         obstore.put(store, KEY, b"foo")
         columns = "hash, extension, kind, media_type, size, state"
         execute(

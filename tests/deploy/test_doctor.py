@@ -22,7 +22,7 @@ from deploy.local.errors import LocalError
 from deploy.local.ports import find_free_port
 from deploy.local.services import SERVICES
 from deploy.owners import OWNERS
-from services.kit import migrate
+from services.kit import schema
 from tests.support.buckets import CREDENTIALS, running_bucket
 from tests.support.servers import Servers
 
@@ -138,7 +138,7 @@ async def test_schemas_and_events_are_looked_at(servers: Servers) -> None:
     look, given = check_postgres("user"), {"HITOK_USER_POSTGRES_URL": url}
     assert (await fault_of(look, **given)).startswith("the schema is behind this code (empty, needs ")
 
-    migrate.upgrade(url, OWNERS["user"].migrations)
+    schema.upgrade(url, OWNERS["user"].migrations)
     assert (await look(await settled(deploy(**given)))).endswith("schema current")
 
     with psycopg.connect(url, autocommit=True) as database:

@@ -27,7 +27,7 @@ from protos.chat.v1.sockets_pb2_grpc import (
 from services.kit.config import ServiceSettings, load
 from services.kit.context import Caller, current_caller
 from services.kit.errors import Forbidden, HitokError, NotFound, Unauthenticated
-from services.kit.events import open_nats
+from services.kit.nats import open_nats
 from services.kit.server import build
 from tests.support.gateway import INTERNAL_SECRET
 from tests.support.servers import Servers

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from nats.aio.client import Client as Nats
 
-from services.kit.events import open_nats
+from services.kit.nats import open_nats
 from tests.gateway.people import Person, by_email
 from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
 from tests.support.servers import Servers

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 import threading
 
 import pytest
@@ -92,6 +93,11 @@ async def test_each_part_of_the_api_page_comes_from_us(visitor: FrontEnd, path: 
         return
     outside = [part for part in found if part and not part.startswith(("/docs/", "data:", "#"))]
     assert outside == []
+
+
+def test_the_package_of_the_assets_is_not_loaded() -> None:
+    """It would keep 40 MB of pages."""
+    assert "offapi" not in sys.modules
 
 
 async def test_what_the_page_names_is_there(visitor: FrontEnd) -> None:

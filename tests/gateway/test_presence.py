@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from gateway import presence as presence_module
 from gateway.presence import Page, Presence
-from services.kit.db import CursorInvalid
+from services.kit.cursor import CursorInvalid
 from services.kit.redis import open_redis
 from tests.support import social as graph
 from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway

@@ -8,7 +8,7 @@ import structlog
 
 from deploy.local.ports import find_free_port
 from deploy.local.postgres import Postgres
-from services.kit import migrate
+from services.kit import schema
 from services.kit.db import Database, open_database
 from services.user.config import UserSettings
 from services.user.service import MIGRATIONS
@@ -26,7 +26,7 @@ def plain_logs() -> None:
 def postgres_url(servers: Servers) -> str:
     """Of a database with the user service's schema, event tables included."""
     url = servers.create_database("kit")
-    migrate.upgrade(url, MIGRATIONS)
+    schema.upgrade(url, MIGRATIONS)
     return url
 
 
@@ -53,7 +53,7 @@ async def database(settings: UserSettings) -> AsyncIterator[Database]:
 @pytest.fixture(scope="package")
 def mortal_postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     with private_postgres(tmp_path_factory.mktemp("mortal")) as server:
-        migrate.upgrade(server.url, MIGRATIONS)
+        schema.upgrade(server.url, MIGRATIONS)
         yield server
 
 

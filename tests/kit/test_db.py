@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from deploy.local.postgres import Postgres
-from services.kit.db import CursorInvalid, Database, decode_cursor, encode_cursor, open_database
+from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
+from services.kit.db import Database, open_database
 from services.user.config import UserSettings
 
 INSERT = text("INSERT INTO inbox (consumer, event) VALUES ('test', :event)")

@@ -23,7 +23,8 @@ from deploy.local.postgres import Postgres
 from services.kit import db, events
 from services.kit.db import Database, open_database
 from services.kit.errors import CacheUnavailable
-from services.kit.events import STREAM, Event, consume, emit, ensure_stream, open_nats, relaying
+from services.kit.events import STREAM, consume, emit, ensure_stream, relaying
+from services.kit.nats import Event, open_nats
 from services.user.config import UserSettings
 from tests.support.servers import private_nats
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kit.db import Database
-from services.kit.ids import EPOCH_MS, MAX_ID, IdGenerator, next_node
+from services.kit.db import Database, next_node
+from services.kit.ids import EPOCH_MS, MAX_ID, IdGenerator
 
 NOW = EPOCH_MS + 60_000_000_000
 

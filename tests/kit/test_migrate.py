@@ -8,11 +8,13 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
+from deploy.owners import OWNERS
 from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
-from services.kit.migrate import require_current, upgrade
+from services.kit.schema import knows, require_current, upgrade
 from services.user.config import UserSettings
 from services.user.models import Model
 from services.user.service import MIGRATIONS
@@ -59,6 +61,16 @@ def test_the_models_are_what_the_migrations_make(url: str) -> None:
         opts = {"compare_server_default": True, "include_object": lambda _, name, *__: name not in COLLATED}
         context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, Model.metadata) == []
+
+
+@pytest.mark.parametrize("name", OWNERS)
+def test_a_migrations_file_is_named_after_its_revision(name: str) -> None:
+    """What serves looks at the names only."""
+    folder = OWNERS[name].migrations
+    script = ScriptDirectory(str(folder), version_locations=[str(folder)])
+    revisions = [entry.revision for entry in script.walk_revisions()]
+    assert sorted(revisions) == sorted(path.name[:4] for path in folder.glob("[!_]*.py"))
+    assert knows(folder, revisions[0]) and not knows(folder, "9999")
 
 
 def test_upgrading_again_changes_nothing(url: str) -> None:
@@ -124,3 +136,15 @@ def test_the_migrate_command_makes_an_empty_database_ready(url: str, servers: Se
     ended = subprocess.run(command, env=environment(settings), capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "account" in tables(url)
+
+
+def test_serving_with_a_migration_that_is_refused_ends_with_its_line(
+    url: str, servers: Servers, tmp_path: Path
+) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE alembic_version AS SELECT '9999' AS version_num")
+    settings: UserSettings = user_settings(url, servers, tmp_path)
+    command = [sys.executable, "-m", "services.user", "--migrate"]
+    ended = subprocess.run(command, env=environment(settings), capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "ahead of this code (revision 9999)" in ended.stderr

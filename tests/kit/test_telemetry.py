@@ -24,7 +24,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import VERSION, backlog, events, telemetry, vitals
 from services.kit.db import Database, open_database
-from services.kit.events import Event, consume, emit, open_nats, relaying
+from services.kit.events import consume, emit, relaying
+from services.kit.nats import Event, open_nats
 from services.kit.tasks import beside
 from services.user.config import UserSettings
 from tests.support.servers import private_nats

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from protos.media.v1 import videos_pb2 as pb
-from services.kit.db import encode_cursor
+from services.kit.cursor import encode_cursor
 from tests.support import videos as v
 from tests.support.social import act, new_user, new_users, refusal
 from tests.support.videos import Videos, all_pages, befriend, block, delete, execute, feed, like, publish

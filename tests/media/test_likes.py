@@ -12,7 +12,7 @@ from deploy.local.ports import find_free_port
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
-from services.kit import migrate
+from services.kit import schema
 from services.kit.channel import open_channel
 from services.media.config import MediaSettings
 from services.media.service import MIGRATIONS
@@ -127,7 +127,7 @@ async def killed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
 
 async def test_counters_survive_kill_minus_nine(killed: MediaSettings) -> None:
     """1,000 likes and unlikes by 100 users, comments and replies among them; what was answered is what is."""
-    migrate.upgrade(killed.postgres_url, MIGRATIONS)
+    schema.upgrade(killed.postgres_url, MIGRATIONS)
     owner, *fans = new_users(101)
     target = f"127.0.0.1:{killed.grpc_port}"
     async with v.media_process(killed), open_channel(target, killed, PROTOS) as channel:

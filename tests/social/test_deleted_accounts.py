@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 import msgspec
 
 from protos.social.v1 import groups_pb2 as pb
-from services.kit.events import Event
+from services.kit.nats import Event
 from services.social.consumer import forget_user
 from tests.support.social import (
     Running,

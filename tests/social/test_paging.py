@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from protos.social.v1 import friends_pb2 as f
 from protos.social.v1 import groups_pb2 as g
-from services.kit.db import encode_cursor
+from services.kit.cursor import encode_cursor
 from tests.support.social import (
     Running,
     act,

@@ -21,7 +21,7 @@ from services.chat.config import SERVICE, ChatSettings
 from services.chat.consumer import consuming
 from services.chat.service import MIGRATIONS, Service, open_service
 from services.chat.servicers import PROTOS, register
-from services.kit import migrate
+from services.kit import schema
 from services.kit.channel import open_channel
 from services.kit.commands import count_faults
 from services.kit.config import load
@@ -67,7 +67,7 @@ def chat_settings(postgres_url: str, servers: Servers, folder: Path, social_targ
 
 @asynccontextmanager
 async def running_chat_service(settings: ChatSettings) -> AsyncIterator[Running]:
-    migrate.upgrade(settings.postgres_url, MIGRATIONS)
+    schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service, consuming(service):
         server, health = build(settings, PROTOS)
         register(service, server)

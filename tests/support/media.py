@@ -20,7 +20,7 @@ from sqlalchemy import text
 from gateway.bodies import send
 from protos.media.v1 import objects_pb2 as pb
 from protos.media.v1.objects_pb2_grpc import ObjectsStub, UploadsStub
-from services.kit import migrate
+from services.kit import schema
 from services.kit.channel import open_channel
 from services.kit.config import load
 from services.kit.server import build
@@ -64,7 +64,7 @@ def media_settings(postgres_url: str, servers: Servers, folder: Path, **more: st
 @asynccontextmanager
 async def running_media_service(settings: MediaSettings, background: bool = True) -> AsyncIterator[Running]:
     """`background`: with its sweeper and its workers."""
-    migrate.upgrade(settings.postgres_url, MIGRATIONS)
+    schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(open_service(settings))
         if background:

@@ -16,7 +16,7 @@ from protos.social.v1 import friends_pb2 as pb
 from protos.social.v1 import groups_pb2 as groups_pb
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
-from services.kit import migrate
+from services.kit import schema
 from services.kit.channel import open_channel
 from services.kit.commands import count_faults
 from services.kit.config import load
@@ -61,7 +61,7 @@ def social_settings(postgres_url: str, servers: Servers, folder: Path, **more: s
 
 @asynccontextmanager
 async def running_social_service(settings: SocialSettings) -> AsyncIterator[Running]:
-    migrate.upgrade(settings.postgres_url, MIGRATIONS)
+    schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service, consuming(service):
         server, health = build(settings, PROTOS)
         register(service, server)

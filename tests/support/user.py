@@ -21,7 +21,7 @@ from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.users_pb2_grpc import UsersStub
-from services.kit import migrate, tokens
+from services.kit import schema, tokens
 from services.kit.channel import open_channel
 from services.kit.config import load
 from services.kit.context import ANONYMOUS, Caller, current_caller
@@ -71,7 +71,7 @@ def environment(settings: UserSettings) -> dict[str, str]:
 
 @asynccontextmanager
 async def running_user_service(settings: UserSettings) -> AsyncIterator[Running]:
-    migrate.upgrade(settings.postgres_url, MIGRATIONS)
+    schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service:
         server, health = build(settings, PROTOS)
         register(service, server)

@@ -18,7 +18,7 @@ from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from services.kit.channel import open_channel
 from services.kit.commands import count_faults
-from services.kit.events import Event
+from services.kit.nats import Event
 from services.media import drift, people
 from services.media.admin import FAULTS
 from services.media.config import MediaSettings

@@ -8,7 +8,7 @@ import grpc.aio
 import pytest
 
 from protos.user.v1 import accounts_pb2 as pb
-from services.kit.db import encode_cursor
+from services.kit.cursor import encode_cursor
 from services.user import sessions
 from tests.support.user import (
     Running,

@@ -1,0 +1,29 @@
+"""Keyset cursors: an opaque mark of a place in a list."""
+
+import base64
+from typing import TypeVar
+
+import msgspec
+
+from services.kit.errors import Invalid
+
+T = TypeVar("T")
+
+
+class CursorInvalid(Invalid):
+    pass
+
+
+def encode_cursor(*position: int | str | float) -> str:
+    """An opaque mark of a place in a list: the sort key of the last row sent."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, kind: type[T]) -> T | None:
+    """The position in `cursor` as `kind` (a tuple type), None for the first page. Raises CursorInvalid."""
+    if not cursor:
+        return None
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
+    except (ValueError, msgspec.MsgspecError):
+        raise CursorInvalid from None

@@ -1,0 +1,63 @@
+"""The NATS client, and an event as it travels there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+import structlog
+from nats.aio.client import Client as Nats
+from nats.errors import Error as NatsError
+from prometheus_client import Gauge
+
+from services.kit.tasks import beside
+
+CONNECTED = Gauge("hitok_nats_connected", "1 while NATS is connected")
+
+log = structlog.get_logger("nats")
+
+
+class Event(msgspec.Struct, frozen=True):
+    """As it travels. `aggregate` is what it happened to, such as "user:42"."""
+
+    id: int
+    subject: str
+    aggregate: str
+    occurred_at: str
+    data: dict[str, Any]
+
+
+@asynccontextmanager
+async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
+    """A client that starts without a server, reconnects for ever and notices a frozen one within seconds."""
+    client = Nats()
+
+    async def connect() -> None:
+        while not client.is_connected:
+            try:
+                await client.connect(
+                    url,
+                    name=f"hitok-{name}",
+                    connect_timeout=2,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=1,
+                    ping_interval=5,
+                    max_outstanding_pings=2,
+                    error_cb=_report,
+                )
+            except (OSError, NatsError, TimeoutError) as error:
+                log.warning("waiting for nats", error=repr(error))
+                await asyncio.sleep(1)
+
+    CONNECTED.set_function(lambda: client.is_connected)
+    try:
+        async with beside(connect()):
+            yield client
+    finally:
+        with suppress(NatsError, OSError, TimeoutError, AssertionError):  # the last: it never began to connect
+            await client.close()
+
+
+async def _report(error: Exception) -> None:
+    log.warning("nats", error=repr(error))

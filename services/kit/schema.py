@@ -1,0 +1,60 @@
+"""The schema a database has, and the one this code was written for.
+
+Alembic is loaded only where there is something to apply: a process that serves would keep 8 MB of it.
+"""
+
+import re
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from services.kit.config import ConfigError
+from services.kit.db import Database, driver_url
+
+LOCK = 7_243_118_265  # any number; the same in every version of hitok
+FILE = re.compile(r"(\d{4})_\w+\.py")  # a migration's file has its revision for a name
+
+
+def upgrade(url: str, migrations: Path) -> None:
+    """Brings the database at `url` to the newest revision, in one transaction. Many may run it at once."""
+    engine = create_engine(driver_url(url), connect_args={"connect_timeout": 5})
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            if _revision(connection, migrations) != _known(migrations)[-1]:
+                from services.kit import migrate  # noqa: PLC0415
+
+                migrate.apply(connection, migrations)
+    except OperationalError as error:
+        raise ConfigError(f"postgres: {str(error.orig).strip().splitlines()[0]}") from None
+    finally:
+        engine.dispose()
+
+
+async def require_current(database: Database, migrations: Path) -> None:
+    """Raises ConfigError unless the schema is the one this code was written for."""
+    async with database.engine.connect() as connection:
+        revision, head = await connection.run_sync(_revision, migrations), _known(migrations)[-1]
+    if revision != head:
+        raise ConfigError(f"the schema is behind this code ({revision or 'empty'}, needs {head}): run the migrate step")
+
+
+def knows(migrations: Path, revision: str) -> bool:
+    """Whether this code has that revision."""
+    return revision in _known(migrations)
+
+
+def _revision(connection: Connection, migrations: Path) -> str | None:
+    """The database's, None while it is empty. Raises ConfigError if this code does not know it."""
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if revision is not None and not knows(migrations, revision):
+        raise ConfigError(f"the schema is ahead of this code (revision {revision}): run the newer version")
+    return revision
+
+
+def _known(migrations: Path) -> list[str]:
+    """The revisions of this code, oldest first."""
+    return sorted(named[1] for file in migrations.iterdir() if (named := FILE.fullmatch(file.name)))
