@@ -1,5 +1,6 @@
 """The floor: a Litestar handler that does nothing, on the gateway's own server. `python -m bench.bare PORT`"""
 
+import os
 import socket
 import sys
 
@@ -18,7 +19,7 @@ async def hello() -> ASGIResponse:
     return ASGIResponse(body=BODY)
 
 
-BLOCK = bytes(8 * 1_048_576)
+BLOCK = os.urandom(8 * 1_048_576)  # zeros would all be one page, which never leaves the nearest cache
 
 
 @get("/bytes")

@@ -1,9 +1,10 @@
-"""Serving files, GET|HEAD /media/<hash>.<extension>: straight from the object store, in bounded pieces."""
+"""Serving files, GET|HEAD /media/<hash>.<extension>: from a folder by sendfile(2), from a bucket in bounded pieces."""
 
 import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -21,6 +22,7 @@ from gateway.endpoint import Call
 from gateway.envelopes import SHORT_VIDEO
 from gateway.errors import ObjectNotFound, RangeInvalid, failure_of
 from gateway.limits import declare, network_of, per_second
+from gateway.sendfile import SENDFILE
 from gateway.state import Gateway
 from protos.media.v1.objects_pb2 import Object
 from services.kit.errors import Unavailable
@@ -87,6 +89,9 @@ async def serve(request: Request[Any, Any, Any], file: FromPath[str]) -> ASGIRes
     status = 206 if partial else 200
     if request.method == HttpMethod.HEAD:
         return _Head(status, headers)
+    store = gateway.store
+    if isinstance(store, LocalStore) and store.prefix and SENDFILE in request.scope:
+        return _File(store.prefix / key_of(object.file), span, status, headers)
     return _Pieces(_read(gateway, object, span), status, headers)
 
 
@@ -213,6 +218,27 @@ class _Pieces(_Head):
             while piece and not gone.done():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 piece = await anext(self._rest, b"")
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
+
+
+class _File(_Head):
+    """A stretch of a file on this machine."""
+
+    __slots__ = ("_path", "_span")
+
+    def __init__(self, path: Path, span: Span, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(status, headers)
+        self._path, self._span = path, span
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if not await asyncio.to_thread(self._path.exists):  # before the status
+            raise ObjectNotFound
+        gone = asyncio.create_task(_disconnect(receive))
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await scope[SENDFILE](self._path, *self._span, gone)
             await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()

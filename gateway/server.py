@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway import sendfile
 from gateway.app import build_app
 from gateway.config import GatewaySettings
 from gateway.edge import Edge
@@ -122,6 +123,8 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._forget_head()
         super().on_headers_complete()
+        if self.cycle and self.cycle.scope is self.scope:  # no WebSocket
+            sendfile.offer(self.cycle)
 
     def send_400_response(self, msg: str) -> None:
         """For what is no HTTP: our envelope, of the path's family if we got so far."""

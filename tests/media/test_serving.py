@@ -3,18 +3,32 @@
 import hashlib
 import os
 import time
+from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from gateway.errors import FAILURES
 from services.kit.signatures import sign_path
 from services.media import errors
-from tests.support.gateway import FrontEnd, RunningGateway
+from tests.support.gateway import FrontEnd, RunningGateway, serving
 from tests.support.media import Running, image, png, refer, status, upload
 from tests.support.people import Person
 
 SECRET = "internal-secret-of-the-test-suite"
 PUBLIC, FRIENDS, PRIVATE = range(3)
+
+
+@pytest.fixture(scope="module")
+async def port(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(gateway.app, gateway.gateway.settings) as url, httpx.AsyncClient(base_url=url) as http:
+        yield http
+
+
+@pytest.fixture(params=["in pieces", "by sendfile"])
+def visitor(request: pytest.FixtureRequest, gateway: RunningGateway, port: httpx.AsyncClient) -> FrontEnd:
+    """By the way that a bucket's bytes go, and by that of a folder's, which takes a real connection."""
+    return FrontEnd(gateway.http if request.param == "in pieces" else port)
 
 
 @pytest.fixture(scope="module")
