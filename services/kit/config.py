@@ -26,7 +26,7 @@ class Settings(Struct, kw_only=True, frozen=True):
     """What every process reads. The environment variable is HITOK_ and the field's name in capitals."""
 
     internal_secret: Annotated[str, Meta(description="shared by services and gateway; a call without it is refused")]
-    nats_url: Annotated[str, Meta(pattern="^(nats|tls|wss?)://", description="where events travel")]
+    nats_url: Annotated[str, Meta(pattern="^(nats|tls)://", description="where events travel")]
     redis_url: Annotated[
         str, Meta(pattern="^(rediss?|unix)://", description="Valkey or Redis: rate limits, codes, tickets, presence")
     ]
