@@ -20,7 +20,8 @@ from services.kit import schema
 from services.kit.health import is_ready
 from tests.chat.proxy import Proxy, proxy_to
 from tests.e2e.stack import GatewayProcess, Process
-from tests.support.chat import JWT_SECRET, Running, chat_settings, connected
+from tests.support.chat import Running, chat_settings, connected
+from tests.support.processes import SECRETS
 from tests.support.servers import private_nats, private_postgres, private_valkey
 from tests.support.social import Running as Social
 from tests.support.social import running_social_service, social_settings
@@ -146,8 +147,7 @@ def _gateway_environment(
         "HITOK_CHAT_TARGET": f"127.0.0.1:{chat_port}",
         "HITOK_REDIS_URL": given.redis_url,
         "HITOK_NATS_URL": nats_url,
-        "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
-        "HITOK_JWT_SECRET": JWT_SECRET,
+        **SECRETS,
         "HITOK_RATE_LIMIT_SCALE": "0",
         "HITOK_DRAIN_SECONDS": "0",
     }

@@ -12,7 +12,7 @@ from services.chat.models import PARTITIONS, Model
 from services.chat.service import MIGRATIONS
 from services.kit import schema
 from services.kit.db import driver_url
-from tests.support.chat import JWT_SECRET
+from tests.support.processes import SECRETS
 from tests.support.servers import Servers
 
 MESSAGE = """INSERT INTO message (conversation_id, seq, rev, id, sender_id, client_msg_id, content_type, size, words)
@@ -40,8 +40,7 @@ def run(url: str, servers: Servers, command: str) -> Result:
         "HITOK_CHAT_POSTGRES_URL": url,
         "HITOK_REDIS_URL": servers.redis_url,
         "HITOK_NATS_URL": servers.nats_url,
-        "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
-        "HITOK_JWT_SECRET": JWT_SECRET,
+        **SECRETS,
     }
     return CliRunner(env=environment).invoke(commands.app, command)
 

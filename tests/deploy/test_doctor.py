@@ -24,13 +24,13 @@ from deploy.local.services import SERVICES
 from deploy.owners import OWNERS
 from services.kit import schema
 from tests.support.buckets import CREDENTIALS, running_bucket
+from tests.support.processes import SECRETS
 from tests.support.servers import Servers
 
 NAMES = [service.name for service in SERVICES]
 NOWHERE = f"127.0.0.1:{find_free_port()}"
 BASE = {
-    "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
-    "HITOK_JWT_SECRET": "jwt-secret-of-the-whole-test-suite",
+    **SECRETS,
     "HITOK_REDIS_URL": f"redis://{NOWHERE}/0",
     "HITOK_NATS_URL": f"nats://{NOWHERE}",
     **{f"HITOK_{name.upper()}_POSTGRES_URL": f"postgresql://a:secret@{NOWHERE}/{name}" for name in OWNERS},

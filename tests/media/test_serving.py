@@ -14,8 +14,9 @@ from services.media import errors
 from tests.support.gateway import FrontEnd, RunningGateway, serving
 from tests.support.media import Running, image, png, refer, status, upload
 from tests.support.people import Person
+from tests.support.processes import SECRETS
 
-SECRET = "internal-secret-of-the-test-suite"
+SECRET = SECRETS["HITOK_INTERNAL_SECRET"]
 PUBLIC, FRIENDS, PRIVATE = range(3)
 
 

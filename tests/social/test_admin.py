@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from services.kit.db import driver_url
 from services.social.__main__ import commands
 from services.social.models import Model
+from tests.support.processes import SECRETS
 from tests.support.servers import Servers
 
 
@@ -26,7 +27,7 @@ def run(url: str, servers: Servers, *command: str) -> Result:
         "HITOK_SOCIAL_POSTGRES_URL": url,
         "HITOK_REDIS_URL": servers.redis_url,
         "HITOK_NATS_URL": servers.nats_url,
-        "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
+        **SECRETS,
     }
     return CliRunner(env=environment).invoke(commands.app, command)
 

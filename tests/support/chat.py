@@ -6,9 +6,11 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 from nats.aio.msg import Msg
 from sqlalchemy import text
 
@@ -24,15 +26,14 @@ from services.chat.servicers import PROTOS, register
 from services.kit import schema
 from services.kit.channel import open_channel
 from services.kit.commands import count_faults
-from services.kit.config import load
 from services.kit.context import Caller
-from services.kit.server import build
 from tests.support import social as graph
+from tests.support.processes import SECRETS, service_settings, serving
 from tests.support.servers import Servers
 from tests.support.social import act
 from tests.support.user import acting as acting_as
 
-JWT_SECRET = "jwt-secret-of-the-whole-test-suite"
+JWT_SECRET = SECRETS["HITOK_JWT_SECRET"]
 SESSION = 77
 
 
@@ -48,50 +49,28 @@ class Running:
 
 
 def chat_settings(postgres_url: str, servers: Servers, folder: Path, social_target: str, **more: str) -> ChatSettings:
-    return load(
-        ChatSettings,
-        SERVICE,
-        {
-            "HITOK_POSTGRES_URL": postgres_url,
-            "HITOK_REDIS_URL": servers.redis_url,
-            "HITOK_NATS_URL": servers.nats_url,
-            "HITOK_SOCIAL_TARGET": social_target,
-            "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
-            "HITOK_JWT_SECRET": JWT_SECRET,
-            "HITOK_VAR": str(folder),
-            "HITOK_DRAIN_SECONDS": "0",
-            **more,
-        },
-    )
+    more = {"HITOK_SOCIAL_TARGET": social_target} | more
+    return service_settings(ChatSettings, SERVICE, postgres_url, servers, folder, **more)
 
 
 @asynccontextmanager
 async def running_chat_service(settings: ChatSettings) -> AsyncIterator[Running]:
     schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service, consuming(service):
-        server, health = build(settings, PROTOS)
-        register(service, server)
-        target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-        await server.start()
-        await health.set_serving(True)
-        async with connected(settings, target, service) as running:
-            yield running
-        await server.stop(0)
+        async with serving(settings, PROTOS, partial(register, service)) as (target, channel):
+            yield _running(settings, service, target, channel)
 
 
 @asynccontextmanager
-async def connected(settings: ChatSettings, target: str, service: Any = None) -> AsyncIterator[Running]:
+async def connected(settings: ChatSettings, target: str) -> AsyncIterator[Running]:
     """To a service that runs there already."""
     async with open_channel(target, settings, PROTOS) as channel:
-        yield Running(
-            settings,
-            service,
-            target,
-            ConversationsStub(channel),
-            TicketsStub(channel),
-            PresenceStub(channel),
-            NotificationsStub(channel),
-        )
+        yield _running(settings, None, target, channel)
+
+
+def _running(settings: ChatSettings, service: Any, target: str, channel: grpc.aio.Channel) -> Running:
+    stubs = ConversationsStub(channel), TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel)
+    return Running(settings, service, target, *stubs)
 
 
 @asynccontextmanager

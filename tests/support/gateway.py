@@ -16,11 +16,11 @@ from gateway.config import SERVICE, GatewaySettings
 from gateway.edge import Edge
 from gateway.server import server_for
 from gateway.state import Gateway, open_gateway
-from services.kit.config import load
+from tests.support.processes import SECRETS, common_settings
 from tests.support.servers import Servers
 
-JWT_SECRET = "jwt-secret-of-the-whole-test-suite"
-INTERNAL_SECRET = "internal-secret-of-the-test-suite"
+JWT_SECRET = SECRETS["HITOK_JWT_SECRET"]
+INTERNAL_SECRET = SECRETS["HITOK_INTERNAL_SECRET"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +32,7 @@ class RunningGateway:
 
 def gateway_settings(servers: Servers, **more: str) -> GatewaySettings:
     """Limits off; name the services by e.g. HITOK_USER_TARGET=running.target."""
-    return load(
-        GatewaySettings,
-        SERVICE,
-        {
-            "HITOK_REDIS_URL": servers.redis_url,
-            "HITOK_NATS_URL": servers.nats_url,
-            "HITOK_INTERNAL_SECRET": INTERNAL_SECRET,
-            "HITOK_JWT_SECRET": JWT_SECRET,
-            "HITOK_RATE_LIMIT_SCALE": "0",
-            "HITOK_DRAIN_SECONDS": "0",
-            **more,
-        },
-    )
+    return common_settings(GatewaySettings, SERVICE, servers, **{"HITOK_RATE_LIMIT_SCALE": "0"} | more)
 
 
 @asynccontextmanager

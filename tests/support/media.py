@@ -10,6 +10,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,12 @@ from gateway.bodies import send
 from protos.media.v1 import objects_pb2 as pb
 from protos.media.v1.objects_pb2_grpc import ObjectsStub, UploadsStub
 from services.kit import schema
-from services.kit.channel import open_channel
-from services.kit.config import load
-from services.kit.server import build
 from services.media.config import SERVICE, MediaSettings
 from services.media.processing import processing
 from services.media.service import MIGRATIONS, Service, open_service
 from services.media.servicers import PROTOS, register
 from services.media.sweeper import sweeping
+from tests.support.processes import service_settings, serving
 from tests.support.servers import Servers
 from tests.support.social import acting
 
@@ -46,19 +45,7 @@ class Running:
 
 
 def media_settings(postgres_url: str, servers: Servers, folder: Path, **more: str) -> MediaSettings:
-    return load(
-        MediaSettings,
-        SERVICE,
-        {
-            "HITOK_POSTGRES_URL": postgres_url,
-            "HITOK_REDIS_URL": servers.redis_url,
-            "HITOK_NATS_URL": servers.nats_url,
-            "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
-            "HITOK_VAR": str(folder),
-            "HITOK_DRAIN_SECONDS": "0",
-            **more,
-        },
-    )
+    return service_settings(MediaSettings, SERVICE, postgres_url, servers, folder, **more)
 
 
 @asynccontextmanager
@@ -70,14 +57,8 @@ async def running_media_service(settings: MediaSettings, background: bool = True
         if background:
             await stack.enter_async_context(processing(service))
             await stack.enter_async_context(sweeping(service))
-        server, health = build(settings, PROTOS)
-        register(service, server)
-        target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-        await server.start()
-        await health.set_serving(True)
-        channel = await stack.enter_async_context(open_channel(target, settings, PROTOS))
+        target, channel = await stack.enter_async_context(serving(settings, PROTOS, partial(register, service)))
         yield Running(settings, service, target, ObjectsStub(channel), UploadsStub(channel))
-        await server.stop(0)
 
 
 async def upload(media: Running, user_id: int, data: bytes | Iterable[bytes], timeout: float = 60) -> pb.Object:

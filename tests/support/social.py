@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,15 @@ from protos.social.v1 import groups_pb2 as groups_pb
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
 from services.kit import schema
-from services.kit.channel import open_channel
 from services.kit.commands import count_faults
-from services.kit.config import load
 from services.kit.context import Caller, current_caller
 from services.kit.errors import reason_of
-from services.kit.server import build
 from services.social.admin import FAULTS
 from services.social.config import SERVICE, SocialSettings
 from services.social.consumer import consuming
 from services.social.service import MIGRATIONS, Service, open_service
 from services.social.servicers import PROTOS, register
+from tests.support.processes import service_settings, serving
 from tests.support.servers import Servers
 
 USER_ROLE, ADMIN_ROLE = 1, 3
@@ -44,33 +43,15 @@ class Running:
 
 
 def social_settings(postgres_url: str, servers: Servers, folder: Path, **more: str) -> SocialSettings:
-    return load(
-        SocialSettings,
-        SERVICE,
-        {
-            "HITOK_POSTGRES_URL": postgres_url,
-            "HITOK_REDIS_URL": servers.redis_url,
-            "HITOK_NATS_URL": servers.nats_url,
-            "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
-            "HITOK_VAR": str(folder),
-            "HITOK_DRAIN_SECONDS": "0",
-            **more,
-        },
-    )
+    return service_settings(SocialSettings, SERVICE, postgres_url, servers, folder, **more)
 
 
 @asynccontextmanager
 async def running_social_service(settings: SocialSettings) -> AsyncIterator[Running]:
     schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service, consuming(service):
-        server, health = build(settings, PROTOS)
-        register(service, server)
-        target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-        await server.start()
-        await health.set_serving(True)
-        async with open_channel(target, settings, PROTOS) as channel:
+        async with serving(settings, PROTOS, partial(register, service)) as (target, channel):
             yield Running(settings, service, target, FriendsStub(channel), GroupsStub(channel))
-        await server.stop(0)
 
 
 def new_user() -> int:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.policy import default
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,12 @@ from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit import schema, tokens
-from services.kit.channel import open_channel
-from services.kit.config import load
 from services.kit.context import ANONYMOUS, Caller, current_caller
 from services.kit.errors import reason_of
-from services.kit.server import build
 from services.user.config import SERVICE, UserSettings
 from services.user.service import MIGRATIONS, Service, open_service
 from services.user.servicers import PROTOS, register
+from tests.support.processes import service_settings, serving
 from tests.support.servers import Servers
 
 PASSWORD = "correct horse"
@@ -46,21 +45,8 @@ class Running:
 
 
 def user_settings(postgres_url: str, servers: Servers, folder: Path, **more: str) -> UserSettings:
-    return load(
-        UserSettings,
-        SERVICE,
-        {
-            "HITOK_POSTGRES_URL": postgres_url,
-            "HITOK_REDIS_URL": servers.redis_url,
-            "HITOK_NATS_URL": servers.nats_url,
-            "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
-            "HITOK_JWT_SECRET": "jwt-secret-of-the-whole-test-suite",
-            "HITOK_VAR": str(folder),
-            "HITOK_BCRYPT_COST": "4",
-            "HITOK_DRAIN_SECONDS": "0",
-            **more,
-        },
-    )
+    more = {"HITOK_BCRYPT_COST": "4"} | more
+    return service_settings(UserSettings, SERVICE, postgres_url, servers, folder, **more)
 
 
 def environment(settings: UserSettings) -> dict[str, str]:
@@ -73,14 +59,8 @@ def environment(settings: UserSettings) -> dict[str, str]:
 async def running_user_service(settings: UserSettings) -> AsyncIterator[Running]:
     schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service:
-        server, health = build(settings, PROTOS)
-        register(service, server)
-        target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-        await server.start()
-        await health.set_serving(True)
-        async with open_channel(target, settings, PROTOS) as channel:
+        async with serving(settings, PROTOS, partial(register, service)) as (target, channel):
             yield Running(settings, service, target, AccountsStub(channel), SessionsStub(channel), UsersStub(channel))
-        await server.stop(0)
 
 
 @contextmanager

@@ -1,0 +1,51 @@
+"""What the processes of hitok have in common when a test runs one within its own: settings, a port, a channel."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import grpc.aio
+from google.protobuf.descriptor import FileDescriptor
+
+from services.kit.channel import open_channel
+from services.kit.config import ServiceSettings, Settings, load
+from services.kit.server import build
+from tests.support.servers import Servers
+
+SECRETS = {
+    "HITOK_INTERNAL_SECRET": "internal-secret-of-the-test-suite",
+    "HITOK_JWT_SECRET": "jwt-secret-of-the-whole-test-suite",
+}
+S = TypeVar("S", bound=Settings)
+
+
+def common_settings(kind: type[S], service: str, servers: Servers, **more: str) -> S:
+    common = {
+        "HITOK_REDIS_URL": servers.redis_url,
+        "HITOK_NATS_URL": servers.nats_url,
+        "HITOK_DRAIN_SECONDS": "0",
+        **SECRETS,
+    }
+    return load(kind, service, common | more)
+
+
+def service_settings(kind: type[S], service: str, postgres_url: str, servers: Servers, folder: Path, **more: str) -> S:
+    return common_settings(
+        kind, service, servers, **{"HITOK_POSTGRES_URL": postgres_url, "HITOK_VAR": str(folder)} | more
+    )
+
+
+@asynccontextmanager
+async def serving(
+    settings: ServiceSettings, protos: Sequence[FileDescriptor], register: Callable[[grpc.aio.Server], None]
+) -> AsyncIterator[tuple[str, grpc.aio.Channel]]:
+    """The target, and a channel to it, of a server with our interceptor."""
+    server, health = build(settings, protos)
+    register(server)
+    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    await health.set_serving(True)
+    async with open_channel(target, settings, protos) as channel:
+        yield target, channel
+    await server.stop(0)
