@@ -76,13 +76,14 @@ class Limiter:
         key = f"limit:{route}:{who}"
         interval = limit.seconds / limit.refill / self._scale
         capacity = max(limit.burst * self._scale, 1)
-        now = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        now = clock()
         wait = self._refused.get(key, 0.0) - now
-        if wait <= 0:
-            wait = await self._ask(key, interval, capacity, now)
+        if wait <= 0 and (wait := await self._ask(key, interval, capacity, now)) > 0:
+            # Until then nobody can get a token from this bucket: no need to ask again. Counted from the answer, not
+            # from the question: who comes when he was told to would be early by that.
+            _remember(self._refused, key, clock() + wait)
         if wait > 0:
-            # Until then nobody can get a token from this bucket: no need to ask again.
-            _remember(self._refused, key, now + wait)
             REFUSED.labels(route).inc()
             raise TooManyRequests(retry_after=wait)
 
