@@ -16,9 +16,9 @@ import pytest
 
 from protos.chat.v1 import conversations_pb2 as pb
 from services.kit.context import Caller
-from tests.chat.device import Device, Refused
 from tests.chat.fleet import Fleet, running_fleet
 from tests.support import social as graph
+from tests.support.device import Device, Refused
 from tests.support.servers import temporary_folder
 from tests.support.user import acting, new_phone, phone_account
 

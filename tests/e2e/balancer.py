@@ -16,13 +16,13 @@ class Balancer(httpx.AsyncBaseTransport):
         self._turns = itertools.count()
         self._wires = {url: httpx.AsyncHTTPTransport() for url in urls}
 
-    def choose(self) -> str:
-        """The URL of a ready gateway, each in its turn."""
-        ready = [url for url, is_ready in self._ready.items() if is_ready]
-        return ready[next(self._turns) % len(ready)]
+    @property
+    def ready(self) -> list[str]:
+        return [url for url, is_ready in self._ready.items() if is_ready]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = self.choose()
+        ready = self.ready
+        url = ready[next(self._turns) % len(ready)]
         request.url = request.url.copy_with(port=httpx.URL(url).port, host="127.0.0.1", scheme="http")
         return await self._wires[url].handle_async_request(request)
 
@@ -46,15 +46,15 @@ async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
 
 
 @asynccontextmanager
-async def balancing(urls: Sequence[str]) -> AsyncIterator[tuple[Balancer, httpx.AsyncClient]]:
-    """With all of them ready at first."""
+async def balancing(urls: Sequence[str]) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of all of them, once they are ready."""
     balancer = Balancer(urls)
     watching = asyncio.create_task(balancer.watch())
     async with asyncio.timeout(10):
-        while not all(balancer._ready.values()):  # noqa: ASYNC110
+        while len(balancer.ready) < len(urls):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     async with httpx.AsyncClient(transport=balancer, base_url="http://balancer", timeout=10) as client:
-        yield balancer, client
+        yield client
     watching.cancel()
     with suppress(asyncio.CancelledError):
         await watching

@@ -2,22 +2,22 @@
 
 import asyncio
 import os
+import random
 import signal
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import httpx
-from websockets.exceptions import ConnectionClosed
 
 from deploy.local.services import SERVICES, replicate
-from tests.e2e.balancer import Balancer, balancing
+from services.kit.tasks import cancel
+from tests.e2e.balancer import balancing
 from tests.e2e.everything import Everything, everything
 from tests.e2e.people import Person, register
+from tests.support.device import Device
 from tests.support.servers import temporary_folder
-from tests.support.sockets import Socket, open_socket
 from tests.support.user import mailed_code
 from tests.support.video_people import URL
 
@@ -26,14 +26,14 @@ RATE = 200  # requests a second
 
 async def test_each_process_restarted_in_turn_under_load_fails_no_request() -> None:
     with temporary_folder() as folder, everything(folder / "var", replicas=2, HITOK_DRAIN_SECONDS="3") as running:
-        async with balancing(running.gateways) as (balancer, http):
+        async with balancing(running.gateways) as http:
             alice, ben = [await register(http, lambda address: mailed_code(running.var, address)) for _ in range(2)]
             await ben.post("/api/contact/add-friend", username=alice.name)
             user_id = (await alice.get("/api/user/get-my-info"))["id"]
             conversation = (await send(ben, user_id, str(uuid.uuid4())))["conversation_id"]
             await ben.post("/api/videos/create-video", video_path=URL, title="clip")
-            listener = Listener(alice.token, conversation, balancer)
-            listening = asyncio.create_task(listener.listen())
+            device = Device(int(user_id), alice.token, running.gateways, random.Random(1))
+            living = asyncio.create_task(device.live())
             load = Load(http, alice, ben)
             loading = asyncio.create_task(load.run())
             for service in replicate(SERVICES, 2):
@@ -41,15 +41,14 @@ async def test_each_process_restarted_in_turn_under_load_fails_no_request() -> N
             load.stop()
             await loading
             print(f"{load.done} requests, {load.done / load.seconds:.0f}/s")
-            await listener.heard(load.sent)
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+            log = await heard(device, conversation, load.sent)
+            await cancel(living)
+            device.stop()
     assert not load.failures
     assert load.done > 1_000
-    assert listener.hellos > 1, "it was never told to go"
-    assert sorted(listener.log) == list(range(1, len(listener.log) + 1))
-    assert Counter(listener.log.values()).keys() >= load.sent and max(Counter(listener.log.values()).values()) == 1
+    assert device.connections > 1, "it was never told to go"
+    assert not device.failures
+    assert max(Counter(log).values()) == 1
 
 
 async def restart(running: Everything, label: str) -> None:
@@ -120,52 +119,12 @@ class Load:
             self.failures.append(repr(error))
 
 
-class Listener:
-    """Keeps one log over as many sockets as it takes, by the rule of docs/chat-protocol.md."""
-
-    def __init__(self, token: str, conversation: str, balancer: Balancer) -> None:
-        self._token, self._conversation, self._balancer = token, conversation, balancer
-        self.log: dict[int, str] = {}
-        self.hellos = 0
-        self._known = 0
-
-    async def listen(self) -> None:
+async def heard(device: Device, conversation: str, ids: set[str]) -> list[str]:
+    """All that the device has of the conversation, once it has those."""
+    async with asyncio.timeout(20):
         while True:
-            url, cursors = self._balancer.choose(), {self._conversation: self._known}
-            try:
-                async with open_socket(url, self._token, cursors) as socket:
-                    self.hellos += 1
-                    await self._follow(socket)
-            except (OSError, ConnectionClosed):
-                await asyncio.sleep(0.2)
-
-    async def _follow(self, socket: Socket) -> None:
-        """Until it is told to go."""
-        while True:
-            frame = socket.seen.pop(0) if socket.seen else await socket.receive()
-            if frame["type"] == "goaway":
-                return
-            await self._take(socket, frame)
-
-    async def _take(self, socket: Socket, frame: dict[str, Any]) -> None:
-        data = frame["data"]
-        if frame["type"] == "sync":
-            self._take_sync(data)
-        elif frame["type"] == "message" and data["rev"] > self._known:
-            if data["rev"] > self._known + 1:
-                self._take_sync(await socket.ask("sync", conversation_id=self._conversation, from_rev=self._known))
-            self._note(data)
-
-    def _take_sync(self, part: dict[str, Any]) -> None:
-        for message in part["messages"]:
-            self._note(message)
-        self._known = max(self._known, part["to_rev"])
-
-    def _note(self, message: dict[str, Any]) -> None:
-        self.log[message["seq"]] = message["client_msg_id"]
-        self._known = max(self._known, message["rev"])
-
-    async def heard(self, ids: set[str]) -> None:
-        async with asyncio.timeout(20):
-            while not ids <= set(self.log.values()):  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+            messages = device.rooms[conversation].messages if conversation in device.rooms else {}
+            if ids <= {message["client_msg_id"] for message in messages.values()}:
+                assert sorted(messages) == list(range(1, len(messages) + 1))
+                return [message["client_msg_id"] for message in messages.values()]
+            await asyncio.sleep(0.1)
