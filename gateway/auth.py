@@ -13,6 +13,7 @@ from services.kit.tokens import Claims, TokenExpired, TokenInvalid, verify
 
 VERDICT_TTL = 3.0  # seconds; the session.revoked event drops them sooner
 MAX_VERDICTS = 50_000
+GATHER = 0.01  # seconds, while others are being checked
 MAX_TOKENS = 20_000
 MAX_TOKEN_CHARACTERS = 4_096
 
@@ -21,7 +22,7 @@ class Authenticator:
     def __init__(self, jwt_secret: str, sessions: SessionsStub) -> None:
         self._secret, self._sessions = jwt_secret, sessions
         self._claims: OrderedDict[str, Claims] = OrderedDict()
-        self.verdicts = NearCache(self._check, VERDICT_TTL, MAX_VERDICTS)
+        self.verdicts = NearCache(self._check, VERDICT_TTL, MAX_VERDICTS, GATHER)
 
     def read(self, header: str | None) -> Claims:
         """The claims of an access token that was signed by us and has not expired.

@@ -90,6 +90,10 @@ class TokenMalformed(Unauthenticated):
     """An Authorization header that is no bearer token."""
 
 
+class TicketInvalid(Unauthenticated):
+    """Used, expired, forged, or never one of ours."""
+
+
 class RefreshTokenExpired(Unauthenticated):
     pass
 

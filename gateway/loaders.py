@@ -4,24 +4,37 @@ import asyncio
 import contextvars
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from itertools import islice
 from time import monotonic  # the loop's own clock, without asking which loop
 from typing import Generic, TypeVar
 
 from services.kit import telemetry
+from services.kit.errors import Unavailable
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 MAX_BATCH = 500  # what the services take
+MAX_WAITING = 20_000  # keys
 MAX_RUNNING = 4  # batches under way; the lookups that come meanwhile gather for the next
 
 
 class Loader(Generic[K, V]):
     """Coalesces `load`s. A lookup never joins a batch already sent, so it sees every write that came before it."""
 
-    def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]]) -> None:
-        """`fetch` gives what it found; a key it leaves out loads as None."""
-        self._fetch = fetch
+    def __init__(
+        self,
+        fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]],
+        window: float = 0.0,
+        batch: int = MAX_BATCH,
+        most: int = MAX_WAITING,
+    ) -> None:
+        """`fetch` gives what it found; a key it leaves out loads as None.
+
+        `window`: seconds in which lookups gather while a batch is under way; a lone one waits for nobody.
+        `batch`: keys in one. `most`: keys that may wait, beyond which `load` raises Unavailable.
+        """
+        self._fetch, self._window, self._batch, self._most = fetch, window, batch, most
         self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._traces: list[str] = []
@@ -29,6 +42,8 @@ class Loader(Generic[K, V]):
 
     def load(self, key: K) -> asyncio.Future[V | None]:
         """Raises what `fetch` raised, when awaited."""
+        if len(self._waiting) >= self._most and key not in self._waiting:
+            raise Unavailable("too many wait")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[V | None] = loop.create_future()
         self._waiting.setdefault(key, []).append(future)
@@ -36,13 +51,13 @@ class Loader(Generic[K, V]):
             self._traces.append(trace)
         if not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._send)
+            loop.call_later(self._window if self._running else 0, self._send)
         return future
 
     def _send(self) -> None:
         self._scheduled = False
         while self._waiting and len(self._running) < MAX_RUNNING:
-            keys = list(self._waiting)[:MAX_BATCH]
+            keys = list(islice(self._waiting, self._batch))
             batch = {key: self._waiting.pop(key) for key in keys}
             # An empty context: the batch is for many callers, and belongs to none of them.
             traces, self._traces = self._traces, []
@@ -52,7 +67,8 @@ class Loader(Generic[K, V]):
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._send()
+        if not self._scheduled:
+            self._send()
 
     async def _run(self, batch: dict[K, list[asyncio.Future[V | None]]], traces: list[str]) -> None:
         try:
@@ -71,8 +87,10 @@ class Loader(Generic[K, V]):
 class NearCache(Generic[K, V]):
     """A loader with a bounded memory of `ttl` seconds. Misses are remembered too."""
 
-    def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]], ttl: float, size: int) -> None:
-        self._loader = Loader(fetch)
+    def __init__(
+        self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]], ttl: float, size: int, window: float = 0.0
+    ) -> None:
+        self._loader = Loader(fetch, window)
         self._ttl, self._size = ttl, size
         self._entries: OrderedDict[K, tuple[float, V | None]] = OrderedDict()
         self._loading: dict[K, object] = {}

@@ -9,6 +9,7 @@ from obstore.store import ObjectStore
 
 from gateway.auth import Authenticator
 from gateway.chat.stubs import CHAT_PROTOS, Chat, chat_at
+from gateway.chat.tickets import Tickets
 from gateway.config import SERVICE, GatewaySettings
 from gateway.errors import UserNotFound
 from gateway.invalidation import listening
@@ -57,6 +58,7 @@ class Gateway:
     uploads: UploadsStub
     videos: Videos
     chat: Chat
+    tickets: Tickets
     sockets: Sockets
     store: ObjectStore
     limiter: Limiter
@@ -102,7 +104,8 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         await stack.enter_async_context(presence.flushing())
         await stack.enter_async_context(listening(nats, authenticator.verdicts, cards, videos, files))
         limiter, chat = Limiter(redis, settings.rate_limit_scale), chat_at(chat_channel)
-        sockets = Sockets(settings, chat, nats, authenticator, limiter, presence)
+        tickets = Tickets(chat)
+        sockets = Sockets(settings, chat, tickets, nats, authenticator, limiter, presence)
         await stack.enter_async_context(sockets.running())
         yield Gateway(
             settings=settings,
@@ -119,6 +122,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
             uploads=UploadsStub(media_channel),
             videos=videos,
             chat=chat,
+            tickets=tickets,
             sockets=sockets,
             store=open_store(settings.media_url, settings.var),
             limiter=limiter,

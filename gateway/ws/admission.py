@@ -8,11 +8,10 @@ import msgspec
 from litestar.types import Receive, Scope
 
 from gateway.auth import Authenticator
-from gateway.chat.stubs import Chat
+from gateway.chat.tickets import Tickets
 from gateway.config import GatewaySettings
 from gateway.errors import ParameterInvalid
 from gateway.ws.frames import Close, Frame, Hello, decode_frame, decode_hello, error_of
-from protos.chat.v1.sockets_pb2 import RedeemTicketRequest
 from services.kit.context import Caller
 from services.kit.errors import HitokError
 
@@ -30,9 +29,9 @@ class Refused(Exception):
 
 
 class Door:
-    def __init__(self, settings: GatewaySettings, chat: Chat, authenticator: Authenticator) -> None:
+    def __init__(self, settings: GatewaySettings, tickets: Tickets, authenticator: Authenticator) -> None:
         self._origins = settings.chat_origins or settings.cors_origins
-        self._chat, self._authenticator = chat, authenticator
+        self._tickets, self._authenticator = tickets, authenticator
 
     def may_come_from(self, scope: Scope) -> bool:
         """A browser names the page's Origin, and would send along what it has of ours; others name none."""
@@ -52,10 +51,9 @@ class Door:
         header = _header(scope, b"authorization")
         if ticket:
             try:
-                found = await self._chat.tickets.RedeemTicket(RedeemTicketRequest(ticket=ticket))
-            except grpc.aio.AioRpcError as error:
+                return await self._tickets.redeem(ticket)
+            except (HitokError, grpc.aio.AioRpcError) as error:
                 raise refusal_of(error) from None
-            return Caller(found.user_id, found.role, found.session_id)
         return await self._caller_of(header) if header else None
 
     async def _caller_of(self, token: str) -> Caller:

@@ -4,30 +4,56 @@ The gateway hears every event all the time and keeps the last ones (recent.py). 
 the list and what changed, then in one step join the rooms, say `ready`, and pass on what came by meanwhile.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import grpc.aio
+import structlog
 
 from gateway.chat import syncs, views
 from gateway.chat.stubs import Chat
+from gateway.loaders import Loader
 from gateway.ws.connection import Connection
 from gateway.ws.frames import Hello, Place, Ready, pack
 from gateway.ws.hub import Hub
 from protos.chat.v1 import conversations_pb2 as pb
+from services.kit.errors import AWAY
 
 FIRST_PAGE = 100  # conversations in `ready`
+GATHER = 0.02  # seconds, while others' hellos are being read
+HELLOS = 20  # users whose lists are read in one call
+MAX_HELLOS = 5_000  # users who wait for that; it is better for a further one to come again
 PAGE = 500
 MAX_CONVERSATIONS = 10_000  # of one user, whose events are heard
 SYNC_BATCH = 20  # conversations in one call
 MAX_SYNCED = 200  # conversations brought up to date unasked; and no more than:
 MAX_SYNC_BYTES = 512 * 1024
 
+log = structlog.get_logger("sockets")
+
+
+FirstPages = Loader[int, pb.ListConversationsResponse]  # by user; none for one whom an answer for many does not hold
+
+
+def first_pages(chat: Chat) -> FirstPages:
+    async def fetch(user_ids: list[int]) -> Mapping[int, pb.ListConversationsResponse]:
+        request = pb.BatchListConversationsRequest(user_ids=user_ids, limit=FIRST_PAGE)
+        try:
+            return dict((await chat.conversations.BatchListConversations(request)).pages)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in AWAY or len(user_ids) == 1:
+                raise
+            log.exception("a batch of hellos failed", status=error.code().name)
+            return {}  # one of them is to blame, and the others shall not suffer: each is asked for by himself
+
+    return Loader(fetch, GATHER, HELLOS, MAX_HELLOS)
+
 
 class Resumption:
     """The reads of one hello, gathered; `finish` waits for nothing."""
 
-    def __init__(self, hub: Hub, chat: Chat, connection: Connection, hello: Hello) -> None:
-        self._hub, self._chat, self._connection, self._hello = hub, chat, connection, hello
+    def __init__(self, hub: Hub, chat: Chat, firsts: FirstPages, connection: Connection, hello: Hello) -> None:
+        self._hub, self._chat, self._firsts = hub, chat, firsts
+        self._connection, self._hello = connection, hello
         self._position = hub.recent.position
         self._first: list[views.ConversationView] = []
         self._next_cursor = ""
@@ -37,8 +63,9 @@ class Resumption:
         self._removed: list[int] = []
 
     async def read(self) -> None:
-        """Raises the chat service's errors."""
-        async for page in pages(self._chat, FIRST_PAGE):
+        """Raises the chat service's errors, and Unavailable."""
+        first = await self._firsts.load(self._connection.caller.user_id)
+        async for page in pages(self._chat, FIRST_PAGE, first):
             if not self._places:
                 self._first = [views.conversation(row) for row in page.conversations]
                 self._next_cursor = page.next_cursor
@@ -85,13 +112,15 @@ def places_of(page: pb.ListConversationsResponse) -> dict[int, Place]:
     return {row.conversation_id: Place(row.rev, row.joined_seq) for row in page.conversations}
 
 
-async def pages(chat: Chat, first: int = PAGE) -> AsyncIterator[pb.ListConversationsResponse]:
-    """All of the caller's conversations, the most recently active first."""
-    cursor, seen, limit = "", 0, first
+async def pages(
+    chat: Chat, limit: int = PAGE, known: pb.ListConversationsResponse | None = None
+) -> AsyncIterator[pb.ListConversationsResponse]:
+    """All of the caller's conversations, the most recently active first; `limit` of them, or those known, to begin."""
+    cursor, seen = "", 0
     while seen < MAX_CONVERSATIONS:
         request = pb.ListConversationsRequest(cursor=cursor, limit=limit)
         try:
-            page = await chat.conversations.ListConversations(request)
+            page, known = known or await chat.conversations.ListConversations(request), None
         except grpc.aio.AioRpcError as error:
             if not syncs.is_too_large(error) or limit == 1:
                 raise

@@ -16,6 +16,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from gateway.auth import Authenticator
 from gateway.chat.stubs import Chat
+from gateway.chat.tickets import Tickets
 from gateway.config import GatewaySettings
 from gateway.errors import TokenMissing
 from gateway.limits import Limiter
@@ -31,10 +32,10 @@ from gateway.ws.hub import Hub
 from gateway.ws.lines import MAX_PENDING
 from gateway.ws.presence import Roll
 from gateway.ws.repairs import Repairs
-from gateway.ws.resume import Resumption
+from gateway.ws.resume import Resumption, first_pages
 from gateway.ws.wire import MAX_FRAME_BYTES, wire_of
 from services.kit.context import Caller, current_caller, current_deadline
-from services.kit.errors import Unauthenticated, Unavailable
+from services.kit.errors import HitokError, Unauthenticated, Unavailable
 
 PATHS = ["/api/chat/ws", "/ws"]
 HELLO_SECONDS = 5.0
@@ -51,6 +52,7 @@ class Sockets:
         self,
         settings: GatewaySettings,
         chat: Chat,
+        tickets: Tickets,
         nats: Nats,
         authenticator: Authenticator,
         limiter: Limiter,
@@ -61,7 +63,8 @@ class Sockets:
         self._repairs = Repairs(self.hub, chat, authenticator)
         self.feed = Feed(nats, self.hub, self._repairs.after_gap)
         self._roll = Roll(chat, presence, lambda: self.hub.connections)
-        self._door = Door(settings, chat, authenticator)
+        self._door = Door(settings, tickets, authenticator)
+        self._firsts = first_pages(chat)
         self._draining = False
 
     @asynccontextmanager
@@ -149,12 +152,13 @@ class Sockets:
         current_caller.set(caller)
         current_deadline.set(asyncio.get_running_loop().time() + self._settings.request_seconds)
         try:
-            # Again, or for the first time with a ticket: now that a revocation finds the connection.
-            if await self._authenticator.verdicts.load(caller.session_id) is None:
-                raise Refused(Close.SESSION_REVOKED, Unauthenticated())
-            resumption = Resumption(self.hub, self._chat, connection, hello)
-            await resumption.read()
-        except grpc.aio.AioRpcError as error:
+            async with asyncio.timeout(self._settings.request_seconds):
+                # Again, or for the first time with a ticket: now that a revocation finds the connection.
+                if await self._authenticator.verdicts.load(caller.session_id) is None:
+                    raise Refused(Close.SESSION_REVOKED, Unauthenticated())
+                resumption = Resumption(self.hub, self._chat, self._firsts, connection, hello)
+                await resumption.read()
+        except (grpc.aio.AioRpcError, HitokError, TimeoutError) as error:
             raise refusal_of(error) from None
         finally:
             current_deadline.set(None)

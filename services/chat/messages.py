@@ -130,6 +130,12 @@ def conversation(row: Any, user_id: int, unread: int, last: Any | None) -> pb.Co
     )
 
 
+def listed(page: Any, user_id: int) -> pb.ListConversationsResponse:
+    """A page of conversations.py, as that user sees it."""
+    rows = (conversation(row, user_id, unread, last) for row, unread, last in page.summaries)
+    return pb.ListConversationsResponse(conversations=rows, next_cursor=page.next_cursor)
+
+
 def peer_of(row: Any, user_id: int) -> int:
     """The other of a direct conversation; 0 in a group's."""
     if row.kind != DIRECT:

@@ -23,19 +23,22 @@ MARK = """UPDATE conversation_member AS mine SET delivered_seq = greatest(delive
  RETURNING mine.*, conversation.member_count"""
 READ = text(MARK.format(read=", read_seq = greatest(read_seq, least(:seq, last_seq))", column="read_seq"))
 DELIVERED = text(MARK.format(read="", column="delivered_seq"))
-UNREAD = Statement(f"""SELECT asked.conversation, counted.unread
- FROM unnest(CAST(:conversations AS bigint[]), CAST(:seqs AS bigint[])) AS asked(conversation, seq)
+UNREAD = Statement(f"""SELECT asked.user_id, asked.conversation, counted.unread
+ FROM unnest(CAST(:users AS bigint[]), CAST(:conversations AS bigint[]), CAST(:seqs AS bigint[]))
+  AS asked(user_id, conversation, seq)
  CROSS JOIN LATERAL (SELECT count(*) AS unread FROM (
   SELECT FROM message WHERE conversation_id = asked.conversation AND seq > asked.seq
-  AND sender_id <> :user_id AND recalled_at IS NULL LIMIT {MAX_UNREAD}) AS found) AS counted""")  # noqa: S608
+  AND sender_id <> asked.user_id AND recalled_at IS NULL LIMIT {MAX_UNREAD}) AS found) AS counted""")  # noqa: S608
+Place = tuple[int, int]  # a user and a conversation
 
 
 async def mark_read(service: Service, caller: Caller, conversation_id: int, seq: int) -> tuple[int, int]:
     """Up to where he has read now, and how much he has not. Raises ConversationNotFound."""
     row = await _mark(service, READ, caller, conversation_id, seq)
     async with service.database.transaction() as connection:
-        unread = await count_unread(connection, caller.user_id, {conversation_id: row.read_seq})
-    return row.read_seq, unread[conversation_id]
+        place = caller.user_id, conversation_id
+        unread = await count_unread(connection, {place: row.read_seq})
+    return row.read_seq, unread[place]
 
 
 async def mark_delivered(service: Service, caller: Caller, conversation_id: int, seq: int) -> int:
@@ -54,15 +57,20 @@ async def _mark(service: Service, statement: Any, caller: Caller, conversation_i
     return row
 
 
-async def count_unread(connection: AsyncConnection, user_id: int, read_seqs: Mapping[int, int]) -> dict[int, int]:
-    """By conversation, up to MAX_UNREAD: others' messages beyond what he has read, but not the recalled ones."""
-    (rows,) = await fetch(connection, unread(user_id, read_seqs))
-    return {row.conversation: row.unread for row in rows}
+async def count_unread(connection: AsyncConnection, read_seqs: Mapping[Place, int]) -> dict[Place, int]:
+    """Up to MAX_UNREAD: others' messages beyond what he has read, but not the recalled ones."""
+    (rows,) = await fetch(connection, unread(read_seqs))
+    return counts(rows)
 
 
-def unread(user_id: int, read_seqs: Mapping[int, int]) -> tuple[Statement, dict[str, object]]:
+def unread(read_seqs: Mapping[Place, int]) -> tuple[Statement, dict[str, object]]:
+    users, conversations = [user for user, _ in read_seqs], [conversation for _, conversation in read_seqs]
     seqs = numbers(list(read_seqs.values()))
-    return UNREAD, {"user_id": user_id, "conversations": numbers(list(read_seqs)), "seqs": seqs}
+    return UNREAD, {"users": numbers(users), "conversations": numbers(conversations), "seqs": seqs}
+
+
+def counts(rows: Sequence[Any]) -> dict[Place, int]:
+    return {(row.user_id, row.conversation): row.unread for row in rows}
 
 
 async def get_receipts(

@@ -17,6 +17,7 @@ from services.chat import conversations, edits, messages, notifications, parting
 from services.chat.contents import parse_content
 from services.chat.errors import ConversationNotFound
 from services.chat.service import Service
+from services.chat.tickets import Holder
 from services.kit.context import require_caller
 
 PROTOS = (pb.DESCRIPTOR, sockets_pb.DESCRIPTOR)
@@ -52,11 +53,18 @@ class Conversations(ConversationsServicer):
     async def ListConversations(
         self, request: pb.ListConversationsRequest, context: object
     ) -> pb.ListConversationsResponse:
-        caller, page = require_caller(), (request.cursor, request.limit)
+        caller, asked = require_caller(), (request.cursor, request.limit)
         async with self._database.transaction() as connection:
-            found, cursor = await conversations.list_conversations(connection, caller, *page)
-        listed = (messages.conversation(row, caller.user_id, unread, last) for row, unread, last in found)
-        return pb.ListConversationsResponse(conversations=listed, next_cursor=cursor)
+            page = await conversations.list_conversations(connection, caller, *asked)
+        return messages.listed(page, caller.user_id)
+
+    async def BatchListConversations(
+        self, request: pb.BatchListConversationsRequest, context: object
+    ) -> pb.BatchListConversationsResponse:
+        async with self._database.transaction() as connection:
+            pages = await conversations.batch_list(connection, request.user_ids, request.limit)
+        listed = {user_id: messages.listed(page, user_id) for user_id, page in pages.items()}
+        return pb.BatchListConversationsResponse(pages=listed)
 
     async def BatchSync(self, request: pb.BatchSyncRequest, context: object) -> pb.BatchSyncResponse:
         points = {point.conversation_id: point.from_rev for point in request.points}
@@ -106,15 +114,18 @@ class Tickets(TicketsServicer):
     def __init__(self, service: Service) -> None:
         self._tickets = service.tickets
 
-    async def CreateTicket(
-        self, request: sockets_pb.CreateTicketRequest, context: object
-    ) -> sockets_pb.CreateTicketResponse:
-        return sockets_pb.CreateTicketResponse(ticket=await self._tickets.create(require_caller()))
+    async def BatchCreateTickets(
+        self, request: sockets_pb.BatchCreateTicketsRequest, context: object
+    ) -> sockets_pb.BatchCreateTicketsResponse:
+        holders = [Holder(each.user_id, each.session_id, each.role) for each in request.holders]
+        return sockets_pb.BatchCreateTicketsResponse(tickets=await self._tickets.create(holders))
 
-    async def RedeemTicket(
-        self, request: sockets_pb.RedeemTicketRequest, context: object
-    ) -> sockets_pb.RedeemTicketResponse:
-        return sockets_pb.RedeemTicketResponse(**(await self._tickets.redeem(request.ticket))._asdict())
+    async def BatchRedeemTickets(
+        self, request: sockets_pb.BatchRedeemTicketsRequest, context: object
+    ) -> sockets_pb.BatchRedeemTicketsResponse:
+        holders = await self._tickets.redeem(request.tickets)
+        found = (sockets_pb.TicketHolder(**holder._asdict()) for holder in holders)
+        return sockets_pb.BatchRedeemTicketsResponse(holders=found)
 
 
 class Presence(PresenceServicer):

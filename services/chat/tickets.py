@@ -1,7 +1,8 @@
-"""Tickets to the socket: a signed one, good once and for seconds, for a user and his session."""
+"""Tickets to the socket: signed ones, each good once and for seconds, for a user and his session."""
 
 import secrets
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jwt
@@ -9,50 +10,80 @@ from jwt.types import Options
 from redis.asyncio import Redis
 
 from services.chat.config import ChatSettings
-from services.chat.errors import TicketInvalid
-from services.kit.context import Caller
+from services.chat.errors import BatchTooLarge
 from services.kit.tokens import ALGORITHM
 
 CLASS = "ticket"  # an access token is none, nor the reverse
 
 
+MAX_BATCH = 500
+
+
 class Holder(NamedTuple):
-    user_id: int
-    session_id: int
-    role: int
+    user_id: int = 0
+    session_id: int = 0
+    role: int = 0
+
+
+NOBODY = Holder()
 
 
 class Tickets:
     def __init__(self, settings: ChatSettings, redis: Redis) -> None:
         self._secret, self._seconds, self._redis = settings.jwt_secret, settings.ticket_seconds, redis
 
-    async def create(self, caller: Caller) -> str:
-        jti, now = secrets.token_hex(16), int(time.time())
+    async def create(self, holders: Sequence[Holder]) -> list[str]:
+        """One for each. Raises BatchTooLarge."""
+        _refuse_many(holders)
+        ids = [secrets.token_hex(16) for _ in holders]
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for jti, holder in zip(ids, holders, strict=True):
+                pipeline.set(_key(jti), _mark(holder), ex=self._seconds)
+            await pipeline.execute()
+        return [self._sign(jti, holder) for jti, holder in zip(ids, holders, strict=True)]
+
+    async def redeem(self, tickets: Sequence[str]) -> list[Holder]:
+        """Uses them up; NOBODY for one that is none, or no more. Raises BatchTooLarge, and Valkey's errors."""
+        _refuse_many(tickets)
+        read = [self._read(ticket) for ticket in tickets]
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for jti, _ in read:
+                pipeline.getdel(_key(jti))
+            marks = await pipeline.execute()
+        return [holder if mark == _mark(holder) else NOBODY for (_, holder), mark in zip(read, marks, strict=True)]
+
+    def _sign(self, jti: str, holder: Holder) -> str:
+        now = int(time.time())
         claims = {
             "exp": now + self._seconds,
             "iat": now,
-            "userid": str(caller.user_id),
-            "sid": str(caller.session_id),
-            "role": caller.role,
+            "userid": str(holder.user_id),
+            "sid": str(holder.session_id),
+            "role": holder.role,
             "class": CLASS,
             "jti": jti,
         }
-        await self._redis.set(_key(jti), f"{caller.user_id}:{caller.session_id}", ex=self._seconds)
         return jwt.encode(claims, self._secret, ALGORITHM)
 
-    async def redeem(self, ticket: str) -> Holder:
-        """Uses it up. Raises TicketInvalid; without Valkey, that error."""
+    def _read(self, ticket: str) -> tuple[str, Holder]:
+        """Its id and holder; no id if it is not one of ours."""
         options: Options = {"require": ["exp", "jti"], "verify_iat": False}
         try:
             claims = jwt.decode(ticket, self._secret, [ALGORITHM], options)
             if claims.get("class") != CLASS:
-                raise TicketInvalid
-            holder = Holder(int(claims["userid"]), int(claims["sid"]), int(claims["role"]))
+                return "", NOBODY
+            return str(claims["jti"]), Holder(int(claims["userid"]), int(claims["sid"]), int(claims["role"]))
         except (jwt.InvalidTokenError, LookupError, TypeError, ValueError):
-            raise TicketInvalid from None
-        if await self._redis.getdel(_key(claims["jti"])) != f"{holder.user_id}:{holder.session_id}".encode():
-            raise TicketInvalid
-        return holder
+            return "", NOBODY
+
+
+def _refuse_many(batch: Sequence[object]) -> None:
+    if len(batch) > MAX_BATCH:
+        raise BatchTooLarge
+
+
+def _mark(holder: Holder) -> bytes:
+    return b"%d:%d" % (holder.user_id, holder.session_id)
 
 
 def _key(jti: str) -> str:

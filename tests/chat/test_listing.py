@@ -1,9 +1,12 @@
 """The list of conversations and the pages of one."""
 
+import pytest
+
 from protos.chat.v1 import conversations_pb2 as pb
-from tests.support.chat import Running, direct, friends, history, listed, room_of, send
+from services.chat import conversations
+from tests.support.chat import Running, conversation, direct, friends, history, listed, room_of, send
 from tests.support.social import Running as Social
-from tests.support.social import act, add, group_with, new_user, new_users, refusal
+from tests.support.social import act, add, group_with, join, new_user, new_users, refusal
 
 
 async def test_the_most_recently_active_come_first_page_by_page(chat: Running, social: Social) -> None:
@@ -52,3 +55,49 @@ async def test_a_new_group_is_in_the_list(chat: Running, social: Social) -> None
     group_id = await group_with(social, a, b)
     cv = await room_of(chat, group_id, a, b)
     assert [(c.conversation_id, c.group_id) for c in await listed(chat, b)] == [(cv, group_id)]
+
+
+async def test_many_lists_in_one_call_are_those_of_each(chat: Running, social: Social) -> None:
+    users = new_users(4)
+    a, b, c, nobody = users
+    await add(social, a, b)
+    await send(chat, a, direct(b), "1")
+    await send(chat, b, direct(a), "2")
+    group_id = await group_with(social, a, b, approval=False)
+    room = await room_of(chat, group_id, a, b)
+    await send(chat, a, conversation(room), "before c came")
+    await join(social, c, group_id)
+    assert await room_of(chat, group_id, a, b, c) == room
+
+    for limit in (1, 2, 100):
+        pages = await batch_listed(chat, users, limit)
+        for user in users:
+            request = pb.ListConversationsRequest(limit=limit)
+            assert pages[user] == await act(user, chat.conversations.ListConversations, request)
+    pages = await batch_listed(chat, users)
+    (seen,), (mine, *_) = pages[c].conversations, pages[b].conversations
+    assert seen.conversation_id == mine.conversation_id == room
+    assert not seen.HasField("last_message") and mine.HasField("last_message")
+    assert (seen.unread, mine.unread, len(pages[b].conversations), len(pages[nobody].conversations)) == (0, 1, 2, 0)
+    assert await batch_listed(chat, [a, a]) == await batch_listed(chat, [a])
+    assert await batch_listed(chat, []) == {}
+
+
+async def test_whose_list_has_no_room_beside_others_is_left_out(
+    chat: Running, social: Social, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users, peer = new_users(3), new_user()
+    for user in users:
+        await add(social, user, peer)
+        await send(chat, peer, direct(user), "x" * 1_000)
+    monkeypatch.setattr(conversations, "MAX_LIMIT", 1)  # rows held at a time
+    assert list(await batch_listed(chat, users, 1)) == users
+    monkeypatch.setattr(conversations, "MAX_ANSWER", 2 * 1_000 + 3 * conversations.ROW_BYTES)
+    assert list(await batch_listed(chat, users, 1)) == users[:2]
+    assert await refusal(batch_listed(chat, list(range(1, 102)))) == "BATCH_TOO_LARGE"
+
+
+async def batch_listed(chat: Running, users: list[int], limit: int = 100) -> dict[int, pb.ListConversationsResponse]:
+    request = pb.BatchListConversationsRequest(user_ids=users, limit=limit)
+    pages = dict((await chat.conversations.BatchListConversations(request)).pages)
+    return {user: pages[user] for user in users if user in pages}

@@ -165,5 +165,10 @@ async def test_a_list_takes_three_queries_and_a_sync_too(full: Running, people: 
         await act(people[0], full.conversations.ListConversations, pb.ListConversationsRequest(limit=limit))
     assert len(seen) == 3
     with recording(full) as seen:
+        request = pb.BatchListConversationsRequest(user_ids=[people[1], *range(1000, 1049)], limit=limit)
+        assert len((await full.conversations.BatchListConversations(request)).pages) == 50
+    assert len(seen) == 3
+    assert await seq_scans(full, seen) == []
+    with recording(full) as seen:
         await sync(full, people[0], dict.fromkeys(range(1000, 1000 + min(limit, 200)), 0))
     assert len(seen) == 3

@@ -25,8 +25,8 @@ from protos.chat.v1.sockets_pb2_grpc import (
     add_TicketsServicer_to_server,
 )
 from services.kit.config import ServiceSettings, load
-from services.kit.context import Caller, current_caller
-from services.kit.errors import Forbidden, HitokError, NotFound, Unauthenticated
+from services.kit.context import current_caller
+from services.kit.errors import Forbidden, HitokError, NotFound
 from services.kit.nats import open_nats
 from services.kit.server import build
 from tests.support.gateway import INTERNAL_SECRET
@@ -38,10 +38,6 @@ class NotFriends(Forbidden):
 
 
 class ConversationNotFound(NotFound):
-    pass
-
-
-class TicketInvalid(Unauthenticated):
     pass
 
 
@@ -61,8 +57,11 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
     def __init__(self, nats: Nats) -> None:
         self.nats, self.target = nats, ""
         self.conversations: dict[int, Conversation] = {}
-        self.tickets: dict[str, Caller] = {}
+        self.tickets: dict[str, sockets_pb.TicketHolder] = {}
         self.strangers: set[int] = set()
+        self.hellos: list[list[int]] = []  # whose lists were asked for in one call
+        self.crowded: set[int] = set()  # for whose list an answer for many has no room
+        self.broken: set[int] = set()  # whose list cannot be read
         self.online: dict[str, int] = {}
         self.faults: dict[str, HitokError] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -179,10 +178,22 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         self, request: pb.ListConversationsRequest, context: Any
     ) -> pb.ListConversationsResponse:
         user_id = await self._enter("ListConversations")
+        if user_id in self.broken:
+            raise HitokError
+        return self._page(user_id, int(request.cursor or 0), request.limit)
+
+    async def BatchListConversations(self, request: pb.BatchListConversationsRequest, context: Any) -> Any:
+        await self._enter("BatchListConversations")
+        self.hellos.append(list(request.user_ids))
+        if self.broken & set(request.user_ids):
+            raise HitokError
+        pages = {id: self._page(id, 0, request.limit) for id in request.user_ids if id not in self.crowded}
+        return pb.BatchListConversationsResponse(pages=pages)
+
+    def _page(self, user_id: int, start: int, limit: int) -> pb.ListConversationsResponse:
         mine = [row for row in self.conversations.values() if user_id in row.members]
-        start = int(request.cursor or 0)
-        page = mine[start : start + request.limit]
-        cursor = str(start + request.limit) if len(mine) > start + request.limit else ""
+        page = mine[start : start + limit]
+        cursor = str(start + limit) if len(mine) > start + limit else ""
         return pb.ListConversationsResponse(conversations=[_listed(row, user_id) for row in page], next_cursor=cursor)
 
     async def BatchSync(self, request: pb.BatchSyncRequest, context: Any) -> pb.BatchSyncResponse:
@@ -218,18 +229,16 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         found = [self.conversations[id] for id in request.conversation_ids if id in self.conversations]
         return pb.BatchGetRevsResponse(revs=[pb.ConversationRev(conversation_id=c.id, rev=c.rev) for c in found])
 
-    async def CreateTicket(self, request: sockets_pb.CreateTicketRequest, context: Any) -> Any:
-        await self._enter("CreateTicket")
-        ticket = f"ticket-{next(self._ids)}"
-        self.tickets[ticket] = current_caller.get()
-        return sockets_pb.CreateTicketResponse(ticket=ticket)
+    async def BatchCreateTickets(self, request: sockets_pb.BatchCreateTicketsRequest, context: Any) -> Any:
+        await self._enter("BatchCreateTickets")
+        tickets = [f"ticket-{next(self._ids)}" for _ in request.holders]
+        self.tickets |= zip(tickets, request.holders, strict=True)
+        return sockets_pb.BatchCreateTicketsResponse(tickets=tickets)
 
-    async def RedeemTicket(self, request: sockets_pb.RedeemTicketRequest, context: Any) -> Any:
-        await self._enter("RedeemTicket")
-        caller = self.tickets.pop(request.ticket, None)
-        if caller is None:
-            raise TicketInvalid
-        return sockets_pb.RedeemTicketResponse(user_id=caller.user_id, session_id=caller.session_id, role=caller.role)
+    async def BatchRedeemTickets(self, request: sockets_pb.BatchRedeemTicketsRequest, context: Any) -> Any:
+        await self._enter("BatchRedeemTickets")
+        holders = [self.tickets.pop(ticket, sockets_pb.TicketHolder()) for ticket in request.tickets]
+        return sockets_pb.BatchRedeemTicketsResponse(holders=holders)
 
     async def RefreshConnections(self, request: sockets_pb.RefreshConnectionsRequest, context: Any) -> Any:
         await self._enter("RefreshConnections")

@@ -29,7 +29,7 @@ async def test_events_amid_a_hello_come_after_it_and_once(stage: Stage) -> None:
     id = stage.chat.create(int(anna.id), int(ben.id))
     for number in range(3):
         await stage.say(id, ben, f"before{number}")
-    for method in ("ListConversations", "BatchSync"):
+    for method in ("BatchListConversations", "BatchSync"):
         async with raw_socket(stage.url) as socket:
             last = len(stage.chat.conversations[id].messages)
             with stage.chat.holding(method):
@@ -95,9 +95,9 @@ async def test_events_beyond_what_is_kept_amid_a_hello_are_told_as_a_gap(
     anna, ben = await stage.people(2)
     id = stage.chat.create(int(anna.id), int(ben.id))
     async with raw_socket(stage.url) as socket:
-        with stage.chat.holding("ListConversations"):
+        with stage.chat.holding("BatchListConversations"):
             await socket.say("hello", "1", version=1, token=anna.token)
-            await until(lambda: "ListConversations" in stage.chat.waiting)
+            await until(lambda: "BatchListConversations" in stage.chat.waiting)
             position = stage.gateway.sockets.hub.recent.position
             for number in range(5):
                 await stage.say(id, ben, str(number))
@@ -129,9 +129,9 @@ async def test_what_was_said_before_one_joined_stays_unseen_when_it_is_changed(s
     if way == "by the list":
         await stage.chat.join(id, int(anna.id))
     async with stage.socket(ben) as other, raw_socket(stage.url) as socket:
-        with stage.chat.holding("ListConversations"):
+        with stage.chat.holding("BatchListConversations"):
             await socket.say("hello", "1", version=1, token=anna.token)
-            await until(lambda: "ListConversations" in stage.chat.waiting)
+            await until(lambda: "BatchListConversations" in stage.chat.waiting)
             if way == "amid his hello":
                 await stage.chat.join(id, int(anna.id))
                 await stage.chat.edit(id, 1, b'{"text":"secret 2"}')
@@ -306,9 +306,9 @@ async def test_who_was_removed_while_nats_was_away_gets_nothing_after_it(servers
 async def test_a_notification_amid_a_hello_comes_after_it(stage: Stage) -> None:
     anna = await stage.person()
     async with raw_socket(stage.url) as socket:
-        with stage.chat.holding("ListConversations"):
+        with stage.chat.holding("BatchListConversations"):
             await socket.say("hello", "1", version=1, token=anna.token)
-            await until(lambda: "ListConversations" in stage.chat.waiting)
+            await until(lambda: "BatchListConversations" in stage.chat.waiting)
             await stage.chat.push(f"push.user.{anna.id}", "notification", {"notification_id": "1"})
             await stage.chat.nats.flush()
             await asyncio.sleep(0.1)

@@ -133,7 +133,7 @@ async def test_a_further_socket_closes_the_oldest(stage: Stage) -> None:
 
 async def test_a_chat_service_away_is_no_fault_of_the_client(stage: Stage) -> None:
     anna = await stage.person()
-    for method in ("RedeemTicket", "ListConversations"):
+    for method in ("BatchRedeemTickets", "BatchListConversations"):
         ticket = await stage.ticket(anna)
         stage.chat.faults[method] = Unavailable()
         try:

@@ -9,6 +9,7 @@ import pytest
 
 from gateway import loaders
 from gateway.loaders import MAX_BATCH, MAX_RUNNING, Loader, NearCache, Recent
+from services.kit.errors import Unavailable
 
 
 class Source:
@@ -138,6 +139,42 @@ async def test_few_batches_run_at_a_time_and_the_rest_gathers() -> None:
 
     assert len(source.fetches) == MAX_RUNNING + 1
     assert len(source.fetches[-1]) == 20 - MAX_RUNNING
+
+
+async def test_with_a_window_a_lone_load_waits_for_nobody_and_those_behind_it_gather() -> None:
+    source = Source()
+    source.open.clear()
+    loader = Loader(source.fetch, window=0.2)
+    tasks = [asyncio.create_task(load(loader, "first"))]
+    await source.until_fetched(1)
+    began = time.monotonic()
+    for number in range(50):
+        tasks.append(asyncio.create_task(load(loader, f"k{number}")))
+        await asyncio.sleep(0.001)
+    source.open.set()  # the first is answered, which sends nobody before the window ends
+
+    await asyncio.gather(*tasks)
+
+    assert [len(keys) for keys in source.fetches] == [1, 50]
+    assert time.monotonic() - began >= 0.19
+    began = time.monotonic()
+    await load(loader, "later")
+    assert time.monotonic() - began < 0.1
+
+
+async def test_a_batch_may_be_told_to_be_small_and_few_may_wait() -> None:
+    source = Source()
+    source.open.clear()
+    loader = Loader(source.fetch, batch=10, most=60)
+    loads = [loader.load(f"k{number}") for number in range(60)]
+    with pytest.raises(Unavailable):
+        loader.load("one more")
+    loads.append(loader.load("k59"))  # waits already
+    await source.until_fetched(MAX_RUNNING)
+    loads.append(loader.load("now there is room"))
+    source.open.set()
+    await asyncio.gather(*loads)
+    assert [len(keys) for keys in source.fetches] == [10] * 6 + [1]
 
 
 async def test_a_batch_belongs_to_none_of_its_callers() -> None:

@@ -26,12 +26,10 @@ from services.chat.servicers import PROTOS, register
 from services.kit import schema
 from services.kit.channel import open_channel
 from services.kit.commands import count_faults
-from services.kit.context import Caller
 from tests.support import social as graph
 from tests.support.processes import SECRETS, service_settings, serving
 from tests.support.servers import Servers
 from tests.support.social import act
-from tests.support.user import acting as acting_as
 
 JWT_SECRET = SECRETS["HITOK_JWT_SECRET"]
 SESSION = 77
@@ -187,12 +185,14 @@ async def search(
 
 
 async def new_ticket(chat: Running, user_id: int, session_id: int = SESSION, role: int = 1) -> str:
-    with acting_as(Caller(user_id, role, session_id)):
-        return str((await chat.tickets.CreateTicket(sockets_pb.CreateTicketRequest())).ticket)
+    holder = sockets_pb.TicketHolder(user_id=user_id, session_id=session_id, role=role)
+    answer = await chat.tickets.BatchCreateTickets(sockets_pb.BatchCreateTicketsRequest(holders=[holder]))
+    return answer.tickets[0]
 
 
-async def redeem(chat: Running, ticket: str) -> sockets_pb.RedeemTicketResponse:
-    return await chat.tickets.RedeemTicket(sockets_pb.RedeemTicketRequest(ticket=ticket))
+async def redeem(chat: Running, *tickets: str) -> list[sockets_pb.TicketHolder]:
+    request = sockets_pb.BatchRedeemTicketsRequest(tickets=tickets)
+    return list((await chat.tickets.BatchRedeemTickets(request)).holders)
 
 
 async def notifications(

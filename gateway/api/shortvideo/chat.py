@@ -9,7 +9,6 @@ from gateway.errors import ActorForged
 from gateway.limits import per_second
 from gateway.params import Id
 from gateway.ws.dialogue import SEND_BUCKET, SENDS
-from protos.chat.v1.sockets_pb2 import CreateTicketRequest
 
 READS = per_second(5, 20)
 TICKETS = per_second(1, 20)
@@ -32,7 +31,7 @@ async def get_ticket(call: Call, params: TicketParams) -> Ticket:
     """A ticket to `/api/chat/ws?ticket=…`, good once and for 30 s."""
     if params.user_id not in (None, call.caller.user_id):
         raise ActorForged
-    return Ticket((await call.gateway.chat.tickets.CreateTicket(CreateTicketRequest())).ticket)
+    return Ticket(await call.gateway.tickets.create(call.caller))
 
 
 @endpoint("GET", "/api/chat/conversations", family=SHORT_VIDEO, limit=READS)

@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"protos/chat/v1/conversations.proto\x12\rhitok.chat.v1\"P\n\x06Target\x12\x19\n\x0f\x63onversation_id\x18\x01 \x01(\x03H\x00\x12\x11\n\x07user_id\x18\x02 \x01(\x03H\x00\x12\x12\n\x08group_id\x18\x03 \x01(\x03H\x00\x42\x04\n\x02to\"\x93\x01\n\x0bSendRequest\x12!\n\x02to\x18\x01 \x01(\x0b\x32\x15.hitok.chat.v1.Target\x12\x15\n\rclient_msg_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x12\x14\n\x0creply_to_seq\x18\x05 \x01(\x03\x12\x10\n\x08mentions\x18\x06 \x03(\x03\"\x93\x01\n\x0cSendResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\x03\x12\x15\n\rclient_msg_id\x18\x02 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\x03\x12\x0b\n\x03seq\x18\x04 \x01(\x03\x12\x0b\n\x03rev\x18\x05 \x01(\x03\x12\x12\n\ncreated_at\x18\x06 \x01(\x03\x12\x11\n\tduplicate\x18\x07 \x01(\x08\"A\n\x0b\x45\x64itRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\"\x1b\n\x0c\x45\x64itResponse\x12\x0b\n\x03rev\x18\x01 \x01(\x03\"5\n\rRecallRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03seq\x18\x02 \x01(\x03\"\x1d\n\x0eRecallResponse\x12\x0b\n\x03rev\x18\x01 \x01(\x03\"\x82\x02\n\x07Message\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03rev\x18\x02 \x01(\x03\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x12\n\nmessage_id\x18\x04 \x01(\x03\x12\x15\n\rclient_msg_id\x18\x05 \x01(\t\x12\x11\n\tsender_id\x18\x06 \x01(\x03\x12\x14\n\x0c\x63ontent_type\x18\x07 \x01(\t\x12\x0c\n\x04\x62ody\x18\x08 \x01(\x0c\x12\x14\n\x0creply_to_seq\x18\t \x01(\x03\x12\x10\n\x08mentions\x18\n \x03(\x03\x12\x12\n\ncreated_at\x18\x0b \x01(\x03\x12\x11\n\tedited_at\x18\x0c \x01(\x03\x12\x13\n\x0brecalled_at\x18\r \x01(\x03\"\x96\x02\n\x0c\x43onversation\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.hitok.chat.v1.Kind\x12\x0f\n\x07peer_id\x18\x03 \x01(\x03\x12\x10\n\x08group_id\x18\x04 \x01(\x03\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0b\n\x03rev\x18\x06 \x01(\x03\x12\x10\n\x08last_seq\x18\x07 \x01(\x03\x12\x10\n\x08read_seq\x18\x08 \x01(\x03\x12\x0e\n\x06unread\x18\t \x01(\x05\x12,\n\x0clast_message\x18\n \x01(\x0b\x32\x16.hitok.chat.v1.Message\x12\x15\n\rpush_receipts\x18\x0b \x01(\x08\x12\x12\n\njoined_seq\x18\x0c \x01(\x03\"9\n\x18ListConversationsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"d\n\x19ListConversationsResponse\x12\x32\n\rconversations\x18\x01 \x03(\x0b\x32\x1b.hitok.chat.v1.Conversation\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"]\n\x06Member\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0b\n\x03rev\x18\x02 \x01(\x03\x12\x0c\n\x04left\x18\x03 \x01(\x08\x12\x10\n\x08read_seq\x18\x04 \x01(\x03\x12\x15\n\rdelivered_seq\x18\x05 \x01(\x03\"6\n\tSyncPoint\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x10\n\x08\x66rom_rev\x18\x02 \x01(\x03\"<\n\x10\x42\x61tchSyncRequest\x12(\n\x06points\x18\x01 \x03(\x0b\x32\x18.hitok.chat.v1.SyncPoint\"\xa4\x01\n\x04Sync\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x10\n\x08\x66rom_rev\x18\x02 \x01(\x03\x12\x0e\n\x06to_rev\x18\x03 \x01(\x03\x12(\n\x08messages\x18\x04 \x03(\x0b\x32\x16.hitok.chat.v1.Message\x12&\n\x07members\x18\x05 \x03(\x0b\x32\x15.hitok.chat.v1.Member\x12\x0f\n\x07limited\x18\x06 \x01(\x08\"7\n\x11\x42\x61tchSyncResponse\x12\"\n\x05syncs\x18\x01 \x03(\x0b\x32\x13.hitok.chat.v1.Sync\"O\n\x11GetHistoryRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x12\n\nbefore_seq\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\"K\n\x12GetHistoryResponse\x12(\n\x08messages\x18\x01 \x03(\x0b\x32\x16.hitok.chat.v1.Message\x12\x0b\n\x03rev\x18\x02 \x01(\x03\"7\n\x0fMarkReadRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03seq\x18\x02 \x01(\x03\"4\n\x10MarkReadResponse\x12\x10\n\x08read_seq\x18\x01 \x01(\x03\x12\x0e\n\x06unread\x18\x02 \x01(\x05\"<\n\x14MarkDeliveredRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03seq\x18\x02 \x01(\x03\".\n\x15MarkDeliveredResponse\x12\x15\n\rdelivered_seq\x18\x01 \x01(\x03\"S\n\x12GetReceiptsRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x15\n\rafter_user_id\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\"=\n\x13GetReceiptsResponse\x12&\n\x07members\x18\x01 \x03(\x0b\x32\x15.hitok.chat.v1.Member\"/\n\x13\x42\x61tchGetRevsRequest\x12\x18\n\x10\x63onversation_ids\x18\x01 \x03(\x03\"7\n\x0f\x43onversationRev\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03rev\x18\x02 \x01(\x03\"D\n\x14\x42\x61tchGetRevsResponse\x12,\n\x04revs\x18\x01 \x03(\x0b\x32\x1e.hitok.chat.v1.ConversationRev\"0\n\x0bPartRequest\x12\x10\n\x08group_id\x18\x01 \x01(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\"\x0e\n\x0cPartResponse\"]\n\x15SearchMessagesRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\x03\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\"W\n\x16SearchMessagesResponse\x12(\n\x08messages\x18\x01 \x03(\x0b\x32\x16.hitok.chat.v1.Message\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t*\x1d\n\x04Kind\x12\n\n\x06\x44IRECT\x10\x00\x12\t\n\x05GROUP\x10\x01\x32\x92\x08\n\rConversations\x12\x44\n\x04Send\x12\x1a.hitok.chat.v1.SendRequest\x1a\x1b.hitok.chat.v1.SendResponse\"\x03\x90\x02\x02\x12\x44\n\x04\x45\x64it\x12\x1a.hitok.chat.v1.EditRequest\x1a\x1b.hitok.chat.v1.EditResponse\"\x03\x90\x02\x02\x12J\n\x06Recall\x12\x1c.hitok.chat.v1.RecallRequest\x1a\x1d.hitok.chat.v1.RecallResponse\"\x03\x90\x02\x02\x12k\n\x11ListConversations\x12\'.hitok.chat.v1.ListConversationsRequest\x1a(.hitok.chat.v1.ListConversationsResponse\"\x03\x90\x02\x01\x12S\n\tBatchSync\x12\x1f.hitok.chat.v1.BatchSyncRequest\x1a .hitok.chat.v1.BatchSyncResponse\"\x03\x90\x02\x01\x12V\n\nGetHistory\x12 .hitok.chat.v1.GetHistoryRequest\x1a!.hitok.chat.v1.GetHistoryResponse\"\x03\x90\x02\x01\x12P\n\x08MarkRead\x12\x1e.hitok.chat.v1.MarkReadRequest\x1a\x1f.hitok.chat.v1.MarkReadResponse\"\x03\x90\x02\x02\x12_\n\rMarkDelivered\x12#.hitok.chat.v1.MarkDeliveredRequest\x1a$.hitok.chat.v1.MarkDeliveredResponse\"\x03\x90\x02\x02\x12Y\n\x0bGetReceipts\x12!.hitok.chat.v1.GetReceiptsRequest\x1a\".hitok.chat.v1.GetReceiptsResponse\"\x03\x90\x02\x01\x12\\\n\x0c\x42\x61tchGetRevs\x12\".hitok.chat.v1.BatchGetRevsRequest\x1a#.hitok.chat.v1.BatchGetRevsResponse\"\x03\x90\x02\x01\x12?\n\x04Part\x12\x1a.hitok.chat.v1.PartRequest\x1a\x1b.hitok.chat.v1.PartResponse\x12\x62\n\x0eSearchMessages\x12$.hitok.chat.v1.SearchMessagesRequest\x1a%.hitok.chat.v1.SearchMessagesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"protos/chat/v1/conversations.proto\x12\rhitok.chat.v1\"P\n\x06Target\x12\x19\n\x0f\x63onversation_id\x18\x01 \x01(\x03H\x00\x12\x11\n\x07user_id\x18\x02 \x01(\x03H\x00\x12\x12\n\x08group_id\x18\x03 \x01(\x03H\x00\x42\x04\n\x02to\"\x93\x01\n\x0bSendRequest\x12!\n\x02to\x18\x01 \x01(\x0b\x32\x15.hitok.chat.v1.Target\x12\x15\n\rclient_msg_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x12\x14\n\x0creply_to_seq\x18\x05 \x01(\x03\x12\x10\n\x08mentions\x18\x06 \x03(\x03\"\x93\x01\n\x0cSendResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\x03\x12\x15\n\rclient_msg_id\x18\x02 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\x03\x12\x0b\n\x03seq\x18\x04 \x01(\x03\x12\x0b\n\x03rev\x18\x05 \x01(\x03\x12\x12\n\ncreated_at\x18\x06 \x01(\x03\x12\x11\n\tduplicate\x18\x07 \x01(\x08\"A\n\x0b\x45\x64itRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\"\x1b\n\x0c\x45\x64itResponse\x12\x0b\n\x03rev\x18\x01 \x01(\x03\"5\n\rRecallRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03seq\x18\x02 \x01(\x03\"\x1d\n\x0eRecallResponse\x12\x0b\n\x03rev\x18\x01 \x01(\x03\"\x82\x02\n\x07Message\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03rev\x18\x02 \x01(\x03\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x12\n\nmessage_id\x18\x04 \x01(\x03\x12\x15\n\rclient_msg_id\x18\x05 \x01(\t\x12\x11\n\tsender_id\x18\x06 \x01(\x03\x12\x14\n\x0c\x63ontent_type\x18\x07 \x01(\t\x12\x0c\n\x04\x62ody\x18\x08 \x01(\x0c\x12\x14\n\x0creply_to_seq\x18\t \x01(\x03\x12\x10\n\x08mentions\x18\n \x03(\x03\x12\x12\n\ncreated_at\x18\x0b \x01(\x03\x12\x11\n\tedited_at\x18\x0c \x01(\x03\x12\x13\n\x0brecalled_at\x18\r \x01(\x03\"\x96\x02\n\x0c\x43onversation\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.hitok.chat.v1.Kind\x12\x0f\n\x07peer_id\x18\x03 \x01(\x03\x12\x10\n\x08group_id\x18\x04 \x01(\x03\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0b\n\x03rev\x18\x06 \x01(\x03\x12\x10\n\x08last_seq\x18\x07 \x01(\x03\x12\x10\n\x08read_seq\x18\x08 \x01(\x03\x12\x0e\n\x06unread\x18\t \x01(\x05\x12,\n\x0clast_message\x18\n \x01(\x0b\x32\x16.hitok.chat.v1.Message\x12\x15\n\rpush_receipts\x18\x0b \x01(\x08\x12\x12\n\njoined_seq\x18\x0c \x01(\x03\"9\n\x18ListConversationsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"d\n\x19ListConversationsResponse\x12\x32\n\rconversations\x18\x01 \x03(\x0b\x32\x1b.hitok.chat.v1.Conversation\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"@\n\x1d\x42\x61tchListConversationsRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\"\xc1\x01\n\x1e\x42\x61tchListConversationsResponse\x12G\n\x05pages\x18\x01 \x03(\x0b\x32\x38.hitok.chat.v1.BatchListConversationsResponse.PagesEntry\x1aV\n\nPagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\x37\n\x05value\x18\x02 \x01(\x0b\x32(.hitok.chat.v1.ListConversationsResponse:\x02\x38\x01\"]\n\x06Member\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0b\n\x03rev\x18\x02 \x01(\x03\x12\x0c\n\x04left\x18\x03 \x01(\x08\x12\x10\n\x08read_seq\x18\x04 \x01(\x03\x12\x15\n\rdelivered_seq\x18\x05 \x01(\x03\"6\n\tSyncPoint\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x10\n\x08\x66rom_rev\x18\x02 \x01(\x03\"<\n\x10\x42\x61tchSyncRequest\x12(\n\x06points\x18\x01 \x03(\x0b\x32\x18.hitok.chat.v1.SyncPoint\"\xa4\x01\n\x04Sync\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x10\n\x08\x66rom_rev\x18\x02 \x01(\x03\x12\x0e\n\x06to_rev\x18\x03 \x01(\x03\x12(\n\x08messages\x18\x04 \x03(\x0b\x32\x16.hitok.chat.v1.Message\x12&\n\x07members\x18\x05 \x03(\x0b\x32\x15.hitok.chat.v1.Member\x12\x0f\n\x07limited\x18\x06 \x01(\x08\"7\n\x11\x42\x61tchSyncResponse\x12\"\n\x05syncs\x18\x01 \x03(\x0b\x32\x13.hitok.chat.v1.Sync\"O\n\x11GetHistoryRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x12\n\nbefore_seq\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\"K\n\x12GetHistoryResponse\x12(\n\x08messages\x18\x01 \x03(\x0b\x32\x16.hitok.chat.v1.Message\x12\x0b\n\x03rev\x18\x02 \x01(\x03\"7\n\x0fMarkReadRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03seq\x18\x02 \x01(\x03\"4\n\x10MarkReadResponse\x12\x10\n\x08read_seq\x18\x01 \x01(\x03\x12\x0e\n\x06unread\x18\x02 \x01(\x05\"<\n\x14MarkDeliveredRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03seq\x18\x02 \x01(\x03\".\n\x15MarkDeliveredResponse\x12\x15\n\rdelivered_seq\x18\x01 \x01(\x03\"S\n\x12GetReceiptsRequest\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x15\n\rafter_user_id\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\"=\n\x13GetReceiptsResponse\x12&\n\x07members\x18\x01 \x03(\x0b\x32\x15.hitok.chat.v1.Member\"/\n\x13\x42\x61tchGetRevsRequest\x12\x18\n\x10\x63onversation_ids\x18\x01 \x03(\x03\"7\n\x0f\x43onversationRev\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\x03\x12\x0b\n\x03rev\x18\x02 \x01(\x03\"D\n\x14\x42\x61tchGetRevsResponse\x12,\n\x04revs\x18\x01 \x03(\x0b\x32\x1e.hitok.chat.v1.ConversationRev\"0\n\x0bPartRequest\x12\x10\n\x08group_id\x18\x01 \x01(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\"\x0e\n\x0cPartResponse\"]\n\x15SearchMessagesRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x02 \x01(\x03\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\"W\n\x16SearchMessagesResponse\x12(\n\x08messages\x18\x01 \x03(\x0b\x32\x16.hitok.chat.v1.Message\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t*\x1d\n\x04Kind\x12\n\n\x06\x44IRECT\x10\x00\x12\t\n\x05GROUP\x10\x01\x32\x8e\t\n\rConversations\x12\x44\n\x04Send\x12\x1a.hitok.chat.v1.SendRequest\x1a\x1b.hitok.chat.v1.SendResponse\"\x03\x90\x02\x02\x12\x44\n\x04\x45\x64it\x12\x1a.hitok.chat.v1.EditRequest\x1a\x1b.hitok.chat.v1.EditResponse\"\x03\x90\x02\x02\x12J\n\x06Recall\x12\x1c.hitok.chat.v1.RecallRequest\x1a\x1d.hitok.chat.v1.RecallResponse\"\x03\x90\x02\x02\x12k\n\x11ListConversations\x12\'.hitok.chat.v1.ListConversationsRequest\x1a(.hitok.chat.v1.ListConversationsResponse\"\x03\x90\x02\x01\x12z\n\x16\x42\x61tchListConversations\x12,.hitok.chat.v1.BatchListConversationsRequest\x1a-.hitok.chat.v1.BatchListConversationsResponse\"\x03\x90\x02\x01\x12S\n\tBatchSync\x12\x1f.hitok.chat.v1.BatchSyncRequest\x1a .hitok.chat.v1.BatchSyncResponse\"\x03\x90\x02\x01\x12V\n\nGetHistory\x12 .hitok.chat.v1.GetHistoryRequest\x1a!.hitok.chat.v1.GetHistoryResponse\"\x03\x90\x02\x01\x12P\n\x08MarkRead\x12\x1e.hitok.chat.v1.MarkReadRequest\x1a\x1f.hitok.chat.v1.MarkReadResponse\"\x03\x90\x02\x02\x12_\n\rMarkDelivered\x12#.hitok.chat.v1.MarkDeliveredRequest\x1a$.hitok.chat.v1.MarkDeliveredResponse\"\x03\x90\x02\x02\x12Y\n\x0bGetReceipts\x12!.hitok.chat.v1.GetReceiptsRequest\x1a\".hitok.chat.v1.GetReceiptsResponse\"\x03\x90\x02\x01\x12\\\n\x0c\x42\x61tchGetRevs\x12\".hitok.chat.v1.BatchGetRevsRequest\x1a#.hitok.chat.v1.BatchGetRevsResponse\"\x03\x90\x02\x01\x12?\n\x04Part\x12\x1a.hitok.chat.v1.PartRequest\x1a\x1b.hitok.chat.v1.PartResponse\x12\x62\n\x0eSearchMessages\x12$.hitok.chat.v1.SearchMessagesRequest\x1a%.hitok.chat.v1.SearchMessagesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.chat.v1.conversations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_BATCHLISTCONVERSATIONSRESPONSE_PAGESENTRY']._loaded_options = None
+  _globals['_BATCHLISTCONVERSATIONSRESPONSE_PAGESENTRY']._serialized_options = b'8\001'
   _globals['_CONVERSATIONS'].methods_by_name['Send']._loaded_options = None
   _globals['_CONVERSATIONS'].methods_by_name['Send']._serialized_options = b'\220\002\002'
   _globals['_CONVERSATIONS'].methods_by_name['Edit']._loaded_options = None
@@ -39,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONVERSATIONS'].methods_by_name['Recall']._serialized_options = b'\220\002\002'
   _globals['_CONVERSATIONS'].methods_by_name['ListConversations']._loaded_options = None
   _globals['_CONVERSATIONS'].methods_by_name['ListConversations']._serialized_options = b'\220\002\001'
+  _globals['_CONVERSATIONS'].methods_by_name['BatchListConversations']._loaded_options = None
+  _globals['_CONVERSATIONS'].methods_by_name['BatchListConversations']._serialized_options = b'\220\002\001'
   _globals['_CONVERSATIONS'].methods_by_name['BatchSync']._loaded_options = None
   _globals['_CONVERSATIONS'].methods_by_name['BatchSync']._serialized_options = b'\220\002\001'
   _globals['_CONVERSATIONS'].methods_by_name['GetHistory']._loaded_options = None
@@ -53,8 +57,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONVERSATIONS'].methods_by_name['BatchGetRevs']._serialized_options = b'\220\002\001'
   _globals['_CONVERSATIONS'].methods_by_name['SearchMessages']._loaded_options = None
   _globals['_CONVERSATIONS'].methods_by_name['SearchMessages']._serialized_options = b'\220\002\001'
-  _globals['_KIND']._serialized_start=2710
-  _globals['_KIND']._serialized_end=2739
+  _globals['_KIND']._serialized_start=2972
+  _globals['_KIND']._serialized_end=3001
   _globals['_TARGET']._serialized_start=53
   _globals['_TARGET']._serialized_end=133
   _globals['_SENDREQUEST']._serialized_start=136
@@ -77,46 +81,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCONVERSATIONSREQUEST']._serialized_end=1216
   _globals['_LISTCONVERSATIONSRESPONSE']._serialized_start=1218
   _globals['_LISTCONVERSATIONSRESPONSE']._serialized_end=1318
-  _globals['_MEMBER']._serialized_start=1320
-  _globals['_MEMBER']._serialized_end=1413
-  _globals['_SYNCPOINT']._serialized_start=1415
-  _globals['_SYNCPOINT']._serialized_end=1469
-  _globals['_BATCHSYNCREQUEST']._serialized_start=1471
-  _globals['_BATCHSYNCREQUEST']._serialized_end=1531
-  _globals['_SYNC']._serialized_start=1534
-  _globals['_SYNC']._serialized_end=1698
-  _globals['_BATCHSYNCRESPONSE']._serialized_start=1700
-  _globals['_BATCHSYNCRESPONSE']._serialized_end=1755
-  _globals['_GETHISTORYREQUEST']._serialized_start=1757
-  _globals['_GETHISTORYREQUEST']._serialized_end=1836
-  _globals['_GETHISTORYRESPONSE']._serialized_start=1838
-  _globals['_GETHISTORYRESPONSE']._serialized_end=1913
-  _globals['_MARKREADREQUEST']._serialized_start=1915
-  _globals['_MARKREADREQUEST']._serialized_end=1970
-  _globals['_MARKREADRESPONSE']._serialized_start=1972
-  _globals['_MARKREADRESPONSE']._serialized_end=2024
-  _globals['_MARKDELIVEREDREQUEST']._serialized_start=2026
-  _globals['_MARKDELIVEREDREQUEST']._serialized_end=2086
-  _globals['_MARKDELIVEREDRESPONSE']._serialized_start=2088
-  _globals['_MARKDELIVEREDRESPONSE']._serialized_end=2134
-  _globals['_GETRECEIPTSREQUEST']._serialized_start=2136
-  _globals['_GETRECEIPTSREQUEST']._serialized_end=2219
-  _globals['_GETRECEIPTSRESPONSE']._serialized_start=2221
-  _globals['_GETRECEIPTSRESPONSE']._serialized_end=2282
-  _globals['_BATCHGETREVSREQUEST']._serialized_start=2284
-  _globals['_BATCHGETREVSREQUEST']._serialized_end=2331
-  _globals['_CONVERSATIONREV']._serialized_start=2333
-  _globals['_CONVERSATIONREV']._serialized_end=2388
-  _globals['_BATCHGETREVSRESPONSE']._serialized_start=2390
-  _globals['_BATCHGETREVSRESPONSE']._serialized_end=2458
-  _globals['_PARTREQUEST']._serialized_start=2460
-  _globals['_PARTREQUEST']._serialized_end=2508
-  _globals['_PARTRESPONSE']._serialized_start=2510
-  _globals['_PARTRESPONSE']._serialized_end=2524
-  _globals['_SEARCHMESSAGESREQUEST']._serialized_start=2526
-  _globals['_SEARCHMESSAGESREQUEST']._serialized_end=2619
-  _globals['_SEARCHMESSAGESRESPONSE']._serialized_start=2621
-  _globals['_SEARCHMESSAGESRESPONSE']._serialized_end=2708
-  _globals['_CONVERSATIONS']._serialized_start=2742
-  _globals['_CONVERSATIONS']._serialized_end=3784
+  _globals['_BATCHLISTCONVERSATIONSREQUEST']._serialized_start=1320
+  _globals['_BATCHLISTCONVERSATIONSREQUEST']._serialized_end=1384
+  _globals['_BATCHLISTCONVERSATIONSRESPONSE']._serialized_start=1387
+  _globals['_BATCHLISTCONVERSATIONSRESPONSE']._serialized_end=1580
+  _globals['_BATCHLISTCONVERSATIONSRESPONSE_PAGESENTRY']._serialized_start=1494
+  _globals['_BATCHLISTCONVERSATIONSRESPONSE_PAGESENTRY']._serialized_end=1580
+  _globals['_MEMBER']._serialized_start=1582
+  _globals['_MEMBER']._serialized_end=1675
+  _globals['_SYNCPOINT']._serialized_start=1677
+  _globals['_SYNCPOINT']._serialized_end=1731
+  _globals['_BATCHSYNCREQUEST']._serialized_start=1733
+  _globals['_BATCHSYNCREQUEST']._serialized_end=1793
+  _globals['_SYNC']._serialized_start=1796
+  _globals['_SYNC']._serialized_end=1960
+  _globals['_BATCHSYNCRESPONSE']._serialized_start=1962
+  _globals['_BATCHSYNCRESPONSE']._serialized_end=2017
+  _globals['_GETHISTORYREQUEST']._serialized_start=2019
+  _globals['_GETHISTORYREQUEST']._serialized_end=2098
+  _globals['_GETHISTORYRESPONSE']._serialized_start=2100
+  _globals['_GETHISTORYRESPONSE']._serialized_end=2175
+  _globals['_MARKREADREQUEST']._serialized_start=2177
+  _globals['_MARKREADREQUEST']._serialized_end=2232
+  _globals['_MARKREADRESPONSE']._serialized_start=2234
+  _globals['_MARKREADRESPONSE']._serialized_end=2286
+  _globals['_MARKDELIVEREDREQUEST']._serialized_start=2288
+  _globals['_MARKDELIVEREDREQUEST']._serialized_end=2348
+  _globals['_MARKDELIVEREDRESPONSE']._serialized_start=2350
+  _globals['_MARKDELIVEREDRESPONSE']._serialized_end=2396
+  _globals['_GETRECEIPTSREQUEST']._serialized_start=2398
+  _globals['_GETRECEIPTSREQUEST']._serialized_end=2481
+  _globals['_GETRECEIPTSRESPONSE']._serialized_start=2483
+  _globals['_GETRECEIPTSRESPONSE']._serialized_end=2544
+  _globals['_BATCHGETREVSREQUEST']._serialized_start=2546
+  _globals['_BATCHGETREVSREQUEST']._serialized_end=2593
+  _globals['_CONVERSATIONREV']._serialized_start=2595
+  _globals['_CONVERSATIONREV']._serialized_end=2650
+  _globals['_BATCHGETREVSRESPONSE']._serialized_start=2652
+  _globals['_BATCHGETREVSRESPONSE']._serialized_end=2720
+  _globals['_PARTREQUEST']._serialized_start=2722
+  _globals['_PARTREQUEST']._serialized_end=2770
+  _globals['_PARTRESPONSE']._serialized_start=2772
+  _globals['_PARTRESPONSE']._serialized_end=2786
+  _globals['_SEARCHMESSAGESREQUEST']._serialized_start=2788
+  _globals['_SEARCHMESSAGESREQUEST']._serialized_end=2881
+  _globals['_SEARCHMESSAGESRESPONSE']._serialized_start=2883
+  _globals['_SEARCHMESSAGESRESPONSE']._serialized_end=2970
+  _globals['_CONVERSATIONS']._serialized_start=3004
+  _globals['_CONVERSATIONS']._serialized_end=4170
 # @@protoc_insertion_point(module_scope)

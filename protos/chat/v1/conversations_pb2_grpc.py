@@ -59,6 +59,11 @@ class ConversationsStub:
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.ListConversationsRequest.SerializeToString,
                 response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.ListConversationsResponse.FromString,
                 _registered_method=True)
+        self.BatchListConversations = channel.unary_unary(
+                '/hitok.chat.v1.Conversations/BatchListConversations',
+                request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchListConversationsRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchListConversationsResponse.FromString,
+                _registered_method=True)
         self.BatchSync = channel.unary_unary(
                 '/hitok.chat.v1.Conversations/BatchSync',
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchSyncRequest.SerializeToString,
@@ -132,6 +137,14 @@ class ConversationsServicer:
 
     def ListConversations(self, request, context):
         """The caller's conversations, the most recently active first, with what a list shows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchListConversations(self, request, context):
+        """The first page of each of these users' lists, for the gateway's hellos; at most 100 users. Who is left out has more
+        than one answer for many can hold, and is asked for by himself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -216,6 +229,11 @@ def add_ConversationsServicer_to_server(servicer, server):
                     servicer.ListConversations,
                     request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.ListConversationsRequest.FromString,
                     response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.ListConversationsResponse.SerializeToString,
+            ),
+            'BatchListConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchListConversations,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchListConversationsRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchListConversationsResponse.SerializeToString,
             ),
             'BatchSync': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchSync,
@@ -371,6 +389,33 @@ class Conversations:
             '/hitok.chat.v1.Conversations/ListConversations',
             protos_dot_chat_dot_v1_dot_conversations__pb2.ListConversationsRequest.SerializeToString,
             protos_dot_chat_dot_v1_dot_conversations__pb2.ListConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchListConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.chat.v1.Conversations/BatchListConversations',
+            protos_dot_chat_dot_v1_dot_conversations__pb2.BatchListConversationsRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_conversations__pb2.BatchListConversationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,6 +29,10 @@ class ConversationsStub:
     """By the sender within a set time; group owner and managers recall anyone's."""
     ListConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsResponse]
     """The caller's conversations, the most recently active first, with what a list shows."""
+    BatchListConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchListConversationsRequest, _conversations_pb2.BatchListConversationsResponse]
+    """The first page of each of these users' lists, for the gateway's hellos; at most 100 users. Who is left out has more
+    than one answer for many can hold, and is asked for by himself.
+    """
     BatchSync: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchSyncRequest, _conversations_pb2.BatchSyncResponse]
     """What changed after from_rev in each of these; at most 200 conversations. Of a conversation that the
     caller is no member of any more there is no answer.
@@ -88,6 +92,16 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_conversations_pb2.ListConversationsRequest, _abc.Awaitable[_conversations_pb2.ListConversationsResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.ListConversationsResponse]:
         """The caller's conversations, the most recently active first, with what a list shows."""
+
+    @_abc_1.abstractmethod
+    def BatchListConversations(
+        self,
+        request: _conversations_pb2.BatchListConversationsRequest,
+        context: _aio.ServicerContext[_conversations_pb2.BatchListConversationsRequest, _abc.Awaitable[_conversations_pb2.BatchListConversationsResponse]],
+    ) -> _abc.Awaitable[_conversations_pb2.BatchListConversationsResponse]:
+        """The first page of each of these users' lists, for the gateway's hellos; at most 100 users. Who is left out has more
+        than one answer for many can hold, and is asked for by himself.
+        """
 
     @_abc_1.abstractmethod
     def BatchSync(

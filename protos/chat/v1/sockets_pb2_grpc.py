@@ -36,15 +36,15 @@ class TicketsStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.CreateTicket = channel.unary_unary(
-                '/hitok.chat.v1.Tickets/CreateTicket',
-                request_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.CreateTicketRequest.SerializeToString,
-                response_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.CreateTicketResponse.FromString,
+        self.BatchCreateTickets = channel.unary_unary(
+                '/hitok.chat.v1.Tickets/BatchCreateTickets',
+                request_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchCreateTicketsRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchCreateTicketsResponse.FromString,
                 _registered_method=True)
-        self.RedeemTicket = channel.unary_unary(
-                '/hitok.chat.v1.Tickets/RedeemTicket',
-                request_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.RedeemTicketRequest.SerializeToString,
-                response_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.RedeemTicketResponse.FromString,
+        self.BatchRedeemTickets = channel.unary_unary(
+                '/hitok.chat.v1.Tickets/BatchRedeemTickets',
+                request_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchRedeemTicketsRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchRedeemTicketsResponse.FromString,
                 _registered_method=True)
 
 
@@ -53,15 +53,16 @@ class TicketsServicer:
 
     """
 
-    def CreateTicket(self, request, context):
-        """A signed ticket for the caller and his session: 30 s, single use.
+    def BatchCreateTickets(self, request, context):
+        """A signed ticket for each of these users and his session, in order: 30 s, single use. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def RedeemTicket(self, request, context):
-        """Uses it up. Raises TicketInvalid for a used, expired or forged one; fails closed without Valkey.
+    def BatchRedeemTickets(self, request, context):
+        """Uses them up. Whose each was, in order; nobody's (no user_id) for a used, expired or forged one. Fails closed
+        without Valkey. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,15 +71,15 @@ class TicketsServicer:
 
 def add_TicketsServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'CreateTicket': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateTicket,
-                    request_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.CreateTicketRequest.FromString,
-                    response_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.CreateTicketResponse.SerializeToString,
+            'BatchCreateTickets': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCreateTickets,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchCreateTicketsRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchCreateTicketsResponse.SerializeToString,
             ),
-            'RedeemTicket': grpc.unary_unary_rpc_method_handler(
-                    servicer.RedeemTicket,
-                    request_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.RedeemTicketRequest.FromString,
-                    response_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.RedeemTicketResponse.SerializeToString,
+            'BatchRedeemTickets': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchRedeemTickets,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchRedeemTicketsRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchRedeemTicketsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -94,7 +95,7 @@ class Tickets:
     """
 
     @staticmethod
-    def CreateTicket(request,
+    def BatchCreateTickets(request,
             target,
             options=(),
             channel_credentials=None,
@@ -107,9 +108,9 @@ class Tickets:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/hitok.chat.v1.Tickets/CreateTicket',
-            protos_dot_chat_dot_v1_dot_sockets__pb2.CreateTicketRequest.SerializeToString,
-            protos_dot_chat_dot_v1_dot_sockets__pb2.CreateTicketResponse.FromString,
+            '/hitok.chat.v1.Tickets/BatchCreateTickets',
+            protos_dot_chat_dot_v1_dot_sockets__pb2.BatchCreateTicketsRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_sockets__pb2.BatchCreateTicketsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -121,7 +122,7 @@ class Tickets:
             _registered_method=True)
 
     @staticmethod
-    def RedeemTicket(request,
+    def BatchRedeemTickets(request,
             target,
             options=(),
             channel_credentials=None,
@@ -134,9 +135,9 @@ class Tickets:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/hitok.chat.v1.Tickets/RedeemTicket',
-            protos_dot_chat_dot_v1_dot_sockets__pb2.RedeemTicketRequest.SerializeToString,
-            protos_dot_chat_dot_v1_dot_sockets__pb2.RedeemTicketResponse.FromString,
+            '/hitok.chat.v1.Tickets/BatchRedeemTickets',
+            protos_dot_chat_dot_v1_dot_sockets__pb2.BatchRedeemTicketsRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_sockets__pb2.BatchRedeemTicketsResponse.FromString,
             options,
             channel_credentials,
             insecure,

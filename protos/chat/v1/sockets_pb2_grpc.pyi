@@ -16,29 +16,33 @@ class TicketsStub:
     """What the gateway needs to hold sockets: tickets, presence, notifications."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    CreateTicket: _aio.UnaryUnaryMultiCallable[_sockets_pb2.CreateTicketRequest, _sockets_pb2.CreateTicketResponse]
-    """A signed ticket for the caller and his session: 30 s, single use."""
-    RedeemTicket: _aio.UnaryUnaryMultiCallable[_sockets_pb2.RedeemTicketRequest, _sockets_pb2.RedeemTicketResponse]
-    """Uses it up. Raises TicketInvalid for a used, expired or forged one; fails closed without Valkey."""
+    BatchCreateTickets: _aio.UnaryUnaryMultiCallable[_sockets_pb2.BatchCreateTicketsRequest, _sockets_pb2.BatchCreateTicketsResponse]
+    """A signed ticket for each of these users and his session, in order: 30 s, single use. At most 500."""
+    BatchRedeemTickets: _aio.UnaryUnaryMultiCallable[_sockets_pb2.BatchRedeemTicketsRequest, _sockets_pb2.BatchRedeemTicketsResponse]
+    """Uses them up. Whose each was, in order; nobody's (no user_id) for a used, expired or forged one. Fails closed
+    without Valkey. At most 500.
+    """
 
 class TicketsServicer(metaclass=_abc_1.ABCMeta):
     """What the gateway needs to hold sockets: tickets, presence, notifications."""
 
     @_abc_1.abstractmethod
-    def CreateTicket(
+    def BatchCreateTickets(
         self,
-        request: _sockets_pb2.CreateTicketRequest,
-        context: _aio.ServicerContext[_sockets_pb2.CreateTicketRequest, _abc.Awaitable[_sockets_pb2.CreateTicketResponse]],
-    ) -> _abc.Awaitable[_sockets_pb2.CreateTicketResponse]:
-        """A signed ticket for the caller and his session: 30 s, single use."""
+        request: _sockets_pb2.BatchCreateTicketsRequest,
+        context: _aio.ServicerContext[_sockets_pb2.BatchCreateTicketsRequest, _abc.Awaitable[_sockets_pb2.BatchCreateTicketsResponse]],
+    ) -> _abc.Awaitable[_sockets_pb2.BatchCreateTicketsResponse]:
+        """A signed ticket for each of these users and his session, in order: 30 s, single use. At most 500."""
 
     @_abc_1.abstractmethod
-    def RedeemTicket(
+    def BatchRedeemTickets(
         self,
-        request: _sockets_pb2.RedeemTicketRequest,
-        context: _aio.ServicerContext[_sockets_pb2.RedeemTicketRequest, _abc.Awaitable[_sockets_pb2.RedeemTicketResponse]],
-    ) -> _abc.Awaitable[_sockets_pb2.RedeemTicketResponse]:
-        """Uses it up. Raises TicketInvalid for a used, expired or forged one; fails closed without Valkey."""
+        request: _sockets_pb2.BatchRedeemTicketsRequest,
+        context: _aio.ServicerContext[_sockets_pb2.BatchRedeemTicketsRequest, _abc.Awaitable[_sockets_pb2.BatchRedeemTicketsResponse]],
+    ) -> _abc.Awaitable[_sockets_pb2.BatchRedeemTicketsResponse]:
+        """Uses them up. Whose each was, in order; nobody's (no user_id) for a used, expired or forged one. Fails closed
+        without Valkey. At most 500.
+        """
 
 def add_TicketsServicer_to_server(servicer: TicketsServicer, server: _aio.Server) -> None: ...
 
