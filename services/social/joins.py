@@ -87,8 +87,8 @@ async def _apply(connection: AsyncConnection, group: Any, caller: Caller, values
 
 async def handle_request(
     connection: AsyncConnection, settings: SocialSettings, caller: Caller, group_id: int, request_id: int, result: int
-) -> None:
-    """Raises ResultInvalid, GroupNotFound, NotMember, NotPermitted, RequestNotFound, RequestHandled,
+) -> int:
+    """Who had applied. Raises ResultInvalid, GroupNotFound, NotMember, NotPermitted, RequestNotFound, RequestHandled,
     GroupLimitReached, MemberLimitReached."""
     if result not in (ACCEPTED, REFUSED):
         raise ResultInvalid
@@ -105,6 +105,7 @@ async def handle_request(
     if request.result != PENDING:
         raise RequestHandled
     await _settle(connection, settings, group, caller, request, result)
+    return int(request.user_id)
 
 
 async def _settle(

@@ -163,8 +163,8 @@ class Groups(GroupsServicer):
     ) -> groups_pb.HandleJoinRequestResponse:
         handled = (request.group_id, request.request_id, request.result)
         async with self._database.transaction() as connection:
-            await joins.handle_request(connection, self._settings, require_caller(), *handled)
-        return groups_pb.HandleJoinRequestResponse()
+            user_id = await joins.handle_request(connection, self._settings, require_caller(), *handled)
+        return groups_pb.HandleJoinRequestResponse(user_id=user_id)
 
     async def ListJoinRequests(
         self, request: groups_pb.ListJoinRequestsRequest, context: object

@@ -18,6 +18,7 @@ from protos.chat.v1 import conversations_pb2 as pb
 from services.kit.context import Caller
 from tests.chat.fleet import Fleet, running_fleet
 from tests.support import social as graph
+from tests.support.chat import listed
 from tests.support.device import Device, Refused
 from tests.support.servers import temporary_folder
 from tests.support.user import acting, new_phone, phone_account
@@ -95,6 +96,11 @@ async def new_world(fleet: Fleet, dice: random.Random) -> World:
         targets[one].append({"user_id": str(other)})
         targets[other].append({"user_id": str(one)})
     devices = [Device(issued.user_id, issued.atoken, fleet.urls, dice) for issued in tokens]
+    async with asyncio.timeout(CALM):  # until the chat has heard who is in them, what is said reaches the others only
+        for id in ids:
+            groups_of = sum("group_id" in target for target in targets[id])
+            while sum(bool(row.group_id) for row in await listed(fleet.chat, id)) < groups_of:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
     return World(fleet, devices, targets)
 
 
@@ -102,6 +108,13 @@ async def play(world: World, dice: random.Random, seconds: float, faults: dict[s
     """One fault after the other, each at least once, while the clients go on."""
     lives = [asyncio.create_task(device.live()) for device in world.devices]
     work: set[asyncio.Task[None]] = set()
+    failures: list[BaseException] = []
+
+    def done(task: asyncio.Task[None]) -> None:
+        work.discard(task)
+        if failure := task.exception():
+            failures.append(failure)
+
     ends = time.monotonic() + seconds
     suffering = asyncio.create_task(suffer(dice, ends, faults))
     while not suffering.done():
@@ -109,11 +122,12 @@ async def play(world: World, dice: random.Random, seconds: float, faults: dict[s
         if step := world.step(dice):
             task = asyncio.create_task(bear(step))
             work.add(task)
-            task.add_done_callback(work.discard)
+            task.add_done_callback(done)
     await suffering
     for device in world.devices:
         device.come()
     await asyncio.gather(*work)
+    assert not failures, f"seed {SEED}: {failures}"
     await settled(world)
     for life in lives:
         life.cancel()

@@ -9,8 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import jsonschema_rs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
+
+from tests.support import asyncapi
 
 PAUSE = 0.3  # seconds at most before it comes back, and before it asks again
 ANSWER = 8.0  # seconds without an answer, after which it takes the connection for dead
@@ -88,7 +91,8 @@ class Device:
         known = self.acked[id]
         to = {"conversation_id": known["conversation_id"]}
         ack = await self.ask("send", to=to, client_msg_id=id, content_type="text", body="again")
-        assert ack == known | {"duplicate": True}, (ack, known)
+        assert ack["rev"] >= known["rev"], "which an edit raises"
+        assert ack == known | {"duplicate": True, "rev": ack["rev"]}
 
     async def change(self, conversation_id: str, seq: int, body: Any | None) -> None:
         """Edits, or recalls (None)."""
@@ -154,6 +158,10 @@ class Device:
             room.syncing = False
 
     async def _take(self, socket: ClientConnection, frame: dict[str, Any]) -> None:
+        try:
+            asyncapi.check(frame)
+        except jsonschema_rs.ValidationError as error:
+            self.failures.append(error)
         data = frame.get("data", {})
         match frame["type"]:
             case "ping":

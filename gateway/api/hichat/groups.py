@@ -123,7 +123,8 @@ async def handle_join_request(call: Call, params: HandleJoinRequest) -> None:
         request_id=params.group_req_id,
         result=ResultValue.ValueType(params.handle_result),
     )
-    await call.gateway.groups.HandleJoinRequest(request)
+    applied = await call.gateway.groups.HandleJoinRequest(request)
+    await part(call.gateway.chat, params.group_id, applied.user_id)
 
 
 @endpoint("GET", "/v1/social/group/putIns", family=CHAT_SOCIAL, limit=READS)
