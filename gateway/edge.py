@@ -14,6 +14,7 @@ from prometheus_client import Histogram
 from gateway.clients import header_of
 from gateway.envelopes import family_of
 from gateway.errors import HeadersTooLarge, failure_of
+from gateway.ws.sockets import PATHS
 from services.kit import telemetry
 from services.kit.context import current_request_id, new_request_id
 
@@ -35,12 +36,14 @@ log = structlog.get_logger("http")
 
 
 class Edge:
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    """Sockets go to theirs at once: Litestar's layers do nothing for them, and each socket would keep them all."""
+
+    def __init__(self, app: ASGIApp, sockets: ASGIApp) -> None:
+        self._app, self._sockets = app, sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
-            await self._app(scope, receive, send)
+            await (self._sockets if scope["path"] in PATHS else self._app)(scope, receive, send)
             return
         given = header_of(scope, b"x-request-id") or ""
         request_id = given if REQUEST_ID.fullmatch(given) else new_request_id()

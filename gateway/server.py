@@ -35,7 +35,7 @@ async def serve(settings: GatewaySettings) -> None:
     stopping = stop_signal()
     watch_loop()
     async with open_gateway(settings) as gateway:
-        server = server_for(Edge(build_app(gateway)), settings)
+        server = server_for(Edge(build_app(gateway), gateway.sockets), settings)
         heap.settle()
         serving = asyncio.create_task(server.serve(sockets))
         structlog.get_logger("gateway").info("serving", ports=settings.http_ports)

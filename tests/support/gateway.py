@@ -39,7 +39,7 @@ def gateway_settings(servers: Servers, **more: str) -> GatewaySettings:
 async def running_gateway(settings: GatewaySettings, ip: str = "127.0.0.1") -> AsyncIterator[RunningGateway]:
     """Without a port; its `http` calls from `ip`."""
     async with open_gateway(settings) as gateway:
-        app = in_own_task(Edge(build_app(gateway)))
+        app = in_own_task(Edge(build_app(gateway), gateway.sockets))
         async with client_of(app, ip) as http:
             yield RunningGateway(gateway, app, http)
 
@@ -48,7 +48,7 @@ async def running_gateway(settings: GatewaySettings, ip: str = "127.0.0.1") -> A
 async def serving_gateway(settings: GatewaySettings) -> AsyncIterator[tuple[Gateway, str]]:
     """On a free port, by the server that production uses; also gives its base URL."""
     async with open_gateway(settings) as gateway:
-        async with serving(Edge(build_app(gateway)), settings) as url:
+        async with serving(Edge(build_app(gateway), gateway.sockets), settings) as url:
             yield gateway, url
 
 
