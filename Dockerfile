@@ -1,5 +1,5 @@
 # One small image per process, named by its target:
-#   docker build --target user -t hitok-user .        (user, social, media, chat, gateway; databases)
+#   docker build --target user -t hitok-user .        (user, social, media, chat, gateway; databases, tools)
 #
 # Bases are pinned by full version. To pin one to its bytes as well, append the digest that
 # `docker buildx imagetools inspect python:3.11.15-slim-trixie` prints: python:…@sha256:…
@@ -34,6 +34,10 @@ FROM build AS gateway-packages
 COPY deploy/docker/requirements/gateway.txt .
 RUN pip install -r gateway.txt
 
+FROM build AS tools-packages
+COPY deploy/docker/requirements/tools.txt .
+RUN pip install -r tools.txt
+
 # The file system is read-only when it runs, so what Python would write beside its modules is written now.
 FROM build AS code
 WORKDIR /app
@@ -54,7 +58,7 @@ LABEL org.opencontainers.image.title="hitok" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # No installer in what runs; a folder that a volume mounted on it takes its owner from.
-RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/lib/python3.11/ensurepip /usr/local/bin/pip* \
+RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/lib/python3.11/ensurepip /usr/local/bin/pip* /usr/local/bin/wheel \
     && install -d -o 10001 -g 10001 /var/lib/hitok
 # gRPC's core would write lines of its own between ours; GRPC_VERBOSITY=INFO shows why a TLS handshake failed.
 ENV PATH=/opt/hitok/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GRPC_VERBOSITY=NONE \
@@ -114,5 +118,16 @@ ENTRYPOINT ["python", "-m", "gateway"]
 # Makes the services' roles and databases, once, as the database's administrator.
 FROM base AS databases
 COPY --from=social-packages /opt/hitok /opt/hitok
-COPY --from=code /app/deploy deploy
+COPY --from=code /app/deploy/__init__.py deploy/__init__.py
+COPY --from=code /app/deploy/docker deploy/docker
+COPY --from=code /app/deploy/local deploy/local
 ENTRYPOINT ["python", "-m", "deploy.docker.databases"]
+
+# Backup, restore and the doctor, which are about all services at once.
+FROM base AS tools
+COPY --from=tools-packages /opt/hitok /opt/hitok
+COPY --from=code /app/services services
+COPY --from=code /app/gateway gateway
+COPY --from=code /app/deploy deploy
+ENTRYPOINT ["python", "-m"]
+CMD ["deploy.doctor"]

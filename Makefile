@@ -45,7 +45,7 @@ docs: .venv/installed ## Write the parts of docs/ that the code already says
 
 lock: .venv/installed ## Resolve pyproject.toml anew into requirements.lock, and into what each image installs of it
 	@$(COMPILE) --all-extras --upgrade -o requirements.lock pyproject.toml
-	@for process in user social media chat gateway; do \
+	@for process in user social media chat gateway tools; do \
 	  $(COMPILE) --extra $$process -c requirements.lock -o deploy/docker/requirements/$$process.txt pyproject.toml; done
 
 sbom: .venv/installed ## Write var/sbom/<image>.json (CycloneDX): what each image holds, from the lock

@@ -27,7 +27,7 @@ REPLACE = typer.Option(False, "--replace", help="also where there is something a
 def create(to: Annotated[Path, typer.Argument(help="the folder that gets a new folder")] = Path("backups")) -> None:
     """Back up databases and files, while hitok runs or not."""
     folder = to.absolute() / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    with explained(), explain_os_errors(folder):
+    with explained(), explain_os_errors(folder, "name another folder"):
         with open_place(os.environ, stopped=False) as place:
             manifest = back_up(place, folder)
     print(f"backed up to {folder}: {describe(manifest)}")

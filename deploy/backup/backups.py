@@ -54,7 +54,7 @@ def put_back(place: Place, folder: Path, manifest: Manifest, replace: bool) -> N
     """Raises LocalError."""
     for name in manifest.databases:
         check_target(name, place.urls[name], replace)
-    if not replace and not is_empty(place.store):
+    if not is_empty(place.store) and not replace:
         raise LocalError("the object store is not empty. To restore all the same: --replace")
     if place.holds_events() and not replace:
         raise LocalError("the event stream is not empty. To empty it: --replace")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -102,7 +103,11 @@ def copy_in(store: ObjectStore, folder: Path, objects: Sequence[Object]) -> None
 
 
 def is_empty(store: ObjectStore) -> bool:
+    """Tried by writing: a bucket may come to be with its first file only. Raises LocalError."""
+    key = f"trial/{secrets.token_hex(16)}"
     try:
+        obstore.put(store, key, b"x")
+        obstore.delete(store, key)
         return not next(iter(obstore.list(store, chunk_size=1)), [])
     except (BaseError, OSError) as error:
-        raise LocalError(f"cannot look into the store: {str(error).splitlines()[0]}") from None
+        raise LocalError(f"cannot write to the store: {str(error).splitlines()[0]}. Nothing was changed") from None

@@ -1,7 +1,6 @@
 """What a backup folder holds, in its `manifest.json`; every part by its checksum."""
 
 import hashlib
-import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from deploy.local.errors import LocalError
-from deploy.local.folder import ROOT
+from services.kit import VERSION
 
 FILE, OBJECTS = "manifest.json", "objects"
 FORMAT = 1
@@ -61,7 +60,7 @@ def write_manifest(
     listing.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in objects))
     manifest = Manifest(
         format=FORMAT,
-        hitok=tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
+        hitok=VERSION,
         created_at=datetime.now(UTC),
         postgres=postgres,
         databases=dict(databases),

@@ -17,13 +17,11 @@ class LocalError(Exception):
 
 
 @contextmanager
-def explain_os_errors(path: Path) -> Iterator[None]:
+def explain_os_errors(path: Path, remedy: str = "set HITOK_VAR to another folder") -> Iterator[None]:
     """Turn an OSError met while working under `path` into a LocalError."""
     try:
         yield
     except OSError as error:
         place = error.filename or path
         reason = error.strerror or str(error)
-        raise LocalError(
-            f"cannot use {place}: {reason.lower()}. Mend or remove it, or set HITOK_VAR to another folder"
-        ) from error
+        raise LocalError(f"cannot use {place}: {reason.lower()}. Mend or remove it, or {remedy}") from error

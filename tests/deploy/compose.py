@@ -41,12 +41,19 @@ def fill(text: str, environ: Mapping[str, str]) -> str:
 def environment_of(name: str, environ: Mapping[str, str]) -> dict[str, str]:
     """What the process of a compose service gets: its image's, then its own."""
     service = read_compose()["services"][name]
-    image = read_dockerfile()[service["build"]["target"]].environment if "build" in service else {}
+    target = target_of(service["image"])
+    image = read_dockerfile()[target].environment if target else {}
     own = {
         key: fill(str(value), environ) if value is not None else environ.get(key)
         for key, value in service.get("environment", {}).items()
     }
     return image | {key: value for key, value in own.items() if value is not None}
+
+
+def target_of(image: str) -> str:
+    """The Dockerfile's target that some service builds it from, or ""."""
+    builds = [service for service in read_compose()["services"].values() if "build" in service]
+    return next((str(service["build"]["target"]) for service in builds if service["image"] == image), "")
 
 
 def load_settings(kind: type[Settings], name: str, environ: Mapping[str, str]) -> Settings:

@@ -1,6 +1,7 @@
 """Backups: what they hold, what they refuse, and the drill: everything destroyed, brought back, and compared."""
 
 import asyncio
+import dataclasses
 import os
 import resource
 import shutil
@@ -36,11 +37,12 @@ from services.chat import notices
 from services.kit import schema
 from services.kit.db import open_database
 from services.kit.events import STREAM
-from services.kit.store import key_of
+from services.kit.store import key_of, open_store
 from services.media import deletions, leaving
 from services.media.storage import Storage
 from services.social import consumer as social_consumer
 from tests.e2e.everything import Everything, everything
+from tests.support.buckets import CREDENTIALS, running_bucket
 from tests.support.media import media_settings
 from tests.support.servers import Servers, private_nats, temporary_folder
 
@@ -203,6 +205,26 @@ def test_databases_that_are_not_empty_or_in_use_are_refused(backup: Path, source
     with closing(psycopg.connect(source.urls["social"])):
         with pytest.raises(LocalError, match="the database of social is in use: stop the services first"):
             restore(backup, source, replace=True)
+
+
+def test_a_bucket_that_is_not_there_yet_is_filled(
+    backup: Path, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new SeaweedFS makes it when it gets its first file, and says until then that it cannot be listed."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "server").mkdir()
+    with running_bucket(tmp_path / "server") as url:
+        store = open_store(url, "")
+        restore(backup, dataclasses.replace(make_place(servers, tmp_path, migrated=False), store=store))
+        assert bytes(obstore.get(store, KEY).bytes()) == b"foo"
+        another = dataclasses.replace(make_place(servers, tmp_path, migrated=False), store=store)
+        with pytest.raises(LocalError, match="the object store is not empty"):
+            restore(backup, another)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        with pytest.raises(LocalError, match=r"^cannot write to the store: .*Nothing was changed$"):
+            restore(backup, dataclasses.replace(another, store=open_store(url, "")), replace=True)
+        assert tables_of(another.urls["user"]) == 0
 
 
 def test_all_databases_come_back_or_none(backup: Path, source: Place) -> None:

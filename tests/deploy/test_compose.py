@@ -33,6 +33,7 @@ from tests.deploy.compose import (
     load_settings,
     read_compose,
     read_env,
+    target_of,
 )
 from tests.deploy.dockerfile import ROOT, exec_form, read_dockerfile
 from tests.support.servers import Servers
@@ -40,7 +41,7 @@ from tests.support.servers import Servers
 COMPOSE = read_compose()
 PROCESSES = {service.name: service for service in SERVICES}
 KINDS = dict(SETTINGS)
-OWN = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
+OWN = {name: service for name, service in COMPOSE["services"].items() if target_of(service["image"])}
 MIGRATIONS = [name for name in OWN if name.endswith("-migrate")]
 
 
@@ -149,6 +150,17 @@ def test_where_a_process_looks_for_another_there_is_one(name: str, environ: dict
     assert all(data) and "data" in COMPOSE["services"][name]["networks"]
 
 
+def test_the_tools_get_what_the_processes_do(environ: dict[str, str]) -> None:
+    """The doctor compares what each process was given, and backups read each service's."""
+    given = environment_of("tools", environ)
+    for name in PROCESSES:
+        load(KINDS[name], name, given)
+        own = environment_of(name, environ)
+        assert {key: own[key] for key in own.keys() & given.keys()} == {key: given[key] for key in own.keys() & given.keys()}
+        assert {key for key in own if re.search("SECRET|KEY|URL|TARGET", key)} <= given.keys()
+    assert COMPOSE["services"]["tools"]["command"] == ["deploy.doctor", "--url", "http://gateway:8888"]
+
+
 # -- how they run ------------------------------------------------------------------------------------------------------
 
 
@@ -158,10 +170,19 @@ def test_a_container_may_do_little(name: str) -> None:
     assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
     assert service["read_only"] is True
     assert service["deploy"]["resources"]["limits"]["memory"]
-    assert service["restart"] == ("no" if name in ("databases", "load", *MIGRATIONS) else "unless-stopped")
+    assert service["restart"] == ("no" if name in ("databases", "load", "tools", *MIGRATIONS) else "unless-stopped")
     assert ("privileged" not in service and "cap_add" not in service) or name == "s3"
     if "build" not in service:
         assert re.search(r":v?\d+\.\d+(\.\d+)?[\w.-]*$", service["image"]), "no full version"
+
+
+def test_an_image_is_built_once() -> None:
+    """Two builds of one name race for it, and the next `docker compose up` starts anew whoever got the other one."""
+    built = [service["image"] for service in OWN.values() if "build" in service]
+    assert len(set(built)) == len(built)
+    for service in OWN.values():
+        assert ("build" in service) != (service.get("pull_policy") == "never")
+        assert service["image"] == f"hitok-{target_of(service['image'])}:${{IMAGE_TAG:-local}}"
 
 
 def test_what_is_written_has_a_place(environ: dict[str, str]) -> None:
@@ -204,6 +225,7 @@ def test_profiles_leave_the_plain_start_alone() -> None:
         "otel-collector": ["observability"],
         "jaeger": ["observability"],
         "load": ["load"],
+        "tools": ["tools"],
     }
     mounted = [v.split(":")[0] for service in COMPOSE["services"].values() for v in service.get("volumes", ())]
     assert [path for path in mounted if path.startswith("./") and not (ROOT / path).exists()] == []

@@ -11,6 +11,7 @@ import pytest
 
 from deploy.docker.packages import REQUIREMENTS, licence_of, read_packages
 from deploy.docker.sbom import make_bom
+from deploy.local.cluster import find_program
 from deploy.local.services import SERVICES
 from docs.generate import SERVICES as SETTINGS
 from services.kit.config import variable_names
@@ -19,7 +20,10 @@ from tests.test_architecture import imports
 
 STAGES = read_dockerfile()
 PROCESSES = {service.name: service for service in SERVICES}
-SHIPPED = [*PROCESSES, "databases"]
+SHIPPED = [*PROCESSES, "databases", "tools"]
+LOCKED = [*PROCESSES, "tools"]
+PROGRAMS = {"tools": ["deploy.backup", "deploy.doctor"]}
+"""What an image is for, where its entry point does not say it."""
 
 
 # -- what they are made of ---------------------------------------------------------------------------------------------
@@ -48,7 +52,7 @@ def test_packages_are_wheels_with_hashes() -> None:
     assert (environment["PIP_REQUIRE_HASHES"], environment["PIP_ONLY_BINARY"]) == ("1", ":all:")
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", LOCKED)
 def test_an_image_installs_exactly_its_part_of_the_lock(name: str) -> None:
     assert ("build", f"pip install -r {name}.txt") == (
         STAGES[f"{name}-packages"].parent.name,  # type: ignore[union-attr]
@@ -64,7 +68,7 @@ def test_what_is_copied_exists_and_is_not_ignored() -> None:
     assert sources
     assert [source for source in sources if not (ROOT / source).exists() or is_ignored(source)] == []
     assert not is_ignored("deploy/local/databases.py") and not is_ignored("services/user/migrations/0001_first.py")
-    for secret in (".env", "var/secrets.json", ".git/config", "tests/conftest.py", "deploy/local/health.py"):
+    for secret in (".env", "var/secrets.json", ".git/config", "tests/conftest.py", "deploy/docker/sbom.py"):
         assert is_ignored(secret)
 
 
@@ -103,8 +107,8 @@ def test_an_image_holds_all_that_its_code_imports_and_no_other_service(name: str
         module_of(file): tmp_path / file for file in (path.relative_to(tmp_path) for path in tmp_path.rglob("*.py"))
     }
     available = {*ours, *modules_of(origin.removesuffix("-packages")), *sys.stdlib_module_names}
-    entry = exec_form(STAGES[name].last("ENTRYPOINT"))[2]
-    waiting = {module for module in ours if module.startswith(entry)} | {"services.kit.health"}
+    entries = PROGRAMS.get(name) or exec_form(STAGES[name].last("ENTRYPOINT"))[2:]
+    waiting = {module for module in ours if module.startswith(tuple(entries))} | {"services.kit.health"}
     reached: set[str] = set()
     while waiting:
         reached.add(module := waiting.pop())
@@ -112,7 +116,12 @@ def test_an_image_holds_all_that_its_code_imports_and_no_other_service(name: str
         assert sorted(found for found in imported if not is_among(available, found)) == [], module
         waiting |= ({found for name in imported for found in (name, name.rpartition(".")[0])} & ours.keys()) - reached
     assert "services.kit.tls" in reached and (name == "databases" or len(reached) > 20)
-    assert not any((tmp_path / "services" / other).exists() for other in PROCESSES if other != name)
+    assert name == "tools" or not any((tmp_path / "services" / other).exists() for other in PROCESSES if other != name)
+
+
+def test_the_tools_bring_postgresqls_programs() -> None:
+    """Debian's would be older than the server, which pg_dump refuses."""
+    assert find_program("pg_dump").parts[-4] in modules_of("tools")
 
 
 def test_an_import_that_an_image_lacks_is_seen() -> None:
@@ -149,7 +158,7 @@ def is_among(available: Set[str], name: str) -> bool:
 # -- what they are made of, said to others -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", LOCKED)
 def test_a_bill_of_materials_names_every_package_with_its_licence(name: str) -> None:
     packages = list(read_packages(REQUIREMENTS / f"{name}.txt"))
     assert [package.name for package in packages if not licence_of(package.name)] == []
