@@ -44,7 +44,7 @@ def restore(folder: Path, replace: bool = REPLACE) -> None:
         check_revisions(manifest)
         with open_place(os.environ, stopped=True) as place:
             put_back(place, folder, manifest, replace)
-    print(f"restored {describe(manifest)}. Start hitok, then: python -m services.<each> check")
+    print(f"restored {describe(manifest)}. Start hitok; then social, media and chat can be told to `check`")
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def copy_code(stages: dict[str, Stage], name: str, folder: Path) -> None:
             copied = ROOT / sources[inside.parts[0]] / Path(*inside.parts[1:])
             (folder / destination).parent.mkdir(parents=True, exist_ok=True)
             if copied.is_dir():
-                shutil.copytree(copied, folder / destination, ignore=ignored_in)
+                shutil.copytree(copied, folder / destination, ignore=ignored_in, dirs_exist_ok=True)
             else:
                 shutil.copy2(copied, folder / destination)
 
