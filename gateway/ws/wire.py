@@ -32,8 +32,16 @@ class Wire(WebSocketsSansIOProtocol):
         self.conn.debug = False
 
     async def run_asgi(self) -> None:
+        # Neither the scope nor, below, the parser keeps in a circle what is gone: the collector's pauses are long here.
         self.scope["extensions"][WIRE] = self  # type: ignore[assignment]
-        await super().run_asgi()
+        try:
+            await super().run_asgi()
+        finally:
+            del self.scope["extensions"][WIRE]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.conn.parser.close()
 
     @property
     def is_full(self) -> bool:

@@ -1,7 +1,9 @@
 """Getting into the socket, and how it ends."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -129,6 +131,20 @@ async def test_a_further_socket_closes_the_oldest(stage: Stage) -> None:
         assert await first.closed() == 4504
         assert await last.ask("conversations") == {"conversations": [], "next_cursor": ""}
         assert len(stage.gateway.sockets.hub.users[int(anna.id)]) == 3
+
+
+async def test_what_a_socket_held_is_free_when_it_is_gone(stage: Stage) -> None:
+    anna = await stage.person()
+    gc.disable()  # whose pauses are long where there are many sockets
+    try:
+        async with stage.socket(anna) as socket:
+            (wire,) = [each.wire for each in stage.gateway.sockets.hub.users[int(anna.id)]]
+            held = [weakref.ref(wire), weakref.ref(wire.conn)]
+            del wire
+            assert await socket.ask("conversations")
+        await until(lambda: not any(each() for each in held))
+    finally:
+        gc.enable()
 
 
 async def test_a_chat_service_away_is_no_fault_of_the_client(stage: Stage) -> None:
