@@ -19,7 +19,7 @@ from services.kit.errors import Unavailable
 from services.kit.ids import MAX_ID
 
 SEND_TIMEOUT = 8.0
-PART_TIMEOUT = 1.0
+RECHECK_TIMEOUT = 1.0
 
 log = structlog.get_logger("chat")
 
@@ -181,11 +181,11 @@ async def receipts(chat: Chat, params: ListReceipts) -> views.ReceiptPage:
     return views.ReceiptPage([views.member(row) for row in page.members])
 
 
-async def part(chat: Chat, group_id: int = 0, user_id: int = 0) -> None:
+async def recheck(chat: Chat, group_id: int = 0, user_id: int = 0) -> None:
     """For the routes that begin or end a membership, or end a group (no `user_id`) or a friendship (no `group_id`): it
     holds in the chat when they answer. If the chat service is away, it learns of it by the event."""
     try:
-        await chat.conversations.Part(pb.PartRequest(group_id=group_id, user_id=user_id), timeout=PART_TIMEOUT)
+        await chat.conversations.Recheck(pb.RecheckRequest(group_id=group_id, user_id=user_id), timeout=RECHECK_TIMEOUT)
     except grpc.aio.AioRpcError as error:
         log.warning("left to the event", status=error.code().name, group_id=group_id, user_id=user_id)
 

@@ -79,6 +79,13 @@ class Rooms:
         self._publisher.put(stored, made)
         return self._keep(row)
 
+    async def admit(self, room: Room, user_id: int, seen_event_id: int | None) -> None:
+        """Lets in one who is a member by the social service. Raises as `members.admit`."""
+        async with self._database.transaction() as connection:
+            made = await members.admit(connection, room.id, user_id, seen_event_id)
+            ids = await pushes.store(connection, made)
+        self._publisher.put(ids, made)
+
     async def has_group(self, group_id: int) -> bool:
         """Whether there is such a group, by the social service. Raises SocialUnavailable."""
         try:

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 from weakref import WeakValueDictionary
 
-from services.chat import members, pushes
 from services.chat.attachments import Attachments
 from services.chat.batches import Batches
 from services.chat.contents import Content
@@ -12,7 +11,6 @@ from services.chat.errors import ConversationNotFound, NotMember
 from services.chat.messages import peer_of
 from services.chat.models import DIRECT
 from services.chat.permits import Permits
-from services.chat.pushes import Publisher
 from services.chat.rooms import Room, Rooms
 from services.chat.writes import Doubt, Outgoing, Sent, find_sent
 from services.kit import telemetry
@@ -27,14 +25,13 @@ class Sending:
     def __init__(
         self,
         database: Database,
-        publisher: Publisher,
         permits: Permits,
         attachments: Attachments,
         rooms: Rooms,
         batches: Batches,
     ) -> None:
-        self._database, self._publisher = database, publisher
-        self._permits, self._attachments, self._rooms, self._batches = permits, attachments, rooms, batches
+        self._database, self._permits, self._attachments = database, permits, attachments
+        self._rooms, self._batches = rooms, batches
         self._turns: WeakValueDictionary[Any, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, caller: Caller, target: Target, content: Content) -> Sent:
@@ -99,12 +96,9 @@ class Sending:
             if room.kind == DIRECT:  # his account is gone
                 raise NotMember
             await self._permits.require_member(caller.user_id, room.group_id or 0, fresh=True)
-            async with self._database.transaction() as connection:
-                made = await members.admit(connection, room.id, caller.user_id, doubt.event_id)
-                ids = await pushes.store(connection, made)
+            await self._rooms.admit(room, caller.user_id, doubt.event_id)
         except NotMember:
             raise _refusal(target) from None
-        self._publisher.put(ids, made)
 
 
 def _refusal(target: Target) -> NotMember | ConversationNotFound:

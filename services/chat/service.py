@@ -68,7 +68,7 @@ async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
             presence = Presence(database, redis, nats, publisher, permits, settings.presence_seconds)
             writer = partial(write, database, publisher, new_id)
             async with writing(writer, settings.writers, settings.max_waiting) as batches:
-                sending = Sending(database, publisher, permits, attachments, rooms, batches)
+                sending = Sending(database, permits, attachments, rooms, batches)
                 parts = (publisher, permits, attachments, rooms, sending, Tickets(settings, redis), presence)
                 async with beside(permits.listen(), presence.sweep()):
                     yield Service(settings, database, nats, new_id, *parts)

@@ -13,7 +13,7 @@ from protos.chat.v1.sockets_pb2_grpc import (
     add_PresenceServicer_to_server,
     add_TicketsServicer_to_server,
 )
-from services.chat import conversations, edits, messages, notifications, parting, receipts, syncs
+from services.chat import conversations, edits, messages, notifications, receipts, rechecks, syncs
 from services.chat.contents import parse_content
 from services.chat.errors import ConversationNotFound
 from services.chat.service import Service
@@ -99,9 +99,9 @@ class Conversations(ConversationsServicer):
             rows = await syncs.get_revs(connection, request.conversation_ids)
         return pb.BatchGetRevsResponse(revs=[pb.ConversationRev(conversation_id=row.id, rev=row.rev) for row in rows])
 
-    async def Part(self, request: pb.PartRequest, context: object) -> pb.PartResponse:
-        await parting.part(self._service, require_caller(), request.group_id, request.user_id)
-        return pb.PartResponse()
+    async def Recheck(self, request: pb.RecheckRequest, context: object) -> pb.RecheckResponse:
+        await rechecks.recheck(self._service, require_caller(), request.group_id, request.user_id)
+        return pb.RecheckResponse()
 
     async def SearchMessages(self, request: pb.SearchMessagesRequest, context: object) -> pb.SearchMessagesResponse:
         asked = (request.text, request.conversation_id, request.cursor, request.limit)

@@ -206,8 +206,9 @@ class Relay:
         async def publish(events: list[Any]) -> None:
             for row in events:
                 event = Event(row.id, row.subject, row.aggregate, row.occurred_at.isoformat(), row.data)
-                # A publish that timed out may still land; the message id, then the inbox, hide the repeat.
-                headers = {"Nats-Msg-Id": f"{self._source}:{row.id}"}
+                # A publish that timed out may still land; the message id, then the inbox, hide the repeat. With the
+                # time, as a database that was made anew or put back counts its rows again.
+                headers = {"Nats-Msg-Id": f"{self._source}:{row.id}:{event.occurred_at}"}
                 with telemetry.following(f"publish {row.subject}", SpanKind.PRODUCER, {telemetry.TRACE: row.trace}):
                     headers |= telemetry.trace_headers()
                     body = msgspec.json.encode(event)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from protos.chat.v1.conversations_pb2 import RecheckRequest
 from tests.gateway.test_contacts import LISTED, PRIVATE, SAMPLE, pages_of
 from tests.support import social as graph
 from tests.support.gateway import FrontEnd, RunningGateway
@@ -27,6 +28,40 @@ async def found(person: Person, **fields: Any) -> dict[str, Any]:
 async def member_ids(person: Person, community_id: str) -> list[str]:
     users = (await person.get("/api/contact/get-group-users", community_id=community_id))["users"]
     return [user["id"] for user in users]
+
+
+class TestTheChatIsToldBeforeTheAnswer:
+    """Of who is in, or no more: what is said after the answer is for those who are."""
+
+    @pytest.fixture
+    def told(self, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+        """Group and user of each call."""
+        calls: list[tuple[str, str]] = []
+
+        async def recheck(request: RecheckRequest, timeout: float) -> None:
+            calls.append((str(request.group_id), str(request.user_id)))
+
+        monkeypatch.setattr(gateway.gateway.chat.conversations, "Recheck", recheck)
+        return calls
+
+    async def test_of_a_community(self, visitor: FrontEnd, user: Users, told: list[tuple[str, str]]) -> None:
+        me, you, other = await new_people(visitor, user, 3)
+        group = (await found(me))["id"]
+        for person in (you, other):
+            await person.post("/api/contact/join-community", community_id=group)
+        await you.post("/api/contact/leave-community", community_id=group)
+        await me.post("/api/contact/remove-member", community_id=group, target_id=other.uid)
+        await me.post("/api/contact/dismiss-community", community_id=group)
+        assert told == [*[(group, person.uid) for person in (you, other, you, other)], (group, "0")]
+
+    async def test_of_an_application(self, world: World, told: list[tuple[str, str]]) -> None:
+        group, guest = str(world.group), world.stranger
+        await guest.social("POST", "/v1/social/group/putIn", json={"group_id": group, "req_msg": "", "join_source": 1})
+        of_group = {"group_id": group, "type": [], "class": 2}
+        (request,) = (await world.manager.social("GET", "/v1/social/group/putIns", json=of_group))["list"]
+        handled = {"group_req_id": request["id"], "group_id": group, "handle_result": 1}
+        await world.manager.social("PUT", "/v1/social/group/putIn", json=handled)
+        assert told[-1] == (group, guest.uid)
 
 
 class TestCommunities:

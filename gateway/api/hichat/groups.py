@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from gateway.api.hichat import views
 from gateway.api.hichat.friends import ONLINE, WRITES, Class, Handling, Online, Result
 from gateway.api.hichat.users import READS
-from gateway.chat.requests import part
+from gateway.chat.requests import recheck
 from gateway.endpoint import Call, endpoint
 from gateway.envelopes import CHAT_SOCIAL
 from gateway.errors import ParameterMissing
@@ -111,7 +111,7 @@ async def join_group(call: Call, params: JoinGroup) -> Joining:
         group_id=params.group_id, message=params.req_msg, requested_at=params.req_time, inviter_id=inviter_id
     )
     await call.gateway.groups.JoinGroup(request)
-    await part(call.gateway.chat, params.group_id, call.caller.user_id)
+    await recheck(call.gateway.chat, params.group_id, call.caller.user_id)
     return Joining(params.group_id)
 
 
@@ -124,7 +124,7 @@ async def handle_join_request(call: Call, params: HandleJoinRequest) -> None:
         result=ResultValue.ValueType(params.handle_result),
     )
     applied = await call.gateway.groups.HandleJoinRequest(request)
-    await part(call.gateway.chat, params.group_id, applied.user_id)
+    await recheck(call.gateway.chat, params.group_id, applied.user_id)
 
 
 @endpoint("GET", "/v1/social/group/putIns", family=CHAT_SOCIAL, limit=READS)

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from gateway.api.shortvideo.contacts import CONTACT, Search, UserPage, user_page
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.views import Community, community
-from gateway.chat.requests import part
+from gateway.chat.requests import recheck
 from gateway.endpoint import Call, endpoint
 from gateway.envelopes import SHORT_VIDEO
 from gateway.params import Id, Paged
@@ -113,14 +113,14 @@ async def create_community(call: Call, params: CreateCommunity) -> None:
 async def join_community(call: Call, params: ByCommunity) -> None:
     """Join a group, or apply where it wants to be asked."""
     await call.gateway.groups.JoinGroup(pb.JoinGroupRequest(group_id=params.community_id))
-    await part(call.gateway.chat, params.community_id, call.caller.user_id)
+    await recheck(call.gateway.chat, params.community_id, call.caller.user_id)
 
 
 @endpoint("POST", "/api/contact/leave-community", family=SHORT_VIDEO, limit=OURS)
 async def leave_community(call: Call, params: ByCommunity) -> None:
     """Leave a group; its owner has to transfer or dismiss it first."""
     await call.gateway.groups.LeaveGroup(pb.LeaveGroupRequest(group_id=params.community_id))
-    await part(call.gateway.chat, params.community_id, call.caller.user_id)
+    await recheck(call.gateway.chat, params.community_id, call.caller.user_id)
 
 
 @endpoint("POST", "/api/contact/remove-member", family=SHORT_VIDEO, limit=OURS)
@@ -129,7 +129,7 @@ async def remove_member(call: Call, params: OfMember) -> None:
     await call.gateway.groups.RemoveMember(
         pb.RemoveMemberRequest(group_id=params.community_id, user_id=params.target_id)
     )
-    await part(call.gateway.chat, params.community_id, params.target_id)
+    await recheck(call.gateway.chat, params.community_id, params.target_id)
 
 
 @endpoint("POST", "/api/contact/set-member-role", family=SHORT_VIDEO, limit=OURS)
@@ -152,7 +152,7 @@ async def transfer_community(call: Call, params: OfMember) -> None:
 async def dismiss_community(call: Call, params: ByCommunity) -> None:
     """End a group, as its owner."""
     await call.gateway.groups.DismissGroup(pb.DismissGroupRequest(group_id=params.community_id))
-    await part(call.gateway.chat, params.community_id)
+    await recheck(call.gateway.chat, params.community_id)
 
 
 @endpoint("POST", "/api/contact/update-community", family=SHORT_VIDEO, limit=OURS)

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.views import ListedUser, listed_user
-from gateway.chat.requests import part
+from gateway.chat.requests import recheck
 from gateway.endpoint import Call, endpoint
 from gateway.envelopes import SHORT_VIDEO
 from gateway.errors import ActorForged, ParameterMissing, UserNotFound
@@ -107,7 +107,7 @@ async def get_user_list_online(call: Call, params: ListOnline) -> UserPage:
 async def delete_friend(call: Call, params: Target) -> None:
     """End a friendship, for both; nothing to do if there is none."""
     await call.gateway.friends.DeleteFriend(pb.DeleteFriendRequest(user_id=params.target_id))
-    await part(call.gateway.chat, user_id=params.target_id)
+    await recheck(call.gateway.chat, user_id=params.target_id)
 
 
 @endpoint("POST", "/api/contact/set-remark", family=SHORT_VIDEO, limit=OURS)
@@ -121,7 +121,7 @@ async def block(call: Call, params: Target) -> None:
     """Hear no more from a user; ends a friendship with him. Nothing tells him."""
     await call.gateway.require_user(params.target_id)
     await call.gateway.friends.Block(pb.BlockRequest(user_id=params.target_id))
-    await part(call.gateway.chat, user_id=params.target_id)
+    await recheck(call.gateway.chat, user_id=params.target_id)
 
 
 @endpoint("POST", "/api/contact/unblock", family=SHORT_VIDEO, limit=OURS)

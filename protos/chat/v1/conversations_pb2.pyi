@@ -833,7 +833,7 @@ class BatchGetRevsResponse(_message.Message):
 Global___BatchGetRevsResponse: _TypeAlias = BatchGetRevsResponse  # noqa: Y015
 
 @_typing.final
-class PartRequest(_message.Message):
+class RecheckRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     GROUP_ID_FIELD_NUMBER: _builtins.int
@@ -852,10 +852,10 @@ class PartRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PartRequest: _TypeAlias = PartRequest  # noqa: Y015
+Global___RecheckRequest: _TypeAlias = RecheckRequest  # noqa: Y015
 
 @_typing.final
-class PartResponse(_message.Message):
+class RecheckResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -867,7 +867,7 @@ class PartResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PartResponse: _TypeAlias = PartResponse  # noqa: Y015
+Global___RecheckResponse: _TypeAlias = RecheckResponse  # noqa: Y015
 
 @_typing.final
 class SearchMessagesRequest(_message.Message):

@@ -94,10 +94,10 @@ class ConversationsStub:
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchGetRevsRequest.SerializeToString,
                 response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchGetRevsResponse.FromString,
                 _registered_method=True)
-        self.Part = channel.unary_unary(
-                '/hitok.chat.v1.Conversations/Part',
-                request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.PartRequest.SerializeToString,
-                response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.PartResponse.FromString,
+        self.Recheck = channel.unary_unary(
+                '/hitok.chat.v1.Conversations/Recheck',
+                request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.RecheckRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.RecheckResponse.FromString,
                 _registered_method=True)
         self.SearchMessages = channel.unary_unary(
                 '/hitok.chat.v1.Conversations/SearchMessages',
@@ -191,7 +191,7 @@ class ConversationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Part(self, request, context):
+    def Recheck(self, request, context):
         """What the social service has just changed at the caller's word holds here once this answers, and not only when its
         event has come: a user is out of a group, or in it, the group is gone (no user_id), or two are no friends (no group_id).
         The social service is asked; nobody else is believed.
@@ -265,10 +265,10 @@ def add_ConversationsServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchGetRevsRequest.FromString,
                     response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchGetRevsResponse.SerializeToString,
             ),
-            'Part': grpc.unary_unary_rpc_method_handler(
-                    servicer.Part,
-                    request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.PartRequest.FromString,
-                    response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.PartResponse.SerializeToString,
+            'Recheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.Recheck,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.RecheckRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.RecheckResponse.SerializeToString,
             ),
             'SearchMessages': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchMessages,
@@ -589,7 +589,7 @@ class Conversations:
             _registered_method=True)
 
     @staticmethod
-    def Part(request,
+    def Recheck(request,
             target,
             options=(),
             channel_credentials=None,
@@ -602,9 +602,9 @@ class Conversations:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/hitok.chat.v1.Conversations/Part',
-            protos_dot_chat_dot_v1_dot_conversations__pb2.PartRequest.SerializeToString,
-            protos_dot_chat_dot_v1_dot_conversations__pb2.PartResponse.FromString,
+            '/hitok.chat.v1.Conversations/Recheck',
+            protos_dot_chat_dot_v1_dot_conversations__pb2.RecheckRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_conversations__pb2.RecheckResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,7 +45,7 @@ class ConversationsStub:
     """Positions of the members, for groups whose receipts are not pushed."""
     BatchGetRevs: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchGetRevsRequest, _conversations_pb2.BatchGetRevsResponse]
     """The revs as they are now, for the gateway's check that it missed nothing. At most 1,000."""
-    Part: _aio.UnaryUnaryMultiCallable[_conversations_pb2.PartRequest, _conversations_pb2.PartResponse]
+    Recheck: _aio.UnaryUnaryMultiCallable[_conversations_pb2.RecheckRequest, _conversations_pb2.RecheckResponse]
     """What the social service has just changed at the caller's word holds here once this answers, and not only when its
     event has come: a user is out of a group, or in it, the group is gone (no user_id), or two are no friends (no group_id).
     The social service is asked; nobody else is believed.
@@ -152,11 +152,11 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         """The revs as they are now, for the gateway's check that it missed nothing. At most 1,000."""
 
     @_abc_1.abstractmethod
-    def Part(
+    def Recheck(
         self,
-        request: _conversations_pb2.PartRequest,
-        context: _aio.ServicerContext[_conversations_pb2.PartRequest, _abc.Awaitable[_conversations_pb2.PartResponse]],
-    ) -> _abc.Awaitable[_conversations_pb2.PartResponse]:
+        request: _conversations_pb2.RecheckRequest,
+        context: _aio.ServicerContext[_conversations_pb2.RecheckRequest, _abc.Awaitable[_conversations_pb2.RecheckResponse]],
+    ) -> _abc.Awaitable[_conversations_pb2.RecheckResponse]:
         """What the social service has just changed at the caller's word holds here once this answers, and not only when its
         event has come: a user is out of a group, or in it, the group is gone (no user_id), or two are no friends (no group_id).
         The social service is asked; nobody else is believed.

@@ -1,4 +1,4 @@
-"""What the social service undid holds in the chat from the answer to `Part` on, whatever races it."""
+"""What the social service undid holds in the chat from the answer to `Recheck` on, whatever races it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,8 +25,8 @@ from tests.support.social import act, block, dismiss, group_with, join, new_user
 Undo = Callable[[Social, int, int], Awaitable[None]]
 
 
-async def part(chat: Running, actor: int, **what: int) -> None:
-    await act(actor, chat.conversations.Part, pb.PartRequest(**what))
+async def recheck(chat: Running, actor: int, **what: int) -> None:
+    await act(actor, chat.conversations.Recheck, pb.RecheckRequest(**what))
 
 
 async def test_who_joined_gets_what_is_sent_before_the_event_has_come(chat: Running, social: Social) -> None:
@@ -36,7 +36,7 @@ async def test_who_joined_gets_what_is_sent_before_the_event_has_come(chat: Runn
     async with chat.service.database.transaction() as held_up:
         await held_up.execute(text("LOCK TABLE inbox"))  # so that no event is taken
         await join(social, user, group_id)
-        await part(chat, user, group_id=group_id, user_id=user)
+        await recheck(chat, user, group_id=group_id, user_id=user)
         ack = await send(chat, owner, group(group_id))
         assert [message.seq for message in await history(chat, user, cv)] == [ack.seq]
     await room_of(chat, group_id, owner, user)
@@ -61,7 +61,7 @@ async def test_nothing_sent_after_a_removal_reaches_the_removed(chat: Running, s
         writers = [asyncio.create_task(chatter(other)) for _ in range(3)]
         await asyncio.sleep(0.05)
         await remove(social, owner, group_id, user)
-        await part(chat, owner, group_id=group_id, user_id=user)
+        await recheck(chat, owner, group_id=group_id, user_id=user)
         done.set()
         assert await refusal(history(chat, user, cv)) == await refusal(history(other, user, cv))
         assert await refusal(history(chat, user, cv)) == "CONVERSATION_NOT_FOUND" and await listed(chat, user) == []
@@ -78,12 +78,12 @@ async def test_who_was_let_in_again_stays_in(chat: Running, social: Social) -> N
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
     cv = await room_of(chat, group_id, owner, user)
-    await part(chat, owner, group_id=group_id, user_id=user)  # he was never out
+    await recheck(chat, owner, group_id=group_id, user_id=user)  # he was never out
     assert await history(chat, user, cv) == []
     await remove(social, owner, group_id, user)
-    await part(chat, owner, group_id=group_id, user_id=user)
+    await recheck(chat, owner, group_id=group_id, user_id=user)
     await join(social, user, group_id)
-    await part(chat, owner, group_id=group_id, user_id=user)
+    await recheck(chat, owner, group_id=group_id, user_id=user)
     await room_of(chat, group_id, owner, user)
     assert (await send(chat, user, group(group_id))).seq == 1
 
@@ -93,10 +93,10 @@ async def test_a_dismissed_group_is_silent_at_once(chat: Running, social: Social
     group_id = await group_with(social, owner, user, approval=False)
     cv = await room_of(chat, group_id, owner, user)
     await send(chat, owner, group(group_id))
-    await part(chat, user, group_id=group_id)  # that it is gone is not his to say
+    await recheck(chat, user, group_id=group_id)  # that it is gone is not his to say
     assert len(await history(chat, user, cv)) == 1
     await dismiss(social, owner, group_id)
-    await part(chat, owner, group_id=group_id)
+    await recheck(chat, owner, group_id=group_id)
     for member in (owner, user):
         assert await refusal(history(chat, member, cv)) == "CONVERSATION_NOT_FOUND"
         assert await refusal(send(chat, member, group(group_id))) == "NOT_MEMBER"
@@ -108,6 +108,6 @@ async def test_who_is_parted_sends_nothing_more(chat: Running, social: Social, u
         a, b = await friends(social)
         await send(chat, b, direct(a))
         await undo(social, a, b)
-        await part(chat, a, user_id=b)
+        await recheck(chat, a, user_id=b)
         assert await refusal(send(chat, b, direct(a))) == reason
         assert await refusal(send(chat, a, direct(b))) == reason

@@ -17,7 +17,7 @@ from services.chat.service import Service
 from services.kit.context import Caller
 
 
-async def part(service: Service, caller: Caller, group_id: int, user_id: int) -> None:
+async def recheck(service: Service, caller: Caller, group_id: int, user_id: int) -> None:
     """Lets the user out of the group's conversation, or in, as the social service has it; out everybody if none is
     named and the group is gone. Of no group: believes no more that the caller and the user are friends.
 
@@ -43,34 +43,28 @@ async def _follow(service: Service, group_id: int, user_id: int) -> None:
         seen = (await connection.execute(mine)).one_or_none()
     try:
         await service.permits.require_member(user_id, group_id, fresh=True)
-        await _let_in(service, group_id, user_id, seen)
-        return
     except NotMember:
         service.permits.members.drop((group_id, user_id))
-    if seen is None:
+        if seen:
+            await _expel(service, seen)
         return
+    try:
+        room = await service.rooms.of_group(user_id, group_id)
+        await service.rooms.admit(room, user_id, seen.event_id if seen else None)
+    except NotMember:  # again: the events know better by now
+        service.permits.members.drop((group_id, user_id))
+
+
+async def _expel(service: Service, seen: Any) -> None:
+    """Unless the row changed since it was seen: then the events know better."""
     async with service.database.transaction() as connection:
-        made = await _expel(connection, seen)
+        conversation = await members.lock_conversation(connection, seen.conversation_id)
+        row = await members.find_member(connection, conversation.id, seen.user_id)
+        if row is None or row.left_at is not None or row.event_id != seen.event_id:
+            return
+        made = await members.set_member(connection, conversation, seen.user_id, False, row.event_id)
         ids = await pushes.store(connection, made)
     await service.publisher.publish_now(ids, made)
-
-
-async def _let_in(service: Service, group_id: int, user_id: int, seen: Any) -> None:
-    """Unless the row changed since it was seen: then the events know better. Raises NotMember, SocialUnavailable."""
-    room = await service.rooms.of_group(user_id, group_id)
-    async with service.database.transaction() as connection:
-        made = await members.admit(connection, room.id, user_id, seen.event_id if seen else None)
-        ids = await pushes.store(connection, made)
-    service.publisher.put(ids, made)
-
-
-async def _expel(connection: AsyncConnection, seen: Any) -> list[Push]:
-    """Unless the row changed since it was seen: then the events know better."""
-    conversation = await members.lock_conversation(connection, seen.conversation_id)
-    row = await members.find_member(connection, conversation.id, seen.user_id)
-    if row is None or row.left_at is not None or row.event_id != seen.event_id:
-        return []
-    return await members.set_member(connection, conversation, seen.user_id, False, row.event_id)
 
 
 async def _dismiss(connection: AsyncConnection, group_id: int) -> list[Push]:
