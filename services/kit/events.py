@@ -46,6 +46,7 @@ from services.kit.backlog import watch_consumer, watch_outbox
 from services.kit.db import Database
 from services.kit.errors import Unavailable
 from services.kit.interceptors import as_hitok_error
+from services.kit.log import Complaint
 from services.kit.nats import Event
 from services.kit.tasks import beside
 
@@ -157,6 +158,7 @@ class Relay:
     def __init__(self, database: Database, client: Nats, source: str, keep_days: int) -> None:
         self._database, self._client, self._source, self._keep_days = database, client, source, keep_days
         self.wake = asyncio.Event()
+        self._waits = Complaint(log, "relay waits")
 
     async def run(self) -> None:
         while True:
@@ -170,7 +172,7 @@ class Relay:
                     except TimeoutError:
                         await self._sweep()  # a quiet moment
             except LOST as error:
-                log.warning("relay waits", error=repr(error)[:200])
+                self._waits(error)
                 await asyncio.sleep(1)
 
     async def drain(self) -> None:
@@ -247,6 +249,7 @@ async def consume(database: Database, client: Nats, consumer: str, subjects: lis
 
 
 async def _consume(database: Database, client: Nats, consumer: str, subjects: list[str], handler: Handler) -> None:
+    waits = Complaint(log, "consumer waits", consumer=consumer)
     config = ConsumerConfig(durable_name=consumer, filter_subjects=subjects, ack_wait=30, max_ack_pending=BATCH)
     while True:
         try:
@@ -270,7 +273,7 @@ async def _consume(database: Database, client: Nats, consumer: str, subjects: li
                     for message in messages:
                         await message.nak()
         except LOST as error:
-            log.warning("consumer waits", consumer=consumer, error=repr(error)[:200])
+            waits(error)
             await asyncio.sleep(1)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.kit.config import Settings
 SECRET_KEYS = frozenset(
     {"password", "old_password", "new_password", "code", "token", "atoken", "rtoken", "ticket", "authorization"}
 )
+REPEAT_SECONDS = 30.0
 LEVELS = {"exception": "error", "warn": "warning"}  # methods that are no level's name
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
@@ -57,6 +59,21 @@ def redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typi
     for key in SECRET_KEYS & event.keys():
         event[key] = "[redacted]"
     return event
+
+
+class Complaint:
+    """A warning of something that is tried again and again: said of each error once in REPEAT_SECONDS."""
+
+    def __init__(self, logger: Any, event: str, **fields: Any) -> None:
+        self._logger, self._event, self._fields = logger, event, fields
+        self._until: dict[str, float] = {}
+
+    def __call__(self, error: Exception) -> None:
+        now, text = time.monotonic(), repr(error)[:200]
+        self._until = {said: until for said, until in self._until.items() if until > now}
+        if text not in self._until:
+            self._until[text] = now + REPEAT_SECONDS
+            self._logger.warning(self._event, error=text, **self._fields)
 
 
 class _Forward(logging.Handler):

@@ -11,6 +11,7 @@ from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 from prometheus_client import Gauge
 
+from services.kit.log import Complaint
 from services.kit.tasks import beside
 
 CONNECTED = Gauge("hitok_nats_connected", "1 while NATS is connected")
@@ -32,6 +33,10 @@ class Event(msgspec.Struct, frozen=True):
 async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
     """A client that starts without a server, reconnects for ever and notices a frozen one within seconds."""
     client = Nats()
+    waiting, reported = Complaint(log, "waiting for nats"), Complaint(log, "nats")
+
+    async def report(error: Exception) -> None:
+        reported(error)
 
     async def connect() -> None:
         while not client.is_connected:
@@ -44,10 +49,10 @@ async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
                     reconnect_time_wait=1,
                     ping_interval=5,
                     max_outstanding_pings=2,
-                    error_cb=_report,
+                    error_cb=report,
                 )
             except (OSError, NatsError, TimeoutError) as error:
-                log.warning("waiting for nats", error=repr(error))
+                waiting(error)
                 await asyncio.sleep(1)
 
     CONNECTED.set_function(lambda: client.is_connected)
@@ -57,7 +62,3 @@ async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
     finally:
         with suppress(NatsError, OSError, TimeoutError, AssertionError):  # the last: it never began to connect
             await client.close()
-
-
-async def _report(error: Exception) -> None:
-    log.warning("nats", error=repr(error))

@@ -1,7 +1,14 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from services.kit import log
 
 PROLOGUE = """
 import logging, sys
@@ -89,3 +96,19 @@ logger.debug("debug"), logger.info("info"), logger.warning("warning"), logger.er
 """
     for position, level in enumerate(levels := ["debug", "info", "warning", "error"]):
         assert [line["event"] for line in lines_of(program % level)] == levels[position:]
+
+
+def test_a_complaint_is_made_once_of_each_error_until_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(log, "time", SimpleNamespace(monotonic=lambda: now))
+    with capture_logs() as logs:
+        waits = log.Complaint(structlog.get_logger(), "waits", consumer="chat")
+        for now in range(60):
+            waits(OSError("away"))
+            if now == 40:
+                waits(OSError("refused"))
+    assert [(line["event"], line["consumer"], line["error"]) for line in logs] == [
+        ("waits", "chat", "OSError('away')"),
+        ("waits", "chat", "OSError('away')"),
+        ("waits", "chat", "OSError('refused')"),
+    ]
