@@ -178,12 +178,13 @@ def test_a_container_may_do_little(name: str) -> None:
         assert re.search(r":v?\d+\.\d+(\.\d+)?[\w.-]*$", service["image"]), "no full version"
 
 
-def test_an_image_is_built_once() -> None:
+def test_an_image_is_built_once_and_never_asked_for_elsewhere() -> None:
     """Two builds of one name race for it, and the next `docker compose up` starts anew whoever got the other one."""
     built = [service["image"] for service in OWN.values() if "build" in service]
     assert len(set(built)) == len(built)
+    for service in COMPOSE["services"].values():
+        assert (service.get("pull_policy") == "never") == (service in OWN.values())
     for service in OWN.values():
-        assert ("build" in service) != (service.get("pull_policy") == "never")
         assert service["image"] == f"hitok-{target_of(service['image'])}:${{IMAGE_TAG:-local}}"
 
 
