@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
+import grpc.aio
 import pytest
 
 from protos.chat.v1 import conversations_pb2 as pb
@@ -164,19 +165,24 @@ async def settled(world: World) -> None:
 
 
 async def lag(world: World, device: Device) -> str:
+    assert not device.failures, f"seed {SEED}: {device.failures}"
     if not device.is_live or device.unsent:
-        return f"{device.user_id}: {len(device.unsent)} unsent"
+        return f"{device.user_id}: live {device.is_live}, {len(device.unsent)} unsent"
     ids = [int(id) for id in device.rooms]
-    with acting(Caller()):
-        revs = (await world.fleet.chat.conversations.BatchGetRevs(pb.BatchGetRevsRequest(conversation_ids=ids))).revs
-    behind = {row.conversation_id: row.rev for row in revs if device.rooms[str(row.conversation_id)].known != row.rev}
+    try:
+        with acting(Caller()):
+            found = await world.fleet.chat.conversations.BatchGetRevs(pb.BatchGetRevsRequest(conversation_ids=ids))
+    except grpc.aio.AioRpcError as error:  # it was killed last
+        return repr(error.code())
+    behind = {
+        row.conversation_id: row.rev for row in found.revs if device.rooms[str(row.conversation_id)].known != row.rev
+    }
     return f"{device.user_id} behind {behind}" if behind else ""
 
 
 async def judge(world: World) -> None:
     logs: dict[str, dict[int, Any]] = {}
     for device in world.devices:
-        assert not device.failures, device.failures
         fresh = Device(device.user_id, device.token, world.fleet.urls, device.dice)
         life = asyncio.create_task(fresh.live())
         await asyncio.wait_for(fresh.ready.wait(), 20)

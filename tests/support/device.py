@@ -61,8 +61,13 @@ class Device:
     async def live(self) -> None:
         """For ever; cancel it."""
         while True:
-            with suppress(*LOST):
+            try:
                 await self._connect()
+            except LOST:
+                pass
+            except Exception as error:
+                self.failures.append(error)
+                raise
             self._lose()
             await asyncio.sleep(self.dice.random() * PAUSE)
             while self.away:  # noqa: ASYNC110 (a test's flag)
