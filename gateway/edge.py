@@ -29,6 +29,8 @@ SECURITY_HEADERS = [
 ]
 SECURITY_NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
 
+PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})  # asked every few seconds, to be told the same
+
 SECONDS = Histogram(
     "hitok_http_seconds", "HTTP requests served", ["route", "method", "status"], buckets=telemetry.BUCKETS
 )
@@ -71,7 +73,8 @@ class Edge:
         user_id = scope["state"].get("user_id", 0)
         ip = scope["client"][0] if scope["client"] else ""
         milliseconds = round(seconds * 1000, 2)
-        log.info("request", method=scope["method"], route=route, status=status, ms=milliseconds, user_id=user_id, ip=ip)
+        tell = log.debug if route in PROBES and status == 200 else log.info
+        tell("request", method=scope["method"], route=route, status=status, ms=milliseconds, user_id=user_id, ip=ip)
 
 
 @cache  # routes are few, and Prometheus looks its children up under a lock

@@ -45,6 +45,12 @@ def lines_of(logged: list[Any]) -> list[Any]:
     return [event for event in logged if event["event"] == "request"]
 
 
+async def test_a_probe_that_is_content_is_no_news(visitor: FrontEnd, logged: list[Any]) -> None:
+    for path in ("/health/live", "/health/ready", "/metrics"):
+        status = (await visitor.call("GET", path)).status_code
+        assert lines_of(logged)[-1]["log_level"] == ("debug" if status == 200 else "info")
+
+
 @pytest.mark.parametrize("given", ["abc", "0a9f-_.Z", "x" * 64])
 async def test_a_request_id_comes_back_as_it_was_given(visitor: FrontEnd, given: str) -> None:
     response = await visitor.call("GET", ME, headers={"X-Request-Id": given})
