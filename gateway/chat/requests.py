@@ -18,7 +18,6 @@ from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.kit.errors import Unavailable
 from services.kit.ids import MAX_ID
 
-SEND_TIMEOUT = 8.0
 RECHECK_TIMEOUT = 1.0
 
 log = structlog.get_logger("chat")
@@ -111,7 +110,7 @@ async def send(chat: Chat, params: Send) -> views.Ack:
         reply_to_seq=params.reply_to_seq or 0,
         mentions=params.mentions,
     )
-    return views.ack(await chat.conversations.Send(request, timeout=SEND_TIMEOUT))
+    return views.ack(await chat.sends.send(request))
 
 
 async def edit(chat: Chat, params: Edit) -> views.Changed:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import grpc.aio
 
+from gateway.chat.sends import Sends
 from protos.chat.v1 import conversations_pb2, sockets_pb2
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
 from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
@@ -14,10 +15,13 @@ CHAT_PROTOS = (conversations_pb2.DESCRIPTOR, sockets_pb2.DESCRIPTOR)
 @dataclass(frozen=True, slots=True)
 class Chat:
     conversations: ConversationsStub
+    sends: Sends
     tickets: TicketsStub
     presence: PresenceStub
     notifications: NotificationsStub
 
 
 def chat_at(channel: grpc.aio.Channel) -> Chat:
-    return Chat(ConversationsStub(channel), TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel))
+    conversations = ConversationsStub(channel)
+    others = (TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel))
+    return Chat(conversations, Sends(conversations), *others)

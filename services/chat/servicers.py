@@ -1,5 +1,7 @@
 """The RPCs: unpack, one call, pack. The contract is in protos/chat/v1."""
 
+from collections.abc import AsyncIterator
+
 import grpc.aio
 
 from protos.chat.v1 import conversations_pb2 as pb
@@ -13,7 +15,7 @@ from protos.chat.v1.sockets_pb2_grpc import (
     add_PresenceServicer_to_server,
     add_TicketsServicer_to_server,
 )
-from services.chat import conversations, edits, messages, notifications, receipts, rechecks, syncs
+from services.chat import conversations, edits, errands, messages, notifications, receipts, rechecks, syncs
 from services.chat.contents import parse_content
 from services.chat.errors import ConversationNotFound
 from services.chat.service import Service
@@ -35,6 +37,13 @@ class Conversations(ConversationsServicer):
         self._service, self._database = service, service.database
 
     async def Send(self, request: pb.SendRequest, context: object) -> pb.SendResponse:
+        return await self._send(request)
+
+    async def BatchSend(self, request: pb.BatchSendRequest, context: object) -> AsyncIterator[pb.BatchSendResponse]:
+        async for results in errands.run(request.errands, self._send):
+            yield pb.BatchSendResponse(results=results)
+
+    async def _send(self, request: pb.SendRequest) -> pb.SendResponse:
         fields = (request.client_msg_id, request.content_type, request.body, request.reply_to_seq, request.mentions)
         content, to = parse_content(*fields), request.to.WhichOneof("to")
         if to is None:

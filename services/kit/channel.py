@@ -49,7 +49,7 @@ def open_channel(target: str, settings: Settings, protos: Iterable[FileDescripto
         ("grpc.keepalive_permit_without_calls", 1),
     ]
     outgoing = _Outgoing(settings.internal_secret)
-    interceptors = [_OutgoingUnary(outgoing), _OutgoingStream(outgoing)]
+    interceptors = [_OutgoingUnary(outgoing), _OutgoingStream(outgoing), _OutgoingQuestion(outgoing)]
     credentials = tls.channel_credentials(tls.files_of(settings))
     if credentials is None:
         return grpc.aio.insecure_channel(target, options, interceptors=interceptors)
@@ -94,7 +94,7 @@ class _Outgoing:
         telemetry.CALLED.labels(method, status.name).observe(time.perf_counter() - started)
 
 
-# Two, since a channel takes an interceptor for the first kind it finds in it.
+# One of each, since a channel takes an interceptor for the first kind it finds in it.
 class _OutgoingUnary(grpc.aio.UnaryUnaryClientInterceptor):
     def __init__(self, outgoing: _Outgoing) -> None:
         self._outgoing = outgoing
@@ -109,21 +109,36 @@ class _OutgoingUnary(grpc.aio.UnaryUnaryClientInterceptor):
             return call
 
 
-class _OutgoingStream(grpc.aio.StreamUnaryClientInterceptor):
+class _Open:
+    """Gives the call while it runs: something of its answer comes before its end."""
+
     def __init__(self, outgoing: _Outgoing) -> None:
         self._outgoing = outgoing
         self._watching: set[asyncio.Task[None]] = set()
 
-    async def intercept_stream_unary(
-        self, continuation: Continuation, details: ClientCallDetails, requests: Any
-    ) -> grpc.aio.StreamUnaryCall[Any, Any]:
-        """Gives the call while it runs: its initial metadata may come before its end."""
+    async def _start(self, continuation: Continuation, details: ClientCallDetails, request: Any) -> Any:
         method, started = _name(details), time.perf_counter()
         with telemetry.span(method, SpanKind.CLIENT):
-            call: grpc.aio.StreamUnaryCall[Any, Any] = await self._outgoing.start(continuation, details, requests)
+            call = await self._outgoing.start(continuation, details, request)
         watching = asyncio.create_task(self._outgoing.watch(call, method, started))
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
+        return call
+
+
+class _OutgoingStream(_Open, grpc.aio.StreamUnaryClientInterceptor):
+    async def intercept_stream_unary(
+        self, continuation: Continuation, details: ClientCallDetails, requests: Any
+    ) -> grpc.aio.StreamUnaryCall[Any, Any]:
+        call: grpc.aio.StreamUnaryCall[Any, Any] = await self._start(continuation, details, requests)
+        return call
+
+
+class _OutgoingQuestion(_Open, grpc.aio.UnaryStreamClientInterceptor):
+    async def intercept_unary_stream(
+        self, continuation: Continuation, details: ClientCallDetails, request: Any
+    ) -> grpc.aio.UnaryStreamCall[Any, Any]:
+        call: grpc.aio.UnaryStreamCall[Any, Any] = await self._start(continuation, details, request)
         return call
 
 

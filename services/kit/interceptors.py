@@ -123,35 +123,39 @@ class _Call:
         self._span.__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> bool:
-        self._end(error)
+        self.error = end_call(self.method, self._started, error)
         self._span.__exit__(kind, error, traceback)  # after the line in the log, which names the trace
         return self.error is not None
-
-    def _end(self, error: BaseException | None) -> None:
-        seconds = time.perf_counter() - self._started
-        status = "CANCELLED"
-        if error is None:
-            status = "OK"
-        elif isinstance(error, Exception):
-            self.error = as_hitok_error(error)
-            status = self.error.status.name
-        telemetry.SERVED.labels(self.method, status).observe(seconds)
-        fields = {"rpc": self.method, "status": status, "ms": round(seconds * 1000, 2)}
-        if self.error is None:
-            log.debug("served", **fields)
-        elif self.error.status is grpc.StatusCode.INTERNAL:
-            log.error("failed", **fields, exc_info=error)
-        else:
-            log.info("refused", **fields, reason=self.error.reason, detail=str(self.error))
 
     async def abort(self) -> None:
         assert self.error is not None
         trailer = [(REASON_KEY, self.error.reason)]
         if self.error.retry_after is not None:
             trailer.append((RETRY_AFTER_KEY, f"{self.error.retry_after:.3f}"))
-        # The text of an internal error stays in our log: it may quote data.
-        detail = self.error.reason if self.error.status is grpc.StatusCode.INTERNAL else str(self.error)
-        await self.context.abort(self.error.status, detail, tuple(trailer))
+        await self.context.abort(self.error.status, told_of(self.error), tuple(trailer))
+
+
+def end_call(method: str, started: float, error: BaseException | None) -> HitokError | None:
+    """Counts and logs an RPC that began then, by `time.perf_counter`; gives the error that its caller gets, if any."""
+    seconds, fault = time.perf_counter() - started, None
+    status = "OK" if error is None else "CANCELLED"
+    if isinstance(error, Exception):
+        fault = as_hitok_error(error)
+        status = fault.status.name
+    telemetry.SERVED.labels(method, status).observe(seconds)
+    fields = {"rpc": method, "status": status, "ms": round(seconds * 1000, 2)}
+    if fault is None:
+        log.debug("served", **fields)
+    elif fault.status is grpc.StatusCode.INTERNAL:
+        log.error("failed", **fields, exc_info=error)
+    else:
+        log.info("refused", **fields, reason=fault.reason, detail=str(fault))
+    return fault
+
+
+def told_of(error: HitokError) -> str:
+    """The text of an internal error stays in our log: it may quote data."""
+    return error.reason if error.status is grpc.StatusCode.INTERNAL else str(error)
 
 
 def as_hitok_error(error: Exception) -> HitokError:

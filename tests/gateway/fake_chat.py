@@ -24,6 +24,7 @@ from protos.chat.v1.sockets_pb2_grpc import (
     add_PresenceServicer_to_server,
     add_TicketsServicer_to_server,
 )
+from services.chat import errands
 from services.kit.config import ServiceSettings, load
 from services.kit.context import current_caller
 from services.kit.errors import Forbidden, HitokError, NotFound
@@ -60,6 +61,8 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         self.tickets: dict[str, sockets_pb.TicketHolder] = {}
         self.strangers: set[int] = set()
         self.hellos: list[list[int]] = []  # whose lists were asked for in one call
+        self.sends: list[list[int]] = []  # who sent in one call
+        self.send_bytes: list[int] = []
         self.crowded: set[int] = set()  # for whose list an answer for many has no room
         self.broken: set[int] = set()  # whose list cannot be read
         self.online: dict[str, int] = {}
@@ -131,6 +134,7 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         return conversation
 
     async def Send(self, request: pb.SendRequest, context: Any) -> pb.SendResponse:
+        await self._enter(f"Send by {current_caller.get().user_id}")
         user_id = await self._enter("Send")
         conversation = await self._target(request.to, user_id)
         message = next((m for m in conversation.messages if m.client_msg_id == request.client_msg_id), None)
@@ -146,6 +150,13 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
             created_at=message.created_at,
             duplicate=duplicate,
         )
+
+    async def BatchSend(self, request: pb.BatchSendRequest, context: Any) -> AsyncIterator[pb.BatchSendResponse]:
+        await self._enter("BatchSend")
+        self.sends.append([errand.user_id for errand in request.errands])
+        self.send_bytes.append(request.ByteSize())
+        async for results in errands.run(request.errands, lambda send: self.Send(send, context)):
+            yield pb.BatchSendResponse(results=results)
 
     async def write(self, conversation_id: int, sender_id: int, client_msg_id: str, body: bytes) -> pb.Message:
         """Commits a message and pushes it."""

@@ -44,6 +44,11 @@ class ConversationsStub:
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.SendRequest.SerializeToString,
                 response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.SendResponse.FromString,
                 _registered_method=True)
+        self.BatchSend = channel.unary_stream(
+                '/hitok.chat.v1.Conversations/BatchSend',
+                request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchSendRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchSendResponse.FromString,
+                _registered_method=True)
         self.Edit = channel.unary_unary(
                 '/hitok.chat.v1.Conversations/Edit',
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.EditRequest.SerializeToString,
@@ -116,6 +121,14 @@ class ConversationsServicer:
 
     def Send(self, request, context):
         """Committed when it answers. The same client_msg_id of the same sender again: the stored answer, duplicate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchSend(self, request, context):
+        """Many callers' sends, at most 64: each as if it had come alone, and answered as soon as it can be. For the gateway, whose
+        word it is who sends each.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,6 +228,11 @@ def add_ConversationsServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.SendRequest.FromString,
                     response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.SendResponse.SerializeToString,
             ),
+            'BatchSend': grpc.unary_stream_rpc_method_handler(
+                    servicer.BatchSend,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchSendRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchSendResponse.SerializeToString,
+            ),
             'Edit': grpc.unary_unary_rpc_method_handler(
                     servicer.Edit,
                     request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.EditRequest.FromString,
@@ -308,6 +326,33 @@ class Conversations:
             '/hitok.chat.v1.Conversations/Send',
             protos_dot_chat_dot_v1_dot_conversations__pb2.SendRequest.SerializeToString,
             protos_dot_chat_dot_v1_dot_conversations__pb2.SendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchSend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hitok.chat.v1.Conversations/BatchSend',
+            protos_dot_chat_dot_v1_dot_conversations__pb2.BatchSendRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_conversations__pb2.BatchSendResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -23,6 +23,10 @@ class ConversationsStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     Send: _aio.UnaryUnaryMultiCallable[_conversations_pb2.SendRequest, _conversations_pb2.SendResponse]
     """Committed when it answers. The same client_msg_id of the same sender again: the stored answer, duplicate."""
+    BatchSend: _aio.UnaryStreamMultiCallable[_conversations_pb2.BatchSendRequest, _conversations_pb2.BatchSendResponse]
+    """Many callers' sends, at most 64: each as if it had come alone, and answered as soon as it can be. For the gateway, whose
+    word it is who sends each.
+    """
     Edit: _aio.UnaryUnaryMultiCallable[_conversations_pb2.EditRequest, _conversations_pb2.EditResponse]
     """By the sender within a set time."""
     Recall: _aio.UnaryUnaryMultiCallable[_conversations_pb2.RecallRequest, _conversations_pb2.RecallResponse]
@@ -68,6 +72,16 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_conversations_pb2.SendRequest, _abc.Awaitable[_conversations_pb2.SendResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.SendResponse]:
         """Committed when it answers. The same client_msg_id of the same sender again: the stored answer, duplicate."""
+
+    @_abc_1.abstractmethod
+    def BatchSend(
+        self,
+        request: _conversations_pb2.BatchSendRequest,
+        context: _aio.ServicerContext[_conversations_pb2.BatchSendRequest, _abc.AsyncIterator[_conversations_pb2.BatchSendResponse]],
+    ) -> _abc.AsyncIterator[_conversations_pb2.BatchSendResponse]:
+        """Many callers' sends, at most 64: each as if it had come alone, and answered as soon as it can be. For the gateway, whose
+        word it is who sends each.
+        """
 
     @_abc_1.abstractmethod
     def Edit(

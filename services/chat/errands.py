@@ -1,0 +1,70 @@
+"""Many callers' sends in one call: each runs, and is counted, logged and traced, as if it had come alone."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import structlog
+from opentelemetry.trace import SpanKind
+
+from protos.chat.v1 import conversations_pb2 as pb
+from services.chat.errors import BatchTooLarge
+from services.kit import telemetry
+from services.kit.context import Caller, current_caller, current_request_id
+from services.kit.interceptors import end_call, told_of
+
+MAX_ERRANDS = 64
+METHOD = "/hitok.chat.v1.Conversations/Send"
+
+Send = Callable[[pb.SendRequest], Awaitable[pb.SendResponse]]
+
+
+async def run(errands: Sequence[pb.Errand], send: Send) -> AsyncIterator[list[pb.SendResult]]:
+    """What became of each, as soon as it is known: nobody waits for a slow one. `send` acts for the current caller.
+
+    They begin in their order, so what one sends to one target is written in it. Raises BatchTooLarge.
+    """
+    if len(errands) > MAX_ERRANDS:
+        raise BatchTooLarge
+    results: list[pb.SendResult] = []
+    known = asyncio.Event()
+
+    async def serve(place: int, errand: pb.Errand) -> None:
+        result = await _serve(place, errand, send)
+        results.append(result)
+        known.set()
+
+    tasks = [asyncio.create_task(serve(place, errand)) for place, errand in enumerate(errands)]
+    left = len(tasks)
+    try:
+        while left:
+            await known.wait()  # those written by one transaction are all there when this returns
+            known.clear()
+            some, results = results, []
+            left -= len(some)
+            yield some
+    finally:
+        for task in tasks:  # the gateway is gone: as with a call of its own, what no writer has yet is not sent
+            task.cancel()
+
+
+async def _serve(place: int, errand: pb.Errand, send: Send) -> pb.SendResult:
+    current_caller.set(Caller(errand.user_id, errand.role, errand.session_id))
+    current_request_id.set(errand.request_id)
+    structlog.contextvars.bind_contextvars(request_id=errand.request_id, user_id=errand.user_id)
+    started = time.perf_counter()
+    with telemetry.span(METHOD, SpanKind.SERVER, {telemetry.TRACE: errand.traceparent}):
+        try:
+            sent = await send(errand.send)
+        except Exception as error:
+            fault = end_call(METHOD, started, error)
+            assert fault
+            refusal = pb.Refusal(
+                status=fault.status.value[0],
+                reason=fault.reason,
+                detail=told_of(fault),
+                retry_after=fault.retry_after or 0,
+            )
+            return pb.SendResult(place=place, refusal=refusal)
+        end_call(METHOD, started, None)
+    return pb.SendResult(place=place, sent=sent)
