@@ -18,7 +18,7 @@ from services.kit.context import current_caller, current_deadline, current_reque
 from services.kit.errors import AWAY, REASON_KEY, RETRY_AFTER_KEY, Unavailable
 
 TIMEOUT = 8.0  # seconds
-GATHER = 0.02  # seconds, while a call is under way; a lone message waits for nobody
+GATHER = 0.02  # seconds, while others are under way; a lone message waits for nobody
 MAX_BATCH = 64  # messages in a call
 MAX_BYTES = 1024 * 1024  # in a call, unless it is of one message
 MAX_UNDER_WAY = 5_000  # messages without an answer
@@ -76,7 +76,7 @@ class Sends:
         self._waiting.append(waiting)
         if not self._scheduled:
             self._scheduled = True
-            loop.call_later(GATHER if self._running else 0, self._start)
+            loop.call_later(GATHER if self._under_way > 1 else 0, self._start)
         return waiting.answer
 
     def _start(self) -> None:

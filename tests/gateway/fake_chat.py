@@ -157,6 +157,7 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         self.send_bytes.append(request.ByteSize())
         async for results in errands.run(request.errands, lambda send: self.Send(send, context)):
             yield pb.BatchSendResponse(results=results)
+        await self._enter("end of BatchSend")
 
     async def write(self, conversation_id: int, sender_id: int, client_msg_id: str, body: bytes) -> pb.Message:
         """Commits a message and pushes it."""

@@ -1,6 +1,7 @@
 """Messages that come in together travel together, and each is answered by itself."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -60,6 +61,16 @@ async def test_fifty_at_once_are_few_calls_and_each_in_its_senders_name(stage: S
     assert {m.client_msg_id: str(m.sender_id) for m in written if m.client_msg_id in mine} == mine
     assert sum(map(len, stage.chat.sends)) == 50
     assert len(stage.chat.sends) <= 25, "calls for fifty messages"
+
+
+async def test_a_lone_one_waits_for_nobody(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sends, "GATHER", 3.0)
+    anna, ben = await stage.people(2)
+    async with stage.socket(anna) as socket:
+        began = time.monotonic()
+        with stage.chat.holding("end of BatchSend"):  # the answers are there before their call has ended
+            assert [await outcome(socket, ben) for _ in range(3)] == ["ack"] * 3
+        assert time.monotonic() - began < 3
 
 
 async def test_a_bad_one_among_good_fails_alone(stage: Stage) -> None:
