@@ -125,9 +125,9 @@ async def play(world: World, dice: random.Random, seconds: float, faults: dict[s
             work.add(task)
             task.add_done_callback(done)
     await suffering
-    for device in world.devices:
-        device.come()
     await asyncio.gather(*work)
+    for device in world.devices:  # after the last who was just about to leave
+        device.come()
     assert not failures, f"seed {SEED}: {failures}"
     await settled(world)
     for life in lives:
