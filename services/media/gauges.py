@@ -1,5 +1,6 @@
 """What waits in this service, and the room on its disk, for those who scrape."""
 
+import asyncio
 import shutil
 
 from prometheus_client import Gauge
@@ -26,10 +27,11 @@ LOOK = text("""SELECT
 
 async def watch_media(database: Database, storage: Storage) -> None:
     """For ever."""
-    DISK_FREE.set_function(lambda: shutil.disk_usage(storage.spool).free)
-    DISK_SIZE.set_function(lambda: shutil.disk_usage(storage.spool).total)
 
     async def look() -> None:
+        disk = await asyncio.to_thread(shutil.disk_usage, storage.spool)
+        DISK_FREE.set(disk.free)
+        DISK_SIZE.set(disk.total)
         async with database.transaction() as connection:
             found = (await connection.execute(LOOK)).one()
         JOBS.labels("due").set(found.due)
