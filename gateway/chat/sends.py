@@ -57,7 +57,12 @@ class Sends:
                 try:
                     return await self._put(request)
                 except Spoiled:  # one of them is to blame, and the others shall not suffer
-                    return await self._conversations.Send(request, timeout=TIMEOUT)
+                    pass
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                        raise
+                # By itself, as a call that the channel repeats when a replica goes away.
+                return await self._conversations.Send(request, timeout=TIMEOUT)
         finally:
             self._under_way -= 1
 

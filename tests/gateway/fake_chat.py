@@ -53,7 +53,7 @@ class Conversation:
 
 
 class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, NotificationsServicer):
-    """`faults`: what an RPC raises instead; `gates`: what it waits for; `mute`: pushes get lost."""
+    """`faults`: what an RPC raises instead, `hitches`: once; `gates`: what it waits for; `mute`: pushes get lost."""
 
     def __init__(self, nats: Nats) -> None:
         self.nats, self.target = nats, ""
@@ -67,6 +67,7 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         self.broken: set[int] = set()  # whose list cannot be read
         self.online: dict[str, int] = {}
         self.faults: dict[str, HitokError] = {}
+        self.hitches: dict[str, HitokError] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.waiting: set[str] = set()
         self.mute = False
@@ -76,6 +77,8 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         if name in self.gates:
             self.waiting.add(name)
             await self.gates[name].wait()
+        if hitch := self.hitches.pop(name, None):
+            raise hitch
         if name in self.faults:
             raise self.faults[name]
         return current_caller.get().user_id

@@ -106,18 +106,27 @@ async def test_nobody_waits_for_a_slow_one_nor_for_who_left(stage: Stage) -> Non
     assert b"the last" in room.messages[-1].body, "it was sent, though he heard no answer"
 
 
-@pytest.mark.parametrize(("fault", "expected"), [(HitokError(), "ack"), (Unavailable(), "unavailable")])
-async def test_a_call_that_fails_as_a_whole(stage: Stage, fault: HitokError, expected: str) -> None:
-    """By one of them, maybe: then each goes by itself. Because nobody is there: then all hear that."""
+@pytest.mark.parametrize("fault", [HitokError(), Unavailable()])
+@pytest.mark.parametrize(("away", "expected"), [("BatchSend", "ack"), ("Send", "unavailable")])
+async def test_a_call_that_fails_as_a_whole(stage: Stage, fault: HitokError, away: str, expected: str) -> None:
+    """By one of them, or with a replica: each goes by itself. Because nobody is there: then all hear that."""
     people = await stage.people(4)
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(stage.socket(person)) for person in people]
-        stage.chat.faults["BatchSend"] = fault
+        stage.chat.faults |= {"BatchSend": fault, away: Unavailable() if away == "Send" else fault}
         try:
             found = await asyncio.gather(*(outcome(socket, people[0]) for socket in sockets[1:]))
         finally:
-            del stage.chat.faults["BatchSend"]
+            stage.chat.faults.clear()
     assert found == [expected] * 3
+
+
+async def test_what_was_away_for_one_only_is_asked_for_again(stage: Stage) -> None:
+    """As the channel does it with a call for one: a database, or another service, that was just being restarted."""
+    anna, ben = await stage.people(2)
+    async with stage.socket(anna) as socket:
+        stage.chat.hitches[f"Send by {anna.id}"] = Unavailable()
+        assert await outcome(socket, ben) == "ack"
 
 
 async def test_more_than_may_be_under_way_are_told_to_come_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
