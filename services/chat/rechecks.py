@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chat import members, pushes
+from services.chat import events, members, pushes
 from services.chat.errors import NotMember
 from services.chat.events import Push
 from services.chat.models import Conversation, ConversationMember
@@ -56,11 +56,17 @@ async def _follow(service: Service, group_id: int, user_id: int) -> None:
 
 
 async def _expel(service: Service, seen: Any) -> None:
-    """Unless the row changed since it was seen: then the events know better."""
+    """Unless the events let him in since he was seen: they know better."""
     async with service.database.transaction() as connection:
         conversation = await members.lock_conversation(connection, seen.conversation_id)
         row = await members.find_member(connection, conversation.id, seen.user_id)
-        if row is None or row.left_at is not None or row.event_id != seen.event_id:
+        if row is None or (row.left_at is None and row.event_id != seen.event_id):
+            return
+        if row.left_at is not None:
+            # By the event, whose push may still be on its way. Told under the lock, so that it cannot come after
+            # that of his return.
+            left = events.conversation_left(conversation.id, row.rev, row.user_id)
+            await service.publisher.publish_now([], [left])
             return
         made = await members.set_member(connection, conversation, seen.user_id, False, row.event_id)
         ids = await pushes.store(connection, made)

@@ -74,6 +74,25 @@ async def test_nothing_sent_after_a_removal_reaches_the_removed(chat: Running, s
         assert not set(late) & set(after)
 
 
+async def test_who_is_out_by_the_event_is_so_at_the_gateways_before_the_answer(
+    chat: Running, social: Social, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the event's own push is still on its way."""
+
+    async def nothing() -> int:
+        return 0
+
+    monkeypatch.setattr(chat.service.publisher, "_relay_batch", nothing)
+    owner, user = new_users(2)
+    group_id = await group_with(social, owner, user, approval=False)
+    cv = await room_of(chat, group_id, owner, user)
+    async with watching(chat) as frames:
+        await remove(social, owner, group_id, user)
+        await room_of(chat, group_id, owner)
+        await recheck(chat, owner, group_id=group_id, user_id=user)
+        await frames.expect(f"push.user.{user}", "conversation", conversation_id=str(cv), left=True)
+
+
 async def test_who_was_let_in_again_stays_in(chat: Running, social: Social) -> None:
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
