@@ -237,6 +237,8 @@ async def test_starting_in_any_order(stack: Stack, alice: Person) -> None:
     assert stack.gateways[0].get("/health/ready") == 503
     await is_refused_at_once(FrontEnd(alice.http), "POST", "/api/login/login", 503, 60007, json=alice.login)
 
+    async with asyncio.timeout(20):
+        while not any(event["event"] == "waiting for postgres" for event in stack.user.events()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     stack.postgres.start()
     await works_again(lambda: alice.call("GET", ME), within=5)
-    assert any(event["event"] == "waiting for postgres" for event in stack.user.events())
