@@ -29,7 +29,7 @@ from gateway.errors import (
 )
 from gateway.openapi import document
 from gateway.state import Gateway
-from gateway.ws.sockets import socket_handler
+from gateway.ws.sockets import upgrade_required
 from services.kit.errors import HitokError, Unavailable, reason_of, retry_after_of
 
 ENDPOINTS: list[HTTPRouteHandler] = [
@@ -67,7 +67,7 @@ def build_app(gateway: Gateway) -> Litestar:
     return Litestar(
         route_handlers=[
             *ENDPOINTS,
-            socket_handler(gateway.sockets),
+            upgrade_required,
             files.handler,
             *tus.handlers,
             *operations.handlers(document(ENDPOINTS)),

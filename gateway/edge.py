@@ -28,7 +28,6 @@ SECURITY_HEADERS = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 SECURITY_NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
-
 PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})  # asked every few seconds, to be told the same
 
 SECONDS = Histogram(

@@ -201,30 +201,47 @@ class _Head(ASGIResponse):
         await send({"type": "http.response.body", "body": b""})
 
 
-class _Pieces(_Head):
-    """A stretch of a file. Sending waits for the client, and ends with him."""
+class _Body(_Head):
+    """With a stretch of a file. Sending waits for the client, and ends with him."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._prepare()
+        gone = asyncio.create_task(_disconnect(receive))  # Uvicorn's send says nothing of it
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await self._send_bytes(scope, send, gone)
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
+
+    async def _prepare(self) -> None:
+        """Before the status: the store may be away. Raises ObjectNotFound, Unavailable."""
+        raise NotImplementedError
+
+    async def _send_bytes(self, scope: Any, send: Any, gone: asyncio.Task[None]) -> None:
+        raise NotImplementedError
+
+
+class _Pieces(_Body):
+    __slots__ = ("_piece", "_rest")
 
     def __init__(self, pieces: AsyncIterator[Buffer], status: int, headers: list[tuple[bytes, bytes]]) -> None:
         super().__init__(status, headers)
         self._rest = pieces
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        piece = await anext(self._rest, b"")  # before the status: the store may be away
-        gone = asyncio.create_task(_disconnect(receive))  # Uvicorn's send says nothing of it
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            while piece and not gone.done():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-                piece = await anext(self._rest, b"")
-            await send({"type": "http.response.body", "body": b""})
-        finally:
-            gone.cancel()
+    async def _prepare(self) -> None:
+        self._piece = await anext(self._rest, b"")
+
+    async def _send_bytes(self, scope: Any, send: Any, gone: asyncio.Task[None]) -> None:
+        while self._piece and not gone.done():
+            await send({"type": "http.response.body", "body": self._piece, "more_body": True})
+            self._piece = await anext(self._rest, b"")
 
 
-class _File(_Head):
-    """A stretch of a file on this machine."""
+class _File(_Body):
+    """Of a file on this machine."""
 
     __slots__ = ("_path", "_span")
 
@@ -232,16 +249,12 @@ class _File(_Head):
         super().__init__(status, headers)
         self._path, self._span = path, span
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if not await asyncio.to_thread(self._path.exists):  # before the status
+    async def _prepare(self) -> None:
+        if not await asyncio.to_thread(self._path.exists):
             raise ObjectNotFound
-        gone = asyncio.create_task(_disconnect(receive))
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await scope[SENDFILE](self._path, *self._span, gone)
-            await send({"type": "http.response.body", "body": b""})
-        finally:
-            gone.cancel()
+
+    async def _send_bytes(self, scope: Any, send: Any, gone: asyncio.Task[None]) -> None:
+        await scope[SENDFILE](self._path, *self._span, gone)
 
 
 async def _disconnect(receive: Any) -> None:

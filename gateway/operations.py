@@ -76,13 +76,14 @@ def handlers(openapi: bytes) -> list[HTTPRouteHandler]:
         if name not in ASSETS:
             raise RouteNotFound
         headers = {"cache-control": "public, max-age=86400"}
-        body = await asyncio.to_thread((_assets() / name).read_bytes)
+        body = await asyncio.to_thread((folder / name).read_bytes)
         return ASGIResponse(body=body, media_type=ASSETS[name], headers=headers)
 
+    folder = _find_assets()
     return [live, ready, metrics, openapi_document, page, asset]
 
 
-def _assets() -> Path:
+def _find_assets() -> Path:
     """Found, not imported: the package would read all that it has, and keep 40 MB."""
     package = find_spec("offapi")
     assert package and package.origin

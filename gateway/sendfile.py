@@ -6,7 +6,7 @@ nothing. Uvicorn knows no such thing, so this goes round its transport, whose bu
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ SENDFILE = "hitok.sendfile"  # in the scope of a request whose connection can do
 BURST = 4 * 1_048_576  # bytes at most before another's turn in the threads
 STALL_SECONDS = 60.0  # in which a reader has to take something
 
-SendFile = Callable[[Path, int, int, "asyncio.Future[None]"], Awaitable[None]]
 log = structlog.get_logger("sendfile")
 
 

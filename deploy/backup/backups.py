@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from deploy.backup.files import copy_in, copy_out, is_empty
+from deploy.backup.files import copy_in, copy_out, is_empty, require_writable
 from deploy.backup.manifest import FILE, Manifest, read_objects, write_manifest
 from deploy.backup.places import Place
 from deploy.backup.sessions import check_target, restore_databases
@@ -54,7 +54,8 @@ def put_back(place: Place, folder: Path, manifest: Manifest, replace: bool) -> N
     """Raises LocalError."""
     for name in manifest.databases:
         check_target(name, place.urls[name], replace)
-    if not is_empty(place.store) and not replace:
+    require_writable(place.store)
+    if not replace and not is_empty(place.store):
         raise LocalError("the object store is not empty. To restore all the same: --replace")
     if place.holds_events() and not replace:
         raise LocalError("the event stream is not empty. To empty it: --replace")

@@ -102,12 +102,19 @@ def copy_in(store: ObjectStore, folder: Path, objects: Sequence[Object]) -> None
         ) from None
 
 
-def is_empty(store: ObjectStore) -> bool:
-    """Tried by writing: a bucket may come to be with its first file only. Raises LocalError."""
+def require_writable(store: ObjectStore) -> None:
+    """Afterwards there is a bucket: it may come to be with its first file only. Raises LocalError."""
     key = f"trial/{secrets.token_hex(16)}"
     try:
         obstore.put(store, key, b"x")
         obstore.delete(store, key)
-        return not next(iter(obstore.list(store, chunk_size=1)), [])
     except (BaseError, OSError) as error:
         raise LocalError(f"cannot write to the store: {str(error).splitlines()[0]}. Nothing was changed") from None
+
+
+def is_empty(store: ObjectStore) -> bool:
+    """Raises LocalError."""
+    try:
+        return not next(iter(obstore.list(store, chunk_size=1)), [])
+    except (BaseError, OSError) as error:
+        raise LocalError(f"cannot look into the store: {str(error).splitlines()[0]}. Nothing was changed") from None

@@ -30,7 +30,6 @@ MAX_SYNC_BYTES = 512 * 1024
 
 log = structlog.get_logger("sockets")
 
-
 FirstPages = Loader[int, pb.ListConversationsResponse]  # by user; none for one whom an answer for many does not hold
 
 

@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager, suppress
 import grpc.aio
 import structlog
 from litestar import asgi
-from litestar.enums import ScopeType
-from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 from nats.aio.client import Client as Nats
 from uvicorn.protocols.utils import ClientDisconnected
@@ -46,7 +44,7 @@ log = structlog.get_logger("sockets")
 
 
 class Sockets:
-    """All of this gateway's. An ASGI application for the paths of the socket."""
+    """All of this gateway's. An ASGI application for WebSockets at PATHS."""
 
     def __init__(
         self,
@@ -86,9 +84,6 @@ class Sockets:
                 connection.close(Close.RESTARTING, "restarting")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.WEBSOCKET:
-            await _upgrade_required(send)
-            return
         await receive()  # websocket.connect
         if not self._door.may_come_from(scope):
             await send({"type": "websocket.close", "code": 1008, "reason": ""})  # before accept: 403
@@ -197,15 +192,9 @@ class Sockets:
         )
 
 
-def socket_handler(sockets: Sockets) -> ASGIRouteHandler:
-    @asgi(PATHS, copy_scope=False)
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        await sockets(scope, receive, send)
-
-    return serve
-
-
-async def _upgrade_required(send: Send) -> None:
+@asgi(PATHS, copy_scope=False)
+async def upgrade_required(scope: Scope, receive: Receive, send: Send) -> None:
+    """Of plain HTTP; the sockets themselves never come by Litestar (edge.py)."""
     with suppress(OSError):
         headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 426, "headers": headers})

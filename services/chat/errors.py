@@ -1,6 +1,6 @@
 """What can be wrong in a chat. The gateway maps each reason to a frame's code and to the family's codes."""
 
-from services.kit.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from services.kit.errors import Forbidden, Invalid, NotFound, Unavailable
 
 
 class MessageInvalid(Invalid):
@@ -17,10 +17,6 @@ class BatchTooLarge(Invalid):
 
 class KindInvalid(Invalid):
     """No such kind of notification."""
-
-
-class TicketInvalid(Unauthenticated):
-    """Used, expired, forged, or never one of ours."""
 
 
 class NotFriends(Forbidden):

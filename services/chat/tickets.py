@@ -14,8 +14,6 @@ from services.chat.errors import BatchTooLarge
 from services.kit.tokens import ALGORITHM
 
 CLASS = "ticket"  # an access token is none, nor the reverse
-
-
 MAX_BATCH = 500
 
 
