@@ -9,7 +9,7 @@ from litestar import Litestar, get
 from litestar.response.base import ASGIResponse
 
 from gateway.config import GatewaySettings
-from gateway.server import server_for
+from gateway.http.server import server_for
 
 BODY = b'{"code":20000,"message":"ok","data":{"hello":"world"}}'
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clients.collection import collection_of
 from gateway.app import ENDPOINTS
-from gateway.openapi import document
+from gateway.http.openapi import document
 
 HERE = Path(__file__).parent
 BUILD = HERE / "build"

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from deploy.local.data_dir import locate_folder
 from deploy.local.errors import LocalError
-from deploy.local.folder import locate_folder
 from deploy.local.services import SERVICES
 
 MARK = "HITOK_INTERNAL_SECRET"  # whoever has set this one has set all of them

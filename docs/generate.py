@@ -13,7 +13,7 @@ from msgspec import UNSET
 from gateway.app import ENDPOINTS
 from gateway.config import SERVICE as GATEWAY
 from gateway.config import GatewaySettings
-from gateway.endpoint import Endpoint
+from gateway.http.endpoint import Endpoint
 from services.chat.config import SERVICE as CHAT
 from services.chat.config import ChatSettings
 from services.kit.config import ServiceSettings, Settings, variable_names

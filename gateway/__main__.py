@@ -3,7 +3,7 @@
 import uvloop
 
 from gateway.config import SERVICE, GatewaySettings
-from gateway.server import serve
+from gateway.http.server import serve
 from services.kit import log, telemetry
 from services.kit.config import ConfigError, load, refuse
 

@@ -11,14 +11,16 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, InternalServerException
 from litestar.handlers import HTTPRouteHandler
 
-from gateway import files, operations, tus
 from gateway.api.hichat import friends, groups
 from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import comments, communities, contacts, feeds, login, users, videos
 from gateway.api.shortvideo import files as uploads
-from gateway.envelopes import family_of
-from gateway.errors import (
+from gateway.container import Gateway
+from gateway.files import serving, tus
+from gateway.http import health
+from gateway.http.envelopes import family_of
+from gateway.http.errors import (
     BodyTooLarge,
     ClientGone,
     ContentTypeInvalid,
@@ -27,9 +29,8 @@ from gateway.errors import (
     RouteNotFound,
     failure_of,
 )
-from gateway.openapi import document
-from gateway.state import Gateway
-from gateway.ws.sockets import upgrade_required
+from gateway.http.openapi import document
+from gateway.ws.endpoint import upgrade_required
 from services.kit.errors import HitokError, Unavailable, reason_of, retry_after_of
 
 ENDPOINTS: list[HTTPRouteHandler] = [
@@ -68,9 +69,9 @@ def build_app(gateway: Gateway) -> Litestar:
         route_handlers=[
             *ENDPOINTS,
             upgrade_required,
-            files.handler,
+            serving.handler,
             *tus.handlers,
-            *operations.handlers(document(ENDPOINTS)),
+            *health.handlers(document(ENDPOINTS)),
         ],
         state=State({"gateway": gateway}),
         exception_handlers={Exception: render_error},

@@ -8,8 +8,8 @@ from deploy.backup.manifest import FILE, Manifest, read_objects, write_manifest
 from deploy.backup.places import Place
 from deploy.backup.sessions import check_target, restore_databases
 from deploy.backup.snapshots import CONSUMERS_FIRST, dump, keeping_files, list_keys, open_snapshots, server_version
+from deploy.database_services import OWNERS
 from deploy.local.errors import LocalError
-from deploy.owners import OWNERS
 from services.kit.schema import knows
 
 PARTIAL = ".partial"

@@ -11,14 +11,14 @@ from pathlib import Path
 from obstore.store import ObjectStore
 
 from deploy.backup.stream import count_events, empty_stream
+from deploy.database_services import OWNERS
 from deploy.deployment import MARK, find_deployment
 from deploy.local.backends import ADMIN_URL, NATS_URL, make_databases
+from deploy.local.data_dir import load_secrets, locate_folder, open_folder
 from deploy.local.environment import name_secrets
 from deploy.local.errors import LocalError
-from deploy.local.folder import load_secrets, locate_folder, open_folder
 from deploy.local.postgres import Postgres
 from deploy.local.services import SERVICES
-from deploy.owners import OWNERS
 from services.kit.config import ConfigError, load
 from services.kit.store import open_store
 from services.media.config import MediaSettings

@@ -16,7 +16,7 @@ from deploy.backup.manifest import Database, measure
 from deploy.backup.programs import environment_for, locate
 from deploy.local.errors import LocalError
 from services.kit.store import key_of
-from services.media.deletions import BACKUP
+from services.media.files.deletions import BACKUP
 
 CONSUMERS_FIRST = ("chat", "media", "social", "user")
 TABLES = """

@@ -14,16 +14,16 @@ from typing import Annotated
 import typer
 
 from deploy.demo.contacts import befriend, gather_groups
-from deploy.demo.farewell import write_farewell
 from deploy.demo.films import show_films
 from deploy.demo.people import arrive
 from deploy.demo.progress import open_progress
 from deploy.demo.stage import DemoError, Progress, Stage
 from deploy.demo.story import SECONDS, Draw, read_story
+from deploy.demo.summary import write_farewell
 from deploy.demo.talks import talk
 from deploy.frontend import FrontEnd, Refused, Unreachable, open_http
+from deploy.local.data_dir import load_secrets, locate_folder
 from deploy.local.errors import LocalError
-from deploy.local.folder import load_secrets, locate_folder
 from deploy.local.services import SERVICES
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.database_services import OWNERS
 from deploy.deployment import Deployment, find_deployment
 from deploy.doctor.examination import Check, Finding, Patient, State, examine
 from deploy.doctor.journey import check_journey, exchange_message, show_film
@@ -18,7 +19,6 @@ from deploy.doctor.processes import check_gateway, check_service
 from deploy.doctor.servers import check_nats, check_postgres, check_store, check_valkey
 from deploy.doctor.settings import check_settings
 from deploy.local.errors import LocalError
-from deploy.owners import OWNERS
 
 
 def list_checks(url: str) -> list[Check]:

@@ -14,8 +14,8 @@ from obstore.exceptions import BaseError
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from deploy.database_services import OWNERS
 from deploy.doctor.examination import Concern, Fault, Patient
-from deploy.owners import OWNERS
 from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
 from services.kit.events import STREAM

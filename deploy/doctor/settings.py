@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from deploy.database_services import OWNERS
 from deploy.doctor.examination import Fault, Patient
-from deploy.owners import OWNERS
 from gateway.config import SERVICE as GATEWAY
 from gateway.config import GatewaySettings
 from services.kit.config import ConfigError, Settings, load

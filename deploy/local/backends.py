@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.local import nats, postgres, valkey
+from deploy.local.data_dir import ROOT
 from deploy.local.errors import LocalError
-from deploy.local.folder import ROOT
 from deploy.local.server import Server
 from deploy.local.services import Service
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy.local.binaries import find_in_package
 from deploy.local.child import Child
 from deploy.local.errors import LocalError
-from deploy.local.nameless import copy_initdb, has_name, make_environment
+from deploy.local.initdb_unnamed_uid import copy_initdb, has_name, make_environment
 
 MAJOR = "18"
 SUPERUSER = "hitok"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from deploy.local.data_dir import locate_folder, write_private
 from deploy.local.errors import LocalError, explain_os_errors
-from deploy.local.folder import locate_folder, write_private
 from deploy.local.services import Service
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.child import Child
+from deploy.local.data_dir import ROOT
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError, explain_os_errors
-from deploy.local.folder import ROOT
 from deploy.local.process import Display, Process, wait_for_exit
 from deploy.local.server import NotReady, Server
 from deploy.local.services import Service

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from deploy.local.backends import ADMIN_URL, Backends, locate, make_servers, prepare_backends
 from deploy.local.commands import keep_settings
+from deploy.local.data_dir import load_secrets, locate_folder, open_folder
 from deploy.local.environment import make_environment, name_secrets
-from deploy.local.folder import load_secrets, locate_folder, open_folder
 from deploy.local.ports import check_ports
 from deploy.local.process import Display, Process
 from deploy.local.processes import ServerProcess, ServiceProcess

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from itertools import count
 
-from gateway.chat.stubs import Chat
-from gateway.errors import TicketInvalid
-from gateway.loaders import Loader
+from gateway.cache.dataloader import Loader
+from gateway.chat.client import Chat
+from gateway.http.errors import TicketInvalid
 from protos.chat.v1 import sockets_pb2 as pb
 from services.kit.context import Caller
 

@@ -5,9 +5,9 @@ import secrets
 
 from gateway.ws import metrics
 from gateway.ws.frames import PING, Close, Place, resync
-from gateway.ws.lanes import ALL, MAX_FRAMES, REPLY, Lanes
-from gateway.ws.lines import Lines
-from gateway.ws.wire import Wire
+from gateway.ws.protocol import Wire
+from gateway.ws.send_queue import ALL, MAX_FRAMES, REPLY, Lanes
+from gateway.ws.task_queue import Lines
 from services.kit.context import ANONYMOUS, Caller
 
 HEARTBEAT_SECONDS = 25.0

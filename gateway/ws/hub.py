@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from gateway.ws import metrics
 from gateway.ws.connection import Connection
 from gateway.ws.frames import Close, Place, unseen
-from gateway.ws.recent import Event, Recent
+from gateway.ws.replay_buffer import Event, Recent
 
 WINDOW = 64  # revs back to which a repeated event is told from a late one
 

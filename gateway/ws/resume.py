@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Mapping
 import grpc.aio
 import structlog
 
-from gateway.chat import syncs, views
-from gateway.chat.stubs import Chat
-from gateway.loaders import Loader
+from gateway.cache.dataloader import Loader
+from gateway.chat import sync_pages, views
+from gateway.chat.client import Chat
 from gateway.ws.connection import Connection
 from gateway.ws.frames import Hello, Place, Ready, pack
 from gateway.ws.hub import Hub
@@ -77,9 +77,9 @@ class Resumption:
         ids, size = list(stale), 0
         while ids and len(self._syncs) < MAX_SYNCED and size < MAX_SYNC_BYTES:
             batch, ids = ids[:SYNC_BATCH], ids[SYNC_BATCH:]
-            found = await syncs.batch_sync(self._chat, {id: stale[id] for id in batch})
+            found = await sync_pages.batch_sync(self._chat, {id: stale[id] for id in batch})
             for whole in found:
-                frames = [pack("sync", part) for part in syncs.parts(whole)]
+                frames = [pack("sync", part) for part in sync_pages.parts(whole)]
                 self._syncs += frames
                 id = int(whole.conversation_id)
                 if id in self._places:  # else he joined it after the list was read, of which he is told
@@ -121,7 +121,7 @@ async def pages(
         try:
             page, known = known or await chat.conversations.ListConversations(request), None
         except grpc.aio.AioRpcError as error:
-            if not syncs.is_too_large(error) or limit == 1:
+            if not sync_pages.is_too_large(error) or limit == 1:
                 raise
             limit //= 4  # long last messages
             continue

@@ -7,14 +7,16 @@ from typing import Any
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chat import events, members, notices, notifications
 from services.chat.config import SERVICE
-from services.chat.events import Push
+from services.chat.membership import members
 from services.chat.models import Conversation, UserLastSeen
+from services.chat.notifications import notifications, rules
+from services.chat.push import frames
+from services.chat.push.frames import Push
 from services.chat.service import Service
+from services.kit.background import beside
 from services.kit.events import consume
 from services.kit.nats import Event
-from services.kit.tasks import beside
 
 GROUPS = "events.social.group."
 BLOCKS = ["events.social.user.blocked", "events.social.user.unblocked"]
@@ -29,7 +31,7 @@ async def consuming(service: Service) -> AsyncIterator[None]:
     database, nats = service.database, service.nats
     work = (
         consume(database, nats, SERVICE, [*MEMBERSHIP, DELETED], consumer.follow),
-        consume(database, nats, f"{SERVICE}-notifications", [*notices.SUBJECTS, *BLOCKS], consumer.notify),
+        consume(database, nats, f"{SERVICE}-notifications", [*rules.SUBJECTS, *BLOCKS], consumer.notify),
     )
     async with beside(*work):
         yield
@@ -52,7 +54,7 @@ class Consumer:
             await notifications.note_block(connection, *pair, blocked, event.id)
             return
         key = f"{event.subject.split('.')[1]}:{event.id}"
-        await self._push(connection, await notifications.add(connection, self._new_id, key, notices.notices_of(event)))
+        await self._push(connection, await notifications.add(connection, self._new_id, key, rules.notices_of(event)))
 
     async def _push(self, connection: AsyncConnection, made: list[Push]) -> None:
         if made:
@@ -87,7 +89,7 @@ async def _note(connection: AsyncConnection, conversation: Any, event: Event) ->
         values |= {"title": event.data["group_name"], "rev": Conversation.rev + 1}
     change = update(Conversation).where(Conversation.id == conversation.id).values(values)
     after = (await connection.execute(change.returning(Conversation.__table__))).one()
-    return after, [events.conversation_changed(after)] if renamed else []
+    return after, [frames.conversation_changed(after)] if renamed else []
 
 
 async def forget_user(connection: AsyncConnection, user_id: int) -> list[Push]:

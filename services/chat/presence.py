@@ -16,12 +16,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from services.chat import events
 from services.chat.errors import BatchTooLarge
 from services.chat.messages import rfc3339
 from services.chat.models import GROUP, UserLastSeen
-from services.chat.permits import Permits
-from services.chat.pushes import Publisher
+from services.chat.push import frames
+from services.chat.push.outbox import Publisher
+from services.chat.sending.permissions import Permits
 from services.kit.context import Caller
 from services.kit.db import Database
 from services.kit.events import LOST
@@ -116,7 +116,7 @@ class Presence:
     def _tell(self, user_id: int, online: bool) -> None:
         now = datetime.now(UTC)
         self._seen[user_id] = now
-        self._publisher.put_passing(events.presence_changed(user_id, online, rfc3339(now)))
+        self._publisher.put_passing(frames.presence_changed(user_id, online, rfc3339(now)))
 
     async def sweep(self) -> None:
         """Ends, for ever, those whose gateway died, and writes down who was seen when."""

@@ -10,16 +10,17 @@ from nats.aio.client import Client as Nats
 
 from protos.media.v1 import objects_pb2
 from protos.social.v1 import friends_pb2, groups_pb2
-from services.chat.attachments import Attachments
-from services.chat.batches import writing
 from services.chat.config import SERVICE, ChatSettings
-from services.chat.permits import Permits
 from services.chat.presence import Presence
-from services.chat.pushes import Publisher, publishing
-from services.chat.rooms import Rooms
-from services.chat.sending import Sending
+from services.chat.push.outbox import Publisher, publishing
+from services.chat.sending.attachments import Attachments
+from services.chat.sending.conversations import Rooms
+from services.chat.sending.insert import write
+from services.chat.sending.permissions import Permits
+from services.chat.sending.sending import Sending
+from services.chat.sending.writer import writing
 from services.chat.tickets import Tickets
-from services.chat.writes import write
+from services.kit.background import beside
 from services.kit.channel import open_channel
 from services.kit.db import Database, next_node, open_database
 from services.kit.events import LOST
@@ -27,7 +28,6 @@ from services.kit.ids import IdGenerator
 from services.kit.nats import open_nats
 from services.kit.redis import open_redis
 from services.kit.schema import require_current
-from services.kit.tasks import beside
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SOCIAL = (friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR)

@@ -15,9 +15,13 @@ from protos.chat.v1.sockets_pb2_grpc import (
     add_PresenceServicer_to_server,
     add_TicketsServicer_to_server,
 )
-from services.chat import conversations, edits, errands, messages, notifications, receipts, rechecks, syncs
-from services.chat.contents import parse_content
+from services.chat import messages
 from services.chat.errors import ConversationNotFound
+from services.chat.membership import refresh
+from services.chat.notifications import notifications
+from services.chat.reading import conversations, receipts, syncs
+from services.chat.sending import batch_send, edits
+from services.chat.sending.content import parse_content
 from services.chat.service import Service
 from services.chat.tickets import Holder
 from services.kit.context import require_caller
@@ -40,7 +44,7 @@ class Conversations(ConversationsServicer):
         return await self._send(request)
 
     async def BatchSend(self, request: pb.BatchSendRequest, context: object) -> AsyncIterator[pb.BatchSendResponse]:
-        async for results in errands.run(request.errands, self._send):
+        async for results in batch_send.run(request.errands, self._send):
             yield pb.BatchSendResponse(results=results)
 
     async def _send(self, request: pb.SendRequest) -> pb.SendResponse:
@@ -109,7 +113,7 @@ class Conversations(ConversationsServicer):
         return pb.BatchGetRevsResponse(revs=[pb.ConversationRev(conversation_id=row.id, rev=row.rev) for row in rows])
 
     async def Recheck(self, request: pb.RecheckRequest, context: object) -> pb.RecheckResponse:
-        await rechecks.recheck(self._service, require_caller(), request.group_id, request.user_id)
+        await refresh.recheck(self._service, require_caller(), request.group_id, request.user_id)
         return pb.RecheckResponse()
 
     async def SearchMessages(self, request: pb.SearchMessagesRequest, context: object) -> pb.SearchMessagesResponse:

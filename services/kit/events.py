@@ -42,13 +42,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import telemetry
-from services.kit.backlog import watch_consumer, watch_outbox
+from services.kit.background import beside
 from services.kit.db import Database
 from services.kit.errors import Unavailable
 from services.kit.interceptors import as_hitok_error
 from services.kit.log import Complaint
 from services.kit.nats import Event
-from services.kit.tasks import beside
+from services.kit.queue_metrics import watch_consumer, watch_outbox
 
 STREAM = "EVENTS"
 RELAY_LOCK = 7_243_118_266

@@ -11,8 +11,8 @@ from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 from prometheus_client import Gauge
 
+from services.kit.background import beside
 from services.kit.log import Complaint
-from services.kit.tasks import beside
 
 CONNECTED = Gauge("hitok_nats_connected", "1 while NATS is connected")
 

@@ -15,12 +15,12 @@ from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from services.kit import heap, log, telemetry, tls
+from services.kit import gc_tuning, log, telemetry, tls
 from services.kit.channel import KEEPALIVE_MS
 from services.kit.config import ConfigError, ServiceSettings, refuse
 from services.kit.interceptors import ServerInterceptor
+from services.kit.loop_lag import watch_loop
 from services.kit.signals import stop_signal
-from services.kit.vitals import watch_loop
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_CONCURRENT_RPCS = 1_000  # beyond this a caller is better served by "try again" than by a queue
@@ -67,7 +67,7 @@ async def _hold(
 ) -> None:
     async with compose(server):
         await server.start()
-        heap.settle()
+        gc_tuning.settle()
         await health.set_serving(True)
         structlog.get_logger("server").info("serving")
         await stopping.wait()

@@ -7,11 +7,11 @@ import grpc.aio
 
 from services.media.admin import commands
 from services.media.config import MediaSettings
-from services.media.leaving import following
-from services.media.processing import processing
+from services.media.maintenance.sweeper import sweeping
+from services.media.processing.jobs import processing
 from services.media.service import open_service
 from services.media.servicers import PROTOS, register
-from services.media.sweeper import sweeping
+from services.media.videos.account_erasure import following
 
 
 @asynccontextmanager

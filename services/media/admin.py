@@ -7,10 +7,11 @@ from protos.social.v1.friends_pb2_grpc import FriendsStub
 from services.kit.channel import open_channel
 from services.kit.commands import CommandLine, count_faults
 from services.kit.db import Database
-from services.media import drift, graph, sweeper
 from services.media.config import SERVICE, MediaSettings
+from services.media.files.storage import open_storage
+from services.media.maintenance import counter_audit, sweeper
+from services.media.relationships import backfill
 from services.media.service import MIGRATIONS
-from services.media.storage import open_storage
 
 commands = CommandLine(SERVICE, MediaSettings, MIGRATIONS)
 
@@ -24,7 +25,7 @@ FAULTS = {
         SELECT count(*) FROM partial_upload LEFT JOIN
         (SELECT upload_id, sum(size) AS kept FROM part GROUP BY upload_id) parts ON upload_id = id
         WHERE object_hash IS NULL AND received <> coalesce(kept, 0)""",
-    **drift.FAULTS,
+    **counter_audit.FAULTS,
 }
 
 
@@ -43,7 +44,7 @@ def copy_standings() -> None:
 
     async def copy(database: Database, settings: MediaSettings) -> int:
         async with open_channel(settings.social_target, settings, (friends_pb2.DESCRIPTOR,)) as channel:
-            return await graph.copy_standings(database, FriendsStub(channel))
+            return await backfill.copy_standings(database, FriendsStub(channel))
 
     typer.echo(f"{commands.run(copy)} pairs of users")
 
@@ -54,7 +55,7 @@ def repair() -> None:
 
     async def work(database: Database, _: MediaSettings) -> dict[str, int]:
         async with database.transaction() as connection:
-            return await drift.repair(connection)
+            return await counter_audit.repair(connection)
 
     for counter, count in commands.run(work).items():
         typer.echo(f"{count} {counter}")

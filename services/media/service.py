@@ -9,17 +9,17 @@ from pathlib import Path
 from nats.aio.client import Client as Nats
 from redis.asyncio import Redis
 
+from services.kit.background import beside
 from services.kit.db import Database, next_node, open_database
 from services.kit.events import relaying
 from services.kit.ids import IdGenerator
 from services.kit.nats import open_nats
 from services.kit.redis import open_redis
 from services.kit.schema import require_current
-from services.kit.tasks import beside
 from services.media.config import SERVICE, MediaSettings
-from services.media.gauges import watch_media
-from services.media.signing import Signer
-from services.media.storage import Storage, open_storage
+from services.media.files.signing import Signer
+from services.media.files.storage import Storage, open_storage
+from services.media.maintenance.metrics import watch_media
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

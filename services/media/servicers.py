@@ -12,11 +12,11 @@ from protos.media.v1.objects_pb2_grpc import (
     add_UploadsServicer_to_server,
 )
 from services.kit.context import require_caller
-from services.media import intake, objects, uploads
-from services.media.messages import object_message, partial_upload
+from services.media.files import ingest, objects, resumable
+from services.media.files.messages import object_message, partial_upload
+from services.media.files.streams import chunks_of, header_of, refusing_early
 from services.media.service import Service
-from services.media.streams import chunks_of, header_of, refusing_early
-from services.media.video_servicers import VIDEO_PROTOS, register_videos
+from services.media.videos.servicers import VIDEO_PROTOS, register_videos
 
 PROTOS = (pb.DESCRIPTOR, *VIDEO_PROTOS)
 
@@ -34,7 +34,7 @@ class Objects(ObjectsServicer):
     async def Upload(self, requests: AsyncIterator[pb.UploadRequest], context: object) -> pb.Object:
         async with refusing_early(requests, context):
             header = (await header_of(requests)).header
-            view = await intake.upload(self._service, require_caller(), chunks_of(requests), header.size)
+            view = await ingest.upload(self._service, require_caller(), chunks_of(requests), header.size)
         return object_message(view, self._signer, signed=True)
 
     async def BatchGetObjects(self, request: pb.BatchGetObjectsRequest, context: object) -> pb.BatchGetObjectsResponse:
@@ -59,21 +59,21 @@ class Uploads(UploadsServicer):
         self._service = service
 
     async def CreateUpload(self, request: pb.CreateUploadRequest, context: object) -> pb.PartialUpload:
-        row = await uploads.create(self._service, require_caller(), request.size, request.metadata)
+        row = await resumable.create(self._service, require_caller(), request.size, request.metadata)
         return partial_upload(row, None)
 
     async def AppendUpload(self, requests: AsyncIterator[pb.AppendUploadRequest], context: object) -> pb.PartialUpload:
         async with refusing_early(requests, context):
             header = (await header_of(requests)).header
             appended = (header.upload_id, header.offset, header.checksum)
-            row, view = await uploads.append(self._service, require_caller(), *appended, chunks_of(requests))
+            row, view = await resumable.append(self._service, require_caller(), *appended, chunks_of(requests))
         return self._pack(row, view)
 
     async def GetUpload(self, request: pb.GetUploadRequest, context: object) -> pb.PartialUpload:
-        return self._pack(*await uploads.get(self._service, require_caller(), request.upload_id))
+        return self._pack(*await resumable.get(self._service, require_caller(), request.upload_id))
 
     async def DeleteUpload(self, request: pb.DeleteUploadRequest, context: object) -> pb.DeleteUploadResponse:
-        await uploads.delete(self._service, require_caller(), request.upload_id)
+        await resumable.delete(self._service, require_caller(), request.upload_id)
         return pb.DeleteUploadResponse()
 
     def _pack(self, row: object, view: objects.View | None) -> pb.PartialUpload:

@@ -9,7 +9,7 @@ from services.kit.context import Caller
 from services.social import events, pages
 from services.social.errors import SelfBlock
 from services.social.models import OWNER, PENDING, Block, FriendRequest, JoinRequest, Member
-from services.social.pairs import lock_pair, part
+from services.social.relationships import lock_pair, part
 
 
 async def block(connection: AsyncConnection, caller: Caller, user_id: int) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.background import beside
 from services.kit.events import consume
 from services.kit.nats import Event
-from services.kit.tasks import beside
 from services.social import events
 from services.social.config import SERVICE
 from services.social.groups import dismiss
 from services.social.members import RANK, crown
 from services.social.models import OWNER, Block, FriendRequest, Friendship, Group, Invitation, JoinRequest, Member
-from services.social.pairs import lock_users
+from services.social.relationships import lock_users
 from services.social.service import Service
 
 SUBJECTS = ["events.user.account.deleted"]

@@ -10,8 +10,8 @@ from services.kit.context import Caller
 from services.social import events, pages
 from services.social.errors import FriendNotFound
 from services.social.models import Block, Friendship
-from services.social.pairs import lock_pair, part
-from services.social.texts import check_remark
+from services.social.relationships import lock_pair, part
+from services.social.validation import check_remark
 
 
 async def list_friends(connection: AsyncConnection, caller: Caller, cursor: str, limit: int, offset: int) -> pages.Page:

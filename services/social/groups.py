@@ -14,8 +14,8 @@ from services.social import events, pages
 from services.social.config import SocialSettings
 from services.social.errors import GroupLimitReached, GroupNotFound, NotMember, NotPermitted
 from services.social.models import ADMIN, MANAGER, OWNER, PENDING, REFUSED, Group, Invitation, JoinRequest, Member
-from services.social.pairs import lock_users
-from services.social.texts import name_key, parse_group_fields
+from services.social.relationships import lock_users
+from services.social.validation import name_key, parse_group_fields
 
 LAST = "\U0010ffff"  # sorts after whatever may follow a prefix
 

@@ -19,8 +19,8 @@ from services.social.errors import (
     SelfFriend,
 )
 from services.social.models import ACCEPTED, ADDED, PENDING, REFUSED, REQUESTED, FriendRequest
-from services.social.pairs import Standing, befriend, lock_pair
-from services.social.texts import check_message, parse_time
+from services.social.relationships import Standing, befriend, lock_pair
+from services.social.validation import check_message, parse_time
 
 BOTH, MINE, TO_ME = range(3)  # directions
 

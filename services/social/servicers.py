@@ -7,7 +7,7 @@ from protos.social.v1 import groups_pb2 as groups_pb
 from protos.social.v1.friends_pb2_grpc import FriendsServicer, add_FriendsServicer_to_server
 from protos.social.v1.groups_pb2_grpc import GroupsServicer, add_GroupsServicer_to_server
 from services.kit.context import require_caller
-from services.social import blocks, friends, groups, joins, members, messages, requests, standings
+from services.social import blocks, friends, groups, join_requests, members, messages, requests, standings
 from services.social.service import Service
 
 PROTOS = (pb.DESCRIPTOR, groups_pb.DESCRIPTOR)
@@ -155,7 +155,9 @@ class Groups(GroupsServicer):
     async def JoinGroup(self, request: groups_pb.JoinGroupRequest, context: object) -> groups_pb.JoinGroupResponse:
         asked = {name: getattr(request, name) for name in ("message", "requested_at", "inviter_id")}
         async with self._database.transaction() as connection:
-            joined = await joins.join_group(connection, self._settings, require_caller(), request.group_id, **asked)
+            joined = await join_requests.join_group(
+                connection, self._settings, require_caller(), request.group_id, **asked
+            )
         return groups_pb.JoinGroupResponse(joined=joined)
 
     async def HandleJoinRequest(
@@ -163,7 +165,7 @@ class Groups(GroupsServicer):
     ) -> groups_pb.HandleJoinRequestResponse:
         handled = (request.group_id, request.request_id, request.result)
         async with self._database.transaction() as connection:
-            user_id = await joins.handle_request(connection, self._settings, require_caller(), *handled)
+            user_id = await join_requests.handle_request(connection, self._settings, require_caller(), *handled)
         return groups_pb.HandleJoinRequestResponse(user_id=user_id)
 
     async def ListJoinRequests(
@@ -171,14 +173,14 @@ class Groups(GroupsServicer):
     ) -> groups_pb.ListJoinRequestsResponse:
         wanted = (request.group_id, request.results, request.cursor, request.limit)
         async with self._database.transaction() as connection:
-            rows, cursor = await joins.list_requests(connection, require_caller(), *wanted)
+            rows, cursor = await join_requests.list_requests(connection, require_caller(), *wanted)
             asked = await groups.batch_get(connection, list({row.group_id for row in rows}))
         requests, to = map(messages.join_request, rows), map(messages.group, asked)
         return groups_pb.ListJoinRequestsResponse(requests=requests, next_cursor=cursor, groups=to)
 
     async def Invite(self, request: groups_pb.InviteRequest, context: object) -> groups_pb.InviteResponse:
         async with self._database.transaction() as connection:
-            await joins.invite(connection, require_caller(), request.group_id, request.user_id)
+            await join_requests.invite(connection, require_caller(), request.group_id, request.user_id)
         return groups_pb.InviteResponse()
 
     async def LeaveGroup(self, request: groups_pb.LeaveGroupRequest, context: object) -> groups_pb.LeaveGroupResponse:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import grpc.aio
 
-from services.kit.tasks import beside
+from services.kit.background import beside
 from services.user import sessions
 from services.user.admin import commands
 from services.user.config import UserSettings

@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
-from services.chat import conversations, receipts, statements, writes
-from services.chat.notifications import Notice, add
-from services.chat.statements import Statement
+from services.chat import pipeline
+from services.chat.notifications.notifications import Notice, add
+from services.chat.pipeline import Statement
+from services.chat.reading import conversations, receipts
+from services.chat.sending import insert
 from tests.support.chat import (
     Running,
     chat_settings,
@@ -95,12 +97,12 @@ def recording(chat: Running) -> Iterator[list[tuple[str, Any]]]:
     async def fetch(connection: AsyncConnection, *asked: tuple[Statement, Any]) -> Any:
         for statement, parameters in asked:
             record(None, None, statement.sql, parameters)
-        return await statements.fetch(connection, *asked)
+        return await pipeline.fetch(connection, *asked)
 
     engine = chat.service.database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", record)
     with ExitStack() as exits:
-        for module in (conversations, receipts, writes):
+        for module in (conversations, receipts, insert):
             exits.enter_context(patch.object(module, "fetch", fetch))
         yield seen
     event.remove(engine, "before_cursor_execute", record)

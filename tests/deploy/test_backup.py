@@ -27,19 +27,20 @@ from deploy.backup.manifest import FILE, Manifest, read_manifest, verify
 from deploy.backup.places import Place, is_running, open_place
 from deploy.backup.snapshots import CONSUMERS_FIRST, keeping_files
 from deploy.backup.stream import count_events, empty_stream
+from deploy.database_services import OWNERS
 from deploy.demo.clips import Clip, write_clip
 from deploy.frontend import FrontEnd, open_http
+from deploy.local.data_dir import open_folder
 from deploy.local.errors import LocalError
-from deploy.local.folder import open_folder
-from deploy.owners import OWNERS
 from services.chat import consumer as chat_consumer
-from services.chat import notices
+from services.chat.notifications import rules
 from services.kit import schema
 from services.kit.db import open_database
 from services.kit.events import STREAM
 from services.kit.store import key_of, open_store
-from services.media import deletions, leaving
-from services.media.storage import Storage
+from services.media.files import deletions
+from services.media.files.storage import Storage
+from services.media.videos import account_erasure
 from services.social import consumer as social_consumer
 from tests.e2e.everything import Everything, everything
 from tests.support.buckets import CREDENTIALS, running_bucket
@@ -109,8 +110,8 @@ def change(folder: Path, manifest: Manifest) -> None:
 def test_who_consumes_events_is_seen_before_who_sends_them() -> None:
     """The order of the snapshots: else a consumer could know of an event whose sender will give its id again."""
     heard = {
-        "chat": [*chat_consumer.MEMBERSHIP, chat_consumer.DELETED, *notices.SUBJECTS, *chat_consumer.BLOCKS],
-        "media": leaving.SUBJECTS,
+        "chat": [*chat_consumer.MEMBERSHIP, chat_consumer.DELETED, *rules.SUBJECTS, *chat_consumer.BLOCKS],
+        "media": account_erasure.SUBJECTS,
         "social": social_consumer.SUBJECTS,
         "user": [],
     }

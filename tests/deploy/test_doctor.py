@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from deploy.database_services import OWNERS
 from deploy.deployment import Deployment, find_deployment
 from deploy.doctor.__main__ import find_url, list_checks
 from deploy.doctor.examination import Check, Concern, Fault, Finding, Patient, State, examine
@@ -21,7 +22,6 @@ from deploy.doctor.settings import check_settings
 from deploy.local.errors import LocalError
 from deploy.local.ports import find_free_port
 from deploy.local.services import SERVICES
-from deploy.owners import OWNERS
 from services.kit import schema
 from tests.support.buckets import CREDENTIALS, running_bucket
 from tests.support.processes import SECRETS

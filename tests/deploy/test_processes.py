@@ -12,9 +12,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deploy.local import folder as folder_module
+from deploy.local import data_dir as folder_module
+from deploy.local.data_dir import check_free_space, load_secrets
 from deploy.local.errors import LocalError
-from deploy.local.folder import check_free_space, load_secrets
 from deploy.local.services import SERVICES, Ports
 from tests.deploy.people import AS_ROOT, as_ordinary_user, give_to_ordinary_user
 from tests.deploy.runs import Run, running, wait_until_gone

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.local.folder import ROOT
+from deploy.local.data_dir import ROOT
 
 BLOCK = re.compile(r"^```bash\n(.*?)^```\n(?:^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 ELIDED = "…"

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.demo.story import Draw, read_story
 from deploy.frontend import FrontEnd, open_http
-from deploy.local.folder import ROOT, load_secrets
+from deploy.local.data_dir import ROOT, load_secrets
 from tests.e2e.everything import Everything, everything
 from tests.e2e.readme import Step, fits, make_desk, read_steps
 from tests.support.servers import temporary_folder

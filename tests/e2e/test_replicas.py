@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from deploy.local.services import SERVICES, replicate
-from services.kit.tasks import cancel
+from services.kit.background import cancel
 from tests.e2e.balancer import balancing
 from tests.e2e.everything import Everything, everything
 from tests.e2e.people import Person, register

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from gateway.state import Gateway
+from gateway.container import Gateway
 from tests.gateway.fake_chat import FakeChat, running_fake_chat
 from tests.gateway.people import Person, by_phone
 from tests.support.gateway import FrontEnd, gateway_settings, serving_gateway

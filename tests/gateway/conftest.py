@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.media.leaving import following
+from services.media.videos.account_erasure import following
 from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
 from tests.support.media import media_settings
 from tests.support.servers import Servers

@@ -12,7 +12,7 @@ import msgspec
 from nats.aio.client import Client as Nats
 
 from gateway.chat import views
-from gateway.chat.stubs import CHAT_PROTOS
+from gateway.chat.client import CHAT_PROTOS
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsServicer, add_ConversationsServicer_to_server
@@ -24,7 +24,7 @@ from protos.chat.v1.sockets_pb2_grpc import (
     add_PresenceServicer_to_server,
     add_TicketsServicer_to_server,
 )
-from services.chat import errands
+from services.chat.sending import batch_send
 from services.kit.config import ServiceSettings, load
 from services.kit.context import current_caller
 from services.kit.errors import Forbidden, HitokError, NotFound
@@ -158,7 +158,7 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         await self._enter("BatchSend")
         self.sends.append([errand.user_id for errand in request.errands])
         self.send_bytes.append(request.ByteSize())
-        async for results in errands.run(request.errands, lambda send: self.Send(send, context)):
+        async for results in batch_send.run(request.errands, lambda send: self.Send(send, context)):
             yield pb.BatchSendResponse(results=results)
         await self._enter("end of BatchSend")
 

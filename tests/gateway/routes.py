@@ -9,8 +9,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import login, users
-from gateway.endpoint import Endpoint
-from gateway.envelopes import SHORT_VIDEO
+from gateway.http.endpoint import Endpoint
+from gateway.http.envelopes import SHORT_VIDEO
 
 HANDLERS: list[HTTPRouteHandler] = [*login.endpoints, *users.endpoints, *chat_users.endpoints]
 ENDPOINTS: list[Endpoint[Any]] = [handler.opt["endpoint"] for handler in HANDLERS]

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
-from deploy.owners import OWNERS
+from deploy.database_services import OWNERS
 from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
 from services.kit.schema import knows, require_current, upgrade

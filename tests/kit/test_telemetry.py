@@ -22,11 +22,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit import VERSION, backlog, events, telemetry, vitals
+from services.kit import VERSION, events, loop_lag, queue_metrics, telemetry
+from services.kit.background import beside
 from services.kit.db import Database, open_database
 from services.kit.events import consume, emit, relaying
 from services.kit.nats import Event, open_nats
-from services.kit.tasks import beside
 from services.user.config import UserSettings
 from tests.support.servers import private_nats
 
@@ -55,8 +55,8 @@ async def nats(settings: UserSettings) -> AsyncIterator[Client]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are seconds in earnest."""
     monkeypatch.setattr(events, "RETRY_DELAY", 0.05)
-    monkeypatch.setattr(backlog, "EVERY", 0.1)
-    monkeypatch.setattr(backlog, "AGAIN", 0.1)
+    monkeypatch.setattr(queue_metrics, "EVERY", 0.1)
+    monkeypatch.setattr(queue_metrics, "AGAIN", 0.1)
 
 
 async def eventually(condition: Any, seconds: float = 10) -> None:
@@ -83,8 +83,8 @@ def test_the_version_is_the_projects() -> None:
 
 async def test_a_blocked_event_loop_shows() -> None:
     before, seen = value("hitok_loop_lag_seconds_sum"), value("hitok_loop_lag_seconds_count")
-    vitals.watch_loop()
-    await asyncio.sleep(vitals.EVERY - 0.05)
+    loop_lag.watch_loop()
+    await asyncio.sleep(loop_lag.EVERY - 0.05)
     time.sleep(0.3)  # noqa: ASYNC251 (what must not happen, and does)
     await eventually(lambda: value("hitok_loop_lag_seconds_count") > seen)
     assert value("hitok_loop_lag_seconds_sum") - before > 0.2

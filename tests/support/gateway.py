@@ -13,9 +13,9 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from gateway.app import build_app
 from gateway.config import SERVICE, GatewaySettings
-from gateway.edge import Edge
-from gateway.server import server_for
-from gateway.state import Gateway, open_gateway
+from gateway.container import Gateway, open_gateway
+from gateway.http.middleware import Edge
+from gateway.http.server import server_for
 from tests.support.processes import SECRETS, common_settings
 from tests.support.servers import Servers
 

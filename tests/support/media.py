@@ -18,15 +18,15 @@ import av
 from PIL import Image
 from sqlalchemy import text
 
-from gateway.bodies import send
+from gateway.files.streaming import send
 from protos.media.v1 import objects_pb2 as pb
 from protos.media.v1.objects_pb2_grpc import ObjectsStub, UploadsStub
 from services.kit import schema
 from services.media.config import SERVICE, MediaSettings
-from services.media.processing import processing
+from services.media.maintenance.sweeper import sweeping
+from services.media.processing.jobs import processing
 from services.media.service import MIGRATIONS, Service, open_service
 from services.media.servicers import PROTOS, register
-from services.media.sweeper import sweeping
 from tests.support.processes import service_settings, serving
 from tests.support.servers import Servers
 from tests.support.social import acting

@@ -19,9 +19,10 @@ from protos.media.v1.videos_pb2_grpc import VideosStub
 from services.kit.channel import open_channel
 from services.kit.commands import count_faults
 from services.kit.nats import Event
-from services.media import drift, people
 from services.media.admin import FAULTS
 from services.media.config import MediaSettings
+from services.media.maintenance import counter_audit
+from services.media.relationships import projection
 from services.media.service import Service
 from services.media.servicers import PROTOS
 from tests.support.media import running_media_service
@@ -167,7 +168,7 @@ async def social_event(media: Videos, verb: str, actor_id: int, user_id: int, ev
     ids = {"actor_id": str(actor_id), "user_id": str(user_id)}
     told = Event(event_id or next(_event_ids), f"events.social.{verb}", "pair:1:2", "", ids)
     async with media.service.database.transaction() as connection:
-        await people.learn(connection, told)
+        await projection.learn(connection, told)
 
 
 async def befriend(media: Videos, a: int, b: int) -> None:
@@ -245,7 +246,7 @@ async def grow(media: Videos, owner: int, count: int = 20_000) -> None:
         count=count,
     )
     async with media.service.database.transaction() as connection:
-        await drift.repair(connection)
+        await counter_audit.repair(connection)
     for table in ("video", "comment", "video_like", "standing"):
         await execute(media, f"ANALYZE {table}")
 

@@ -6,10 +6,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from gateway.api.hichat import views
 from gateway.api.hichat.users import READS
-from gateway.endpoint import Call, NoParams, endpoint
-from gateway.envelopes import CHAT_SOCIAL
-from gateway.limits import per_second
-from gateway.params import Id, LongLimit, Seconds
+from gateway.http.endpoint import Call, NoParams, endpoint
+from gateway.http.envelopes import CHAT_SOCIAL
+from gateway.http.params import Id, LongLimit, Seconds
+from gateway.http.rate_limits import per_second
 from protos.social.v1 import friends_pb2 as pb
 
 # The document names no limits.

@@ -7,11 +7,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from gateway.api.hichat import views
 from gateway.api.hichat.friends import ONLINE, WRITES, Class, Handling, Online, Result
 from gateway.api.hichat.users import READS
-from gateway.chat.requests import recheck
-from gateway.endpoint import Call, endpoint
-from gateway.envelopes import CHAT_SOCIAL
-from gateway.errors import ParameterMissing
-from gateway.params import Id, LongLimit, Nobody, Seconds
+from gateway.chat.commands import recheck
+from gateway.http.endpoint import Call, endpoint
+from gateway.http.envelopes import CHAT_SOCIAL
+from gateway.http.errors import ParameterMissing
+from gateway.http.params import Id, LongLimit, Nobody, Seconds
 from protos.social.v1 import groups_pb2 as pb
 from protos.social.v1.friends_pb2 import Result as ResultValue
 

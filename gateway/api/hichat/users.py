@@ -3,11 +3,11 @@
 from msgspec import Struct, field
 
 from gateway.api.shortvideo.login import HASHING_TIMEOUT
-from gateway.endpoint import Call, NoParams, endpoint
-from gateway.envelopes import CHAT
-from gateway.errors import UserNotFound
-from gateway.limits import per_minute, per_second
-from gateway.params import Text
+from gateway.http.endpoint import Call, NoParams, endpoint
+from gateway.http.envelopes import CHAT
+from gateway.http.errors import UserNotFound
+from gateway.http.params import Text
+from gateway.http.rate_limits import per_minute, per_second
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.users_pb2 import User
 

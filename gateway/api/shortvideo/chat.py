@@ -2,13 +2,13 @@
 
 from msgspec import Struct
 
-from gateway.chat import requests, views
-from gateway.endpoint import Call, endpoint
-from gateway.envelopes import SHORT_VIDEO
-from gateway.errors import ActorForged
-from gateway.limits import per_second
-from gateway.params import Id
-from gateway.ws.dialogue import SEND_BUCKET, SENDS
+from gateway.chat import commands, views
+from gateway.http.endpoint import Call, endpoint
+from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.errors import ActorForged
+from gateway.http.params import Id
+from gateway.http.rate_limits import per_second
+from gateway.ws.dispatcher import SEND_BUCKET, SENDS
 
 READS = per_second(5, 20)
 TICKETS = per_second(1, 20)
@@ -35,39 +35,39 @@ async def get_ticket(call: Call, params: TicketParams) -> Ticket:
 
 
 @endpoint("GET", "/api/chat/conversations", family=SHORT_VIDEO, limit=READS)
-async def list_conversations(call: Call, params: requests.ListConversations) -> views.ConversationPage:
+async def list_conversations(call: Call, params: commands.ListConversations) -> views.ConversationPage:
     """One's conversations, the most recently active first."""
-    return await requests.list_conversations(call.gateway.chat, params)
+    return await commands.list_conversations(call.gateway.chat, params)
 
 
 @endpoint("GET", "/api/chat/messages", family=SHORT_VIDEO, limit=READS)
-async def list_messages(call: Call, params: requests.History) -> views.MessagePage:
+async def list_messages(call: Call, params: commands.History) -> views.MessagePage:
     """The messages before one, the newest first."""
-    return await requests.history(call.gateway.chat, params)
+    return await commands.history(call.gateway.chat, params)
 
 
 @endpoint("POST", SEND_BUCKET, family=SHORT_VIDEO, limit=SENDS)
-async def send(call: Call, params: requests.Send) -> views.Ack:
+async def send(call: Call, params: commands.Send) -> views.Ack:
     """Send a message; again with the same `client_msg_id` it is sent once."""
-    return await requests.send(call.gateway.chat, params)
+    return await commands.send(call.gateway.chat, params)
 
 
 @endpoint("POST", "/api/chat/read", family=SHORT_VIDEO, limit=READS)
-async def read(call: Call, params: requests.OfMessage) -> views.ReadView:
+async def read(call: Call, params: commands.OfMessage) -> views.ReadView:
     """Everything up to that message is read."""
-    return await requests.read(call.gateway.chat, params)
+    return await commands.read(call.gateway.chat, params)
 
 
 @endpoint("GET", "/api/chat/notifications", family=SHORT_VIDEO, limit=READS)
-async def list_notifications(call: Call, params: requests.ListNotifications) -> views.NotificationPage:
+async def list_notifications(call: Call, params: commands.ListNotifications) -> views.NotificationPage:
     """One's notifications, the newest first."""
-    return await requests.list_notifications(call.gateway.chat, params)
+    return await commands.list_notifications(call.gateway.chat, params)
 
 
 @endpoint("POST", "/api/chat/notifications/read", family=SHORT_VIDEO, limit=READS)
-async def read_notifications(call: Call, params: requests.ReadNotifications) -> None:
+async def read_notifications(call: Call, params: commands.ReadNotifications) -> None:
     """Those are read, or all."""
-    await requests.read_notifications(call.gateway.chat, params)
+    await commands.read_notifications(call.gateway.chat, params)
 
 
 endpoints = [

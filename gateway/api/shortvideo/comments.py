@@ -9,11 +9,11 @@ from gateway.api.shortvideo.feeds import MAX_OFFSET, Part
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import CommentView, comment_view
 from gateway.api.shortvideo.videos import VIDEO, Acting, check_actor
-from gateway.endpoint import Call, endpoint
-from gateway.envelopes import SHORT_VIDEO
-from gateway.errors import ParameterInvalid, ParameterMissing
-from gateway.params import Id, Nobody
-from gateway.videos import HEAD
+from gateway.cache.videos import HEAD
+from gateway.http.endpoint import Call, endpoint
+from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.errors import ParameterInvalid, ParameterMissing
+from gateway.http.params import Id, Nobody
 from protos.media.v1 import comments_pb2 as pb
 
 ORDERS = {

@@ -7,10 +7,10 @@ from msgspec import Meta, Struct
 from gateway.api.shortvideo.contacts import CONTACT, Search, UserPage, user_page
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.views import Community, community
-from gateway.chat.requests import recheck
-from gateway.endpoint import Call, endpoint
-from gateway.envelopes import SHORT_VIDEO
-from gateway.params import Id, Paged
+from gateway.chat.commands import recheck
+from gateway.http.endpoint import Call, endpoint
+from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.params import Id, Paged
 from protos.social.v1 import groups_pb2 as pb
 
 

@@ -6,12 +6,12 @@ from msgspec import Struct
 
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.views import ListedUser, listed_user
-from gateway.chat.requests import recheck
-from gateway.endpoint import Call, endpoint
-from gateway.envelopes import SHORT_VIDEO
-from gateway.errors import ActorForged, ParameterMissing, UserNotFound
-from gateway.limits import per_minute
-from gateway.params import Id, Limit, LongLimit, Page, Paged, Text
+from gateway.chat.commands import recheck
+from gateway.http.endpoint import Call, endpoint
+from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.errors import ActorForged, ParameterMissing, UserNotFound
+from gateway.http.params import Id, Limit, LongLimit, Page, Paged, Text
+from gateway.http.rate_limits import per_minute
 from protos.social.v1 import friends_pb2 as pb
 from protos.user.v1.users_pb2 import BatchGetUsersByUsernameRequest, SearchUsersRequest
 

@@ -6,13 +6,13 @@ from msgspec import Meta, Struct
 
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import VideoView, video_views
-from gateway.endpoint import Call, endpoint
-from gateway.envelopes import SHORT_VIDEO
-from gateway.errors import ParameterInvalid
-from gateway.limits import per_second
-from gateway.params import Id, Nobody, Page, Text
-from gateway.videos import Card
-from gateway.videos import Page as Cards
+from gateway.cache.videos import Card
+from gateway.cache.videos import Page as Cards
+from gateway.http.endpoint import Call, endpoint
+from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.errors import ParameterInvalid
+from gateway.http.params import Id, Nobody, Page, Text
+from gateway.http.rate_limits import per_second
 from protos.media.v1 import videos_pb2 as pb
 
 FEED = per_second(20, 100)  # the document names none

@@ -6,13 +6,13 @@ from typing import Annotated, Any, get_type_hints
 from litestar import Request
 from msgspec import Meta, Struct
 
-from gateway.bodies import FileForm, StreamedEndpoint, chunks_of, send
-from gateway.endpoint import Call, endpoint
-from gateway.envelopes import SHORT_VIDEO
-from gateway.errors import ParameterInvalid
-from gateway.files import absolute, hash_in
-from gateway.limits import per_minute, per_second
-from gateway.params import Text
+from gateway.files.serving import absolute, hash_in
+from gateway.files.streaming import FileForm, StreamedEndpoint, chunks_of, send
+from gateway.http.endpoint import Call, endpoint
+from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.errors import ParameterInvalid
+from gateway.http.params import Text
+from gateway.http.rate_limits import per_minute, per_second
 from protos.media.v1.objects_pb2 import GetStatusRequest, Object, RetryRequest, State, UploadHeader, UploadRequest
 
 STATES = {State.PROCESSING: "processing", State.READY: "ready", State.FAILED: "failed"}

@@ -3,11 +3,11 @@
 import grpc.aio
 from msgspec import Struct
 
-from gateway.endpoint import Call, NoParams, endpoint
-from gateway.envelopes import SHORT_VIDEO
-from gateway.errors import RefreshTokenExpired
-from gateway.limits import Limit, per_minute
-from gateway.params import Text
+from gateway.http.endpoint import Call, NoParams, endpoint
+from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.errors import RefreshTokenExpired
+from gateway.http.params import Text
+from gateway.http.rate_limits import Limit, per_minute
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit.errors import reason_of
 from services.kit.tokens import TokenExpired

@@ -4,11 +4,11 @@ from msgspec import Struct, field
 
 from gateway.api.shortvideo.login import HASHING_TIMEOUT
 from gateway.api.shortvideo.views import Profile, SessionView, profile_of, session_view
-from gateway.endpoint import Call, NoParams, endpoint
-from gateway.envelopes import SHORT_VIDEO
-from gateway.errors import UserNotFound
-from gateway.limits import per_minute, per_second
-from gateway.params import Id, Limit, Text
+from gateway.http.endpoint import Call, NoParams, endpoint
+from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.errors import UserNotFound
+from gateway.http.params import Id, Limit, Text
+from gateway.http.rate_limits import per_minute, per_second
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.users_pb2 import SetRoleRequest, UpdateProfileRequest
 

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from gateway.api.shortvideo.views import rfc3339
-from gateway.endpoint import Call
-from gateway.files import absolute
-from gateway.videos import Card
+from gateway.cache.videos import Card
+from gateway.files.serving import absolute
+from gateway.http.endpoint import Call
 from protos.media.v1.comments_pb2 import Comment
 from protos.media.v1.videos_pb2 import PRIVATE, Video, Visibility
 

@@ -7,12 +7,12 @@ from msgspec import Meta, Struct
 from gateway.api.shortvideo.feeds import FEED
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import VideoView, video_views
-from gateway.endpoint import Call, endpoint
-from gateway.envelopes import SHORT_VIDEO
-from gateway.errors import ActorForged, ParameterInvalid, ParameterMissing
-from gateway.files import hash_in
-from gateway.limits import per_minute
-from gateway.params import Id, Nobody, Text
+from gateway.files.serving import hash_in
+from gateway.http.endpoint import Call, endpoint
+from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.errors import ActorForged, ParameterInvalid, ParameterMissing
+from gateway.http.params import Id, Nobody, Text
+from gateway.http.rate_limits import per_minute
 from protos.media.v1 import videos_pb2 as pb
 
 VIDEO = per_minute(20, 40)

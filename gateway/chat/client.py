@@ -1,0 +1,27 @@
+"""The chat service as the gateway calls it."""
+
+from dataclasses import dataclass
+
+import grpc.aio
+
+from gateway.chat.send_batcher import Sends
+from protos.chat.v1 import conversations_pb2, sockets_pb2
+from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
+from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
+
+CHAT_PROTOS = (conversations_pb2.DESCRIPTOR, sockets_pb2.DESCRIPTOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    conversations: ConversationsStub
+    sends: Sends
+    tickets: TicketsStub
+    presence: PresenceStub
+    notifications: NotificationsStub
+
+
+def chat_at(channel: grpc.aio.Channel) -> Chat:
+    conversations = ConversationsStub(channel)
+    others = (TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel))
+    return Chat(conversations, Sends(conversations), *others)

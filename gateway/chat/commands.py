@@ -1,0 +1,205 @@
+"""What a client may ask of the chat: one function each, run by a socket's frame and by its HTTP twin alike.
+
+They act for the caller of the current context, and raise what the chat service raised.
+"""
+
+from typing import Annotated, Any
+
+import grpc.aio
+import structlog
+from msgspec import Meta, Struct, field
+
+from gateway.chat import sync_pages, views
+from gateway.chat.client import Chat
+from gateway.http.errors import ParameterInvalid
+from gateway.http.params import Id, Limit
+from protos.chat.v1 import conversations_pb2 as pb
+from protos.chat.v1 import sockets_pb2 as sockets_pb
+from services.kit.errors import Unavailable
+from services.kit.ids import MAX_ID
+
+RECHECK_TIMEOUT = 1.0
+
+log = structlog.get_logger("chat")
+
+Number = Annotated[int, Meta(ge=0, le=MAX_ID)]
+ListLimit = Annotated[int, Meta(ge=1, le=100)]
+
+
+class To(Struct):
+    """Exactly one of them."""
+
+    conversation_id: Id | None = None
+    user_id: Id | None = None
+    group_id: Id | None = None
+
+
+class Send(Struct):
+    to: To
+    client_msg_id: Annotated[str, Meta(max_length=64)]
+    content_type: Annotated[str, Meta(max_length=32, description="text image video audio file emoji custom")]
+    body: Any
+    reply_to_seq: Number | None = None
+    mentions: Annotated[list[Id], Meta(max_length=100)] | None = None
+
+
+class Edit(Struct):
+    conversation_id: Id
+    seq: Number
+    body: Any
+
+
+class OfMessage(Struct):
+    conversation_id: Id
+    seq: Number
+
+
+class ListConversations(Struct):
+    cursor: str = ""
+    limit: ListLimit = 100
+
+
+class History(Struct):
+    conversation_id: Id
+    before_seq: Number | None = None
+    limit: Limit = 50
+
+
+class Sync(Struct):
+    conversation_id: Id
+    from_rev: Number
+
+
+class ListReceipts(Struct):
+    conversation_id: Id
+    after_user_id: Annotated[int, Meta(ge=0, le=MAX_ID)] = 0
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
+class ListNotifications(Struct):
+    before: Annotated[int, Meta(ge=0, le=MAX_ID)] | None = None
+    limit: Limit = 20
+
+
+class ReadNotifications(Struct):
+    """Those, or all."""
+
+    notification_ids: Annotated[list[Id], Meta(max_length=500)] = field(default_factory=list)
+    all: bool = False
+
+
+class SubscribePresence(Struct):
+    """Instead of whom one asked for before."""
+
+    user_ids: Annotated[list[Id], Meta(max_length=200)]
+
+
+async def send(chat: Chat, params: Send) -> views.Ack:
+    to = params.to
+    if sum(id is not None for id in (to.conversation_id, to.user_id, to.group_id)) != 1:
+        raise ParameterInvalid("`to` names one of conversation_id, user_id and group_id")
+    if to.conversation_id:
+        target = pb.Target(conversation_id=to.conversation_id)
+    else:
+        target = pb.Target(user_id=to.user_id) if to.user_id else pb.Target(group_id=to.group_id or 0)
+    request = pb.SendRequest(
+        to=target,
+        client_msg_id=params.client_msg_id,
+        content_type=params.content_type,
+        body=views.encode(params.body),
+        reply_to_seq=params.reply_to_seq or 0,
+        mentions=params.mentions,
+    )
+    return views.ack(await chat.sends.send(request))
+
+
+async def edit(chat: Chat, params: Edit) -> views.Changed:
+    body = views.encode(params.body)
+    request = pb.EditRequest(conversation_id=params.conversation_id, seq=params.seq, body=body)
+    answer = await chat.conversations.Edit(request)
+    return views.Changed(str(params.conversation_id), params.seq, answer.rev)
+
+
+async def recall(chat: Chat, params: OfMessage) -> views.Changed:
+    request = pb.RecallRequest(conversation_id=params.conversation_id, seq=params.seq)
+    answer = await chat.conversations.Recall(request)
+    return views.Changed(str(params.conversation_id), params.seq, answer.rev)
+
+
+async def list_conversations(chat: Chat, params: ListConversations) -> views.ConversationPage:
+    request = pb.ListConversationsRequest(cursor=params.cursor, limit=params.limit)
+    page = await chat.conversations.ListConversations(request)
+    return views.ConversationPage([views.conversation(row) for row in page.conversations], page.next_cursor)
+
+
+async def history(chat: Chat, params: History) -> views.MessagePage:
+    """At most so many bytes of bodies, so that a page of long messages neither floods a socket nor fails."""
+    limit = params.limit
+    while True:
+        request = pb.GetHistoryRequest(
+            conversation_id=params.conversation_id, before_seq=params.before_seq or 0, limit=limit
+        )
+        try:
+            page = await chat.conversations.GetHistory(request)
+            break
+        except grpc.aio.AioRpcError as error:
+            if not sync_pages.is_too_large(error) or limit == 1:
+                raise
+            limit //= 4
+    messages = [views.message(row) for row in page.messages]
+    messages = messages[: sync_pages.fitting(messages)]
+    oldest = messages[-1].seq if messages else 1
+    return views.MessagePage(messages, page.rev, more=oldest > 1 and bool(messages))
+
+
+async def sync(chat: Chat, params: Sync) -> views.SyncView:
+    found = await sync_pages.batch_sync(chat, {params.conversation_id: params.from_rev})
+    if not found:
+        # It answers nothing of a conversation that is none of the caller's; this tells why.
+        await chat.conversations.GetHistory(pb.GetHistoryRequest(conversation_id=params.conversation_id, limit=1))
+        raise Unavailable
+    return next(iter(sync_pages.parts(found[0])))
+
+
+async def read(chat: Chat, params: OfMessage) -> views.ReadView:
+    request = pb.MarkReadRequest(conversation_id=params.conversation_id, seq=params.seq)
+    answer = await chat.conversations.MarkRead(request)
+    return views.ReadView(answer.read_seq, answer.unread)
+
+
+async def delivered(chat: Chat, params: OfMessage) -> views.DeliveredView:
+    request = pb.MarkDeliveredRequest(conversation_id=params.conversation_id, seq=params.seq)
+    return views.DeliveredView((await chat.conversations.MarkDelivered(request)).delivered_seq)
+
+
+async def receipts(chat: Chat, params: ListReceipts) -> views.ReceiptPage:
+    request = pb.GetReceiptsRequest(
+        conversation_id=params.conversation_id, after_user_id=params.after_user_id, limit=params.limit
+    )
+    page = await chat.conversations.GetReceipts(request)
+    return views.ReceiptPage([views.member(row) for row in page.members])
+
+
+async def recheck(chat: Chat, group_id: int = 0, user_id: int = 0) -> None:
+    """For the routes that begin or end a membership, or end a group (no `user_id`) or a friendship (no `group_id`): it
+    holds in the chat when they answer. If the chat service is away, it learns of it by the event."""
+    try:
+        await chat.conversations.Recheck(pb.RecheckRequest(group_id=group_id, user_id=user_id), timeout=RECHECK_TIMEOUT)
+    except grpc.aio.AioRpcError as error:
+        log.warning("left to the event", status=error.code().name, group_id=group_id, user_id=user_id)
+
+
+async def list_notifications(chat: Chat, params: ListNotifications) -> views.NotificationPage:
+    request = sockets_pb.ListNotificationsRequest(before=params.before or 0, limit=params.limit)
+    page = await chat.notifications.ListNotifications(request)
+    return views.NotificationPage([views.notification(row) for row in page.notifications], page.unread)
+
+
+async def read_notifications(chat: Chat, params: ReadNotifications) -> None:
+    request = sockets_pb.MarkNotificationsReadRequest(notification_ids=params.notification_ids, all=params.all)
+    await chat.notifications.MarkNotificationsRead(request)
+
+
+async def presences(chat: Chat, params: SubscribePresence) -> views.PresencePage:
+    request = sockets_pb.BatchGetPresenceRequest(user_ids=params.user_ids)
+    return views.PresencePage(views.presences((await chat.presence.BatchGetPresence(request)).presences))

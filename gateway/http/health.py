@@ -1,0 +1,94 @@
+"""Routes for operators and readers: health, metrics, and the API page with its assets."""
+
+import asyncio
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import grpc
+import msgspec
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+from litestar.response.base import ASGIResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.http.errors import RouteNotFound
+
+ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
+DOCS_CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>hitok API</title>
+<link rel="stylesheet" href="/docs/swagger_style.css"></head>
+<body><div id="swagger-ui"></div>
+<script src="/docs/swagger_bundle.js"></script><script src="/docs/start.js"></script></body></html>
+"""
+# Without a validatorUrl it would ask another host for a badge.
+START = """SwaggerUIBundle({
+  url: "/openapi.json", dom_id: "#swagger-ui", persistAuthorization: true, validatorUrl: null
+});
+"""
+
+
+@get("/health/live", status_code=200)
+async def live() -> ASGIResponse:
+    """The process runs."""
+    return _json({"status": "live"})
+
+
+@get("/health/ready")
+async def ready(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Send requests here: from the first contact with the services until draining begins.
+
+    A service that fails later does not make the gateway unready: its callers need their 503.
+    """
+    gateway = request.app.state.gateway
+    if not gateway.met:
+        channels = (gateway.user_channel, gateway.social_channel, gateway.media_channel, gateway.chat_channel)
+        states = [channel.get_state(try_to_connect=True) for channel in channels]
+        gateway.met = all(state is grpc.ChannelConnectivity.READY for state in states)
+    if gateway.met and not gateway.draining:
+        return _json({"status": "ready"})
+    return _json({"status": "draining" if gateway.draining else "starting"}, 503)
+
+
+@get("/metrics")
+async def metrics() -> ASGIResponse:
+    # In a thread: a megabyte of text, which would hold up every request for tenths of a second.
+    return ASGIResponse(body=await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
+
+
+def handlers(openapi: bytes) -> list[HTTPRouteHandler]:
+    """All of them; `openapi` is the document to serve."""
+
+    @get("/openapi.json")
+    async def openapi_document() -> ASGIResponse:
+        return ASGIResponse(body=openapi, media_type="application/json")
+
+    @get("/docs")
+    async def page() -> ASGIResponse:
+        return ASGIResponse(body=PAGE, media_type="text/html", headers={"content-security-policy": DOCS_CSP})
+
+    @get("/docs/{name:str}")
+    async def asset(name: FromPath[str]) -> ASGIResponse:
+        if name == "start.js":
+            return ASGIResponse(body=START, media_type="text/javascript")
+        if name not in ASSETS:
+            raise RouteNotFound
+        headers = {"cache-control": "public, max-age=86400"}
+        body = await asyncio.to_thread((folder / name).read_bytes)
+        return ASGIResponse(body=body, media_type=ASSETS[name], headers=headers)
+
+    folder = _find_assets()
+    return [live, ready, metrics, openapi_document, page, asset]
+
+
+def _find_assets() -> Path:
+    """Found, not imported: the package would read all that it has, and keep 40 MB."""
+    package = find_spec("offapi")
+    assert package and package.origin
+    return Path(package.origin).parent
+
+
+def _json(value: Any, status: int = 200) -> ASGIResponse:
+    return ASGIResponse(body=msgspec.json.encode(value), status_code=status)

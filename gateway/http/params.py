@@ -1,0 +1,150 @@
+"""A request's parameters as a struct, from query string or body, with the documented code for each mistake."""
+
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_origin
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar import Request
+from msgspec import Meta, Struct
+from msgspec.inspect import BoolType, IntType, ListType, Metadata, NoneType, UnionType
+
+from gateway.http.client_info import header_of
+from gateway.http.errors import (
+    ContentTypeInvalid,
+    ParameterEmpty,
+    ParameterInvalid,
+    ParameterMissing,
+    ParameterMistyped,
+)
+from services.kit.ids import MAX_ID
+
+MAX_FIELDS = 100  # in a query string
+
+Id = Annotated[
+    int,
+    Meta(ge=1, le=MAX_ID, extra_json_schema={"type": ["string", "integer"], "description": "a number is accepted too"}),
+]
+Nobody = Annotated[  # or somebody
+    int,
+    Meta(ge=0, le=MAX_ID, extra_json_schema={"type": ["string", "integer"], "description": '0 and "": nobody'}),
+]
+Text = Annotated[str, Meta(min_length=1)]
+Limit = Annotated[int, Meta(ge=1, le=100)]
+LongLimit = Annotated[int, Meta(ge=1, le=500)]
+Page = Annotated[int, Meta(ge=1, le=1_000_000)]
+Seconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="Unix; 0: now")]
+
+T = TypeVar("T")
+
+
+class Paged(Struct, kw_only=True):
+    """A list by the documented pages, or by the cursor that its last page gave."""
+
+    page: Page = 1
+    page_size: LongLimit = 100
+    cursor: str = ""
+
+    @property
+    def offset(self) -> int:
+        return 0 if self.cursor else (self.page - 1) * self.page_size
+
+
+async def read_params(request: Request[Any, Any, Any], kind: type[T]) -> T:
+    """Raises ParameterInvalid (also for a malformed body), -Empty, -Mistyped, -Missing, ContentTypeInvalid."""
+    values: dict[str, Any] = {}
+    body = b""
+    if request.method != "GET":
+        body = await request.body()
+    else:
+        if request.scope["query_string"]:
+            values = _read_query(request.scope["query_string"].decode("latin-1"), kind)
+        length = header_of(request.scope, b"content-length") or header_of(request.scope, b"transfer-encoding")
+        if length not in (None, "0"):
+            body = await request.body()
+    if body:
+        values = _read_body(body, header_of(request.scope, b"content-type") or "") | values
+    _drop_blanks(values, kind)
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error)) from None
+
+
+def _drop_blanks(values: dict[str, Any], kind: Any) -> None:
+    """How a form sends a number that was not entered."""
+    for name in _not_texts(kind):
+        if values.get(name) == "":
+            del values[name]
+
+
+@cache
+def _not_texts(kind: Any) -> frozenset[str]:
+    """The fields that may be left out, and that no text could fill."""
+    fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]
+    return frozenset(field.encode_name for field in fields if not field.required and _is_not_text(field.type))
+
+
+def _is_not_text(kind: msgspec.inspect.Type) -> bool:
+    match kind:
+        case UnionType():
+            return all(map(_is_not_text, kind.types))
+        case Metadata():
+            return _is_not_text(kind.type)
+    return isinstance(kind, IntType | BoolType | ListType | NoneType)
+
+
+def _read_query(query: str, kind: Any) -> dict[str, Any]:
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise ParameterInvalid from None
+    if any("\0" in value for _, value in pairs):
+        raise ParameterInvalid
+    values: dict[str, Any] = dict(pairs)
+    for name in _lists(kind) & values.keys():
+        values[name] = [value for key, value in pairs if key == name and value]
+    return values
+
+
+@cache
+def _lists(kind: Any) -> frozenset[str]:
+    """The fields that a query may name several times."""
+    fields = msgspec.structs.fields(kind)
+    return frozenset(field.encode_name for field in fields if get_origin(field.type) is list)
+
+
+def _read_body(body: bytes, content_type: str) -> dict[str, Any]:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type and not media_type.endswith(("/json", "+json")):
+        raise ContentTypeInvalid
+    try:
+        values = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ParameterInvalid from None
+    # Neither PostgreSQL's text nor its jsonb can hold a NUL.
+    if not isinstance(values, dict) or (b"\\u0000" in body and _has_nul(values)):
+        raise ParameterInvalid
+    return values
+
+
+def _has_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\0" in value
+        case dict():
+            return any(_has_nul(part) for pair in value.items() for part in pair)
+        case list():
+            return any(map(_has_nul, value))
+    return False
+
+
+def _explain(message: str) -> Exception:
+    """msgspec tells what is wrong only in words."""
+    if message.startswith("Object missing required field"):
+        return ParameterMissing(message)
+    if "of length >= 1" in message:
+        return ParameterEmpty(message)
+    if ", got " in message:
+        return ParameterMistyped(message)
+    return ParameterInvalid(message)

@@ -1,0 +1,168 @@
+"""The list of a user's conversations, and the search in them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.chat.errors import BatchTooLarge
+from services.chat.membership import members
+from services.chat.messages import COLUMNS
+from services.chat.models import GROUP
+from services.chat.pipeline import Statement, fetch, numbers
+from services.chat.reading import receipts
+from services.chat.reading.syncs import MAX_ANSWER, fitting
+from services.chat.text_search import query_of
+from services.kit.context import Caller
+from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
+from services.kit.ids import Id
+
+MAX_LIMIT, MAX_FOUND = 500, 100
+MAX_USERS = 100  # in one call
+ROW_BYTES = 200  # of a conversation in an answer, about, beside its last message
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+# A lateral with a limit: one look into its index for each, even if they are a good part of a small table. A direct
+# one whose first message failed is as good as none; but that message may be under way.
+PAGE = """SELECT page.* FROM unnest(CAST(:users AS bigint[])) WITH ORDINALITY AS asked(user_id, place)
+ CROSS JOIN LATERAL (SELECT one.*, mine.user_id, mine.joined_seq, mine.read_seq FROM conversation_member AS mine
+  CROSS JOIN LATERAL (SELECT * FROM conversation WHERE id = mine.conversation_id LIMIT 1) AS one
+  WHERE mine.user_id = asked.user_id AND mine.left_at IS NULL
+  AND (one.kind = {group} OR one.last_seq > 0 OR one.created_at > now() - interval '1 minute') {after}
+  ORDER BY one.active_at DESC, one.id DESC LIMIT :limit) AS page
+ ORDER BY asked.place, page.active_at DESC, page.id DESC"""
+FIRST = Statement(PAGE.format(group=GROUP, after=""))
+NEXT = Statement(PAGE.format(group=GROUP, after="AND (one.active_at, one.id) < (:active_at, :id)"))
+LAST = Statement(f"""SELECT message.* FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS asked(id, seq)
+ CROSS JOIN LATERAL (SELECT {COLUMNS} FROM message WHERE conversation_id = asked.id AND seq = asked.seq LIMIT 1
+ ) AS message""")  # noqa: S608
+SEARCH = """SELECT {columns} FROM message
+ JOIN conversation_member AS mine ON mine.conversation_id = message.conversation_id AND mine.user_id = :user_id
+  AND mine.left_at IS NULL AND message.seq > mine.joined_seq
+ WHERE message.words @@ CAST(:words AS tsquery) AND message.id < :before {where}
+ ORDER BY message.id DESC LIMIT :limit"""
+SEARCH_ALL = text(SEARCH.format(columns=COLUMNS, where=""))
+SEARCH_ONE = text(SEARCH.format(columns=COLUMNS, where="AND message.conversation_id = :conversation_id"))
+
+
+class Summary(NamedTuple):
+    conversation: Any
+    unread: int
+    last_message: Any | None
+
+
+class Page(NamedTuple):
+    summaries: Sequence[Summary] = ()
+    next_cursor: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return sum(ROW_BYTES + (each.last_message.size if each.last_message else 0) for each in self.summaries)
+
+
+async def list_conversations(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> Page:
+    """The most recently active first. Three queries, whatever their number. Raises CursorInvalid."""
+    limit = min(max(limit, 1), MAX_LIMIT)
+    (rows,) = await fetch(connection, _page([caller.user_id], cursor, limit + 1))
+    return (await _summarise(connection, {caller.user_id: rows}, limit))[caller.user_id]
+
+
+async def batch_list(connection: AsyncConnection, user_ids: Sequence[int], limit: int) -> dict[int, Page]:
+    """The first pages of many; those are left out whose page does not fit into the answer. Raises BatchTooLarge."""
+    if len(user_ids) > MAX_USERS:
+        raise BatchTooLarge
+    limit = min(max(limit, 1), MAX_LIMIT)
+    by_user: dict[int, list[Any]] = {user_id: [] for user_id in user_ids}
+    (rows,) = await fetch(connection, _page(list(by_user), "", limit + 1))
+    for row in rows:
+        by_user[row.user_id].append(row)
+    pages: dict[int, Page] = {}
+    room = MAX_ANSWER
+    for some in _portions(by_user):
+        for user_id, page in (await _summarise(connection, some, limit)).items():
+            room -= page.size
+            if room < 0:
+                return pages
+            pages[user_id] = page
+    return pages
+
+
+def _portions(by_user: Mapping[int, Sequence[Any]]) -> Iterator[Mapping[int, Sequence[Any]]]:
+    """Each of one user, or of no more conversations than one may ask for: their last messages are held in memory."""
+    some: dict[int, Sequence[Any]] = {}
+    count = 0
+    for user_id, rows in by_user.items():
+        if some and count + len(rows) > MAX_LIMIT:
+            yield some
+            some, count = {}, 0
+        some[user_id] = rows
+        count += len(rows)
+    yield some
+
+
+async def _summarise(connection: AsyncConnection, by_user: Mapping[int, Sequence[Any]], limit: int) -> dict[int, Page]:
+    """Of each user's rows, up to `limit` and one more."""
+    shown = [row for rows in by_user.values() for row in rows[:limit]]
+    if not shown:
+        return dict.fromkeys(by_user, Page())
+    seen = {row.id: row.last_seq for row in shown if row.last_seq > row.joined_seq}
+    last_of = {"ids": numbers(list(seen)), "seqs": numbers(list(seen.values()))}
+    unread_of = receipts.unread({(row.user_id, row.id): row.read_seq for row in shown})
+    found, counted = await fetch(connection, (LAST, last_of), unread_of)
+    last, unread = {row.conversation_id: row for row in found}, receipts.counts(counted)
+    pages = {}
+    for user_id, rows in by_user.items():
+        summaries = [
+            Summary(row, unread[user_id, row.id], last.get(row.id) if row.last_seq > row.joined_seq else None)
+            for row in rows[:limit]
+        ]
+        pages[user_id] = _fitting_page(summaries, more=len(rows) > limit)
+    return pages
+
+
+def _fitting_page(summaries: Sequence[Summary], more: bool) -> Page:
+    page = summaries[: max(fitting([each.last_message or _NOTHING for each in summaries]), 1)]
+    if not page or (len(page) == len(summaries) and not more):
+        return Page(page)
+    last = page[-1].conversation
+    return Page(page, encode_cursor((last.active_at - EPOCH) // MICROSECOND, last.id))
+
+
+class _Nothing(NamedTuple):
+    size: int = 0
+
+
+_NOTHING = _Nothing()
+
+
+def _page(user_ids: Sequence[int], cursor: str, limit: int) -> tuple[Statement, dict[str, object]]:
+    """`limit` rows of each; with a cursor there is one user."""
+    values: dict[str, object] = {"users": numbers(user_ids), "limit": limit}
+    place = decode_cursor(cursor, tuple[Id, Id])
+    if place is None:
+        return FIRST, values
+    try:
+        return NEXT, values | {"active_at": EPOCH + place[0] * MICROSECOND, "id": place[1]}
+    except OverflowError:
+        raise CursorInvalid from None
+
+
+async def search_messages(
+    connection: AsyncConnection, caller: Caller, words: str, conversation_id: int, cursor: str, limit: int
+) -> tuple[Sequence[Row[Any]], str]:
+    """The newest first; none for a text without words. Raises ConversationNotFound, CursorInvalid."""
+    place = decode_cursor(cursor, tuple[Id])
+    if conversation_id:
+        await members.require_member(connection, caller, conversation_id)
+    query = query_of(words)
+    if not query:
+        return [], ""
+    limit = min(max(limit, 1), MAX_FOUND)
+    values = {"user_id": caller.user_id, "words": query, "before": place[0] if place else 2**63 - 1}
+    values |= {"limit": limit + 1, "conversation_id": conversation_id}
+    rows = (await connection.execute(SEARCH_ONE if conversation_id else SEARCH_ALL, values)).all()
+    page = rows[: min(limit, max(fitting(rows), 1))]
+    return page, encode_cursor(page[-1].id) if len(page) < len(rows) else ""

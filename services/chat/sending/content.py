@@ -1,0 +1,82 @@
+"""What a message may hold, checked before anything is written: one bad message must not spoil its batch."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from services.chat.errors import MessageInvalid, MessageTooLarge
+from services.chat.text_search import words_of
+from services.kit.ids import MAX_ID
+
+CONTENT_TYPES = ("text", "image", "video", "audio", "file", "emoji", "custom")
+MAX_BODY = 48 * 1024  # bytes
+MAX_MENTIONS = 100
+
+
+class Body(NamedTuple):
+    text: str  # JSON
+    size: int  # bytes
+    words: str
+
+
+class Content(NamedTuple):
+    client_msg_id: UUID
+    content_type: str
+    body: Body
+    reply_to_seq: int
+    mentions: tuple[int, ...]
+
+
+def parse_content(
+    client_msg_id: str, content_type: str, body: bytes, reply_to_seq: int, mentions: Sequence[int]
+) -> Content:
+    """Raises MessageInvalid, MessageTooLarge."""
+    if content_type not in CONTENT_TYPES:
+        raise MessageInvalid("content_type")
+    if len(mentions) > MAX_MENTIONS or not all(0 < id <= MAX_ID for id in mentions):
+        raise MessageInvalid("mentions")
+    if reply_to_seq < 0:
+        raise MessageInvalid("reply_to_seq")
+    try:
+        uuid = UUID(client_msg_id)
+    except ValueError:
+        raise MessageInvalid("client_msg_id") from None
+    return Content(uuid, content_type, parse_body(body), reply_to_seq, tuple(dict.fromkeys(mentions)))
+
+
+def parse_body(body: bytes) -> Body:
+    """Raises MessageInvalid, MessageTooLarge."""
+    if len(body) > MAX_BODY:
+        raise MessageTooLarge
+    try:
+        value = msgspec.json.decode(body)
+        # Written anew: what PostgreSQL would refuse (NUL, numbers out of range) must not get there.
+        text = msgspec.json.encode(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise MessageInvalid("body is no JSON") from None
+    if _has_nul(value):
+        raise MessageInvalid("body has a NUL")
+    if len(text) > MAX_BODY:
+        raise MessageTooLarge
+    return Body(text.decode(), len(text), words_of(value))
+
+
+def resized(body: Body, value: Any) -> Body:
+    """With another value that is found by the same words. Raises MessageTooLarge."""
+    text = msgspec.json.encode(value)
+    if len(text) > MAX_BODY:
+        raise MessageTooLarge
+    return Body(text.decode(), len(text), body.words)
+
+
+def _has_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\0" in value
+        case dict():
+            return any("\0" in key or _has_nul(member) for key, member in value.items())
+        case list():
+            return any(map(_has_nul, value))
+    return False

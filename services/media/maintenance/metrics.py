@@ -1,0 +1,43 @@
+"""What waits in this service, and the room on its disk, for those who scrape."""
+
+import asyncio
+import shutil
+
+from prometheus_client import Gauge
+from sqlalchemy import text
+
+from services.kit.db import Database
+from services.kit.queue_metrics import watch
+from services.media.files.storage import Storage
+
+JOBS = Gauge("hitok_media_jobs_open", "Jobs of processing not ended, up to 10,000", ["state"])
+OLDEST_JOB = Gauge("hitok_media_job_wait_seconds", "How long the first job in the queue has been due")
+UPLOADS = Gauge("hitok_media_uploads_open", "Resumable uploads not finished, up to 10,000")
+OLDEST_DELETION = Gauge("hitok_media_deletion_wait_seconds", "Age of the oldest file still to be deleted")
+DISK_FREE = Gauge("hitok_media_disk_free_bytes", "Room where uploads are received")
+DISK_SIZE = Gauge("hitok_media_disk_size_bytes", "Size of the disk where uploads are received")
+
+LOOK = text("""SELECT
+ (SELECT count(*) FROM (SELECT FROM job WHERE due_at <= now() LIMIT 10000) AS found) AS due,
+ (SELECT count(*) FROM (SELECT FROM job WHERE due_at > now() LIMIT 10000) AS found) AS held,
+ (SELECT count(*) FROM (SELECT FROM partial_upload WHERE object_hash IS NULL LIMIT 10000) AS found) AS uploads,
+ coalesce((SELECT extract(epoch FROM now() - min(due_at)) FROM job WHERE due_at <= now()), 0) AS wait,
+ coalesce((SELECT extract(epoch FROM now() - created_at) FROM deletion ORDER BY id LIMIT 1), 0) AS deletion""")
+
+
+async def watch_media(database: Database, storage: Storage) -> None:
+    """For ever."""
+
+    async def look() -> None:
+        disk = await asyncio.to_thread(shutil.disk_usage, storage.spool)
+        DISK_FREE.set(disk.free)
+        DISK_SIZE.set(disk.total)
+        async with database.transaction() as connection:
+            found = (await connection.execute(LOOK)).one()
+        JOBS.labels("due").set(found.due)
+        JOBS.labels("held").set(found.held)  # by a worker, or put off after a failure
+        UPLOADS.set(found.uploads)
+        OLDEST_JOB.set(found.wait)
+        OLDEST_DELETION.set(found.deletion)
+
+    await watch(look)

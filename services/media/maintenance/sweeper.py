@@ -1,0 +1,153 @@
+"""Cleaning up: deletions that are due, uploads left lying, files that no row knows of."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import structlog
+from obstore.store import LocalStore
+from prometheus_client import Counter, Gauge
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.kit.background import beside
+from services.kit.db import Database
+from services.kit.errors import HitokError
+from services.kit.store import key_of
+from services.media.files import deletions, ingest, resumable
+from services.media.files.storage import Storage
+from services.media.maintenance.patrol import Patrol
+from services.media.models import Object, Part, PartialUpload
+from services.media.service import Service
+
+LEADER = 7_243_118_270  # advisory lock: of all media processes on one database one sweeps
+DRAIN_EVERY = 2.0  # seconds
+BATCH = 500
+PARTIAL = "partial/"
+
+SWEPT = Counter("hitok_media_swept", "What the sweeper removed", ["what"])
+MISSING = Gauge("hitok_media_missing_objects", "Rows whose file was not in the store at the last sweep")
+log = structlog.get_logger("sweeper")
+
+
+@asynccontextmanager
+async def sweeping(service: Service) -> AsyncIterator[None]:
+    """Sweeps while the block runs, if no other process does."""
+    async with beside(_run(service)):
+        yield
+
+
+async def _run(service: Service) -> None:
+    while True:
+        try:
+            async with service.database.engine.connect() as connection:
+                connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                while not (await connection.execute(select(func.pg_try_advisory_lock(LEADER)))).scalar_one():
+                    sweep_spool(service)
+                    await asyncio.sleep(service.settings.sweep_seconds)
+                try:
+                    await _lead(service, connection)
+                finally:
+                    await connection.execute(select(func.pg_advisory_unlock(LEADER)))
+        except (SQLAlchemyError, HitokError, OSError) as error:
+            log.warning("sweep failed", error=repr(error)[:200])
+            await asyncio.sleep(DRAIN_EVERY)
+
+
+async def _lead(service: Service, connection: object) -> None:
+    swept_at, patrol = 0.0, Patrol()
+    while True:
+        if (now := time.monotonic()) - swept_at >= service.settings.sweep_seconds or not swept_at:
+            swept_at = now
+            await sweep(service)
+        await deletions.drain(service.database, service.storage)
+        if wrong := await patrol.step(service.database):
+            log.error("counters differ from what they count", count=wrong)
+        await asyncio.sleep(DRAIN_EVERY)
+        await connection.execute(select(1))  # type: ignore[attr-defined]  # still ours to lead?
+
+
+async def sweep(service: Service) -> None:
+    """All of it, once."""
+    sweep_spool(service)
+    await _sweep_uploads(service)
+    await _sweep_orphans(service)
+    MISSING.set(missing := await count_missing(service.database, service.storage))
+    if missing:
+        log.error("files are missing from the store", count=missing)
+
+
+def sweep_spool(service: Service) -> None:
+    """What processes that were killed left on this machine."""
+    oldest = time.time() - service.settings.sweep_grace_seconds
+    folders = [service.storage.spool]
+    if isinstance(service.storage.store, LocalStore) and service.storage.store.prefix:
+        folders.append(Path(service.storage.store.prefix))
+    for folder in folders:
+        # obstore writes to `<name>#<number>` first, which its own list does not show.
+        for path in folder.rglob("*" if folder == service.storage.spool else "*#*"):
+            with suppress(FileNotFoundError):
+                if path.is_file() and path.stat().st_mtime < oldest:
+                    path.unlink()
+                    SWEPT.labels("temporary files").inc()
+
+
+async def _sweep_uploads(service: Service) -> None:
+    while True:
+        async with service.database.transaction() as connection:
+            expired = select(PartialUpload.id).where(PartialUpload.expires_at < func.now()).limit(BATCH)
+            ids = list((await connection.execute(expired.with_for_update(skip_locked=True))).scalars())
+            await resumable.drop(connection, ids)
+        SWEPT.labels("uploads").inc(len(ids))
+        if len(ids) < BATCH:
+            return
+
+
+async def _sweep_orphans(service: Service) -> None:
+    oldest = time.time() - service.settings.sweep_grace_seconds
+    async for batch in service.storage.list():
+        keys = [key for key, written in batch if written < oldest]
+        for key in await _unknown(service.database, keys):
+            SWEPT.labels("objects").inc(await _condemn(service.database, key))
+
+
+async def _unknown(database: Database, keys: Sequence[str]) -> list[str]:
+    """Of the keys those that no row has."""
+    hashes = [_hash_of(key) for key in keys]
+    async with database.transaction() as connection:
+        known = set((await connection.execute(select(Object.hash).where(Object.hash.in_(hashes)))).scalars())
+        parts = set((await connection.execute(select(Part.key).where(Part.key.in_(keys)))).scalars())
+    return [key for key in keys if key not in parts and _hash_of(key) not in known]
+
+
+async def _condemn(database: Database, key: str) -> bool:
+    """Queues it, unless it has been written down meanwhile; from then on intake waits until it is gone."""
+    async with database.transaction() as connection:
+        await ingest.lock_object(connection, _hash_of(key))
+        if (await connection.execute(select(Object.hash).where(Object.hash == _hash_of(key)))).one_or_none():
+            return False
+        await deletions.add(connection, [key])
+        return True
+
+
+def _hash_of(key: str) -> str:
+    return "" if key.startswith(PARTIAL) else key.rpartition("/")[2].partition(".")[0]
+
+
+async def count_missing(database: Database, storage: Storage) -> int:
+    """Rows whose file is not in the store. Looks at all of it, a part of the hashes at a time."""
+    missing = 0
+    for number in range(256):
+        prefix = f"{number:02x}"
+        in_store = {key async for batch in storage.list(prefix) for key, _ in batch}
+        async with database.transaction() as connection:
+            rows = (await connection.execute(select(Object.hash, Object.extension).where(_begins(prefix)))).all()
+        for key in (key_of(f"{row.hash}.{row.extension}") for row in rows):
+            missing += key not in in_store and not await storage.exists(key)  # it may have come since
+    return missing
+
+
+def _begins(prefix: str) -> ColumnElement[bool]:
+    return and_(Object.hash >= prefix, Object.hash < prefix + "g")  # after every digit

@@ -1,0 +1,89 @@
+"""What a file really is: looked at by a child process with bounds on time and memory."""
+
+import asyncio
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import structlog
+
+from services.kit.errors import HitokError
+from services.media.config import MediaSettings
+from services.media.errors import FileBroken, FileTooLarge, FileTypeRefused, ProbeOverloaded
+from services.media.files.filetypes import AUDIO, IMAGE, SOUND_ONLY, TYPES, VIDEO, FileType
+
+ROOT = Path(__file__).parents[3]
+REFUSALS: dict[str, type[HitokError]] = {"TYPE": FileTypeRefused, "LARGE": FileTooLarge, "BROKEN": FileBroken}
+BOUNDS = {IMAGE: (30, 1_536), VIDEO: (120, 1_536), AUDIO: (120, 1_536)}  # seconds of CPU, megabytes
+DOCUMENT_BOUNDS = (20, 1_024)
+WALL = 2  # times the CPU's bound
+AT_ONCE = 2
+QUEUE_SECONDS = 60.0
+
+_turns = asyncio.Semaphore(AT_ONCE)
+log = structlog.get_logger("probes")
+
+
+class Facts(NamedTuple):
+    type: FileType
+    width: int = 0
+    height: int = 0
+    duration: int = 0  # milliseconds
+    codec: str = ""
+
+
+async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
+    """Raises FileBroken, FileTooLarge, FileTypeRefused, ProbeOverloaded."""
+    cpu_seconds, memory = BOUNDS.get(type.kind, DOCUMENT_BOUNDS)
+    request = {
+        "path": str(path),
+        "kind": type.kind,
+        "format": type.format,
+        "limits": {"pixels": settings.max_pixels, "seconds": settings.max_duration_seconds},
+        "cpu_seconds": cpu_seconds,
+        "memory_megabytes": memory,
+    }
+    try:
+        await asyncio.wait_for(_turns.acquire(), QUEUE_SECONDS)
+    except TimeoutError:
+        raise ProbeOverloaded(retry_after=QUEUE_SECONDS) from None
+    try:
+        found = await run_child("inspection", request, cpu_seconds * WALL)
+    finally:
+        _turns.release()
+    if "refused" in found:
+        raise REFUSALS[found["refused"]](found["detail"])
+    extension = found.get("extension", type.extension)
+    if type.kind == VIDEO and not found["has_video"]:
+        extension = SOUND_ONLY[extension]
+    known = {name: found[name] for name in Facts._field_defaults if name in found}
+    return Facts(TYPES[extension], **known)
+
+
+async def run_child(name: str, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """What the sandboxed program `name` answers to the request. A child that dies or hangs: broken file."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        f"services.media.processing.sandbox.{name}",
+        json.dumps(request),
+        cwd=ROOT,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},  # and none of our secrets
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), seconds)
+        answer: dict[str, Any] = json.loads(output)
+        return answer
+    except (TimeoutError, ValueError) as error:
+        log.info("child gave up", child=name, code=process.returncode, error=repr(error)[:100])
+        return {"refused": "BROKEN", "detail": "takes too long or too much to read"}
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

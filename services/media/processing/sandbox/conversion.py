@@ -1,0 +1,34 @@
+"""Makes a cover or a browser-playable rendition of a video.
+
+`python -m services.media.processing.sandbox.conversion <request>` runs it.
+Answers the `extension` of what it wrote to `target`, or "" where the video itself will do; with `segments`, where they
+are in what it wrote to `cuts`.
+"""
+
+import json
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from services.media.processing.sandbox.limits import Refused, answer, confine
+
+PROFILES = {"cover": "covers", "playback": "renditions"}
+
+
+def main(request: dict[str, Any]) -> None:
+    confine(request["cpu_seconds"], request["memory_megabytes"], request["file_megabytes"])
+    try:
+        maker = import_module(f"services.media.processing.sandbox.{PROFILES[request['profile']]}")
+        source, target, cuts = (Path(request[name]) for name in ("source", "target", "cuts"))
+        made = maker.make(source, request["extension"], target, cuts)
+    except Refused as refusal:
+        answer(refused=refusal.code, detail=str(refusal))
+    except Exception:  # whatever a library finds wrong with it
+        answer(refused="BROKEN", detail=traceback.format_exc(limit=-1)[-300:])
+    answer(**made)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,69 @@
+"""Looks at one file, in a process of its own: `python -m services.media.processing.sandbox.inspection '<request>'`.
+
+Answers its facts, or why it is refused.
+"""
+
+import json
+import sys
+import traceback
+import zipfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from services.media.files.filetypes import MARKUP, is_text
+from services.media.processing.sandbox.limits import Refused, answer, confine
+
+HEAD = 4_096
+INSPECTORS = {"image": "pictures", "video": "recordings", "audio": "recordings", "document": "archives"}
+DOCUMENTS = ("pdf", "txt")  # those that are no archives
+SCANNED = (b"<script", b"<html", b"<!doctype html", b"<iframe", b"<?php")
+
+
+def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[str, Any]:
+    """Raises Refused."""
+    refuse_polyglot(path, kind, format)
+    if format in DOCUMENTS:
+        return inspect_document(path, format)
+    # Imported late, since each file needs but one of the libraries.
+    inspector = import_module(f"services.media.processing.sandbox.{INSPECTORS[kind]}")
+    facts: dict[str, Any] = inspector.inspect(path, kind, format, limits)
+    return facts
+
+
+def refuse_polyglot(path: Path, kind: str, format: str) -> None:
+    """What other programs would take for a page, a document or an archive."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if format != "zip" and zipfile.is_zipfile(path):
+        raise Refused("TYPE", "also an archive")
+    if format != "pdf" and b"%PDF-" in head[:1024]:
+        raise Refused("TYPE", "also a PDF")
+    if kind != "document" and any(mark in head.lower() for mark in MARKUP[:-2]):
+        raise Refused("TYPE", "also a page")
+    if kind == "image" and any(mark in path.read_bytes().lower() for mark in SCANNED):
+        raise Refused("TYPE", "also a page")
+
+
+def inspect_document(path: Path, format: str) -> dict[str, Any]:
+    data = path.read_bytes()
+    if format == "pdf" and b"%%EOF" not in data[-1024:]:
+        raise Refused("BROKEN", "cut short")
+    if format == "txt" and not is_text(data):
+        raise Refused("TYPE", "not plain text")
+    return {}
+
+
+def main(request: dict[str, Any]) -> None:
+    confine(request["cpu_seconds"], request["memory_megabytes"], 0)
+    try:
+        facts = inspect(Path(request["path"]), request["kind"], request["format"], request["limits"])
+    except Refused as refusal:
+        answer(refused=refusal.code, detail=str(refusal))
+    except Exception:  # whatever a library finds wrong with it
+        answer(refused="BROKEN", detail=traceback.format_exc(limit=-1)[-300:])
+    answer(**facts)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,194 @@
+"""Comments and replies. Their counts move in the transaction that writes them, under the video's row lock."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
+
+from protos.media.v1.comments_pb2 import MOST_LIKED
+from services.kit.context import Caller
+from services.kit.cursor import encode_cursor
+from services.media import events
+from services.media.errors import CommentInvalid, CommentNotFound, NotPermitted, VideoNotFound
+from services.media.pages import Seen, Slice, before, decode_id
+from services.media.videos.models import ADMIN, Comment, Video
+from services.media.videos.visibility import lock_visible, require_visible, visible_to
+
+MAX_CONTENT = 8_192  # bytes of JSON
+
+_father = aliased(Comment)
+is_top = Comment.father_id == Comment.id
+
+
+async def comment_video(
+    connection: AsyncConnection, caller: Caller, comment_id: int, video_id: int, content: bytes
+) -> Row[Any]:
+    """The comment. Raises CommentInvalid, VideoNotFound."""
+    text = check_content(content)
+    video = await require_visible(connection, caller, video_id)
+    comment = await _write(
+        connection,
+        id=comment_id,
+        video_id=video_id,
+        father_id=comment_id,
+        user_id=caller.user_id,
+        owner_id=video.owner_id,
+        content=text,
+    )
+    await events.video_commented(connection, comment)
+    await _count_in_video(connection, video_id, 1)  # last: many wait for the lock of a hot video
+    return comment
+
+
+async def reply(
+    connection: AsyncConnection, caller: Caller, comment_id: int, reply_to_id: int, content: bytes
+) -> Row[Any]:
+    """The reply, in the thread of the comment that it answers. Raises CommentInvalid, CommentNotFound."""
+    text = check_content(content)
+    answered = await get_comment(connection, caller, reply_to_id)
+    video = await require_visible(connection, caller, answered.video_id)
+    comment = await _write(
+        connection,
+        id=comment_id,
+        video_id=video.id,
+        father_id=answered.father_id,
+        reply_to_id=answered.id,
+        user_id=caller.user_id,
+        owner_id=answered.user_id,
+        content=text,
+    )
+    await events.comment_replied(connection, comment, video.owner_id)
+    await _count_in_video(connection, video.id, 1)
+    await _count_replies(connection, answered.father_id, 1)
+    return comment
+
+
+async def delete_comment(connection: AsyncConnection, caller: Caller, comment_id: int) -> int:
+    """The id of its video. Raises CommentNotFound, NotPermitted."""
+    comment, video = await _lock(connection, caller, comment_id)
+    if caller.user_id not in (comment.user_id, video.owner_id) and caller.role < ADMIN:
+        raise NotPermitted
+    await erase(connection, comment, caller.user_id)
+    return int(video.id)
+
+
+async def erase(connection: AsyncConnection, comment: Any, actor_id: int) -> None:
+    """Of a live comment of a locked video; a top-level one takes its replies out of the count."""
+    is_reply = comment.father_id != comment.id
+    await _count_in_video(connection, comment.video_id, -1 if is_reply else -1 - comment.reply_count)
+    if is_reply:
+        await _count_replies(connection, comment.father_id, -1)  # before the reply: comments are locked by id
+    await _blank(connection, comment.id)
+    await events.comment_deleted(connection, comment, actor_id)
+
+
+async def erase_left(connection: AsyncConnection, comment_id: int, user_id: int) -> None:
+    """A leaver's comment, of a locked video. Under what is deleted there is nothing to count."""
+    ended = or_(_father.deleted_at.is_not(None), Video.deleted_at.is_not(None))
+    query = select(Comment.__table__, ended.label("ended")).join(_father, _father.id == Comment.father_id)
+    query = query.join(Video, Video.id == Comment.video_id).where(Comment.deleted_at.is_(None))
+    comment = (await connection.execute(query.where(Comment.id == comment_id))).one_or_none()
+    if comment is not None and comment.ended:
+        await _blank(connection, comment_id)
+    elif comment is not None:
+        await erase(connection, comment, user_id)
+
+
+async def _blank(connection: AsyncConnection, comment_id: int) -> None:
+    gone = update(Comment).where(Comment.id == comment_id)
+    await connection.execute(gone.values(deleted_at=func.now(), content="null"))
+
+
+async def get_comment(connection: AsyncConnection, viewer: Caller, comment_id: int) -> Row[Any]:
+    """Raises CommentNotFound."""
+    comment: Row[Any] | None = (await connection.execute(_live(viewer).where(Comment.id == comment_id))).one_or_none()
+    if comment is None:
+        raise CommentNotFound
+    return comment
+
+
+async def list_comments(
+    connection: AsyncConnection, viewer: Caller, video_id: int, order: int, before_id: int, part: Slice
+) -> tuple[Sequence[Row[Any]], str]:
+    """Those at the top of a video. Raises VideoNotFound, CursorInvalid."""
+    await require_visible(connection, viewer, video_id)
+    return await _list(connection, [Comment.video_id == video_id, is_top], order, before_id, part)
+
+
+async def list_thread(
+    connection: AsyncConnection, viewer: Caller, comment_id: int, order: int, before_id: int, part: Slice
+) -> tuple[Sequence[Row[Any]], str]:
+    """The comment and its replies; a reply has none. Raises CommentNotFound, CursorInvalid."""
+    comment = await get_comment(connection, viewer, comment_id)
+    own = [Comment.father_id == comment_id] if comment.father_id == comment_id else [Comment.id == comment_id]
+    return await _list(connection, own, order, before_id, part)
+
+
+async def _list(
+    connection: AsyncConnection, which: Sequence[ColumnElement[bool]], order: int, before_id: int, part: Slice
+) -> tuple[Sequence[Row[Any]], str]:
+    """What is liked while it is read neither comes twice nor is missed."""
+    query: Select[Any] = select(Comment.__table__).where(*which, Comment.deleted_at.is_(None)).limit(part.size)
+    if order != MOST_LIKED:
+        last_id = min(decode_id(part.cursor), before_id or decode_id(""))
+        found = query.where(Comment.id < last_id).order_by(Comment.id.desc())
+        rows, more = part.cut((await connection.execute(found)).all())
+        return rows, encode_cursor(rows[-1].id) if more else ""
+    seen = Seen.decode(part.cursor)
+    query = query.where(*seen.is_unseen(Comment.like_count, Comment.id))
+    if before_id:
+        likes = await connection.execute(select(Comment.like_count).where(Comment.id == before_id))
+        query = query.where(before((Comment.like_count, Comment.id), (likes.scalar() or 0, before_id)))
+    found = query.order_by(Comment.like_count.desc(), Comment.id.desc())
+    rows, more = part.cut((await connection.execute(found)).all())
+    return rows, seen.next(rows, "like_count") if more else ""
+
+
+def _live(viewer: Caller) -> Select[Any]:
+    """Comments that the viewer may see."""
+    return (
+        select(Comment.__table__)
+        .join(_father, _father.id == Comment.father_id)
+        .join(Video, Video.id == Comment.video_id)
+        .where(Comment.deleted_at.is_(None), _father.deleted_at.is_(None), visible_to(viewer))
+    )
+
+
+async def _lock(connection: AsyncConnection, caller: Caller, comment_id: int) -> tuple[Row[Any], Row[Any]]:
+    """The comment and its video, as they are under the video's lock. Raises CommentNotFound, VideoNotFound."""
+    found = await get_comment(connection, caller, comment_id)
+    video = await lock_visible(connection, caller, found.video_id)
+    return await get_comment(connection, caller, comment_id), video
+
+
+async def _count_in_video(connection: AsyncConnection, video_id: int, step: int) -> None:
+    """Raises VideoNotFound if it was deleted meanwhile."""
+    counted = update(Video).where(Video.id == video_id, Video.deleted_at.is_(None))
+    if not (await connection.execute(counted.values(comment_count=Video.comment_count + step))).rowcount:
+        raise VideoNotFound
+
+
+async def _count_replies(connection: AsyncConnection, father_id: int, step: int) -> None:
+    """After `_count_in_video`: whoever deletes the father holds the video. Raises CommentNotFound."""
+    counted = update(Comment).where(Comment.id == father_id, Comment.deleted_at.is_(None))
+    if not (await connection.execute(counted.values(reply_count=Comment.reply_count + step))).rowcount:
+        raise CommentNotFound
+
+
+async def _write(connection: AsyncConnection, **values: Any) -> Row[Any]:
+    row: Row[Any] = (await connection.execute(insert(Comment).values(**values).returning(Comment.__table__))).one()
+    return row
+
+
+def check_content(content: bytes) -> str:
+    """Raises CommentInvalid."""
+    if len(content) > MAX_CONTENT:
+        raise CommentInvalid
+    try:
+        msgspec.json.decode(content)
+        return content.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise CommentInvalid from None

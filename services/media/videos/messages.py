@@ -1,0 +1,78 @@
+"""Rows of videos and comments to protobuf."""
+
+from datetime import datetime
+from typing import Any
+
+from protos.media.v1 import comments_pb2, videos_pb2
+from services.media.files.signing import Signer
+from services.media.models import PUBLIC
+from services.media.videos.feeds import Page
+from services.media.videos.likes import Change, Outcome
+from services.media.videos.videos import OURS
+from services.media.videos.visibility import Audience
+
+
+def milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def video(row: Any, signer: Signer) -> videos_pb2.Video:
+    """For a viewer who may see it: the files of one that is not public are signed."""
+
+    def address(url: str | None) -> str:
+        return (
+            signer.path(url.removeprefix(OURS), row.visibility != PUBLIC) if url and url.startswith(OURS) else url or ""
+        )
+
+    cover, playback, hls = (OURS + file if file else "" for file in (row.cover_file, row.playback_file, row.hls_file))
+    return videos_pb2.Video(
+        video_id=row.id,
+        owner_id=row.owner_id,
+        title=row.title,
+        description=row.description,
+        video_url=address(row.video_url),
+        cover_url=address(row.cover_url or cover),
+        playback_url=address(playback or row.video_url),
+        hls_url=address(hls),
+        type=row.type,
+        visibility=videos_pb2.Visibility.ValueType(row.visibility),
+        like_count=row.like_count,
+        comment_count=row.comment_count,
+        share_count=row.share_count,
+        view_count=row.view_count,
+        created_at=milliseconds(row.created_at),
+        updated_at=milliseconds(row.updated_at),
+    )
+
+
+def video_page(page: Page, signer: Signer) -> videos_pb2.VideoPage:
+    videos = [video(row, signer) for row in page.videos]
+    return videos_pb2.VideoPage(videos=videos, next_cursor=page.next_cursor, total=page.total)
+
+
+def audience(found: Audience) -> videos_pb2.Audience:
+    return videos_pb2.Audience(hidden_owner_ids=found.hidden_owner_ids, personal=found.personal)
+
+
+def like_change(change: videos_pb2.LikeChange) -> Change:
+    return Change(change.user_id, change.role, change.target_id, change.liked)
+
+
+def like_outcome(outcome: Outcome) -> videos_pb2.LikeOutcome:
+    return videos_pb2.LikeOutcome(found=bool(outcome.video_id), video_id=outcome.video_id)
+
+
+def comment(row: Any) -> comments_pb2.Comment:
+    return comments_pb2.Comment(
+        comment_id=row.id,
+        video_id=row.video_id,
+        father_id=row.father_id,
+        reply_to_id=row.reply_to_id,
+        user_id=row.user_id,
+        owner_id=row.owner_id,
+        content=row.content.encode(),
+        like_count=row.like_count,
+        reply_count=row.reply_count,
+        created_at=milliseconds(row.created_at),
+        updated_at=milliseconds(row.updated_at),
+    )

@@ -1,0 +1,164 @@
+"""The RPCs of videos and comments: unpack, one call, pack. The contract is in protos/media/v1."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import grpc.aio
+
+from protos.media.v1 import comments_pb2 as comments_pb
+from protos.media.v1 import videos_pb2 as pb
+from protos.media.v1.comments_pb2_grpc import CommentsServicer, add_CommentsServicer_to_server
+from protos.media.v1.videos_pb2_grpc import VideosServicer, add_VideosServicer_to_server
+from services.kit.context import current_caller, require_caller
+from services.media.pages import Slice, check_batch
+from services.media.service import Service
+from services.media.videos import comments, feeds, likes, messages, videos, views, visibility
+from services.media.videos.group_commit import Gathering
+from services.media.videos.likes import Change, Outcome
+from services.media.videos.views import View
+
+VIDEO_PROTOS = (pb.DESCRIPTOR, comments_pb.DESCRIPTOR)
+
+
+def register_videos(service: Service, server: grpc.aio.Server) -> None:
+    add_VideosServicer_to_server(Videos(service), server)
+    add_CommentsServicer_to_server(Comments(service), server)
+
+
+class Videos(VideosServicer):
+    def __init__(self, service: Service) -> None:
+        self._service, self._database, self._signer = service, service.database, service.signer
+        self._likes: Gathering[Change, Outcome] = Gathering(self._write_likes)
+        self._views: Gathering[View, None] = Gathering(partial(views.write_views, service))
+
+    async def CreateVideo(self, request: pb.CreateVideoRequest, context: object) -> pb.Video:
+        fields = {field.name: getattr(request, field.name) for field in request.DESCRIPTOR.fields}
+        async with self._database.transaction() as connection:
+            row = await videos.create_video(connection, require_caller(), self._service.new_id(), fields)
+        return messages.video(row, self._signer)
+
+    async def UpdateVideo(self, request: pb.UpdateVideoRequest, context: object) -> pb.Video:
+        changes = {field.name: value for field, value in request.ListFields()}
+        video_id, private = changes.pop("video_id", 0), changes.pop("private", None)
+        async with self._database.transaction() as connection:
+            row = await videos.update_video(connection, require_caller(), video_id, changes, private)
+        return messages.video(row, self._signer)
+
+    async def DeleteVideo(self, request: pb.DeleteVideoRequest, context: object) -> pb.DeleteVideoResponse:
+        async with self._database.transaction() as connection:
+            owner_id = await videos.delete_video(connection, require_caller(), request.video_id)
+        return pb.DeleteVideoResponse(owner_id=owner_id)
+
+    async def BatchGetVideos(self, request: pb.BatchGetVideosRequest, context: object) -> pb.BatchGetVideosResponse:
+        async with self._database.transaction() as connection:
+            rows = await videos.get_cards(connection, current_caller.get(), request.video_ids)
+        return pb.BatchGetVideosResponse(videos=[messages.video(row, self._signer) for row in rows])
+
+    async def ListVideos(self, request: pb.ListVideosRequest, context: object) -> pb.VideoPage:
+        wanted = (request.order, Slice.of(request), request.seed)
+        async with self._database.transaction() as connection:
+            page = await feeds.list_videos(connection, current_caller.get(), *wanted)
+        return messages.video_page(page, self._signer)
+
+    async def ListUserVideos(self, request: pb.ListUserVideosRequest, context: object) -> pb.VideoPage:
+        wanted = (request.user_id, Slice.of(request))
+        async with self._database.transaction() as connection:
+            page = await feeds.list_user_videos(connection, current_caller.get(), *wanted)
+        return messages.video_page(page, self._signer)
+
+    async def ListLikedVideos(self, request: pb.ListLikedVideosRequest, context: object) -> pb.VideoPage:
+        async with self._database.transaction() as connection:
+            page = await feeds.list_liked_videos(connection, require_caller(), Slice.of(request))
+        return messages.video_page(page, self._signer)
+
+    async def SearchVideos(self, request: pb.SearchVideosRequest, context: object) -> pb.VideoPage:
+        wanted = (request.query, Slice.of(request))
+        async with self._database.transaction() as connection:
+            page = await feeds.search_videos(connection, current_caller.get(), *wanted)
+        return messages.video_page(page, self._signer)
+
+    async def SetVideoLikes(self, request: pb.SetVideoLikesRequest, context: object) -> pb.SetVideoLikesResponse:
+        check_batch(request.changes)
+        outcomes = await self._likes.add([messages.like_change(change) for change in request.changes])
+        return pb.SetVideoLikesResponse(outcomes=map(messages.like_outcome, outcomes))
+
+    async def BatchGetLiked(self, request: pb.BatchGetLikedRequest, context: object) -> pb.BatchGetLikedResponse:
+        pairs = [(pair.video_id, pair.user_id) for pair in request.pairs]
+        async with self._database.transaction() as connection:
+            liked = await likes.get_liked(connection, pairs)
+        return pb.BatchGetLikedResponse(liked=liked)
+
+    async def ShareVideo(self, request: pb.ShareVideoRequest, context: object) -> pb.ShareVideoResponse:
+        async with self._database.transaction() as connection:
+            await likes.share_video(connection, require_caller(), request.video_id)
+        return pb.ShareVideoResponse()
+
+    async def ViewVideo(self, request: pb.ViewVideoRequest, context: object) -> pb.ViewVideoResponse:
+        counted = await views.view(
+            self._service, self._views, require_caller(), request.video_id, request.watched_seconds
+        )
+        return pb.ViewVideoResponse(counted=counted)
+
+    async def BatchGetAudiences(
+        self, request: pb.BatchGetAudiencesRequest, context: object
+    ) -> pb.BatchGetAudiencesResponse:
+        async with self._database.transaction() as connection:
+            found = await visibility.get_audiences(connection, request.user_ids)
+        return pb.BatchGetAudiencesResponse(audiences=map(messages.audience, found))
+
+    async def _write_likes(self, changes: list[Change]) -> Sequence[Outcome]:
+        async with self._database.transaction() as connection:
+            return await likes.change_likes(connection, likes.VIDEO, changes)
+
+
+class Comments(CommentsServicer):
+    def __init__(self, service: Service) -> None:
+        self._database, self._new_id = service.database, service.new_id
+        self._likes: Gathering[Change, Outcome] = Gathering(self._write_likes)
+
+    async def CommentVideo(self, request: comments_pb.CommentVideoRequest, context: object) -> comments_pb.Comment:
+        written = (self._new_id(), request.video_id, request.content)
+        async with self._database.transaction() as connection:
+            row = await comments.comment_video(connection, require_caller(), *written)
+        return messages.comment(row)
+
+    async def ReplyToComment(self, request: comments_pb.ReplyToCommentRequest, context: object) -> comments_pb.Comment:
+        written = (self._new_id(), request.comment_id, request.content)
+        async with self._database.transaction() as connection:
+            row = await comments.reply(connection, require_caller(), *written)
+        return messages.comment(row)
+
+    async def DeleteComment(
+        self, request: comments_pb.DeleteCommentRequest, context: object
+    ) -> comments_pb.DeleteCommentResponse:
+        async with self._database.transaction() as connection:
+            video_id = await comments.delete_comment(connection, require_caller(), request.comment_id)
+        return comments_pb.DeleteCommentResponse(video_id=video_id)
+
+    async def GetComment(self, request: comments_pb.GetCommentRequest, context: object) -> comments_pb.Comment:
+        async with self._database.transaction() as connection:
+            row = await comments.get_comment(connection, current_caller.get(), request.comment_id)
+        return messages.comment(row)
+
+    async def ListComments(self, request: comments_pb.ListCommentsRequest, context: object) -> comments_pb.CommentPage:
+        wanted = (request.id, request.order, request.before_id, Slice.of(request))
+        async with self._database.transaction() as connection:
+            rows, cursor = await comments.list_comments(connection, current_caller.get(), *wanted)
+        return comments_pb.CommentPage(comments=map(messages.comment, rows), next_cursor=cursor)
+
+    async def ListThread(self, request: comments_pb.ListCommentsRequest, context: object) -> comments_pb.CommentPage:
+        wanted = (request.id, request.order, request.before_id, Slice.of(request))
+        async with self._database.transaction() as connection:
+            rows, cursor = await comments.list_thread(connection, current_caller.get(), *wanted)
+        return comments_pb.CommentPage(comments=map(messages.comment, rows), next_cursor=cursor)
+
+    async def SetCommentLikes(
+        self, request: comments_pb.SetCommentLikesRequest, context: object
+    ) -> comments_pb.SetCommentLikesResponse:
+        check_batch(request.changes)
+        outcomes = await self._likes.add([messages.like_change(change) for change in request.changes])
+        return comments_pb.SetCommentLikesResponse(outcomes=map(messages.like_outcome, outcomes))
+
+    async def _write_likes(self, changes: list[Change]) -> Sequence[Outcome]:
+        async with self._database.transaction() as connection:
+            return await likes.change_likes(connection, likes.COMMENT, changes)

@@ -1,0 +1,94 @@
+"""Views: 2 seconds, or half of a short video, once a viewer and hour. Valkey knows who was counted already."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.context import Caller
+from services.media.files.objects import get
+from services.media.pages import unnest
+from services.media.service import Service
+from services.media.videos.group_commit import Gathering
+from services.media.videos.models import Video
+from services.media.videos.visibility import require_visible
+
+WATCHED = 2.0  # seconds
+HOUR = 3_600
+
+log = structlog.get_logger("views")
+
+
+class View(NamedTuple):
+    viewer_id: int
+    video_id: int
+
+    @property
+    def key(self) -> str:
+        return f"viewed:{self.video_id}:{self.viewer_id}"
+
+
+async def view(
+    service: Service, counting: Gathering[View, None], caller: Caller, video_id: int, watched: float
+) -> bool:
+    """Whether it was counted. Raises VideoNotFound."""
+    async with service.database.transaction() as connection:
+        if not await is_view(connection, caller, video_id, watched):
+            return False
+    seen = View(caller.user_id, video_id)
+    if not await is_first(service.redis, seen):
+        return False
+    await counting.add([seen])
+    return True
+
+
+async def write_views(service: Service, seen: Sequence[View]) -> Sequence[None]:
+    """Of many viewers at once. Those that cannot be written may come again."""
+    try:
+        async with service.database.transaction() as connection:
+            await count_views(connection, [view.video_id for view in seen])
+    except Exception:
+        await forget(service.redis, seen)
+        raise
+    return [None] * len(seen)
+
+
+async def is_view(connection: AsyncConnection, caller: Caller, video_id: int, watched: float) -> bool:
+    """Whether so many seconds are enough. Raises VideoNotFound."""
+    video = await require_visible(connection, caller, video_id)
+    if watched >= WATCHED or not video.object_hash:
+        return watched >= WATCHED
+    duration = (await get(connection, video.object_hash)).row.duration / 1_000
+    return bool(0 < duration <= watched * 2)
+
+
+async def is_first(redis: Redis, seen: View) -> bool:
+    """Of this hour; while Valkey is away nobody's is. Of the same calls at once one is first."""
+    try:
+        return bool(await redis.set(seen.key, 1, nx=True, ex=HOUR))
+    except (RedisError, OSError, TimeoutError) as error:
+        log.warning("view not counted", error=repr(error)[:200])
+        return False
+
+
+async def forget(redis: Redis, seen: Sequence[View]) -> None:
+    try:
+        await redis.delete(*(view.key for view in seen))
+    except (RedisError, OSError, TimeoutError) as error:
+        log.warning("views lost", error=repr(error)[:200])
+
+
+async def count_views(connection: AsyncConnection, video_ids: Sequence[int]) -> None:
+    """One more for each time that a video is named."""
+    steps = Counter(video_ids)
+    asked = unnest(id=list(steps), step=list(steps.values()))
+    await connection.execute(
+        select(Video.id).where(Video.id.in_(steps)).order_by(Video.id).with_for_update(key_share=True)
+    )
+    counted = update(Video).where(Video.id == asked.c.id)
+    await connection.execute(counted.values(view_count=Video.view_count + asked.c.step))

@@ -1,0 +1,158 @@
+"""Joining a group: applications and invitations. Whoever its owner blocked applies in vain, and is not told."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.context import Caller
+from services.social import events, pages
+from services.social.config import SocialSettings
+from services.social.errors import Blocked, RequestHandled, RequestNotFound, ResultInvalid, UserNotFound
+from services.social.groups import lock_as, lock_group, require_role
+from services.social.members import add_member, find_member, list_manager_ids
+from services.social.models import ACCEPTED, MANAGER, PENDING, REFUSED, Invitation, JoinRequest, Member
+from services.social.relationships import has_blocked, lock_users
+from services.social.validation import check_message, parse_time
+
+MAX_TOLD = 100  # managers an application is announced to
+
+
+async def join_group(
+    connection: AsyncConnection,
+    settings: SocialSettings,
+    caller: Caller,
+    group_id: int,
+    *,
+    message: str,
+    requested_at: int,
+    inviter_id: int,
+) -> bool:
+    """Whether the caller is a member now; else his application waits.
+
+    Raises MessageInvalid, GroupNotFound, GroupLimitReached, MemberLimitReached.
+    """
+    check_message(message)
+    await lock_users(connection, caller.user_id)
+    group = await lock_group(connection, group_id)
+    if await find_member(connection, group_id, caller.user_id):
+        return True
+    values = {"message": message, "requested_at": parse_time(requested_at), "inviter_id": max(inviter_id, 0) or None}
+    if await has_blocked(connection, group.owner_id, caller.user_id):
+        await _apply(connection, group, caller, {**values, "hidden": True})
+        return False
+    inviter = await _find_inviter(connection, group_id, caller, inviter_id)
+    if inviter is None and group.approval:
+        await _apply(connection, group, caller, {**values, "hidden": False})
+        return False
+    await add_member(connection, settings, group, caller.user_id, caller.user_id, inviter)
+    return True
+
+
+async def _find_inviter(connection: AsyncConnection, group_id: int, caller: Caller, inviter_id: int) -> int | None:
+    """Who really invited the caller and still runs the group: `inviter_id`, or whoever did if that is 0."""
+    inviter = (Member.group_id == Invitation.group_id) & (Member.user_id == Invitation.inviter_id)
+    query = (
+        select(Invitation.inviter_id)
+        .join(Member, inviter)
+        .where(Invitation.group_id == group_id, Invitation.user_id == caller.user_id, Member.role >= MANAGER)
+        .order_by(Invitation.created_at)
+        .limit(1)
+    )
+    if inviter_id:
+        query = query.where(Invitation.inviter_id == inviter_id)
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def _apply(connection: AsyncConnection, group: Any, caller: Caller, values: dict[str, Any]) -> None:
+    """A pending application; one that was hidden appears if he applies again and is no longer blocked."""
+    mine = (
+        JoinRequest.group_id == group.id,
+        JoinRequest.user_id == caller.user_id,
+        JoinRequest.result == PENDING,
+    )
+    pending = (await connection.execute(select(JoinRequest.__table__).where(*mine))).one_or_none()
+    if pending is None:
+        statement: Any = insert(JoinRequest).values(group_id=group.id, user_id=caller.user_id, **values)
+    elif pending.hidden and not values["hidden"]:
+        statement = update(JoinRequest).where(JoinRequest.id == pending.id).values(values)
+    else:
+        return
+    row = (await connection.execute(statement.returning(JoinRequest.__table__))).one()
+    if not row.hidden:
+        await events.group_requested(connection, group, row, await list_manager_ids(connection, group.id, MAX_TOLD))
+
+
+async def handle_request(
+    connection: AsyncConnection, settings: SocialSettings, caller: Caller, group_id: int, request_id: int, result: int
+) -> int:
+    """Who had applied. Raises ResultInvalid, GroupNotFound, NotMember, NotPermitted, RequestNotFound, RequestHandled,
+    GroupLimitReached, MemberLimitReached."""
+    if result not in (ACCEPTED, REFUSED):
+        raise ResultInvalid
+    query = select(JoinRequest.__table__).where(
+        JoinRequest.id == request_id, JoinRequest.group_id == group_id, ~JoinRequest.hidden
+    )
+    request = (await connection.execute(query)).one_or_none()
+    if request is not None:
+        await lock_users(connection, request.user_id)
+    group, _ = await lock_as(connection, caller, group_id, MANAGER)
+    request = (await connection.execute(query)).one_or_none()  # another manager may have been quicker
+    if request is None:
+        raise RequestNotFound
+    if request.result != PENDING:
+        raise RequestHandled
+    await _settle(connection, settings, group, caller, request, result)
+    return int(request.user_id)
+
+
+async def _settle(
+    connection: AsyncConnection, settings: SocialSettings, group: Any, caller: Caller, request: Any, result: int
+) -> None:
+    if result == ACCEPTED:
+        await add_member(connection, settings, group, request.user_id, caller.user_id, request.inviter_id)
+    else:
+        refused = {"result": REFUSED, "handler_id": caller.user_id, "handled_at": func.now()}
+        await connection.execute(update(JoinRequest).where(JoinRequest.id == request.id).values(refused))
+    await events.group_handled(connection, group, caller.user_id, request, result)
+
+
+async def list_requests(
+    connection: AsyncConnection, caller: Caller, group_id: int, results: Sequence[int], cursor: str, limit: int
+) -> pages.Page:
+    """The caller's own if `group_id` is 0, else the group's; oldest first.
+
+    Raises ResultInvalid, CursorInvalid, GroupNotFound, NotMember, NotPermitted.
+    """
+    if not set(results) <= {PENDING, ACCEPTED, REFUSED}:
+        raise ResultInvalid
+    which: tuple[Any, ...] = (JoinRequest.user_id == caller.user_id,)
+    if group_id:
+        await require_role(connection, caller, group_id, MANAGER)
+        which = (JoinRequest.group_id == group_id, ~JoinRequest.hidden)
+    rest = JoinRequest.id > pages.after(cursor)
+    queries = [
+        select(JoinRequest.__table__).where(*which, JoinRequest.result == result, rest)
+        for result in set(results) or {PENDING, ACCEPTED, REFUSED}
+    ]
+    return await pages.fetch(connection, pages.merge(queries, limit), "id", limit=limit, cursor=cursor)
+
+
+async def invite(connection: AsyncConnection, caller: Caller, group_id: int, user_id: int) -> None:
+    """Of a member, or of somebody who blocked the caller, it does nothing.
+
+    Raises UserNotFound, GroupNotFound, NotMember, NotPermitted, Blocked.
+    """
+    if user_id <= 0:
+        raise UserNotFound
+    group, _ = await lock_as(connection, caller, group_id, MANAGER)
+    if await has_blocked(connection, caller.user_id, user_id):
+        raise Blocked
+    if await find_member(connection, group_id, user_id) or await has_blocked(connection, user_id, caller.user_id):
+        return
+    invitation = upsert(Invitation).values(group_id=group_id, user_id=user_id, inviter_id=caller.user_id)
+    fresh = invitation.on_conflict_do_nothing().returning(Invitation.user_id)
+    if (await connection.execute(fresh)).one_or_none():
+        await events.group_invited(connection, group, caller.user_id, user_id)

@@ -1,0 +1,113 @@
+"""The example client of docs/, run by Node against a gateway: what front-end authors copy has to work."""
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.ws.dispatcher import REQUESTS
+from tests.gateway.chat_stage import Stage, running_stage, until
+from tests.gateway.people import Person
+from tests.support.asyncapi import DOCUMENT
+from tests.support.servers import Servers
+from tests.support.user import Running
+
+DOCS = Path(__file__).parents[3] / "docs"
+PROGRAM = """
+import {{ ChatClient }} from "{module}";
+const out = (event) => console.log(JSON.stringify(event));
+const chat = new ChatClient("{url}", () => "{token}", {{
+  ready: () => out({{ ready: true }}),
+  message: (m) => out({{ message: m.body.text, seq: m.seq }}),
+  closed: (code) => {{ out({{ closed: code }}); process.exit(0); }},
+}});
+chat.start();
+for await (const line of (await import("node:readline")).createInterface({{ input: process.stdin }})) {{
+  chat.send({{ user_id: "{peer}" }}, {{ text: line }}).then((ack) => out({{ acked: line, seq: ack.seq }}));
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+async def stage(servers: Servers, user: Running) -> AsyncIterator[Stage]:
+    async with running_stage(servers, user) as stage:
+        yield stage
+
+
+class Node:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin
+        assert process.stdout
+        self.process, self._stdin, self._stdout = process, process.stdin, process.stdout
+
+    def say(self, line: str) -> None:
+        self._stdin.write(f"{line}\n".encode())
+
+    async def hear(self, **event: object) -> None:
+        """Waits for that event, which has to be among the next ones."""
+        async with asyncio.timeout(20):
+            while json.loads(await self._stdout.readline()) != event:
+                pass
+
+
+async def run_client(stage: Stage, person: Person, peer: Person) -> Node:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node here")
+    flags = [] if has_websocket(node) else ["--experimental-websocket"]
+    module = (DOCS / "chat-client.mjs").as_uri()
+    program = PROGRAM.format(module=module, url=stage.url, token=person.token, peer=peer.id)
+    pipe = subprocess.PIPE
+    command = [node, *flags, "--no-warnings", "--input-type=module", "-e", program]
+    return Node(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
+
+
+def has_websocket(node: str) -> bool:
+    answer = subprocess.run([node, "-p", "typeof WebSocket"], capture_output=True, text=True, check=True)
+    return answer.stdout.strip() == "function"
+
+
+async def test_the_example_client_reconnects_and_misses_nothing(stage: Stage) -> None:
+    anna, ben = await stage.people(2)
+    node = await run_client(stage, anna, ben)
+    try:
+        await node.hear(ready=True)
+        node.say("one")
+        await node.hear(acked="one", seq=1)
+        (id,) = (id for id, row in stage.chat.conversations.items() if int(anna.id) in row.members)
+        await stage.say(id, ben, "two")
+        await node.hear(message="two", seq=2)
+        (there,) = stage.gateway.sockets.hub.users[int(anna.id)]
+        there.wire.transport.abort()
+        await until(lambda: int(anna.id) not in stage.gateway.sockets.hub.users)
+        await stage.say(id, ben, "three")
+        node.say("four")
+        await node.hear(message="three", seq=3)
+        await node.hear(acked="four", seq=4)
+        stage.chat.mute = True
+        await stage.say(id, ben, "five")  # a gap that only the next event tells of
+        stage.chat.mute = False
+        await stage.say(id, ben, "six")
+        await node.hear(message="five", seq=5)
+        await node.hear(message="six", seq=6)
+        await anna.post("/api/login/logout")
+        await node.hear(closed=4503)
+        assert await node.process.wait() == 0
+    finally:
+        if node.process.returncode is None:
+            node.process.kill()
+        await node.process.wait()
+
+
+def test_every_request_is_documented() -> None:
+    text = (DOCS / "chat-protocol.md").read_text()
+    for type in REQUESTS:
+        assert f"`{type}`" in text, type
+        assert type in DOCUMENT["components"]["messages"], type
+    for code in re.findall(r"= (\d{4})$", (DOCS.parent / "gateway/ws/frames.py").read_text(), re.MULTILINE):
+        assert code in text

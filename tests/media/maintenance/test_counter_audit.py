@@ -1,0 +1,206 @@
+"""Counters against rows: the drift that `check` finds and `repair` mends, leavers, and group commit itself."""
+
+import asyncio
+
+import pytest
+
+from services.media.errors import Overloaded
+from services.media.maintenance import counter_audit
+from services.media.maintenance.patrol import BATCH, WRONG, Patrol
+from services.media.relationships import projection
+from services.media.videos import account_erasure
+from services.media.videos.group_commit import MAX_WAITING, Gathering
+from tests.support import videos as v
+from tests.support.social import act, new_users, refusal
+from tests.support.videos import Videos, execute, faults, publish
+
+
+async def test_drift_is_found_and_mended(videos: Videos) -> None:
+    owner, fan = new_users(2)
+    video = (await publish(videos, owner)).video_id
+    top = (await v.comment(videos, fan, video)).comment_id
+    await v.like(videos, fan, video)
+    await execute(
+        videos, "UPDATE video SET like_count = 9, comment_count = 9, share_count = 9 WHERE id = :id", id=video
+    )
+    await execute(videos, "UPDATE comment SET like_count = 9, reply_count = 9 WHERE id = :id", id=top)
+    await execute(videos, "UPDATE shelf SET public_count = 9, friends_count = 9 WHERE owner_id = :id", id=owner)
+    await execute(videos, "UPDATE tally SET public_count = public_count + 1 WHERE slot = 3")
+    assert sum((await faults(videos)).values()) == 8
+    async with videos.service.database.transaction() as connection:
+        repaired = await counter_audit.repair(connection)
+    assert sum(repaired.values()) == 8
+    assert not await faults(videos)
+    seen = await v.get(videos, owner, video)
+    assert seen
+    assert (seen.like_count, seen.comment_count, seen.share_count) == (1, 1, 0)
+
+
+async def test_the_patrol_finds_what_drifted_a_few_rows_at_a_time(videos: Videos) -> None:
+    owner, fan = new_users(2)
+    ids = [(await publish(videos, owner)).video_id for _ in range(BATCH + 1)]
+    top = (await v.comment(videos, fan, ids[-1])).comment_id
+    await v.reply(videos, owner, top)
+    await v.like(videos, fan, ids[-1])
+    patrol = Patrol()
+    assert await round_of(patrol, videos) == set()
+    await execute(
+        videos, "UPDATE video SET like_count = 9, comment_count = 9, share_count = 9 WHERE id = :id", id=ids[-1]
+    )
+    await execute(videos, "UPDATE comment SET like_count = 9, reply_count = 9 WHERE id = :id", id=top)
+    await execute(videos, "UPDATE shelf SET public_count = 9, friends_count = 9 WHERE owner_id = :id", id=owner)
+    wrong = {"video.like_count", "video.comment_count", "video.share_count", "comment.like_count"}
+    wrong |= {"comment.reply_count", "shelf.public_count", "shelf.friends_count"}
+    assert await round_of(patrol, videos) == wrong
+    assert await round_of(patrol, videos) == wrong  # it begins anew
+    async with videos.service.database.transaction() as connection:
+        await counter_audit.repair(connection)
+    assert await round_of(patrol, videos) == set()
+
+
+async def round_of(patrol: Patrol, videos: Videos) -> set[str]:
+    """The counters found wrong while it looks at every video."""
+    before, ((count,),) = drifted(), await execute(videos, "SELECT count(*) FROM video")
+    for _ in range(count // BATCH + 1):
+        await patrol.step(videos.service.database)
+    return {counter for counter, found in drifted().items() if found > before[counter]}
+
+
+def drifted() -> dict[str, float]:
+    (metric,) = WRONG.collect()
+    return {sample.labels["counter"]: sample.value for sample in metric.samples if sample.name.endswith("_total")}
+
+
+async def test_a_deleted_account_leaves_nothing(videos: Videos) -> None:
+    leaver, other = new_users(2)
+    mine, theirs = (await publish(videos, leaver)).video_id, (await publish(videos, other)).video_id
+    await v.befriend(videos, leaver, other)
+    top = (await v.comment(videos, other, theirs)).comment_id
+    own = [(await v.comment(videos, leaver, theirs)).comment_id for _ in range(2)]
+    await v.reply(videos, other, own[0])
+    await v.reply(videos, leaver, top)
+    await v.reply(videos, leaver, own[0])
+    await v.comment(videos, leaver, mine)
+    await v.like(videos, leaver, theirs)
+    await v.like(videos, other, mine)
+    await v.like_comment(videos, leaver, top)
+    await act(leaver, videos.videos.ShareVideo, v.pb.ShareVideoRequest(video_id=theirs))
+    async with videos.service.database.transaction() as connection:
+        await projection.forget(connection, leaver)
+    while await account_erasure.remove_some(videos.service):
+        pass
+    seen = await v.get(videos, other, theirs)
+    assert seen
+    assert (seen.like_count, seen.comment_count, seen.share_count) == (0, 1, 0)
+    assert (await v.get_comment(videos, other, top)).reply_count == 0
+    assert await v.get(videos, other, mine) is None
+    for table, column in (("video_like", "user_id"), ("comment_like", "user_id"), ("video_share", "user_id")):
+        assert not await execute(videos, f"SELECT FROM {table} WHERE {column} = :id", id=leaver)
+    assert not await execute(videos, "SELECT FROM standing WHERE user_id = :id OR peer_id = :id", id=leaver)
+    assert not await execute(videos, "SELECT FROM comment WHERE user_id = :id AND content <> 'null'", id=leaver)
+
+
+async def test_many_leave_while_others_go_on(videos: Videos) -> None:
+    owner, *crowd = new_users(13)
+    ids = [(await publish(videos, owner)).video_id for _ in range(4)]
+    tops = [(await v.comment(videos, user, id)).comment_id for user in crowd for id in ids]
+    await asyncio.gather(*(v.like(videos, user, id) for user in crowd for id in ids))
+    await asyncio.gather(*(v.like_comment(videos, user, top) for user in crowd for top in tops[::7]))
+    async with videos.service.database.transaction() as connection:
+        for user in crowd[:6]:
+            await projection.forget(connection, user)
+
+    async def remove() -> None:
+        while await account_erasure.remove_some(videos.service):
+            pass
+
+    going_on = [v.like(videos, user, id, bool(n % 2)) for n, user in enumerate(crowd[6:]) for id in ids]
+    answers = [refusal(v.reply(videos, user, top)) for user in crowd[6:] for top in tops[::11]]
+    await asyncio.gather(remove(), remove(), *going_on, *answers)
+
+
+async def test_what_arrives_together_is_written_together() -> None:
+    batches: list[list[int]] = []
+
+    async def write(items: list[int]) -> list[int]:
+        batches.append(items)
+        await asyncio.sleep(0.01)
+        return [item * 10 for item in items]
+
+    gathering = Gathering(write)
+    first = asyncio.gather(*(gathering.add([n, n + 100]) for n in range(10)))
+    await asyncio.sleep(0.005)
+    second = asyncio.gather(*(gathering.add([n]) for n in range(10, 20)))
+    assert await first == [[n * 10, n * 10 + 1000] for n in range(10)]
+    assert await second == [[n * 10] for n in range(10, 20)]
+    assert batches == [[m for n in range(10) for m in (n, n + 100)], list(range(10, 20))]
+    assert await gathering.add([]) == []
+
+
+async def test_an_error_reaches_each_caller_and_no_other() -> None:
+    async def write(items: list[int]) -> list[int]:
+        await asyncio.sleep(0)
+        if 3 in items:
+            raise ValueError("three")
+        return items
+
+    gathering = Gathering(write)
+    results = await asyncio.gather(*(gathering.add([n]) for n in range(5)), return_exceptions=True)
+    assert [type(result) for result in results] == [ValueError] * 5
+    assert await gathering.add([4]) == [4]
+
+
+async def test_one_who_gives_up_does_not_stop_the_others() -> None:
+    written: list[int] = []
+
+    async def write(items: list[int]) -> list[int]:
+        await asyncio.sleep(0.01)
+        written.extend(items)
+        return items
+
+    gathering = Gathering(write)
+    one, other = asyncio.create_task(gathering.add([1])), asyncio.create_task(gathering.add([2]))
+    await asyncio.sleep(0.003)
+    one.cancel()
+    assert await other == [2]
+    assert written == [1, 2]
+
+
+async def test_the_queue_is_bounded() -> None:
+    release = asyncio.Event()
+
+    async def write(items: list[int]) -> list[int]:
+        await release.wait()
+        return items
+
+    gathering = Gathering(write)
+    waiting = asyncio.create_task(gathering.add(list(range(MAX_WAITING))))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await gathering.add([1])
+    release.set()
+    assert len(await waiting) == MAX_WAITING
+
+
+async def test_a_leaver_under_what_is_deleted_already(videos: Videos) -> None:
+    leaver, other = new_users(2)
+    video, gone = (await publish(videos, other)).video_id, (await publish(videos, other)).video_id
+    top = (await v.comment(videos, other, video)).comment_id
+    await v.reply(videos, leaver, top)
+    await v.comment(videos, leaver, gone)
+    await v.uncomment(videos, other, top)
+    await v.delete(videos, other, gone)
+    async with videos.service.database.transaction() as connection:
+        await projection.forget(connection, leaver)
+    while await account_erasure.remove_some(videos.service):
+        pass
+    assert not await execute(videos, "SELECT FROM comment WHERE user_id = :id AND content <> 'null'", id=leaver)
+
+
+async def test_owners_who_are_not_counted_are_found(videos: Videos) -> None:
+    (owner,) = new_users(1)
+    await publish(videos, owner)
+    await execute(videos, "DELETE FROM shelf WHERE owner_id = :id", id=owner)
+    assert sum((await faults(videos)).values()) == 1
+    async with videos.service.database.transaction() as connection:
+        assert sum((await counter_audit.repair(connection)).values()) == 1
