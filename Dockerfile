@@ -73,8 +73,8 @@ STOPSIGNAL SIGTERM
 FROM base AS user
 COPY --from=user-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/user services/user
-ENV HITOK_USER_GRPC_PORT=50051 HITOK_USER_METRICS_PORT=50151
-EXPOSE 50051 50151
+ENV HITOK_USER_GRPC_PORT=18051 HITOK_USER_METRICS_PORT=18151
+EXPOSE 18051 18151
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
     CMD ["python", "-m", "services.kit.health", "grpc", "user"]
 ENTRYPOINT ["python", "-m", "services.user"]
@@ -82,8 +82,8 @@ ENTRYPOINT ["python", "-m", "services.user"]
 FROM base AS social
 COPY --from=social-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/social services/social
-ENV HITOK_SOCIAL_GRPC_PORT=50052 HITOK_SOCIAL_METRICS_PORT=50152
-EXPOSE 50052 50152
+ENV HITOK_SOCIAL_GRPC_PORT=18052 HITOK_SOCIAL_METRICS_PORT=18152
+EXPOSE 18052 18152
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
     CMD ["python", "-m", "services.kit.health", "grpc", "social"]
 ENTRYPOINT ["python", "-m", "services.social"]
@@ -91,8 +91,8 @@ ENTRYPOINT ["python", "-m", "services.social"]
 FROM base AS media
 COPY --from=media-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/media services/media
-ENV HITOK_MEDIA_GRPC_PORT=50053 HITOK_MEDIA_METRICS_PORT=50153
-EXPOSE 50053 50153
+ENV HITOK_MEDIA_GRPC_PORT=18053 HITOK_MEDIA_METRICS_PORT=18153
+EXPOSE 18053 18153
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
     CMD ["python", "-m", "services.kit.health", "grpc", "media"]
 ENTRYPOINT ["python", "-m", "services.media"]
@@ -100,8 +100,8 @@ ENTRYPOINT ["python", "-m", "services.media"]
 FROM base AS chat
 COPY --from=chat-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/chat services/chat
-ENV HITOK_CHAT_GRPC_PORT=50054 HITOK_CHAT_METRICS_PORT=50154
-EXPOSE 50054 50154
+ENV HITOK_CHAT_GRPC_PORT=18054 HITOK_CHAT_METRICS_PORT=18154
+EXPOSE 18054 18154
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
     CMD ["python", "-m", "services.kit.health", "grpc", "chat"]
 ENTRYPOINT ["python", "-m", "services.chat"]

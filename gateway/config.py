@@ -16,9 +16,9 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
         8888,
         8889,
     )
-    user_target: Annotated[str, Meta(description="the user service; dns:///name:port for many")] = "127.0.0.1:50051"
-    social_target: Annotated[str, Meta(description="the social service; likewise")] = "127.0.0.1:50052"
-    media_target: Annotated[str, Meta(description="the media service; likewise")] = "127.0.0.1:50053"
+    user_target: Annotated[str, Meta(description="the user service; dns:///name:port for many")] = "127.0.0.1:18051"
+    social_target: Annotated[str, Meta(description="the social service; likewise")] = "127.0.0.1:18052"
+    media_target: Annotated[str, Meta(description="the media service; likewise")] = "127.0.0.1:18053"
     media_url: Annotated[str, Meta(description="object store, the same as the media service's")] = ""
     media_redirect: Annotated[
         str,
@@ -28,7 +28,7 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
         str, Meta(pattern="^(https?://.+)?$", description="how clients reach us; empty: as each request did")
     ] = ""
     upload_seconds: Annotated[float, Meta(gt=0, description="longest an upload may take")] = 21_600.0
-    chat_target: Annotated[str, Meta(description="the chat service; likewise")] = "127.0.0.1:50054"
+    chat_target: Annotated[str, Meta(description="the chat service; likewise")] = "127.0.0.1:18054"
     chat_origins: Annotated[
         tuple[str, ...],
         Meta(description="Origins of pages that may open sockets, beside our own; *: any; empty: cors_origins"),

@@ -78,10 +78,10 @@ def with_database(name: str, port: int) -> Service:
 
 
 SERVICES = (
-    with_database("user", 50051),
-    with_database("social", 50052),
-    with_database("media", 50053),
-    with_database("chat", 50054),
+    with_database("user", 18051),
+    with_database("social", 18052),
+    with_database("media", 18053),
+    with_database("chat", 18054),
     Service("gateway", "gateway", (Ports("HITOK_HTTP_PORTS", "8888,8889"),), health="http", stops_first=True),
 )
 

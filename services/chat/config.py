@@ -11,10 +11,10 @@ SERVICE = "chat"
 
 class ChatSettings(ServiceSettings, kw_only=True, frozen=True):
     jwt_secret: Annotated[str, Meta(description="signs the tickets; the same as the user service's")]
-    grpc_port: Port = 50054
-    metrics_port: Port = 50154
-    social_target: Annotated[str, Meta(description="the social service; dns:///name:port for many")] = "127.0.0.1:50052"
-    media_target: Annotated[str, Meta(description="the media service; likewise")] = "127.0.0.1:50053"
+    grpc_port: Port = 18054
+    metrics_port: Port = 18154
+    social_target: Annotated[str, Meta(description="the social service; dns:///name:port for many")] = "127.0.0.1:18052"
+    media_target: Annotated[str, Meta(description="the media service; likewise")] = "127.0.0.1:18053"
     strangers: Annotated[bool, Meta(description="may people who are no friends write to each other?")] = False
     edit_seconds: Annotated[int, Meta(ge=0, description="how long a sender may edit or recall a message")] = 900
     ticket_seconds: Annotated[int, Meta(ge=1, le=300, description="life of a ticket to the socket")] = 30

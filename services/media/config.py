@@ -12,9 +12,9 @@ Bytes = Annotated[int, Meta(ge=1)]
 
 
 class MediaSettings(ServiceSettings, kw_only=True, frozen=True):
-    grpc_port: Port = 50053
-    metrics_port: Port = 50153
-    social_target: Annotated[str, Meta(description="the social service, for `copy-standings`")] = "127.0.0.1:50052"
+    grpc_port: Port = 18053
+    metrics_port: Port = 18153
+    social_target: Annotated[str, Meta(description="the social service, for `copy-standings`")] = "127.0.0.1:18052"
     media_url: Annotated[
         str,
         Meta(description="object store: file:///folder or s3://bucket/prefix?endpoint=…; empty: HITOK_VAR/media"),

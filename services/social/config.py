@@ -10,8 +10,8 @@ SERVICE = "social"
 
 
 class SocialSettings(ServiceSettings, kw_only=True, frozen=True):
-    grpc_port: Port = 50052
-    metrics_port: Port = 50152
+    grpc_port: Port = 18052
+    metrics_port: Port = 18152
     max_friends: Annotated[int, Meta(ge=1, le=5_000, description="friends a user")] = 5_000
     max_friend_requests: Annotated[int, Meta(ge=1, description="friend requests a user has pending")] = 200
     max_groups: Annotated[int, Meta(ge=1, le=500, description="groups a user")] = 500

@@ -11,8 +11,8 @@ SERVICE = "user"
 
 class UserSettings(ServiceSettings, kw_only=True, frozen=True):
     jwt_secret: Annotated[str, Meta(description="signs the tokens; the gateway needs the same")]
-    grpc_port: Port = 50051
-    metrics_port: Port = 50151
+    grpc_port: Port = 18051
+    metrics_port: Port = 18151
     smtp_url: Annotated[
         str,
         Meta(description="smtp:// or smtps://user:password@host:port; empty: mails are files in HITOK_VAR/mail"),

@@ -234,3 +234,9 @@ def test_a_terminal_shows_a_table_and_its_end_ends_the_run(tmp_path: Path, given
 def test_the_services_are_listed_with_ports_of_their_own() -> None:
     ports = [port for service in SERVICES for port in service.read_ports({})]
     assert len(ports) == len(set(ports))
+
+
+def test_no_default_port_is_one_that_the_kernel_gives_to_outgoing_connections() -> None:
+    """It starts at 32768 on Linux; a port in it may be taken before its service starts."""
+    ports = [port for service in SERVICES for port in service.read_ports({})]
+    assert max(ports) < 32_768

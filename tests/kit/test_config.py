@@ -30,7 +30,7 @@ def read(**changes: str | None) -> UserSettings:
 
 def test_what_is_not_set_has_its_default() -> None:
     settings = read()
-    assert (settings.grpc_port, settings.log_level, settings.grpc_reflection) == (50051, "info", False)
+    assert (settings.grpc_port, settings.log_level, settings.grpc_reflection) == (18051, "info", False)
 
 
 @pytest.mark.parametrize(
