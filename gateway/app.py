@@ -16,7 +16,7 @@ from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import comments, communities, contacts, feeds, login, users, videos
 from gateway.api.shortvideo import files as uploads
-from gateway.container import Gateway
+from gateway.container import Container
 from gateway.files import serving, tus
 from gateway.http import health
 from gateway.http.envelopes import family_of
@@ -63,8 +63,8 @@ TUS_ANSWER = ["tus-resumable", "tus-version", "tus-extension", "tus-max-size", "
 log = structlog.get_logger("gateway")
 
 
-def build_app(gateway: Gateway) -> Litestar:
-    settings = gateway.settings
+def build_app(container: Container) -> Litestar:
+    settings = container.settings
     return Litestar(
         route_handlers=[
             *ENDPOINTS,
@@ -73,7 +73,7 @@ def build_app(gateway: Gateway) -> Litestar:
             *tus.handlers,
             *health.handlers(document(ENDPOINTS)),
         ],
-        state=State({"gateway": gateway}),
+        state=State({"container": container}),
         exception_handlers={Exception: render_error},
         cors_config=_cors(settings.cors_origins),
         request_max_body_size=settings.max_body_bytes,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import grpc.aio
 from obstore.store import ObjectStore
 
-from gateway.cache.dataloader import Loader, NearCache, Recent
+from gateway.cache.dataloader import DataLoader, NearCache, Recent
 from gateway.cache.invalidation import listening
 from gateway.cache.metrics import show_caches
 from gateway.cache.presence import Presence
@@ -43,7 +43,7 @@ MEDIA_PROTOS = (objects_pb2.DESCRIPTOR, *VIDEO_PROTOS)
 
 
 @dataclass(slots=True)
-class Gateway:
+class Container:
     settings: GatewaySettings
     user_channel: grpc.aio.Channel
     social_channel: grpc.aio.Channel
@@ -66,7 +66,7 @@ class Gateway:
     presence: Presence
     cards: NearCache[int, User]  # public ones, by user id
     files: NearCache[str, Object]  # by hash
-    profiles: Loader[tuple[int, int], User]  # by (user, viewer)
+    profiles: DataLoader[tuple[int, int], User]  # by (user, viewer)
     online: Recent[tuple[int, int], dict[str, bool]]  # by (viewer, group; 0: his friends)
     draining: bool = False
     met: bool = False  # whether the services have answered once
@@ -84,7 +84,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
+async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
     """Starts without any of the servers it talks to; they may come and go."""
     async with AsyncExitStack() as stack:
         user_channel = await stack.enter_async_context(open_channel(settings.user_target, settings, USER_PROTOS))
@@ -107,7 +107,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         tickets = Tickets(chat)
         sockets = Sockets(settings, chat, tickets, nats, authenticator, limiter, presence)
         await stack.enter_async_context(sockets.running())
-        yield Gateway(
+        yield Container(
             settings=settings,
             user_channel=user_channel,
             social_channel=social_channel,
@@ -130,7 +130,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
             presence=presence,
             cards=cards,
             files=files,
-            profiles=Loader(lambda pairs: _fetch_profiles(users, pairs)),
+            profiles=DataLoader(lambda pairs: _fetch_profiles(users, pairs)),
             online=Recent(ONLINE_TTL, MAX_ONLINE),
         )
 

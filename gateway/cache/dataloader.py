@@ -19,7 +19,7 @@ MAX_WAITING = 20_000  # keys
 MAX_RUNNING = 4  # batches under way; the lookups that come meanwhile gather for the next
 
 
-class Loader(Generic[K, V]):
+class DataLoader(Generic[K, V]):
     """Coalesces `load`s. A lookup never joins a batch already sent, so it sees every write that came before it."""
 
     def __init__(
@@ -90,7 +90,7 @@ class NearCache(Generic[K, V]):
     def __init__(
         self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]], ttl: float, size: int, window: float = 0.0
     ) -> None:
-        self._loader = Loader(fetch, window)
+        self._loader = DataLoader(fetch, window)
         self._ttl, self._size = ttl, size
         self._entries: OrderedDict[K, tuple[float, V | None]] = OrderedDict()
         self._loading: dict[K, object] = {}

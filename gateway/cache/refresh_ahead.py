@@ -18,7 +18,7 @@ GATHER = 0.05  # seconds in which what is due gathers: nobody waits for it
 SHARE = 0.5  # of its life; who is asked for after that is loaded anew, while the old answer is still good
 
 
-class AheadCache(NearCache[K, V]):
+class RefreshAheadCache(NearCache[K, V]):
     def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]], ttl: float, size: int) -> None:
         super().__init__(fetch, ttl, size)
         self._renewing: set[K] = set()

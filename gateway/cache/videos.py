@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import grpc
 import grpc.aio
 
-from gateway.cache.dataloader import Loader, NearCache, Recent
-from gateway.cache.refresh_ahead import AheadCache
+from gateway.cache.dataloader import DataLoader, NearCache, Recent
+from gateway.cache.refresh_ahead import RefreshAheadCache
 from gateway.http.errors import CommentNotFound, VideoNotFound
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
@@ -85,13 +85,13 @@ class Page(NamedTuple):
 class Videos:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.service, self.comments = VideosStub(channel), CommentsStub(channel)
-        self._cards = AheadCache(self._fetch_cards, TTL, MAX_CARDS)
-        self._audiences = AheadCache(self._fetch_audiences, TTL, MAX_AUDIENCES)
-        self._feeds = AheadCache(self._fetch_feeds, TTL, MAX_FEEDS)
-        self._liked = AheadCache(self._fetch_liked, TTL, MAX_LIKED)
-        self._heads = AheadCache(self._fetch_heads, TTL, MAX_HEADS)
-        self._video_likes = Loader(self._set_video_likes)
-        self._comment_likes = Loader(self._set_comment_likes)
+        self._cards = RefreshAheadCache(self._fetch_cards, TTL, MAX_CARDS)
+        self._audiences = RefreshAheadCache(self._fetch_audiences, TTL, MAX_AUDIENCES)
+        self._feeds = RefreshAheadCache(self._fetch_feeds, TTL, MAX_FEEDS)
+        self._liked = RefreshAheadCache(self._fetch_liked, TTL, MAX_LIKED)
+        self._heads = RefreshAheadCache(self._fetch_heads, TTL, MAX_HEADS)
+        self._video_likes = DataLoader(self._set_video_likes)
+        self._comment_likes = DataLoader(self._set_comment_likes)
         self._seeds: Recent[int, int] = Recent(SEED_TTL, MAX_SEEDS)
         self._changes: Recent[int, int] = Recent(2 * TTL, MAX_LIKED)  # each user's last; what is kept ends sooner
         self._numbers = itertools.count(1)

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, field
 from gateway.chat import sync_pages, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid
-from gateway.http.params import Id, Limit
+from gateway.http.params import Id, PageSize
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.kit.errors import Unavailable
@@ -62,7 +62,7 @@ class ListConversations(Struct):
 class History(Struct):
     conversation_id: Id
     before_seq: Number | None = None
-    limit: Limit = 50
+    limit: PageSize = 50
 
 
 class Sync(Struct):
@@ -78,7 +78,7 @@ class ListReceipts(Struct):
 
 class ListNotifications(Struct):
     before: Annotated[int, Meta(ge=0, le=MAX_ID)] | None = None
-    limit: Limit = 20
+    limit: PageSize = 20
 
 
 class ReadNotifications(Struct):

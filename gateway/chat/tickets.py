@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import count
 
-from gateway.cache.dataloader import Loader
+from gateway.cache.dataloader import DataLoader
 from gateway.chat.client import Chat
 from gateway.http.errors import TicketInvalid
 from protos.chat.v1 import sockets_pb2 as pb
@@ -20,8 +20,8 @@ class Tickets:
         self._chat = chat
         # Numbered, as a loader answers all who ask for the same by one: a ticket shown twice is good once.
         self._numbers = count()
-        self._created = Loader(self._create, GATHER)
-        self._redeemed = Loader(self._redeem, GATHER)
+        self._created = DataLoader(self._create, GATHER)
+        self._redeemed = DataLoader(self._redeem, GATHER)
 
     async def create(self, caller: Caller) -> str:
         """Raises the chat service's errors, and Unavailable."""

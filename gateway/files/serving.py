@@ -17,9 +17,9 @@ from litestar.response.base import ASGIResponse
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from gateway.container import Gateway
+from gateway.container import Container
 from gateway.files.sendfile import SENDFILE
-from gateway.http.client_info import Client, header_of
+from gateway.http.client_info import ClientInfo, header_of
 from gateway.http.endpoint import Call
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ObjectNotFound, RangeInvalid, failure_of
@@ -61,23 +61,23 @@ def absolute(call: Call, path: str) -> str:
     """The url of one of our paths, as the client reaches us; "" for none."""
     if not path:
         return ""
-    if call.gateway.settings.public_url:
-        return call.gateway.settings.public_url.rstrip("/") + path
+    if call.container.settings.public_url:
+        return call.container.settings.public_url.rstrip("/") + path
     scope = call.client.scope
     return f"{scope['scheme']}://{header_of(scope, b'host') or ''}{path}"
 
 
 async def serve(request: Request[Any, Any, Any], file: FromPath[str]) -> ASGIResponse:
-    gateway: Gateway = request.app.state.gateway
-    await gateway.limiter.take(ROUTE, LIMIT, network_of(Client(request.scope).ip))
-    object = await _find(gateway, file, request.scope["query_string"])
-    if target := await _elsewhere(gateway, object):
+    container: Container = request.app.state.container
+    await container.limiter.take(ROUTE, LIMIT, network_of(ClientInfo(request.scope).ip))
+    object = await _find(container, file, request.scope["query_string"])
+    if target := await _elsewhere(container, object):
         return ASGIResponse(status_code=302, headers={"location": target, "cache-control": "no-store"})
     headers = _headers(object)
     if _has_tag(request.headers.get("if-none-match", ""), object.hash):
         return _Head(304, headers)
     if object.media_type == PLAYLIST:
-        return await _playlist(gateway, object, request)
+        return await _playlist(container, object, request)
     span, partial = _span(request, object)
     if span is None:
         body = SHORT_VIDEO.failure(failure_of(RangeInvalid.reason))
@@ -89,19 +89,19 @@ async def serve(request: Request[Any, Any, Any], file: FromPath[str]) -> ASGIRes
     status = 206 if partial else 200
     if request.method == HttpMethod.HEAD:
         return _Head(status, headers)
-    store = gateway.store
+    store = container.store
     if isinstance(store, LocalStore) and store.prefix and SENDFILE in request.scope:
         return _File(store.prefix / key_of(object.file), span, status, headers)
-    return _Pieces(_read(gateway, object, span), status, headers)
+    return _Pieces(_read(container, object, span), status, headers)
 
 
-async def _playlist(gateway: Gateway, object: Object, request: Request[Any, Any, Any]) -> ASGIResponse:
+async def _playlist(container: Container, object: Object, request: Request[Any, Any, Any]) -> ASGIResponse:
     """All of it, even if a part is asked for: players want to know how long it is. What a private one names is signed
     like itself, for as long. Raises ObjectNotFound, Unavailable."""
-    body = b"".join([piece async for piece in _read(gateway, object, Span(0, object.size))])
+    body = b"".join([piece async for piece in _read(container, object, Span(0, object.size))])
     headers = [header for header in _headers(object) if header[0] != b"accept-ranges"]
     if object.private:
-        secret, (expires, _) = gateway.settings.internal_secret, _signature(request.scope["query_string"])
+        secret, (expires, _) = container.settings.internal_secret, _signature(request.scope["query_string"])
         body = NAMED.sub(lambda named: sign_file(secret, named[0].decode(), expires).encode(), body)
         headers = [header for header in headers if header[0] != b"etag"]  # which is of other bytes
     headers.append((b"content-length", b"%d" % len(body)))
@@ -112,18 +112,18 @@ async def _playlist(gateway: Gateway, object: Object, request: Request[Any, Any,
     return _Head(200, headers) if request.method == HttpMethod.HEAD else _Pieces(whole(), 200, headers)
 
 
-async def _find(gateway: Gateway, file: str, query: bytes) -> Object:
+async def _find(container: Container, file: str, query: bytes) -> Object:
     """Raises ObjectNotFound, also for a private file without a signature: whether it exists is not told."""
     named = FILE.fullmatch(file)
-    object = await gateway.files.load(named[1]) if named else None
-    if object is None or object.file != file or (object.private and not _is_signed(gateway, file, query)):
+    object = await container.files.load(named[1]) if named else None
+    if object is None or object.file != file or (object.private and not _is_signed(container, file, query)):
         raise ObjectNotFound
     return object
 
 
-def _is_signed(gateway: Gateway, file: str, query: bytes) -> bool:
+def _is_signed(container: Container, file: str, query: bytes) -> bool:
     expires, signature = _signature(query)
-    return is_signed(gateway.settings.internal_secret, file, expires, signature)
+    return is_signed(container.settings.internal_secret, file, expires, signature)
 
 
 def _signature(query: bytes) -> tuple[str, str]:
@@ -132,10 +132,10 @@ def _signature(query: bytes) -> tuple[str, str]:
     return values.get("exp", [""])[0], values.get("sig", [""])[0]
 
 
-async def _elsewhere(gateway: Gateway, object: Object) -> str | None:
+async def _elsewhere(container: Container, object: Object) -> str | None:
     """Where the setting sends clients; a private file only to the bucket, by an address that expires; for a playlist
     nowhere, since its files are named as they are here."""
-    redirect, store = gateway.settings.media_redirect, gateway.store
+    redirect, store = container.settings.media_redirect, container.store
     if not redirect or object.media_type == PLAYLIST:
         return None
     if isinstance(store, LocalStore) and (object.private or redirect == "bucket"):
@@ -262,14 +262,14 @@ async def _disconnect(receive: Any) -> None:
         pass
 
 
-async def _read(gateway: Gateway, object: Object, span: Span) -> AsyncIterator[Buffer]:
+async def _read(container: Container, object: Object, span: Span) -> AsyncIterator[Buffer]:
     """Raises ObjectNotFound, Unavailable."""
     key = key_of(object.file)
     try:
         for start in range(span.start, span.end, PIECE):
             end = min(start + PIECE, span.end)
             # A view of it: asyncio's own loop writes no foreign type.
-            yield memoryview(await obstore.get_range_async(gateway.store, key, start=start, end=end))
+            yield memoryview(await obstore.get_range_async(container.store, key, start=start, end=end))
     except FileNotFoundError:
         raise ObjectNotFound from None
     except BaseError as error:

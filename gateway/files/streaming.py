@@ -36,9 +36,9 @@ class StreamedEndpoint(Endpoint[Any]):
         return Answer(self.family.success(await self.function(await self.admit(request), request)))
 
     async def admit(self, request: Request[Any, Any, Any]) -> Call:
-        gateway = request.app.state.gateway
-        async with asyncio.timeout(gateway.settings.request_seconds):
-            return await self._admit(gateway, request)
+        container = request.app.state.container
+        async with asyncio.timeout(container.settings.request_seconds):
+            return await self._admit(container, request)
 
     def handler(self) -> HTTPRouteHandler:
         async def serve(request: Request[Any, Any, Any]) -> Answer:

@@ -57,7 +57,7 @@ async def create(call: Call, request: RequestAny) -> ASGIResponse:
     if len(metadata) > MAX_METADATA:
         raise ParameterInvalid
     asked = CreateUploadRequest(size=_number(request, "upload-length"), metadata=metadata)
-    upload = await call.gateway.uploads.CreateUpload(asked)
+    upload = await call.container.uploads.CreateUpload(asked)
     location = {"location": absolute(call, f"{PATH}/{upload.upload_id}")}
     if request.headers.get("content-type", "").lower() == CONTENT_TYPE:
         upload = await _append(call, request, upload.upload_id, 0)
@@ -71,11 +71,11 @@ async def one(call: Call, request: RequestAny) -> ASGIResponse:
     if upload_id > MAX_ID:
         upload_id = 0
     if method == "HEAD":
-        upload = await call.gateway.uploads.GetUpload(GetUploadRequest(upload_id=upload_id), timeout=FINISH_SECONDS)
+        upload = await call.container.uploads.GetUpload(GetUploadRequest(upload_id=upload_id), timeout=FINISH_SECONDS)
         more = {"upload-length": str(upload.size)}
         return _answer(call, upload, 200, more | ({"upload-metadata": upload.metadata} if upload.metadata else {}))
     if method == "DELETE":
-        await call.gateway.uploads.DeleteUpload(DeleteUploadRequest(upload_id=upload_id))
+        await call.container.uploads.DeleteUpload(DeleteUploadRequest(upload_id=upload_id))
         return ASGIResponse(status_code=204, headers=HEADERS)
     if method != "PATCH":
         raise ParameterInvalid
@@ -93,10 +93,10 @@ async def _append(call: Call, request: RequestAny, upload_id: int, offset: int) 
             yield AppendUploadRequest(chunk=chunk)
 
     upload: PartialUpload = await send(
-        call.gateway.uploads.AppendUpload, requests(), call.gateway.settings.upload_seconds
+        call.container.uploads.AppendUpload, requests(), call.container.settings.upload_seconds
     )
     if upload.object.hash:
-        call.gateway.files.drop(upload.object.hash)
+        call.container.files.drop(upload.object.hash)
     return upload
 
 

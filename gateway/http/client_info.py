@@ -17,7 +17,7 @@ def header_of(scope: Any, name: bytes) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ClientInfo:
     """Read from the ASGI scope when asked; most requests never ask.
 
     Uvicorn has put a trusted proxy's X-Forwarded-For into `client` already (server.py).

@@ -15,9 +15,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
-from gateway.container import Gateway
+from gateway.container import Container
 from gateway.http import rate_limits
-from gateway.http.client_info import Client, header_of
+from gateway.http.client_info import ClientInfo, header_of
 from gateway.http.envelopes import Family
 from gateway.http.params import read_params
 from gateway.http.rate_limits import Limit, network_of
@@ -31,9 +31,9 @@ Method = Literal["GET", "POST", "PUT"]
 class Call:
     """What an endpoint may use: who calls, from where, and the gateway's own parts."""
 
-    gateway: Gateway
+    container: Container
     caller: Caller
-    client: Client
+    client: ClientInfo
 
 
 class Answer(ASGIResponse):
@@ -67,26 +67,26 @@ class Endpoint(Generic[P]):
     content_type: ClassVar[str] = "application/json"  # of its body
 
     async def serve(self, request: Request[Any, Any, Any]) -> "Answer":
-        gateway: Gateway = request.app.state.gateway
-        current_deadline.set(asyncio.get_running_loop().time() + gateway.settings.request_seconds)
-        async with asyncio.timeout(gateway.settings.request_seconds):
-            call = await self._admit(gateway, request)
+        container: Container = request.app.state.container
+        current_deadline.set(asyncio.get_running_loop().time() + container.settings.request_seconds)
+        async with asyncio.timeout(container.settings.request_seconds):
+            call = await self._admit(container, request)
             params = await read_params(request, self.params)
             result = await self.function(call, params)
         return Answer(self.family.success(result))
 
-    async def _admit(self, gateway: Gateway, request: Request[Any, Any, Any]) -> Call:
-        client = Client(request.scope)
+    async def _admit(self, container: Container, request: Request[Any, Any, Any]) -> Call:
+        client = ClientInfo(request.scope)
         if not self.auth:
-            await gateway.limiter.take(self.paths[0], self.limit, network_of(client.ip))
-            return Call(gateway, ANONYMOUS, client)
-        claims = gateway.authenticator.read(header_of(request.scope, b"authorization"))
-        await gateway.limiter.take(self.paths[0], self.limit, claims.userid)
-        caller = await gateway.authenticator.authenticate(claims)
+            await container.limiter.take(self.paths[0], self.limit, network_of(client.ip))
+            return Call(container, ANONYMOUS, client)
+        claims = container.authenticator.read(header_of(request.scope, b"authorization"))
+        await container.limiter.take(self.paths[0], self.limit, claims.userid)
+        caller = await container.authenticator.authenticate(claims)
         current_caller.set(caller)
         request.scope["state"]["user_id"] = caller.user_id
-        gateway.presence.touch(caller.user_id)
-        return Call(gateway, caller, client)
+        container.presence.touch(caller.user_id)
+        return Call(container, caller, client)
 
 
 def endpoint(

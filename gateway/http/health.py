@@ -42,14 +42,14 @@ async def ready(request: Request[Any, Any, Any]) -> ASGIResponse:
 
     A service that fails later does not make the gateway unready: its callers need their 503.
     """
-    gateway = request.app.state.gateway
-    if not gateway.met:
-        channels = (gateway.user_channel, gateway.social_channel, gateway.media_channel, gateway.chat_channel)
+    container = request.app.state.container
+    if not container.met:
+        channels = (container.user_channel, container.social_channel, container.media_channel, container.chat_channel)
         states = [channel.get_state(try_to_connect=True) for channel in channels]
-        gateway.met = all(state is grpc.ChannelConnectivity.READY for state in states)
-    if gateway.met and not gateway.draining:
+        container.met = all(state is grpc.ChannelConnectivity.READY for state in states)
+    if container.met and not container.draining:
         return _json({"status": "ready"})
-    return _json({"status": "draining" if gateway.draining else "starting"}, 503)
+    return _json({"status": "draining" if container.draining else "starting"}, 503)
 
 
 @get("/metrics")

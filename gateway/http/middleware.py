@@ -36,7 +36,7 @@ SECONDS = Histogram(
 log = structlog.get_logger("http")
 
 
-class Edge:
+class RequestMiddleware:
     """Sockets go to theirs at once: Litestar's layers do nothing for them, and each socket would keep them all."""
 
     def __init__(self, app: ASGIApp, sockets: ASGIApp) -> None:

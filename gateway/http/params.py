@@ -25,24 +25,24 @@ Id = Annotated[
     int,
     Meta(ge=1, le=MAX_ID, extra_json_schema={"type": ["string", "integer"], "description": "a number is accepted too"}),
 ]
-Nobody = Annotated[  # or somebody
+OptionalId = Annotated[  # or somebody
     int,
     Meta(ge=0, le=MAX_ID, extra_json_schema={"type": ["string", "integer"], "description": '0 and "": nobody'}),
 ]
 Text = Annotated[str, Meta(min_length=1)]
-Limit = Annotated[int, Meta(ge=1, le=100)]
-LongLimit = Annotated[int, Meta(ge=1, le=500)]
-Page = Annotated[int, Meta(ge=1, le=1_000_000)]
+PageSize = Annotated[int, Meta(ge=1, le=100)]
+LongPageSize = Annotated[int, Meta(ge=1, le=500)]
+PageNumber = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="Unix; 0: now")]
 
 T = TypeVar("T")
 
 
-class Paged(Struct, kw_only=True):
+class Paging(Struct, kw_only=True):
     """A list by the documented pages, or by the cursor that its last page gave."""
 
-    page: Page = 1
-    page_size: LongLimit = 100
+    page: PageNumber = 1
+    page_size: LongPageSize = 100
     cursor: str = ""
 
     @property

@@ -12,11 +12,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.app import build_app
 from gateway.config import GatewaySettings
-from gateway.container import open_gateway
+from gateway.container import open_container
 from gateway.files import sendfile
 from gateway.http.envelopes import family_of
 from gateway.http.errors import ParameterInvalid, failure_of
-from gateway.http.middleware import Edge
+from gateway.http.middleware import RequestMiddleware
 from gateway.ws.protocol import MAX_FRAME_BYTES, Wire
 from services.kit import gc_tuning
 from services.kit.config import ConfigError
@@ -34,17 +34,17 @@ async def serve(settings: GatewaySettings) -> None:
     sockets = [listen(settings.http_host, port) for port in settings.http_ports]
     stopping = stop_signal()
     watch_loop()
-    async with open_gateway(settings) as gateway:
-        server = server_for(Edge(build_app(gateway), gateway.sockets), settings)
+    async with open_container(settings) as container:
+        server = server_for(RequestMiddleware(build_app(container), container.sockets), settings)
         gc_tuning.settle()
         serving = asyncio.create_task(server.serve(sockets))
         structlog.get_logger("gateway").info("serving", ports=settings.http_ports)
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-        gateway.draining = True
+        container.draining = True
         server.config.encoded_headers.append((b"connection", b"close"))  # so that no client is on its way when we go
         if not serving.done():
-            await asyncio.gather(asyncio.sleep(settings.drain_seconds), gateway.sockets.drain(settings.drain_seconds))
+            await asyncio.gather(asyncio.sleep(settings.drain_seconds), container.sockets.drain(settings.drain_seconds))
         server.should_exit = True
         stopped.cancel()
         await serving

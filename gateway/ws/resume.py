@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 import grpc.aio
 import structlog
 
-from gateway.cache.dataloader import Loader
+from gateway.cache.dataloader import DataLoader
 from gateway.chat import sync_pages, views
 from gateway.chat.client import Chat
 from gateway.ws.connection import Connection
@@ -30,7 +30,9 @@ MAX_SYNC_BYTES = 512 * 1024
 
 log = structlog.get_logger("sockets")
 
-FirstPages = Loader[int, pb.ListConversationsResponse]  # by user; none for one whom an answer for many does not hold
+FirstPages = DataLoader[
+    int, pb.ListConversationsResponse
+]  # by user; none for one whom an answer for many does not hold
 
 
 def first_pages(chat: Chat) -> FirstPages:
@@ -44,7 +46,7 @@ def first_pages(chat: Chat) -> FirstPages:
             log.exception("a batch of hellos failed", status=error.code().name)
             return {}  # one of them is to blame, and the others shall not suffer: each is asked for by himself
 
-    return Loader(fetch, GATHER, HELLOS, MAX_HELLOS)
+    return DataLoader(fetch, GATHER, HELLOS, MAX_HELLOS)
 
 
 class Resumption:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from gateway.container import Gateway
+from gateway.container import Container
 from tests.gateway.fake_chat import FakeChat, running_fake_chat
 from tests.gateway.people import Person, by_phone
 from tests.support.gateway import FrontEnd, gateway_settings, serving_gateway
@@ -20,7 +20,7 @@ from tests.support.user import Running
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    gateway: Gateway
+    gateway: Container
     url: str
     chat: FakeChat
     user: Running

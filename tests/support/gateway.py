@@ -13,8 +13,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from gateway.app import build_app
 from gateway.config import SERVICE, GatewaySettings
-from gateway.container import Gateway, open_gateway
-from gateway.http.middleware import Edge
+from gateway.container import Container, open_container
+from gateway.http.middleware import RequestMiddleware
 from gateway.http.server import server_for
 from tests.support.processes import SECRETS, common_settings
 from tests.support.servers import Servers
@@ -25,7 +25,7 @@ INTERNAL_SECRET = SECRETS["HITOK_INTERNAL_SECRET"]
 
 @dataclass(frozen=True, slots=True)
 class RunningGateway:
-    gateway: Gateway
+    container: Container
     app: ASGIApp
     http: httpx.AsyncClient
 
@@ -38,18 +38,18 @@ def gateway_settings(servers: Servers, **more: str) -> GatewaySettings:
 @asynccontextmanager
 async def running_gateway(settings: GatewaySettings, ip: str = "127.0.0.1") -> AsyncIterator[RunningGateway]:
     """Without a port; its `http` calls from `ip`."""
-    async with open_gateway(settings) as gateway:
-        app = in_own_task(Edge(build_app(gateway), gateway.sockets))
+    async with open_container(settings) as container:
+        app = in_own_task(RequestMiddleware(build_app(container), container.sockets))
         async with client_of(app, ip) as http:
-            yield RunningGateway(gateway, app, http)
+            yield RunningGateway(container, app, http)
 
 
 @asynccontextmanager
-async def serving_gateway(settings: GatewaySettings) -> AsyncIterator[tuple[Gateway, str]]:
+async def serving_gateway(settings: GatewaySettings) -> AsyncIterator[tuple[Container, str]]:
     """On a free port, by the server that production uses; also gives its base URL."""
-    async with open_gateway(settings) as gateway:
-        async with serving(Edge(build_app(gateway), gateway.sockets), settings) as url:
-            yield gateway, url
+    async with open_container(settings) as container:
+        async with serving(RequestMiddleware(build_app(container), container.sockets), settings) as url:
+            yield container, url
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from gateway.api.hichat import views
 from gateway.api.hichat.users import READS
 from gateway.http.endpoint import Call, NoParams, endpoint
 from gateway.http.envelopes import CHAT_SOCIAL
-from gateway.http.params import Id, LongLimit, Seconds
+from gateway.http.params import Id, LongPageSize, Seconds
 from gateway.http.rate_limits import per_second
 from protos.social.v1 import friends_pb2 as pb
 
@@ -38,12 +38,12 @@ class ListFriendRequests(Struct):
     type: Result | None = None
     direction: Class = field(default=0, name="class")
     cursor: str = ""
-    limit: LongLimit = 100
+    limit: LongPageSize = 100
 
 
 class ListFriends(Struct):
     cursor: str = ""
-    limit: LongLimit = 100
+    limit: LongPageSize = 100
 
 
 class FriendRequestPage(Struct):
@@ -67,9 +67,9 @@ class Online(Struct):
 @endpoint("POST", "/friend/putIn", "/v1/social/friend/putIn", family=CHAT_SOCIAL, limit=WRITES)
 async def request_friend(call: Call, params: RequestFriend) -> None:
     """Ask a user to be friends; again while he has not answered: nothing happens."""
-    await call.gateway.require_user(params.user_uid)
+    await call.container.require_user(params.user_uid)
     request = pb.RequestFriendRequest(user_id=params.user_uid, message=params.req_msg, requested_at=params.req_time)
-    await call.gateway.friends.RequestFriend(request)
+    await call.container.friends.RequestFriend(request)
 
 
 @endpoint("PUT", "/v1/social/friend/putIn", family=CHAT_SOCIAL, limit=WRITES)
@@ -77,7 +77,7 @@ async def handle_friend_request(call: Call, params: HandleFriendRequest) -> None
     """Accept or refuse a request to the caller, once."""
     result = pb.Result.ValueType(params.handle_result)
     request = pb.HandleFriendRequestRequest(request_id=params.friend_req_id, result=result)
-    await call.gateway.friends.HandleFriendRequest(request)
+    await call.container.friends.HandleFriendRequest(request)
 
 
 @endpoint("GET", "/v1/socialfriend/putIns", "/v1/social/friend/putIns", family=CHAT_SOCIAL, limit=READS)
@@ -89,15 +89,15 @@ async def list_friend_requests(call: Call, params: ListFriendRequests) -> Friend
         cursor=params.cursor,
         limit=params.limit,
     )
-    page = await call.gateway.friends.ListFriendRequests(request)
+    page = await call.container.friends.ListFriendRequests(request)
     return FriendRequestPage(list(map(views.friend_request, page.requests)), page.next_cursor or UNSET)
 
 
 @endpoint("GET", "/v1/social/friends", family=CHAT_SOCIAL, limit=READS)
 async def list_friends(call: Call, params: ListFriends) -> FriendPage:
     """The caller's friends, the oldest friendship first."""
-    page = await call.gateway.friends.ListFriends(pb.ListFriendsRequest(cursor=params.cursor, limit=params.limit))
-    cards = await call.gateway.cards.load_many(friend.user_id for friend in page.friends)
+    page = await call.container.friends.ListFriends(pb.ListFriendsRequest(cursor=params.cursor, limit=params.limit))
+    cards = await call.container.cards.load_many(friend.user_id for friend in page.friends)
     friends = [views.friend(friend, cards[friend.user_id]) for friend in page.friends if friend.user_id in cards]
     return FriendPage(friends, page.next_cursor or UNSET)
 
@@ -106,11 +106,11 @@ async def list_friends(call: Call, params: ListFriends) -> FriendPage:
 async def list_online_friends(call: Call, params: NoParams) -> Online:
     """Which of the caller's friends are online; up to a second old."""
     key = (call.caller.user_id, 0)
-    online = call.gateway.online.get(key)
+    online = call.container.online.get(key)
     if online is None:
-        ids = (await call.gateway.friends.ListFriendIds(pb.ListFriendIdsRequest())).user_ids
-        online = {str(user_id): True for user_id in await call.gateway.presence.online_of(ids)}
-        call.gateway.online.put(key, online)
+        ids = (await call.container.friends.ListFriendIds(pb.ListFriendIdsRequest())).user_ids
+        online = {str(user_id): True for user_id in await call.container.presence.online_of(ids)}
+        call.container.online.put(key, online)
     return Online(online)
 
 

@@ -11,7 +11,7 @@ from gateway.chat.commands import recheck
 from gateway.http.endpoint import Call, endpoint
 from gateway.http.envelopes import CHAT_SOCIAL
 from gateway.http.errors import ParameterMissing
-from gateway.http.params import Id, LongLimit, Nobody, Seconds
+from gateway.http.params import Id, LongPageSize, OptionalId, Seconds
 from protos.social.v1 import groups_pb2 as pb
 from protos.social.v1.friends_pb2 import Result as ResultValue
 
@@ -25,7 +25,7 @@ class CreateGroup(Struct):
 
 class ListGroups(Struct):
     cursor: str = ""
-    limit: LongLimit = 100
+    limit: LongPageSize = 100
 
 
 class JoinGroup(Struct):
@@ -35,7 +35,7 @@ class JoinGroup(Struct):
     req_msg: str = ""
     req_time: Seconds = 0
     join_source: Annotated[int, Meta(ge=1, le=2)] = views.APPLIED
-    inviter_uid: Nobody = 0
+    inviter_uid: OptionalId = 0
 
 
 class HandleJoinRequest(Struct):
@@ -47,11 +47,11 @@ class HandleJoinRequest(Struct):
 class ListJoinRequests(Struct):
     """`class` 1: the caller's own, to any group; 2: those to `group_id`. `type` is a list of results, empty: all."""
 
-    group_id: Nobody = 0
+    group_id: OptionalId = 0
     type: list[Result] = []
     kind: Class = field(default=0, name="class")
     cursor: str = ""
-    limit: LongLimit = 100
+    limit: LongPageSize = 100
 
 
 class ByGroup(Struct):
@@ -61,7 +61,7 @@ class ByGroup(Struct):
 class ListMembers(Struct):
     group_id: Id
     cursor: str = ""
-    limit: LongLimit = 100
+    limit: LongPageSize = 100
 
 
 class Invite(Struct):
@@ -91,13 +91,13 @@ class MemberPage(Struct):
 @endpoint("POST", "/v1/social/group", family=CHAT_SOCIAL, limit=WRITES)
 async def create_group(call: Call, params: CreateGroup) -> None:
     """Found a group that one joins by approval; the caller owns it."""
-    await call.gateway.groups.CreateGroup(pb.CreateGroupRequest(name=params.name, icon=params.icon, approval=True))
+    await call.container.groups.CreateGroup(pb.CreateGroupRequest(name=params.name, icon=params.icon, approval=True))
 
 
 @endpoint("GET", "/v1/socail/groups", "/v1/social/groups", family=CHAT_SOCIAL, limit=READS)
 async def list_groups(call: Call, params: ListGroups) -> GroupPage:
     """The groups that the caller belongs to, the oldest first."""
-    page = await call.gateway.groups.ListGroups(pb.ListGroupsRequest(cursor=params.cursor, limit=params.limit))
+    page = await call.container.groups.ListGroups(pb.ListGroupsRequest(cursor=params.cursor, limit=params.limit))
     return GroupPage(list(map(views.group_view, page.groups)), page.next_cursor or UNSET)
 
 
@@ -106,12 +106,12 @@ async def join_group(call: Call, params: JoinGroup) -> Joining:
     """Join a group, if it asks no approval or its owner or a manager invited the caller; else apply."""
     inviter_id = params.inviter_uid if params.join_source == views.INVITED else 0
     if inviter_id:
-        await call.gateway.require_user(inviter_id)
+        await call.container.require_user(inviter_id)
     request = pb.JoinGroupRequest(
         group_id=params.group_id, message=params.req_msg, requested_at=params.req_time, inviter_id=inviter_id
     )
-    await call.gateway.groups.JoinGroup(request)
-    await recheck(call.gateway.chat, params.group_id, call.caller.user_id)
+    await call.container.groups.JoinGroup(request)
+    await recheck(call.container.chat, params.group_id, call.caller.user_id)
     return Joining(params.group_id)
 
 
@@ -123,8 +123,8 @@ async def handle_join_request(call: Call, params: HandleJoinRequest) -> None:
         request_id=params.group_req_id,
         result=ResultValue.ValueType(params.handle_result),
     )
-    applied = await call.gateway.groups.HandleJoinRequest(request)
-    await recheck(call.gateway.chat, params.group_id, applied.user_id)
+    applied = await call.container.groups.HandleJoinRequest(request)
+    await recheck(call.container.chat, params.group_id, applied.user_id)
 
 
 @endpoint("GET", "/v1/social/group/putIns", family=CHAT_SOCIAL, limit=READS)
@@ -138,9 +138,9 @@ async def list_join_requests(call: Call, params: ListJoinRequests) -> JoinReques
         cursor=params.cursor,
         limit=params.limit,
     )
-    page = await call.gateway.groups.ListJoinRequests(request)
+    page = await call.container.groups.ListJoinRequests(request)
     groups = {group.group_id: group for group in page.groups}
-    cards = await call.gateway.cards.load_many(request.user_id for request in page.requests)
+    cards = await call.container.cards.load_many(request.user_id for request in page.requests)
     requests = [
         views.join_request(request, groups.get(request.group_id), cards.get(request.user_id))
         for request in page.requests
@@ -152,8 +152,8 @@ async def list_join_requests(call: Call, params: ListJoinRequests) -> JoinReques
 async def list_members(call: Call, params: ListMembers) -> MemberPage:
     """The members of a group, for its members: its owner, then managers, then the rest."""
     request = pb.ListMembersRequest(group_id=params.group_id, cursor=params.cursor, limit=params.limit)
-    page = await call.gateway.groups.ListMembers(request)
-    cards = await call.gateway.cards.load_many(member.user_id for member in page.members)
+    page = await call.container.groups.ListMembers(request)
+    cards = await call.container.cards.load_many(member.user_id for member in page.members)
     members = [views.member(member, cards.get(member.user_id), call.caller.user_id) for member in page.members]
     return MemberPage(members, page.next_cursor or UNSET)
 
@@ -161,19 +161,19 @@ async def list_members(call: Call, params: ListMembers) -> MemberPage:
 @endpoint("POST", "/v1/social/group/invite", family=CHAT_SOCIAL, limit=WRITES)
 async def invite(call: Call, params: Invite) -> None:
     """Let a user join without approval, as the group's owner or a manager."""
-    await call.gateway.require_user(params.user_uid)
-    await call.gateway.groups.Invite(pb.InviteRequest(group_id=params.group_id, user_id=params.user_uid))
+    await call.container.require_user(params.user_uid)
+    await call.container.groups.Invite(pb.InviteRequest(group_id=params.group_id, user_id=params.user_uid))
 
 
 @endpoint("GET", "/v1/social/group/users/online", family=CHAT_SOCIAL, limit=ONLINE)
 async def list_online_members(call: Call, params: ByGroup) -> Online:
     """Which members of a group are online, for its members; up to a second old."""
     key = (call.caller.user_id, params.group_id)
-    online = call.gateway.online.get(key)
+    online = call.container.online.get(key)
     if online is None:
-        ids = (await call.gateway.groups.ListMemberIds(pb.ListMemberIdsRequest(group_id=params.group_id))).user_ids
-        online = {str(user_id): True for user_id in await call.gateway.presence.online_of(ids)}
-        call.gateway.online.put(key, online)
+        ids = (await call.container.groups.ListMemberIds(pb.ListMemberIdsRequest(group_id=params.group_id))).user_ids
+        online = {str(user_id): True for user_id in await call.container.presence.online_of(ids)}
+        call.container.online.put(key, online)
     return Online(online)
 
 

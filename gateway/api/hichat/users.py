@@ -62,7 +62,7 @@ async def register(call: Call, params: RegisterByPhone) -> Token:
         avatar=params.avatar,
         client=call.client.message(),
     )
-    tokens = await call.gateway.accounts.RegisterByPhone(request, timeout=HASHING_TIMEOUT)
+    tokens = await call.container.accounts.RegisterByPhone(request, timeout=HASHING_TIMEOUT)
     return Token(tokens.atoken, tokens.atoken_expires_at)
 
 
@@ -70,14 +70,14 @@ async def register(call: Call, params: RegisterByPhone) -> Token:
 async def login(call: Call, params: LoginByPhone) -> Token:
     """Log in by phone and password."""
     request = pb.LoginByPhoneRequest(phone=params.phone, password=params.password, client=call.client.message())
-    tokens = await call.gateway.accounts.LoginByPhone(request, timeout=HASHING_TIMEOUT)
+    tokens = await call.container.accounts.LoginByPhone(request, timeout=HASHING_TIMEOUT)
     return Token(tokens.atoken, tokens.atoken_expires_at)
 
 
 @endpoint("GET", "/api/v1/user/detail", family=CHAT, limit=READS)
 async def detail(call: Call, params: NoParams) -> Detail:
     """The caller."""
-    user = await call.gateway.profile(call.caller.user_id, call.caller.user_id, call.caller.role)
+    user = await call.container.profile(call.caller.user_id, call.caller.user_id, call.caller.role)
     if user is None:
         raise UserNotFound
     return Detail(_info(user))

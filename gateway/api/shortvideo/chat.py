@@ -31,43 +31,43 @@ async def get_ticket(call: Call, params: TicketParams) -> Ticket:
     """A ticket to `/api/chat/ws?ticket=…`, good once and for 30 s."""
     if params.user_id not in (None, call.caller.user_id):
         raise ActorForged
-    return Ticket(await call.gateway.tickets.create(call.caller))
+    return Ticket(await call.container.tickets.create(call.caller))
 
 
 @endpoint("GET", "/api/chat/conversations", family=SHORT_VIDEO, limit=READS)
 async def list_conversations(call: Call, params: commands.ListConversations) -> views.ConversationPage:
     """One's conversations, the most recently active first."""
-    return await commands.list_conversations(call.gateway.chat, params)
+    return await commands.list_conversations(call.container.chat, params)
 
 
 @endpoint("GET", "/api/chat/messages", family=SHORT_VIDEO, limit=READS)
 async def list_messages(call: Call, params: commands.History) -> views.MessagePage:
     """The messages before one, the newest first."""
-    return await commands.history(call.gateway.chat, params)
+    return await commands.history(call.container.chat, params)
 
 
 @endpoint("POST", SEND_BUCKET, family=SHORT_VIDEO, limit=SENDS)
 async def send(call: Call, params: commands.Send) -> views.Ack:
     """Send a message; again with the same `client_msg_id` it is sent once."""
-    return await commands.send(call.gateway.chat, params)
+    return await commands.send(call.container.chat, params)
 
 
 @endpoint("POST", "/api/chat/read", family=SHORT_VIDEO, limit=READS)
 async def read(call: Call, params: commands.OfMessage) -> views.ReadView:
     """Everything up to that message is read."""
-    return await commands.read(call.gateway.chat, params)
+    return await commands.read(call.container.chat, params)
 
 
 @endpoint("GET", "/api/chat/notifications", family=SHORT_VIDEO, limit=READS)
 async def list_notifications(call: Call, params: commands.ListNotifications) -> views.NotificationPage:
     """One's notifications, the newest first."""
-    return await commands.list_notifications(call.gateway.chat, params)
+    return await commands.list_notifications(call.container.chat, params)
 
 
 @endpoint("POST", "/api/chat/notifications/read", family=SHORT_VIDEO, limit=READS)
 async def read_notifications(call: Call, params: commands.ReadNotifications) -> None:
     """Those are read, or all."""
-    await commands.read_notifications(call.gateway.chat, params)
+    await commands.read_notifications(call.container.chat, params)
 
 
 endpoints = [

@@ -13,7 +13,7 @@ from gateway.cache.videos import HEAD
 from gateway.http.endpoint import Call, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterInvalid, ParameterMissing
-from gateway.http.params import Id, Nobody
+from gateway.http.params import Id, OptionalId
 from protos.media.v1 import comments_pb2 as pb
 
 ORDERS = {
@@ -55,7 +55,7 @@ class GetComments(Part, kw_only=True):
 
     id: Id
     is_video: bool = False
-    before_id: Nobody = 0
+    before_id: OptionalId = 0
     order_by: str = ""
 
 
@@ -85,8 +85,8 @@ async def comment_video(call: Call, params: CommentVideo) -> None:
     """Comment on a video; any JSON is a comment."""
     check_actor(call, params)
     request = pb.CommentVideoRequest(video_id=params.video_id, content=msgspec.json.encode(params.content))
-    await call.gateway.videos.comments.CommentVideo(request)
-    call.gateway.videos.drop_comments(params.video_id)
+    await call.container.videos.comments.CommentVideo(request)
+    call.container.videos.drop_comments(params.video_id)
 
 
 @endpoint("POST", "/api/videos/comment-comments", family=SHORT_VIDEO, limit=VIDEO)
@@ -94,30 +94,30 @@ async def comment_comments(call: Call, params: CommentComment) -> None:
     """Answer a comment; an answer to an answer joins its thread."""
     check_actor(call, params)
     request = pb.ReplyToCommentRequest(comment_id=params.father_id, content=msgspec.json.encode(params.content))
-    reply = await call.gateway.videos.comments.ReplyToComment(request)
-    call.gateway.videos.drop_comments(reply.video_id)
+    reply = await call.container.videos.comments.ReplyToComment(request)
+    call.container.videos.drop_comments(reply.video_id)
 
 
 @endpoint("POST", "/api/videos/delete-comment", family=SHORT_VIDEO, limit=OURS)
 async def delete_comment(call: Call, params: OfComment) -> None:
     """Delete one's own comment, or one under one's own video; any, as an admin. Its answers go with it."""
     check_actor(call, params)
-    gone = await call.gateway.videos.comments.DeleteComment(pb.DeleteCommentRequest(comment_id=params.which))
-    call.gateway.videos.drop_comments(gone.video_id)
+    gone = await call.container.videos.comments.DeleteComment(pb.DeleteCommentRequest(comment_id=params.which))
+    call.container.videos.drop_comments(gone.video_id)
 
 
 @endpoint("POST", "/api/videos/like-comments", family=SHORT_VIDEO, limit=VIDEO)
 async def like_comments(call: Call, params: OfComment) -> None:
     """Like a comment; once is enough."""
     check_actor(call, params)
-    await call.gateway.videos.like_comment(call.caller, params.which, True)
+    await call.container.videos.like_comment(call.caller, params.which, True)
 
 
 @endpoint("POST", "/api/videos/unlike-comments", family=SHORT_VIDEO, limit=VIDEO)
 async def unlike_comments(call: Call, params: OfComment) -> None:
     """Take a like back; without one there is nothing to do."""
     check_actor(call, params)
-    await call.gateway.videos.like_comment(call.caller, params.which, False)
+    await call.container.videos.like_comment(call.caller, params.which, False)
 
 
 @endpoint("GET", "/api/videos/get-comments", family=SHORT_VIDEO, limit=VIDEO)
@@ -128,7 +128,7 @@ async def get_comments(call: Call, params: GetComments) -> CommentPage:
         raise ParameterInvalid
     if params.offset >= MAX_OFFSET:
         return CommentPage([], "0", "")
-    videos = call.gateway.videos
+    videos = call.container.videos
     is_head = order == pb.NEWEST and params.page == 1 and not (params.cursor or params.before_id)
     page = None
     if params.is_video and is_head and params.limit == HEAD:
@@ -151,7 +151,7 @@ async def get_comments(call: Call, params: GetComments) -> CommentPage:
 @endpoint("GET", "/api/videos/get-comment-all", family=SHORT_VIDEO, limit=VIDEO)
 async def get_comment_all(call: Call, params: OfComment) -> OneComment:
     """One comment."""
-    comment = await call.gateway.videos.comments.GetComment(pb.GetCommentRequest(comment_id=params.which))
+    comment = await call.container.videos.comments.GetComment(pb.GetCommentRequest(comment_id=params.which))
     return OneComment(comment_view(comment))
 
 
@@ -159,8 +159,8 @@ async def get_comment_all(call: Call, params: OfComment) -> OneComment:
 async def get_comment_member(call: Call, params: CountComments) -> Members:
     """How many comments a video has, answers too; or how many answers a comment has."""
     if params.is_video:
-        return Members(str((await call.gateway.videos.get(call.caller, params.id)).video.comment_count))
-    comment = await call.gateway.videos.comments.GetComment(pb.GetCommentRequest(comment_id=params.id))
+        return Members(str((await call.container.videos.get(call.caller, params.id)).video.comment_count))
+    comment = await call.container.videos.comments.GetComment(pb.GetCommentRequest(comment_id=params.id))
     return Members(str(comment.reply_count))
 
 

@@ -10,7 +10,7 @@ from gateway.api.shortvideo.views import Community, community
 from gateway.chat.commands import recheck
 from gateway.http.endpoint import Call, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
-from gateway.http.params import Id, Paged
+from gateway.http.params import Id, Paging
 from protos.social.v1 import groups_pb2 as pb
 
 
@@ -18,11 +18,11 @@ class ByCommunity(Struct):
     community_id: Id
 
 
-class ListMembers(Paged):
+class ListMembers(Paging):
     community_id: Id
 
 
-class ListCommunities(Paged):
+class ListCommunities(Paging):
     """`user_id` or `owner_id`: whose, if not the caller's own; for admins."""
 
     user_id: Id | None = None
@@ -67,7 +67,7 @@ class CommunityPage(Struct):
 
 
 async def _community_page(call: Call, page: pb.ListGroupsResponse) -> CommunityPage:
-    owners = await call.gateway.cards.load_many(group.owner_id for group in page.groups)
+    owners = await call.container.cards.load_many(group.owner_id for group in page.groups)
     return CommunityPage([community(group, owners.get(group.owner_id)) for group in page.groups], page.next_cursor)
 
 
@@ -77,7 +77,7 @@ async def _list(call: Call, params: ListCommunities) -> CommunityPage:
     request = pb.ListGroupsRequest(
         user_id=asked[0] if asked else 0, cursor=params.cursor, limit=params.page_size, offset=params.offset
     )
-    return await _community_page(call, await call.gateway.groups.ListGroups(request))
+    return await _community_page(call, await call.container.groups.ListGroups(request))
 
 
 @endpoint("GET", "/api/contact/get-group-list", family=SHORT_VIDEO, limit=CONTACT)
@@ -98,7 +98,7 @@ async def get_group_users(call: Call, params: ListMembers) -> UserPage:
     request = pb.ListMembersRequest(
         group_id=params.community_id, cursor=params.cursor, limit=params.page_size, offset=params.offset
     )
-    page = await call.gateway.groups.ListMembers(request)
+    page = await call.container.groups.ListMembers(request)
     return await user_page(call, (member.user_id for member in page.members), page.next_cursor)
 
 
@@ -106,30 +106,30 @@ async def get_group_users(call: Call, params: ListMembers) -> UserPage:
 async def create_community(call: Call, params: CreateCommunity) -> None:
     """Found a group that anyone may join; the caller owns it."""
     request = pb.CreateGroupRequest(name=params.name, icon=params.icon, description=params.desc, approval=False)
-    await call.gateway.groups.CreateGroup(request)
+    await call.container.groups.CreateGroup(request)
 
 
 @endpoint("POST", "/api/contact/join-community", family=SHORT_VIDEO, limit=CONTACT)
 async def join_community(call: Call, params: ByCommunity) -> None:
     """Join a group, or apply where it wants to be asked."""
-    await call.gateway.groups.JoinGroup(pb.JoinGroupRequest(group_id=params.community_id))
-    await recheck(call.gateway.chat, params.community_id, call.caller.user_id)
+    await call.container.groups.JoinGroup(pb.JoinGroupRequest(group_id=params.community_id))
+    await recheck(call.container.chat, params.community_id, call.caller.user_id)
 
 
 @endpoint("POST", "/api/contact/leave-community", family=SHORT_VIDEO, limit=OURS)
 async def leave_community(call: Call, params: ByCommunity) -> None:
     """Leave a group; its owner has to transfer or dismiss it first."""
-    await call.gateway.groups.LeaveGroup(pb.LeaveGroupRequest(group_id=params.community_id))
-    await recheck(call.gateway.chat, params.community_id, call.caller.user_id)
+    await call.container.groups.LeaveGroup(pb.LeaveGroupRequest(group_id=params.community_id))
+    await recheck(call.container.chat, params.community_id, call.caller.user_id)
 
 
 @endpoint("POST", "/api/contact/remove-member", family=SHORT_VIDEO, limit=OURS)
 async def remove_member(call: Call, params: OfMember) -> None:
     """Remove a member, as a manager; anyone else, as the owner."""
-    await call.gateway.groups.RemoveMember(
+    await call.container.groups.RemoveMember(
         pb.RemoveMemberRequest(group_id=params.community_id, user_id=params.target_id)
     )
-    await recheck(call.gateway.chat, params.community_id, params.target_id)
+    await recheck(call.container.chat, params.community_id, params.target_id)
 
 
 @endpoint("POST", "/api/contact/set-member-role", family=SHORT_VIDEO, limit=OURS)
@@ -137,13 +137,13 @@ async def set_member_role(call: Call, params: SetMemberRole) -> None:
     """Make someone a manager or a member again, as the owner."""
     role = pb.MemberRole.ValueType(params.role)
     request = pb.SetMemberRoleRequest(group_id=params.community_id, user_id=params.target_id, role=role)
-    await call.gateway.groups.SetMemberRole(request)
+    await call.container.groups.SetMemberRole(request)
 
 
 @endpoint("POST", "/api/contact/transfer-community", family=SHORT_VIDEO, limit=OURS)
 async def transfer_community(call: Call, params: OfMember) -> None:
     """Make a member the owner, as the owner, who stays as a manager."""
-    await call.gateway.groups.TransferGroup(
+    await call.container.groups.TransferGroup(
         pb.TransferGroupRequest(group_id=params.community_id, user_id=params.target_id)
     )
 
@@ -151,8 +151,8 @@ async def transfer_community(call: Call, params: OfMember) -> None:
 @endpoint("POST", "/api/contact/dismiss-community", family=SHORT_VIDEO, limit=OURS)
 async def dismiss_community(call: Call, params: ByCommunity) -> None:
     """End a group, as its owner."""
-    await call.gateway.groups.DismissGroup(pb.DismissGroupRequest(group_id=params.community_id))
-    await recheck(call.gateway.chat, params.community_id)
+    await call.container.groups.DismissGroup(pb.DismissGroupRequest(group_id=params.community_id))
+    await recheck(call.container.chat, params.community_id)
 
 
 @endpoint("POST", "/api/contact/update-community", family=SHORT_VIDEO, limit=OURS)
@@ -166,14 +166,14 @@ async def update_community(call: Call, params: UpdateCommunity) -> None:
         approval=params.approval,
         announcement=params.announcement,
     )
-    await call.gateway.groups.UpdateGroup(request)
+    await call.container.groups.UpdateGroup(request)
 
 
 @endpoint("GET", "/api/contact/search-communities", family=SHORT_VIDEO, limit=OURS)
 async def search_communities(call: Call, params: Search) -> CommunityPage:
     """Groups by the beginning of their name."""
     request = pb.SearchGroupsRequest(prefix=params.query, cursor=params.cursor, limit=params.limit)
-    return await _community_page(call, await call.gateway.groups.SearchGroups(request))
+    return await _community_page(call, await call.container.groups.SearchGroups(request))
 
 
 endpoints = [

@@ -10,7 +10,7 @@ from gateway.chat.commands import recheck
 from gateway.http.endpoint import Call, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged, ParameterMissing, UserNotFound
-from gateway.http.params import Id, Limit, LongLimit, Page, Paged, Text
+from gateway.http.params import Id, LongPageSize, PageNumber, PageSize, Paging, Text
 from gateway.http.rate_limits import per_minute
 from protos.social.v1 import friends_pb2 as pb
 from protos.user.v1.users_pb2 import BatchGetUsersByUsernameRequest, SearchUsersRequest
@@ -25,15 +25,15 @@ class AddFriend(Struct):
     user_name: Text | None = None
 
 
-class ListFriends(Paged):
+class ListFriends(Paging):
     """`user_id`, if given, is the caller's own. The order is always that of becoming friends."""
 
     user_id: Id | None = None
 
 
 class ListOnline(Struct):
-    limit: LongLimit = 100
-    page: Page = 1
+    limit: LongPageSize = 100
+    page: PageNumber = 1
     cursor: str = ""
 
 
@@ -50,13 +50,13 @@ class SetRemark(Struct):
 
 class ListPage(Struct):
     cursor: str = ""
-    limit: Limit = 20
+    limit: PageSize = 20
 
 
 class Search(Struct):
     query: Text
     cursor: str = ""
-    limit: Limit = 20
+    limit: PageSize = 20
 
 
 class UserPage(Struct):
@@ -69,7 +69,7 @@ class UserPage(Struct):
 async def user_page(call: Call, user_ids: Iterable[int], next_cursor: str) -> UserPage:
     """In the order of the ids, without those whose account is gone."""
     ids = list(user_ids)
-    cards = await call.gateway.cards.load_many(ids)
+    cards = await call.container.cards.load_many(ids)
     return UserPage([listed_user(cards[user_id]) for user_id in ids if user_id in cards], next_cursor)
 
 
@@ -79,10 +79,10 @@ async def add_friend(call: Call, params: AddFriend) -> None:
     name = params.username or params.user_name
     if name is None:
         raise ParameterMissing
-    found = await call.gateway.users.BatchGetUsersByUsername(BatchGetUsersByUsernameRequest(usernames=[name]))
+    found = await call.container.users.BatchGetUsersByUsername(BatchGetUsersByUsernameRequest(usernames=[name]))
     if not found.users:
         raise UserNotFound
-    await call.gateway.friends.AddFriend(pb.AddFriendRequest(user_id=found.users[0].user_id))
+    await call.container.friends.AddFriend(pb.AddFriendRequest(user_id=found.users[0].user_id))
 
 
 @endpoint("POST", "/api/contact/get-friend-list", family=SHORT_VIDEO, limit=CONTACT)
@@ -91,7 +91,7 @@ async def get_friend_list(call: Call, params: ListFriends) -> UserPage:
     if params.user_id not in (None, call.caller.user_id):
         raise ActorForged
     request = pb.ListFriendsRequest(cursor=params.cursor, limit=params.page_size, offset=params.offset)
-    page = await call.gateway.friends.ListFriends(request)
+    page = await call.container.friends.ListFriends(request)
     return await user_page(call, (friend.user_id for friend in page.friends), page.next_cursor)
 
 
@@ -99,41 +99,41 @@ async def get_friend_list(call: Call, params: ListFriends) -> UserPage:
 async def get_user_list_online(call: Call, params: ListOnline) -> UserPage:
     """Who made a request within the last minute, the last seen first; up to a second old."""
     offset = 0 if params.cursor else (params.page - 1) * params.limit
-    page = await call.gateway.presence.page(params.cursor, offset, params.limit)
+    page = await call.container.presence.page(params.cursor, offset, params.limit)
     return await user_page(call, page.user_ids, page.next_cursor)
 
 
 @endpoint("POST", "/api/contact/delete-friend", family=SHORT_VIDEO, limit=OURS)
 async def delete_friend(call: Call, params: Target) -> None:
     """End a friendship, for both; nothing to do if there is none."""
-    await call.gateway.friends.DeleteFriend(pb.DeleteFriendRequest(user_id=params.target_id))
-    await recheck(call.gateway.chat, user_id=params.target_id)
+    await call.container.friends.DeleteFriend(pb.DeleteFriendRequest(user_id=params.target_id))
+    await recheck(call.container.chat, user_id=params.target_id)
 
 
 @endpoint("POST", "/api/contact/set-remark", family=SHORT_VIDEO, limit=OURS)
 async def set_remark(call: Call, params: SetRemark) -> None:
     """What the caller calls a friend; nobody else sees it. Empty: his nickname again."""
-    await call.gateway.friends.SetRemark(pb.SetRemarkRequest(user_id=params.target_id, remark=params.remark))
+    await call.container.friends.SetRemark(pb.SetRemarkRequest(user_id=params.target_id, remark=params.remark))
 
 
 @endpoint("POST", "/api/contact/block", family=SHORT_VIDEO, limit=OURS)
 async def block(call: Call, params: Target) -> None:
     """Hear no more from a user; ends a friendship with him. Nothing tells him."""
-    await call.gateway.require_user(params.target_id)
-    await call.gateway.friends.Block(pb.BlockRequest(user_id=params.target_id))
-    await recheck(call.gateway.chat, user_id=params.target_id)
+    await call.container.require_user(params.target_id)
+    await call.container.friends.Block(pb.BlockRequest(user_id=params.target_id))
+    await recheck(call.container.chat, user_id=params.target_id)
 
 
 @endpoint("POST", "/api/contact/unblock", family=SHORT_VIDEO, limit=OURS)
 async def unblock(call: Call, params: Target) -> None:
     """Let a blocked user be heard again; the friendship does not come back."""
-    await call.gateway.friends.Unblock(pb.UnblockRequest(user_id=params.target_id))
+    await call.container.friends.Unblock(pb.UnblockRequest(user_id=params.target_id))
 
 
 @endpoint("GET", "/api/contact/get-block-list", family=SHORT_VIDEO, limit=OURS)
 async def get_block_list(call: Call, params: ListPage) -> UserPage:
     """Whom the caller blocked, the newest first."""
-    page = await call.gateway.friends.ListBlocks(pb.ListBlocksRequest(cursor=params.cursor, limit=params.limit))
+    page = await call.container.friends.ListBlocks(pb.ListBlocksRequest(cursor=params.cursor, limit=params.limit))
     return await user_page(call, page.user_ids, page.next_cursor)
 
 
@@ -141,7 +141,7 @@ async def get_block_list(call: Call, params: ListPage) -> UserPage:
 async def search_users(call: Call, params: Search) -> UserPage:
     """Users by the beginning of their username, or by a whole phone or email they allow to be found by."""
     request = SearchUsersRequest(query=params.query, cursor=params.cursor, limit=params.limit)
-    page = await call.gateway.users.SearchUsers(request)
+    page = await call.container.users.SearchUsers(request)
     return UserPage([listed_user(user) for user in page.users], page.next_cursor)
 
 

@@ -11,7 +11,7 @@ from gateway.cache.videos import Page as Cards
 from gateway.http.endpoint import Call, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterInvalid
-from gateway.http.params import Id, Nobody, Page, Text
+from gateway.http.params import Id, OptionalId, PageNumber, Text
 from gateway.http.rate_limits import per_second
 from protos.media.v1 import videos_pb2 as pb
 
@@ -34,7 +34,7 @@ Size = Annotated[int, Meta(ge=1, description=f"at most {MAX_SIZE}; more is taken
 class Part(Struct, kw_only=True):
     """By the documented pages, or by the cursor that the last page gave, which misses and repeats nothing."""
 
-    page: Page = 1
+    page: PageNumber = 1
     page_size: Size = 10
     cursor: str = ""
 
@@ -51,7 +51,7 @@ class ListVideos(Part, kw_only=True):
     """`seed` of a random list: where it begins; without one each first page begins anew."""
 
     order_by: str = ""
-    seed: Nobody = 0
+    seed: OptionalId = 0
 
 
 class OfUser(Part, kw_only=True):
@@ -90,7 +90,7 @@ async def list_videos(call: Call, params: ListVideos) -> VideoPage:
     order = ORDERS.get(params.order_by)
     if order is None:
         raise ParameterInvalid
-    videos = call.gateway.videos
+    videos = call.container.videos
     if order != pb.RANDOM and params.page == 1 and not params.cursor:
         shared = await videos.feed(call.caller, order, params.limit)
         if shared is not None:
@@ -113,7 +113,7 @@ async def user_videos(call: Call, params: OfUser) -> VideoPage:
         return await _page(call, params, pb.VideoPage())
     user_id = params.user_id or params.id or call.caller.user_id
     request = pb.ListUserVideosRequest(user_id=user_id, cursor=params.cursor, limit=params.limit, offset=params.offset)
-    return await _page(call, params, await call.gateway.videos.service.ListUserVideos(request))
+    return await _page(call, params, await call.container.videos.service.ListUserVideos(request))
 
 
 @endpoint("GET", "/api/videos/liked-videos", family=SHORT_VIDEO, limit=FEED)
@@ -122,7 +122,7 @@ async def liked_videos(call: Call, params: Part) -> VideoPage:
     if params.offset >= MAX_OFFSET:
         return await _page(call, params, pb.VideoPage())
     request = pb.ListLikedVideosRequest(cursor=params.cursor, limit=params.limit, offset=params.offset)
-    return await _page(call, params, await call.gateway.videos.service.ListLikedVideos(request))
+    return await _page(call, params, await call.container.videos.service.ListLikedVideos(request))
 
 
 @endpoint("GET", "/api/videos/search-videos", family=SHORT_VIDEO, limit=OURS)
@@ -131,7 +131,7 @@ async def search_videos(call: Call, params: Search) -> VideoPage:
     if params.offset >= MAX_OFFSET:
         return await _page(call, params, pb.VideoPage())
     request = pb.SearchVideosRequest(query=params.query, cursor=params.cursor, limit=params.limit, offset=params.offset)
-    return await _page(call, params, await call.gateway.videos.service.SearchVideos(request))
+    return await _page(call, params, await call.container.videos.service.SearchVideos(request))
 
 
 endpoints = [list_videos, user_videos, liked_videos, search_videos]

@@ -85,21 +85,21 @@ async def upload(call: Call, params: UploadForm) -> FileView:
         async for chunk in chunks_of(form.read()):
             yield UploadRequest(chunk=chunk)
 
-    object = await send(call.gateway.objects.Upload, requests(), call.gateway.settings.upload_seconds)
-    call.gateway.files.drop(object.hash)
+    object = await send(call.container.objects.Upload, requests(), call.container.settings.upload_seconds)
+    call.container.files.drop(object.hash)
     return view_of(call, object)
 
 
 @endpoint("GET", "/api/file/status", family=SHORT_VIDEO, limit=per_second(10, 20))
 async def status(call: Call, params: ByFile) -> FileView:
     """How far the processing of one's upload is: processing, ready, or failed and why."""
-    return view_of(call, await call.gateway.objects.GetStatus(GetStatusRequest(hash=params.hash)))
+    return view_of(call, await call.container.objects.GetStatus(GetStatusRequest(hash=params.hash)))
 
 
 @endpoint("POST", "/api/file/retry", family=SHORT_VIDEO, limit=per_minute(10))
 async def retry(call: Call, params: ByFile) -> FileView:
     """Process a failed upload again."""
-    return view_of(call, await call.gateway.objects.Retry(RetryRequest(hash=params.hash)))
+    return view_of(call, await call.container.objects.Retry(RetryRequest(hash=params.hash)))
 
 
 _upload = StreamedEndpoint(

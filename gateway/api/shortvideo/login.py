@@ -55,7 +55,7 @@ class TokenPair(Struct):
 @endpoint("POST", "/api/login/send-code", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
 async def send_code(call: Call, params: SendCode) -> None:
     """Mail a code to an address, to register or to reset a password."""
-    await call.gateway.accounts.SendCode(pb.SendCodeRequest(email=params.email), timeout=MAIL_TIMEOUT)
+    await call.container.accounts.SendCode(pb.SendCodeRequest(email=params.email), timeout=MAIL_TIMEOUT)
 
 
 @endpoint("POST", "/api/login/register", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
@@ -69,7 +69,7 @@ async def register(call: Call, params: Register) -> AccessToken:
         avatar=params.avatar,
         client=call.client.message(),
     )
-    tokens = await call.gateway.accounts.RegisterByEmail(request, timeout=HASHING_TIMEOUT)
+    tokens = await call.container.accounts.RegisterByEmail(request, timeout=HASHING_TIMEOUT)
     return AccessToken(tokens.atoken)
 
 
@@ -77,7 +77,7 @@ async def register(call: Call, params: Register) -> AccessToken:
 async def login(call: Call, params: Login) -> TokenPair:
     """Log in by email and password."""
     request = pb.LoginByEmailRequest(email=params.email, password=params.password, client=call.client.message())
-    tokens = await call.gateway.accounts.LoginByEmail(request, timeout=HASHING_TIMEOUT)
+    tokens = await call.container.accounts.LoginByEmail(request, timeout=HASHING_TIMEOUT)
     return TokenPair(tokens.atoken, tokens.rtoken)
 
 
@@ -85,7 +85,7 @@ async def login(call: Call, params: Login) -> TokenPair:
 async def refresh_token(call: Call, params: RefreshToken) -> AccessToken:
     """A new atoken of the same session."""
     try:
-        tokens = await call.gateway.accounts.RefreshToken(pb.RefreshTokenRequest(rtoken=params.rtoken))
+        tokens = await call.container.accounts.RefreshToken(pb.RefreshTokenRequest(rtoken=params.rtoken))
     except grpc.aio.AioRpcError as error:
         if reason_of(error) == TokenExpired.reason:
             raise RefreshTokenExpired from None
@@ -96,15 +96,15 @@ async def refresh_token(call: Call, params: RefreshToken) -> AccessToken:
 @endpoint("POST", "/api/login/logout", family=SHORT_VIDEO, limit=per_minute(20, 40))
 async def logout(call: Call, params: NoParams) -> None:
     """End this session; its tokens stop working everywhere."""
-    await call.gateway.accounts.Logout(pb.LogoutRequest())
-    call.gateway.authenticator.verdicts.drop(call.caller.session_id)
+    await call.container.accounts.Logout(pb.LogoutRequest())
+    call.container.authenticator.verdicts.drop(call.caller.session_id)
 
 
 @endpoint("POST", "/api/login/reset-password", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
 async def reset_password(call: Call, params: ResetPassword) -> None:
     """A new password by mailed code; ends every session of the account."""
     request = pb.ResetPasswordRequest(email=params.email, code=params.code, password=params.password)
-    await call.gateway.accounts.ResetPassword(request, timeout=HASHING_TIMEOUT)
+    await call.container.accounts.ResetPassword(request, timeout=HASHING_TIMEOUT)
 
 
 endpoints = [send_code, register, login, refresh_token, logout, reset_password]

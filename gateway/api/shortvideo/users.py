@@ -7,7 +7,7 @@ from gateway.api.shortvideo.views import Profile, SessionView, profile_of, sessi
 from gateway.http.endpoint import Call, NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import UserNotFound
-from gateway.http.params import Id, Limit, Text
+from gateway.http.params import Id, PageSize, Text
 from gateway.http.rate_limits import per_minute, per_second
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.users_pb2 import SetRoleRequest, UpdateProfileRequest
@@ -50,7 +50,7 @@ class SessionPage(Struct):
 
 class ListSessions(Struct):
     cursor: str = ""
-    limit: Limit = 20
+    limit: PageSize = 20
 
 
 class RevokeSession(Struct):
@@ -78,7 +78,7 @@ class DeleteAccount(Struct):
 
 
 async def _profile(call: Call, user_id: int) -> Profile:
-    user = await call.gateway.profile(user_id, call.caller.user_id, call.caller.role)
+    user = await call.container.profile(user_id, call.caller.user_id, call.caller.role)
     if user is None:
         raise UserNotFound
     return profile_of(user)
@@ -121,64 +121,64 @@ async def set_profile(call: Call, params: SetProfile) -> None:
         for name, value in given.items():
             if value is not None:
                 setattr(request, name, value)
-    await call.gateway.users.UpdateProfile(request)
-    call.gateway.cards.drop(user_id)
+    await call.container.users.UpdateProfile(request)
+    call.container.cards.drop(user_id)
 
 
 @endpoint("POST", "/api/user/set-role", family=SHORT_VIDEO, limit=per_second(4, 8))
 async def set_role(call: Call, params: SetRole) -> None:
     """0 guest, 1 user, 2 member, 3 admin, 4 super admin; oneself only from 0 to 1."""
     role = params.role if -1 <= params.role <= 5 else -1  # int32; the service knows the bounds
-    await call.gateway.users.SetRole(SetRoleRequest(user_id=params.id, role=role))
-    call.gateway.cards.drop(params.id)
+    await call.container.users.SetRole(SetRoleRequest(user_id=params.id, role=role))
+    call.container.cards.drop(params.id)
     if params.id == call.caller.user_id:
-        call.gateway.authenticator.verdicts.drop(call.caller.session_id)
+        call.container.authenticator.verdicts.drop(call.caller.session_id)
 
 
 @endpoint("GET", "/api/user/sessions", family=SHORT_VIDEO, limit=OURS)
 async def list_sessions(call: Call, params: ListSessions) -> SessionPage:
     """One's live sessions, one a login and device, newest first."""
     request = pb.ListSessionsRequest(cursor=params.cursor, limit=params.limit)
-    page = await call.gateway.sessions.ListSessions(request)
+    page = await call.container.sessions.ListSessions(request)
     return SessionPage([session_view(session) for session in page.sessions], page.next_cursor)
 
 
 @endpoint("POST", "/api/user/revoke-session", family=SHORT_VIDEO, limit=OURS)
 async def revoke_session(call: Call, params: RevokeSession) -> None:
     """End one of one's sessions."""
-    await call.gateway.sessions.RevokeSession(pb.RevokeSessionRequest(session_id=params.session_id))
-    call.gateway.authenticator.verdicts.drop(params.session_id)
+    await call.container.sessions.RevokeSession(pb.RevokeSessionRequest(session_id=params.session_id))
+    call.container.authenticator.verdicts.drop(params.session_id)
 
 
 @endpoint("POST", "/api/user/change-password", family=SHORT_VIDEO, limit=per_minute(4))
 async def change_password(call: Call, params: ChangePassword) -> None:
     """Ends one's other sessions."""
     request = pb.ChangePasswordRequest(old_password=params.old_password, new_password=params.new_password)
-    await call.gateway.accounts.ChangePassword(request, timeout=HASHING_TIMEOUT)
+    await call.container.accounts.ChangePassword(request, timeout=HASHING_TIMEOUT)
 
 
 @endpoint("POST", "/api/user/bind-email", family=SHORT_VIDEO, limit=per_minute(4))
 async def bind_email(call: Call, params: BindEmail) -> None:
     """Add or change the email one logs in by; send-code mails the code, `password` is the account's."""
     request = pb.BindEmailRequest(email=params.email, code=params.code, password=params.password)
-    await call.gateway.accounts.BindEmail(request, timeout=HASHING_TIMEOUT)
+    await call.container.accounts.BindEmail(request, timeout=HASHING_TIMEOUT)
 
 
 @endpoint("POST", "/api/user/bind-phone", family=SHORT_VIDEO, limit=per_minute(4))
 async def bind_phone(call: Call, params: BindPhone) -> None:
     """Add or change the phone one logs in by in the chat family; `password` is the account's."""
     request = pb.BindPhoneRequest(phone=params.phone, password=params.password)
-    await call.gateway.accounts.BindPhone(request, timeout=HASHING_TIMEOUT)
+    await call.container.accounts.BindPhone(request, timeout=HASHING_TIMEOUT)
 
 
 @endpoint("POST", "/api/user/delete-account", family=SHORT_VIDEO, limit=per_minute(4))
 async def delete_account(call: Call, params: DeleteAccount) -> None:
     """Erase the account; its email, phone and username become free."""
-    await call.gateway.accounts.DeleteAccount(
+    await call.container.accounts.DeleteAccount(
         pb.DeleteAccountRequest(password=params.password), timeout=HASHING_TIMEOUT
     )
-    call.gateway.authenticator.verdicts.drop(call.caller.session_id)
-    call.gateway.cards.drop(call.caller.user_id)
+    call.container.authenticator.verdicts.drop(call.caller.session_id)
+    call.container.cards.drop(call.caller.user_id)
 
 
 endpoints = [

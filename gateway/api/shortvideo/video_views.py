@@ -6,10 +6,10 @@ from typing import cast
 import msgspec
 from msgspec import Raw, Struct, field
 
-from gateway.api.shortvideo.views import rfc3339
 from gateway.cache.videos import Card
 from gateway.files.serving import absolute
 from gateway.http.endpoint import Call
+from gateway.http.formats import rfc3339
 from protos.media.v1.comments_pb2 import Comment
 from protos.media.v1.videos_pb2 import PRIVATE, Video, Visibility
 
@@ -73,7 +73,7 @@ class CommentView(Struct):
 
 async def video_views(call: Call, cards: Sequence[Card]) -> list[VideoView]:
     """As the caller sees them, encoded already."""
-    liked = await call.gateway.videos.liked(call.caller, [card.video.video_id for card in cards])
+    liked = await call.container.videos.liked(call.caller, [card.video.video_id for card in cards])
     base = absolute(call, "/")
     views = [card.views.get(base) or _encode_views(card, base) for card in cards]
     return [pair[card.video.video_id in liked] for card, pair in zip(cards, views, strict=True)]

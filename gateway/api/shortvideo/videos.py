@@ -11,7 +11,7 @@ from gateway.files.serving import hash_in
 from gateway.http.endpoint import Call, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged, ParameterInvalid, ParameterMissing
-from gateway.http.params import Id, Nobody, Text
+from gateway.http.params import Id, OptionalId, Text
 from gateway.http.rate_limits import per_minute
 from protos.media.v1 import videos_pb2 as pb
 
@@ -25,7 +25,7 @@ VisibilityName = Literal["public", "friends", "private"]
 class Acting(Struct, kw_only=True):
     """`user_id`, if given, is the caller's own. The document's `owner_id` is known already."""
 
-    user_id: Nobody = 0
+    user_id: OptionalId = 0
 
 
 class CreateVideo(Acting, kw_only=True):
@@ -87,7 +87,7 @@ def check_actor(call: Call, params: Acting) -> None:
 async def _own_path(call: Call, url: str) -> str:
     """The path of a file of ours, whichever of our addresses names it; another's url as it is."""
     hash = hash_in(url)
-    file = await call.gateway.files.load(hash) if hash else None
+    file = await call.container.files.load(hash) if hash else None
     if file is None and url.startswith("/"):
         raise ParameterInvalid
     return f"/media/{file.file}" if file else url
@@ -95,9 +95,9 @@ async def _own_path(call: Call, url: str) -> str:
 
 def _drop(call: Call, video: pb.Video) -> None:
     """What is kept of a video that was written now; its files are for others than before."""
-    call.gateway.videos.drop_lists(video.video_id, video.owner_id)
+    call.container.videos.drop_lists(video.video_id, video.owner_id)
     for url in (video.video_url, video.cover_url, video.playback_url, video.hls_url):
-        call.gateway.files.drop(hash_in(url) or "")
+        call.container.files.drop(hash_in(url) or "")
 
 
 @endpoint("GET", "/api/videos/get-video", family=SHORT_VIDEO, limit=FEED)
@@ -106,7 +106,7 @@ async def get_video(call: Call, params: GetVideo) -> OneVideo:
     video_id = params.video_id or params.id
     if video_id is None:
         raise ParameterMissing
-    card = await call.gateway.videos.get(call.caller, video_id)
+    card = await call.container.videos.get(call.caller, video_id)
     return OneVideo((await video_views(call, [card]))[0])
 
 
@@ -123,7 +123,7 @@ async def create_video(call: Call, params: CreateVideo) -> None:
         type=params.type,
         visibility=VISIBILITIES[name],
     )
-    _drop(call, await call.gateway.videos.service.CreateVideo(request))
+    _drop(call, await call.container.videos.service.CreateVideo(request))
 
 
 @endpoint("POST", "/api/videos/update-video", family=SHORT_VIDEO, limit=OURS)
@@ -138,35 +138,35 @@ async def update_video(call: Call, params: UpdateVideo) -> None:
         visibility=VISIBILITIES[params.visibility] if params.visibility else None,
         private=params.is_private,
     )
-    _drop(call, await call.gateway.videos.service.UpdateVideo(request))
+    _drop(call, await call.container.videos.service.UpdateVideo(request))
 
 
 @endpoint("POST", "/api/videos/delete-video", family=SHORT_VIDEO, limit=OURS)
 async def delete_video(call: Call, params: OfVideo) -> None:
     """Delete one's own video; any, as an admin."""
     check_actor(call, params)
-    gone = await call.gateway.videos.service.DeleteVideo(pb.DeleteVideoRequest(video_id=params.video_id))
-    call.gateway.videos.drop_lists(params.video_id, gone.owner_id)
+    gone = await call.container.videos.service.DeleteVideo(pb.DeleteVideoRequest(video_id=params.video_id))
+    call.container.videos.drop_lists(params.video_id, gone.owner_id)
 
 
 @endpoint("POST", "/api/videos/like-video", family=SHORT_VIDEO, limit=VIDEO)
 async def like_video(call: Call, params: OfVideo) -> None:
     """Like a video; once is enough."""
     check_actor(call, params)
-    await call.gateway.videos.like(call.caller, params.video_id, True)
+    await call.container.videos.like(call.caller, params.video_id, True)
 
 
 @endpoint("POST", "/api/videos/unlike-video", family=SHORT_VIDEO, limit=VIDEO)
 async def unlike_video(call: Call, params: OfVideo) -> None:
     """Take a like back; without one there is nothing to do."""
     check_actor(call, params)
-    await call.gateway.videos.like(call.caller, params.video_id, False)
+    await call.container.videos.like(call.caller, params.video_id, False)
 
 
 @endpoint("GET", "/api/videos/get-video-likes", family=SHORT_VIDEO, limit=VIDEO)
 async def get_video_likes(call: Call, params: OfVideo) -> Likes:
     """How many like a video."""
-    card = await call.gateway.videos.get(call.caller, params.video_id)
+    card = await call.container.videos.get(call.caller, params.video_id)
     return Likes(str(card.video.like_count))
 
 
@@ -174,8 +174,8 @@ async def get_video_likes(call: Call, params: OfVideo) -> Likes:
 async def share_video(call: Call, params: OfVideo) -> None:
     """Count that the caller shared a video; once a user."""
     check_actor(call, params)
-    await call.gateway.videos.service.ShareVideo(pb.ShareVideoRequest(video_id=params.video_id))
-    call.gateway.videos.drop_video(params.video_id)
+    await call.container.videos.service.ShareVideo(pb.ShareVideoRequest(video_id=params.video_id))
+    call.container.videos.drop_video(params.video_id)
 
 
 @endpoint("POST", "/api/videos/view-video", family=SHORT_VIDEO, limit=FEED)
@@ -183,9 +183,9 @@ async def view_video(call: Call, params: ViewVideo) -> Viewed:
     """Count a view: 2 seconds, or half of the video, once an hour."""
     check_actor(call, params)
     request = pb.ViewVideoRequest(video_id=params.video_id, watched_seconds=params.watched_seconds)
-    viewed = await call.gateway.videos.service.ViewVideo(request)
+    viewed = await call.container.videos.service.ViewVideo(request)
     if viewed.counted:
-        call.gateway.videos.drop_video(params.video_id)
+        call.container.videos.drop_video(params.video_id)
     return Viewed(viewed.counted)
 
 

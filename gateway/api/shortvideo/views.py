@@ -1,10 +1,8 @@
 """What the short-video document shows of users and groups: its sample's fields and its schema's, side by side."""
 
-from datetime import UTC, datetime
-from functools import lru_cache
-
 from msgspec import Struct, field, structs
 
+from gateway.http.formats import rfc3339
 from protos.social.v1.groups_pb2 import Group
 from protos.user.v1.accounts_pb2 import Session
 from protos.user.v1.users_pb2 import User
@@ -87,12 +85,6 @@ class SessionView(Struct):
     last_seen_at: str
     expires_at: str
     current: bool
-
-
-@lru_cache(16_384)  # half the cost of a page of users
-def rfc3339(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def user_view(user: User) -> UserView:

@@ -320,7 +320,7 @@ async def test_a_list_costs_one_call_of_each_service(
     for other in others[20:]:
         await graph.block(social, me.id, other.id)
     await me.get("/api/user/get-my-info")  # his session is known now
-    gateway.gateway.cards.clear()
+    gateway.container.cards.clear()
     with counting_calls() as calls:
         given = {"params": {"query": "u"}} if method == "GET" else {"json": {}}
         response = await me.call(method, path, **given)
@@ -337,7 +337,7 @@ async def test_many_lists_at_once_share_their_calls(
     me, *others = await new_people(visitor, user, 6)
     await befriend(social, me, others)
     await me.post("/api/contact/get-friend-list")
-    gateway.gateway.cards.clear()
+    gateway.container.cards.clear()
     with counting_calls() as calls:
         await asyncio.gather(*(me.post("/api/contact/get-friend-list") for _ in range(20)))
     assert calls["hitok.user.v1.Users"] <= 20

@@ -41,7 +41,7 @@ class TestTheChatIsToldBeforeTheAnswer:
         async def recheck(request: RecheckRequest, timeout: float) -> None:
             calls.append((str(request.group_id), str(request.user_id)))
 
-        monkeypatch.setattr(gateway.gateway.chat.conversations, "Recheck", recheck)
+        monkeypatch.setattr(gateway.container.chat.conversations, "Recheck", recheck)
         return calls
 
     async def test_of_a_community(self, visitor: FrontEnd, user: Users, told: list[tuple[str, str]]) -> None:
@@ -336,7 +336,7 @@ async def test_a_list_costs_one_call_of_each_service(
         await world.new_member()
         await graph.create_group(world.social, world.owner.id)
     await world.owner.get("/api/user/get-my-info")  # his session is known now
-    gateway.gateway.cards.clear()
+    gateway.container.cards.clear()
     given = filled(world, params)
     with counting_calls() as calls:
         await world.owner.call(method, path, **({"params": given} if method == "GET" else {"json": given}))

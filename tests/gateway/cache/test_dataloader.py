@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import pytest
 
 from gateway.cache import dataloader
-from gateway.cache.dataloader import MAX_BATCH, MAX_RUNNING, Loader, NearCache, Recent
+from gateway.cache.dataloader import MAX_BATCH, MAX_RUNNING, DataLoader, NearCache, Recent
 from services.kit.errors import Unavailable
 
 
@@ -35,13 +35,13 @@ class Source:
             await asyncio.sleep(0)
 
 
-async def load(loader: Loader[str, str] | NearCache[str, str], key: str) -> str | None:
+async def load(loader: DataLoader[str, str] | NearCache[str, str], key: str) -> str | None:
     return await loader.load(key)
 
 
 async def test_loads_of_one_moment_travel_together() -> None:
     source = Source(a="1", b="2")
-    loader = Loader(source.fetch)
+    loader = DataLoader(source.fetch)
 
     found = await asyncio.gather(*(load(loader, key) for key in "abacab" * 10))
 
@@ -51,7 +51,7 @@ async def test_loads_of_one_moment_travel_together() -> None:
 
 async def test_loads_of_different_moments_travel_apart() -> None:
     source = Source(a="1")
-    loader = Loader(source.fetch)
+    loader = DataLoader(source.fetch)
     assert [await load(loader, "a") for _ in range(3)] == ["1"] * 3
     assert source.fetches == [["a"]] * 3
 
@@ -59,7 +59,7 @@ async def test_loads_of_different_moments_travel_apart() -> None:
 async def test_a_load_after_a_write_never_joins_an_earlier_fetch() -> None:
     source = Source(a="old")
     source.open.clear()
-    loader = Loader(source.fetch)
+    loader = DataLoader(source.fetch)
     early = asyncio.create_task(load(loader, "a"))
     await source.until_fetched(1)
 
@@ -74,7 +74,7 @@ async def test_a_load_after_a_write_never_joins_an_earlier_fetch() -> None:
 async def test_an_error_reaches_all_who_wait_and_nobody_after() -> None:
     source = Source(a="1")
     source.error = RuntimeError("away")
-    loader = Loader(source.fetch)
+    loader = DataLoader(source.fetch)
 
     found = await asyncio.gather(*(load(loader, key) for key in "aab"), return_exceptions=True)
 
@@ -83,11 +83,11 @@ async def test_an_error_reaches_all_who_wait_and_nobody_after() -> None:
     assert await load(loader, "a") == "1"
 
 
-@pytest.mark.parametrize("kind", [Loader, NearCache])
+@pytest.mark.parametrize("kind", [DataLoader, NearCache])
 async def test_one_who_gives_up_does_not_disturb_the_others(kind: type) -> None:
     source = Source(a="1")
     source.open.clear()
-    loader = Loader(source.fetch) if kind is Loader else NearCache(source.fetch, 60, 10)
+    loader = DataLoader(source.fetch) if kind is DataLoader else NearCache(source.fetch, 60, 10)
     tasks = [asyncio.create_task(load(loader, "a")) for _ in range(3)]
     await source.until_fetched(1)
 
@@ -102,7 +102,7 @@ async def test_one_who_gives_up_does_not_disturb_the_others(kind: type) -> None:
 async def test_all_may_give_up() -> None:
     source = Source(a="1")
     source.open.clear()
-    loader = Loader(source.fetch)
+    loader = DataLoader(source.fetch)
     task = asyncio.create_task(load(loader, "a"))
     await source.until_fetched(1)
     task.cancel()
@@ -116,7 +116,7 @@ async def test_all_may_give_up() -> None:
 
 async def test_a_batch_is_no_larger_than_the_services_take() -> None:
     source = Source(**{f"k{number}": str(number) for number in range(1_234)})
-    loader = Loader(source.fetch)
+    loader = DataLoader(source.fetch)
 
     found = await asyncio.gather(*(load(loader, key) for key in source.values))
 
@@ -127,7 +127,7 @@ async def test_a_batch_is_no_larger_than_the_services_take() -> None:
 async def test_few_batches_run_at_a_time_and_the_rest_gathers() -> None:
     source = Source()
     source.open.clear()
-    loader = Loader(source.fetch)
+    loader = DataLoader(source.fetch)
     tasks = []
     for number in range(20):
         tasks.append(asyncio.create_task(load(loader, f"k{number}")))
@@ -144,7 +144,7 @@ async def test_few_batches_run_at_a_time_and_the_rest_gathers() -> None:
 async def test_with_a_window_a_lone_load_waits_for_nobody_and_those_behind_it_gather() -> None:
     source = Source()
     source.open.clear()
-    loader = Loader(source.fetch, window=0.2)
+    loader = DataLoader(source.fetch, window=0.2)
     tasks = [asyncio.create_task(load(loader, "first"))]
     await source.until_fetched(1)
     began = time.monotonic()
@@ -165,7 +165,7 @@ async def test_with_a_window_a_lone_load_waits_for_nobody_and_those_behind_it_ga
 async def test_a_batch_may_be_told_to_be_small_and_few_may_wait() -> None:
     source = Source()
     source.open.clear()
-    loader = Loader(source.fetch, batch=10, most=60)
+    loader = DataLoader(source.fetch, batch=10, most=60)
     loads = [loader.load(f"k{number}") for number in range(60)]
     with pytest.raises(Unavailable):
         loader.load("one more")
@@ -186,7 +186,7 @@ async def test_a_batch_belongs_to_none_of_its_callers() -> None:
         return {}
 
     who.set("somebody")
-    await load(Loader(fetch), "a")
+    await load(DataLoader(fetch), "a")
 
     assert seen == ["nobody"]
 

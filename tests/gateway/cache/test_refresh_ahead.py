@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from gateway.cache.refresh_ahead import AheadCache
+from gateway.cache.refresh_ahead import RefreshAheadCache
 
 TTL = 0.4
 
@@ -21,7 +21,7 @@ class Source:
 
 async def test_it_is_renewed_while_the_old_answer_is_given() -> None:
     source = Source()
-    cache = AheadCache(source.fetch, TTL, 10)
+    cache = RefreshAheadCache(source.fetch, TTL, 10)
     assert await cache.load_many("abc") == {"a": "a0", "b": "b0", "c": "c0"}
     source.version = 1
     await asyncio.sleep(TTL * 0.6)
@@ -34,7 +34,7 @@ async def test_it_is_renewed_while_the_old_answer_is_given() -> None:
 
 async def test_what_is_dropped_meanwhile_is_not_given_again() -> None:
     source = Source()
-    cache = AheadCache(source.fetch, TTL, 10)
+    cache = RefreshAheadCache(source.fetch, TTL, 10)
     await cache.load("a")
     await asyncio.sleep(TTL * 0.6)
     await cache.load("a")  # renews

@@ -222,7 +222,7 @@ async def test_an_error_nobody_foresaw_tells_nothing(
     def broken(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM account")
 
-    monkeypatch.setattr(type(gateway.gateway), "profile", broken)
+    monkeypatch.setattr(type(gateway.container), "profile", broken)
 
     for path, code in (("/api/user/get-my-info", 60001), ("/api/v1/user/detail", 100001)):
         response = await alice.refused("GET", path, 500, code)

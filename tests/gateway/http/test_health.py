@@ -37,7 +37,7 @@ async def test_it_is_ready_after_the_first_contact_and_until_it_drains(servers: 
             await asyncio.sleep(0.01)
         assert (response.status_code, response.json()) == (200, {"status": "ready"})
 
-        running.gateway.draining = True
+        running.container.draining = True
         response = await front.call("GET", "/health/ready")
         assert (response.status_code, response.json()) == (503, {"status": "draining"})
         assert (await front.call("GET", "/health/live")).status_code == 200

@@ -83,7 +83,7 @@ def find(place: Any, key: str) -> Iterator[str]:
 def test_every_route_of_the_app_is_in_the_document_and_no_other(
     gateway: RunningGateway, document: dict[str, Any]
 ) -> None:
-    app = build_app(gateway.gateway)
+    app = build_app(gateway.container)
     served = {
         (route.path_format, method)
         for route in app.routes

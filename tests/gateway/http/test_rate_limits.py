@@ -217,7 +217,7 @@ async def test_two_paths_of_one_route_share_a_bucket(limited: RunningGateway) ->
 
 async def test_a_limit_holds_over_two_gateways(limited: RunningGateway, user: Running) -> None:
     ip = new_ip()
-    async with running_gateway(limited.gateway.settings, ip) as second, client_of(limited.app, ip) as first:
+    async with running_gateway(limited.container.settings, ip) as second, client_of(limited.app, ip) as first:
         found = await asyncio.gather(
             *(statuses(FrontEnd(http), "POST", "/api/login/login", 25, json=LOGIN) for http in (first, second.http))
         )

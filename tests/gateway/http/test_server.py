@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 import structlog
 
-from gateway.container import Gateway
+from gateway.container import Container
 from services.kit.context import ANONYMOUS, current_caller
 from tests.gateway.people import Person, by_email
 from tests.support.gateway import gateway_settings, serving, serving_gateway
@@ -58,7 +58,7 @@ class Connection:
 
 
 class Port(NamedTuple):
-    gateway: Gateway
+    gateway: Container
     url: str
 
 

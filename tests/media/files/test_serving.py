@@ -22,7 +22,7 @@ PUBLIC, FRIENDS, PRIVATE = range(3)
 
 @pytest.fixture(scope="module")
 async def port(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(gateway.app, gateway.gateway.settings) as url, httpx.AsyncClient(base_url=url) as http:
+    async with serving(gateway.app, gateway.container.settings) as url, httpx.AsyncClient(base_url=url) as http:
         yield http
 
 
@@ -162,7 +162,7 @@ class TestPrivate:
         """The hash of a file that only a private video shows."""
         stored = await upload(media, owner.id, png())
         await refer(media, stored.hash, owner.id, PRIVATE)
-        gateway.gateway.files.drop(stored.hash)
+        gateway.container.files.drop(stored.hash)
         return stored.hash
 
     async def test_needs_a_signature(

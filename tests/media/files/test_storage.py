@@ -119,7 +119,7 @@ class TestS3:
             public = await visitor.call("GET", stored.path)
             assert public.headers["location"] == f"https://cdn.example/m/{key_of(stored.file)}"
             await refer(remote, stored.hash, owner, 2)
-            running.gateway.files.drop(stored.hash)
+            running.container.files.drop(stored.hash)
             assert (await visitor.call("GET", stored.path)).status_code == 404
             signed = await visitor.call("GET", (await status(remote, owner, stored.hash)).path)
             assert "X-Amz-Signature" in signed.headers["location"]

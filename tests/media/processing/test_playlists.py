@@ -63,7 +63,7 @@ async def test_a_private_one_opens_what_it_names(
     gateway: RunningGateway, visitor: FrontEnd, media: Running, alice: Person, encoded: str
 ) -> None:
     await refer(media, encoded, alice.id, PRIVATE)
-    gateway.gateway.files.clear()
+    gateway.container.files.clear()
     path = (await status(media, alice.id, encoded)).hls_path
     await visitor.refused("GET", path.partition("?")[0], 404, 10054)
     await visitor.refused("GET", path.replace("sig=", "sig=0"), 404, 10054)
