@@ -8,10 +8,10 @@ from services.kit.channel import open_channel
 from services.kit.commands import CommandLine, count_faults
 from services.kit.db import Database
 from services.media.config import SERVICE, MediaSettings
-from services.media.files.storage import open_storage
 from services.media.maintenance import counter_audit, sweeper
 from services.media.relationships import backfill
 from services.media.service import MIGRATIONS
+from services.media.storage import open_storage
 
 commands = CommandLine(SERVICE, MediaSettings, MIGRATIONS)
 

@@ -1,44 +1,28 @@
-"""What the media service holds while it runs."""
+"""Opens what the media service works with, and runs its relay and its metrics meanwhile."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from nats.aio.client import Client as Nats
-from redis.asyncio import Redis
-
 from services.kit.background import beside
-from services.kit.db import Database, next_node, open_database
+from services.kit.db import next_node, open_database
 from services.kit.events import relaying
 from services.kit.ids import IdGenerator
 from services.kit.nats import open_nats
 from services.kit.redis import open_redis
 from services.kit.schema import require_current
 from services.media.config import SERVICE, MediaSettings
-from services.media.files.signing import Signer
-from services.media.files.storage import Storage, open_storage
 from services.media.maintenance.metrics import watch_media
+from services.media.resources import Resources
+from services.media.signing import Signer
+from services.media.storage import open_storage
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    settings: MediaSettings
-    database: Database
-    nats: Nats
-    redis: Redis
-    storage: Storage
-    signer: Signer
-    new_id: IdGenerator
-    job_ready: asyncio.Event = field(default_factory=asyncio.Event)  # wakes this process's workers
-
-
 @asynccontextmanager
-async def open_service(settings: MediaSettings) -> AsyncIterator[Service]:
-    """Waits for Postgres; Valkey and NATS may come and go."""
+async def open_service(settings: MediaSettings) -> AsyncIterator[Resources]:
+    """Waits for Postgres; starts without Valkey and NATS, which may come and go. Raises ConfigError."""
     storage = open_storage(settings)
     signer = Signer(settings.internal_secret, settings.signed_seconds)
     async with (
@@ -54,4 +38,4 @@ async def open_service(settings: MediaSettings) -> AsyncIterator[Service]:
             relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days),
             beside(watch_media(database, storage)),
         ):
-            yield Service(settings, database, nats, redis, storage, signer, new_id)
+            yield Resources(settings, database, nats, redis, storage, signer, new_id)

@@ -15,20 +15,20 @@ from services.kit.context import require_caller
 from services.media.files import ingest, objects, resumable
 from services.media.files.messages import object_message, partial_upload
 from services.media.files.streams import chunks_of, header_of, refusing_early
-from services.media.service import Service
+from services.media.resources import Resources
 from services.media.videos.servicers import VIDEO_PROTOS, register_videos
 
 PROTOS = (pb.DESCRIPTOR, *VIDEO_PROTOS)
 
 
-def register(service: Service, server: grpc.aio.Server) -> None:
+def register(service: Resources, server: grpc.aio.Server) -> None:
     add_ObjectsServicer_to_server(Objects(service), server)
     add_UploadsServicer_to_server(Uploads(service), server)
     register_videos(service, server)
 
 
 class Objects(ObjectsServicer):
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Resources) -> None:
         self._service, self._database, self._signer = service, service.database, service.signer
 
     async def Upload(self, requests: AsyncIterator[pb.UploadRequest], context: object) -> pb.Object:
@@ -55,7 +55,7 @@ class Objects(ObjectsServicer):
 
 
 class Uploads(UploadsServicer):
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Resources) -> None:
         self._service = service
 
     async def CreateUpload(self, request: pb.CreateUploadRequest, context: object) -> pb.PartialUpload:

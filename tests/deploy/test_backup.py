@@ -39,7 +39,7 @@ from services.kit.db import open_database
 from services.kit.events import STREAM
 from services.kit.store import key_of, open_store
 from services.media.files import deletions
-from services.media.files.storage import Storage
+from services.media.storage import Storage
 from services.media.videos import account_erasure
 from services.social import consumer as social_consumer
 from tests.e2e.everything import Everything, everything

@@ -25,7 +25,8 @@ from services.kit import schema
 from services.media.config import SERVICE, MediaSettings
 from services.media.maintenance.sweeper import sweeping
 from services.media.processing.jobs import processing
-from services.media.service import MIGRATIONS, Service, open_service
+from services.media.resources import Resources
+from services.media.service import MIGRATIONS, open_service
 from services.media.servicers import PROTOS, register
 from tests.support.processes import service_settings, serving
 from tests.support.servers import Servers
@@ -38,7 +39,7 @@ PIXELS = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le"}  # of encoders that d
 @dataclass(frozen=True, slots=True)
 class Running:
     settings: MediaSettings
-    service: Service
+    service: Resources
     target: str
     objects: ObjectsStub
     uploads: UploadsStub

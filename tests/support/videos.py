@@ -23,7 +23,7 @@ from services.media.admin import FAULTS
 from services.media.config import MediaSettings
 from services.media.maintenance import counter_audit
 from services.media.relationships import projection
-from services.media.service import Service
+from services.media.resources import Resources
 from services.media.servicers import PROTOS
 from tests.support.media import running_media_service
 from tests.support.social import act
@@ -38,7 +38,7 @@ class Videos:
     """A running media service, for tests of its videos."""
 
     settings: MediaSettings
-    service: Service
+    service: Resources
     target: str
     videos: VideosStub
     comments: CommentsStub

@@ -6,8 +6,8 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.db import Database
-from services.media.files.storage import Storage
 from services.media.models import Deletion
+from services.media.storage import Storage
 
 BATCH = 200
 BACKUP = 7_243_118_271  # advisory lock: whoever holds it copies the files that his snapshot names, and needs them

@@ -18,10 +18,10 @@ from services.media.errors import (
     QuotaExceeded,
     StoreUnavailable,
 )
-from services.media.files import objects
+from services.media.files import objects, probe
 from services.media.files.filetypes import AUDIO, DOCUMENT, IMAGE, TYPES, VIDEO, FileType, sniff
 from services.media.files.objects import View
-from services.media.files.storage import HEAD, LocalFile, Spool
+from services.media.files.probe import Facts
 from services.media.models import (
     PROCESSING,
     READY,
@@ -30,9 +30,8 @@ from services.media.models import (
     Object,
     Upload,
 )
-from services.media.processing import probe
-from services.media.processing.probe import Facts
-from services.media.service import Service
+from services.media.resources import Resources
+from services.media.storage import HEAD, LocalFile, Spool
 
 PROFILES = ("cover", "playback")  # what is made of a video
 DELETION_WAIT = 5.0  # seconds for a deletion under way of the same file
@@ -40,7 +39,7 @@ DAY = text("interval '24 hours'")
 Claim = Callable[[AsyncConnection], Awaitable[None]]
 
 
-async def upload(service: Service, caller: Caller, chunks: AsyncIterator[bytes], announced: int = 0) -> View:
+async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes], announced: int = 0) -> View:
     """Raises FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StoreUnavailable."""
     await require_quota(service, caller, announced)
     async with service.storage.spooling() as spool:
@@ -86,13 +85,13 @@ def max_bytes(settings: MediaSettings, type: FileType) -> int:
     }[type.kind]
 
 
-async def _find(service: Service, hash: str) -> Facts | None:
+async def _find(service: Resources, hash: str) -> Facts | None:
     async with service.database.transaction() as connection:
         row = (await connection.execute(select(Object.__table__).where(Object.hash == hash))).one_or_none()
     return Facts(TYPES[row.extension], row.width, row.height, row.duration, row.codec) if row else None
 
 
-async def store(service: Service, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] = ()) -> View:
+async def store(service: Resources, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] = ()) -> View:
     """Object first, row second; `claim` says in the same transaction what it is for, and a new one gets `profiles`
     to be made. A deletion of the same file that has begun is waited for, then it is put anew.
     """
@@ -112,7 +111,7 @@ async def store(service: Service, file: LocalFile, facts: Facts, claim: Claim, p
 
 
 async def _record(
-    service: Service, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] | None
+    service: Resources, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] | None
 ) -> View | None:
     """The rows of an object that is in the store. None if it is about to be deleted, and if it is not known yet
     and `profiles` is None."""
@@ -158,7 +157,7 @@ async def _own(connection: AsyncConnection, settings: MediaSettings, caller: Cal
         raise QuotaExceeded
 
 
-async def require_quota(service: Service, caller: Caller, size: int) -> None:
+async def require_quota(service: Resources, caller: Caller, size: int) -> None:
     """Raises QuotaExceeded if `size` bytes more are too many."""
     async with service.database.transaction() as connection:
         if await uploaded_today(connection, caller.user_id) + max(size, 1) > service.settings.daily_bytes:

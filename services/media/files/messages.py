@@ -4,7 +4,7 @@ from typing import Any
 
 from protos.media.v1.objects_pb2 import Object, PartialUpload, State
 from services.media.files.objects import View
-from services.media.files.signing import Signer
+from services.media.signing import Signer
 
 
 def object_message(view: View, signer: Signer, signed: bool = False) -> Object:

@@ -26,7 +26,7 @@ from services.media.files import deletions, ingest, objects
 from services.media.files.checksums import Checksum
 from services.media.files.objects import View
 from services.media.models import Part, PartialUpload
-from services.media.service import Service
+from services.media.resources import Resources
 
 PART = 4 * MIB  # received bytes are safe at each multiple of it, and when the stream ends
 MAX_OPEN = 20  # unfinished uploads a user
@@ -34,7 +34,7 @@ MAX_OPEN = 20  # unfinished uploads a user
 Upload = Row[Any]
 
 
-async def create(service: Service, caller: Caller, size: int, metadata: str) -> Upload:
+async def create(service: Resources, caller: Caller, size: int, metadata: str) -> Upload:
     """Raises FileEmpty, UploadTooLarge, QuotaExceeded."""
     if size <= 0:
         raise FileEmpty
@@ -59,7 +59,7 @@ async def create(service: Service, caller: Caller, size: int, metadata: str) -> 
         return created
 
 
-async def get(service: Service, caller: Caller, upload_id: int) -> tuple[Upload, View | None]:
+async def get(service: Resources, caller: Caller, upload_id: int) -> tuple[Upload, View | None]:
     """The upload, and its object once it is finished.
 
     One that has all its bytes, but was not finished when they came, is now. Raises UploadNotFound, and what
@@ -74,7 +74,7 @@ async def get(service: Service, caller: Caller, upload_id: int) -> tuple[Upload,
 
 
 async def append(
-    service: Service, caller: Caller, upload_id: int, offset: int, checksum: str, chunks: AsyncIterator[bytes]
+    service: Resources, caller: Caller, upload_id: int, offset: int, checksum: str, chunks: AsyncIterator[bytes]
 ) -> tuple[Upload, View | None]:
     """Adds what comes at `offset`; the last byte finishes the upload, and so does nothing at all in its place.
 
@@ -100,7 +100,7 @@ async def append(
 class _Receiver:
     """One append. Parts are put into the store as they fill; a checksum holds back their rows until it is right."""
 
-    def __init__(self, service: Service, row: Upload, sum: Checksum | None) -> None:
+    def __init__(self, service: Resources, row: Upload, sum: Checksum | None) -> None:
         self._service, self._row, self._sum = service, row, sum
         self._at: int = row.received
         self._buffer = bytearray()
@@ -166,7 +166,7 @@ class _Receiver:
                 await deletions.add(connection, keys)
 
 
-async def _finish(service: Service, caller: Caller, row: Upload) -> View:
+async def _finish(service: Resources, caller: Caller, row: Upload) -> View:
     """The parts become an object, or the upload is given up because they may not."""
     async with service.database.transaction() as connection:
         parts = select(Part.key).where(Part.upload_id == row.id).order_by(Part.start)
@@ -189,7 +189,7 @@ async def _finish(service: Service, caller: Caller, row: Upload) -> View:
     return view
 
 
-async def delete(service: Service, caller: Caller, upload_id: int) -> None:
+async def delete(service: Resources, caller: Caller, upload_id: int) -> None:
     """Raises UploadNotFound. An object that it became stays."""
     async with service.database.transaction() as connection:
         row = await _find(connection, caller, upload_id)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from services.kit.db import Database
 from services.kit.queue_metrics import watch
-from services.media.files.storage import Storage
+from services.media.storage import Storage
 
 JOBS = Gauge("hitok_media_jobs_open", "Jobs of processing not ended, up to 10,000", ["state"])
 OLDEST_JOB = Gauge("hitok_media_job_wait_seconds", "How long the first job in the queue has been due")

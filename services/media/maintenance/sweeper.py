@@ -17,10 +17,10 @@ from services.kit.db import Database
 from services.kit.errors import HitokError
 from services.kit.store import key_of
 from services.media.files import deletions, ingest, resumable
-from services.media.files.storage import Storage
 from services.media.maintenance.patrol import Patrol
 from services.media.models import Object, Part, PartialUpload
-from services.media.service import Service
+from services.media.resources import Resources
+from services.media.storage import Storage
 
 LEADER = 7_243_118_270  # advisory lock: of all media processes on one database one sweeps
 DRAIN_EVERY = 2.0  # seconds
@@ -33,13 +33,13 @@ log = structlog.get_logger("sweeper")
 
 
 @asynccontextmanager
-async def sweeping(service: Service) -> AsyncIterator[None]:
+async def sweeping(service: Resources) -> AsyncIterator[None]:
     """Sweeps while the block runs, if no other process does."""
     async with beside(_run(service)):
         yield
 
 
-async def _run(service: Service) -> None:
+async def _run(service: Resources) -> None:
     while True:
         try:
             async with service.database.engine.connect() as connection:
@@ -56,7 +56,7 @@ async def _run(service: Service) -> None:
             await asyncio.sleep(DRAIN_EVERY)
 
 
-async def _lead(service: Service, connection: object) -> None:
+async def _lead(service: Resources, connection: object) -> None:
     swept_at, patrol = 0.0, Patrol()
     while True:
         if (now := time.monotonic()) - swept_at >= service.settings.sweep_seconds or not swept_at:
@@ -69,7 +69,7 @@ async def _lead(service: Service, connection: object) -> None:
         await connection.execute(select(1))  # type: ignore[attr-defined]  # still ours to lead?
 
 
-async def sweep(service: Service) -> None:
+async def sweep(service: Resources) -> None:
     """All of it, once."""
     sweep_spool(service)
     await _sweep_uploads(service)
@@ -79,7 +79,7 @@ async def sweep(service: Service) -> None:
         log.error("files are missing from the store", count=missing)
 
 
-def sweep_spool(service: Service) -> None:
+def sweep_spool(service: Resources) -> None:
     """What processes that were killed left on this machine."""
     oldest = time.time() - service.settings.sweep_grace_seconds
     folders = [service.storage.spool]
@@ -94,7 +94,7 @@ def sweep_spool(service: Service) -> None:
                     SWEPT.labels("temporary files").inc()
 
 
-async def _sweep_uploads(service: Service) -> None:
+async def _sweep_uploads(service: Resources) -> None:
     while True:
         async with service.database.transaction() as connection:
             expired = select(PartialUpload.id).where(PartialUpload.expires_at < func.now()).limit(BATCH)
@@ -105,7 +105,7 @@ async def _sweep_uploads(service: Service) -> None:
             return
 
 
-async def _sweep_orphans(service: Service) -> None:
+async def _sweep_orphans(service: Resources) -> None:
     oldest = time.time() - service.settings.sweep_grace_seconds
     async for batch in service.storage.list():
         keys = [key for key, written in batch if written < oldest]

@@ -14,19 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.store import key_of
 from services.media.config import MIB
-from services.media.files import ingest, references
+from services.media.files import ingest, probe, references
 from services.media.files.filetypes import TYPES
-from services.media.files.storage import measure
+from services.media.files.probe import Facts
 from services.media.models import Derivative
-from services.media.processing import probe
 from services.media.processing.playlists import playlist
-from services.media.processing.probe import Facts
-from services.media.service import Service
+from services.media.resources import Resources
+from services.media.storage import measure
 
 MEMORY_MEGABYTES = 2_048
 
 
-async def make(service: Service, job: Row[Any]) -> None:
+async def make(service: Resources, job: Row[Any]) -> None:
     """Of a job with its object. Raises FileBroken and the like, Unavailable, FileNotFoundError."""
     with ExitStack() as stack:
         target, cuts, listed = (service.storage.new_path() for _ in range(3))
@@ -42,7 +41,7 @@ async def make(service: Service, job: Row[Any]) -> None:
             await _keep(service, job.hash, "hls", listed, Facts(TYPES["m3u8"], duration=facts.duration))
 
 
-async def _convert(service: Service, job: Row[Any], target: Path, cuts: Path) -> dict[str, Any]:
+async def _convert(service: Resources, job: Row[Any], target: Path, cuts: Path) -> dict[str, Any]:
     settings = service.settings
     async with service.storage.local(key_of(f"{job.hash}.{job.extension}")) as source:
         request = {
@@ -61,7 +60,7 @@ async def _convert(service: Service, job: Row[Any], target: Path, cuts: Path) ->
     return made
 
 
-async def _keep(service: Service, source: str, profile: str, path: Path, facts: Facts) -> str:
+async def _keep(service: Resources, source: str, profile: str, path: Path, facts: Facts) -> str:
     """The name of the file that it is now."""
     file = await measure(path)
 

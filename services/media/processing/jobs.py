@@ -24,7 +24,7 @@ from services.media.errors import FileBroken
 from services.media.files.ingest import PROFILES
 from services.media.models import FAILED, PROCESSING, READY, Job, Object, Upload
 from services.media.processing import derivatives
-from services.media.service import Service
+from services.media.resources import Resources
 
 POLL = 2.0  # seconds between looks for jobs of other processes
 ATTEMPTS = 3  # that may die of a job before it is given up
@@ -37,13 +37,13 @@ log = structlog.get_logger("processing")
 
 
 @asynccontextmanager
-async def processing(service: Service) -> AsyncIterator[None]:
+async def processing(service: Resources) -> AsyncIterator[None]:
     """Works while the block runs; then gives back what is not done."""
     async with beside(*(_work(service) for _ in range(service.settings.workers))):
         yield
 
 
-async def _work(service: Service) -> None:
+async def _work(service: Resources) -> None:
     while True:
         try:
             service.job_ready.clear()
@@ -56,7 +56,7 @@ async def _work(service: Service) -> None:
             await asyncio.sleep(POLL)
 
 
-async def _take(service: Service) -> Row[Any] | None:
+async def _take(service: Resources) -> Row[Any] | None:
     """A job with its object, held for a lease."""
     due = select(Job.object_hash, Job.profile).where(Job.due_at <= func.now()).order_by(Job.due_at).limit(1)
     held = (
@@ -75,7 +75,7 @@ def _after(seconds: float) -> Any:
     return func.now() + text("interval '1 second'") * literal(seconds)
 
 
-async def _do(service: Service, job: Row[Any]) -> None:
+async def _do(service: Resources, job: Row[Any]) -> None:
     """Made, given up, or given back: to be tried by anybody, at once or after a while."""
     reason = ""
     try:
@@ -100,7 +100,7 @@ async def _do(service: Service, job: Row[Any]) -> None:
 
 
 @asynccontextmanager
-async def _holding(service: Service, job: Row[Any]) -> AsyncIterator[None]:
+async def _holding(service: Resources, job: Row[Any]) -> AsyncIterator[None]:
     """Keeps others from taking the job while we work at it."""
 
     async def renew() -> None:
@@ -121,7 +121,7 @@ def _of(job: Row[Any]) -> Any:
     return update(Job).where(Job.object_hash == job.hash, Job.profile == job.profile, Job.due_at.is_not(None))
 
 
-async def _give_back(service: Service, job: Row[Any], seconds: float) -> None:
+async def _give_back(service: Resources, job: Row[Any], seconds: float) -> None:
     async with service.database.transaction() as connection:
         await connection.execute(_of(job).values(due_at=_after(seconds), attempts=job.attempts - 1))
 

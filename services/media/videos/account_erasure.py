@@ -19,7 +19,7 @@ from services.kit.events import consume
 from services.kit.nats import Event
 from services.media.config import SERVICE
 from services.media.relationships import projection
-from services.media.service import Service
+from services.media.resources import Resources
 from services.media.videos import comments, likes, videos
 from services.media.videos.models import Comment, Leaver, Video
 
@@ -33,7 +33,7 @@ log = structlog.get_logger("leaving")
 
 
 @asynccontextmanager
-async def following(service: Service) -> AsyncIterator[None]:
+async def following(service: Resources) -> AsyncIterator[None]:
     """Handles events, and removes what leavers leave, while the block runs."""
     has_leaver = asyncio.Event()
 
@@ -49,7 +49,7 @@ async def following(service: Service) -> AsyncIterator[None]:
         yield
 
 
-async def _remove_for_ever(service: Service, has_leaver: asyncio.Event) -> None:
+async def _remove_for_ever(service: Resources, has_leaver: asyncio.Event) -> None:
     while True:
         has_leaver.clear()
         try:
@@ -63,7 +63,7 @@ async def _remove_for_ever(service: Service, has_leaver: asyncio.Event) -> None:
             await asyncio.wait_for(has_leaver.wait(), POLL)
 
 
-async def remove_some(service: Service) -> bool:
+async def remove_some(service: Resources) -> bool:
     """One batch of one leaver; False when there is none, or others are at them."""
     async with service.database.transaction() as connection:
         next_one = select(Leaver.user_id).order_by(Leaver.created_at).limit(1).with_for_update(skip_locked=True)

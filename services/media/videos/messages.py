@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from protos.media.v1 import comments_pb2, videos_pb2
-from services.media.files.signing import Signer
 from services.media.models import PUBLIC
+from services.media.signing import Signer
 from services.media.videos.feeds import Page
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.videos import OURS

@@ -11,7 +11,7 @@ from protos.media.v1.comments_pb2_grpc import CommentsServicer, add_CommentsServ
 from protos.media.v1.videos_pb2_grpc import VideosServicer, add_VideosServicer_to_server
 from services.kit.context import current_caller, require_caller
 from services.media.pages import Slice, check_batch
-from services.media.service import Service
+from services.media.resources import Resources
 from services.media.videos import comments, feeds, likes, messages, videos, views, visibility
 from services.media.videos.group_commit import Gathering
 from services.media.videos.likes import Change, Outcome
@@ -20,13 +20,13 @@ from services.media.videos.views import View
 VIDEO_PROTOS = (pb.DESCRIPTOR, comments_pb.DESCRIPTOR)
 
 
-def register_videos(service: Service, server: grpc.aio.Server) -> None:
+def register_videos(service: Resources, server: grpc.aio.Server) -> None:
     add_VideosServicer_to_server(Videos(service), server)
     add_CommentsServicer_to_server(Comments(service), server)
 
 
 class Videos(VideosServicer):
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Resources) -> None:
         self._service, self._database, self._signer = service, service.database, service.signer
         self._likes: Gathering[Change, Outcome] = Gathering(self._write_likes)
         self._views: Gathering[View, None] = Gathering(partial(views.write_views, service))
@@ -112,7 +112,7 @@ class Videos(VideosServicer):
 
 
 class Comments(CommentsServicer):
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Resources) -> None:
         self._database, self._new_id = service.database, service.new_id
         self._likes: Gathering[Change, Outcome] = Gathering(self._write_likes)
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit.context import Caller
 from services.media.files.objects import get
 from services.media.pages import unnest
-from services.media.service import Service
+from services.media.resources import Resources
 from services.media.videos.group_commit import Gathering
 from services.media.videos.models import Video
 from services.media.videos.visibility import require_visible
@@ -34,7 +34,7 @@ class View(NamedTuple):
 
 
 async def view(
-    service: Service, counting: Gathering[View, None], caller: Caller, video_id: int, watched: float
+    service: Resources, counting: Gathering[View, None], caller: Caller, video_id: int, watched: float
 ) -> bool:
     """Whether it was counted. Raises VideoNotFound."""
     async with service.database.transaction() as connection:
@@ -47,7 +47,7 @@ async def view(
     return True
 
 
-async def write_views(service: Service, seen: Sequence[View]) -> Sequence[None]:
+async def write_views(service: Resources, seen: Sequence[View]) -> Sequence[None]:
     """Of many viewers at once. Those that cannot be written may come again."""
     try:
         async with service.database.transaction() as connection:

@@ -19,10 +19,10 @@ from services.kit.config import ConfigError
 from services.kit.store import key_of, open_store
 from services.media import admin
 from services.media.files import deletions, ingest
-from services.media.files.storage import Storage
 from services.media.maintenance import sweeper
 from services.media.models import READY
 from services.media.processing.jobs import processing
+from services.media.storage import Storage
 from tests.deploy.people import AS_ROOT
 from tests.support.buckets import CREDENTIALS, running_bucket
 from tests.support.gateway import FrontEnd, gateway_settings, running_gateway
