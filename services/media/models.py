@@ -32,6 +32,8 @@ class Object(Model):
     codec: Mapped[str] = mapped_column(server_default="")
     state: Mapped[int] = mapped_column(SmallInteger)
     reason: Mapped[str] = mapped_column(server_default="")
+    blurhash: Mapped[str] = mapped_column(server_default="")  # of an image, or a video's cover
+    held_at: Mapped[datetime | None]  # when a message, a profile or a group first showed it: it is not swept then
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -44,8 +46,9 @@ class Upload(Model):
     user_id: Mapped[int] = mapped_column(primary_key=True)
     size: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    renewed_at: Mapped[datetime] = mapped_column(server_default=func.now())  # when they last uploaded it
 
-    __table_args__ = (Index("upload_user", "user_id", "created_at"),)
+    __table_args__ = (Index("upload_user", "user_id", "created_at"), Index("upload_age", "renewed_at"))
 
 
 class ObjectReference(Model):

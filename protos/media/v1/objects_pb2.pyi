@@ -58,6 +58,7 @@ class Object(_message.Message):
     PLAYBACK_PATH_FIELD_NUMBER: _builtins.int
     PRIVATE_FIELD_NUMBER: _builtins.int
     HLS_PATH_FIELD_NUMBER: _builtins.int
+    BLURHASH_FIELD_NUMBER: _builtins.int
     hash: _builtins.str
     """SHA-256 of the bytes, in hex"""
     file: _builtins.str
@@ -87,6 +88,8 @@ class Object(_message.Message):
     """only by signed url"""
     hls_path: _builtins.str
     """of the playlist of what playback_path names, where that had to be encoded"""
+    blurhash: _builtins.str
+    """of an image, or a video's cover; empty while there is none"""
     def __init__(
         self,
         *,
@@ -106,10 +109,11 @@ class Object(_message.Message):
         playback_path: _builtins.str = ...,
         private: _builtins.bool = ...,
         hls_path: _builtins.str = ...,
+        blurhash: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "cover_path", b"cover_path", "duration", b"duration", "file", b"file", "hash", b"hash", "height", b"height", "hls_path", b"hls_path", "kind", b"kind", "media_type", b"media_type", "path", b"path", "playback_path", b"playback_path", "private", b"private", "reason", b"reason", "size", b"size", "state", b"state", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "codec", b"codec", "cover_path", b"cover_path", "duration", b"duration", "file", b"file", "hash", b"hash", "height", b"height", "hls_path", b"hls_path", "kind", b"kind", "media_type", b"media_type", "path", b"path", "playback_path", b"playback_path", "private", b"private", "reason", b"reason", "size", b"size", "state", b"state", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

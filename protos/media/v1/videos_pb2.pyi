@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from protos.media.v1 import objects_pb2 as _objects_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -73,6 +74,12 @@ class Video(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     PLAYBACK_URL_FIELD_NUMBER: _builtins.int
     HLS_URL_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    BLURHASH_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     owner_id: _builtins.int
     title: _builtins.str
@@ -91,9 +98,20 @@ class Video(_message.Message):
     """Unix milliseconds"""
     updated_at: _builtins.int
     playback_url: _builtins.str
-    """what any browser plays"""
+    """what any browser plays; empty while there is nothing such"""
     hls_url: _builtins.str
     """the same for HLS players, where `video_url` had to be encoded"""
+    status: _objects_pb2.State.ValueType
+    """only its owner sees a video before it is READY; an outside url is READY at once"""
+    reason: _builtins.str
+    """why it FAILED"""
+    width: _builtins.int
+    """pixels, as shown; 0 if not known, like the next"""
+    height: _builtins.int
+    duration: _builtins.int
+    """milliseconds"""
+    blurhash: _builtins.str
+    """of the cover"""
     def __init__(
         self,
         *,
@@ -113,10 +131,16 @@ class Video(_message.Message):
         updated_at: _builtins.int = ...,
         playback_url: _builtins.str = ...,
         hls_url: _builtins.str = ...,
+        status: _objects_pb2.State.ValueType = ...,
+        reason: _builtins.str = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        duration: _builtins.int = ...,
+        blurhash: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment_count", b"comment_count", "cover_url", b"cover_url", "created_at", b"created_at", "description", b"description", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "share_count", b"share_count", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "comment_count", b"comment_count", "cover_url", b"cover_url", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -36,6 +36,7 @@ class Video(Model):
     cover_url: Mapped[str] = mapped_column(server_default="")
     object_hash: Mapped[str | None]  # of `video_url`, for a file of ours
     visibility: Mapped[int] = mapped_column(SmallInteger)
+    publish_as: Mapped[int | None] = mapped_column(SmallInteger)  # its visibility once it plays; PRIVATE until then
     like_count: Mapped[int] = mapped_column(server_default="0")
     comment_count: Mapped[int] = mapped_column(server_default="0")
     share_count: Mapped[int] = mapped_column(server_default="0")
@@ -53,6 +54,7 @@ class Video(Model):
         Index("video_random", "visibility", "random_key", "id", postgresql_where=IS_LIVE),
         Index("video_owner", "owner_id", "visibility", "id", postgresql_where=IS_LIVE),
         Index("video_words", "words", postgresql_using="gin", postgresql_where=IS_LIVE),
+        Index("video_waiting", "object_hash", postgresql_where=text("publish_as IS NOT NULL")),
     )
 
 
