@@ -49,7 +49,8 @@ class Stage:
 def read_dockerfile() -> dict[str, Stage]:
     """Its stages by name."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
-    arguments, stages = {}, {}
+    arguments: dict[str, str] = {}
+    stages: dict[str, Stage] = {}
     stage: Stage | None = None
     for line in re.sub(r"\\\n\s*", " ", text).splitlines():
         if not line:
@@ -61,7 +62,8 @@ def read_dockerfile() -> dict[str, Stage]:
             image, name = re.sub(r"\$\{(\w+)\}", lambda use: arguments[use[1]], rest).split(" AS ")
             stage = stages[name] = Stage(name, stages.get(image), image)
         elif stage is None:
-            arguments.update([rest.split("=", 1)])
+            name, value = rest.split("=", 1)
+            arguments[name] = value
         else:
             stage.instructions.append((keyword, rest))
     return stages

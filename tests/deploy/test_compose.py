@@ -237,7 +237,7 @@ def test_profiles_leave_the_plain_start_alone() -> None:
 
 def test_what_observes_looks_where_the_processes_are() -> None:
     folder, stages = ROOT / "deploy/observability", read_dockerfile()
-    scraped = {}
+    scraped: dict[str, str] = {}
     for config in yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]:
         for source in config["dns_sd_configs"]:
             scraped |= dict.fromkeys(source["names"], str(source["port"]))
@@ -281,8 +281,8 @@ def test_the_databases_are_made_from_the_urls_the_services_get(servers: Servers)
             psycopg.connect(environ["HITOK_USER_POSTGRES_URL"])
     finally:
         with psycopg.connect(servers.postgres_url, autocommit=True) as admin:
-            admin.execute(f"DROP DATABASE {name}")  # type: ignore[arg-type]
-            admin.execute(f"DROP ROLE {name}")  # type: ignore[arg-type]
+            admin.execute(f"DROP DATABASE {name}")
+            admin.execute(f"DROP ROLE {name}")
 
 
 @pytest.mark.parametrize(

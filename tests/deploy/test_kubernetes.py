@@ -16,6 +16,7 @@ from deploy.local.services import SERVICES
 from docs.generate import SERVICES as SETTINGS
 from services.kit.config import load, variable_names
 from services.kit.server import GRACE, LIVE
+from services.media.config import MediaSettings
 from tests.deploy.dockerfile import ROOT, read_dockerfile
 from tests.deploy.kustomize import Resource, build, pod_of
 
@@ -204,7 +205,7 @@ def test_a_container_may_do_little(overlay: str, workload: Resource) -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_media_service_has_a_place_for_the_largest_video(overlay: str) -> None:
     deployment = find(overlay, "Deployment", "media")
-    settings = load(KINDS["media"], "media", environment_of(deployment))
+    settings = load(MediaSettings, "media", environment_of(deployment))
     (mount,) = (m for m in container_of(deployment)["volumeMounts"] if m["mountPath"] == settings.var)
     (volume,) = (v for v in pod_of(deployment)["volumes"] if v["name"] == mount["name"])
     assert int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) << 30 >= 2 * settings.max_video_bytes

@@ -31,8 +31,10 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def running(collector: Collector) -> Iterator[Everything]:
-    tracing = {"HITOK_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    with temporary_folder() as folder, everything(folder / "var", **tracing) as running:
+    with (
+        temporary_folder() as folder,
+        everything(folder / "var", HITOK_OTLP_ENDPOINT=collector.endpoint, OTEL_BSP_SCHEDULE_DELAY="100") as running,
+    ):
         yield running
 
 

@@ -30,8 +30,8 @@ class Collector(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.received = b""
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-        def export(request: bytes, _: grpc.ServicerContext) -> bytes:
+    def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        def export(request: bytes, _: object) -> bytes:
             self.received += request
             return b""
 

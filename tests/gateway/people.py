@@ -9,7 +9,7 @@ from httpx import AsyncClient
 
 from protos.user.v1.accounts_pb2 import Tokens
 from services.kit import tokens
-from services.user import admin
+from services.user import admin, roles
 from services.user.sessions import lock_account
 from tests.support.gateway import JWT_SECRET, FrontEnd
 from tests.support.user import PASSWORD, Running, email_account, mailed_code, new_name, new_phone, phone_account
@@ -42,7 +42,7 @@ async def an_admin(http: AsyncClient, user: Running) -> Person:
     person = await by_email(http, user)
     async with user.service.database.transaction() as connection:
         account = await lock_account(connection, int(person.id))
-        await admin.roles.change_role(connection, account, 3, by_user_id=None)
+        await roles.change_role(connection, account, 3, by_user_id=None)
     return person
 
 

@@ -53,8 +53,9 @@ class Scripted(UsersServicer, AccountsServicer):
 async def serving(behave: Behaviour, port: int = 0, settings: ServiceSettings = SETTINGS) -> AsyncIterator[int]:
     """The port."""
     grpc_server, health = server.build(settings, PROTOS)
-    add_UsersServicer_to_server(Scripted(behave), grpc_server)
-    add_AccountsServicer_to_server(Scripted(behave), grpc_server)
+    scripted = Scripted(behave)  # type: ignore[abstract]  # the other RPCs are unimplemented
+    add_UsersServicer_to_server(scripted, grpc_server)
+    add_AccountsServicer_to_server(scripted, grpc_server)
     port = grpc_server.add_insecure_port(f"127.0.0.1:{port}")
     await grpc_server.start()
     await health.set_serving(True)

@@ -18,20 +18,20 @@ from services.kit.errors import Unavailable, reason_of
 from tests.kit.rpc import PROTOS, Behaviour, channel_to, serving, succeed
 from tests.support.user import refusal
 
-Call = Callable[[grpc.aio.Channel], grpc.aio.UnaryUnaryCall]
+Call = Callable[[grpc.aio.Channel], grpc.aio.UnaryUnaryCall[Any, Any]]
 
 
-def read(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryCall:
+def read(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     """Declared NO_SIDE_EFFECTS."""
     return UsersStub(channel).BatchGetUsers(users_pb.BatchGetUsersRequest())
 
 
-def put(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryCall:
+def put(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     """Declared IDEMPOTENT."""
     return UsersStub(channel).UpdateProfile(users_pb.UpdateProfileRequest())
 
 
-def act(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryCall:
+def act(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     """Declared nothing."""
     return AccountsStub(channel).Logout(pb.LogoutRequest())
 

@@ -11,7 +11,7 @@ from services.kit.errors import (
     reason_of,
     retry_after_of,
 )
-from tests.kit.rpc import channel_to, serving
+from tests.kit.rpc import channel_to, serving, succeed
 
 
 class PhoneTaken(Conflict):
@@ -59,7 +59,7 @@ def test_when_to_try_again_is_told_only_if_the_service_said() -> None:
 
 
 async def test_a_service_that_is_away_is_unavailable() -> None:
-    async with serving(lambda _: None) as port:
+    async with serving(succeed) as port:
         pass
     async with channel_to(port) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:

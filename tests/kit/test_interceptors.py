@@ -242,13 +242,13 @@ async def test_an_error_in_the_midst_of_a_stream_travels_like_any_other() -> Non
             raise PhoneTaken
 
     grpc_server, _ = server.build(SETTINGS, [])
-    handlers = {"Stream": grpc.unary_stream_rpc_method_handler(stream)}
+    handlers: Any = {"Stream": grpc.unary_stream_rpc_method_handler(stream)}
     grpc_server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Test", handlers),))
     port = grpc_server.add_insecure_port("127.0.0.1:0")
     await grpc_server.start()
     received: list[bytes] = []
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        call = channel.unary_stream("/test.Test/Stream")
+        call: Any = channel.unary_stream("/test.Test/Stream")
         metadata = ((SECRET_KEY, SETTINGS.internal_secret),)
         assert [part async for part in call(b"well", timeout=3, metadata=metadata)] == [b"one"]
         with pytest.raises(grpc.aio.AioRpcError) as refused:

@@ -142,7 +142,8 @@ def test_every_claim_has_its_type(changes: dict[str, object]) -> None:
 
 
 def test_a_payload_that_is_no_object_is_invalid() -> None:
-    for payload in ([], "text", 1):
+    payloads: tuple[Any, ...] = ([], "text", 1)
+    for payload in payloads:
         with pytest.raises(TokenInvalid):
             verify(SECRET, sign(payload), "atoken")
 

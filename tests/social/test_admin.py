@@ -8,7 +8,7 @@ from sqlalchemy import create_engine
 from typer.testing import CliRunner, Result
 
 from services.kit.db import driver_url
-from services.social.__main__ import commands
+from services.social.admin import commands
 from services.social.models import Model
 from tests.support.processes import SECRETS
 from tests.support.servers import Servers

@@ -138,12 +138,12 @@ async def test_who_have_to_do_with_each_other_may_go_at_once_while_others_go_on(
         groups.append(await group_with(social, first, second, *others, managers=[second]))
         for manager in (first, second):
             await invite(social, manager, groups[i], guest)
-    calls = [add(social, a, b) for a in leaving for b in everyone if a < b]
+    calls: list[Awaitable[object]] = [add(social, a, b) for a in leaving for b in everyone if a < b]
     calls += [join(social, guest, group) for group, guest in zip(groups, outside, strict=True)]
     calls += [join(social, guest, group) for group, guest in zip(groups, outside[::-1], strict=True)]
     going = [forget(social, user) for user in leaving]
     gate = asyncio.Semaphore(10)  # as many as the service has connections: no call shall wait for one
-    refusals, *_ = await asyncio.gather(outcomes(*(through(gate, call) for call in calls)), *going)
+    refusals, _ = await asyncio.gather(outcomes(*(through(gate, call) for call in calls)), asyncio.gather(*going))
     assert set(refusals) <= {"", "ALREADY_FRIENDS"}
     for group in groups:
         assert set(leaving).isdisjoint(await roles_in(social, staying[0], group))

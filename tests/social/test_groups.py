@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from protos.social.v1 import friends_pb2
 from protos.social.v1 import groups_pb2 as pb
 from tests.support.social import (
     ADMIN_ROLE,
@@ -178,7 +179,9 @@ async def test_nobody_belongs_to_more_groups_than_allowed(small: Running) -> Non
     assert await refusal(join(small, me, open_group)) == "GROUP_LIMIT_REACHED"
     await join(small, me, closed)  # an application
     (application,) = await applications(small, other, closed)
-    request = pb.HandleJoinRequestRequest(group_id=closed, request_id=application.request_id, result=1)
+    request = pb.HandleJoinRequestRequest(
+        group_id=closed, request_id=application.request_id, result=friends_pb2.ACCEPTED
+    )
     assert await refusal(act(other, small.groups.HandleJoinRequest, request)) == "GROUP_LIMIT_REACHED"
 
 

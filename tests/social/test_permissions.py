@@ -81,7 +81,10 @@ RPCS: dict[str, tuple[Call, dict[str, str]]] = {
         by("friend", reason="ALREADY_FRIENDS"),
     ),
     "HandleFriendRequest": (
-        lambda s, w: (s.friends.HandleFriendRequest, f.HandleFriendRequestRequest(request_id=w.request, result=1)),
+        lambda s, w: (
+            s.friends.HandleFriendRequest,
+            f.HandleFriendRequestRequest(request_id=w.request, result=f.ACCEPTED),
+        ),
         by(*ROLES, reason="REQUEST_NOT_FOUND"),
     ),
     "ListFriendRequests": (lambda s, w: (s.friends.ListFriendRequests, f.ListFriendRequestsRequest()), EVERYONE),
@@ -149,7 +152,10 @@ RPCS: dict[str, tuple[Call, dict[str, str]]] = {
         OWNER | {"owner": "NOT_PERMITTED"},
     ),
     "SetMemberRole": (
-        lambda s, w: (s.groups.SetMemberRole, g.SetMemberRoleRequest(group_id=w.group, user_id=w.target, role=1)),
+        lambda s, w: (
+            s.groups.SetMemberRole,
+            g.SetMemberRoleRequest(group_id=w.group, user_id=w.target, role=g.MANAGER),
+        ),
         OWNER,
     ),
     "TransferGroup": (

@@ -102,12 +102,15 @@ async def seq_scans(social: Running, seen: list[tuple[str, Any]]) -> list[str]:
 
 async def read_everything(social: Running, user: int, group: int) -> None:
     """Each list and check, first pages and later ones."""
-    calls = [
+    calls: list[tuple[Any, Any]] = [
         (social.friends.ListFriends, f.ListFriendsRequest(limit=50)),
         (social.friends.ListFriends, f.ListFriendsRequest(limit=50, offset=4_000)),
         (social.friends.ListFriendIds, f.ListFriendIdsRequest()),
         (social.friends.ListFriendRequests, f.ListFriendRequestsRequest(limit=50)),
-        (social.friends.ListFriendRequests, f.ListFriendRequestsRequest(limit=50, direction=f.TO_ME, results=[0])),
+        (
+            social.friends.ListFriendRequests,
+            f.ListFriendRequestsRequest(limit=50, direction=f.TO_ME, results=[f.PENDING]),
+        ),
         (social.friends.ListBlocks, f.ListBlocksRequest(limit=50)),
         (social.friends.BatchGetRelations, f.BatchGetRelationsRequest(user_ids=range(4_900, 5_000))),
         (social.friends.BatchCheckFriends, f.BatchCheckFriendsRequest(pairs=pairs_of(user, 100))),

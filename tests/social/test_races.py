@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable
 
 from protos.social.v1 import friends_pb2
 from tests.support.social import (
@@ -188,7 +189,7 @@ async def test_a_group_always_has_one_owner(social: Running) -> None:
 async def test_nobody_is_left_in_a_group_that_is_dismissed(social: Running) -> None:
     owner, *guests = new_users(41)
     group = await create_group(social, owner, approval=False)
-    calls = [join(social, guest, group) for guest in guests]
+    calls: list[Awaitable[object]] = [join(social, guest, group) for guest in guests]
     calls[20:20] = [dismiss(social, owner, group) for _ in range(10)]
     refusals = await outcomes(*calls)
     assert set(refusals) <= {"", "GROUP_NOT_FOUND"} and refusals["GROUP_NOT_FOUND"] >= 9

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 DOCUMENT = yaml.safe_load((Path(__file__).parents[2] / "docs/asyncapi.yaml").read_text())
 

@@ -1,5 +1,7 @@
 """Binding an email or a phone, so that one person may log in from either family."""
 
+from typing import Any
+
 import grpc.aio
 
 from protos.user.v1 import accounts_pb2 as pb
@@ -25,12 +27,14 @@ from tests.support.user import (
 
 def binding_email(
     user: Running, issued: pb.Tokens, address: str, code: str, password: str = PASSWORD
-) -> grpc.aio.UnaryUnaryCall:
+) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     with acting(caller_of(user, issued)):
         return user.accounts.BindEmail(pb.BindEmailRequest(email=address, code=code, password=password))
 
 
-def binding_phone(user: Running, issued: pb.Tokens, phone: str, password: str = PASSWORD) -> grpc.aio.UnaryUnaryCall:
+def binding_phone(
+    user: Running, issued: pb.Tokens, phone: str, password: str = PASSWORD
+) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     with acting(caller_of(user, issued)):
         return user.accounts.BindPhone(pb.BindPhoneRequest(phone=phone, password=password))
 

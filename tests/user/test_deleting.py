@@ -1,5 +1,7 @@
 """Deleting an account: user/delete-account."""
 
+from typing import Any
+
 import grpc.aio
 
 from protos.user.v1 import accounts_pb2 as pb
@@ -25,7 +27,7 @@ from tests.support.user import (
 )
 
 
-def deleting(user: Running, issued: pb.Tokens, password: str = PASSWORD) -> grpc.aio.UnaryUnaryCall:
+def deleting(user: Running, issued: pb.Tokens, password: str = PASSWORD) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     with acting(caller_of(user, issued)):
         return user.accounts.DeleteAccount(pb.DeleteAccountRequest(password=password))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 
 import msgspec
@@ -30,7 +31,7 @@ async def test_with_valkey_away_codes_are_unavailable_and_the_rest_works(user: R
             phone = new_phone()
             address = f"{phone}@example.com"
 
-            def needing_codes() -> list[object]:
+            def needing_codes() -> list[Awaitable[object]]:
                 email = pb.SendCodeRequest(email=address)
                 register = pb.RegisterByEmailRequest(email=address, code="1", password=PASSWORD, username=f"u{phone}")
                 reset = pb.ResetPasswordRequest(email=address, code="1", password=PASSWORD)

@@ -34,7 +34,7 @@ from tests.support.user import (
 )
 
 
-def refreshing(user: Running, rtoken: str) -> grpc.aio.UnaryUnaryCall:
+def refreshing(user: Running, rtoken: str) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     return user.accounts.RefreshToken(pb.RefreshTokenRequest(rtoken=rtoken))
 
 
@@ -71,11 +71,12 @@ async def test_tokens_live_as_long_as_their_family_says(user: Running) -> None:
     await email_account(user, name)
     await phone_account(user, phone)
     secret, by_email, by_phone = user.settings.jwt_secret, await email_login(user, name), await phone_login(user, phone)
-    for token, token_class, lifetime in (
+    issued: tuple[tuple[str, tokens.TokenClass, int], ...] = (
         (by_email.atoken, "atoken", 7_200),
         (by_email.rtoken, "rtoken", 604_800),
         (by_phone.atoken, "atoken", 8_640_000),
-    ):
+    )
+    for token, token_class, lifetime in issued:
         claims = tokens.verify(secret, token, token_class)
         assert claims.exp - claims.iat == lifetime
 

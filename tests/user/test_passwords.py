@@ -1,6 +1,7 @@
 """Changing and resetting a password, and what that does to sessions."""
 
 import asyncio
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -28,12 +29,14 @@ from tests.support.user import (
 NEW = "another horse"
 
 
-def changing(user: Running, issued: pb.Tokens, old: str = PASSWORD, new: str = NEW) -> grpc.aio.UnaryUnaryCall:
+def changing(
+    user: Running, issued: pb.Tokens, old: str = PASSWORD, new: str = NEW
+) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     with acting(caller_of(user, issued)):
         return user.accounts.ChangePassword(pb.ChangePasswordRequest(old_password=old, new_password=new))
 
 
-def resetting(user: Running, address: str, code: str, password: str = NEW) -> grpc.aio.UnaryUnaryCall:
+def resetting(user: Running, address: str, code: str, password: str = NEW) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     return user.accounts.ResetPassword(pb.ResetPasswordRequest(email=address, code=code, password=password))
 
 

@@ -1,5 +1,7 @@
 """Profiles: user/get-user-info, get-profile and set-profile in api.md."""
 
+from typing import Any
+
 import grpc.aio
 import pytest
 
@@ -25,7 +27,7 @@ from tests.support.user import (
 PRIVATE = ("email", "phone", "client_ip", "client_port", "device")
 
 
-def updating(user: Running, actor: pb.Tokens, user_id: int = 0, **changes: str) -> grpc.aio.UnaryUnaryCall:
+def updating(user: Running, actor: pb.Tokens, user_id: int = 0, **changes: Any) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     with acting(caller_of(user, actor)):
         return user.users.UpdateProfile(users_pb.UpdateProfileRequest(user_id=user_id or actor.user_id, **changes))
 
@@ -177,7 +179,7 @@ async def test_a_refused_change_changes_nothing(user: Running) -> None:
         ({"email": "a@b.co"}, "EMAIL_UNVERIFIED"),
     ],
 )
-async def test_bad_input_is_refused(user: Running, changes: dict[str, str], reason: str) -> None:
+async def test_bad_input_is_refused(user: Running, changes: dict[str, Any], reason: str) -> None:
     assert await refusal(updating(user, await email_account(user), **changes)) == reason
 
 

@@ -1,5 +1,7 @@
 """Registering, by email with a mailed code or by phone: login/register and hichat's register in api.md."""
 
+from typing import Any
+
 import pytest
 
 from protos.user.v1 import accounts_pb2 as pb
@@ -27,7 +29,7 @@ from tests.support.user import (
 async def email_request(user: Running, **changes: str) -> pb.RegisterByEmailRequest:
     """A good one, but for `changes`."""
     name = new_name()
-    fields = {"email": f"{name}@example.com", "password": PASSWORD, "username": name} | changes
+    fields: dict[str, Any] = {"email": f"{name}@example.com", "password": PASSWORD, "username": name} | changes
     return pb.RegisterByEmailRequest(code=await send_code(user, fields["email"]), **fields)
 
 
@@ -146,8 +148,9 @@ async def test_a_bad_address_is_refused(user: Running) -> None:
         ({"avatar": "data:text/html,x"}, "PROFILE_INVALID"),
     ],
 )
-async def test_bad_input_of_a_phone_account_is_refused(user: Running, changes: dict[str, object], reason: str) -> None:
-    request = pb.RegisterByPhoneRequest(**{"phone": new_phone(), "password": PASSWORD} | changes)
+async def test_bad_input_of_a_phone_account_is_refused(user: Running, changes: dict[str, Any], reason: str) -> None:
+    fields: dict[str, Any] = {"phone": new_phone(), "password": PASSWORD} | changes
+    request = pb.RegisterByPhoneRequest(**fields)
     assert await refusal(user.accounts.RegisterByPhone(request)) == reason
 
 

@@ -1,6 +1,7 @@
 """Who may set whose role: user/set-role in api.md."""
 
 from itertools import product
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -61,7 +62,7 @@ async def account(user: Running, role: int, by_admin: bool = False) -> pb.Tokens
     return made
 
 
-def setting(user: Running, actor: pb.Tokens, user_id: int, role: int) -> grpc.aio.UnaryUnaryCall:
+def setting(user: Running, actor: pb.Tokens, user_id: int, role: int) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     with acting(caller_of(user, actor)):
         return user.users.SetRole(users_pb.SetRoleRequest(user_id=user_id, role=role))
 

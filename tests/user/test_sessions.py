@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import suppress
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -30,12 +31,12 @@ from tests.support.user import (
 )
 
 
-def listing(user: Running, issued: pb.Tokens, cursor: str = "", limit: int = 100) -> grpc.aio.UnaryUnaryCall:
+def listing(user: Running, issued: pb.Tokens, cursor: str = "", limit: int = 100) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     with acting(caller_of(user, issued)):
         return user.sessions.ListSessions(pb.ListSessionsRequest(cursor=cursor, limit=limit))
 
 
-def revoking(user: Running, issued: pb.Tokens, session_id: int) -> grpc.aio.UnaryUnaryCall:
+def revoking(user: Running, issued: pb.Tokens, session_id: int) -> grpc.aio.UnaryUnaryCall[Any, Any]:
     with acting(caller_of(user, issued)):
         return user.sessions.RevokeSession(pb.RevokeSessionRequest(session_id=session_id))
 
