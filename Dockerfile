@@ -62,7 +62,8 @@ RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/lib/python3.11/e
     && install -d -o 10001 -g 10001 /var/lib/hitok
 # gRPC's core would write lines of its own between ours; GRPC_VERBOSITY=INFO shows why a TLS handshake failed.
 ENV PATH=/opt/hitok/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GRPC_VERBOSITY=NONE \
-    HITOK_VAR=/var/lib/hitok HITOK_GRPC_HOST=0.0.0.0 HITOK_METRICS_HOST=0.0.0.0 HITOK_HTTP_HOST=0.0.0.0
+    HITOK_REVISION=${REVISION} HITOK_VAR=/var/lib/hitok \
+    HITOK_GRPC_HOST=0.0.0.0 HITOK_METRICS_HOST=0.0.0.0 HITOK_HTTP_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=code /app/protos protos
 COPY --from=code /app/services/__init__.py services/__init__.py

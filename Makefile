@@ -5,7 +5,7 @@ BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor backup restore test soak check protos docs lock sbom audit clients bench clean
+.PHONY: help run demo doctor backup restore test soak check protos docs lock sbom audit clients bench release clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ clients: .venv/installed ## Generate clients of the API: TypeScript, Python, a P
 
 bench: .venv/installed ## Measure against the baselines in bench/
 	@$(BIN)/python -m bench
+
+release: .venv/installed ## Make VERSION a release: version, changelog, descriptors of the contracts, commit and tag
+	@$(BIN)/python -m deploy.release $(VERSION)
 
 clean: ## Remove the environment and the local data
 	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis

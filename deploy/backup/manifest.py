@@ -1,6 +1,7 @@
 """What a backup folder holds, in its `manifest.json`; every part by its checksum."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from deploy.local.errors import LocalError
+from deploy.revision import read_revision
 from services.kit import VERSION
 
 FILE, OBJECTS = "manifest.json", "objects"
@@ -40,7 +42,10 @@ class Object(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """`missing` are keys that the media service knows and its store did not have. `objects` lists the others."""
+    """`missing` are keys that the media service knows and its store did not have. `objects` lists the others.
+
+    `hitok` and `revision` are the release and the commit that made the backup.
+    """
 
     format: int
     hitok: str
@@ -51,6 +56,7 @@ class Manifest(Struct, frozen=True):
     object_count: int
     object_bytes: int
     missing: list[str]
+    revision: str = ""
 
 
 def write_manifest(
@@ -68,6 +74,7 @@ def write_manifest(
         object_count=len(objects),
         object_bytes=sum(one.size for one in objects),
         missing=missing,
+        revision=read_revision(os.environ),
     )
     (folder / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from deploy.local.backends import ADMIN_URL, Backends
 from deploy.local.services import Service
+from deploy.revision import read_revision
 
 
 def name_secrets(services: Iterable[Service]) -> list[str]:
@@ -26,6 +27,7 @@ def make_environment(
         "HITOK_JWT_SECRET": secrets["jwt"],
         "HITOK_INTERNAL_SECRET": secrets["internal"],
         "HITOK_LOG_FORMAT": "console",
+        "HITOK_REVISION": read_revision(environ),
         # Nothing here waits to be told that we leave.
         "HITOK_DRAIN_SECONDS": "0",
         "PYTHONUNBUFFERED": "1",

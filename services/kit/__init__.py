@@ -1,1 +1,1 @@
-VERSION = "0.1.0"  # pyproject.toml has the same
+VERSION = "0.1.0"  # written by `make release`, read by pyproject.toml

@@ -38,6 +38,7 @@ class Settings(Struct, kw_only=True, frozen=True):
     tls_ca: Annotated[str, Meta(description="PEM file: TLS between services, when set")] = ""
     tls_cert: Annotated[str, Meta(description="PEM file: this process's certificate")] = ""
     tls_key: Annotated[str, Meta(description="PEM file: this process's key")] = ""
+    revision: Annotated[str, Meta(description="commit of the code; images and make run set it")] = ""
     drain_seconds: Annotated[float, Meta(ge=0, le=20, description="how long to serve on after SIGTERM, unready")] = 5.0
     var: Annotated[str, Meta(description="folder for local data")] = "var"
 

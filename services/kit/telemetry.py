@@ -18,7 +18,7 @@ from services.kit.config import ConfigError, Settings
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SERVED = Histogram("hitok_rpc_served_seconds", "RPCs served", ["method", "status"], buckets=BUCKETS)
 CALLED = Histogram("hitok_rpc_called_seconds", "RPCs called, retries included", ["method", "status"], buckets=BUCKETS)
-BUILD = Gauge("hitok_build_info", "Always 1; what runs here", ["service", "version"])
+BUILD = Gauge("hitok_build_info", "Always 1; what runs here", ["service", "version", "revision"])
 
 TRACE = "traceparent"  # the W3C header's name, in NATS messages too
 MAX_LINKS = 32
@@ -31,7 +31,7 @@ _no_span = nullcontext(trace.INVALID_SPAN)
 def start(settings: Settings, service: str, metrics_port: int | None) -> None:
     """Serves /metrics from a thread and starts exporting traces. `metrics_port` None: someone else serves them."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
-    BUILD.labels(service, VERSION).set(1)
+    BUILD.labels(service, VERSION, settings.revision).set(1)
     if metrics_port is not None:
         try:
             start_http_server(metrics_port, settings.metrics_host)

@@ -32,9 +32,10 @@ from deploy.demo.clips import Clip, write_clip
 from deploy.frontend import FrontEnd, open_http
 from deploy.local.data_dir import open_folder
 from deploy.local.errors import LocalError
+from deploy.revision import read_revision
 from services.chat import consumer as chat_consumer
 from services.chat.notifications import rules
-from services.kit import schema
+from services.kit import VERSION, schema
 from services.kit.db import open_database
 from services.kit.events import STREAM
 from services.kit.store import key_of, open_store
@@ -123,6 +124,7 @@ def test_a_backup_says_what_it_holds(source: Place, backup: Path) -> None:
     manifest = read_manifest(backup)
     assert set(manifest.databases) == set(OWNERS)
     assert manifest.databases["media"].rows["object"] == 1
+    assert (manifest.hitok, manifest.revision) == (VERSION, read_revision(os.environ))
     assert (manifest.object_count, manifest.object_bytes, manifest.missing) == (1, 3, [])
     assert (backup / "objects" / KEY).read_bytes() == b"foo"
     assert backup.stat().st_mode & 0o077 == 0

@@ -22,7 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit import VERSION, events, loop_lag, queue_metrics, telemetry
+from services.kit import VERSION, events, loop_lag, queue_metrics, telemetry, tracing
 from services.kit.background import beside
 from services.kit.db import Database, open_database
 from services.kit.events import consume, emit, relaying
@@ -77,8 +77,22 @@ def is_child(span: ReadableSpan, of: ReadableSpan) -> bool:
     return bool(span.parent and of.context and span.parent.span_id == of.context.span_id)
 
 
-def test_the_version_is_the_projects() -> None:
-    assert tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"] == VERSION
+def test_the_project_reads_its_version_from_the_kit() -> None:
+    project = tomllib.loads(Path("pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "services.kit.VERSION"}
+
+
+def test_a_process_says_which_release_and_which_commit_it_is(
+    settings: UserSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "_tracing", False)
+    telemetry.start(msgspec.structs.replace(settings, revision="abc123"), "releases", None)
+    assert value("hitok_build_info", service="releases", version=VERSION, revision="abc123") == 1
+    provider = tracing.open_provider(msgspec.structs.replace(settings, revision="abc123"), "releases")
+    assert provider.resource.attributes["vcs.ref.head.revision"] == "abc123"
+    assert provider.resource.attributes["service.version"] == VERSION
+    provider.shutdown()
 
 
 async def test_a_blocked_event_loop_shows() -> None:
