@@ -1,6 +1,6 @@
-"""What a client may ask of the chat: one function each, run by a socket's frame and by its HTTP twin alike.
+"""The requests of chat clients: one function for each, which serves the frame of a socket and the HTTP route alike.
 
-They act for the caller of the current context, and raise what the chat service raised.
+They act for the caller of the current context, and raise the errors of the chat service.
 """
 
 from typing import Annotated, Any
@@ -13,12 +13,15 @@ from gateway.chat import sync_pages, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid
 from gateway.http.params import Id, PageSize
+from gateway.http.rate_limits import per_second
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.kit.errors import Unavailable
 from services.kit.ids import MAX_ID
 
-RECHECK_TIMEOUT = 1.0
+RECHECK_TIMEOUT = 1.0  # seconds
+SEND_LIMIT = per_second(5, 20)  # of one user, over sockets and HTTP together
+SEND_BUCKET = "/api/chat/send"
 
 log = structlog.get_logger("chat")
 
@@ -27,7 +30,7 @@ ListLimit = Annotated[int, Meta(ge=1, le=100)]
 
 
 class To(Struct):
-    """Exactly one of them."""
+    """Exactly one of the three."""
 
     conversation_id: Id | None = None
     user_id: Id | None = None
@@ -82,14 +85,14 @@ class ListNotifications(Struct):
 
 
 class ReadNotifications(Struct):
-    """Those, or all."""
+    """The listed ones, or all."""
 
     notification_ids: Annotated[list[Id], Meta(max_length=500)] = field(default_factory=list)
     all: bool = False
 
 
 class SubscribePresence(Struct):
-    """Instead of whom one asked for before."""
+    """These users, instead of those subscribed to before."""
 
     user_ids: Annotated[list[Id], Meta(max_length=200)]
 
@@ -133,7 +136,7 @@ async def list_conversations(chat: Chat, params: ListConversations) -> views.Con
 
 
 async def history(chat: Chat, params: History) -> views.MessagePage:
-    """At most so many bytes of bodies, so that a page of long messages neither floods a socket nor fails."""
+    """A page is bounded in bytes too, so that long messages neither flood the socket nor exceed what gRPC carries."""
     limit = params.limit
     while True:
         request = pb.GetHistoryRequest(
@@ -155,7 +158,7 @@ async def history(chat: Chat, params: History) -> views.MessagePage:
 async def sync(chat: Chat, params: Sync) -> views.SyncView:
     found = await sync_pages.batch_sync(chat, {params.conversation_id: params.from_rev})
     if not found:
-        # It answers nothing of a conversation that is none of the caller's; this tells why.
+        # The caller is no member of it. This call raises the reason.
         await chat.conversations.GetHistory(pb.GetHistoryRequest(conversation_id=params.conversation_id, limit=1))
         raise Unavailable
     return next(iter(sync_pages.parts(found[0])))
@@ -181,12 +184,15 @@ async def receipts(chat: Chat, params: ListReceipts) -> views.ReceiptPage:
 
 
 async def recheck(chat: Chat, group_id: int = 0, user_id: int = 0) -> None:
-    """For the routes that begin or end a membership, or end a group (no `user_id`) or a friendship (no `group_id`): it
-    holds in the chat when they answer. If the chat service is away, it learns of it by the event."""
+    """Makes the chat service apply a change of a membership, of a group (no `user_id`) or of a friendship (no
+    `group_id`) before the route answers. If the chat service is away, it learns of the change by its event.
+    """
     try:
         await chat.conversations.Recheck(pb.RecheckRequest(group_id=group_id, user_id=user_id), timeout=RECHECK_TIMEOUT)
     except grpc.aio.AioRpcError as error:
-        log.warning("left to the event", status=error.code().name, group_id=group_id, user_id=user_id)
+        log.warning(
+            "recheck failed, the event will repair it", status=error.code().name, group_id=group_id, user_id=user_id
+        )
 
 
 async def list_notifications(chat: Chat, params: ListNotifications) -> views.NotificationPage:

@@ -1,4 +1,4 @@
-"""What changed in conversations, in pieces that neither gRPC nor a socket is too small for."""
+"""The changes of conversations, split into answers that gRPC and a socket can carry."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,9 @@ PAGE_BYTES = 256 * 1024  # of message bodies in one answer
 
 
 async def batch_sync(chat: Chat, points: dict[int, int]) -> list[views.SyncView]:
-    """Of each conversation that the caller is a member of what changed since its rev; at most 200 of them."""
+    """The changes since the given rev in each conversation of which the caller is a member; at most 200 per
+    conversation, else it is `limited`.
+    """
     request = pb.BatchSyncRequest(points=[pb.SyncPoint(conversation_id=id, from_rev=rev) for id, rev in points.items()])
     try:
         answer = await chat.conversations.BatchSync(request)
@@ -26,7 +28,7 @@ async def batch_sync(chat: Chat, points: dict[int, int]) -> list[views.SyncView]
 
 
 async def _sync_halves(chat: Chat, points: dict[int, int]) -> list[views.SyncView]:
-    """What is too much for one answer."""
+    """Asks for less at a time. A conversation that is too large by itself is `limited`."""
     if len(points) == 1:
         ((conversation_id, rev),) = points.items()
         now = await chat.conversations.BatchGetRevs(pb.BatchGetRevsRequest(conversation_ids=[conversation_id]))
@@ -37,7 +39,7 @@ async def _sync_halves(chat: Chat, points: dict[int, int]) -> list[views.SyncVie
 
 
 def parts(whole: views.SyncView) -> Iterable[views.SyncView]:
-    """In pieces of about PAGE_BYTES, each of which goes on where the one before ended."""
+    """Splits a sync into parts of about PAGE_BYTES. Each continues where the one before ended."""
     rest = whole
     while (count := fitting(rest.messages)) < len(rest.messages):
         to_rev = rest.messages[count - 1].rev
@@ -62,7 +64,7 @@ def parts(whole: views.SyncView) -> Iterable[views.SyncView]:
 
 
 def fitting(messages: Sequence[views.MessageView]) -> int:
-    """How many of the first of them have bodies of PAGE_BYTES together; at least one, if there is one."""
+    """How many messages, from the first, have bodies of up to PAGE_BYTES together; at least one, if there is any."""
     size = 0
     for count, message in enumerate(messages):
         size += len(message.body)
@@ -72,6 +74,6 @@ def fitting(messages: Sequence[views.MessageView]) -> int:
 
 
 def is_too_large(error: grpc.aio.AioRpcError) -> bool:
-    """Whether gRPC itself refused the answer for its size."""
+    """Whether gRPC refused the answer because of its size. Our own errors carry a reason."""
     trailer = error.trailing_metadata() or ()
     return error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and all(key != REASON_KEY for key, _ in trailer)

@@ -17,7 +17,7 @@ from gateway.files import sendfile
 from gateway.http.envelopes import family_of
 from gateway.http.errors import ParameterInvalid, failure_of
 from gateway.http.middleware import RequestMiddleware
-from gateway.ws.protocol import MAX_FRAME_BYTES, Wire
+from gateway.ws.protocol import MAX_FRAME_BYTES, SocketProtocol
 from services.kit import gc_tuning
 from services.kit.config import ConfigError
 from services.kit.loop_lag import watch_loop
@@ -56,7 +56,7 @@ def server_for(app: Any, settings: GatewaySettings) -> uvicorn.Server:
         app,
         loop="none",
         http=_Protocol,
-        ws=Wire,
+        ws=SocketProtocol,
         ws_max_size=MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=None,  # the protocol has its own, which a browser's script sees too

@@ -1,73 +1,75 @@
-"""One socket: what waits to be written to it, whether it still lives, and how it ends."""
+"""One socket: its send queue, its heartbeat, and how it is closed."""
 
 import asyncio
 import secrets
 
 from gateway.ws import metrics
-from gateway.ws.frames import PING, Close, Place, resync
-from gateway.ws.protocol import Wire
-from gateway.ws.send_queue import ALL, MAX_FRAMES, REPLY, Lanes
-from gateway.ws.task_queue import Lines
+from gateway.ws.frames import PING, Close, Membership, resync
+from gateway.ws.protocol import SocketProtocol
+from gateway.ws.send_queue import ALL, MAX_FRAMES, REPLY, SendQueue
+from gateway.ws.task_queue import KeyedTaskQueue
 from services.kit.context import ANONYMOUS, Caller
 
 HEARTBEAT_SECONDS = 25.0
 PONG_SECONDS = 10.0
-STALL_SECONDS = 10.0  # without a byte taken
+STALL_SECONDS = 10.0  # in which the client reads nothing, after which the socket is closed
 
 
 class Connection:
-    """Everything here but `room` is done at once, without waiting: an event for a thousand sockets is one loop."""
+    """Every method but `drained` returns at once, so that one plain loop delivers an event to a thousand sockets."""
 
     __slots__ = (
+        "_drained",
         "_held",
-        "_lanes",
-        "_room",
-        "_stall",
+        "_queue",
+        "_stall_timer",
         "_timer",
-        "ahead",
         "caller",
         "conversations",
-        "frames_full_at",
+        "frame_bucket",
         "heard",
         "id",
         "is_live",
-        "lines",
-        "moves",
+        "min_rev",
+        "pending_moves",
+        "protocol",
+        "tasks",
         "watching",
-        "wire",
     )
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, protocol: SocketProtocol) -> None:
+        self.protocol = protocol
         self.id = secrets.token_hex(8)
         self.caller: Caller = ANONYMOUS
-        self.conversations: dict[int, int] = {}  # and the seq beyond which he may see their messages
-        self.is_live = False  # it was told `ready`
-        # While it resumes: the conversations that it joined since it began, or left (None).
-        self.moves: dict[int, Place | None] | None = None
-        # Revs that it was given before the events of the same came by; see `deliver`.
-        self.ahead: dict[int, int] = {}
-        self.watching: tuple[int, ...] = ()  # whose presence
-        self.lines = Lines()
-        self.frames_full_at = 0.0
-        self.heard = True  # anything, since the last ping
+        # By id, the seq after which the user may see messages: those before it were sent before they joined.
+        self.conversations: dict[int, int] = {}
+        self.is_live = False  # `ready` was sent
+        # While the list of conversations is read: what the user joined since then, or left (None).
+        self.pending_moves: dict[int, Membership | None] | None = None
+        # By conversation, the first rev that the client does not know yet, if it learned of earlier ones from a sync
+        # before their events arrived here.
+        self.min_rev: dict[int, int] = {}
+        self.watching: tuple[int, ...] = ()  # users whose presence the client subscribed to
+        self.tasks = KeyedTaskQueue()
+        self.frame_bucket = 0.0  # the rate limit of its frames: when the bucket is full again, on the loop's clock
+        self.heard = True  # the client sent something since the last ping
         self._held: list[bytes] = []
-        self._lanes = Lanes()
-        self._room: asyncio.Future[None] | None = None
-        self._stall: asyncio.TimerHandle | None = None
+        self._queue = SendQueue()
+        self._drained: asyncio.Future[None] | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
-        wire.on_writable = self._flush
+        protocol.on_writable = self._flush
 
     def deliver(self, frame: bytes, conversation_id: int, rev: int) -> None:
-        """A durable event, unless the client was given that rev already."""
-        if self.ahead and (known := self.ahead.get(conversation_id)) is not None:
-            if rev <= known:
+        """Sends a durable event, unless the client knows that rev already."""
+        if self.min_rev and (min_rev := self.min_rev.get(conversation_id)) is not None:
+            if rev < min_rev:
                 return
-            del self.ahead[conversation_id]
+            del self.min_rev[conversation_id]
         self._put(frame, conversation_id)
 
-    def deliver_own(self, frame: bytes) -> None:
-        """A durable event that belongs to no conversation, such as a notification; not before `ready`."""
+    def deliver_to_user(self, frame: bytes) -> None:
+        """Sends a durable event that belongs to no conversation, such as a notification; holds it until `ready`."""
         if self.is_live:
             self._put(frame, ALL)
         elif len(self._held) < MAX_FRAMES:
@@ -76,74 +78,73 @@ class Connection:
             self._held = [resync(None, "slow")]
 
     def start(self, *frames: bytes) -> None:
-        """`ready` and what belongs to it, then what was held back."""
+        """Sends `ready` with its syncs, then the frames that were held, and starts the heartbeat."""
         for frame in frames:
             self.reply(frame)
         held, self._held = self._held, []
         for frame in held:
             self._put(frame, ALL)
-        self.beat()
+        self.start_heartbeat()
 
     def deliver_latest(self, frame: bytes, key: str) -> None:
-        """What may be dropped, and is overtaken by the next of its key."""
-        if self._lanes or self.wire.is_full:
-            self._lanes.put_latest(key, frame)
+        """Sends a frame that may be dropped, and that the next one with its key replaces."""
+        if self._queue or self.protocol.is_full:
+            self._queue.put_latest(key, frame)
             self._watch_stall()
         else:
-            self.wire.write(frame)
+            self.protocol.write(frame)
 
     def reply(self, frame: bytes) -> None:
-        """Never dropped; a client that keeps asking and does not read is closed."""
+        """Sends a frame that is never dropped. Closes a client that keeps asking and does not read."""
         self._put(frame, REPLY)
-        if self._lanes.is_over:
+        if self._queue.is_over:
             self.close(Close.SLOW, "too much unread")
 
-    def doubt(self, conversation_ids: list[int] | None, reason: str) -> None:
-        """Tells the client to sync them, or all; after what waits."""
+    def request_resync(self, conversation_ids: list[int] | None, reason: str) -> None:
+        """Tells the client, after all that is queued, to sync these conversations; None: all of them."""
         metrics.RESYNCS.labels(reason).inc()
         if conversation_ids is None:
             self._put(resync(None, reason), ALL)
         else:
             self._put(resync(conversation_ids, reason), conversation_ids[0] if len(conversation_ids) == 1 else ALL)
 
-    async def room(self) -> None:
-        """Until nothing waits to be written: whoever does not read is not read from either."""
-        while self._lanes and not self.is_closing:
-            self._room = self._room or asyncio.get_running_loop().create_future()
-            await self._room
+    async def drained(self) -> None:
+        """Waits for the send queue to drain (backpressure)."""
+        while self._queue and not self.is_closing:
+            self._drained = self._drained or asyncio.get_running_loop().create_future()
+            await self._drained
 
     @property
     def is_closing(self) -> bool:
-        return self.wire.close_sent or self.wire.transport.is_closing()
+        return self.protocol.close_sent or self.protocol.transport.is_closing()
 
     @property
-    def waiting_bytes(self) -> int:
-        return self._lanes.size
+    def queued_bytes(self) -> int:
+        return self._queue.size
 
     def close(self, code: Close, reason: str) -> None:
         if not self.is_closing:
             metrics.CLOSED.labels(int(code)).inc()
-            self.wire.close(code, reason)
-        self.forget()
+            self.protocol.close(code, reason)
+        self.dispose()
 
-    def forget(self) -> None:
-        """Lets go of timers and of what waits; at the end."""
-        for timer in (self._timer, self._stall):
+    def dispose(self) -> None:
+        """Cancels the timers and drops the queue; the connection is not used any more."""
+        for timer in (self._timer, self._stall_timer):
             if timer:
                 timer.cancel()
-        self._timer = self._stall = None
-        self._lanes = Lanes()
-        self.wire.on_writable = None
-        self._free_room()
+        self._timer = self._stall_timer = None
+        self._queue = SendQueue()
+        self.protocol.on_writable = None
+        self._end_drained()
 
-    def beat(self) -> None:
-        """Keeps pinging from now on."""
+    def start_heartbeat(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_SECONDS, self._ping)
 
     def _ping(self) -> None:
         self.heard = False
-        if not self._lanes:  # who does not take what waits for him is found out by `_check_stall`
-            self.wire.write(PING)
+        if not self._queue:  # a client that does not read what is queued is closed by `_check_stall`
+            self.protocol.write(PING)
         self._timer = asyncio.get_running_loop().call_later(PONG_SECONDS, self._check_pong)
 
     def _check_pong(self) -> None:
@@ -153,36 +154,36 @@ class Connection:
         self._timer = asyncio.get_running_loop().call_later(HEARTBEAT_SECONDS - PONG_SECONDS, self._ping)
 
     def _put(self, frame: bytes, conversation_id: int) -> None:
-        if self._lanes or self.wire.is_full:
-            self._lanes.put(frame, conversation_id)
+        if self._queue or self.protocol.is_full:
+            self._queue.put(frame, conversation_id)
             self._watch_stall()
         else:
-            self.wire.write(frame)
+            self.protocol.write(frame)
 
     def _flush(self) -> None:
-        """The transport takes more."""
-        while not self.wire.is_full and (frame := self._lanes.take()):
-            self.wire.write(frame)
-        if self._stall and not self.wire.is_full:
-            self._stall.cancel()
-            self._stall = None
-        if not self._lanes:
-            self._free_room()
+        """Writes what is queued, now that the transport accepts data again."""
+        while not self.protocol.is_full and (frame := self._queue.take()):
+            self.protocol.write(frame)
+        if self._stall_timer and not self.protocol.is_full:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+        if not self._queue:
+            self._end_drained()
 
     def _watch_stall(self) -> None:
-        if self._stall is None:
+        if self._stall_timer is None:
             loop = asyncio.get_running_loop()
-            self._stall = loop.call_later(STALL_SECONDS, self._check_stall, self.wire.waiting_bytes)
+            self._stall_timer = loop.call_later(STALL_SECONDS, self._check_stall, self.protocol.buffered_bytes)
 
-    def _check_stall(self, waiting_bytes: int) -> None:
-        self._stall = None
-        if self.wire.is_full:
-            if self.wire.waiting_bytes >= waiting_bytes:
+    def _check_stall(self, buffered_bytes: int) -> None:
+        self._stall_timer = None
+        if self.protocol.is_full:
+            if self.protocol.buffered_bytes >= buffered_bytes:
                 self.close(Close.SLOW, "nothing read")
             else:
-                self._watch_stall()  # slowly, but it is taken
+                self._watch_stall()  # the client reads, though slowly
 
-    def _free_room(self) -> None:
-        if self._room and not self._room.done():
-            self._room.set_result(None)
-        self._room = None
+    def _end_drained(self) -> None:
+        if self._drained and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None

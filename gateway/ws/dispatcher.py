@@ -1,4 +1,6 @@
-"""What a client says after `ready`: each frame read, bounded, and answered exactly once if it has an id."""
+"""Serves the frames that a client sends after `ready`: decodes each, applies the limits, and answers exactly once a
+frame with an id.
+"""
 
 import asyncio
 import time
@@ -18,16 +20,14 @@ from gateway.ws import metrics
 from gateway.ws.connection import Connection
 from gateway.ws.frames import LITERAL_PONG, PONG, Close, Error, Frame, Typing, decode_frame, error_of, pack
 from gateway.ws.hub import Hub
-from gateway.ws.push_subscriber import Feed
+from gateway.ws.push_subscriber import PushSubscriber
 from gateway.ws.task_queue import MAX_PENDING
 from services.kit import telemetry
 from services.kit.context import current_caller, current_deadline, current_request_id, new_request_id
 
-FRAMES = per_second(20, 40)  # of one socket
-SENDS = per_second(5, 20)  # of one user, over HTTP too
-SEND_BUCKET = "/api/chat/send"
-FLOOD_SECONDS = 30.0  # a client so far beyond its frames is closed
-MAX_MISTAKES = 20  # frames that are none at all
+FRAME_LIMIT = per_second(20, 40)  # of one socket
+FLOOD_SECONDS = 30.0  # a client that would have to wait for longer is closed
+MAX_MALFORMED = 20  # frames that cannot be decoded, after which the socket is closed
 TYPING_MS = 6_000
 
 log = structlog.get_logger("sockets")
@@ -36,7 +36,7 @@ log = structlog.get_logger("sockets")
 class Request(NamedTuple):
     params: Any
     serve: Callable[[Chat, Any], Awaitable[Any]]
-    needs_id: bool = True  # its answer is all there is to it
+    needs_id: bool = True  # without an id the client could not tell what the answer is for
 
 
 REQUESTS = {
@@ -57,20 +57,27 @@ DECODERS = {type: msgspec.json.Decoder(request.params, strict=False).decode for 
 decode_typing = msgspec.json.Decoder(Typing, strict=False).decode
 
 
-class Dialogue:
-    """One client's; `listen` is given each text that comes."""
+class Dispatcher:
+    """Serves one socket; `receive` is called with the text of each frame."""
 
-    __slots__ = ("_chat", "_connection", "_feed", "_hub", "_limiter", "_mistakes", "_scale", "_seconds")
+    __slots__ = ("_chat", "_connection", "_hub", "_limiter", "_malformed", "_scale", "_subscriber", "_timeout")
 
     def __init__(
-        self, connection: Connection, hub: Hub, chat: Chat, feed: Feed, limiter: Limiter, scale: float, seconds: float
+        self,
+        connection: Connection,
+        hub: Hub,
+        chat: Chat,
+        subscriber: PushSubscriber,
+        limiter: Limiter,
+        scale: float,
+        timeout: float,
     ) -> None:
-        """`scale` is that of all rate limits; `seconds` is how long a request may take."""
-        self._connection, self._hub, self._chat, self._feed = connection, hub, chat, feed
-        self._limiter, self._scale, self._seconds = limiter, scale, seconds
-        self._mistakes = 0
+        """`scale`: the scale of all rate limits; 0: no limits. `timeout`: seconds for one request."""
+        self._connection, self._hub, self._chat, self._subscriber = connection, hub, chat, subscriber
+        self._limiter, self._scale, self._timeout = limiter, scale, timeout
+        self._malformed = 0
 
-    async def listen(self, text: str) -> None:
+    async def receive(self, text: str) -> None:
         connection = self._connection
         connection.heard = True
         if text == "ping":
@@ -79,9 +86,9 @@ class Dialogue:
         try:
             frame = decode_frame(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            self._mistake(error)
+            self._reject_malformed(error)
             return
-        if wait := self._over_limit():
+        if wait := self._seconds_over_limit():
             self._refuse(frame, TooManyRequests(retry_after=wait))
             return
         match frame.type:
@@ -92,31 +99,31 @@ class Dialogue:
             case "typing":
                 await self._typing(frame)
             case _:
-                await self._ask(frame)
+                await self._dispatch(frame)
 
-    def _mistake(self, error: Exception) -> None:
-        self._mistakes += 1
-        if self._mistakes > MAX_MISTAKES:
-            self._connection.close(Close.PROTOCOL_ERROR, "no frames")
+    def _reject_malformed(self, error: Exception) -> None:
+        self._malformed += 1
+        if self._malformed > MAX_MALFORMED:
+            self._connection.close(Close.PROTOCOL_ERROR, "malformed frames")
             return
         detail = str(error) if isinstance(error, ValidationError) else "not a JSON object"
         self._connection.reply(pack("error", Error("bad_request", detail)))
 
-    def _over_limit(self) -> float:
-        """Seconds until the next frame may come; also closes those who do not care."""
+    def _seconds_over_limit(self) -> float:
+        """Seconds until the next frame is allowed. Closes a client that goes on for long all the same."""
         if not self._scale:
             return 0.0
         now = time.monotonic()
-        interval = FRAMES.seconds / FRAMES.refill / self._scale
-        full_at = max(self._connection.frames_full_at, now) + interval
-        wait = full_at - now - interval * FRAMES.burst * self._scale
+        interval = FRAME_LIMIT.seconds / FRAME_LIMIT.refill / self._scale
+        full_at = max(self._connection.frame_bucket, now) + interval
+        wait = full_at - now - interval * FRAME_LIMIT.burst * self._scale
         if wait > FLOOD_SECONDS:
             self._connection.close(Close.OVERLOADED, "flood")
-        # Those refused count too: who goes on all the same stays refused.
-        self._connection.frames_full_at = full_at
+        # Refused frames count too, so a client that does not slow down stays refused.
+        self._connection.frame_bucket = full_at
         return max(wait, 0.0)
 
-    async def _ask(self, frame: Frame) -> None:
+    async def _dispatch(self, frame: Frame) -> None:
         request = REQUESTS.get(frame.type)
         if request is None:
             self._refuse(frame, ParameterInvalid(f"no frame has the type {frame.type[:40]!r} here"))
@@ -129,13 +136,13 @@ class Dialogue:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._refuse(frame, ParameterInvalid(str(error)))
             return
-        if self._connection.lines.is_full:
+        if self._connection.tasks.is_full:
             self._refuse(frame, TooManyRequests(f"{MAX_PENDING} unanswered", retry_after=1.0))
             return
-        await self._connection.room()
-        self._connection.lines.put(_line(frame.type, params), lambda: self._serve(frame, request, params))
+        await self._connection.drained()
+        self._connection.tasks.put(_ordering_key(frame.type, params), lambda: self._run(frame, request, params))
 
-    async def _serve(self, frame: Frame, request: Request, params: Any) -> None:
+    async def _run(self, frame: Frame, request: Request, params: Any) -> None:
         with telemetry.span(f"socket {frame.type}", SpanKind.SERVER):
             await self._answer(frame, request, params)
 
@@ -143,31 +150,33 @@ class Dialogue:
         started, outcome = time.perf_counter(), "ack"
         current_caller.set(self._connection.caller)
         current_request_id.set(new_request_id())
-        current_deadline.set(asyncio.get_running_loop().time() + self._seconds)
+        current_deadline.set(asyncio.get_running_loop().time() + self._timeout)
         try:
             if frame.type == "send":
-                await self._limiter.take(SEND_BUCKET, SENDS, str(self._connection.caller.user_id))
+                await self._limiter.take(
+                    commands.SEND_BUCKET, commands.SEND_LIMIT, str(self._connection.caller.user_id)
+                )
             elif frame.type in ("history", "sync", "conversations"):
-                await self._connection.room()  # large answers, one at a time
+                await self._connection.drained()  # their answers are large: one at a time
             answer = await request.serve(self._chat, params)
             if frame.type == "presence.subscribe":
-                self._watch(answer)
+                self._watch_presence(answer)
             if frame.id is not None:
                 self._connection.reply(pack("ack", {} if answer is None else answer, frame.id))
         except Exception as error:
-            # Whatever it is, the client is answered, and the socket lives on.
+            # The client gets an answer and the socket lives on, whatever the error is.
             outcome = self._refuse(frame, error)
         metrics.ANSWERED.labels(frame.type, outcome).observe(time.perf_counter() - started)
 
     def _refuse(self, frame: Frame, error: Exception) -> str:
-        fault = error_of(error)
-        if fault.code == "internal":
-            log.error("failed", frame=frame.type, exc_info=error)
-        self._connection.reply(pack("error", fault, frame.id))
-        return fault.code
+        answer = error_of(error)
+        if answer.code == "internal":
+            log.error("request failed", frame=frame.type, exc_info=error)
+        self._connection.reply(pack("error", answer, frame.id))
+        return answer.code
 
-    def _watch(self, page: views.PresencePage) -> None:
-        """Of those whom he may see only; what they are now comes first."""
+    def _watch_presence(self, page: views.PresencePage) -> None:
+        """Subscribes to those users that the caller may see, and sends their current state first."""
         if not self._connection.is_closing:
             self._hub.watch(self._connection, [int(row.user_id) for row in page.presences])
         for row in page.presences:
@@ -187,15 +196,17 @@ class Dialogue:
                 "expires_ms": TYPING_MS if params.active else 0,
             }
             payload = views.encode({"type": "typing", "data": data})
-            # The key is the socket's own, so of one that is in two conversations at once both are told.
+            # The key holds the conversation, so that a receiver hears of each one in which the user types.
             key = f"typing:{params.conversation_id}:{user_id}"
-            await self._feed.publish_latest(params.conversation_id, payload, key, self._connection.id)
+            await self._subscriber.publish_latest(params.conversation_id, payload, key, self._connection.id)
         if frame.id is not None:
             self._connection.reply(pack("ack", {}, frame.id))
 
 
-def _line(type: str, params: Any) -> Hashable:
-    """Requests of one line keep their order: of messages, those that name the conversation in the same way."""
+def _ordering_key(type: str, params: Any) -> Hashable:
+    """Requests with the same key are served in the order of their arrival. Writes to a conversation have its key, as
+    far as they name it in the same way; the other requests have one key for each type.
+    """
     if type == "send":
         to = params.to
         return to.conversation_id, to.user_id, to.group_id

@@ -1,4 +1,7 @@
-"""The WebSocket endpoint: who may come in, the hello, and how a process lets its sockets go."""
+"""The WebSocket endpoint: opens sockets, reads the hello, serves frames, and closes all sockets when the process stops.
+
+It is the composition root of this folder: only here are its parts put together.
+"""
 
 import asyncio
 import random
@@ -13,6 +16,7 @@ from nats.aio.client import Client as Nats
 from uvicorn.protocols.utils import ClientDisconnected
 
 from gateway.cache.presence import Presence
+from gateway.chat import commands
 from gateway.chat.client import Chat
 from gateway.chat.tickets import Tickets
 from gateway.config import GatewaySettings
@@ -22,14 +26,14 @@ from gateway.http.rate_limits import Limiter
 from gateway.ws import connection as heartbeat
 from gateway.ws import dispatcher
 from gateway.ws.connection import Connection
-from gateway.ws.dispatcher import Dialogue
+from gateway.ws.dispatcher import Dispatcher
 from gateway.ws.frames import Close, Frame, Hello, Limits, Ready, error_of, pack
-from gateway.ws.handshake import Door, Gone, Refused, next_text, refusal_of
+from gateway.ws.handshake import Disconnected, Handshake, SocketRefused, next_text, refusal_of
 from gateway.ws.hub import Hub
-from gateway.ws.presence_reporter import Roll
-from gateway.ws.protocol import MAX_FRAME_BYTES, wire_of
-from gateway.ws.push_subscriber import Feed
-from gateway.ws.reconciler import Repairs
+from gateway.ws.presence_reporter import PresenceReporter
+from gateway.ws.protocol import MAX_FRAME_BYTES, protocol_of
+from gateway.ws.push_subscriber import PushSubscriber
+from gateway.ws.reconciler import Reconciler
 from gateway.ws.resume import Resumption, first_pages
 from gateway.ws.task_queue import MAX_PENDING
 from services.kit.context import Caller, current_caller, current_deadline
@@ -38,13 +42,13 @@ from services.kit.errors import HitokError, Unauthenticated, Unavailable
 PATHS = ["/api/chat/ws", "/ws"]
 HELLO_SECONDS = 5.0
 DRAIN_STEPS = 20
-AFTER_RESTART_MS = (500, 5_000)  # in which a client comes back, spread
+RECONNECT_MS = (500, 5_000)  # the range in which the clients of a stopping gateway are spread
 
 log = structlog.get_logger("sockets")
 
 
 class Sockets:
-    """All of this gateway's. An ASGI application for WebSockets at PATHS."""
+    """All sockets of this gateway. It is an ASGI application for WebSockets at PATHS."""
 
     def __init__(
         self,
@@ -58,25 +62,25 @@ class Sockets:
     ) -> None:
         self._settings, self._chat, self._authenticator, self._limiter = settings, chat, authenticator, limiter
         self.hub = Hub()
-        self._repairs = Repairs(self.hub, chat, authenticator)
-        self.feed = Feed(nats, self.hub, self._repairs.after_gap)
-        self._roll = Roll(chat, presence, lambda: self.hub.connections)
-        self._door = Door(settings, tickets, authenticator)
-        self._firsts = first_pages(chat)
+        self._reconciler = Reconciler(self.hub, chat, authenticator)
+        self.subscriber = PushSubscriber(nats, self.hub, self._reconciler.after_gap)
+        self._reporter = PresenceReporter(chat, presence, lambda: self.hub.connections)
+        self._handshake = Handshake(settings, tickets, authenticator)
+        self._first_pages = first_pages(chat)
         self._draining = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with self._roll.running(), self._repairs.running(), self.feed.running():
+        async with self._reporter.running(), self._reconciler.running(), self.subscriber.running():
             yield
 
     async def drain(self, seconds: float) -> None:
-        """No more sockets; those there are told to go elsewhere, and closed one after the other."""
+        """Accepts no more sockets, announces the end to those that are open, and closes them spread over `seconds`."""
         self._draining = True
         connections = self.hub.connections
         random.shuffle(connections)
         for connection in connections:
-            wait = random.randint(*AFTER_RESTART_MS)  # noqa: S311
+            wait = random.randint(*RECONNECT_MS)  # noqa: S311
             connection.reply(pack("goaway", {"reconnect_in_ms": wait}))
         for step in range(DRAIN_STEPS):
             await asyncio.sleep(seconds / DRAIN_STEPS)
@@ -85,84 +89,84 @@ class Sockets:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
-        if not self._door.may_come_from(scope):
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})  # before accept: 403
+        if not self._handshake.allows_origin(scope):
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})  # before accept: becomes 403
             return
         try:
             await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         except ClientDisconnected:
             return
-        connection = Connection(wire_of(scope))
+        connection = Connection(protocol_of(scope))
         try:
-            await self._hold(connection, scope, receive)
-        except Refused as refusal:
-            fault = error_of(refusal.cause)
-            log.info("refused", close=int(refusal.code), fault=fault.code, cause=type(refusal.cause).__name__)
-            connection.reply(pack("error", fault))
-            connection.close(refusal.code, fault.code)
-        except Gone:
+            await self._serve(connection, scope, receive)
+        except SocketRefused as refusal:
+            error = error_of(refusal.cause)
+            log.info("socket refused", close=int(refusal.code), error=error.code, cause=type(refusal.cause).__name__)
+            connection.reply(pack("error", error))
+            connection.close(refusal.code, error.code)
+        except Disconnected:
             pass
         except Exception:
-            log.exception("failed")
+            log.exception("socket failed")
             connection.close(Close.OVERLOADED, "failed")
         finally:
             self.hub.remove(connection)
-            connection.forget()
+            connection.dispose()
             if connection.caller.user_id:
-                self._roll.closed(connection)
+                self._reporter.closed(connection)
 
-    async def _hold(self, connection: Connection, scope: Scope, receive: Receive) -> None:
+    async def _serve(self, connection: Connection, scope: Scope, receive: Receive) -> None:
         self._refuse_while_draining()
         try:
             async with asyncio.timeout(HELLO_SECONDS):
-                caller, frame, hello = await self._door.greet(scope, receive)
+                caller, frame, hello = await self._handshake.receive_hello(scope, receive)
         except TimeoutError:
-            raise Refused(Close.UNAUTHENTICATED, TokenMissing()) from None
+            raise SocketRefused(Close.UNAUTHENTICATED, TokenMissing()) from None
         self._refuse_while_draining()
         await self._admit(connection, caller, frame, hello)
         settings = self._settings
-        talk = Dialogue(
+        requests = Dispatcher(
             connection,
             self.hub,
             self._chat,
-            self.feed,
+            self.subscriber,
             self._limiter,
             settings.rate_limit_scale,
             settings.request_seconds,
         )
         while True:
-            await talk.listen(await next_text(receive))
+            await requests.receive(await next_text(receive))
 
     def _refuse_while_draining(self) -> None:
         if self._draining:
-            raise Refused(Close.GOING_AWAY, Unavailable())
+            raise SocketRefused(Close.GOING_AWAY, Unavailable())
 
     async def _admit(self, connection: Connection, caller: Caller, frame: Frame, hello: Hello) -> None:
-        """The hello is good: register, and bring the client up to date."""
+        """Registers the connection and brings its client up to date. Raises SocketRefused, Disconnected."""
         connection.caller = caller
         structlog.contextvars.bind_contextvars(user_id=caller.user_id)
-        self._make_room(caller.user_id)
+        self._evict_oldest(caller.user_id)
         self.hub.add(connection)
-        self._roll.opened(connection)
+        self._reporter.opened(connection)
         current_caller.set(caller)
         current_deadline.set(asyncio.get_running_loop().time() + self._settings.request_seconds)
         try:
             async with asyncio.timeout(self._settings.request_seconds):
-                # Again, or for the first time with a ticket: now that a revocation finds the connection.
+                # After hub.add, so that a session which ends from now on finds its connection.
                 if await self._authenticator.verdicts.load(caller.session_id) is None:
-                    raise Refused(Close.SESSION_REVOKED, Unauthenticated())
-                resumption = Resumption(self.hub, self._chat, self._firsts, connection, hello)
+                    raise SocketRefused(Close.SESSION_REVOKED, Unauthenticated())
+                resumption = Resumption(self.hub, self._chat, self._first_pages, connection, hello)
                 await resumption.read()
         except (grpc.aio.AioRpcError, HitokError, TimeoutError) as error:
             raise refusal_of(error) from None
         finally:
             current_deadline.set(None)
         if connection.is_closing:
-            raise Gone
+            raise Disconnected
         resumption.finish(frame.id, self._ready(connection))
 
-    def _make_room(self, user_id: int) -> None:
-        """The oldest goes: it may be one whose network is gone, and the new one is there for certain."""
+    def _evict_oldest(self, user_id: int) -> None:
+        """Makes room for one more socket. The oldest one goes, because its network may be gone unnoticed."""
         connections = self.hub.users.get(user_id, [])
         while len(connections) >= self._settings.chat_sockets:
             oldest = connections[0]
@@ -171,7 +175,7 @@ class Sockets:
 
     def _ready(self, connection: Connection) -> Ready:
         scale = self._settings.rate_limit_scale
-        frames, sends = dispatcher.FRAMES, dispatcher.SENDS
+        frames, sends = dispatcher.FRAME_LIMIT, commands.SEND_LIMIT
         limits = Limits(
             MAX_FRAME_BYTES,
             frames.refill * scale,
@@ -194,7 +198,7 @@ class Sockets:
 
 @asgi(PATHS, copy_scope=False)
 async def upgrade_required(scope: Scope, receive: Receive, send: Send) -> None:
-    """Of plain HTTP; the sockets themselves never come by Litestar (edge.py)."""
+    """Answers plain HTTP at PATHS with 426. WebSockets do not reach Litestar (http/middleware.py)."""
     with suppress(OSError):
         headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 426, "headers": headers})

@@ -1,4 +1,4 @@
-"""Frames: `{"type", "id"?, "data"?}`, the errors in them, and the codes that sockets are closed with."""
+"""The frames `{"type", "id"?, "data"?}`, the errors inside them, and the close codes (docs/chat-protocol.md)."""
 
 from enum import IntEnum
 from typing import Annotated, Any, Literal, NamedTuple
@@ -34,7 +34,7 @@ Code = Literal[
 
 
 class Close(IntEnum):
-    """Up to 4499 a client comes back by itself; beyond it does not."""
+    """A client reconnects by itself after codes up to 4499, and not after those from 4500 on."""
 
     RESTARTING = 1012
     GOING_AWAY = 4001
@@ -53,8 +53,9 @@ class Frame(Struct):
     data: Raw = Raw(b"{}")
 
 
-class Place(NamedTuple):
-    """A user's in a conversation: up to which rev he is told, and beyond which seq he may see its messages."""
+class Membership(NamedTuple):
+    """A user's membership in a conversation: the rev up to which they are informed, and the seq after which they may
+    see its messages."""
 
     rev: int
     joined_seq: int
@@ -73,7 +74,7 @@ class Typing(Struct):
 
 
 class Limits(Struct):
-    """What one socket may send, for the client to keep to."""
+    """The limits that a client should keep to. Rates are per second."""
 
     frame_bytes: int
     frames_per_second: float
@@ -84,7 +85,7 @@ class Limits(Struct):
 
 
 class Ready(Struct):
-    """`conversations`: the most recently active ones; `next_cursor` is for the rest, if there are any."""
+    """`conversations`: the most recently active ones. `next_cursor`: where the rest begins; empty if there is none."""
 
     session_id: str
     user_id: str
@@ -103,7 +104,7 @@ class Error(Struct):
     retry_after_ms: int | UnsetType = UNSET
 
 
-# Where the HTTP status does not tell enough.
+# Reasons whose HTTP status says too little.
 CODES: dict[str, Code] = {
     "TOKEN_EXPIRED": "token_expired",
     "NOT_MEMBER": "not_member",
@@ -131,25 +132,25 @@ LITERAL_PONG = text_frame(b"pong")
 
 
 def pack(type: str, data: Any, id: str | int | None = None) -> bytes:
-    """Ready for the wire."""
+    """A whole text frame, ready to be written."""
     if id is None:
         return text_frame(b'{"type":"%b","data":%b}' % (type.encode(), encode(data)))
     return text_frame(b'{"type":"%b","id":%b,"data":%b}' % (type.encode(), encode(id), encode(data)))
 
 
 def resync(conversation_ids: list[int] | None, reason: str) -> bytes:
-    """None: whatever the client knows may be out of date."""
+    """Asks the client to sync these conversations. None: all that it knows may be out of date."""
     ids = None if conversation_ids is None else [str(id) for id in conversation_ids]
     return pack("resync", {"conversation_ids": ids, "reason": reason})
 
 
-def unseen(conversation_id: int, rev: int) -> bytes:
-    """For one who may not see what changed, which takes its rev all the same."""
+def rev_only(conversation_id: int, rev: int) -> bytes:
+    """Counts a change that the client may not see: without it the client would wait for the missing rev."""
     return pack("conversation", {"conversation_id": str(conversation_id), "rev": rev})
 
 
 def error_of(error: Exception) -> Error:
-    """What a client is told of it; never an unknown exception's own words."""
+    """The error for the client. The text of an unknown exception never reaches it."""
     match error:
         case ParameterInvalid():
             return Error("bad_request", str(error))

@@ -1,4 +1,4 @@
-"""Tells the chat service, which keeps presence, who is connected here: gathered, and again every 30 s."""
+"""Reports the open connections to the chat service, which keeps presence: each change, and all of them every 30 s."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -19,8 +19,8 @@ BATCH = 1_000
 log = structlog.get_logger("sockets")
 
 
-class Roll:
-    """`connections` gives those that are open now; `presence` is where HTTP requests leave their mark."""
+class PresenceReporter:
+    """`connections` returns those that are open now."""
 
     def __init__(self, chat: Chat, presence: Presence, connections: Callable[[], Iterable[Connection]]) -> None:
         self._chat, self._presence, self._connections = chat, presence, connections
@@ -35,25 +35,25 @@ class Roll:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._tell_changes()), asyncio.create_task(self._refresh())]
+        tasks = [asyncio.create_task(self._report_changes()), asyncio.create_task(self._refresh())]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
-            await self._tell([_row(connection, closed=True) for connection in self._connections()])
+            await self._report([_row(connection, closed=True) for connection in self._connections()])
 
     def _note(self, connection: Connection, closed: bool) -> None:
         self._changed[connection.id] = _row(connection, closed)
         self._fresh.set()
 
-    async def _tell_changes(self) -> None:
+    async def _report_changes(self) -> None:
         while True:
             await self._fresh.wait()
             await asyncio.sleep(GATHER_SECONDS)
             self._fresh.clear()
             changed, self._changed = self._changed, {}
-            await self._tell(list(changed.values()))
+            await self._report(list(changed.values()))
 
     async def _refresh(self) -> None:
         while True:
@@ -61,16 +61,16 @@ class Roll:
             rows = [_row(connection, closed=False) for connection in self._connections()]
             for user_id in {row.user_id for row in rows}:
                 self._presence.touch(user_id)
-            await self._tell(rows)
+            await self._report(rows)
 
-    async def _tell(self, rows: list[pb.Connection]) -> None:
-        """What cannot be told now is told by the next refresh, or runs out."""
+    async def _report(self, rows: list[pb.Connection]) -> None:
+        """A failed report is repaired by the next refresh, or by the expiry of the connection in the chat service."""
         for start in range(0, len(rows), BATCH):
             request = pb.RefreshConnectionsRequest(connections=rows[start : start + BATCH])
             try:
                 await self._chat.presence.RefreshConnections(request)
             except grpc.aio.AioRpcError as error:
-                log.info("presence not told", status=error.code().name)
+                log.info("presence report failed", status=error.code().name)
                 return
 
 

@@ -1,7 +1,8 @@
-"""Uvicorn's WebSocket protocol, with what ASGI has no words for: writing without waiting, and giving up.
+"""Uvicorn's WebSocket protocol, extended by two things that ASGI cannot express: writing without waiting, and
+closing a connection whose client does not answer.
 
-A frame that goes to a thousand sockets is built once and handed to each transport as it is; through ASGI
-each of them would build its own, in a coroutine of its own.
+A frame for a thousand sockets is built once and written to each transport as it is. Through ASGI each socket
+would build its own copy, in a coroutine of its own. docs/adr/0026 gives the reasons.
 """
 
 import asyncio
@@ -12,32 +13,33 @@ from typing import Any
 from litestar.types import Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-MAX_FRAME_BYTES = 64 * 1024  # of a client's; a larger one closes the socket with 1009
-CLOSE_SECONDS = 3.0  # for the other side to answer a close, before the connection is cut
-WIRE = "hitok.wire"  # in the scope's extensions
+MAX_FRAME_BYTES = 64 * 1024  # of a client's frame; a larger one closes the socket with 1009
+CLOSE_SECONDS = 3.0  # for the client to answer a close frame, before the connection is cut
+EXTENSION = "hitok.protocol"  # the key in the scope's extensions
 
 _log = logging.getLogger("gateway.ws")
 _log.setLevel(logging.WARNING)
 
 
-class Wire(WebSocketsSansIOProtocol):
-    """`on_writable` is called when a transport that was full takes more again."""
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """`on_writable` is called when a transport that was full accepts data again."""
 
     on_writable: Callable[[], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Uvicorn's own lines name the path with its query: a ticket is in there.
+        # Uvicorn logs the path with its query, which holds the ticket.
         self.logger = self.conn.logger = _log
         self.conn.debug = False
 
     async def run_asgi(self) -> None:
-        # Neither the scope nor, below, the parser keeps in a circle what is gone: the collector's pauses are long here.
-        self.scope["extensions"][WIRE] = self  # type: ignore[assignment]
+        # The entry is deleted at the end, and connection_lost closes the parser, so that no reference cycle keeps a
+        # closed socket in memory: a gateway with many sockets has long garbage collections.
+        self.scope["extensions"][EXTENSION] = self  # type: ignore[assignment]
         try:
             await super().run_asgi()
         finally:
-            del self.scope["extensions"][WIRE]
+            del self.scope["extensions"][EXTENSION]
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -48,12 +50,12 @@ class Wire(WebSocketsSansIOProtocol):
         return not self.writable.is_set()
 
     @property
-    def waiting_bytes(self) -> int:
-        """Not yet taken by the kernel."""
+    def buffered_bytes(self) -> int:
+        """Written, but not yet accepted by the kernel."""
         return self.transport.get_write_buffer_size()
 
     def write(self, frame: bytes) -> None:
-        """A whole frame, as text_frame makes it; dropped once the socket is closing."""
+        """Writes a whole frame, as text_frame builds it; drops it once the socket is closing."""
         if not (self.close_sent or self.transport.is_closing()):
             self.transport.write(frame)
 
@@ -63,9 +65,9 @@ class Wire(WebSocketsSansIOProtocol):
             self.on_writable()
 
     def close(self, code: int, reason: str) -> None:
-        """Says so, ends the application's `receive`, and cuts the connection if nobody answers.
+        """Sends a close frame, ends the application's `receive`, and cuts the connection if no answer comes in time.
 
-        Unlike ASGI's close this waits for nothing: it is also for those who do not read.
+        Unlike ASGI's close it waits for nothing, so it also closes a client that does not read.
         """
         if self.close_sent or self.transport.is_closing():
             return
@@ -79,14 +81,14 @@ class Wire(WebSocketsSansIOProtocol):
         self.close_timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.transport.abort)
 
 
-def wire_of(scope: Scope) -> Wire:
-    wire: Any = (scope.get("extensions") or {}).get(WIRE)
-    assert isinstance(wire, Wire), "the gateway's sockets run on the gateway's own server (server.py)"
-    return wire
+def protocol_of(scope: Scope) -> SocketProtocol:
+    protocol: Any = (scope.get("extensions") or {}).get(EXTENSION)
+    assert isinstance(protocol, SocketProtocol), "the gateway's sockets need the gateway's own server"
+    return protocol
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A server's text frame (RFC 6455, 5.2): unmasked, so the same for every receiver."""
+    """A server's text frame (RFC 6455, section 5.2). It is unmasked, so every receiver gets the same bytes."""
     size = len(payload)
     if size < 126:
         return b"\x81" + bytes((size,)) + payload

@@ -1,11 +1,14 @@
-"""What the chat service and other gateways push, over core NATS: one subscription, so that order is kept.
+"""Receives live frames from the chat service and from other gateways over core NATS.
 
-`push.conv.<id>` durable events (header `rev`; `seq` if it shows a message) and those of which the latest counts
-(header `key`);
-`push.user.<id>` for one user's devices (headers `joined`, `left`: his membership
-changed; or a `key`);
-`push.presence.<id>` for those who asked. The payload is the frame as the client gets it.
-"""
+| subject | delivered to | headers |
+|---|---|---|
+| `push.conv.<id>` | the members of a conversation | `rev`, and `seq` if it shows a message: a durable event; or `key`: only the latest counts |
+| `push.user.<id>` | the devices of one user | `joined`, `left`: a conversation, when their membership changed; or `key` |
+| `push.presence.<id>` | the clients that subscribed to a user's presence | |
+
+The payload is the frame as the client gets it. One subscription receives all subjects, because the order between
+them counts: a membership event has to arrive before the messages that follow it.
+"""  # noqa: E501
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +24,7 @@ from nats.errors import Error as NatsError
 from opentelemetry.trace import SpanKind
 
 from gateway.ws import metrics
-from gateway.ws.frames import Place
+from gateway.ws.frames import Membership
 from gateway.ws.hub import Hub
 from gateway.ws.protocol import text_frame
 from gateway.ws.replay_buffer import Event
@@ -33,8 +36,8 @@ ACCOUNT_SUBJECTS = (
     "events.user.account.disabled",
     "events.user.account.deleted",
 )
-PENDING_MESSAGES, PENDING_BYTES = 65_536, 64 * 1024 * 1024  # beyond, the client drops: a gap
-WATCH_EVERY = 0.5  # seconds between looks at whether there was a gap
+PENDING_MESSAGES, PENDING_BYTES = 65_536, 64 * 1024 * 1024  # beyond them the NATS client drops messages: a gap
+GAP_CHECK_SECONDS = 0.5
 
 
 class _Conversation(Struct):
@@ -59,7 +62,7 @@ decode_joined = msgspec.json.Decoder(_Joined).decode
 log = structlog.get_logger("sockets")
 
 
-class Feed:
+class PushSubscriber:
     """`on_gap` is called when events may have been missed."""
 
     def __init__(self, nats: Nats, hub: Hub, on_gap: Callable[[], None]) -> None:
@@ -68,7 +71,7 @@ class Feed:
         self._taken = self._reconnects = 0
 
     async def publish_latest(self, conversation_id: int, payload: bytes, key: str, except_id: str) -> None:
-        """To the other members, wherever they are connected; while NATS is away, to nobody."""
+        """Sends a frame to the other members, on all gateways. Does nothing while NATS is away."""
         if self._nats.is_connected:
             with suppress(NatsError):
                 headers = {"key": key, "except": except_id}
@@ -83,21 +86,21 @@ class Feed:
             task.cancel()
 
     async def _watch(self) -> None:
-        """Subscribes, then looks for gaps: the client renews the subscription when it reconnects, but tells
-        only in its counters that it did, and only to its own log that it dropped what we were too slow for."""
+        """Subscribes, then looks for gaps. The NATS client renews the subscription when it reconnects, but shows that
+        only in its counters; that it dropped messages it only logs."""
         subscription = await self._subscribe()
         self.subscribed = True
         self._reconnects, dropped = self._nats.stats["reconnects"], 0
         while True:
-            await asyncio.sleep(WATCH_EVERY)
-            self._notice_reconnect()
+            await asyncio.sleep(GAP_CHECK_SECONDS)
+            self._check_reconnect()
             now = subscription.delivered - subscription.pending_msgs - self._taken
             if now != dropped:
                 log.warning("events were dropped", count=now - dropped)
                 self._on_gap()
             dropped = now
 
-    def _notice_reconnect(self) -> None:
+    def _check_reconnect(self) -> None:
         if self._nats.stats["reconnects"] != self._reconnects:
             self._reconnects = self._nats.stats["reconnects"]
             log.warning("events may be missed", reconnects=self._reconnects)
@@ -118,21 +121,21 @@ class Feed:
             await asyncio.sleep(0.1)
 
     async def _take_account(self, message: Msg) -> None:
-        """The end of sessions closes their sockets; missed, repairs.py finds out."""
+        """Closes the sockets of ended sessions. The reconciler finds those whose event was missed."""
         event = msgspec.json.decode(message.data, type=AccountEvent).data
         if event.session_ids:
-            self._hub.revoke({int(id) for id in event.session_ids})
+            self._hub.revoke_sessions({int(id) for id in event.session_ids})
         else:
             self._hub.revoke_user(int(event.user_id))
 
     async def _take(self, message: Msg) -> None:
         self._taken += 1
-        self._notice_reconnect()  # before anybody gets what he may no longer see
+        self._check_reconnect()  # first, as the gap may hide that a user left the conversation of this message
         try:
             with telemetry.following("deliver push", SpanKind.CONSUMER, message.headers):
                 self._route(message)
         except (ValueError, KeyError):  # msgspec's errors are ValueErrors too
-            log.warning("not a push", subject=message.subject)
+            log.warning("malformed push", subject=message.subject)
 
     def _route(self, message: Msg) -> None:
         _, kind, number = message.subject.split(".")
@@ -140,18 +143,18 @@ class Feed:
         metrics.EVENTS.labels(kind).inc()
         match kind:
             case "conv" if "rev" in headers:
-                self._hub.event(Event(id, int(headers["rev"]), frame, int(headers.get("seq", 0))))
+                self._hub.to_conversation(Event(id, int(headers["rev"]), frame, int(headers.get("seq", 0))))
             case "conv":
-                self._hub.latest(id, frame, headers["key"], headers.get("except", ""))
+                self._hub.latest_to_conversation(id, frame, headers["key"], headers.get("except", ""))
             case "user":
-                self._take_own(id, message, frame, headers)
+                self._route_to_user(id, message, frame, headers)
             case "presence":
-                self._hub.presence(id, frame)
+                self._hub.to_watchers(id, frame)
 
-    def _take_own(self, user_id: int, message: Msg, frame: bytes, headers: dict[str, str]) -> None:
+    def _route_to_user(self, user_id: int, message: Msg, frame: bytes, headers: dict[str, str]) -> None:
         if left := headers.get("left"):
-            self._hub.move(user_id, int(left), None)
-        self._hub.own(user_id, frame, headers.get("key", ""))
-        if joined := headers.get("joined"):  # after the frame that tells what it is
+            self._hub.membership_changed(user_id, int(left), None)
+        self._hub.to_user(user_id, frame, headers.get("key", ""))
+        if joined := headers.get("joined"):  # after the frame, which introduces the conversation to the client
             data = decode_joined(message.data).data
-            self._hub.move(user_id, int(joined), Place(data.rev, data.last_seq))
+            self._hub.membership_changed(user_id, int(joined), Membership(data.rev, data.last_seq))

@@ -1,4 +1,4 @@
-"""The last events that came by, for those who were not listening yet: sockets between their hello and `ready`."""
+"""Keeps the last events of all conversations, for sockets that are between their hello and `ready`."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ MAX_BYTES = 8 * 1024 * 1024
 
 
 class Event(NamedTuple):
-    """`seq` is that of the message it shows; 0: none."""
+    """A durable event. `seq`: the message that it shows; 0 if it shows none."""
 
     conversation_id: int
     rev: int
@@ -18,8 +18,8 @@ class Event(NamedTuple):
     seq: int = 0
 
 
-class Recent:
-    """`position` names the moment; `since` gives what came after one, or None if not all of it is kept."""
+class ReplayBuffer:
+    """`position` counts the events so far. A reader notes it, and asks `since` for what came after it."""
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
@@ -27,7 +27,8 @@ class Recent:
         self.position = 0
 
     @property
-    def kept(self) -> Sequence[Event]:
+    def events(self) -> Sequence[Event]:
+        """All that are kept, the oldest first."""
         return list(self._events)
 
     def add(self, event: Event) -> None:
@@ -38,6 +39,7 @@ class Recent:
             self._size -= len(self._events.popleft().frame)
 
     def since(self, position: int) -> Sequence[Event] | None:
+        """The events after `position`; None if some of them were dropped."""
         missed = self.position - position
         if missed > len(self._events):
             return None

@@ -1,4 +1,6 @@
-"""What waits to be written to one socket: bounded, and honest about what it had to forget."""
+"""The frames that wait to be written to one socket. The queue is bounded, and it remembers which conversations lost
+frames, so that the client is told to sync them.
+"""
 
 from collections import deque
 
@@ -7,15 +9,17 @@ from gateway.ws.frames import resync
 
 MAX_FRAMES = 256
 MAX_BYTES = 1024 * 1024
-MAX_DIRTY = 500  # conversations named in one resync; beyond, it says "all"
-ALL = 0  # no conversation's: forgetting it leaves everything in doubt
-REPLY = -1  # never forgotten: whoever asked waits for it
+MAX_DIRTY = 500  # conversations named in one resync; with more of them it names none, which means all
+ALL = 0  # instead of a conversation id: the frame belongs to none, and dropping it puts everything in doubt
+REPLY = -1  # instead of a conversation id: the frame answers a request, and is never dropped
 DROPPED, DROPPED_LATEST = (metrics.DROPPED.labels(lane) for lane in ("durable", "latest"))
 
 
-class Lanes:
-    """Two lanes. Durable events keep their order, and are forgotten all at once when they do not fit; of what
-    has a key only the latest counts, and goes first. Replies are with the durable ones and stay."""
+class SendQueue:
+    """Two lanes. Durable events and replies keep their order; when they do not fit, all events are dropped at once and
+    the replies stay. Of the frames in the other lane only the latest of each key is kept; when space runs out they
+    are dropped first.
+    """
 
     __slots__ = ("_dirty", "_durable", "_latest", "_size")
 
@@ -33,7 +37,7 @@ class Lanes:
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """Bytes."""
         return self._size
 
     @property
@@ -41,9 +45,9 @@ class Lanes:
         return len(self) > MAX_FRAMES or self._size > MAX_BYTES
 
     def put(self, frame: bytes, conversation_id: int) -> None:
-        """A durable event of the conversation, of none of them (ALL), or a REPLY."""
+        """Queues a durable event of the conversation, of none (ALL), or a reply (REPLY)."""
         if self._dirty and conversation_id != REPLY:
-            self._soil(conversation_id)
+            self._mark_dirty(conversation_id)
             DROPPED.inc()
             return
         self._durable.append((frame, conversation_id))
@@ -51,10 +55,10 @@ class Lanes:
         if self.is_over:
             self._drop_latest()
         if self.is_over:
-            self._forget()
+            self._drop_durable()
 
     def put_latest(self, key: str, frame: bytes) -> None:
-        """Instead of an earlier frame of that key; dropped if there is no room."""
+        """Replaces an earlier frame with that key. Drops the frame if there is no space for it."""
         before = self._latest.pop(key, b"")
         self._size -= len(before)
         if len(self) < MAX_FRAMES and self._size + len(frame) <= MAX_BYTES:
@@ -64,7 +68,7 @@ class Lanes:
             DROPPED_LATEST.inc()
 
     def take(self) -> bytes | None:
-        """The next to write. When all is written, a resync for what was forgotten."""
+        """The next frame to write. When the queue is empty, a resync for the conversations that lost events."""
         if self._durable:
             frame, _ = self._durable.popleft()
         elif self._latest:
@@ -84,17 +88,17 @@ class Lanes:
         self._size -= sum(map(len, self._latest.values()))
         self._latest.clear()
 
-    def _forget(self) -> None:
+    def _drop_durable(self) -> None:
         replies = [entry for entry in self._durable if entry[1] == REPLY]
         DROPPED.inc(len(self._durable) - len(replies))
         metrics.RESYNCS.labels("slow").inc()
         for _, conversation_id in self._durable:
             if conversation_id != REPLY:
-                self._soil(conversation_id)
+                self._mark_dirty(conversation_id)
         self._durable = deque(replies)
         self._size = sum(len(frame) for frame, _ in replies)
 
-    def _soil(self, conversation_id: int) -> None:
+    def _mark_dirty(self, conversation_id: int) -> None:
         if len(self._dirty) >= MAX_DIRTY:
             conversation_id = ALL
         self._dirty.add(conversation_id)

@@ -1,4 +1,4 @@
-"""A socket's requests under way: those of one line in the order they came, lines side by side."""
+"""Runs a socket's requests: those with the same key one after the other, those with different keys side by side."""
 
 import asyncio
 from collections import deque
@@ -9,11 +9,11 @@ MAX_PENDING = 32
 Job = Callable[[], Awaitable[None]]
 
 
-class Lines:
-    __slots__ = ("_lines", "_tasks", "pending")
+class KeyedTaskQueue:
+    __slots__ = ("_jobs", "_tasks", "pending")
 
     def __init__(self) -> None:
-        self._lines: dict[Hashable, deque[Job]] = {}
+        self._jobs: dict[Hashable, deque[Job]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.pending = 0
 
@@ -21,22 +21,22 @@ class Lines:
     def is_full(self) -> bool:
         return self.pending >= MAX_PENDING
 
-    def put(self, line: Hashable, job: Job) -> None:
-        """`job` must not raise."""
+    def put(self, key: Hashable, job: Job) -> None:
+        """Runs `job` after the earlier ones with the same key. `job` must not raise."""
         self.pending += 1
-        waiting = self._lines.get(line)
-        if waiting is not None:
-            waiting.append(job)
+        jobs = self._jobs.get(key)
+        if jobs is not None:
+            jobs.append(job)
             return
-        self._lines[line] = deque((job,))
-        task = asyncio.create_task(self._run(line))
+        self._jobs[key] = deque((job,))
+        task = asyncio.create_task(self._run(key))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, line: Hashable) -> None:
-        waiting = self._lines[line]
-        while waiting:
-            await waiting[0]()
-            waiting.popleft()
+    async def _run(self, key: Hashable) -> None:
+        jobs = self._jobs[key]
+        while jobs:
+            await jobs[0]()
+            jobs.popleft()
             self.pending -= 1
-        del self._lines[line]
+        del self._jobs[key]

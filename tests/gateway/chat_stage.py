@@ -63,7 +63,7 @@ async def gateway_of(
     targets = {"HITOK_USER_TARGET": user.target, "HITOK_CHAT_TARGET": chat.target}
     nats = {"HITOK_NATS_URL": nats_url} if nats_url else {}
     async with serving_gateway(gateway_settings(servers, **targets, **nats, **settings)) as (gateway, url):
-        await until(lambda: gateway.sockets.feed.subscribed)
+        await until(lambda: gateway.sockets.subscriber.subscribed)
         async with httpx.AsyncClient(base_url=url) as http:
             yield Stage(gateway, url, chat, user, http)
 

@@ -8,7 +8,6 @@ from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged
 from gateway.http.params import Id
 from gateway.http.rate_limits import per_second
-from gateway.ws.dispatcher import SEND_BUCKET, SENDS
 
 READS = per_second(5, 20)
 TICKETS = per_second(1, 20)
@@ -46,7 +45,7 @@ async def list_messages(call: Call, params: commands.History) -> views.MessagePa
     return await commands.history(call.container.chat, params)
 
 
-@endpoint("POST", SEND_BUCKET, family=SHORT_VIDEO, limit=SENDS)
+@endpoint("POST", commands.SEND_BUCKET, family=SHORT_VIDEO, limit=commands.SEND_LIMIT)
 async def send(call: Call, params: commands.Send) -> views.Ack:
     """Send a message; again with the same `client_msg_id` it is sent once."""
     return await commands.send(call.container.chat, params)

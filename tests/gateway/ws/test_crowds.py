@@ -68,7 +68,7 @@ async def test_who_has_too_much_for_an_answer_to_many_is_asked_for_alone(stage: 
     tickets = await asyncio.gather(stage.ticket(anna), stage.ticket(ben))
     found = await asyncio.gather(*(arrive(stage, ticket) for ticket in tickets))
     assert found == [" ".join([anna.id, *ids[: resume.FIRST_PAGE]]), ben.id]
-    assert len(stage.gateway.sockets.hub.rooms.keys() & set(map(int, ids))) in (0, len(ids))
+    assert len(stage.gateway.sockets.hub.conversations.keys() & set(map(int, ids))) in (0, len(ids))
 
 
 async def test_a_batch_that_fails_by_one_of_them_fails_no_other(stage: Stage) -> None:
@@ -95,8 +95,8 @@ async def test_who_gives_up_amid_a_batch_disturbs_nobody(stage: Stage) -> None:
 async def test_more_than_may_wait_are_told_to_come_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     people = await stage.people(4)
     tickets = await asyncio.gather(*map(stage.ticket, people))
-    firsts = stage.gateway.sockets._firsts
-    monkeypatch.setattr(firsts, "_most", 0)
+    first_pages = stage.gateway.sockets._first_pages
+    monkeypatch.setattr(first_pages, "_most", 0)
     async with raw_socket(stage.url, f"{PATH}?ticket={tickets[0]}") as socket:
         await socket.say("hello", "1", version=1)
         assert (await socket.event("error"))["retryable"]

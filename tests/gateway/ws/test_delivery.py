@@ -35,10 +35,10 @@ async def test_events_amid_a_hello_come_after_it_and_once(stage: Stage) -> None:
             with stage.chat.holding(method):
                 await socket.say("hello", "1", version=1, token=anna.token, cursors={str(id): 1})
                 await until(lambda method=method: method in stage.chat.waiting)
-                position = stage.gateway.sockets.hub.recent.position
+                position = stage.gateway.sockets.hub.replay_buffer.position
                 for number in range(3):
                     await stage.say(id, ben, f"{method}{number}")
-                await until(lambda position=position: stage.gateway.sockets.hub.recent.position == position + 3)
+                await until(lambda position=position: stage.gateway.sockets.hub.replay_buffer.position == position + 3)
             first = await socket.receive()
             assert (first["type"], first["id"]) == ("ready", "1")
             (summary,) = first["data"]["conversations"]
@@ -98,10 +98,10 @@ async def test_events_beyond_what_is_kept_amid_a_hello_are_told_as_a_gap(
         with stage.chat.holding("BatchListConversations"):
             await socket.say("hello", "1", version=1, token=anna.token)
             await until(lambda: "BatchListConversations" in stage.chat.waiting)
-            position = stage.gateway.sockets.hub.recent.position
+            position = stage.gateway.sockets.hub.replay_buffer.position
             for number in range(5):
                 await stage.say(id, ben, str(number))
-            await until(lambda: stage.gateway.sockets.hub.recent.position == position + 5)
+            await until(lambda: stage.gateway.sockets.hub.replay_buffer.position == position + 5)
         assert await socket.event("resync", conversation_ids=None)
 
 
@@ -118,7 +118,7 @@ async def test_who_joined_hears_all_from_then_on_and_who_left_nothing_more(stage
         await stage.say(id, ben, "among us")
         await stage.chat.push(f"push.conv.{id}", "receipt", {}, key="receipt:x")
         assert [frame["type"] for frame in await socket.drain()] == ["conversation"]
-        assert str(id) not in str(stage.gateway.sockets.hub.rooms)
+        assert str(id) not in str(stage.gateway.sockets.hub.conversations)
 
 
 @pytest.mark.parametrize("way", ["live", "amid his hello", "by the list"])
@@ -156,11 +156,11 @@ async def test_a_leave_amid_a_hello_counts_more_than_the_list(stage: Stage) -> N
         with stage.chat.holding("BatchSync"):
             await socket.say("hello", "1", version=1, token=anna.token, cursors={"5": 1})
             await until(lambda: "BatchSync" in stage.chat.waiting)  # the list is read already
-            position = stage.gateway.sockets.hub.recent.position
+            position = stage.gateway.sockets.hub.replay_buffer.position
             await stage.chat.remove(id, int(anna.id))
             await stage.chat.join(later, int(anna.id))
             await stage.say(later, ben, "welcome")
-            await until(lambda: stage.gateway.sockets.hub.recent.position == position + 1)
+            await until(lambda: stage.gateway.sockets.hub.replay_buffer.position == position + 1)
         await socket.event("message")
         await stage.say(id, ben, "among us")
         await stage.say(later, ben, "again")
@@ -189,8 +189,8 @@ async def test_a_stuck_reader_delays_nobody_and_is_told_what_it_missed(stage: St
         for count in range(1, 401):
             await stage.say(id, ben, text, id=str(count))
             assert (await quick.event("message"))["rev"] == count
-            assert there.waiting_bytes <= 1024 * 1024
-            assert there.wire.waiting_bytes <= 256 * 1024
+            assert there.queued_bytes <= 1024 * 1024
+            assert there.protocol.buffered_bytes <= 256 * 1024
         slow.ws.transport.resume_reading()
         resync = await slow.wait(lambda frame: frame["type"] == "resync")
         assert resync["data"] == {"conversation_ids": [str(id)], "reason": "slow"}
@@ -292,10 +292,12 @@ async def test_who_was_removed_while_nats_was_away_gets_nothing_after_it(servers
                 stage.chat.conversations[id].members.discard(int(anna.id))
                 with stage.chat.holding("ListConversations"):
                     await asyncio.to_thread(nats.start)
-                    await until(lambda: stage.chat.nats.is_connected and stage.gateway.sockets.feed._nats.is_connected)
-                    position = stage.gateway.sockets.hub.recent.position
+                    await until(
+                        lambda: stage.chat.nats.is_connected and stage.gateway.sockets.subscriber._nats.is_connected
+                    )
+                    position = stage.gateway.sockets.hub.replay_buffer.position
                     rev = await stage.say(id, ben, "among us")
-                    await until(lambda: stage.gateway.sockets.hub.recent.position > position)
+                    await until(lambda: stage.gateway.sockets.hub.replay_buffer.position > position)
                 assert await removed.event("resync", conversation_ids=None)
                 assert await other.event("resync", conversation_ids=None)
                 assert "among us" not in str(await removed.drain())

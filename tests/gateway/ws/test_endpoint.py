@@ -138,9 +138,9 @@ async def test_what_a_socket_held_is_free_when_it_is_gone(stage: Stage) -> None:
     gc.disable()  # whose pauses are long where there are many sockets
     try:
         async with stage.socket(anna) as socket:
-            (wire,) = [each.wire for each in stage.gateway.sockets.hub.users[int(anna.id)]]
-            held = [weakref.ref(wire), weakref.ref(wire.conn)]
-            del wire
+            (protocol,) = [each.protocol for each in stage.gateway.sockets.hub.users[int(anna.id)]]
+            held = [weakref.ref(protocol), weakref.ref(protocol.conn)]
+            del protocol
             assert await socket.ask("conversations")
         await until(lambda: not any(each() for each in held))
     finally:
@@ -253,5 +253,5 @@ async def test_neither_tickets_nor_tokens_reach_a_log(
 async def test_revoking_another_session_leaves_this_one(stage: Stage, user: Running) -> None:
     anna = await stage.person()
     async with stage.socket(anna) as socket:
-        stage.gateway.sockets.hub.revoke({12345})
+        stage.gateway.sockets.hub.revoke_sessions({12345})
         assert await socket.ask("conversations")

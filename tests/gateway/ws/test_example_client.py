@@ -83,7 +83,7 @@ async def test_the_example_client_reconnects_and_misses_nothing(stage: Stage) ->
         await stage.say(id, ben, "two")
         await node.hear(message="two", seq=2)
         (there,) = stage.gateway.sockets.hub.users[int(anna.id)]
-        there.wire.transport.abort()
+        there.protocol.transport.abort()
         await until(lambda: int(anna.id) not in stage.gateway.sockets.hub.users)
         await stage.say(id, ben, "three")
         node.say("four")

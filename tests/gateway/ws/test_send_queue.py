@@ -1,4 +1,4 @@
-"""What waits for one socket: bounded, in order, and nothing is forgotten in silence."""
+"""The queues of one socket: bounded, in order, and every dropped event is followed by a resync."""
 
 import asyncio
 import json
@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.ws import metrics, send_queue
-from gateway.ws.hub import Room
+from gateway.ws.hub import Subscribers
 from gateway.ws.protocol import text_frame
-from gateway.ws.replay_buffer import MAX_EVENTS, Event, Recent
-from gateway.ws.send_queue import ALL, MAX_BYTES, MAX_FRAMES, REPLY, Lanes
-from gateway.ws.task_queue import Lines
+from gateway.ws.replay_buffer import MAX_EVENTS, Event, ReplayBuffer
+from gateway.ws.send_queue import ALL, MAX_BYTES, MAX_FRAMES, REPLY, SendQueue
+from gateway.ws.task_queue import KeyedTaskQueue
 
 BIG = 200_000
 PUTS = st.tuples(st.sampled_from([REPLY, ALL, 1, 2, 3]), st.sampled_from([10, 1_000, BIG]))
@@ -26,16 +26,16 @@ def payload_of(frame: bytes) -> bytes:
 
 
 class Reader:
-    """A client: what it took, and what it was told to sync."""
+    """A client: the frames that it read, and the conversations that it was told to sync."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self.lanes = lanes
+    def __init__(self, queue: SendQueue) -> None:
+        self.queue = queue
         self.taken: list[int] = []
         self.dirty: set[int] = set()
         self.latest: list[bytes] = []
 
     def take(self) -> bool:
-        frame = self.lanes.take()
+        frame = self.queue.take()
         if frame is None:
             return False
         if frame.startswith(b"n"):
@@ -48,7 +48,7 @@ class Reader:
         return True
 
 
-def take_step(step: object, lanes: Lanes, reader: Reader, sent: list[int]) -> None:
+def take_step(step: object, queue: SendQueue, reader: Reader, sent: list[int]) -> None:
     match step:
         case "take":
             reader.take()
@@ -57,36 +57,36 @@ def take_step(step: object, lanes: Lanes, reader: Reader, sent: list[int]) -> No
                 pass
         case "burst":
             for _ in range(MAX_FRAMES):
-                lanes.put(b"n%010d" % len(sent), 1)
+                queue.put(b"n%010d" % len(sent), 1)
                 sent.append(1)
         case (str(key), int(size)):
-            lanes.put_latest(key, b"k" + key.encode() + b"x" * size)
+            queue.put_latest(key, b"k" + key.encode() + b"x" * size)
         case (int(conversation), int(size)):
-            lanes.put(b"n%010d" % len(sent) + b"x" * size, conversation)
+            queue.put(b"n%010d" % len(sent) + b"x" * size, conversation)
             sent.append(conversation)
 
 
 @given(STEPS)
 @settings(deadline=None, max_examples=200)
 def test_every_event_is_taken_in_order_or_its_conversation_is_named_for_a_sync(steps: Sequence[object]) -> None:
-    lanes = Lanes()
-    reader = Reader(lanes)
+    queue = SendQueue()
+    reader = Reader(queue)
     sent: list[int] = []  # conversation of each
     for step in steps:
-        take_step(step, lanes, reader, sent)
-        assert len(lanes) <= MAX_FRAMES or REPLY in sent
-        assert lanes.size <= MAX_BYTES or REPLY in sent
+        take_step(step, queue, reader, sent)
+        assert len(queue) <= MAX_FRAMES or REPLY in sent
+        assert queue.size <= MAX_BYTES or REPLY in sent
     while reader.take():
         pass
     assert reader.taken == sorted(set(reader.taken))
     for number, conversation in enumerate(sent):
         assert number in reader.taken or conversation in reader.dirty or ALL in reader.dirty
         assert number in reader.taken or conversation != REPLY
-    assert (lanes.size, len(lanes), bool(lanes)) == (0, 0, False)
+    assert (queue.size, len(queue), bool(queue)) == (0, 0, False)
 
 
 def test_of_a_key_only_the_latest_counts_and_it_goes_before_any_durable_event() -> None:
-    waiting = Lanes()
+    waiting = SendQueue()
     for number in range(10):
         waiting.put_latest("typing:1", b"%d" % number)
     assert [waiting.take(), waiting.take()] == [b"9", None]
@@ -98,7 +98,7 @@ def test_of_a_key_only_the_latest_counts_and_it_goes_before_any_durable_event() 
 
 def test_what_is_dropped_is_counted() -> None:
     before = dropped()
-    waiting = Lanes()
+    waiting = SendQueue()
     waiting.put_latest("typing:1", b"x")
     waiting.put(b"reply", REPLY)
     for _ in range(MAX_FRAMES):  # the first that does not fit drops all there are
@@ -114,7 +114,7 @@ def dropped() -> dict[str, float]:
 
 
 def test_more_conversations_than_can_be_named_are_all() -> None:
-    waiting = Lanes()
+    waiting = SendQueue()
     waiting.put(b"x" * (MAX_BYTES + 1), 1)
     for id in range(1, send_queue.MAX_DIRTY + 10):
         waiting.put(b"x", id)
@@ -131,37 +131,37 @@ def test_frames_are_as_long_as_they_say() -> None:
 
 
 @given(st.lists(st.integers(min_value=1, max_value=90)))
-def test_a_room_takes_each_rev_once_however_they_come(revs: list[int]) -> None:
-    room = Room(0)
-    taken = [rev for rev in revs if room.note(rev, 0.0)]
+def test_a_conversation_takes_each_rev_once_however_they_come(revs: list[int]) -> None:
+    subscribers = Subscribers(0)
+    taken = [rev for rev in revs if subscribers.record(rev, 0.0)]
     assert len(taken) == len(set(taken))
     late = {rev for index, rev in enumerate(revs) if rev <= max(revs[:index], default=0) - 64}
     assert set(taken) | late >= set(revs)
 
 
-def test_a_new_room_has_seen_what_was_listed() -> None:
-    room = Room(10)
-    assert [room.note(rev, 0.0) for rev in (9, 10, 12, 11, 11, 12)] == [False, False, True, True, False, False]
+def test_a_new_conversation_has_seen_what_was_listed() -> None:
+    subscribers = Subscribers(10)
+    assert [subscribers.record(rev, 0.0) for rev in (9, 10, 12, 11, 11, 12)] == [False, False, True, True, False, False]
 
 
 def test_the_recent_events_are_bounded_and_say_when_some_are_gone() -> None:
-    recent = Recent()
-    start = recent.position
+    buffer = ReplayBuffer()
+    start = buffer.position
     for rev in range(10):
-        recent.add(Event(1, rev, b"x"))
-    middle = recent.position
-    assert [event.rev for event in recent.since(start) or ()] == list(range(10))
-    assert recent.since(middle) == []
+        buffer.add(Event(1, rev, b"x"))
+    middle = buffer.position
+    assert [event.rev for event in buffer.since(start) or ()] == list(range(10))
+    assert buffer.since(middle) == []
     for rev in range(MAX_EVENTS):
-        recent.add(Event(1, rev, b"x"))
-    assert recent.since(start) is None
-    assert len(recent.since(middle) or ()) == MAX_EVENTS
-    recent.add(Event(1, 1, b"x" * 9_000_000))
-    assert recent.kept == []
+        buffer.add(Event(1, rev, b"x"))
+    assert buffer.since(start) is None
+    assert len(buffer.since(middle) or ()) == MAX_EVENTS
+    buffer.add(Event(1, 1, b"x" * 9_000_000))
+    assert buffer.events == []
 
 
 async def test_requests_of_a_line_keep_their_order_and_lines_do_not_wait_for_each_other() -> None:
-    lines, done, gate = Lines(), [], asyncio.Event()
+    queue, done, gate = KeyedTaskQueue(), [], asyncio.Event()
 
     async def slow(name: str) -> None:
         await gate.wait()
@@ -170,11 +170,11 @@ async def test_requests_of_a_line_keep_their_order_and_lines_do_not_wait_for_eac
     async def quick(name: str) -> None:
         done.append(name)
 
-    lines.put("a", lambda: slow("a1"))
-    lines.put("a", lambda: quick("a2"))
-    lines.put("b", lambda: quick("b1"))
+    queue.put("a", lambda: slow("a1"))
+    queue.put("a", lambda: quick("a2"))
+    queue.put("b", lambda: quick("b1"))
     await asyncio.sleep(0.01)
-    assert (done, lines.pending) == (["b1"], 2)
+    assert (done, queue.pending) == (["b1"], 2)
     gate.set()
     await asyncio.sleep(0.01)
-    assert (done, lines.pending) == (["b1", "a1", "a2"], 0)
+    assert (done, queue.pending) == (["b1", "a1", "a2"], 0)
