@@ -4,7 +4,7 @@ import uvloop
 
 from gateway.config import SERVICE, GatewaySettings
 from gateway.http.server import serve
-from services.kit import log, telemetry
+from services.kit import background, log, telemetry
 from services.kit.config import ConfigError, load, refuse
 
 
@@ -18,6 +18,8 @@ def main() -> None:
         refuse(error)
     finally:
         telemetry.stop()
+    if background.gave_up():
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

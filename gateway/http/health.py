@@ -14,6 +14,7 @@ from litestar.response.base import ASGIResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.http.errors import RouteNotFound
+from services.kit import background
 
 ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
 DOCS_CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
@@ -40,16 +41,21 @@ async def live() -> ASGIResponse:
 async def ready(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Send requests here: from the first contact with the services until draining begins.
 
-    A service that fails later does not make the gateway unready: its callers need their 503.
+    A background task of the gateway that failed makes it unready until the task runs again. A service that fails
+    does not: its callers need their 503.
     """
     container = request.app.state.container
     if not container.met:
         channels = (container.user_channel, container.social_channel, container.media_channel, container.chat_channel)
         states = [channel.get_state(try_to_connect=True) for channel in channels]
         container.met = all(state is grpc.ChannelConnectivity.READY for state in states)
-    if container.met and not container.draining:
-        return _json({"status": "ready"})
-    return _json({"status": "draining" if container.draining else "starting"}, 503)
+    if container.draining:
+        return _json({"status": "draining"}, 503)
+    if not container.met:
+        return _json({"status": "starting"}, 503)
+    if not background.is_steady():
+        return _json({"status": "recovering"}, 503)
+    return _json({"status": "ready"})
 
 
 @get("/metrics")

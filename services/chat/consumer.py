@@ -14,7 +14,7 @@ from services.chat.notifications import notifications, rules
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.service import Service
-from services.kit.background import beside
+from services.kit import background
 from services.kit.events import consume
 from services.kit.nats import Event
 
@@ -29,11 +29,11 @@ async def consuming(service: Service) -> AsyncIterator[None]:
     """Handles events while the block runs; memberships apart, so that they do not wait behind a flood of likes."""
     consumer = Consumer(service)
     database, nats = service.database, service.nats
-    work = (
-        consume(database, nats, SERVICE, [*MEMBERSHIP, DELETED], consumer.follow),
-        consume(database, nats, f"{SERVICE}-notifications", [*rules.SUBJECTS, *BLOCKS], consumer.notify),
-    )
-    async with beside(*work):
+    durable = f"{SERVICE}-notifications"
+    async with background.run(
+        consume_membership=lambda: consume(database, nats, SERVICE, [*MEMBERSHIP, DELETED], consumer.follow),
+        consume_notifications=lambda: consume(database, nats, durable, [*rules.SUBJECTS, *BLOCKS], consumer.notify),
+    ):
         yield
 
 

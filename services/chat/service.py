@@ -20,7 +20,7 @@ from services.chat.sending.permissions import Permits
 from services.chat.sending.sending import Sending
 from services.chat.sending.writer import writing
 from services.chat.tickets import Tickets
-from services.kit.background import beside
+from services.kit import background
 from services.kit.channel import open_channel
 from services.kit.db import Database, next_node, open_database
 from services.kit.events import LOST
@@ -70,7 +70,7 @@ async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
             async with writing(writer, settings.writers, settings.max_waiting) as batches:
                 sending = Sending(database, permits, attachments, rooms, batches)
                 parts = (publisher, permits, attachments, rooms, sending, Tickets(settings, redis), presence)
-                async with beside(permits.listen(), presence.sweep()):
+                async with background.run(drop_permissions=permits.listen, sweep_presence=presence.sweep):
                     yield Service(settings, database, nats, new_id, *parts)
             with suppress(*LOST):
                 await presence.save_seen()

@@ -1,23 +1,119 @@
-"""Work that goes on beside a block and ends with it."""
+"""Background tasks: they run beside a block, and each has a keeper that restarts it when it fails.
+
+A task handles the errors that it knows, such as a server that is away. Any other error ends the task. It is then
+logged with its traceback, counted, and the task is started again after a jittered, growing pause; the process is
+not ready in the meantime. A task that keeps failing ends its process, so that whatever supervises it notices.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any
 
 import structlog
+from prometheus_client import Counter
+
+MIN_PAUSE, MAX_PAUSE = 0.2, 30.0  # seconds before a restart; the pause doubles with each failure
+STEADY_SECONDS = 60.0  # a run of this length shows that a task works: its failures before it are forgotten
+GIVE_UP_SECONDS = 300.0  # from the first of its failures, about 15 restarts, to the end of the process
+
+RESTARTS = Counter("hitok_background_restarts", "Background tasks that failed and were restarted", ["task"])
+log = structlog.get_logger("background")
+
+Factory = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Keeper:
+    """Runs one task until it returns or is cancelled."""
+
+    def __init__(
+        self,
+        name: str,
+        factory: Factory,
+        give_up: Callable[[], None],
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`factory` makes the coroutine anew for each run. `give_up` is called once the task has failed too long."""
+        self.name, self._factory, self._give_up, self._clock, self._sleep = name, factory, give_up, clock, sleep
+        self._pause = MIN_PAUSE
+        self._failing_since: float | None = None
+        self._down_until = 0.0
+
+    def is_down(self) -> bool:
+        """From a failure until the restarted task has lived for as long as the pause before it."""
+        return self._clock() < self._down_until
+
+    async def keep(self) -> None:
+        RESTARTS.labels(self.name)
+        while True:
+            started = self._clock()
+            try:
+                await self._factory()
+                self._down_until = 0.0
+                return
+            except (Exception, asyncio.CancelledError) as error:
+                if _is_cancelled():
+                    raise
+                if not self._may_restart(error, started):
+                    return
+            pause = self._next_pause()
+            await self._sleep(pause)
+            RESTARTS.labels(self.name).inc()
+            self._down_until = self._clock() + pause
+
+    def _may_restart(self, error: BaseException, started: float) -> bool:
+        now = self._clock()
+        if now - started >= STEADY_SECONDS or self._failing_since is None:
+            self._pause, self._failing_since = MIN_PAUSE, now
+        failing, self._down_until = now - self._failing_since, float("inf")
+        log.error("background task failed", task=self.name, failing_seconds=round(failing), exc_info=error)
+        if failing >= GIVE_UP_SECONDS:
+            self._give_up()
+        return failing < GIVE_UP_SECONDS
+
+    def _next_pause(self) -> float:
+        pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311
+        self._pause = min(self._pause * 2, MAX_PAUSE)
+        return pause
+
+
+_keepers: set[Keeper] = set()  # of this process
+_gave_up = False
+
+
+def is_steady() -> bool:
+    """Whether every background task of this process runs; if not, the process is not ready."""
+    return not any(keeper.is_down() for keeper in _keepers)
+
+
+def gave_up() -> bool:
+    """Whether a task has ended this process, which then exits with a code other than 0."""
+    return _gave_up
+
+
+def end_process() -> None:
+    """Stops as SIGTERM does: what can still be saved is saved."""
+    global _gave_up
+    _gave_up = True
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @asynccontextmanager
-async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Runs them while the block runs; then cancels them and waits until they have ended."""
-    tasks = [asyncio.create_task(each) for each in work]
-    for task in tasks:
-        task.add_done_callback(_report)
+async def run(**tasks: Factory) -> AsyncIterator[None]:
+    """Runs the tasks, by their names, while the block runs; then cancels them and waits until they have ended."""
+    keepers = [Keeper(name, factory, end_process) for name, factory in tasks.items()]
+    _keepers.update(keepers)
+    running = [asyncio.create_task(keeper.keep()) for keeper in keepers]
     try:
         yield
     finally:
-        await asyncio.gather(*map(cancel, tasks), return_exceptions=True)
+        await asyncio.gather(*map(cancel, running), return_exceptions=True)
+        _keepers.difference_update(keepers)
 
 
 async def cancel(task: asyncio.Task[None]) -> None:
@@ -29,6 +125,7 @@ async def cancel(task: asyncio.Task[None]) -> None:
         await task
 
 
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        structlog.get_logger("tasks").error("background work ended", exc_info=error)
+def _is_cancelled() -> bool:
+    """Whether this task itself was asked to end; else a cancellation leaked from something it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,7 +1,7 @@
 """PostgreSQL: one pool a process, one transaction a write."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -23,9 +23,11 @@ CONNECT = {
     # A statement that outlives its caller only holds locks.
     "options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000",
 }
+AFTER_COMMIT = "after_commit"  # in a connection's `info`: the callbacks of its transaction
 POOL_SIZE = Gauge("hitok_pool_size", "Connections to Postgres at most")
 POOL_IN_USE = Gauge("hitok_pool_in_use", "Connections to Postgres that transactions hold")
 POOL_WAITING = Gauge("hitok_pool_waiting", "Transactions that wait for a connection to Postgres")
+log = structlog.get_logger("db")
 
 
 class Database:
@@ -37,8 +39,32 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Commits when the block ends, rolls back when it raises. Make no network call inside."""
+        callbacks: list[Callable[[], object]] = []
         async with self.engine.begin() as connection:
-            yield connection
+            connection.info[AFTER_COMMIT] = callbacks
+            try:
+                yield connection
+            finally:
+                if not (connection.closed or connection.invalidated):  # `info` stays with the pooled connection
+                    connection.info.pop(AFTER_COMMIT, None)
+        for callback in callbacks:
+            _call(callback)
+
+
+def after_commit(connection: AsyncConnection, callback: Callable[[], object]) -> None:
+    """Calls back once the `Database.transaction` of this connection is committed; never if it is rolled back.
+
+    In the order of registration. The callback must not block: it wakes a task or puts something on a queue. What it
+    raises is logged, since the transaction is done.
+    """
+    connection.info[AFTER_COMMIT].append(callback)
+
+
+def _call(callback: Callable[[], object]) -> None:
+    try:
+        callback()
+    except Exception:
+        log.exception("after-commit callback failed")
 
 
 @asynccontextmanager
@@ -93,7 +119,6 @@ def driver_url(url: str) -> str:
 
 
 async def _wait_for(engine: AsyncEngine) -> None:
-    logger = structlog.get_logger("db")
     delay = 0.1
     while True:
         try:
@@ -101,7 +126,7 @@ async def _wait_for(engine: AsyncEngine) -> None:
                 await connection.execute(text("SELECT 1"))
             return
         except OperationalError as error:
-            logger.warning("waiting for postgres", error=str(error.orig).partition("\n")[0])
+            log.warning("waiting for postgres", error=str(error.orig).partition("\n")[0])
             await asyncio.sleep(delay)
             delay = min(delay * 2, 2.0)
 

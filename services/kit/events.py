@@ -41,8 +41,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit import telemetry
-from services.kit.background import beside
+from services.kit import background, telemetry
 from services.kit.db import Database
 from services.kit.errors import Unavailable
 from services.kit.interceptors import as_hitok_error
@@ -133,7 +132,11 @@ async def relaying(
     """Relays `source`'s outbox while the block runs, and what is left of it when the block ends."""
     relay = Relay(database, client, source, keep_days)
     try:
-        async with beside(relay.run(), _listen(postgres_url, relay.wake), watch_outbox(database)):
+        async with background.run(
+            relay_outbox=relay.run,
+            listen_outbox=lambda: _listen(postgres_url, relay.wake),
+            watch_outbox=lambda: watch_outbox(database),
+        ):
             yield
     finally:
         with suppress(*LOST):  # it stays in the outbox for the next start
@@ -244,7 +247,7 @@ async def consume(database: Database, client: Nats, consumer: str, subjects: lis
     """
     for outcome in ("done", "repeated", "failed", "dead"):
         HANDLED.labels(consumer, outcome)
-    async with beside(watch_consumer(database, client, STREAM, consumer)):
+    async with background.run(watch_consumer=lambda: watch_consumer(database, client, STREAM, consumer)):
         await _consume(database, client, consumer, subjects, handler)
 
 

@@ -11,7 +11,7 @@ from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 from prometheus_client import Gauge
 
-from services.kit.background import beside
+from services.kit import background
 from services.kit.log import Complaint
 
 CONNECTED = Gauge("hitok_nats_connected", "1 while NATS is connected")
@@ -57,7 +57,7 @@ async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
 
     CONNECTED.set_function(lambda: client.is_connected)
     try:
-        async with beside(connect()):
+        async with background.run(connect_nats=connect):
             yield client
     finally:
         with suppress(NatsError, OSError, TimeoutError, AssertionError):  # the last: it never began to connect

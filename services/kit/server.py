@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -15,7 +16,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from services.kit import gc_tuning, log, telemetry, tls
+from services.kit import background, gc_tuning, log, telemetry, tls
 from services.kit.channel import KEEPALIVE_MS
 from services.kit.config import ConfigError, ServiceSettings, refuse
 from services.kit.interceptors import ServerInterceptor
@@ -41,6 +42,8 @@ def run(service: str, settings: ServiceSettings, protos: Sequence[FileDescriptor
         refuse(error)
     finally:
         telemetry.stop()
+    if background.gave_up():
+        raise SystemExit(1)
 
 
 async def _serve(service: str, settings: ServiceSettings, protos: Sequence[FileDescriptor], compose: Compose) -> None:
@@ -77,11 +80,21 @@ async def _hold(
 
 
 class Health(HealthServicer):  # type: ignore[misc]
-    """The standard health service; one answer for the whole process."""
+    """The standard health service; one answer for the whole process.
+
+    Not serving also while a background task is down, except to a `Watch`, which nothing of ours uses.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.serving = False
+
+    async def Check(
+        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> health_pb2.HealthCheckResponse:
+        if self.serving and not request.service and not background.is_steady():
+            return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
+        return await super().Check(request, context)
 
     async def set_serving(self, serving: bool) -> None:
         self.serving = serving

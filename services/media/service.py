@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.kit.background import beside
+from services.kit import background
 from services.kit.db import next_node, open_database
 from services.kit.events import relaying
 from services.kit.ids import IdGenerator
@@ -36,6 +36,6 @@ async def open_service(settings: MediaSettings) -> AsyncIterator[Resources]:
             new_id = IdGenerator(await next_node(connection))
         async with (
             relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days),
-            beside(watch_media(database, storage)),
+            background.run(watch_media=lambda: watch_media(database, storage)),
         ):
             yield Resources(settings, database, nats, redis, storage, signer, new_id)

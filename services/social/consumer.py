@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.background import beside
+from services.kit import background
 from services.kit.events import consume
 from services.kit.nats import Event
 from services.social import events
@@ -26,7 +26,7 @@ BATCH = 2_000  # rows a statement, which must not outlive the statement timeout
 @asynccontextmanager
 async def consuming(service: Service) -> AsyncIterator[None]:
     """Handles events while the block runs."""
-    async with beside(consume(service.database, service.nats, SERVICE, SUBJECTS, handle)):
+    async with background.run(consume=lambda: consume(service.database, service.nats, SERVICE, SUBJECTS, handle)):
         yield
 
 

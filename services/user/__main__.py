@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import grpc.aio
 
-from services.kit.background import beside
+from services.kit import background
 from services.user import sessions
 from services.user.admin import commands
 from services.user.config import UserSettings
@@ -17,7 +17,7 @@ from services.user.servicers import PROTOS, register
 async def compose(settings: UserSettings, grpc_server: grpc.aio.Server) -> AsyncIterator[None]:
     async with open_service(settings) as service:
         register(service, grpc_server)
-        async with beside(sessions.sweep(service.database)):
+        async with background.run(sweep_sessions=lambda: sessions.sweep(service.database)):
             yield
 
 

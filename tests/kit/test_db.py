@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from structlog.testing import capture_logs
 
 from deploy.local.postgres import Postgres
 from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
-from services.kit.db import Database, open_database
+from services.kit.db import Database, after_commit, open_database
 from services.user.config import UserSettings
 
 INSERT = text("INSERT INTO inbox (consumer, event) VALUES ('test', :event)")
@@ -169,3 +170,50 @@ def test_a_cursor_of_another_kind_of_list_is_refused(position: Any) -> None:
     with pytest.raises(CursorInvalid) as refused:
         decode_cursor(encode_cursor(*position), tuple[int])
     assert refused.value.status is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_callback_runs_after_the_commit_in_order(database: Database) -> None:
+    seen: list[str] = []
+    async with database.transaction() as connection:
+        after_commit(connection, lambda: seen.append("first"))
+        await connection.execute(INSERT, {"event": "a"})
+        after_commit(connection, lambda: seen.append("second"))
+        assert seen == []
+    assert seen == ["first", "second"]
+
+
+async def test_a_callback_never_runs_after_a_rollback_or_a_commit_that_fails(database: Database) -> None:
+    seen: list[str] = []
+    with pytest.raises(ValueError, match="no"):
+        async with database.transaction() as connection:
+            after_commit(connection, lambda: seen.append("rolled back"))
+            raise ValueError("no")
+    async with database.transaction() as connection:  # a deferred constraint fails at the commit
+        await connection.execute(text("CREATE TABLE later (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)"))
+    try:
+        with pytest.raises(IntegrityError):
+            async with database.transaction() as connection:
+                after_commit(connection, lambda: seen.append("not committed"))
+                await connection.execute(text("INSERT INTO later VALUES (1), (1)"))
+    finally:
+        async with database.transaction() as connection:
+            await connection.execute(text("DROP TABLE later"))
+    assert seen == []
+
+
+async def test_a_callback_that_fails_is_logged_and_the_others_run(database: Database) -> None:
+    seen: list[str] = []
+    with capture_logs() as lines:
+        async with database.transaction() as connection:
+            after_commit(connection, lambda: 1 // 0)
+            after_commit(connection, lambda: seen.append("next"))
+    assert seen == ["next"]
+    assert [line["event"] for line in lines] == ["after-commit callback failed"]
+
+
+async def test_a_callback_needs_a_transaction_of_the_database(database: Database) -> None:
+    async with database.transaction():
+        pass
+    async with database.engine.connect() as connection:
+        with pytest.raises(LookupError):
+            after_commit(connection, lambda: None)

@@ -22,8 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit import VERSION, events, loop_lag, queue_metrics, telemetry, tracing
-from services.kit.background import beside
+from services.kit import VERSION, background, events, loop_lag, queue_metrics, telemetry, tracing
 from services.kit.db import Database, open_database
 from services.kit.events import consume, emit, relaying
 from services.kit.nats import Event, open_nats
@@ -152,7 +151,7 @@ async def test_what_waits_for_a_consumer_and_what_it_gave_up_are_counted(
         raise ValueError("never")
 
     async with relaying(database, nats, noun, settings.postgres_url, 7):
-        async with beside(consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
+        async with background.run(consume=lambda: consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
             await announce(database, noun)
             await announce(database, noun)
             await eventually(lambda: value("hitok_consumer_pending", consumer=noun) == 2)
@@ -191,7 +190,7 @@ async def test_an_event_belongs_to_the_trace_of_its_request(
 
     async with open_database(settings) as database:
         async with relaying(database, nats, noun, settings.postgres_url, 7):
-            async with beside(consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
+            async with background.run(consume=lambda: consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
                 with telemetry.span("request", SpanKind.SERVER):
                     await announce(database, noun)
                 await asyncio.wait_for(handled.wait(), 10)

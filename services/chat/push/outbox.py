@@ -17,8 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.pipeline import rows
 from services.chat.push.frames import Push
-from services.kit import telemetry
-from services.kit.background import beside
+from services.kit import background, telemetry
 from services.kit.db import Database
 from services.kit.events import LOST
 
@@ -164,7 +163,9 @@ class Publisher:
 async def publishing(database: Database, nats: Nats) -> AsyncIterator[Publisher]:
     publisher = Publisher(database, nats)
     try:
-        async with beside(publisher.run(), publisher.confirm(), publisher.relay()):
+        async with background.run(
+            publish_pushes=publisher.run, confirm_pushes=publisher.confirm, relay_pushes=publisher.relay
+        ):
             yield publisher
     finally:
         await publisher.confirm_now()

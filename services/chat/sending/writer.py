@@ -10,8 +10,7 @@ from prometheus_client import Histogram
 
 from services.chat.errors import Overloaded
 from services.chat.sending.insert import Outgoing, Sent
-from services.kit import telemetry
-from services.kit.background import beside
+from services.kit import background, telemetry
 from services.kit.errors import Unavailable
 from services.kit.interceptors import as_hitok_error
 
@@ -133,5 +132,6 @@ class Batches:
 @asynccontextmanager
 async def writing(write: Write, writers: int, max_waiting: int) -> AsyncIterator[Batches]:
     batches = Batches(write, max_waiting)
-    async with beside(batches.work(), *(batches.help() for _ in range(writers - 1))):
+    helpers = {f"write_messages_{number}": batches.help for number in range(1, writers)}
+    async with background.run(write_messages=batches.work, **helpers):
         yield batches

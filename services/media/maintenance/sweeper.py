@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.kit.background import beside
+from services.kit import background
 from services.kit.db import Database
 from services.kit.errors import HitokError
 from services.kit.store import key_of
@@ -35,7 +35,7 @@ log = structlog.get_logger("sweeper")
 @asynccontextmanager
 async def sweeping(service: Resources) -> AsyncIterator[None]:
     """Sweeps while the block runs, if no other process does."""
-    async with beside(_run(service)):
+    async with background.run(sweep=lambda: _run(service)):
         yield
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Row, func, literal, select, text, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.background import beside
+from services.kit import background
 from services.kit.errors import HitokError, Unavailable
 from services.media import events
 from services.media.errors import FileBroken
@@ -39,7 +39,7 @@ log = structlog.get_logger("processing")
 @asynccontextmanager
 async def processing(service: Resources) -> AsyncIterator[None]:
     """Works while the block runs; then gives back what is not done."""
-    async with beside(*(_work(service) for _ in range(service.settings.workers))):
+    async with background.run(**{f"process_{n}": lambda: _work(service) for n in range(service.settings.workers)}):
         yield
 
 

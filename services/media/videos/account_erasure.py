@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.background import beside
+from services.kit import background
 from services.kit.errors import HitokError
 from services.kit.events import consume
 from services.kit.nats import Event
@@ -44,8 +44,10 @@ async def following(service: Resources) -> AsyncIterator[None]:
         else:
             await projection.learn(connection, event)
 
-    consuming = consume(service.database, service.nats, CONSUMER, SUBJECTS, handle)
-    async with beside(consuming, _remove_for_ever(service, has_leaver)):
+    async with background.run(
+        consume=lambda: consume(service.database, service.nats, CONSUMER, SUBJECTS, handle),
+        erase_accounts=lambda: _remove_for_ever(service, has_leaver),
+    ):
         yield
 
 

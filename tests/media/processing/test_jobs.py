@@ -16,7 +16,7 @@ from PIL import Image, ImageStat
 from prometheus_client import REGISTRY
 
 from protos.media.v1 import objects_pb2 as pb
-from services.kit.background import beside
+from services.kit import background
 from services.media.maintenance.metrics import watch_media
 from services.media.models import FAILED, PROCESSING, READY
 from services.media.processing.jobs import processing
@@ -181,7 +181,10 @@ async def test_what_waits_is_shown(idle: Running) -> None:
         wait = shown("hitok_media_job_wait_seconds")
         return jobs == (due_jobs, held_jobs) and 3_600 <= wait < 3_700 and 0 < free < size
 
-    async with asyncio.timeout(15), beside(watch_media(idle.service.database, idle.service.storage)):
+    async with (
+        asyncio.timeout(15),
+        background.run(watch_media=lambda: watch_media(idle.service.database, idle.service.storage)),
+    ):
         while not is_shown():  # other services in this process show theirs in the same place  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await execute(idle, "DELETE FROM job WHERE object_hash = :hash", hash=hash)
