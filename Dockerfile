@@ -91,7 +91,6 @@ ENTRYPOINT ["python", "-m", "services.social"]
 
 FROM base AS media
 COPY --from=media-packages /opt/hitok /opt/hitok
-COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/services/media services/media
 ENV HITOK_MEDIA_GRPC_PORT=18053 HITOK_MEDIA_METRICS_PORT=18153
 EXPOSE 18053 18153
@@ -101,6 +100,7 @@ ENTRYPOINT ["python", "-m", "services.media"]
 
 FROM base AS chat
 COPY --from=chat-packages /opt/hitok /opt/hitok
+COPY --from=code /app/services/client_json services/client_json
 COPY --from=code /app/services/chat services/chat
 ENV HITOK_CHAT_GRPC_PORT=18054 HITOK_CHAT_METRICS_PORT=18154
 EXPOSE 18054 18154
@@ -110,7 +110,7 @@ ENTRYPOINT ["python", "-m", "services.chat"]
 
 FROM base AS gateway
 COPY --from=gateway-packages /opt/hitok /opt/hitok
-COPY --from=code /app/services/objectstore services/objectstore
+COPY --from=code /app/services/client_json services/client_json
 COPY --from=code /app/gateway gateway
 ENV HITOK_HTTP_PORTS=8888,8889
 EXPOSE 8888 8889

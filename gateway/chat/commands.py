@@ -16,6 +16,7 @@ from gateway.http.params import Id, PageSize
 from gateway.http.rate_limits import per_second
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
+from services.client_json import chat as client_json
 from services.kit.errors import Unavailable
 from services.kit.ids import MAX_ID
 
@@ -109,7 +110,7 @@ async def send(chat: Chat, params: Send) -> views.Ack:
         to=target,
         client_msg_id=params.client_msg_id,
         content_type=params.content_type,
-        body=views.encode(params.body),
+        body=client_json.encode(params.body),
         reply_to_seq=params.reply_to_seq or 0,
         mentions=params.mentions,
     )
@@ -117,7 +118,7 @@ async def send(chat: Chat, params: Send) -> views.Ack:
 
 
 async def edit(chat: Chat, params: Edit) -> views.Changed:
-    body = views.encode(params.body)
+    body = client_json.encode(params.body)
     request = pb.EditRequest(conversation_id=params.conversation_id, seq=params.seq, body=body)
     answer = await chat.conversations.Edit(request)
     return views.Changed(str(params.conversation_id), params.seq, answer.rev)
@@ -132,7 +133,7 @@ async def recall(chat: Chat, params: OfMessage) -> views.Changed:
 async def list_conversations(chat: Chat, params: ListConversations) -> views.ConversationPage:
     request = pb.ListConversationsRequest(cursor=params.cursor, limit=params.limit)
     page = await chat.conversations.ListConversations(request)
-    return views.ConversationPage([views.conversation(row) for row in page.conversations], page.next_cursor)
+    return views.ConversationPage([client_json.conversation(row) for row in page.conversations], page.next_cursor)
 
 
 async def history(chat: Chat, params: History) -> views.MessagePage:
@@ -149,7 +150,7 @@ async def history(chat: Chat, params: History) -> views.MessagePage:
             if not sync_pages.is_too_large(error) or limit == 1:
                 raise
             limit //= 4
-    messages = [views.message(row) for row in page.messages]
+    messages = [client_json.message(row) for row in page.messages]
     messages = messages[: sync_pages.fitting(messages)]
     oldest = messages[-1].seq if messages else 1
     return views.MessagePage(messages, page.rev, more=oldest > 1 and bool(messages))
@@ -180,7 +181,7 @@ async def receipts(chat: Chat, params: ListReceipts) -> views.ReceiptPage:
         conversation_id=params.conversation_id, after_user_id=params.after_user_id, limit=params.limit
     )
     page = await chat.conversations.GetReceipts(request)
-    return views.ReceiptPage([views.member(row) for row in page.members])
+    return views.ReceiptPage([client_json.member(row) for row in page.members])
 
 
 async def recheck(chat: Chat, group_id: int = 0, user_id: int = 0) -> None:
@@ -198,7 +199,7 @@ async def recheck(chat: Chat, group_id: int = 0, user_id: int = 0) -> None:
 async def list_notifications(chat: Chat, params: ListNotifications) -> views.NotificationPage:
     request = sockets_pb.ListNotificationsRequest(before=params.before or 0, limit=params.limit)
     page = await chat.notifications.ListNotifications(request)
-    return views.NotificationPage([views.notification(row) for row in page.notifications], page.unread)
+    return views.NotificationPage([client_json.notification(row) for row in page.notifications], page.unread)
 
 
 async def read_notifications(chat: Chat, params: ReadNotifications) -> None:

@@ -8,6 +8,7 @@ import grpc.aio
 from gateway.chat import views
 from gateway.chat.client import Chat
 from protos.chat.v1 import conversations_pb2 as pb
+from services.client_json import chat as client_json
 from services.kit.errors import REASON_KEY
 
 PAGE_BYTES = 256 * 1024  # of message bodies in one answer
@@ -63,7 +64,7 @@ def parts(whole: views.SyncView) -> Iterable[views.SyncView]:
     yield rest
 
 
-def fitting(messages: Sequence[views.MessageView]) -> int:
+def fitting(messages: Sequence[client_json.MessageView]) -> int:
     """How many messages, from the first, have bodies of up to PAGE_BYTES together; at least one, if there is any."""
     size = 0
     for count, message in enumerate(messages):

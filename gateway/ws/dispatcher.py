@@ -22,6 +22,7 @@ from gateway.ws.frames import LITERAL_PONG, PONG, Close, Error, Frame, Typing, d
 from gateway.ws.hub import Hub
 from gateway.ws.push_subscriber import PushSubscriber
 from gateway.ws.task_queue import MAX_PENDING
+from services.client_json import chat as client_json
 from services.kit import telemetry
 from services.kit.context import current_caller, current_deadline, current_request_id, new_request_id
 
@@ -195,7 +196,7 @@ class Dispatcher:
                 "user_id": str(user_id),
                 "expires_ms": TYPING_MS if params.active else 0,
             }
-            payload = views.encode({"type": "typing", "data": data})
+            payload = client_json.encode({"type": "typing", "data": data})
             # The key holds the conversation, so that a receiver hears of each one in which the user types.
             key = f"typing:{params.conversation_id}:{user_id}"
             await self._subscriber.publish_latest(params.conversation_id, payload, key, self._connection.id)

@@ -7,10 +7,10 @@ import grpc.aio
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from gateway.chat.views import ConversationView, encode
 from gateway.http.errors import FAILURES, INTERNAL, ParameterInvalid
 from gateway.http.params import Id
 from gateway.ws.protocol import text_frame
+from services.client_json.chat import ConversationView, encode
 from services.kit.errors import HitokError, Unavailable, reason_of, retry_after_of
 from services.kit.ids import MAX_ID
 

@@ -11,13 +11,14 @@ import grpc.aio
 import structlog
 
 from gateway.cache.dataloader import DataLoader
-from gateway.chat import sync_pages, views
+from gateway.chat import sync_pages
 from gateway.chat.client import Chat
 from gateway.ws.connection import Connection
 from gateway.ws.frames import Hello, Membership, Ready, pack
 from gateway.ws.hub import Hub
 from gateway.ws.send_queue import MAX_DIRTY
 from protos.chat.v1 import conversations_pb2 as pb
+from services.client_json import chat as client_json
 from services.kit.errors import AWAY
 
 FIRST_PAGE = 100  # conversations in `ready`
@@ -57,7 +58,7 @@ class Resumption:
         self._hub, self._chat, self._first_pages = hub, chat, first_pages
         self._connection, self._hello = connection, hello
         self._position = hub.replay_buffer.position
-        self._first: list[views.ConversationView] = []
+        self._first: list[client_json.ConversationView] = []
         self._next_cursor = ""
         self._memberships: dict[int, Membership] = {}  # with the revs that the client knows after `ready` and its syncs
         self._syncs: list[bytes] = []
@@ -71,7 +72,7 @@ class Resumption:
         first = await self._first_pages.load(self._connection.caller.user_id)
         async for page in pages(self._chat, FIRST_PAGE, first):
             if not self._memberships:
-                self._first = [views.conversation(row) for row in page.conversations]
+                self._first = [client_json.conversation(row) for row in page.conversations]
                 self._next_cursor = page.next_cursor
             self._memberships |= memberships_of(page)
         known = self._memberships

@@ -1,4 +1,4 @@
-"""`python -m services.chat`: serves; with a command, does that instead."""
+"""`python -m services.chat` serves; with a command it runs that instead."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -16,13 +16,13 @@ FAULTS = {
         SELECT count(*) FROM conversation JOIN (SELECT conversation_id, max(rev) AS last FROM
         (SELECT conversation_id, rev FROM message UNION ALL SELECT conversation_id, rev FROM conversation_member) AS row
         GROUP BY conversation_id) changed ON conversation_id = id WHERE rev < last""",
-    "revs that two messages have": """
+    "revs that two messages share": """
         SELECT count(*) FROM (SELECT FROM message GROUP BY conversation_id, rev HAVING count(*) > 1) AS same""",
-    "conversations that count their members wrongly": """
+    "conversations with a wrong member count": """
         SELECT count(*) FROM conversation LEFT JOIN (SELECT conversation_id, count(*) AS members
         FROM conversation_member WHERE left_at IS NULL GROUP BY conversation_id) counted ON conversation_id = id
         WHERE member_count <> coalesce(members, 0)""",
-    "members who have read what was not sent": """
+    "members whose positions contradict the last message": """
         SELECT count(*) FROM conversation_member JOIN conversation ON conversation.id = conversation_id
         WHERE read_seq > last_seq OR delivered_seq > last_seq OR delivered_seq < read_seq""",
 }

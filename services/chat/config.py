@@ -1,4 +1,4 @@
-"""The chat service's settings (docs/operating.md lists all of hitok's)."""
+"""The chat service's settings (docs/operating.md lists all settings)."""
 
 from typing import Annotated
 
@@ -14,13 +14,17 @@ class ChatSettings(ServiceSettings, kw_only=True, frozen=True):
     grpc_port: Port = 18054
     metrics_port: Port = 18154
     social_target: Annotated[str, Meta(description="the social service; dns:///name:port for many")] = "127.0.0.1:18052"
-    media_target: Annotated[str, Meta(description="the media service; likewise")] = "127.0.0.1:18053"
-    strangers: Annotated[bool, Meta(description="may people who are no friends write to each other?")] = False
+    media_target: Annotated[str, Meta(description="the media service; dns:///name:port for many")] = "127.0.0.1:18053"
+    strangers: Annotated[bool, Meta(description="whether users who are not friends may write to each other")] = False
     edit_seconds: Annotated[int, Meta(ge=0, description="how long a sender may edit or recall a message")] = 900
-    ticket_seconds: Annotated[int, Meta(ge=1, le=300, description="life of a ticket to the socket")] = 30
+    ticket_seconds: Annotated[int, Meta(ge=1, le=300, description="how long a socket ticket is valid")] = 30
     permission_seconds: Annotated[
-        float, Meta(ge=0, le=3, description="how long the social service's yes is believed, if no event ends it")
+        float, Meta(ge=0, le=3, description="how long a yes of the social service is cached, unless an event ends it")
     ] = 3.0
-    presence_seconds: Annotated[int, Meta(ge=2, description="life of a connection that nobody refreshes")] = 90
-    max_waiting: Annotated[int, Meta(ge=1, description="messages that wait to be written; beyond: try again")] = 5_000
-    writers: Annotated[int, Meta(ge=1, le=32, description="transactions that write messages at a time")] = 2
+    presence_seconds: Annotated[
+        int, Meta(ge=2, description="how long a connection counts as open after its last refresh")
+    ] = 90
+    max_waiting: Annotated[
+        int, Meta(ge=1, description="messages that may wait to be written; further ones are told to try again")
+    ] = 5_000
+    writers: Annotated[int, Meta(ge=1, le=32, description="transactions that write messages at the same time")] = 2

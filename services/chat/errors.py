@@ -1,10 +1,11 @@
-"""What can be wrong in a chat. The gateway maps each reason to a frame's code and to the family's codes."""
+"""What can go wrong in the chat. The gateway maps each reason to a frame's code and to each API family's code."""
 
 from services.kit.errors import Forbidden, Invalid, NotFound, Unavailable
 
 
 class MessageInvalid(Invalid):
-    """No UUID, no such content type, no JSON, too many mentions, or a reply to what is not there."""
+    """The id is not a UUID, the content type is unknown, the body is not JSON, there are too many mentions, or the
+    message replies to one that does not exist."""
 
 
 class MessageTooLarge(MessageInvalid):
@@ -16,7 +17,7 @@ class BatchTooLarge(Invalid):
 
 
 class KindInvalid(Invalid):
-    """No such kind of notification."""
+    """There is no such kind of notification."""
 
 
 class NotFriends(Forbidden):
@@ -24,19 +25,19 @@ class NotFriends(Forbidden):
 
 
 class Blocked(Forbidden):
-    """One of the two blocked the other."""
+    """One of the two users has blocked the other."""
 
 
 class NotMember(Forbidden):
-    """The caller does not belong to the group."""
+    """The caller is not a member of the group."""
 
 
 class EditForbidden(Forbidden):
-    """Not the caller's message, too old, or recalled."""
+    """The message is not the caller's, is too old, or was recalled."""
 
 
 class ConversationNotFound(NotFound):
-    """None such, or none of the caller's."""
+    """The conversation does not exist, or the caller is not a member of it: both answer alike."""
 
 
 class MessageNotFound(NotFound):
@@ -44,16 +45,16 @@ class MessageNotFound(NotFound):
 
 
 class ObjectNotFound(NotFound):
-    """No file of ours, or another's private one."""
+    """The url names no file of ours, or another user's private file."""
 
 
 class Overloaded(Unavailable):
-    """More is being sent than can be written."""
+    """More messages arrive than can be written."""
 
 
 class MediaUnavailable(Unavailable):
-    """The media service cannot say what is to be attached."""
+    """The media service cannot describe the file to be attached."""
 
 
 class SocialUnavailable(Unavailable):
-    """The social service cannot say whether it is allowed."""
+    """The social service cannot say whether the caller is allowed to do this."""

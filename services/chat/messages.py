@@ -1,4 +1,4 @@
-"""Rows to protobuf, and to what a client's frame holds of them."""
+"""Rows to protobuf. What clients see of it in JSON is written by services/client_json."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,15 +10,16 @@ from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.chat.models import DIRECT
 
-PUSHED_RECEIPTS = 100  # members; receipts of larger groups are for those who ask
-# The columns of Stored, of the table `message`.
+PUSHED_RECEIPTS = 100  # members; in larger groups a client has to ask for receipts
+MAX_ACTORS_SHOWN = 3
+# The columns of StoredMessage in a query on the table `message`.
 COLUMNS = """message.conversation_id, message.rev, message.seq, message.id, message.sender_id, message.client_msg_id,
  message.content_type, message.body::text AS body, message.reply_to_seq, message.mentions, message.created_at,
  message.edited_at, message.recalled_at, message.size"""
 
 
-class Stored(NamedTuple):
-    """A message as a row; `body` is JSON, or None once it was recalled."""
+class StoredMessage(NamedTuple):
+    """A row of `message`; `body` is JSON text, or None once the message was recalled."""
 
     conversation_id: int
     rev: int
@@ -36,50 +37,9 @@ class Stored(NamedTuple):
     size: int
 
 
-class MessageData(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """As in a frame (chat.md)."""
-
-    conversation_id: str
-    rev: int
-    seq: int
-    message_id: str
-    client_msg_id: str
-    sender_id: str
-    content_type: str
-    body: msgspec.Raw
-    reply_to_seq: int = 0
-    mentions: list[str] = []
-    created_at: str
-    edited_at: str | None = None
-    recalled_at: str | None = None
-
-
 def milliseconds(moment: datetime | None) -> int:
-    """Unix milliseconds; 0 for never."""
+    """Unix milliseconds; 0 for None."""
     return round(moment.timestamp() * 1000) if moment else 0
-
-
-def rfc3339(moment: datetime) -> str:
-    """In UTC, to the millisecond, as everything else tells it."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def message_data(row: Any) -> MessageData:
-    return MessageData(
-        conversation_id=str(row.conversation_id),
-        rev=row.rev,
-        seq=row.seq,
-        message_id=str(row.id),
-        client_msg_id=str(row.client_msg_id),
-        sender_id=str(row.sender_id),
-        content_type=row.content_type,
-        body=msgspec.Raw((row.body or "null").encode()),
-        reply_to_seq=row.reply_to_seq,
-        mentions=[str(id) for id in row.mentions],
-        created_at=rfc3339(row.created_at),
-        edited_at=rfc3339(row.edited_at) if row.edited_at else None,
-        recalled_at=rfc3339(row.recalled_at) if row.recalled_at else None,
-    )
 
 
 def message(row: Any) -> pb.Message:
@@ -100,7 +60,7 @@ def message(row: Any) -> pb.Message:
     )
 
 
-def sent(row: Any, duplicate: bool) -> pb.SendResponse:
+def send_response(row: Any, duplicate: bool) -> pb.SendResponse:
     return pb.SendResponse(
         message_id=row.id,
         client_msg_id=str(row.client_msg_id),
@@ -112,8 +72,10 @@ def sent(row: Any, duplicate: bool) -> pb.SendResponse:
     )
 
 
-def conversation(row: Any, user_id: int, unread: int, last: Any | None) -> pb.Conversation:
-    """As that member sees it."""
+def conversation(
+    row: Any, user_id: int, read_seq: int, joined_seq: int, unread: int = 0, last: Any | None = None
+) -> pb.Conversation:
+    """The conversation as the member `user_id` sees it; `row` has its columns."""
     return pb.Conversation(
         conversation_id=row.id,
         kind=pb.DIRECT if row.kind == DIRECT else pb.GROUP,
@@ -122,22 +84,24 @@ def conversation(row: Any, user_id: int, unread: int, last: Any | None) -> pb.Co
         title=row.title,
         rev=row.rev,
         last_seq=row.last_seq,
-        read_seq=row.read_seq,
+        read_seq=read_seq,
         unread=unread,
         last_message=message(last) if last else None,
         push_receipts=row.member_count <= PUSHED_RECEIPTS,
-        joined_seq=row.joined_seq,
+        joined_seq=joined_seq,
     )
 
 
-def listed(page: Any, user_id: int) -> pb.ListConversationsResponse:
-    """A page of conversations.py, as that user sees it."""
-    rows = (conversation(row, user_id, unread, last) for row, unread, last in page.summaries)
+def conversation_page(page: Any, user_id: int) -> pb.ListConversationsResponse:
+    """A page of reading/conversations.py as that user sees it."""
+    rows = (
+        conversation(row, user_id, row.read_seq, row.joined_seq, unread, last) for row, unread, last in page.summaries
+    )
     return pb.ListConversationsResponse(conversations=rows, next_cursor=page.next_cursor)
 
 
 def peer_of(row: Any, user_id: int) -> int:
-    """The other of a direct conversation; 0 in a group's."""
+    """The other user of a direct conversation; 0 in a group's."""
     if row.kind != DIRECT:
         return 0
     return int(row.high_id if row.low_id == user_id else row.low_id)
@@ -153,18 +117,6 @@ def member(row: Any) -> pb.Member:
     )
 
 
-def notification(row: Any) -> sockets_pb.Notification:
-    return sockets_pb.Notification(
-        notification_id=row.id,
-        kind=row.kind,
-        actor_ids=row.actor_ids[:3],
-        actor_count=row.actor_count,
-        subject=msgspec.json.encode(row.subject),
-        created_at=milliseconds(row.created_at),
-        unread=row.read_at is None,
-    )
-
-
 def sync(row: Any) -> pb.Sync:
     return pb.Sync(
         conversation_id=row.conversation_id,
@@ -173,4 +125,16 @@ def sync(row: Any) -> pb.Sync:
         messages=map(message, row.messages),
         members=map(member, row.members),
         limited=row.limited,
+    )
+
+
+def notification(row: Any) -> sockets_pb.Notification:
+    return sockets_pb.Notification(
+        notification_id=row.id,
+        kind=row.kind,
+        actor_ids=row.actor_ids[:MAX_ACTORS_SHOWN],
+        actor_count=row.actor_count,
+        subject=msgspec.json.encode(row.subject),
+        created_at=milliseconds(row.created_at),
+        unread=row.read_at is None,
     )

@@ -1,4 +1,4 @@
-"""The chat service's tables. User and group ids are other services'; all others are snowflakes."""
+"""The chat service's tables. User and group ids come from other services; all other ids are snowflakes."""
 
 from datetime import datetime
 from typing import Any
@@ -29,7 +29,7 @@ from services.kit.events import event_tables
 DIRECT, GROUP = range(2)  # kinds of conversations
 MEMBER, MANAGER, OWNER = range(3)  # the social service's roles in a group
 PARTITIONS = 8
-FOR_GOOD = 2**62  # an event id after which no other counts
+LAST_EVENT_ID = 2**62  # no event has a higher id, so none changes the row again
 
 
 class Model(DeclarativeBase):
@@ -48,10 +48,10 @@ Sequence("id_node", metadata=Model.metadata)
 
 
 class Conversation(Model):
-    """Its row is the lock for all that gets a seq or a rev. The pair is set in direct ones, low_id first.
+    """A direct conversation (low_id and high_id are its users, low_id < high_id), or a group's.
 
-    `event_id` is the last of the social service's events that named the group; `complete` says that all of the
-    group's members are known here.
+    Whoever gives out a seq or a rev locks this row first. `event_id` is the id of the social service's last event
+    applied to the group; `complete` says that this service knows all of the group's members.
     """
 
     __tablename__ = "conversation"
@@ -75,8 +75,11 @@ class Conversation(Model):
 
 
 class ConversationMember(Model):
-    """One who left keeps his row, so that a late event or answer does not bring him back: `event_id` is that of
-    the event that the row stands on. He sees what came after `joined_seq`."""
+    """A member, or a former one (`left_at`). A member sees the messages after `joined_seq`.
+
+    `event_id` is the id of the last event applied to the row. A former member's row stays, so that an older event or
+    a late answer does not let the user in again.
+    """
 
     __tablename__ = "conversation_member"
 
@@ -98,7 +101,7 @@ class ConversationMember(Model):
 
 
 class Message(Model):
-    """`body` is null once recalled; `size` is that of the JSON in bytes; `words` is what the search finds."""
+    """`body` is null once recalled; `size` counts the bytes of its JSON; `words` is the search index of the text."""
 
     __tablename__ = "message"
 
@@ -128,8 +131,10 @@ class Message(Model):
 
 
 class Push(Model):
-    """A frame not yet known to be published, written with what it tells of. Due at once, or after the time in
-    which the process that wrote it publishes it itself."""
+    """A frame that is not known to be published yet, written in the transaction whose change it announces.
+
+    The relay publishes it once it is due: at once, or after the time that the writing process has to do so itself.
+    """
 
     __tablename__ = "push"
 
@@ -141,7 +146,7 @@ class Push(Model):
 
 
 class Notification(Model):
-    """`event` made it; later ones of the same `topic` may join it while it is unread."""
+    """`event` is the key of the event that created it; later ones of the same `topic` join it while it is unread."""
 
     __tablename__ = "notification"
 
@@ -171,7 +176,8 @@ class NotificationMute(Model):
 
 
 class Block(Model):
-    """The social service's, as its events tell: nobody is notified of what one does whom he blocked."""
+    """A copy of the social service's blocks, kept by its events. A user gets no notification of what a user they
+    blocked does."""
 
     __tablename__ = "block"
 

@@ -1,7 +1,7 @@
-"""The hot path's way to PostgreSQL: statements sent together, without SQLAlchemy between.
+"""Statements of the hot path: several in one round trip, run by psycopg without SQLAlchemy.
 
-One that costs 0.3 ms there costs 1 ms of this process by way of SQLAlchemy, and each trip is waited for by itself.
-Rows travel as one JSON parameter: the driver would write arrays value by value.
+A statement that costs 0.3 ms this way costs 1 ms of Python through SQLAlchemy, which also waits for each round trip.
+Rows travel as one JSON parameter, because the driver would write an array value by value.
 """
 
 import re
@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import telemetry
 
-encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
 
 
 class Statement:
-    """SQL with `:name` for parameters, as SQLAlchemy has it."""
+    """SQL with `:name` for its parameters, as SQLAlchemy writes them."""
 
     def __init__(self, sql: str) -> None:
         self.sql = re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)
@@ -29,9 +29,9 @@ class Statement:
 async def fetch(
     connection: AsyncConnection, *statements: tuple[Statement, Mapping[str, object]]
 ) -> list[Sequence[Any]]:
-    """The rows of each, in one round trip: none may need another's answer. In the connection's transaction.
+    """Runs the statements in the connection's transaction and returns the rows of each.
 
-    Raises SQLAlchemy's errors.
+    They travel in one round trip, so none can use another's result. Raises SQLAlchemy's errors.
     """
     driver: Any = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]
     span = telemetry.statement_span(*(statement.sql for statement, _ in statements))
@@ -50,11 +50,11 @@ async def fetch(
             span.end()
 
 
-def rows(values: Sequence[Mapping[str, object]]) -> str:
-    """The parameter of jsonb_to_recordset."""
-    return encode(values).decode()
+def json_rows(values: Sequence[Mapping[str, object]]) -> str:
+    """A parameter for jsonb_to_recordset."""
+    return _encode(values).decode()
 
 
-def numbers(values: Sequence[int]) -> str:
-    """An array's parameter."""
+def int_array(values: Sequence[int]) -> str:
+    """A parameter for CAST(:name AS bigint[])."""
     return "{" + ",".join(map(str, values)) + "}"

@@ -1,37 +1,37 @@
-"""Who is online: connections in Valkey, each scored by when it ends if nobody refreshes it.
+"""Presence: each user's open connections in Valkey, scored by the time at which they end unless refreshed.
 
-Without Valkey it is unknown, and the chat goes on.
+Without Valkey presence is unknown, and the chat goes on.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
-from nats.aio.client import Client as Nats
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.chat.errors import BatchTooLarge
-from services.chat.messages import rfc3339
+from services.chat.membership.permissions import Permissions
+from services.chat.messages import milliseconds
 from services.chat.models import GROUP, UserLastSeen
 from services.chat.push import frames
 from services.chat.push.outbox import Publisher
-from services.chat.sending.permissions import Permits
 from services.kit.context import Caller
 from services.kit.db import Database
 from services.kit.events import LOST
 
 MAX_BATCH = 200
-MAX_CONNECTIONS = 10_000  # a call
-SWEEP, BATCH = 5.0, 500  # seconds between looks for users whose gateway died; users a look
-ONLINE = "chat:online"  # users by when the last of their connections ends
+MAX_CONNECTIONS = 10_000  # in one call
+SWEEP_SECONDS = 5.0  # between looks for users whose gateway died
+SWEEP_BATCH = 500  # users per look, and per pipeline of a refresh
+ONLINE = "chat:online"  # all users online, scored by the time at which the last of their connections ends
 
-# Refreshes some of a user's connections and ends others; answers whether he was and is online.
+# Refreshes some of a user's connections and ends others; returns whether the user was online before, and is now.
 REFRESH = """
 local now, key = tonumber(ARGV[1]), KEYS[1]
 local was = redis.call('ZCOUNT', key, '(' .. now, '+inf')
@@ -45,19 +45,19 @@ if not last[2] then return {was, 0} end
 redis.call('EXPIREAT', key, math.ceil(last[2]) + 1)
 return {was, 1}
 """
-# The users whose connections all have ended, told to one who asks.
-OVER = """
+# Returns users whose connections have all ended, each to one caller only.
+EXPIRED = """
 local users = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 if #users > 0 then redis.call('ZREM', KEYS[1], unpack(users)) end
 return users
 """
 
-# Those of the users who are with one in a group.
-NEAR = text(f"""SELECT asked.id FROM unnest(CAST(:others AS bigint[])) AS asked(id) CROSS JOIN LATERAL (
+# Those of the users who share a group with the caller.
+SHARING_A_GROUP = text(f"""SELECT asked.id FROM unnest(CAST(:others AS bigint[])) AS asked(id) CROSS JOIN LATERAL (
  SELECT FROM conversation_member AS theirs
  JOIN conversation_member AS mine ON mine.conversation_id = theirs.conversation_id AND mine.user_id = :user_id
  WHERE theirs.user_id = asked.id AND theirs.left_at IS NULL AND mine.left_at IS NULL
- AND (SELECT kind FROM conversation WHERE id = theirs.conversation_id) = {GROUP} LIMIT 1) AS together""")  # noqa: S608
+ AND (SELECT kind FROM conversation WHERE id = theirs.conversation_id) = {GROUP} LIMIT 1) AS shared""")  # noqa: S608
 
 log = structlog.get_logger("presence")
 
@@ -70,15 +70,25 @@ class UserPresence(NamedTuple):
 
 class Presence:
     def __init__(
-        self, database: Database, redis: Redis, nats: Nats, publisher: Publisher, permits: Permits, seconds: int
+        self,
+        database: Database,
+        redis: Redis,
+        publisher: Publisher,
+        permissions: Permissions,
+        seconds: int,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._database, self._redis, self._nats = database, redis, nats
-        self._publisher, self._permits, self._seconds = publisher, permits, seconds
-        self._refresh, self._over = redis.register_script(REFRESH), redis.register_script(OVER)
-        self._seen: dict[int, datetime] = {}  # not yet written
+        """`seconds`: how long a connection counts as open after its last refresh. `clock`: Unix seconds."""
+        self._database, self._redis, self._clock = database, redis, clock
+        self._publisher, self._permissions, self._seconds = publisher, permissions, seconds
+        self._refresh, self._expired = redis.register_script(REFRESH), redis.register_script(EXPIRED)
+        self._seen: dict[int, datetime] = {}  # not stored yet
 
     async def refresh(self, connections: Sequence[tuple[int, str, bool]]) -> None:
-        """(user, connection, closed) of one gateway; without Valkey nothing happens. Raises BatchTooLarge."""
+        """`connections` are (user id, connection id, closed) of one gateway. Without Valkey nothing happens.
+
+        Raises BatchTooLarge.
+        """
         if len(connections) > MAX_CONNECTIONS:
             raise BatchTooLarge
         by_user: dict[int, list[str]] = {}
@@ -86,13 +96,13 @@ class Presence:
             by_user.setdefault(user_id, []).append(("-" if closed else "+") + id)
         users = list(by_user.items())
         try:
-            for start in range(0, len(users), BATCH):
-                await self._refresh_users(dict(users[start : start + BATCH]))
+            for start in range(0, len(users), SWEEP_BATCH):
+                await self._refresh_users(dict(users[start : start + SWEEP_BATCH]))
         except RedisError as error:
             log.warning("presence unknown", error=repr(error)[:200])
 
     async def _refresh_users(self, changes: dict[int, list[str]]) -> None:
-        now = time.time()
+        now = self._clock()
         async with self._redis.pipeline(transaction=False) as pipeline:
             for user_id, connections in changes.items():
                 args: list[float | str] = [now, now + self._seconds, *connections]
@@ -101,11 +111,11 @@ class Presence:
         await self._index({user_id: bool(is_online) for user_id, (_, is_online) in states.items()}, now)
         for user_id, (was_online, is_online) in states.items():
             if bool(was_online) != bool(is_online):
-                self._tell(user_id, bool(is_online))
+                self._publish_change(user_id, bool(is_online))
 
     async def _index(self, states: dict[int, bool], now: float) -> None:
-        online = {str(id): now + self._seconds for id, on in states.items() if on}
-        offline = [str(id) for id, on in states.items() if not on]
+        online = {str(id): now + self._seconds for id, is_online in states.items() if is_online}
+        offline = [str(id) for id, is_online in states.items() if not is_online]
         async with self._redis.pipeline(transaction=False) as pipeline:
             if online:
                 pipeline.zadd(ONLINE, online)
@@ -113,27 +123,28 @@ class Presence:
                 pipeline.zrem(ONLINE, *offline)
             await pipeline.execute()
 
-    def _tell(self, user_id: int, online: bool) -> None:
-        now = datetime.now(UTC)
+    def _publish_change(self, user_id: int, online: bool) -> None:
+        now = datetime.fromtimestamp(self._clock(), UTC)
         self._seen[user_id] = now
-        self._publisher.put_passing(frames.presence_changed(user_id, online, rfc3339(now)))
+        self._publisher.publish_unstored(frames.presence_changed(user_id, online, milliseconds(now)))
 
     async def sweep(self) -> None:
-        """Ends, for ever, those whose gateway died, and writes down who was seen when."""
+        """Announces users whose gateway died as offline, and stores when users were last seen."""
         while True:
-            await asyncio.sleep(SWEEP)
+            await asyncio.sleep(SWEEP_SECONDS)
             try:
                 await self.sweep_now()
                 await self.save_seen()
             except (RedisError, *LOST) as error:
-                log.warning("presence sweep", error=repr(error)[:200])
+                log.warning("presence sweep failed", error=repr(error)[:200])
 
     async def sweep_now(self) -> None:
-        over: list[bytes] = await self._over(keys=[ONLINE], args=[time.time(), BATCH])
-        for user in over:
-            self._tell(int(user), online=False)
+        expired: list[bytes] = await self._expired(keys=[ONLINE], args=[self._clock(), SWEEP_BATCH])
+        for user in expired:
+            self._publish_change(int(user), online=False)
 
     async def save_seen(self) -> None:
+        """Raises one of LOST, and keeps what it could not store."""
         seen, self._seen = self._seen, {}
         if not seen:
             return
@@ -148,39 +159,40 @@ class Presence:
             raise
 
     async def batch_get(self, caller: Caller, user_ids: Sequence[int]) -> list[UserPresence]:
-        """Of his friends, of those he shares a group with, and his own. Raises BatchTooLarge, SocialUnavailable."""
+        """Of the caller, their friends, and users who share a group with them; the others are left out.
+
+        Raises BatchTooLarge, SocialUnavailable.
+        """
         if len(user_ids) > MAX_BATCH:
             raise BatchTooLarge
-        known = await self._known(caller, list(dict.fromkeys(user_ids)))
-        if not known:
+        visible = await self._visible(caller, list(dict.fromkeys(user_ids)))
+        if not visible:
             return []
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
-                for user_id in known:
-                    pipeline.zcount(_key(user_id), f"({time.time()}", "+inf")
-                online = dict(zip(known, await pipeline.execute(), strict=True))
+                for user_id in visible:
+                    pipeline.zcount(_key(user_id), f"({self._clock()}", "+inf")
+                online = dict(zip(visible, await pipeline.execute(), strict=True))
         except RedisError:
             return []
-        seen = select(UserLastSeen.__table__).where(UserLastSeen.user_id.in_(known))
-        async with self._database.transaction() as connection:
-            at = {row.user_id: row.seen_at for row in await connection.execute(seen)} | {
-                id: self._seen[id] for id in known if id in self._seen
-            }
-        return [UserPresence(id, bool(online[id]), _milliseconds(at.get(id))) for id in known]
+        seen_at = await self._last_seen(visible)
+        return [UserPresence(id, bool(online[id]), milliseconds(seen_at.get(id))) for id in visible]
 
-    async def _known(self, caller: Caller, user_ids: list[int]) -> list[int]:
-        """Those among the users of whom the caller may know."""
-        friends = await self._permits.friends_among(caller.user_id, user_ids)
+    async def _last_seen(self, user_ids: list[int]) -> dict[int, datetime]:
+        query = select(UserLastSeen.__table__).where(UserLastSeen.user_id.in_(user_ids))
+        async with self._database.transaction() as connection:
+            stored = {row.user_id: row.seen_at for row in await connection.execute(query)}
+        return stored | {id: self._seen[id] for id in user_ids if id in self._seen}
+
+    async def _visible(self, caller: Caller, user_ids: list[int]) -> list[int]:
+        """Those of the users whose presence the caller may see."""
+        friends = await self._permissions.friends_among(caller.user_id, user_ids)
         others = [id for id in user_ids if id not in friends]
         values = {"user_id": caller.user_id, "others": others}
         async with self._database.transaction() as connection:
-            near = set((await connection.execute(NEAR, values)).scalars()) if others else set[int]()
-        return [id for id in user_ids if id in friends or id in near or id == caller.user_id]
+            sharing = set((await connection.execute(SHARING_A_GROUP, values)).scalars()) if others else set[int]()
+        return [id for id in user_ids if id in friends or id in sharing or id == caller.user_id]
 
 
 def _key(user_id: int) -> str:
     return f"chat:presence:{user_id}"
-
-
-def _milliseconds(moment: Any) -> int:
-    return round(moment.timestamp() * 1000) if moment else 0

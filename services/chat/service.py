@@ -11,14 +11,16 @@ from nats.aio.client import Client as Nats
 from protos.media.v1 import objects_pb2
 from protos.social.v1 import friends_pb2, groups_pb2
 from services.chat.config import SERVICE, ChatSettings
+from services.chat.membership.directory import ConversationDirectory
+from services.chat.membership.permissions import Permissions
+from services.chat.membership.refresh import MembershipRefresh
 from services.chat.presence import Presence
 from services.chat.push.outbox import Publisher, publishing
 from services.chat.sending.attachments import Attachments
-from services.chat.sending.conversations import Rooms
+from services.chat.sending.edits import Edits
+from services.chat.sending.group_commit import committing
 from services.chat.sending.insert import write
-from services.chat.sending.permissions import Permits
 from services.chat.sending.sending import Sending
-from services.chat.sending.writer import writing
 from services.chat.tickets import Tickets
 from services.kit import background
 from services.kit.channel import open_channel
@@ -41,10 +43,12 @@ class Service:
     nats: Nats
     new_id: IdGenerator
     publisher: Publisher
-    permits: Permits
+    permissions: Permissions
+    directory: ConversationDirectory
+    membership: MembershipRefresh
     attachments: Attachments
-    rooms: Rooms
     sending: Sending
+    edits: Edits
     tickets: Tickets
     presence: Presence
 
@@ -62,15 +66,29 @@ async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
         await require_current(database, MIGRATIONS)
         async with database.transaction() as connection:
             new_id = IdGenerator(await next_node(connection))
-        permits, attachments = Permits(settings, social, nats), Attachments(media)
+        permissions, attachments = Permissions(settings, social, nats), Attachments(media)
         async with publishing(database, nats) as publisher:
-            rooms = Rooms(database, publisher, social, new_id)
-            presence = Presence(database, redis, nats, publisher, permits, settings.presence_seconds)
-            writer = partial(write, database, publisher, new_id)
-            async with writing(writer, settings.writers, settings.max_waiting) as batches:
-                sending = Sending(database, permits, attachments, rooms, batches)
-                parts = (publisher, permits, attachments, rooms, sending, Tickets(settings, redis), presence)
-                async with background.run(drop_permissions=permits.listen, sweep_presence=presence.sweep):
-                    yield Service(settings, database, nats, new_id, *parts)
+            directory = ConversationDirectory(database, publisher, social, new_id)
+            presence = Presence(database, redis, publisher, permissions, settings.presence_seconds)
+            write_messages = partial(write, database, publisher, new_id)
+            async with (
+                committing(write_messages, settings.writers, settings.max_waiting) as group_commit,
+                background.run(drop_permissions=permissions.listen, sweep_presence=presence.sweep),
+            ):
+                yield Service(
+                    settings=settings,
+                    database=database,
+                    nats=nats,
+                    new_id=new_id,
+                    publisher=publisher,
+                    permissions=permissions,
+                    directory=directory,
+                    membership=MembershipRefresh(database, publisher, permissions, directory),
+                    attachments=attachments,
+                    sending=Sending(database, permissions, attachments, directory, group_commit),
+                    edits=Edits(publisher, settings.edit_seconds),
+                    tickets=Tickets(settings, redis),
+                    presence=presence,
+                )
             with suppress(*LOST):
                 await presence.save_seen()

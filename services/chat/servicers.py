@@ -1,4 +1,4 @@
-"""The RPCs: unpack, one call, pack. The contract is in protos/chat/v1."""
+"""The RPCs: each unpacks its request, makes one call, and packs the result. protos/chat/v1 holds the contract."""
 
 from collections.abc import AsyncIterator
 
@@ -17,11 +17,11 @@ from protos.chat.v1.sockets_pb2_grpc import (
 )
 from services.chat import messages
 from services.chat.errors import ConversationNotFound
-from services.chat.membership import refresh
 from services.chat.notifications import notifications
 from services.chat.reading import conversations, receipts, syncs
-from services.chat.sending import batch_send, edits
-from services.chat.sending.content import parse_content
+from services.chat.sending import batch_send
+from services.chat.sending.content import parse_body, parse_content
+from services.chat.sending.edits import MessageKey
 from services.chat.service import Service
 from services.chat.tickets import Holder
 from services.kit.context import require_caller
@@ -38,7 +38,7 @@ def register(service: Service, server: grpc.aio.Server) -> None:
 
 class Conversations(ConversationsServicer):
     def __init__(self, service: Service) -> None:
-        self._service, self._database = service, service.database
+        self._service, self._database, self._publisher = service, service.database, service.publisher
 
     async def Send(self, request: pb.SendRequest, context: object) -> pb.SendResponse:
         return await self._send(request)
@@ -53,15 +53,21 @@ class Conversations(ConversationsServicer):
         if to is None:
             raise ConversationNotFound
         sent = await self._service.sending.send(require_caller(), (to, getattr(request.to, to)), content)
-        return messages.sent(sent.message, sent.duplicate)
+        return messages.send_response(sent.message, sent.duplicate)
 
     async def Edit(self, request: pb.EditRequest, context: object) -> pb.EditResponse:
-        changed = (request.conversation_id, request.seq, request.body)
-        return pb.EditResponse(rev=await edits.edit(self._service, require_caller(), *changed))
+        caller, key = require_caller(), MessageKey(request.conversation_id, request.seq)
+        body = await self._service.sending.check_edit(caller, key, parse_body(request.body))
+        async with self._database.transaction() as connection:
+            rev = await self._service.edits.edit(connection, caller, key, body)
+        return pb.EditResponse(rev=rev)
 
     async def Recall(self, request: pb.RecallRequest, context: object) -> pb.RecallResponse:
-        named = (request.conversation_id, request.seq)
-        return pb.RecallResponse(rev=await edits.recall(self._service, require_caller(), *named))
+        caller, key = require_caller(), MessageKey(request.conversation_id, request.seq)
+        any_message = await self._service.sending.may_recall_any(caller, key.conversation_id)
+        async with self._database.transaction() as connection:
+            rev = await self._service.edits.recall(connection, caller, key, any_message)
+        return pb.RecallResponse(rev=rev)
 
     async def ListConversations(
         self, request: pb.ListConversationsRequest, context: object
@@ -69,14 +75,14 @@ class Conversations(ConversationsServicer):
         caller, asked = require_caller(), (request.cursor, request.limit)
         async with self._database.transaction() as connection:
             page = await conversations.list_conversations(connection, caller, *asked)
-        return messages.listed(page, caller.user_id)
+        return messages.conversation_page(page, caller.user_id)
 
     async def BatchListConversations(
         self, request: pb.BatchListConversationsRequest, context: object
     ) -> pb.BatchListConversationsResponse:
         async with self._database.transaction() as connection:
             pages = await conversations.batch_list(connection, request.user_ids, request.limit)
-        listed = {user_id: messages.listed(page, user_id) for user_id, page in pages.items()}
+        listed = {user_id: messages.conversation_page(page, user_id) for user_id, page in pages.items()}
         return pb.BatchListConversationsResponse(pages=listed)
 
     async def BatchSync(self, request: pb.BatchSyncRequest, context: object) -> pb.BatchSyncResponse:
@@ -93,12 +99,14 @@ class Conversations(ConversationsServicer):
 
     async def MarkRead(self, request: pb.MarkReadRequest, context: object) -> pb.MarkReadResponse:
         read = (request.conversation_id, request.seq)
-        read_seq, unread = await receipts.mark_read(self._service, require_caller(), *read)
+        async with self._database.transaction() as connection:
+            read_seq, unread = await receipts.mark_read(connection, self._publisher, require_caller(), *read)
         return pb.MarkReadResponse(read_seq=read_seq, unread=unread)
 
     async def MarkDelivered(self, request: pb.MarkDeliveredRequest, context: object) -> pb.MarkDeliveredResponse:
         delivered = (request.conversation_id, request.seq)
-        seq = await receipts.mark_delivered(self._service, require_caller(), *delivered)
+        async with self._database.transaction() as connection:
+            seq = await receipts.mark_delivered(connection, self._publisher, require_caller(), *delivered)
         return pb.MarkDeliveredResponse(delivered_seq=seq)
 
     async def GetReceipts(self, request: pb.GetReceiptsRequest, context: object) -> pb.GetReceiptsResponse:
@@ -113,7 +121,7 @@ class Conversations(ConversationsServicer):
         return pb.BatchGetRevsResponse(revs=[pb.ConversationRev(conversation_id=row.id, rev=row.rev) for row in rows])
 
     async def Recheck(self, request: pb.RecheckRequest, context: object) -> pb.RecheckResponse:
-        await refresh.recheck(self._service, require_caller(), request.group_id, request.user_id)
+        await self._service.membership.refresh(require_caller(), request.group_id, request.user_id)
         return pb.RecheckResponse()
 
     async def SearchMessages(self, request: pb.SearchMessagesRequest, context: object) -> pb.SearchMessagesResponse:

@@ -1,4 +1,4 @@
-"""Tickets to the socket: signed ones, each good once and for seconds, for a user and his session."""
+"""Tickets to the socket: signed tokens for a user and their session, each valid for seconds and for one use."""
 
 import secrets
 import time
@@ -13,7 +13,7 @@ from services.chat.config import ChatSettings
 from services.chat.errors import BatchTooLarge
 from services.kit.tokens import ALGORITHM
 
-CLASS = "ticket"  # an access token is none, nor the reverse
+CLASS = "ticket"  # so that an access token is not a ticket, nor a ticket an access token
 MAX_BATCH = 500
 
 
@@ -23,7 +23,7 @@ class Holder(NamedTuple):
     role: int = 0
 
 
-NOBODY = Holder()
+NO_HOLDER = Holder()
 
 
 class Tickets:
@@ -31,24 +31,30 @@ class Tickets:
         self._secret, self._seconds, self._redis = settings.jwt_secret, settings.ticket_seconds, redis
 
     async def create(self, holders: Sequence[Holder]) -> list[str]:
-        """One for each. Raises BatchTooLarge."""
-        _refuse_many(holders)
+        """A ticket for each holder, in their order. Raises BatchTooLarge, and Valkey's errors."""
+        _require_batch(holders)
         ids = [secrets.token_hex(16) for _ in holders]
         async with self._redis.pipeline(transaction=False) as pipeline:
             for jti, holder in zip(ids, holders, strict=True):
-                pipeline.set(_key(jti), _mark(holder), ex=self._seconds)
+                pipeline.set(_key(jti), _fingerprint(holder), ex=self._seconds)
             await pipeline.execute()
         return [self._sign(jti, holder) for jti, holder in zip(ids, holders, strict=True)]
 
     async def redeem(self, tickets: Sequence[str]) -> list[Holder]:
-        """Uses them up; NOBODY for one that is none, or no more. Raises BatchTooLarge, and Valkey's errors."""
-        _refuse_many(tickets)
+        """Uses the tickets up and returns their holders, in order; NO_HOLDER for a used, expired or forged ticket.
+
+        Raises BatchTooLarge, and Valkey's errors.
+        """
+        _require_batch(tickets)
         read = [self._read(ticket) for ticket in tickets]
         async with self._redis.pipeline(transaction=False) as pipeline:
             for jti, _ in read:
                 pipeline.getdel(_key(jti))
-            marks = await pipeline.execute()
-        return [holder if mark == _mark(holder) else NOBODY for (_, holder), mark in zip(read, marks, strict=True)]
+            fingerprints = await pipeline.execute()
+        return [
+            holder if stored == _fingerprint(holder) else NO_HOLDER
+            for (_, holder), stored in zip(read, fingerprints, strict=True)
+        ]
 
     def _sign(self, jti: str, holder: Holder) -> str:
         now = int(time.time())
@@ -64,23 +70,23 @@ class Tickets:
         return jwt.encode(claims, self._secret, ALGORITHM)
 
     def _read(self, ticket: str) -> tuple[str, Holder]:
-        """Its id and holder; no id if it is not one of ours."""
+        """The ticket's id and holder; no id if we did not sign it, or it has expired."""
         options: Options = {"require": ["exp", "jti"], "verify_iat": False}
         try:
             claims = jwt.decode(ticket, self._secret, [ALGORITHM], options)
             if claims.get("class") != CLASS:
-                return "", NOBODY
+                return "", NO_HOLDER
             return str(claims["jti"]), Holder(int(claims["userid"]), int(claims["sid"]), int(claims["role"]))
         except (jwt.InvalidTokenError, LookupError, TypeError, ValueError):
-            return "", NOBODY
+            return "", NO_HOLDER
 
 
-def _refuse_many(batch: Sequence[object]) -> None:
+def _require_batch(batch: Sequence[object]) -> None:
     if len(batch) > MAX_BATCH:
         raise BatchTooLarge
 
 
-def _mark(holder: Holder) -> bytes:
+def _fingerprint(holder: Holder) -> bytes:
     return b"%d:%d" % (holder.user_id, holder.session_id)
 
 

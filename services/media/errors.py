@@ -1,4 +1,4 @@
-"""Errors of files and videos. The gateway maps each reason to a code of its API families (gateway/http/errors.py)."""
+"""What can be wrong with files and videos. The gateway maps each reason to the family's code."""
 
 from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
 
@@ -12,11 +12,11 @@ class FileTooLarge(Invalid):
 
 
 class FileTypeRefused(Invalid):
-    """Not a type that can be uploaded, or a file of two types at once."""
+    """Not one of the kinds we take, or of two kinds at once."""
 
 
 class FileBroken(Invalid):
-    """Cut short, or not what its first bytes announce."""
+    """Cut short, or not what it begins as."""
 
 
 class ChunkInvalid(Invalid):
@@ -36,11 +36,11 @@ class UploadTooLarge(Invalid):
 
 
 class ChecksumAlgorithmInvalid(Invalid):
-    """Not one of the algorithms that OPTIONS lists."""
+    """None of those that OPTIONS names."""
 
 
 class ChecksumMismatch(Invalid):
-    """The chunk did not arrive as it was sent; none of it was stored."""
+    """The chunk did not arrive as it was sent; nothing of it was kept."""
 
 
 class UploadOverrun(Invalid):
@@ -48,11 +48,11 @@ class UploadOverrun(Invalid):
 
 
 class QuotaExceeded(TooMany):
-    """More bytes than one user may upload."""
+    """As many bytes as one user may upload in a day."""
 
 
 class OffsetMismatch(Conflict):
-    """Not the current offset of the upload."""
+    """Not where the upload stands."""
 
 
 class UploadFinished(Forbidden):
@@ -60,7 +60,7 @@ class UploadFinished(Forbidden):
 
 
 class NotFailed(Conflict):
-    """Only failed processing can be retried."""
+    """Only what failed can be tried again."""
 
 
 class ObjectNotFound(NotFound):
@@ -68,7 +68,7 @@ class ObjectNotFound(NotFound):
 
 
 class UploadNotFound(NotFound):
-    """No such upload, or expired, or another user's."""
+    """None such, expired, or another's."""
 
 
 class NotPermitted(Forbidden):
@@ -76,28 +76,28 @@ class NotPermitted(Forbidden):
 
 
 class StoreUnavailable(Unavailable):
-    """The object store is unreachable, or the disk of the spool is full."""
+    """The object store, or the disk for files under way."""
 
 
 class ProbeOverloaded(Unavailable):
-    """More files at once than can be inspected in time."""
+    """More files at once than can be looked at in time."""
 
 
 class VideoInvalid(Invalid):
-    """A title, description, type or url that is not accepted."""
+    """A title, description, type or address that we do not take."""
 
 
 class CommentInvalid(Invalid):
-    """Not JSON, or more than 8 KiB."""
+    """No JSON, or more than 8 KiB of it."""
 
 
 class VideoNotFound(NotFound):
-    """No such video, or the caller may not see it."""
+    """None such, or not for the caller to see."""
 
 
 class CommentNotFound(NotFound):
-    """No such comment, or the caller may not see its video."""
+    """None such, or under a video that is not for the caller to see."""
 
 
 class Overloaded(Unavailable):
-    """More writes at once than can wait."""
+    """More writes at once than can be gathered."""

@@ -61,9 +61,9 @@ def test_the_migrations_make_what_the_models_say(migrated: str) -> None:
 BREAK = {
     "1 conversations with a gap in their messages": "DELETE FROM message WHERE seq = 1",
     "1 conversations behind the revs of their rows": "UPDATE conversation SET rev = 1",
-    "1 revs that two messages have": "UPDATE message SET rev = 1",
-    "1 conversations that count their members wrongly": "UPDATE conversation SET member_count = 5",
-    "1 members who have read what was not sent": "UPDATE conversation_member SET read_seq = 1 WHERE user_id = 5",
+    "1 revs that two messages share": "UPDATE message SET rev = 1",
+    "1 conversations with a wrong member count": "UPDATE conversation SET member_count = 5",
+    "1 members whose positions contradict the last message": "UPDATE conversation_member SET read_seq = 1 WHERE user_id = 5",
 }
 
 

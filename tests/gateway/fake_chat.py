@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from nats.aio.client import Client as Nats
 
-from gateway.chat import views
 from gateway.chat.client import CHAT_PROTOS
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
@@ -25,6 +24,7 @@ from protos.chat.v1.sockets_pb2_grpc import (
     add_TicketsServicer_to_server,
 )
 from services.chat.sending import batch_send
+from services.client_json import chat as client_json
 from services.kit.config import ServiceSettings, load
 from services.kit.context import current_caller
 from services.kit.errors import Forbidden, HitokError, NotFound
@@ -178,7 +178,7 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
             created_at=time.time_ns() // 1_000_000,
         )
         conversation.messages.append(message)
-        await self.push(f"push.conv.{conversation_id}", "message", views.message(message), **_headers(message))
+        await self.push(f"push.conv.{conversation_id}", "message", client_json.message(message), **_headers(message))
         return message
 
     async def edit(self, conversation_id: int, seq: int, body: bytes) -> None:
@@ -186,7 +186,7 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         conversation.rev += 1
         message = conversation.messages[seq - 1]
         message.rev, message.body = conversation.rev, body
-        view = views.message(message)
+        view = client_json.message(message)
         await self.push(f"push.conv.{conversation_id}", "message.updated", view, **_headers(message))
 
     async def ListConversations(

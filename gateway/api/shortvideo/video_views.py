@@ -9,9 +9,9 @@ from msgspec import Raw, Struct, field
 from gateway.cache.videos import Card
 from gateway.files.serving import absolute
 from gateway.http.endpoint import Call
-from gateway.http.formats import rfc3339
 from protos.media.v1.comments_pb2 import Comment
 from protos.media.v1.videos_pb2 import PRIVATE, Video, Visibility
+from services.client_json.times import rfc3339
 
 _encode = msgspec.json.Encoder().encode
 

@@ -2,10 +2,10 @@
 
 from msgspec import Struct, field, structs
 
-from gateway.http.formats import rfc3339
 from protos.social.v1.groups_pb2 import Group
 from protos.user.v1.accounts_pb2 import Session
 from protos.user.v1.users_pb2 import User
+from services.client_json.times import rfc3339
 
 
 class UserView(Struct):

@@ -1,80 +1,83 @@
-"""What the social service has just undone, or a joining, takes effect here at once; its event comes too, but only soon.
+"""Applies a membership change synchronously; the social service's event confirms it later (docs/adr/0021).
 
-The gateway calls this before it answers who asked for the change. So nothing that is sent after that answer reaches
-one who was removed, all of it reaches one who joined, and one who was blocked sends nothing.
+The gateway calls this before it answers the request that made the change. So what is sent after that answer does not
+reach a user who was removed, does reach one who joined, and a user who was blocked can send nothing.
 """
 
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.errors import NotMember
 from services.chat.membership import members
+from services.chat.membership.directory import ConversationDirectory
+from services.chat.membership.permissions import Permissions
 from services.chat.models import Conversation, ConversationMember
-from services.chat.push import frames, outbox
-from services.chat.push.frames import Push
-from services.chat.service import Service
+from services.chat.push.outbox import Publisher
 from services.kit.context import Caller
+from services.kit.db import Database
+
+WAIT_SECONDS = 0.7  # for the frames of a removal to reach NATS; the gateway waits 1 s for the whole call
 
 
-async def recheck(service: Service, caller: Caller, group_id: int, user_id: int) -> None:
-    """Lets the user out of the group's conversation, or in, as the social service has it; out everybody if none is
-    named and the group is gone. Of no group: believes no more that the caller and the user are friends.
+class MembershipRefresh:
+    def __init__(
+        self, database: Database, publisher: Publisher, permissions: Permissions, directory: ConversationDirectory
+    ) -> None:
+        self._database, self._publisher = database, publisher
+        self._permissions, self._directory = permissions, directory
 
-    Raises SocialUnavailable.
-    """
-    if not group_id:
-        service.permits.friends.drop((caller.user_id, user_id), (user_id, caller.user_id))
-    elif user_id:
-        await _follow(service, group_id, user_id)
-    elif not await service.rooms.has_group(group_id):
-        service.permits.members.drop()
-        async with service.database.transaction() as connection:
-            made = await _dismiss(connection, group_id)
-            ids = await outbox.store(connection, made)
-        await service.publisher.publish_now(ids, made)
+    async def refresh(self, caller: Caller, group_id: int, user_id: int) -> None:
+        """Makes the user's membership of the group's conversation what the social service says it is.
 
+        Without a user: dismisses the conversation if the group is gone. Without a group: forgets whether the caller
+        and the user are friends. Raises SocialUnavailable.
+        """
+        if not group_id:
+            self._permissions.drop_friends(caller.user_id, user_id)
+        elif user_id:
+            await self._refresh_member(group_id, user_id)
+        elif not await self._directory.has_group(group_id):
+            await self._dismiss(group_id)
 
-async def _follow(service: Service, group_id: int, user_id: int) -> None:
-    mine = select(ConversationMember.conversation_id, ConversationMember.user_id, ConversationMember.event_id)
-    mine = mine.join(Conversation, Conversation.id == ConversationMember.conversation_id)
-    mine = mine.where(Conversation.group_id == group_id, ConversationMember.user_id == user_id)
-    async with service.database.transaction() as connection:
-        seen = (await connection.execute(mine)).one_or_none()
-    try:
-        await service.permits.require_member(user_id, group_id, fresh=True)
-    except NotMember:
-        service.permits.members.drop((group_id, user_id))
-        if seen:
-            await _expel(service, seen)
-        return
-    try:
-        room = await service.rooms.of_group(user_id, group_id)
-        await service.rooms.admit(room, user_id, seen.event_id if seen else None)
-    except NotMember:  # again: the events know better by now
-        service.permits.members.drop((group_id, user_id))
-
-
-async def _expel(service: Service, seen: Any) -> None:
-    """Unless the events let him in since he was seen: they know better."""
-    async with service.database.transaction() as connection:
-        conversation = await members.lock_conversation(connection, seen.conversation_id)
-        row = await members.find_member(connection, conversation.id, seen.user_id)
-        if row is None or (row.left_at is None and row.event_id != seen.event_id):
+    async def _refresh_member(self, group_id: int, user_id: int) -> None:
+        seen = await self._find_member(group_id, user_id)
+        try:
+            await self._permissions.require_member(user_id, group_id, fresh=True)
+        except NotMember:
+            self._permissions.drop_member(group_id, user_id)
+            if seen:
+                await self._remove(seen)
             return
-        if row.left_at is not None:
-            # By the event, whose push may still be on its way. Told under the lock, so that it cannot come after
-            # that of his return.
-            left = frames.conversation_left(conversation.id, row.rev, row.user_id)
-            await service.publisher.publish_now([], [left])
-            return
-        made = await members.set_member(connection, conversation, seen.user_id, False, row.event_id)
-        ids = await outbox.store(connection, made)
-    await service.publisher.publish_now(ids, made)
+        try:
+            conversation = await self._directory.of_group(group_id)
+            await self._directory.admit(conversation, user_id, seen.event_id if seen else None)
+        except NotMember:  # the user has left in the meantime
+            self._permissions.drop_member(group_id, user_id)
 
+    async def _find_member(self, group_id: int, user_id: int) -> Any | None:
+        member = ConversationMember
+        query = select(member.conversation_id, member.user_id, member.event_id)
+        query = query.join(Conversation, Conversation.id == member.conversation_id)
+        query = query.where(Conversation.group_id == group_id, member.user_id == user_id)
+        async with self._database.transaction() as connection:
+            return (await connection.execute(query)).one_or_none()
 
-async def _dismiss(connection: AsyncConnection, group_id: int) -> list[Push]:
-    query = select(Conversation.__table__).where(Conversation.group_id == group_id).with_for_update()
-    conversation: Any = (await connection.execute(query)).one_or_none()
-    return await members.dismiss(connection, conversation, conversation.event_id) if conversation else []
+    async def _remove(self, seen: Any) -> None:
+        """Removes the member, unless events that arrived since `seen` was read have added them again."""
+        async with self._database.transaction() as connection:
+            conversation = await members.lock_conversation(connection, seen.conversation_id)
+            row = await members.find_member(connection, conversation.id, seen.user_id)
+            if row is None or (row.left_at is None and row.event_id != seen.event_id):
+                return
+            pushes = await members.set_member(connection, conversation, seen.user_id, False, row.event_id)
+            await self._publisher.store_for_relay(connection, pushes)
+        # Also if the event removed them before: the gateways may not have heard of it yet.
+        await self._publisher.publish_memberships([f"push.user.{seen.user_id}"], WAIT_SECONDS)
+
+    async def _dismiss(self, group_id: int) -> None:
+        self._permissions.drop_all_members()
+        async with self._database.transaction() as connection:
+            pushes = await members.dismiss_group(connection, group_id)
+            await self._publisher.store_for_relay(connection, pushes)
+        await self._publisher.publish_memberships([push.subject for push in pushes], WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""Notifications: rows, of which the live frame only tells; several of one topic that wait unread are one."""
+"""Notifications: the row is the truth, and the live frame announces it. Unread ones of the same topic share a row."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,15 +19,15 @@ KINDS = (
     "like", "comment", "reply", "comment_like", "mention",
 )  # fmt: skip
 MAX_LIMIT, MAX_UNREAD, MAX_MARKED = 100, 100, 500
-MAX_ACTORS = 500  # remembered, so that who does it twice counts once
-TOGETHER = text("now() - interval '24 hours'")
-# Of two that would join one row at once, one waits. The same key as the social service's: the user's id.
+MAX_ACTORS = 500  # remembered, so that a user who does it twice counts once
+JOINS_SINCE = text("now() - interval '24 hours'")
+# Two that would join the same row at the same moment take turns. The key is the user's id.
 LOCK = text("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")
 UNREAD = Notification.read_at.is_(None)
 
 
-class Notice(NamedTuple):
-    """What one user may want to know; those of one `topic` are told together."""
+class NewNotification(NamedTuple):
+    """What `user_id` is told. Those of the same `topic` share a row while it is unread; "" shares with none."""
 
     user_id: int
     kind: str
@@ -36,67 +36,66 @@ class Notice(NamedTuple):
     topic: str = ""
 
 
-async def add(connection: AsyncConnection, new_id: IdGenerator, event: str, notices: Sequence[Notice]) -> list[Push]:
-    """Writes what its receiver wants to hear; `event` twice is once."""
-    wanted = await _wanted(connection, notices)
-    made: list[Push] = []
-    for notice in wanted:
-        row = await _join(connection, notice) or await _insert(connection, new_id(), event, notice)
-        if row is not None and row.actor_ids[0] == notice.actor_id:
-            made.append(frames.notified(row))
-    return made
+async def add(
+    connection: AsyncConnection, new_id: IdGenerator, event: str, notifications: Sequence[NewNotification]
+) -> list[Push]:
+    """Writes those that their receivers want, and returns what to push. The same `event` again writes nothing."""
+    pushes: list[Push] = []
+    for new in await _wanted(connection, notifications):
+        row = await _join(connection, new) or await _insert(connection, new_id(), event, new)
+        if row is not None and row.actor_ids[0] == new.actor_id:
+            pushes.append(frames.notified(row))
+    return pushes
 
 
-async def _wanted(connection: AsyncConnection, notices: Sequence[Notice]) -> list[Notice]:
-    """Nobody is told what he did himself, what he muted, or what one did whom he blocked."""
-    foreign = [notice for notice in notices if notice.user_id != notice.actor_id and notice.user_id > 0]
-    user_ids = sorted({notice.user_id for notice in foreign})
+async def _wanted(connection: AsyncConnection, notifications: Sequence[NewNotification]) -> list[NewNotification]:
+    """Leaves out what the receivers did themselves, what they muted, and what users they blocked did."""
+    foreign = [new for new in notifications if new.user_id != new.actor_id and new.user_id > 0]
+    user_ids = sorted({new.user_id for new in foreign})
     if not user_ids:
         return []
-    if any(notice.topic for notice in foreign):
+    if any(new.topic for new in foreign):
         await connection.execute(LOCK, {"ids": user_ids})
     muted = select(NotificationMute.user_id, NotificationMute.kind).where(NotificationMute.user_id.in_(user_ids))
-    actor_ids = {notice.actor_id for notice in foreign}
+    actor_ids = {new.actor_id for new in foreign}
     blocked = select(Block.user_id, Block.blocked_id).where(
         Block.user_id.in_(user_ids), Block.blocked_id.in_(actor_ids), Block.blocked
     )
     mutes = {tuple(row) for row in await connection.execute(muted)}
     blocks = {tuple(row) for row in await connection.execute(blocked)}
     return [
-        notice
-        for notice in foreign
-        if (notice.user_id, notice.kind) not in mutes and (notice.user_id, notice.actor_id) not in blocks
+        new for new in foreign if (new.user_id, new.kind) not in mutes and (new.user_id, new.actor_id) not in blocks
     ]
 
 
-async def _join(connection: AsyncConnection, notice: Notice) -> Any | None:
-    """The row that the notice joined."""
-    if not notice.topic:
+async def _join(connection: AsyncConnection, new: NewNotification) -> Any | None:
+    """Adds the actor to an unread row of the same topic, and returns that row, if there is one."""
+    if not new.topic:
         return None
-    same = (Notification.user_id == notice.user_id, Notification.topic == notice.topic)
-    query = select(Notification.__table__).where(*same, UNREAD, Notification.created_at > TOGETHER)
+    same = (Notification.user_id == new.user_id, Notification.topic == new.topic)
+    query = select(Notification.__table__).where(*same, UNREAD, Notification.created_at > JOINS_SINCE)
     row = (await connection.execute(query.order_by(Notification.id.desc()).limit(1))).one_or_none()
     if row is None:
         return None
-    others = [id for id in row.actor_ids if id != notice.actor_id]
-    new = len(others) == len(row.actor_ids)
-    values = {"actor_ids": [notice.actor_id, *others][:MAX_ACTORS], "actor_count": row.actor_count + new}
+    others = [id for id in row.actor_ids if id != new.actor_id]
+    count = row.actor_count + (len(others) == len(row.actor_ids))
+    values = {"actor_ids": [new.actor_id, *others][:MAX_ACTORS], "actor_count": count}
     statement = update(Notification).where(Notification.id == row.id)
     joined = statement.values(**values, created_at=func.now()).returning(Notification.__table__)
     return (await connection.execute(joined)).one()
 
 
-async def _insert(connection: AsyncConnection, id: int, event: str, notice: Notice) -> Any | None:
-    """None if the event made one before."""
+async def _insert(connection: AsyncConnection, id: int, event: str, new: NewNotification) -> Any | None:
+    """The new row; None if the event has written one already."""
     row = upsert(Notification).values(
         id=id,
-        user_id=notice.user_id,
-        kind=notice.kind,
+        user_id=new.user_id,
+        kind=new.kind,
         event=event,
-        topic=notice.topic,
-        actor_ids=[notice.actor_id],
+        topic=new.topic,
+        actor_ids=[new.actor_id],
         actor_count=1,
-        subject=notice.subject,
+        subject=new.subject,
     )
     return (await connection.execute(row.on_conflict_do_nothing().returning(Notification.__table__))).one_or_none()
 
@@ -104,7 +103,7 @@ async def _insert(connection: AsyncConnection, id: int, event: str, notice: Noti
 async def list_notifications(
     connection: AsyncConnection, caller: Caller, before: int, limit: int
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Newest first, and how many are unread, up to MAX_UNREAD."""
+    """The caller's notifications, newest first, and how many are unread, up to MAX_UNREAD."""
     mine = Notification.user_id == caller.user_id
     query = select(Notification.__table__).where(mine).order_by(Notification.id.desc())
     if before > 0:
@@ -115,7 +114,7 @@ async def list_notifications(
 
 
 async def mark_read(connection: AsyncConnection, caller: Caller, ids: Sequence[int], all: bool) -> None:
-    """Raises BatchTooLarge."""
+    """Marks those, or all. Raises BatchTooLarge."""
     if len(ids) > MAX_MARKED:
         raise BatchTooLarge
     statement = update(Notification).where(Notification.user_id == caller.user_id, UNREAD)
@@ -136,13 +135,13 @@ async def set_muted(connection: AsyncConnection, caller: Caller, kind: str, mute
     await connection.execute(delete(NotificationMute).where(*mine))
 
 
-async def forget_user(connection: AsyncConnection, user_id: int) -> None:
+async def erase_user(connection: AsyncConnection, user_id: int) -> None:
     for model in (Notification, NotificationMute, Block):
         await connection.execute(delete(model).where(model.user_id == user_id))
 
 
-async def note_block(connection: AsyncConnection, user_id: int, blocked_id: int, blocked: bool, event_id: int) -> None:
-    """What the newest event says counts, whatever order they come in."""
+async def set_block(connection: AsyncConnection, user_id: int, blocked_id: int, blocked: bool, event_id: int) -> None:
+    """Stores what the newest event says, in whatever order events arrive."""
     values = {"blocked": blocked, "event_id": event_id}
     row = upsert(Block).values(user_id=user_id, blocked_id=blocked_id, **values)
     newer = row.on_conflict_do_update(

@@ -1,57 +1,58 @@
-"""Who is to hear of which event, and how it is told."""
+"""Notification rules: which users are told about which event, and what they are told."""
 
 from collections.abc import Callable
 from typing import Any
 
-from services.chat.notifications.notifications import Notice
+from services.chat.notifications.notifications import NewNotification
 from services.kit.nats import Event
 
 Data = dict[str, Any]
+Rule = Callable[[Data], list[NewNotification]]
 
 
-def notices_of(event: Event) -> list[Notice]:
-    """None of an event that is of no interest, or does not say enough."""
+def notifications_for(event: Event) -> list[NewNotification]:
+    """What users are told about the event; nothing if it is of no interest or its data is incomplete."""
     what = event.subject.removeprefix("events.")
     try:
-        return _NOTICES[what](event.data) if what in _NOTICES else []
+        return _RULES[what](event.data) if what in _RULES else []
     except (KeyError, TypeError, ValueError):
         return []
 
 
-def mention_of(message: Any, user_id: int) -> Notice:
+def mention(message: Any, user_id: int) -> NewNotification:
     subject = {"conversation_id": str(message.conversation_id), "seq": message.seq, "message_id": str(message.id)}
-    return Notice(user_id, "mention", message.sender_id, subject)
+    return NewNotification(user_id, "mention", message.sender_id, subject)
 
 
-def _to_user(kind: str, *fields: str) -> Callable[[Data], list[Notice]]:
-    """To the `user_id` whom the event names beside the actor."""
-    return lambda data: [Notice(int(data["user_id"]), kind, int(data["actor_id"]), _pick(data, fields))]
+def _to_user(kind: str, *fields: str) -> Rule:
+    """Tells the event's `user_id`."""
+    return lambda data: [NewNotification(int(data["user_id"]), kind, int(data["actor_id"]), _pick(data, fields))]
 
 
-def _to_owner(kind: str, *fields: str, topic: str = "") -> Callable[[Data], list[Notice]]:
-    """To whom the thing belongs that it happened to; together with others of that `topic`, a field's name."""
+def _to_owner(kind: str, *fields: str, topic: str = "") -> Rule:
+    """Tells the event's `owner_id`. Events with the same value of the field `topic` share a notification."""
 
-    def notices(data: Data) -> list[Notice]:
-        together = f"{kind}:{data[topic]}" if topic else ""
-        return [Notice(int(data["owner_id"]), kind, int(data["actor_id"]), _pick(data, fields), together)]
+    def rule(data: Data) -> list[NewNotification]:
+        shared = f"{kind}:{data[topic]}" if topic else ""
+        return [NewNotification(int(data["owner_id"]), kind, int(data["actor_id"]), _pick(data, fields), shared)]
 
-    return notices
+    return rule
 
 
-def _group_requested(data: Data) -> list[Notice]:
-    """To those who may handle it."""
+def _group_requested(data: Data) -> list[NewNotification]:
+    """Tells the members who may handle the request."""
     subject = _pick(data, ("group_id", "group_name", "request_id", "message"))
     applicant = int(data["user_id"])
-    return [Notice(int(id), "group_request", applicant, subject) for id in data["manager_ids"]]
+    return [NewNotification(int(id), "group_request", applicant, subject) for id in data["manager_ids"]]
 
 
-def _group_joined(data: Data) -> list[Notice]:
-    """To him, if another let him in; to who invited him, if another did not."""
+def _group_joined(data: Data) -> list[NewNotification]:
+    """Tells the new member, if someone else admitted them, and the inviter, if someone else admitted the invited."""
     user, actor, inviter = (int(data[name]) for name in ("user_id", "actor_id", "inviter_id"))
     subject = _pick(data, ("group_id", "group_name", "user_id"))
-    told = [Notice(user, "group_joined", actor, subject)]
+    told = [NewNotification(user, "group_joined", actor, subject)]
     if inviter not in (0, actor):
-        told.append(Notice(inviter, "group_joined", user, subject))
+        told.append(NewNotification(inviter, "group_joined", user, subject))
     return told
 
 
@@ -60,7 +61,7 @@ def _pick(data: Data, fields: tuple[str, ...]) -> Data:
 
 
 GROUP = ("group_id", "group_name")
-_NOTICES: dict[str, Callable[[Data], list[Notice]]] = {
+_RULES: dict[str, Rule] = {
     "social.friend.requested": _to_user("friend_request", "request_id", "message"),
     "social.friend.accepted": _to_user("friend_accepted", "request_id"),
     "social.friend.added": _to_user("friend_added"),
@@ -72,4 +73,4 @@ _NOTICES: dict[str, Callable[[Data], list[Notice]]] = {
     "media.comment.replied": _to_owner("reply", "video_id", "comment_id", "father_id", "reply_to_id"),
     "media.comment.liked": _to_owner("comment_like", "video_id", "comment_id", topic="comment_id"),
 }
-SUBJECTS = [f"events.{what}" for what in _NOTICES]
+SUBJECTS = [f"events.{what}" for what in _RULES]

@@ -1,4 +1,4 @@
-"""The list of a user's conversations, and the search in them."""
+"""A user's list of conversations, and the search in their messages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from services.chat.errors import BatchTooLarge
 from services.chat.membership import members
 from services.chat.messages import COLUMNS
 from services.chat.models import GROUP
-from services.chat.pipeline import Statement, fetch, numbers
+from services.chat.pipeline import Statement, fetch, int_array
 from services.chat.reading import receipts
 from services.chat.reading.syncs import MAX_ANSWER, fitting
 from services.chat.text_search import query_of
@@ -21,11 +21,11 @@ from services.kit.ids import Id
 
 MAX_LIMIT, MAX_FOUND = 500, 100
 MAX_USERS = 100  # in one call
-ROW_BYTES = 200  # of a conversation in an answer, about, beside its last message
+ROW_BYTES = 200  # of a conversation in an answer, roughly, without its last message
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-# A lateral with a limit: one look into its index for each, even if they are a good part of a small table. A direct
-# one whose first message failed is as good as none; but that message may be under way.
+# A lateral join with a limit uses one index look-up for each row, even where the rows are most of a small table. A
+# direct conversation whose first message failed is left out, unless it is so new that the message may be on its way.
 PAGE = """SELECT page.* FROM unnest(CAST(:users AS bigint[])) WITH ORDINALITY AS asked(user_id, place)
  CROSS JOIN LATERAL (SELECT one.*, mine.user_id, mine.joined_seq, mine.read_seq FROM conversation_member AS mine
   CROSS JOIN LATERAL (SELECT * FROM conversation WHERE id = mine.conversation_id LIMIT 1) AS one
@@ -53,25 +53,25 @@ class Summary(NamedTuple):
     last_message: Any | None
 
 
-class Page(NamedTuple):
+class ConversationPage(NamedTuple):
     summaries: Sequence[Summary] = ()
     next_cursor: str = ""
 
     @property
     def size(self) -> int:
-        """Bytes, about."""
+        """Bytes, roughly."""
         return sum(ROW_BYTES + (each.last_message.size if each.last_message else 0) for each in self.summaries)
 
 
-async def list_conversations(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> Page:
-    """The most recently active first. Three queries, whatever their number. Raises CursorInvalid."""
+async def list_conversations(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> ConversationPage:
+    """The most recently active first, with three queries for any number of them. Raises CursorInvalid."""
     limit = min(max(limit, 1), MAX_LIMIT)
     (rows,) = await fetch(connection, _page([caller.user_id], cursor, limit + 1))
     return (await _summarise(connection, {caller.user_id: rows}, limit))[caller.user_id]
 
 
-async def batch_list(connection: AsyncConnection, user_ids: Sequence[int], limit: int) -> dict[int, Page]:
-    """The first pages of many; those are left out whose page does not fit into the answer. Raises BatchTooLarge."""
+async def batch_list(connection: AsyncConnection, user_ids: Sequence[int], limit: int) -> dict[int, ConversationPage]:
+    """The first page of each user, without those whose page does not fit into the answer. Raises BatchTooLarge."""
     if len(user_ids) > MAX_USERS:
         raise BatchTooLarge
     limit = min(max(limit, 1), MAX_LIMIT)
@@ -79,9 +79,9 @@ async def batch_list(connection: AsyncConnection, user_ids: Sequence[int], limit
     (rows,) = await fetch(connection, _page(list(by_user), "", limit + 1))
     for row in rows:
         by_user[row.user_id].append(row)
-    pages: dict[int, Page] = {}
+    pages: dict[int, ConversationPage] = {}
     room = MAX_ANSWER
-    for some in _portions(by_user):
+    for some in _chunks(by_user):
         for user_id, page in (await _summarise(connection, some, limit)).items():
             room -= page.size
             if room < 0:
@@ -90,8 +90,8 @@ async def batch_list(connection: AsyncConnection, user_ids: Sequence[int], limit
     return pages
 
 
-def _portions(by_user: Mapping[int, Sequence[Any]]) -> Iterator[Mapping[int, Sequence[Any]]]:
-    """Each of one user, or of no more conversations than one may ask for: their last messages are held in memory."""
+def _chunks(by_user: Mapping[int, Sequence[Any]]) -> Iterator[Mapping[int, Sequence[Any]]]:
+    """One user each, or several with no more conversations than one may ask for: their last messages are in memory."""
     some: dict[int, Sequence[Any]] = {}
     count = 0
     for user_id, rows in by_user.items():
@@ -103,16 +103,18 @@ def _portions(by_user: Mapping[int, Sequence[Any]]) -> Iterator[Mapping[int, Seq
     yield some
 
 
-async def _summarise(connection: AsyncConnection, by_user: Mapping[int, Sequence[Any]], limit: int) -> dict[int, Page]:
-    """Of each user's rows, up to `limit` and one more."""
+async def _summarise(
+    connection: AsyncConnection, by_user: Mapping[int, Sequence[Any]], limit: int
+) -> dict[int, ConversationPage]:
+    """`by_user`: up to `limit` rows of each user, and one more if there are more."""
     shown = [row for rows in by_user.values() for row in rows[:limit]]
     if not shown:
-        return dict.fromkeys(by_user, Page())
+        return dict.fromkeys(by_user, ConversationPage())
     seen = {row.id: row.last_seq for row in shown if row.last_seq > row.joined_seq}
-    last_of = {"ids": numbers(list(seen)), "seqs": numbers(list(seen.values()))}
-    unread_of = receipts.unread({(row.user_id, row.id): row.read_seq for row in shown})
+    last_of = {"ids": int_array(list(seen)), "seqs": int_array(list(seen.values()))}
+    unread_of = receipts.unread_statement({(row.user_id, row.id): row.read_seq for row in shown})
     found, counted = await fetch(connection, (LAST, last_of), unread_of)
-    last, unread = {row.conversation_id: row for row in found}, receipts.counts(counted)
+    last, unread = {row.conversation_id: row for row in found}, receipts.unread_counts(counted)
     pages = {}
     for user_id, rows in by_user.items():
         summaries = [
@@ -123,12 +125,12 @@ async def _summarise(connection: AsyncConnection, by_user: Mapping[int, Sequence
     return pages
 
 
-def _fitting_page(summaries: Sequence[Summary], more: bool) -> Page:
+def _fitting_page(summaries: Sequence[Summary], more: bool) -> ConversationPage:
     page = summaries[: max(fitting([each.last_message or _NOTHING for each in summaries]), 1)]
     if not page or (len(page) == len(summaries) and not more):
-        return Page(page)
+        return ConversationPage(page)
     last = page[-1].conversation
-    return Page(page, encode_cursor((last.active_at - EPOCH) // MICROSECOND, last.id))
+    return ConversationPage(page, encode_cursor((last.active_at - EPOCH) // MICROSECOND, last.id))
 
 
 class _Nothing(NamedTuple):
@@ -139,13 +141,13 @@ _NOTHING = _Nothing()
 
 
 def _page(user_ids: Sequence[int], cursor: str, limit: int) -> tuple[Statement, dict[str, object]]:
-    """`limit` rows of each; with a cursor there is one user."""
-    values: dict[str, object] = {"users": numbers(user_ids), "limit": limit}
-    place = decode_cursor(cursor, tuple[Id, Id])
-    if place is None:
+    """`limit` rows of each user; a cursor is for one user."""
+    values: dict[str, object] = {"users": int_array(user_ids), "limit": limit}
+    position = decode_cursor(cursor, tuple[Id, Id])
+    if position is None:
         return FIRST, values
     try:
-        return NEXT, values | {"active_at": EPOCH + place[0] * MICROSECOND, "id": place[1]}
+        return NEXT, values | {"active_at": EPOCH + position[0] * MICROSECOND, "id": position[1]}
     except OverflowError:
         raise CursorInvalid from None
 
@@ -154,14 +156,14 @@ async def search_messages(
     connection: AsyncConnection, caller: Caller, words: str, conversation_id: int, cursor: str, limit: int
 ) -> tuple[Sequence[Row[Any]], str]:
     """The newest first; none for a text without words. Raises ConversationNotFound, CursorInvalid."""
-    place = decode_cursor(cursor, tuple[Id])
+    position = decode_cursor(cursor, tuple[Id])
     if conversation_id:
         await members.require_member(connection, caller, conversation_id)
     query = query_of(words)
     if not query:
         return [], ""
     limit = min(max(limit, 1), MAX_FOUND)
-    values = {"user_id": caller.user_id, "words": query, "before": place[0] if place else 2**63 - 1}
+    values = {"user_id": caller.user_id, "words": query, "before": position[0] if position else 2**63 - 1}
     values |= {"limit": limit + 1, "conversation_id": conversation_id}
     rows = (await connection.execute(SEARCH_ONE if conversation_id else SEARCH_ALL, values)).all()
     page = rows[: min(limit, max(fitting(rows), 1))]

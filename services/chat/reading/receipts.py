@@ -1,4 +1,4 @@
-"""How far each member has got, and how much he has not read."""
+"""How far each member has received and read a conversation, and how much they have not read."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,15 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.chat.membership import members
 from services.chat.messages import PUSHED_RECEIPTS
 from services.chat.models import ConversationMember
-from services.chat.pipeline import Statement, fetch, numbers
+from services.chat.pipeline import Statement, fetch, int_array
 from services.chat.push import frames
-from services.chat.service import Service
+from services.chat.push.outbox import Publisher
 from services.kit.context import Caller
+from services.kit.db import after_commit
 
 MAX_UNREAD = 100
 MAX_LIMIT = 500
 
-# Nothing goes back, and nobody has read what was not sent.
+# A position never goes back, nor beyond the last message.
 MARK = """UPDATE conversation_member AS mine SET delivered_seq = greatest(delivered_seq, least(:seq, last_seq)){read}
  FROM conversation WHERE conversation.id = mine.conversation_id AND mine.conversation_id = :conversation_id
  AND user_id = :user_id AND left_at IS NULL AND {column} < least(:seq, last_seq)
@@ -30,56 +31,60 @@ UNREAD = Statement(f"""SELECT asked.user_id, asked.conversation, counted.unread
  CROSS JOIN LATERAL (SELECT count(*) AS unread FROM (
   SELECT FROM message WHERE conversation_id = asked.conversation AND seq > asked.seq
   AND sender_id <> asked.user_id AND recalled_at IS NULL LIMIT {MAX_UNREAD}) AS found) AS counted""")  # noqa: S608
-Place = tuple[int, int]  # a user and a conversation
+MemberKey = tuple[int, int]  # user id, conversation id
 
 
-async def mark_read(service: Service, caller: Caller, conversation_id: int, seq: int) -> tuple[int, int]:
-    """Up to where he has read now, and how much he has not. Raises ConversationNotFound."""
-    row = await _mark(service, READ, caller, conversation_id, seq)
-    async with service.database.transaction() as connection:
-        place = caller.user_id, conversation_id
-        unread = await count_unread(connection, {place: row.read_seq})
-    return row.read_seq, unread[place]
+async def mark_read(
+    connection: AsyncConnection, publisher: Publisher, caller: Caller, conversation_id: int, seq: int
+) -> tuple[int, int]:
+    """The seq up to which the caller has read now, and how many messages are unread. Raises ConversationNotFound."""
+    row = await _mark(connection, publisher, READ, caller, conversation_id, seq)
+    key = caller.user_id, conversation_id
+    unread = await count_unread(connection, {key: row.read_seq})
+    return row.read_seq, unread[key]
 
 
-async def mark_delivered(service: Service, caller: Caller, conversation_id: int, seq: int) -> int:
-    """Up to where his devices have the messages now. Raises ConversationNotFound."""
-    return int((await _mark(service, DELIVERED, caller, conversation_id, seq)).delivered_seq)
+async def mark_delivered(
+    connection: AsyncConnection, publisher: Publisher, caller: Caller, conversation_id: int, seq: int
+) -> int:
+    """The seq up to which the caller's devices have the messages now. Raises ConversationNotFound."""
+    return int((await _mark(connection, publisher, DELIVERED, caller, conversation_id, seq)).delivered_seq)
 
 
-async def _mark(service: Service, statement: Any, caller: Caller, conversation_id: int, seq: int) -> Any:
+async def _mark(
+    connection: AsyncConnection, publisher: Publisher, statement: Any, caller: Caller, conversation_id: int, seq: int
+) -> Any:
     values = {"conversation_id": conversation_id, "user_id": caller.user_id, "seq": seq}
-    async with service.database.transaction() as connection:
-        row = (await connection.execute(statement, values)).one_or_none()
-        if row is None:  # it changes nothing
-            return await members.require_member(connection, caller, conversation_id)
-    pushed = row.member_count <= PUSHED_RECEIPTS
-    service.publisher.put_passing(frames.receipt(row, pushed))
+    row = (await connection.execute(statement, values)).one_or_none()
+    if row is None:  # nothing changed
+        return await members.require_member(connection, caller, conversation_id)
+    receipt = frames.receipt(row, to_all=row.member_count <= PUSHED_RECEIPTS)
+    after_commit(connection, lambda: publisher.publish_unstored(receipt))
     return row
 
 
-async def count_unread(connection: AsyncConnection, read_seqs: Mapping[Place, int]) -> dict[Place, int]:
-    """Up to MAX_UNREAD: others' messages beyond what he has read, but not the recalled ones."""
-    (rows,) = await fetch(connection, unread(read_seqs))
-    return counts(rows)
+async def count_unread(connection: AsyncConnection, read_seqs: Mapping[MemberKey, int]) -> dict[MemberKey, int]:
+    """Others' messages beyond what each member has read, without recalled ones, up to MAX_UNREAD."""
+    (rows,) = await fetch(connection, unread_statement(read_seqs))
+    return unread_counts(rows)
 
 
-def unread(read_seqs: Mapping[Place, int]) -> tuple[Statement, dict[str, object]]:
+def unread_statement(read_seqs: Mapping[MemberKey, int]) -> tuple[Statement, dict[str, object]]:
     users, conversations = [user for user, _ in read_seqs], [conversation for _, conversation in read_seqs]
-    seqs = numbers(list(read_seqs.values()))
-    return UNREAD, {"users": numbers(users), "conversations": numbers(conversations), "seqs": seqs}
+    seqs = int_array(list(read_seqs.values()))
+    return UNREAD, {"users": int_array(users), "conversations": int_array(conversations), "seqs": seqs}
 
 
-def counts(rows: Sequence[Any]) -> dict[Place, int]:
+def unread_counts(rows: Sequence[Any]) -> dict[MemberKey, int]:
     return {(row.user_id, row.conversation): row.unread for row in rows}
 
 
 async def get_receipts(
     connection: AsyncConnection, caller: Caller, conversation_id: int, after_user_id: int, limit: int
 ) -> Sequence[Row[Any]]:
-    """Of the members, by user id. Raises ConversationNotFound."""
+    """The members' rows, by user id. Raises ConversationNotFound."""
     await members.require_member(connection, caller, conversation_id)
     member = ConversationMember
-    query = select(member.__table__).where(member.conversation_id == conversation_id, members.LIVE)
+    query = select(member.__table__).where(member.conversation_id == conversation_id, members.CURRENT)
     query = query.where(member.user_id > after_user_id).order_by(member.user_id)
     return (await connection.execute(query.limit(min(max(limit, 1), MAX_LIMIT)))).all()

@@ -1,4 +1,4 @@
-"""What a client has missed, and the pages of what was before."""
+"""Syncs: what changed since a client's rev. History: pages of older messages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,14 +20,15 @@ MAX_ANSWER = 2 * 1024 * 1024  # bytes of bodies; gRPC takes 4 MiB
 POINTS = """unnest(CAST(:ids AS bigint[]), CAST(:from_revs AS bigint[]), CAST(:to_revs AS bigint[]),
  CAST(:joined AS bigint[]), CAST(:joined_revs AS bigint[]))
  WITH ORDINALITY AS point(id, from_rev, to_rev, joined_seq, joined_rev, place)"""
-# The body only while all of them together fit into an answer.
+# Bodies are left out once all of them together do not fit into an answer.
 FITTING = COLUMNS.replace("message.body::text", f"CASE WHEN total <= {MAX_ANSWER} THEN body::text END")
 CHANGED = text(f"""SELECT {FITTING}, total FROM (
  SELECT changed.*, place, sum(size + 200) OVER (ORDER BY place, rev) AS total FROM {POINTS} CROSS JOIN LATERAL (
   SELECT * FROM message WHERE conversation_id = point.id AND rev > point.from_rev AND rev <= point.to_rev
   AND seq > point.joined_seq ORDER BY rev LIMIT {MAX_ROWS + 1}) AS changed
  ) AS message ORDER BY place, rev""")  # noqa: S608
-# Both of a direct conversation always: their receipts are durable nowhere else. Nobody who left before one joined.
+# Both members of a direct conversation always, because no rev tells that their receipts changed. Nobody who left
+# before the caller joined.
 MEMBERS = text(f"""SELECT changed.* FROM {POINTS} CROSS JOIN LATERAL (
  (SELECT * FROM conversation_member WHERE conversation_id = point.id AND rev > point.from_rev AND rev <= point.to_rev
   AND (left_at IS NULL OR rev > point.joined_rev) ORDER BY rev LIMIT {MAX_ROWS + 1})
@@ -47,28 +48,32 @@ class Sync(NamedTuple):
 
 
 async def batch_sync(connection: AsyncConnection, caller: Caller, points: Mapping[int, int]) -> list[Sync]:
-    """What changed after a rev in each of the caller's conversations among those. Raises BatchTooLarge.
+    """What changed in the caller's conversations. `points`: the rev to begin after, by conversation id.
 
-    The revs are read first: a row that changes after that comes by its event.
+    Conversations of which the caller is not a member are left out. The revs are read first, so that a row which
+    changes after that reaches the client by its event. Raises BatchTooLarge.
     """
     if len(points) > MAX_POINTS:
         raise BatchTooLarge
-    member = ConversationMember
-    query = select(Conversation.id, Conversation.rev, member.joined_seq, member.joined_rev).join(
-        member, member.conversation_id == Conversation.id
-    )
-    query = query.where(member.user_id == caller.user_id, members.LIVE, Conversation.id.in_(list(points)))
-    places = (await connection.execute(query)).all()
+    memberships = await _memberships(connection, caller, list(points))
     values = {
-        "ids": [place.id for place in places],
-        "from_revs": [points[place.id] for place in places],
-        "to_revs": [place.rev for place in places],
-        "joined": [place.joined_seq for place in places],
-        "joined_revs": [place.joined_rev for place in places],
+        "ids": [each.id for each in memberships],
+        "from_revs": [points[each.id] for each in memberships],
+        "to_revs": [each.rev for each in memberships],
+        "joined": [each.joined_seq for each in memberships],
+        "joined_revs": [each.joined_rev for each in memberships],
     }
     changed = _by_conversation((await connection.execute(CHANGED, values)).all())
     moved = _by_conversation((await connection.execute(MEMBERS, values)).all())
-    return [_sync(place, points[place.id], changed.get(place.id, []), moved.get(place.id, [])) for place in places]
+    return [_sync(each, points[each.id], changed.get(each.id, []), moved.get(each.id, [])) for each in memberships]
+
+
+async def _memberships(connection: AsyncConnection, caller: Caller, conversation_ids: list[int]) -> Sequence[Any]:
+    member = ConversationMember
+    query = select(Conversation.id, Conversation.rev, member.joined_seq, member.joined_rev)
+    query = query.join(member, member.conversation_id == Conversation.id)
+    query = query.where(member.user_id == caller.user_id, members.CURRENT, Conversation.id.in_(conversation_ids))
+    return (await connection.execute(query)).all()
 
 
 def _by_conversation(rows: Sequence[Row[Any]]) -> dict[int, list[Row[Any]]]:
@@ -78,34 +83,34 @@ def _by_conversation(rows: Sequence[Row[Any]]) -> dict[int, list[Row[Any]]]:
     return found
 
 
-def _sync(place: Any, from_rev: int, changed: Sequence[Any], moved: Sequence[Any]) -> Sync:
-    # What he kept from before he was let in again is out of date in ways that no row of his tells.
-    came_back = 0 < from_rev < place.joined_rev
+def _sync(membership: Any, from_rev: int, changed: Sequence[Any], moved: Sequence[Any]) -> Sync:
+    # What a member cached before they left and joined again is out of date in ways that no row tells.
+    came_back = 0 < from_rev < membership.joined_rev
     too_many = len(changed) + sum(row.rev > 0 for row in moved) > MAX_ROWS
-    # Of a time that was undone, by restoring a backup: what he has of it never was.
-    ahead = from_rev > place.rev
+    # A backup was restored: what the client cached after it never happened.
+    ahead = from_rev > membership.rev
     limited = came_back or ahead or too_many or bool(changed and changed[-1].total > MAX_ANSWER)
     rows = ((), ()) if limited else (changed, moved)
-    return Sync(place.id, from_rev, place.rev, *rows, limited)
+    return Sync(membership.id, from_rev, membership.rev, *rows, limited)
 
 
 async def get_history(
     connection: AsyncConnection, caller: Caller, conversation_id: int, before_seq: int, limit: int
 ) -> tuple[Sequence[Any], int]:
-    """Newest first, and the rev of the conversation. A page of large messages is shorter than was asked for.
+    """The messages, newest first, and the conversation's rev. A page of large messages is shorter than `limit`.
 
     Raises ConversationNotFound.
     """
-    place = await members.require_member(connection, caller, conversation_id)
-    before = before_seq if before_seq > 0 else place.last_seq + 1
-    values = {"id": conversation_id, "before": before, "joined_seq": place.joined_seq}
+    membership = await members.require_member(connection, caller, conversation_id)
+    before = before_seq if before_seq > 0 else membership.last_seq + 1
+    values = {"id": conversation_id, "before": before, "joined_seq": membership.joined_seq}
     values["limit"] = min(max(limit, 1), MAX_PAGE)
     rows = (await connection.execute(HISTORY, values)).all()
-    return rows[: fitting(rows)], place.rev
+    return rows[: fitting(rows)], membership.rev
 
 
 def fitting(rows: Sequence[Any]) -> int:
-    """How many of these messages one answer can hold."""
+    """How many of these messages fit into one answer, from the first on."""
     total = 0
     for count, row in enumerate(rows):
         total += row.size
@@ -115,7 +120,7 @@ def fitting(rows: Sequence[Any]) -> int:
 
 
 async def get_revs(connection: AsyncConnection, conversation_ids: Sequence[int]) -> Sequence[Row[int, int]]:
-    """Raises BatchTooLarge."""
+    """The id and the rev of each. Raises BatchTooLarge."""
     if len(conversation_ids) > MAX_REVS:
         raise BatchTooLarge
     query = select(Conversation.id, Conversation.rev).where(Conversation.id.in_(conversation_ids))

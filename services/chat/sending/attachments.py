@@ -1,4 +1,4 @@
-"""Files in messages: what one is, the media service says, and not who sends it."""
+"""Files in messages. Attachment metadata comes from the media service; the client's claims are ignored."""
 
 import re
 from collections.abc import Sequence
@@ -9,26 +9,26 @@ import msgspec
 
 from protos.media.v1.objects_pb2 import BatchGetObjectsRequest, GetStatusRequest, Object
 from protos.media.v1.objects_pb2_grpc import ObjectsStub
+from services.chat.batched_lookup import BatchedLookup
 from services.chat.errors import MediaUnavailable, MessageInvalid, ObjectNotFound
-from services.chat.sending.batched_lookup import Answers
-from services.chat.sending.content import Body, resized
+from services.chat.sending.content import Body, with_value
 from services.kit.errors import reason_of
 
 KINDS = {"image": ("image",), "video": ("video",), "audio": ("audio",), "file": ("image", "video", "audio", "document")}
 PATH = re.compile(r"(?:^|/)media/([0-9a-f]{64})\.[a-z0-9]{1,5}(?:\?.*)?$")
 TIMEOUT = 2.0  # seconds
-FACTS = ("media_type", "size", "width", "height", "duration")  # of a file, as the media service knows them
+FACTS = ("media_type", "size", "width", "height", "duration")  # the metadata of a file
 
 
 class Attachments:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = ObjectsStub(channel)
-        self._objects = Answers[str, Object | None](self._ask, MediaUnavailable)
+        self._objects = BatchedLookup[str, Object | None](self._ask, MediaUnavailable)
 
     async def fill(self, content_type: str, body: Body) -> Body:
-        """The body of a message of that type, in which the file at its `url` is described as it is.
+        """The body with the metadata of the file at its `url`; unchanged for a content type without a file.
 
-        The caller may show what is for everyone, and what he uploaded himself. Raises MessageInvalid, MessageTooLarge,
+        The caller may attach public files and their own uploads. Raises MessageInvalid, MessageTooLarge,
         ObjectNotFound, MediaUnavailable.
         """
         kinds = KINDS.get(content_type)
@@ -46,7 +46,7 @@ class Attachments:
             await self._require_own(object)
         if object.kind not in kinds:
             raise MessageInvalid("content_type")
-        return resized(body, _described(value, object))
+        return with_value(body, _described(value, object))
 
     async def _ask(self, hashes: Sequence[str]) -> list[Object | None]:
         request = BatchGetObjectsRequest(hashes=hashes)
@@ -55,7 +55,7 @@ class Attachments:
         return [found.get(hash) for hash in hashes]
 
     async def _require_own(self, object: Object) -> None:
-        """A private file is told to whoever uploaded it; it is unknown to all others."""
+        """Raises ObjectNotFound unless the caller uploaded the private file: the media service knows its owner."""
         try:
             await self._stub.GetStatus(GetStatusRequest(hash=object.hash), timeout=TIMEOUT)
         except grpc.aio.AioRpcError as error:

@@ -1,4 +1,5 @@
-"""Many callers' sends in one call: each runs, and is counted, logged and traced, as if it had come alone."""
+"""Many callers' sends in one call. Each runs, and is counted, logged and traced, as if it had come in a call of its own
+(docs/adr/0023-messages-travel-in-batches.md)."""
 
 import asyncio
 import time
@@ -20,9 +21,9 @@ Send = Callable[[pb.SendRequest], Awaitable[pb.SendResponse]]
 
 
 async def run(errands: Sequence[pb.Errand], send: Send) -> AsyncIterator[list[pb.SendResult]]:
-    """What became of each, as soon as it is known: nobody waits for a slow one. `send` acts for the current caller.
+    """Yields results as soon as they are known, so that none waits for a slow one. `send` acts for the current caller.
 
-    They begin in their order, so what one sends to one target is written in it. Raises BatchTooLarge.
+    The sends begin in their order, so a caller's messages to one target are written in it. Raises BatchTooLarge.
     """
     if len(errands) > MAX_ERRANDS:
         raise BatchTooLarge
@@ -38,13 +39,15 @@ async def run(errands: Sequence[pb.Errand], send: Send) -> AsyncIterator[list[pb
     left = len(tasks)
     try:
         while left:
-            await known.wait()  # those written by one transaction are all there when this returns
+            await known.wait()  # all that one transaction wrote are known when this returns
             known.clear()
             some, results = results, []
             left -= len(some)
             yield some
     finally:
-        for task in tasks:  # the gateway is gone: as with a call of its own, what no writer has yet is not sent
+        for (
+            task
+        ) in tasks:  # the gateway is gone: as with calls of their own, sends that no writer has taken are dropped
             task.cancel()
 
 

@@ -1,4 +1,4 @@
-"""What a message may hold, checked before anything is written: one bad message must not spoil its batch."""
+"""What a message may hold, checked before anything is written, so that a bad message does not fail its batch."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -52,19 +52,19 @@ def parse_body(body: bytes) -> Body:
         raise MessageTooLarge
     try:
         value = msgspec.json.decode(body)
-        # Written anew: what PostgreSQL would refuse (NUL, numbers out of range) must not get there.
+        # Encoded again, so that PostgreSQL gets no JSON that it would refuse, such as a number out of range.
         text = msgspec.json.encode(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise MessageInvalid("body is no JSON") from None
+        raise MessageInvalid("body is not JSON") from None
     if _has_nul(value):
-        raise MessageInvalid("body has a NUL")
+        raise MessageInvalid("body contains a NUL")
     if len(text) > MAX_BODY:
         raise MessageTooLarge
     return Body(text.decode(), len(text), words_of(value))
 
 
-def resized(body: Body, value: Any) -> Body:
-    """With another value that is found by the same words. Raises MessageTooLarge."""
+def with_value(body: Body, value: Any) -> Body:
+    """The body with another value and the same search words. Raises MessageTooLarge."""
     text = msgspec.json.encode(value)
     if len(text) > MAX_BODY:
         raise MessageTooLarge

@@ -1,7 +1,7 @@
-"""Changing what was sent: by its sender within a set time; recalling also by those who run the group."""
+"""Edits and recalls: by the sender within a set time. Managers and the owner of a group may recall any message."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.chat.errors import EditForbidden, MessageNotFound
 from services.chat.membership import members
 from services.chat.messages import COLUMNS
-from services.chat.models import GROUP, MANAGER
-from services.chat.push import frames, outbox
-from services.chat.sending.content import Body, parse_body
-from services.chat.service import Service
+from services.chat.push import frames
+from services.chat.push.frames import Push
+from services.chat.push.outbox import Publisher
+from services.chat.sending.content import Body
 from services.kit.context import Caller
 
 FIND = text(f"""SELECT {COLUMNS}, message.body = CAST(:body AS jsonb) AS same FROM message
@@ -26,67 +26,65 @@ RECALL = text(f"""UPDATE message SET rev = :rev, body = NULL, size = 0, words = 
  WHERE conversation_id = :conversation_id AND seq = :seq RETURNING {COLUMNS}""")  # noqa: S608
 
 
-async def edit(service: Service, caller: Caller, conversation_id: int, seq: int, body: bytes) -> int:
-    """The message's new rev. The same body again changes nothing.
+class MessageKey(NamedTuple):
+    conversation_id: int
+    seq: int
 
-    Raises MessageInvalid, MessageTooLarge, ConversationNotFound, NotFriends, Blocked, MessageNotFound, EditForbidden,
-    ObjectNotFound, SocialUnavailable, MediaUnavailable.
-    """
-    parsed = parse_body(body)
-    await service.sending.require_writer(caller, ("conversation_id", conversation_id))
-    async with service.database.transaction() as connection:
-        place = await members.require_member(connection, caller, conversation_id)
-        content_type = (await _find(connection, place, seq)).content_type  # which never changes
-    parsed = await service.attachments.fill(content_type, parsed)
-    async with service.database.transaction() as connection:
-        place = await members.require_member(connection, caller, conversation_id, lock=True)
-        found = await _find(connection, place, seq, parsed)
-        if found.sender_id != caller.user_id or found.recalled_at or _is_old(service, found):
+
+class Edits:
+    def __init__(self, publisher: Publisher, seconds: int) -> None:
+        """`seconds`: how long after a message was sent its sender may change it."""
+        self._publisher, self._period = publisher, timedelta(seconds=seconds)
+
+    async def edit(self, connection: AsyncConnection, caller: Caller, key: MessageKey, body: Body) -> int:
+        """The message's new rev. The same body again changes nothing.
+
+        Raises ConversationNotFound, MessageNotFound, EditForbidden.
+        """
+        membership = await members.require_member(connection, caller, key.conversation_id, lock=True)
+        found = await _find(connection, membership, key, body)
+        if found.sender_id != caller.user_id or found.recalled_at or self._is_old(found):
             raise EditForbidden
         if found.same:
             return int(found.rev)
-        row = await _change(connection, EDIT, place, seq, **parsed._asdict() | {"body": parsed.text})
-        push = [frames.message_updated(row)]
-        ids = await outbox.store(connection, push)
-    service.publisher.put(ids, push)
-    return int(row.rev)
+        row = await _change(connection, EDIT, key, **body._asdict() | {"body": body.text})
+        return await self._push(connection, frames.message_updated(row), row)
 
-
-async def recall(service: Service, caller: Caller, conversation_id: int, seq: int) -> int:
-    """The message's rev; it is recalled already if that was done before.
-
-    Raises ConversationNotFound, MessageNotFound, EditForbidden, SocialUnavailable.
-    """
-    room = await service.rooms.get(conversation_id)
-    runs_group = room.kind == GROUP and await service.sending.require_role(caller, room) >= MANAGER
-    async with service.database.transaction() as connection:
-        place = await members.require_member(connection, caller, conversation_id, lock=True)
-        found = await _find(connection, place, seq)
-        if not runs_group and (found.sender_id != caller.user_id or _is_old(service, found)):
+    async def recall(self, connection: AsyncConnection, caller: Caller, key: MessageKey, any_message: bool) -> int:
+        """The message's rev, which does not change if it was recalled before. `any_message`: also another's, or an old
+        one. Raises ConversationNotFound, MessageNotFound, EditForbidden."""
+        membership = await members.require_member(connection, caller, key.conversation_id, lock=True)
+        found = await _find(connection, membership, key)
+        if not any_message and (found.sender_id != caller.user_id or self._is_old(found)):
             raise EditForbidden
         if found.recalled_at:
             return int(found.rev)
-        row = await _change(connection, RECALL, place, seq)
-        push = [frames.message_recalled(row)]
-        ids = await outbox.store(connection, push)
-    service.publisher.put(ids, push)
-    return int(row.rev)
+        row = await _change(connection, RECALL, key)
+        return await self._push(connection, frames.message_recalled(row), row)
+
+    async def _push(self, connection: AsyncConnection, push: Push, row: Any) -> int:
+        await self._publisher.store(connection, [push])
+        return int(row.rev)
+
+    def _is_old(self, row: Any) -> bool:
+        return bool(datetime.now(UTC) - row.created_at > self._period)
 
 
-async def _find(connection: AsyncConnection, place: Any, seq: int, body: Body | None = None) -> Any:
-    """Raises MessageNotFound, also for what was sent before the caller joined."""
-    values = {"conversation_id": place.id, "seq": seq, "body": body.text if body else None}
+async def find_content_type(connection: AsyncConnection, caller: Caller, key: MessageKey) -> str:
+    """The message's content type, which never changes. Raises ConversationNotFound, MessageNotFound."""
+    membership = await members.require_member(connection, caller, key.conversation_id)
+    return str((await _find(connection, membership, key)).content_type)
+
+
+async def _find(connection: AsyncConnection, membership: Any, key: MessageKey, body: Body | None = None) -> Any:
+    """Raises MessageNotFound, also for a message that was sent before the caller joined."""
+    values = key._asdict() | {"body": body.text if body else None}
     row = (await connection.execute(FIND, values)).one_or_none()
-    if row is None or seq <= place.joined_seq:
+    if row is None or key.seq <= membership.joined_seq:
         raise MessageNotFound
     return row
 
 
-async def _change(connection: AsyncConnection, statement: Any, place: Any, seq: int, **values: Any) -> Any:
-    rev = (await connection.execute(BUMP, {"id": place.id})).scalar_one()
-    values |= {"conversation_id": place.id, "seq": seq, "rev": rev}
-    return (await connection.execute(statement, values)).one()
-
-
-def _is_old(service: Service, row: Any) -> bool:
-    return bool(datetime.now(UTC) - row.created_at > timedelta(seconds=service.settings.edit_seconds))
+async def _change(connection: AsyncConnection, statement: Any, key: MessageKey, **values: Any) -> Any:
+    rev = (await connection.execute(BUMP, {"id": key.conversation_id})).scalar_one()
+    return (await connection.execute(statement, values | key._asdict() | {"rev": rev})).one()

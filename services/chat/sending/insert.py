@@ -1,7 +1,7 @@
-"""The transaction that writes messages: many, of any conversations, in three statements.
+"""The transaction that writes messages: many messages of any conversations, with three statements.
 
-The conversations' rows are locked first, in the order of their ids. That lock makes the order in which seq and rev
-are given the order in which they are committed, so there is never a gap.
+It first locks the conversations' rows, in the order of their ids. The lock makes the order in which seq and rev are
+given out the order in which they are committed, so there is never a gap.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.errors import ConversationNotFound, MessageInvalid, NotMember
 from services.chat.membership import members
-from services.chat.messages import COLUMNS, Stored
+from services.chat.messages import COLUMNS, StoredMessage
 from services.chat.notifications import notifications, rules
-from services.chat.pipeline import Statement, fetch, numbers, rows
+from services.chat.pipeline import Statement, fetch, int_array, json_rows
 from services.chat.push import frames, outbox
 from services.chat.push.frames import Push
-from services.chat.push.outbox import GRACE, Publisher
+from services.chat.push.outbox import Publisher
 from services.chat.sending.content import Content
 from services.kit.db import Database
 from services.kit.ids import IdGenerator
@@ -35,8 +35,11 @@ class Sent(NamedTuple):
     duplicate: bool
 
 
-class Doubt(Exception):
-    """The social service lets the sender write, but he is no member here. His row stands on that event, if any."""
+class MembershipUnconfirmed(Exception):
+    """The social service lets the sender write, but they are not a member here.
+
+    `event_id` is the last event applied to their row here; None if there is no row.
+    """
 
     def __init__(self, event_id: int | None) -> None:
         super().__init__()
@@ -45,7 +48,7 @@ class Doubt(Exception):
 
 LOCK = Statement("""SELECT id, rev, last_seq, dismissed_at FROM conversation
  WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE""")
-# Laterals with a limit: always one look into each index, whatever the planner thinks of the tables' sizes.
+# Lateral joins with a limit always use one index look-up each, whatever the planner thinks of the tables' sizes.
 FIND = Statement(f"""SELECT mine.event_id, mine.live, message.*
  FROM ROWS FROM (jsonb_to_recordset(CAST(:asked AS jsonb)) AS (conversation bigint, sender bigint, key uuid))
   WITH ORDINALITY AS asked(conversation, sender, key, place)
@@ -69,8 +72,8 @@ WRITE = Statement(f"""WITH written AS (
 ) {outbox.STORE}""")  # noqa: S608
 
 
-class _Place:
-    """A locked conversation, as it will be."""
+class LockedConversation:
+    """A conversation whose row is locked, with the rev and seq that this transaction leaves it with."""
 
     def __init__(self, row: Any) -> None:
         self.id, self.rev, self.last_seq, self.dismissed = row.id, row.rev, row.last_seq, bool(row.dismissed_at)
@@ -79,78 +82,80 @@ class _Place:
 async def write(
     database: Database, publisher: Publisher, new_id: IdGenerator, sends: Sequence[Outgoing]
 ) -> list[Sent | Exception]:
-    """What became of each: it was written, or had been before; or Doubt, NotMember, MessageInvalid, …"""
+    """The result of each: Sent, or MembershipUnconfirmed, ConversationNotFound, NotMember or MessageInvalid."""
     now = datetime.now(UTC)
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     async with database.transaction() as connection:
         ids = sorted({send.conversation_id for send in sends})
-        # Together, but one after the other: what is found is as it is once the conversations are locked.
-        locked, found = await fetch(connection, (LOCK, {"ids": numbers(ids)}), (FIND, _asked(sends)))
-        places = {row.id: _Place(row) for row in locked}
-        outcomes = _plan(sends, places, found, now, new_id)
+        # One round trip, but in this order: the messages are looked up once the conversations are locked.
+        locked, found = await fetch(connection, (LOCK, {"ids": int_array(ids)}), (FIND, _asked(sends)))
+        conversations = {row.id: LockedConversation(row) for row in locked}
+        outcomes = _plan(sends, conversations, found, now, new_id)
         fresh = [
             (send, outcome.message)
             for send, outcome in zip(sends, outcomes, strict=True)
             if isinstance(outcome, Sent) and not outcome.duplicate
         ]
-        made = [frames.message_sent(message, send.trace) for send, message in fresh]
-        stored = await _insert(connection, fresh, places, made, now) if fresh else []
-        await _tell_mentioned(connection, publisher, new_id, [message for _, message in fresh])
-    publisher.put(stored, made)
+        if fresh:
+            pushes = [frames.message_sent(message, send.trace) for send, message in fresh]
+            ids = await _insert(connection, fresh, conversations, pushes, now)
+            publisher.publish_after_commit(connection, ids, pushes)
+        await _notify_mentioned(connection, publisher, new_id, [message for _, message in fresh])
     return outcomes
 
 
 async def find_sent(connection: AsyncConnection, sends: Sequence[Outgoing]) -> Sequence[Any]:
-    """Each sender's membership, and his message with that client_msg_id."""
+    """Each sender's membership, and their message with that client_msg_id, if it was stored."""
     (found,) = await fetch(connection, (FIND, _asked(sends)))
     return found
 
 
 def _asked(sends: Sequence[Outgoing]) -> dict[str, str]:
     asked = ({"conversation": to, "sender": sender, "key": content.client_msg_id} for to, sender, content, _ in sends)
-    return {"asked": rows(list(asked))}
+    return {"asked": json_rows(list(asked))}
 
 
 def _plan(
     sends: Sequence[Outgoing],
-    places: dict[int, _Place],
+    conversations: dict[int, LockedConversation],
     found: Sequence[Any],
     now: datetime,
     new_id: IdGenerator,
 ) -> list[Sent | Exception]:
-    """Gives seq and rev in the order of arrival."""
-    written: dict[tuple[int, int, Any], Stored] = {}
+    """Gives out seq and rev, in the order of arrival, and returns the result of each."""
+    written: dict[tuple[int, int, Any], StoredMessage] = {}
     outcomes: list[Sent | Exception] = []
     for send, row in zip(sends, found, strict=True):
-        place, key = places.get(send.conversation_id), (*send[:2], send.content.client_msg_id)
-        refusal = _refusal(send, place, row)
-        if refusal or place is None:
+        conversation = conversations.get(send.conversation_id)
+        key = (*send[:2], send.content.client_msg_id)
+        refusal = _refusal(conversation, row)
+        if refusal or conversation is None:
             outcomes.append(refusal or ConversationNotFound())
         elif row.seq is not None or key in written:
             outcomes.append(Sent(written.get(key, row), duplicate=True))
-        elif send.content.reply_to_seq > place.last_seq:
+        elif send.content.reply_to_seq > conversation.last_seq:
             outcomes.append(MessageInvalid("reply_to_seq"))
         else:
-            place.rev, place.last_seq = place.rev + 1, place.last_seq + 1
-            written[key] = _stored(send, place, now, new_id())
+            conversation.rev, conversation.last_seq = conversation.rev + 1, conversation.last_seq + 1
+            written[key] = _stored(send, conversation, now, new_id())
             outcomes.append(Sent(written[key], duplicate=False))
     return outcomes
 
 
-def _refusal(send: Outgoing, place: _Place | None, row: Any) -> Exception | None:
-    if place is None:
+def _refusal(conversation: LockedConversation | None, row: Any) -> Exception | None:
+    if conversation is None:
         return ConversationNotFound()
-    if place.dismissed:
+    if conversation.dismissed:
         return NotMember()
-    return None if row.live else Doubt(row.event_id)
+    return None if row.live else MembershipUnconfirmed(row.event_id)
 
 
-def _stored(send: Outgoing, place: _Place, now: datetime, id: int) -> Stored:
+def _stored(send: Outgoing, conversation: LockedConversation, now: datetime, id: int) -> StoredMessage:
     content = send.content
-    return Stored(
-        conversation_id=place.id,
-        rev=place.rev,
-        seq=place.last_seq,
+    return StoredMessage(
+        conversation_id=conversation.id,
+        rev=conversation.rev,
+        seq=conversation.last_seq,
         id=id,
         sender_id=send.sender_id,
         client_msg_id=content.client_msg_id,
@@ -168,28 +173,27 @@ def _stored(send: Outgoing, place: _Place, now: datetime, id: int) -> Stored:
 async def _insert(
     connection: AsyncConnection,
     fresh: Sequence[tuple[Outgoing, Any]],
-    places: dict[int, _Place],
-    made: Sequence[Push],
+    conversations: dict[int, LockedConversation],
+    pushes: Sequence[Push],
     now: datetime,
 ) -> list[int]:
     """The ids of the pushes."""
     messages = [message for _, message in fresh]
-    touched = [places[id] for id in sorted({message.conversation_id for message in messages})]
+    touched = [conversations[id] for id in sorted({message.conversation_id for message in messages})]
     written = [_row(message, send.content.body.words) for send, message in fresh]
     values = {
         "now": now,
-        "messages": rows(written),
-        "touched": numbers([place.id for place in touched]),
-        "last_seqs": numbers([place.last_seq for place in touched]),
-        "last_revs": numbers([place.rev for place in touched]),
-        "grace": GRACE,
-        **outbox.columns(made),
+        "messages": json_rows(written),
+        "touched": int_array([each.id for each in touched]),
+        "last_seqs": int_array([each.last_seq for each in touched]),
+        "last_revs": int_array([each.rev for each in touched]),
+        **outbox.store_parameters(pushes),
     }
     (stored,) = await fetch(connection, (WRITE, values))
     return [row.id for row in stored]
 
 
-def _row(message: Stored, words: str) -> dict[str, object]:
+def _row(message: StoredMessage, words: str) -> dict[str, object]:
     return {
         "conversation": message.conversation_id,
         "seq": message.seq,
@@ -206,16 +210,14 @@ def _row(message: Stored, words: str) -> dict[str, object]:
     }
 
 
-async def _tell_mentioned(
+async def _notify_mentioned(
     connection: AsyncConnection, publisher: Publisher, new_id: IdGenerator, messages: Sequence[Any]
 ) -> None:
-    """The members among those whom a message names."""
-    made: list[Push] = []
+    """Notifies the users that a message mentions, if they are members."""
+    pushes: list[Push] = []
     for message in messages:
         if message.mentions:
-            user_ids = await members.live_among(connection, message.conversation_id, message.mentions)
-            told = [rules.mention_of(message, user_id) for user_id in sorted(user_ids)]
-            made += await notifications.add(connection, new_id, f"message:{message.id}", told)
-    if made:
-        await members.save(connection, made)
-        publisher.wake()
+            user_ids = await members.current_among(connection, message.conversation_id, message.mentions)
+            mentions = [rules.mention(message, user_id) for user_id in sorted(user_ids)]
+            pushes += await notifications.add(connection, new_id, f"message:{message.id}", mentions)
+    await publisher.store_for_relay(connection, pushes)

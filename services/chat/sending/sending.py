@@ -1,18 +1,19 @@
-"""Sending: where to, may he, then the queue of those who write."""
+"""Sending a message: resolve the conversation, check permission, queue for the group commit."""
 
 import asyncio
 from typing import Any
 from weakref import WeakValueDictionary
 
 from services.chat.errors import ConversationNotFound, NotMember
+from services.chat.membership.directory import ConversationDirectory, ConversationRef
+from services.chat.membership.permissions import Permissions
 from services.chat.messages import peer_of
-from services.chat.models import DIRECT
+from services.chat.models import DIRECT, GROUP, MANAGER
 from services.chat.sending.attachments import Attachments
-from services.chat.sending.content import Content
-from services.chat.sending.conversations import Room, Rooms
-from services.chat.sending.insert import Doubt, Outgoing, Sent, find_sent
-from services.chat.sending.permissions import Permits
-from services.chat.sending.writer import Batches
+from services.chat.sending.content import Body, Content
+from services.chat.sending.edits import MessageKey, find_content_type
+from services.chat.sending.group_commit import GroupCommit
+from services.chat.sending.insert import MembershipUnconfirmed, Outgoing, Sent, find_sent
 from services.kit import telemetry
 from services.kit.context import Caller
 from services.kit.db import Database
@@ -25,78 +26,95 @@ class Sending:
     def __init__(
         self,
         database: Database,
-        permits: Permits,
+        permissions: Permissions,
         attachments: Attachments,
-        rooms: Rooms,
-        batches: Batches,
+        directory: ConversationDirectory,
+        group_commit: GroupCommit,
     ) -> None:
-        self._database, self._permits, self._attachments = database, permits, attachments
-        self._rooms, self._batches = rooms, batches
+        self._database, self._permissions, self._attachments = database, permissions, attachments
+        self._directory, self._group_commit = directory, group_commit
         self._turns: WeakValueDictionary[Any, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, caller: Caller, target: Target, content: Content) -> Sent:
-        """Committed when it returns. What one sends to one target at once is written in the order it came.
+        """Returns once the message is committed. A caller's messages to one target are written in their order.
 
         Raises ConversationNotFound, NotFriends, Blocked, NotMember, MessageInvalid, MessageTooLarge, ObjectNotFound,
         Overloaded, SocialUnavailable, MediaUnavailable.
         """
         turn = self._turns.setdefault((caller.user_id, target), asyncio.Lock())
-        async with turn:  # first come, first served, however long the questions of the first take
-            room = await self.require_writer(caller, target)
-            send = Outgoing(room.id, caller.user_id, content, telemetry.here())
+        async with turn:  # keeps the order, however long the look-ups for the first message take
+            conversation = await self.require_writer(caller, target)
+            send = Outgoing(conversation.id, caller.user_id, content, telemetry.here())
             try:
                 body = await self._attachments.fill(content.content_type, content.body)
             except HitokError:
                 if stored := await self._find_stored(send):
-                    return stored  # sent before; what became of its file since is no matter
+                    return stored  # a retry: what has become of the file since does not matter
                 raise
             send = send._replace(content=content._replace(body=body))
-            waiting = self._batches.add(send)
+            committed = self._group_commit.submit(send)
         try:
-            return await waiting
-        except Doubt as doubt:
-            await self._resolve(caller, target, room, doubt)
-            return await self._batches.add(send)
+            return await committed
+        except MembershipUnconfirmed as unconfirmed:
+            await self._admit(caller, target, conversation, unconfirmed.event_id)
+            return await self._group_commit.submit(send)
         except NotMember:
             raise _refusal(target) from None
+
+    async def check_edit(self, caller: Caller, key: MessageKey, body: Body) -> Body:
+        """Checks that the caller may write to the conversation, and describes the attachment in the edited body.
+
+        Raises what `send` raises, and MessageNotFound.
+        """
+        await self.require_writer(caller, ("conversation_id", key.conversation_id))
+        async with self._database.transaction() as connection:
+            content_type = await find_content_type(connection, caller, key)
+        return await self._attachments.fill(content_type, body)
+
+    async def may_recall_any(self, caller: Caller, conversation_id: int) -> bool:
+        """Whether the caller manages the group. Raises ConversationNotFound, SocialUnavailable."""
+        conversation = await self._directory.get(conversation_id)
+        return conversation.kind == GROUP and await self._require_role(caller, conversation) >= MANAGER
+
+    async def require_writer(self, caller: Caller, target: Target) -> ConversationRef:
+        """The conversation, to which the caller may write now. Raises what `send` raises."""
+        to, id = target
+        if to == "user_id":
+            await self._permissions.require_friends(caller.user_id, id)
+            return await self._directory.of_pair(caller.user_id, id)
+        if to == "group_id":
+            await self._permissions.require_member(caller.user_id, id)
+            return await self._directory.of_group(id)
+        conversation = await self._directory.get(id)
+        if conversation.kind == DIRECT:
+            if caller.user_id not in (conversation.low_id, conversation.high_id):
+                raise ConversationNotFound
+            await self._permissions.require_friends(caller.user_id, peer_of(conversation, caller.user_id))
+            return conversation
+        await self._require_role(caller, conversation)
+        return conversation if conversation.complete else await self._directory.complete(conversation.group_id or 0)
+
+    async def _require_role(self, caller: Caller, conversation: ConversationRef) -> int:
+        """The caller's role in a group's conversation. Raises ConversationNotFound, SocialUnavailable."""
+        try:
+            return await self._permissions.require_member(caller.user_id, conversation.group_id or 0)
+        except NotMember:
+            raise ConversationNotFound from None
 
     async def _find_stored(self, send: Outgoing) -> Sent | None:
         async with self._database.transaction() as connection:
             (row,) = await find_sent(connection, [send])
         return Sent(row, duplicate=True) if row.live and row.seq is not None else None
 
-    async def require_writer(self, caller: Caller, target: Target) -> Room:
-        """Where the caller may write now. Raises as `send`."""
-        to, id = target
-        if to == "user_id":
-            await self._permits.require_friends(caller.user_id, id)
-            return await self._rooms.of_pair(caller.user_id, id)
-        if to == "group_id":
-            await self._permits.require_member(caller.user_id, id)
-            return await self._rooms.of_group(caller.user_id, id)
-        room = await self._rooms.get(id)
-        if room.kind == DIRECT:
-            if caller.user_id not in (room.low_id, room.high_id):
-                raise ConversationNotFound
-            await self._permits.require_friends(caller.user_id, peer_of(room, caller.user_id))
-            return room
-        await self.require_role(caller, room)
-        return room if room.complete else await self._rooms.complete(room.group_id or 0)
-
-    async def require_role(self, caller: Caller, room: Room) -> int:
-        """The caller's in a group's conversation. Raises ConversationNotFound, SocialUnavailable."""
+    async def _admit(
+        self, caller: Caller, target: Target, conversation: ConversationRef, seen_event_id: int | None
+    ) -> None:
+        """Adds the caller, who is no member here or not yet, if the social service, asked anew, says that they are."""
         try:
-            return await self._permits.require_member(caller.user_id, room.group_id or 0)
-        except NotMember:
-            raise ConversationNotFound from None
-
-    async def _resolve(self, caller: Caller, target: Target, room: Room, doubt: Doubt) -> None:
-        """He is no member here, or not yet: only what the social service says after that counts."""
-        try:
-            if room.kind == DIRECT:  # his account is gone
+            if conversation.kind == DIRECT:  # the caller's account was deleted
                 raise NotMember
-            await self._permits.require_member(caller.user_id, room.group_id or 0, fresh=True)
-            await self._rooms.admit(room, caller.user_id, doubt.event_id)
+            await self._permissions.require_member(caller.user_id, conversation.group_id or 0, fresh=True)
+            await self._directory.admit(conversation, caller.user_id, seen_event_id)
         except NotMember:
             raise _refusal(target) from None
 

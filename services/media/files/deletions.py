@@ -1,4 +1,4 @@
-"""The queue of keys to delete from the store, filled by the transaction that deletes the rows."""
+"""The queue of keys to be deleted from the store: filled in the transaction that made them needless."""
 
 from collections.abc import Sequence
 
@@ -10,20 +10,20 @@ from services.media.models import Deletion
 from services.media.storage import Storage
 
 BATCH = 200
-BACKUP = 7_243_118_271  # advisory lock that a backup holds while it copies the files of its snapshot
+BACKUP = 7_243_118_271  # advisory lock: whoever holds it copies the files that his snapshot names, and needs them
 
 
 async def add(connection: AsyncConnection, keys: Sequence[str]) -> None:
-    """Queues the keys; they are deleted after this transaction has committed."""
+    """To be deleted once this transaction has committed."""
     if keys:
         await connection.execute(insert(Deletion).values([{"key": key} for key in keys]))
 
 
 async def drain(database: Database, storage: Storage) -> int:
-    """Deletes the queued keys from the store; returns how many. Does nothing while a backup is made.
+    """Deletes what is queued; how much it was. Nothing while a backup is made.
 
-    Only one process may do this at a time (the sweeper's leader): the late delete of a second process could hit a file
-    that was stored again after the first one's delete.
+    For one process at a time (the sweeper's leader): a second one's late delete could hit a file that was put anew
+    after the first's.
     """
     done = 0
     while True:

@@ -1,4 +1,4 @@
-"""Takes files in: receives, inspects and stores each under its hash, and writes its row last."""
+"""Taking files in: received, looked at, stored under their hash, and only then written down."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.store import key_of
 from services.media.config import MediaSettings
 from services.media.errors import (
     FileEmpty,
@@ -19,7 +20,7 @@ from services.media.errors import (
 )
 from services.media.files import objects, probe
 from services.media.files.filetypes import AUDIO, DOCUMENT, IMAGE, TYPES, VIDEO, FileType, sniff
-from services.media.files.objects import ObjectDetails
+from services.media.files.objects import View
 from services.media.files.probe import Facts
 from services.media.models import (
     PROCESSING,
@@ -31,19 +32,15 @@ from services.media.models import (
 )
 from services.media.resources import Resources
 from services.media.storage import HEAD, LocalFile, Spool
-from services.objectstore.store import key_of
 
-PROFILES = ("cover", "playback")  # of the jobs that process a video
-DELETION_WAIT_SECONDS = 5.0  # for a deletion of the same file that has begun
+PROFILES = ("cover", "playback")  # what is made of a video
+DELETION_WAIT = 5.0  # seconds for a deletion under way of the same file
 DAY = text("interval '24 hours'")
 Claim = Callable[[AsyncConnection], Awaitable[None]]
 
 
-async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes], announced: int = 0) -> ObjectDetails:
-    """Stores a file for the caller. `announced`: its size in bytes, 0 if unknown.
-
-    Raises FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StoreUnavailable.
-    """
+async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes], announced: int = 0) -> View:
+    """Raises FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StoreUnavailable."""
     await require_quota(service, caller, announced)
     async with service.storage.spooling() as spool:
         file = await receive(service.settings, spool, chunks)
@@ -57,7 +54,7 @@ async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes
 
 
 async def receive(settings: MediaSettings, spool: Spool, chunks: AsyncIterator[bytes]) -> LocalFile:
-    """Writes the chunks to the spool. Stops at the size limit of the file's kind, or as soon as its type is refused."""
+    """Into the spool, no more than the largest file of its kind; what we do not take at all is known at once."""
     limit = 0
     async for chunk in chunks:
         await spool.write(chunk)
@@ -94,36 +91,30 @@ async def _find(service: Resources, hash: str) -> Facts | None:
     return Facts(TYPES[row.extension], row.width, row.height, row.duration, row.codec) if row else None
 
 
-async def store(
-    service: Resources, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] = ()
-) -> ObjectDetails:
-    """Puts the file into the store, then writes its row.
-
-    `claim` runs in the transaction that writes the row, and must tie the object to what uses it. A new object gets a
-    job for each of `profiles`. If the same file is about to be deleted, waits for that and puts it again.
+async def store(service: Resources, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] = ()) -> View:
+    """Object first, row second; `claim` says in the same transaction what it is for, and a new one gets `profiles`
+    to be made. A deletion of the same file that has begun is waited for, then it is put anew.
     """
-    deadline = asyncio.get_running_loop().time() + DELETION_WAIT_SECONDS
-    details = await _record(service, file, facts, claim, None)
-    while details is None:
+    deadline = asyncio.get_running_loop().time() + DELETION_WAIT
+    view = await _record(service, file, facts, claim, None)
+    while view is None:
         key = key_of(f"{file.hash}.{facts.type.extension}")
         await service.storage.put(key, file.path, facts.type.media_type, facts.type.kind == DOCUMENT)
-        details = await _record(service, file, facts, claim, profiles)
-        if details is None:
+        view = await _record(service, file, facts, claim, profiles)
+        if view is None:
             if asyncio.get_running_loop().time() > deadline:
                 raise StoreUnavailable("the same file is being deleted")
             await asyncio.sleep(0.1)
     if profiles:
         service.job_ready.set()
-    return details
+    return view
 
 
 async def _record(
     service: Resources, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] | None
-) -> ObjectDetails | None:
-    """Writes the rows of an object that is in the store.
-
-    Returns None if the file is about to be deleted, or if `profiles` is None and the object is new.
-    """
+) -> View | None:
+    """The rows of an object that is in the store. None if it is about to be deleted, and if it is not known yet
+    and `profiles` is None."""
     async with service.database.transaction() as connection:
         await lock_object(connection, file.hash)
         known = (await connection.execute(select(Object.hash).where(Object.hash == file.hash))).one_or_none()
@@ -138,7 +129,7 @@ async def _record(
 
 
 async def lock_object(connection: AsyncConnection, hash: str) -> None:
-    """Creating and deleting an object exclude each other, until the end of the transaction."""
+    """Those who create and delete an object take turns."""
     await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(hash, 0))))
 
 
@@ -167,14 +158,14 @@ async def _own(connection: AsyncConnection, settings: MediaSettings, caller: Cal
 
 
 async def require_quota(service: Resources, caller: Caller, size: int) -> None:
-    """Raises QuotaExceeded if the caller may not upload `size` more bytes now."""
+    """Raises QuotaExceeded if `size` bytes more are too many."""
     async with service.database.transaction() as connection:
         if await uploaded_today(connection, caller.user_id) + max(size, 1) > service.settings.daily_bytes:
             raise QuotaExceeded
 
 
 async def lock_user(connection: AsyncConnection, user_id: int) -> None:
-    """Counts the uploads of one user one at a time, until the end of the transaction."""
+    """One's uploads are counted in turn."""
     await connection.execute(select(func.pg_advisory_xact_lock(user_id)))
 
 

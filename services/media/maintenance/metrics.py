@@ -1,4 +1,4 @@
-"""Metrics of queued work and of disk space."""
+"""What waits in this service, and the room on its disk, for those who scrape."""
 
 import asyncio
 import shutil
@@ -26,7 +26,7 @@ LOOK = text("""SELECT
 
 
 async def watch_media(database: Database, storage: Storage) -> None:
-    """Updates the metrics until it is cancelled."""
+    """For ever."""
 
     async def look() -> None:
         disk = await asyncio.to_thread(shutil.disk_usage, storage.spool)

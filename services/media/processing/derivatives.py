@@ -12,6 +12,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.store import key_of
 from services.media.config import MIB
 from services.media.files import ingest, probe, references
 from services.media.files.filetypes import TYPES
@@ -20,7 +21,6 @@ from services.media.models import Derivative
 from services.media.processing.playlists import playlist
 from services.media.resources import Resources
 from services.media.storage import measure
-from services.objectstore.store import key_of
 
 MEMORY_MEGABYTES = 2_048
 
@@ -74,5 +74,5 @@ async def _keep(service: Resources, source: str, profile: str, path: Path, facts
         if before not in (None, file.hash):
             await references.drop_unused(connection, before)
 
-    details = await ingest.store(service, file, facts, derive)
-    return f"{details.row.hash}.{details.row.extension}"
+    view = await ingest.store(service, file, facts, derive)
+    return f"{view.row.hash}.{view.row.extension}"

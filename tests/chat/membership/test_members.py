@@ -91,7 +91,7 @@ async def test_a_group_that_no_event_told_of_is_asked_for_at_the_first_message(c
     # Only the removal is known, as a late event would leave it.
     await execute(chat, "DELETE FROM conversation_member WHERE user_id IN (:a, :b)", a=owner, b=member)
     await execute(chat, "UPDATE conversation SET complete = false, member_count = 0 WHERE group_id = :id", id=group_id)
-    chat.service.rooms._kept.clear()
+    chat.service.directory._cached.clear()
     async with watching(chat) as frames:
         ack = await send(chat, member, group(group_id))
         await frames.expect(f"push.user.{owner}", "conversation", conversation_id=str(ack.conversation_id))

@@ -1,8 +1,8 @@
 """What becomes of files when the videos that showed them are gone."""
 
+from services.kit.store import key_of
 from services.media.files import deletions, references
 from services.media.processing.jobs import processing
-from services.objectstore.store import key_of
 from tests.support.media import Running, execute, find, keys_of, png, refer, settled, upload, video
 from tests.support.social import new_user
 
@@ -14,7 +14,7 @@ async def release(media: Running, owner: int, video_id: int, private: bool) -> N
     query = "DELETE FROM object_reference WHERE video_id = :id RETURNING object_hash"
     hashes = [row.object_hash for row in await execute(media, query, id=video_id)]
     async with media.service.database.transaction() as connection:
-        await references.release_objects(connection, owner, hashes, private)
+        await references.release(connection, owner, hashes, private)
     await deletions.drain(media.service.database, media.service.storage)
 
 

@@ -16,13 +16,13 @@ import pytest
 from protos.media.v1 import objects_pb2 as pb
 from services.kit.commands import count_faults
 from services.kit.config import ConfigError
+from services.kit.store import key_of, open_store
 from services.media import admin
 from services.media.files import deletions, ingest
 from services.media.maintenance import sweeper
 from services.media.models import READY
 from services.media.processing.jobs import processing
 from services.media.storage import Storage
-from services.objectstore.store import key_of, open_store
 from tests.deploy.people import AS_ROOT
 from tests.support.buckets import CREDENTIALS, running_bucket
 from tests.support.gateway import FrontEnd, gateway_settings, running_gateway
@@ -220,14 +220,14 @@ class TestSweeping:
         data = png()
         hash = hashlib.sha256(data).hexdigest()
         key = await self.old(local, key_of(f"{hash}.png"), data)
-        assert await sweeper._delete_unknown(local.service.database, key)
+        assert await sweeper._condemn(local.service.database, key)
         uploading = asyncio.create_task(upload(local, new_user(), data))
         await asyncio.sleep(0.5)
         assert not uploading.done()
         await deletions.drain(local.service.database, local.service.storage)
         stored = await uploading
         assert await read(local, key_of(stored.file)) == data
-        assert not await sweeper._delete_unknown(local.service.database, key)
+        assert not await sweeper._condemn(local.service.database, key)
 
     async def test_uploads_left_lying_go_with_their_parts(self, local: Running) -> None:
         with acting(new_user()):
