@@ -22,7 +22,7 @@ FAULTS = {
         SELECT count(*) FROM conversation LEFT JOIN (SELECT conversation_id, count(*) AS members
         FROM conversation_member WHERE left_at IS NULL GROUP BY conversation_id) counted ON conversation_id = id
         WHERE member_count <> coalesce(members, 0)""",
-    "members whose positions contradict the last message": """
+    "members with an impossible position": """
         SELECT count(*) FROM conversation_member JOIN conversation ON conversation.id = conversation_id
         WHERE read_seq > last_seq OR delivered_seq > last_seq OR delivered_seq < read_seq""",
 }

@@ -63,7 +63,7 @@ BREAK = {
     "1 conversations behind the revs of their rows": "UPDATE conversation SET rev = 1",
     "1 revs that two messages share": "UPDATE message SET rev = 1",
     "1 conversations with a wrong member count": "UPDATE conversation SET member_count = 5",
-    "1 members whose positions contradict the last message": "UPDATE conversation_member SET read_seq = 1 WHERE user_id = 5",
+    "1 members with an impossible position": "UPDATE conversation_member SET read_seq = 1 WHERE user_id = 5",
 }
 
 
