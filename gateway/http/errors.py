@@ -183,6 +183,9 @@ FAILURES: dict[str, Failure] = {
     # Files. 60002 is the document's word for an upload that failed, whatever the reason.
     "FILE_EMPTY": Failure(400, 60002, "文件为空", 0),
     "FILE_BROKEN": Failure(415, 60002, "文件损坏", 0),
+    "FILE_TRUNCATED": Failure(415, 60002, "文件不完整", 0),
+    "FILE_ENCRYPTED": Failure(415, 60002, "文件已加密", 0),
+    "FILE_CODEC_UNSUPPORTED": Failure(415, 60002, "编码格式不支持", 0),
     "FILE_TYPE_REFUSED": Failure(415, 60002, "文件类型不支持", 0),
     "FILE_TOO_LARGE": Failure(413, 60002, "文件过大", 0),
     "UPLOAD_TOO_LARGE": Failure(413, 60002, "文件过大", 0),

@@ -16,7 +16,19 @@ class FileTypeRefused(Invalid):
 
 
 class FileBroken(Invalid):
-    """Cut short, or not what it begins as."""
+    """Not what it begins as, or nothing in it can be decoded."""
+
+
+class FileTruncated(Invalid):
+    """Ends before what it says is in it."""
+
+
+class FileEncrypted(Invalid):
+    """Only those who hold a key can play it."""
+
+
+class FileCodecUnsupported(Invalid):
+    """We have no decoder for it."""
 
 
 class ChunkInvalid(Invalid):

@@ -31,7 +31,7 @@ from services.media.models import (
     Upload,
 )
 from services.media.resources import Resources
-from services.media.storage import HEAD, LocalFile, Spool
+from services.media.storage import HEAD, LocalFile, Spool, measure
 
 PROFILES = ("cover", "playback")  # what is made of a video
 DELETION_WAIT = 5.0  # seconds for a deletion under way of the same file
@@ -46,6 +46,8 @@ async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes
         file = await receive(service.settings, spool, chunks)
         known = await _find(service, file.hash)
         facts = known or await probe.probe(service.settings, file.path, _require_type(file.head))
+        if facts.changed:
+            file = await measure(file.path)
 
         async def own(connection: AsyncConnection) -> None:
             await _own(connection, service.settings, caller, file)
@@ -141,7 +143,7 @@ async def _create(connection: AsyncConnection, file: LocalFile, facts: Facts, pr
         "media_type": facts.type.media_type,
         "size": file.size,
         "state": PROCESSING if profiles else READY,
-        **{name: getattr(facts, name) for name in ("width", "height", "duration", "codec")},
+        **{name: getattr(facts, name) for name in ("width", "height", "duration", "codec", "blurhash")},
     }
     await connection.execute(insert(Object).values(values))
     if profiles:

@@ -11,11 +11,26 @@ import structlog
 
 from services.kit.errors import HitokError
 from services.media.config import MediaSettings
-from services.media.errors import FileBroken, FileTooLarge, FileTypeRefused, ProbeOverloaded
+from services.media.errors import (
+    FileBroken,
+    FileCodecUnsupported,
+    FileEncrypted,
+    FileTooLarge,
+    FileTruncated,
+    FileTypeRefused,
+    ProbeOverloaded,
+)
 from services.media.files.filetypes import AUDIO, IMAGE, SOUND_ONLY, TYPES, VIDEO, FileType
 
 ROOT = Path(__file__).parents[3]
-REFUSALS: dict[str, type[HitokError]] = {"TYPE": FileTypeRefused, "LARGE": FileTooLarge, "BROKEN": FileBroken}
+REFUSALS: dict[str, type[HitokError]] = {
+    "TYPE": FileTypeRefused,
+    "LARGE": FileTooLarge,
+    "BROKEN": FileBroken,
+    "TRUNCATED": FileTruncated,
+    "ENCRYPTED": FileEncrypted,
+    "CODEC": FileCodecUnsupported,
+}
 BOUNDS = {IMAGE: (30, 1_536), VIDEO: (120, 1_536), AUDIO: (120, 1_536)}  # seconds of CPU, megabytes
 DOCUMENT_BOUNDS = (20, 1_024)
 WALL = 2  # times the CPU's bound
@@ -32,10 +47,15 @@ class Facts(NamedTuple):
     height: int = 0
     duration: int = 0  # milliseconds
     codec: str = ""
+    blurhash: str = ""
+    changed: bool = False  # the file was, in its place: what it told of people is gone
 
 
 async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
-    """Raises FileBroken, FileTooLarge, FileTypeRefused, ProbeOverloaded."""
+    """Takes out of a picture or a video what it tells of places, devices and people.
+
+    Raises an error of REFUSALS, or ProbeOverloaded.
+    """
     cpu_seconds, memory = BOUNDS.get(type.kind, DOCUMENT_BOUNDS)
     request = {
         "path": str(path),

@@ -1,49 +1,97 @@
-"""A video's cover: a frame that shows something."""
+"""A video's cover: an upright picture that shows something."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
-from PIL import ImageStat
+from PIL import ImageFilter, ImageStat
 
+from services.media.files.filetypes import TYPES
+from services.media.processing.sandbox import renditions, sources, tonemapping
+from services.media.processing.sandbox.filters import PictureGraph, output_for
 from services.media.processing.sandbox.limits import Refused
 
-PLACES = (0.1, 0.0, 0.25, 0.5, 0.75, 0.02, 0.9)  # of the duration, best first
-GOOD = 20.0  # deviation of brightness (0 to 255) that is surely no black or blank frame
+PLACES = (0.1, 0.25, 0.5, 0.75, 0.0, 0.02, 0.9)  # of the duration, best first
+GOOD_CONTRAST, GOOD_DETAIL = 25.0, 6.0  # deviations of brightness (0 to 255), and of its edges: surely a picture
+MAX_DECODED = 900  # pictures from a key frame to a place; what comes after those is not looked for
 LONGEST_SIDE = 1_280
 QUALITY = 85
 
 
+class Candidate(NamedTuple):
+    score: float
+    frame: Any
+
+    @property
+    def is_good(self) -> bool:
+        return self.score >= 1
+
+
 def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, Any]:
     """Raises Refused, and what PyAV raises of a broken file."""
-    best, best_score = None, -1.0
-    with av.open(str(source)) as container:
-        stream = container.streams.video[0]
-        stream.thread_count = 1
-        for frame in _candidates(container, stream):
-            score = _score(frame)
-            if score > best_score:
-                best, best_score = frame, score
-            if score >= GOOD:
-                break
-        if best is None:
-            raise Refused("BROKEN", "no frame can be decoded")
-        image = best.to_image().rotate(best.rotation, expand=True)
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    image.convert("RGB").save(target, "JPEG", quality=QUALITY, optimize=True)
+    format = TYPES[extension].format
+    look = renditions.look_at(source, format)
+    best = _best(source, format)
+    width, height = look.shape.width, look.shape.height
+    table = cuts.with_suffix(".cube") if look.colours.is_hdr else None
+    if table:
+        tonemapping.write(table, look.colours.transfer)
+    graph = PictureGraph(look.shape, output_for(look.shape, look.colours, LONGEST_SIDE), look.interlaced, table)
+    (shown, *_) = [*graph.run(best), *graph.run(None)]
+    image = shown.to_image()
+    scale = min(1.0, LONGEST_SIDE / max(width, height))
+    image = image.resize((max(round(width * scale), 1), max(round(height * scale), 1)))
+    image.save(target, "JPEG", quality=QUALITY, optimize=True)
+    if table:
+        table.unlink(missing_ok=True)
     return {"extension": "jpg"}
 
 
-def _candidates(container: Any, stream: Any) -> Iterator[Any]:
+def _best(source: Path, format: str) -> Any:
+    """The first frame that is good, or the best of all."""
+    best: Candidate | None = None
+    with av.open(str(source), format=format) as container:
+        stream = sources.picture_of(container)
+        stream.codec_context.thread_count = 1
+        for candidate in _candidates(container, stream):
+            if best is None or candidate.score > best.score:
+                best = candidate
+            if candidate.is_good:
+                break
+    if best is None:
+        raise Refused("BROKEN", "no frame can be decoded")
+    return best.frame
+
+
+def _candidates(container: Any, stream: Any) -> Iterator[Candidate]:
     """The frames at PLACES; those that cannot be sought, from the beginning."""
+    begin, duration = container.start_time or 0, container.duration or 0
     for place in PLACES:
+        at = begin + int(duration * place)
         try:
-            container.seek(int((container.duration or 0) * place) + (container.start_time or 0))
-            yield next(container.decode(stream))
-        except (av.FFmpegError, StopIteration):
+            container.seek(at, backward=True)
+        except av.FFmpegError:
             continue
+        yield from _reach(container, stream, at / 1_000_000)
 
 
-def _score(frame: Any) -> float:
-    return float(ImageStat.Stat(frame.reformat(width=64, height=64, format="gray").to_image()).stddev[0])
+def _reach(container: Any, stream: Any, seconds: float) -> Iterator[Candidate]:
+    """The frame that is shown at a time: decoded up to it from the key frame before, which may be far."""
+    last, count = None, 0
+    for packet in sources.demux(container, [stream]):
+        for frame in sources.decode(packet):
+            last, count = frame, count + 1
+            if (frame.time or 0.0) >= seconds - 0.001 or count >= MAX_DECODED:
+                yield _judge(frame)
+                return
+    if last is not None:
+        yield _judge(last)
+
+
+def _judge(frame: Any) -> Candidate:
+    """1 and more: surely neither black, blank nor blurred."""
+    small = frame.reformat(width=128, height=128, format="gray").to_image()
+    contrast = ImageStat.Stat(small).stddev[0] / GOOD_CONTRAST
+    detail = ImageStat.Stat(small.filter(ImageFilter.FIND_EDGES).crop((1, 1, 127, 127))).stddev[0] / GOOD_DETAIL
+    return Candidate(min(contrast, detail), frame)

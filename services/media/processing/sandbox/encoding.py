@@ -1,81 +1,104 @@
 """A recording encoded anew, as H.264 and AAC, with whole pictures where segments.py is to cut it."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-import av
 from av.video.frame import PictureType
 
+from services.media.processing.sandbox import sources
+from services.media.processing.sandbox.copying import Copy
+from services.media.processing.sandbox.filters import THREADS, Output, PictureGraph, SoundGraph
 from services.media.processing.sandbox.segments import SECONDS
 
-LONGEST_SIDE = 1_920
 RATE = 30  # pictures a second, where the source tells none
-FORMAT = av.VideoFormat("yuv420p")
-SAMPLES = 48_000  # a second
-# How telephones say that pictures are to be shown turned, in degrees against the clock.
-TURNS: dict[int, list[tuple[str, str | None]]] = {
-    90: [("transpose", "cclock")],
-    -90: [("transpose", "clock")],
-    180: [("hflip", None), ("vflip", None)],
-    -180: [("hflip", None), ("vflip", None)],
-}
+CLOCK = Fraction(1, 90_000)  # of pictures: any rate that cameras have is exact in it, or nearly
+SAMPLES, FRAME = 48_000, 1_024  # a second, and in a packet of AAC
+SOUND_BITS = 128_000  # a second
+OPTIONS = {"preset": "veryfast", "crf": "23", "maxrate": "8M", "bufsize": "16M", "sc_threshold": "0", "g": "9999"}
 
 
-def encode(container: Any, picture: Any, sound: Any, output: Any, turn: int) -> None:
-    """The two streams of a container, the second perhaps None. Raises what PyAV raises of a broken file."""
-    tracks: dict[int, Pictures | Sounds] = {picture.index: Pictures(output, picture, turn)}
-    if sound:
-        tracks[sound.index] = Sounds(output)
-    for packet in container.demux([stream for stream in (picture, sound) if stream]):
-        for frame in packet.decode():
-            output.mux(tracks[packet.stream.index].encode(frame))
+def encode(container: Any, tracks: dict[int, "Pictures | Sounds | Copy"], output: Any) -> None:
+    """The tracks by the index of their stream. Raises what PyAV raises of a broken file, and Uncopyable."""
+    streams = [container.streams[index] for index in tracks]
+    for packet in sources.demux(container, streams):
+        track = tracks[packet.stream.index]
+        for made in track.take(packet):
+            output.mux(made)
     for track in tracks.values():
-        output.mux(track.encode(None))
+        if not isinstance(track, Copy):
+            for made in track.finish():
+                output.mux(made)
 
 
 class Pictures:
-    def __init__(self, output: Any, source: Any, turn: int) -> None:
-        scale = min(1.0, LONGEST_SIDE / max(source.width, source.height))
-        self._width, self._height = (max(round(side * scale / 2) * 2, 2) for side in (source.width, source.height))
-        lying = abs(turn) == 90
-        options = {"preset": "veryfast", "crf": "23"}
-        stream = output.add_stream("libx264", rate=source.average_rate or RATE, options=options)
-        stream.width, stream.height = (self._height, self._width) if lying else (self._width, self._height)
-        stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 2
-        stream.time_base = source.time_base
-        self._stream, self._cut_at = stream, 0.0
-        self._turn = self._graph(TURNS[turn], source.time_base) if turn in TURNS else None
+    """Every picture is encoded, with its own time: no rate is forced on them."""
 
-    def _graph(self, filters: list[tuple[str, str | None]], time_base: Any) -> av.filter.Graph:
-        graph = av.filter.Graph()
-        source = graph.add_buffer(width=self._width, height=self._height, format=FORMAT, time_base=time_base)
-        graph.link_nodes(source, *(graph.add(*filter) for filter in filters), graph.add("buffersink")).configure()
-        return graph
+    def __init__(self, output: Any, source: Any, form: Output, graph: PictureGraph, start: Fraction) -> None:
+        stream = output.add_stream("libx264", rate=_rate_of(source), options=OPTIONS, time_base=CLOCK)
+        stream.width, stream.height, stream.pix_fmt = form.width, form.height, "yuv420p"
+        context = stream.codec_context
+        context.sample_aspect_ratio, context.thread_count = form.stretch, THREADS
+        colours = form.colours
+        context.color_primaries, context.color_trc = colours.primaries, colours.transfer
+        context.colorspace, context.color_range = colours.matrix, colours.range
+        self._stream, self._graph, self._start = stream, graph, start
+        self._step = round(1 / _rate_of(source) / CLOCK)
+        self._last, self._cut_at = -1, 0
+        self._durations: dict[int, int] = {}
 
-    def encode(self, frame: Any) -> Any:
-        """None: that was all."""
-        if frame is None:
-            return self._stream.encode(None)
-        shown = frame.reformat(width=self._width, height=self._height, format="yuv420p")
-        if self._turn:
-            self._turn.push(shown)
-            shown = self._turn.pull()
-        whole = frame.time is not None and frame.time >= self._cut_at
-        shown.pict_type = PictureType.I if whole else PictureType.NONE
+    def take(self, packet: Any) -> Iterator[Any]:
+        for frame in sources.decode(packet):
+            for shown in self._graph.run(frame):
+                yield from self._encode(shown)
+
+    def finish(self) -> Iterator[Any]:
+        for shown in self._graph.run(None):
+            yield from self._encode(shown)
+        yield from self._timed(self._stream.encode(None))
+
+    def _encode(self, frame: Any) -> Iterator[Any]:
+        """Nothing for a picture that is not later than the one before, as in FFmpeg."""
+        step = round((frame.duration or 0) * frame.time_base / CLOCK) or self._step
+        time = self._last + step if frame.pts is None else round((frame.pts * frame.time_base - self._start) / CLOCK)
+        if time <= self._last or time < 0:
+            return
+        frame.pts, frame.time_base, self._last = time, CLOCK, time
+        self._durations[time] = step
+        whole = time >= self._cut_at
+        frame.pict_type = PictureType.I if whole else PictureType.NONE
         if whole:
-            self._cut_at = frame.time + SECONDS
-        return self._stream.encode(shown)
+            self._cut_at = time + round(SECONDS / CLOCK)
+        yield from self._timed(self._stream.encode(frame))
+
+    def _timed(self, packets: list[Any]) -> Iterator[Any]:
+        """With how long each is shown, which the encoder forgets and the last of them needs."""
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts, self._step)
+            yield packet
+
+
+def _rate_of(source: Any) -> Fraction:
+    rate = source.guessed_rate or source.average_rate
+    return Fraction(rate) if rate and 1 <= rate <= 240 else Fraction(RATE)
 
 
 class Sounds:
-    def __init__(self, output: Any) -> None:
-        self._stream = output.add_stream("aac", rate=SAMPLES, layout="stereo")
-        self._resampler = av.AudioResampler("fltp", "stereo", SAMPLES, frame_size=1_024)
+    def __init__(self, output: Any, start: Fraction) -> None:
+        self._stream = output.add_stream("aac", rate=SAMPLES, layout="stereo", bit_rate=SOUND_BITS)
+        self._graph, self._start = SoundGraph(SAMPLES, FRAME), start
+        self._next = Fraction(0)  # seconds
 
-    def encode(self, frame: Any) -> list[Any]:
-        """None: that was all."""
-        if frame and frame.pts is not None:  # the resampler keeps to its time base, and AVI's is a whole frame
-            frame.pts = round(frame.pts * frame.time_base * frame.sample_rate)
-            frame.time_base = Fraction(1, frame.sample_rate)
-        packets = [packet for piece in self._resampler.resample(frame) for packet in self._stream.encode(piece)]
-        return packets if frame else [*packets, *self._stream.encode(None)]
+    def take(self, packet: Any) -> Iterator[Any]:
+        for frame in sources.decode(packet):
+            if frame.samples and frame.sample_rate:
+                begins = self._next if frame.pts is None else frame.pts * frame.time_base - self._start
+                self._next = begins + Fraction(frame.samples, frame.sample_rate)
+                frame.pts, frame.time_base = round(begins * frame.sample_rate), Fraction(1, frame.sample_rate)
+                for piece in self._graph.run(frame):
+                    yield from self._stream.encode(piece)
+
+    def finish(self) -> Iterator[Any]:
+        for piece in self._graph.run(None):
+            yield from self._stream.encode(piece)
+        yield from self._stream.encode(None)

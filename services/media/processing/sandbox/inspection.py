@@ -1,6 +1,6 @@
 """Looks at one file, in a process of its own: `python -m services.media.processing.sandbox.inspection '<request>'`.
 
-Answers its facts, or why it is refused.
+Answers its facts, or why it is refused; `changed`: what it tells of people was taken out of it, in its place.
 """
 
 import json
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from services.media.files.filetypes import MARKUP, is_text
-from services.media.processing.sandbox.limits import Refused, answer, confine
+from services.media.processing.sandbox.limits import MEGABYTE, Refused, answer, confine
 
 HEAD = 4_096
+ROOM = 64  # megabytes by which a picture that is turned or converted may grow
 INSPECTORS = {"image": "pictures", "video": "recordings", "audio": "recordings", "document": "archives"}
 DOCUMENTS = ("pdf", "txt")  # those that are no archives
 SCANNED = (b"<script", b"<html", b"<!doctype html", b"<iframe", b"<?php")
@@ -55,9 +56,10 @@ def inspect_document(path: Path, format: str) -> dict[str, Any]:
 
 
 def main(request: dict[str, Any]) -> None:
-    confine(request["cpu_seconds"], request["memory_megabytes"], 0)
+    path = Path(request["path"])
+    confine(request["cpu_seconds"], request["memory_megabytes"], path.stat().st_size // MEGABYTE + ROOM)
     try:
-        facts = inspect(Path(request["path"]), request["kind"], request["format"], request["limits"])
+        facts = inspect(path, request["kind"], request["format"], request["limits"])
     except Refused as refusal:
         answer(refused=refusal.code, detail=str(refusal))
     except Exception:  # whatever a library finds wrong with it

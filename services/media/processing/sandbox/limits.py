@@ -14,7 +14,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Refused(Exception):
-    """The file is not to be taken; `code` is BROKEN, TYPE or LARGE."""
+    """The file is not to be taken; `code` is one of those that files/probe.py makes errors of."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

@@ -1,55 +1,133 @@
-"""What browsers play: the video itself, the same streams in a better container, or H.264 and AAC in MP4."""
+"""What browsers play: the video itself, the same streams in a better container, or H.264 and AAC in MP4.
 
+Only what must be encoded is: a track that browsers play is copied beside one that they do not.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 
-from services.media.processing.sandbox import boxes, encoding, segments
+from services.media.files.filetypes import TYPES
+from services.media.processing.sandbox import (
+    boxes,
+    copying,
+    encoding,
+    filters,
+    matroska,
+    segments,
+    sources,
+    tonemapping,
+)
+from services.media.processing.sandbox.copying import Copy, Uncopyable
+from services.media.processing.sandbox.sources import Colours, Shape
 
-MP4_PICTURES, MP4_SOUNDS = ("h264", "av1", "libdav1d"), ("aac", "mp3", "opus", "libopus")
-WEBM_PICTURES, WEBM_SOUNDS = ("vp8", "vp9", "av1", "libdav1d"), ("opus", "vorbis", "libopus", "libvorbis")
-OPTIONS = {"movflags": "+faststart", "fflags": "+bitexact"}
+MP4_PICTURES, MP4_SOUNDS = ("h264", "av1"), ("aac", "mp3", "opus")
+WEBM_PICTURES, WEBM_SOUNDS = ("vp8", "vp9", "av1"), ("opus", "vorbis")
+OPTIONS = {
+    "mp4": {"movflags": "+faststart", "fflags": "+bitexact"},
+    "webm": {"cues_to_front": "1", "fflags": "+bitexact"},
+}
+LONGEST_SIDE = 1_920
+BITS = 12_000_000  # a second that go to players as they are
+RATE = 61  # pictures a second
+LOOKED_AT = 8  # pictures, for signs of interlacing
+
+
+class Look(NamedTuple):
+    """What the first pictures tell of all."""
+
+    shape: Shape
+    colours: Colours
+    interlaced: bool
 
 
 def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, Any]:
-    """Of what had to be encoded also `segments`, in a file of their own. Raises what PyAV raises of a broken file."""
-    with av.open(str(source)) as container:
-        picture = container.streams.video[0]
-        sound = container.streams.audio[0] if container.streams.audio else None
-        if extension == "webm" and _plays(picture, sound, WEBM_PICTURES, WEBM_SOUNDS):
+    """Of what had to be encoded also `segments`, in a file of their own. Raises Refused, and what PyAV raises of a
+    broken file."""
+    format = TYPES[extension].format
+    look = look_at(source, format)
+    with av.open(str(source), format=format) as container:
+        picture, sound = sources.picture_of(container), sources.sound_of(container)
+        plays = _plays(container, picture, look)
+        if extension == "webm" and plays and _codecs(picture, sound, WEBM_PICTURES, WEBM_SOUNDS) == [True, True]:
+            if matroska.is_seekable(source) and container.duration:
+                return {"extension": ""}
+            return _copy(container, [picture, sound], target, "webm")
+        copied = _codecs(picture, sound, MP4_PICTURES, MP4_SOUNDS)
+        copied[0] = copied[0] and plays
+        in_segments = [copied[0] and _is(picture, "h264"), copied[1] and (sound is None or _is(sound, "aac"))]
+        if all(copied) and extension == "mp4" and boxes.starts_fast(source):
             return {"extension": ""}
-        playable = _plays(picture, sound, MP4_PICTURES, MP4_SOUNDS)
-        if playable and extension == "mp4" and boxes.starts_fast(source):
-            return {"extension": ""}
-        with av.open(str(target), "w", format="mp4", options=OPTIONS) as output:
-            if playable:
-                _copy(container, [stream for stream in (picture, sound) if stream], output)
-            else:
-                encoding.encode(container, picture, sound, output, _turn_of(source))
-    return {"extension": "mp4", "segments": [] if playable else segments.cut(target, cuts)}
+        if all(copied):
+            try:
+                return _copy(container, [picture, sound], target, "mp4")
+            except Uncopyable:
+                in_segments = [False, False]
+    try:
+        return _encode(source, format, look, in_segments, target, cuts)
+    except Uncopyable:
+        return _encode(source, format, look, [False, False], target, cuts)
 
 
-def _plays(picture: Any, sound: Any, pictures: tuple[str, ...], sounds: tuple[str, ...]) -> bool:
-    if picture.codec_context.name == "h264" and picture.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
+def look_at(source: Path, format: str) -> Look:
+    """Raises Refused."""
+    with av.open(str(source), format=format) as container:
+        picture = sources.picture_of(container)
+        frames = sources.first_frames(container, picture, LOOKED_AT)
+        interlaced = any(frame.interlaced_frame for frame in frames)
+        return Look(sources.shape_of(picture, frames[0]), sources.colours_of(frames[0]), interlaced)
+
+
+def _plays(container: Any, picture: Any, look: Look) -> bool:
+    """Whether the pictures may go to players as they are, if these have the decoder."""
+    if sources.codec_of(picture) == "h264" and picture.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
         return False  # 10 bits and 4:4:4 are for studios
-    return picture.codec_context.name in pictures and (sound is None or _codec(sound) in sounds)
+    too_much = (container.bit_rate or 0) > BITS or (picture.average_rate or 0) > RATE
+    too_large = max(look.shape.width, look.shape.height) > LONGEST_SIDE
+    return not (too_much or too_large or look.interlaced or look.shape.is_mirrored)
 
 
-def _codec(stream: Any) -> str:
-    name: str = stream.codec_context.name
-    return "mp3" if name.startswith("mp3") else name
+def _is(stream: Any, codec: str) -> bool:
+    return sources.codec_of(stream) == codec
 
 
-def _copy(container: Any, streams: list[Any], output: Any) -> None:
-    copies = {stream.index: output.add_stream_from_template(stream) for stream in streams}
-    for packet in container.demux(streams):
-        if packet.dts is not None:
-            packet.stream = copies[packet.stream.index]
-            output.mux(packet)
+def _codecs(picture: Any, sound: Any, pictures: Sequence[str], sounds: Sequence[str]) -> list[bool]:
+    return [sources.codec_of(picture) in pictures, sound is None or sources.codec_of(sound) in sounds]
 
 
-def _turn_of(source: Path) -> int:
-    """Degrees against the clock that the pictures are to be shown turned by, as telephones film."""
-    with av.open(str(source)) as container:
-        return int(next(container.decode(video=0)).rotation)
+def _copy(container: Any, streams: list[Any], target: Path, extension: str) -> dict[str, Any]:
+    with av.open(str(target), "w", format=extension, options=OPTIONS[extension]) as output:
+        copying.copy(container, [stream for stream in streams if stream], output)
+    return {"extension": extension, "segments": []}
+
+
+def _encode(source: Path, format: str, look: Look, copied: list[bool], target: Path, cuts: Path) -> dict[str, Any]:
+    with ExitStack() as stack:
+        container = stack.enter_context(av.open(str(source), format=format))
+        output = stack.enter_context(av.open(str(target), "w", format="mp4", options=OPTIONS["mp4"]))
+        picture, sound, start = sources.picture_of(container), sources.sound_of(container), sources.start_of(container)
+        picture.thread_type, picture.codec_context.thread_count = "AUTO", filters.THREADS
+        tracks: dict[int, Any] = {}
+        if copied[0]:
+            tracks[picture.index] = Copy(output, picture, start)
+        else:
+            form = filters.output_for(look.shape, look.colours, LONGEST_SIDE)
+            graph = filters.PictureGraph(look.shape, form, look.interlaced, _table(stack, cuts, look))
+            tracks[picture.index] = encoding.Pictures(output, picture, form, graph, start)
+        if sound:
+            tracks[sound.index] = Copy(output, sound, start) if copied[1] else encoding.Sounds(output, start)
+        encoding.encode(container, tracks, output)
+    return {"extension": "mp4", "segments": segments.cut(target, cuts)}
+
+
+def _table(stack: ExitStack, cuts: Path, look: Look) -> Path | None:
+    """Beside the others that the job removes."""
+    if not look.colours.is_hdr:
+        return None
+    table = cuts.with_suffix(".cube")
+    stack.callback(table.unlink, missing_ok=True)
+    tonemapping.write(table, look.colours.transfer)
+    return table

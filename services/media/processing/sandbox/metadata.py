@@ -1,0 +1,48 @@
+"""Takes out of a file what tells of places, devices and people, before anybody is served it."""
+
+import struct
+from pathlib import Path
+
+from services.media.processing.sandbox import matroska, mp4_metadata
+
+TECHNICAL = (b"ISFT",)  # the program that wrote an AVI
+
+
+def strip_recording(path: Path, format: str) -> bool:
+    """Whether the file was changed. Raises Refused."""
+    if format in ("mp4", "mov"):
+        return mp4_metadata.strip(path)
+    if format == "matroska":
+        return matroska.strip(path)
+    return _strip_riff(path) if format == "avi" else False
+
+
+def _strip_riff(path: Path) -> bool:
+    """Makes nothing of an AVI's INFO lists and Exif, in their places."""
+    found: list[tuple[int, int]] = []
+    with path.open("r+b") as file:
+        end, at = path.stat().st_size, 0
+        while end - at >= 12:
+            file.seek(at)
+            kind, size, form = struct.unpack("<4sI4s", file.read(12))
+            if kind == b"RIFF" or (kind == b"LIST" and form in (b"hdrl", b"strl")):
+                at += 12
+                continue
+            if kind in (b"strd", b"IDIT") or (kind == b"LIST" and form in (b"exif", b"INFO")):
+                content = file.read(min(size, end - at - 8) - 4)
+                if not (form == b"INFO" and _kinds(content) <= set(TECHNICAL)):
+                    found.append((at, min(size, end - at - 8)))
+            at += 8 + size + size % 2
+        for start, size in found:
+            file.seek(start)
+            file.write(b"JUNK" + struct.pack("<I", size) + bytes(size))
+    return bool(found)
+
+
+def _kinds(content: bytes) -> set[bytes]:
+    kinds, at = set(), 0
+    while at + 8 <= len(content):
+        kind, size = struct.unpack_from("<4sI", content, at)
+        kinds.add(kind)
+        at += 8 + size + size % 2
+    return kinds

@@ -1,0 +1,144 @@
+"""What an MP4 or QuickTime file tells of places, devices and people (ISO/IEC 14496-12, QuickTime File Format).
+
+It is overwritten where it is: nothing moves, so no index has to be written anew.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from services.media.processing.sandbox import boxes
+from services.media.processing.sandbox.boxes import Inner, find, inside, root
+
+OUTER = {b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"free", b"wide", b"skip", b"pdin"}
+OUTER |= {b"emsg", b"prft", b"pssh"}
+USER_DATA = {b"kind", b"ludt", b"name", b"chpl", b"hnti", b"hinf", b"free", b"LOOP", b"AllF", b"SelO"}
+PLAYED = {b"vide", b"soun", b"tmcd"}
+TEXT = {b"text", b"sbtl", b"subt"}
+TELLS = re.compile(rb"gps|latitude|longitude|[+-]\d{2}\.\d+[+-]\d{3}\.\d+", re.IGNORECASE)
+MAX_SAMPLES = 2_000_000
+PIECE = 1_048_576
+
+
+def strip(path: Path) -> bool:
+    """Whether there was anything. Raises Refused."""
+    changed = False
+    found = list(boxes.walk(path))
+    with path.open("r+b") as file:
+        for box in found:
+            if box.kind == b"moov" and box.size <= boxes.MAX_INDEX:
+                file.seek(box.start)
+                before = file.read(box.size)
+                index = bytearray(before)
+                _strip_index(index, file)
+                if index != before:
+                    file.seek(box.start)
+                    file.write(index)
+                    changed = True
+            elif box.kind not in OUTER and box.size > 16:
+                file.seek(box.start + 4)
+                file.write(b"free")
+                _blank(file, box.start + 16, box.start + box.size)
+                changed = True
+    return changed
+
+
+def _strip_index(index: bytearray, file: BinaryIO) -> None:
+    for inner in inside(index, root(index)):
+        if inner.kind == b"udta":
+            _strip_user_data(index, inner)
+        elif inner.kind == b"meta":
+            _strip_meta(index, inner)
+        elif inner.kind == b"trak":
+            _strip_track(index, inner, file)
+
+
+def _strip_user_data(index: bytearray, box: Inner) -> None:
+    for inner in inside(index, box):
+        if inner.kind == b"meta":
+            _strip_meta(index, inner)
+        elif inner.kind not in USER_DATA and not (
+            inner.kind == b"\xa9swr" and b"Lavf" in index[inner.start : inner.end]
+        ):
+            _free(index, inner)
+
+
+def _strip_meta(index: bytearray, box: Inner) -> None:
+    """All of it, unless it names no more than the program that wrote the file."""
+    full = index[box.content + 4 : box.content + 8] != b"hdlr"  # QuickTime's has no version
+    items = [
+        item
+        for inner in inside(index, box._replace(content=box.content + (4 if full else 0)))
+        if inner.kind == b"ilst"
+        for item in inside(index, inner)
+    ]
+    if any(item.kind != b"\xa9too" for item in items) or find(index, box, b"keys"):
+        _free(index, box)
+
+
+def _strip_track(index: bytearray, track: Inner, file: BinaryIO) -> None:
+    for inner in inside(index, track):
+        if inner.kind == b"udta":
+            _strip_user_data(index, inner)
+        elif inner.kind == b"meta":
+            _strip_meta(index, inner)
+    media = find(index, track, b"mdia")
+    handler = find(index, media, b"hdlr") if media else None
+    kind = bytes(index[handler.content + 8 : handler.content + 12]) if handler else b""
+    if not media or kind in PLAYED:
+        return
+    spans = list(_samples(index, media))
+    if kind in TEXT and not any(TELLS.search(_read(file, *span)) for span in spans):
+        return
+    for start, size in spans:
+        _blank(file, start, start + size)
+    _free(index, track)
+
+
+def _samples(index: bytearray, media: Inner) -> Iterator[tuple[int, int]]:
+    """Where each sample of a track is in the file, and its bytes."""
+    info = find(index, media, b"minf")
+    table = find(index, info, b"stbl") if info else None
+    if not table:
+        return
+    sizes, chunks, runs = (find(index, table, kind) for kind in (b"stsz", b"stco", b"stsc"))
+    wide = find(index, table, b"co64")
+    if not sizes or not runs or not (chunks or wide):
+        return
+    common, count = struct.unpack_from(">II", index, sizes.content + 4)
+    count = min(count, MAX_SAMPLES)
+    lengths = [common] * count if common else struct.unpack_from(f">{count}I", index, sizes.content + 12)
+    places = wide or chunks
+    (number,) = struct.unpack_from(">I", index, places.content + 4)  # type: ignore[union-attr]
+    form = f">{min(number, MAX_SAMPLES)}{'Q' if wide else 'I'}"
+    starts = struct.unpack_from(form, index, places.content + 8)  # type: ignore[union-attr]
+    (number,) = struct.unpack_from(">I", index, runs.content + 4)
+    spread = [struct.unpack_from(">III", index, runs.content + 8 + 12 * n)[:2] for n in range(min(number, MAX_SAMPLES))]
+    at = run = 0
+    for chunk, start in enumerate(starts, 1):
+        while run + 1 < len(spread) and spread[run + 1][0] <= chunk:
+            run += 1
+        for length in lengths[at : at + spread[run][1]]:
+            yield start, length
+            start += length
+        at += spread[run][1]
+
+
+def _free(index: bytearray, box: Inner) -> None:
+    index[box.start + 4 : box.start + 8] = b"free"
+    index[box.content : box.end] = bytes(box.end - box.content)
+
+
+def _read(file: BinaryIO, start: int, size: int) -> bytes:
+    file.seek(start)
+    return file.read(min(size, PIECE))
+
+
+def _blank(file: BinaryIO, start: int, end: int) -> None:
+    file.seek(0, 2)
+    end = min(end, file.tell())
+    file.seek(start)
+    while file.tell() < end:
+        file.write(bytes(min(end - file.tell(), PIECE)))

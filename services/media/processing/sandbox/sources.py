@@ -1,0 +1,160 @@
+"""A recording that is open to be read: which of its streams are shown, and how its pictures are to be shown."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import av
+from av.sidedata.sidedata import Type
+from av.stream import Disposition
+
+from services.media.processing.sandbox.limits import Refused
+
+MAX_STRETCH = 8  # a wider or narrower pixel than this is an error in the header
+UNSPECIFIED = 2  # in ITU-T H.273, for each of the three
+BT709, SMPTE170M, BT2020 = 1, 6, 9
+PQ, HLG = 16, 18
+LIMITED = 1
+HD_HEIGHT = 720
+Filter = tuple[str, str]
+
+
+def picture_of(container: Any) -> Any:
+    """The default stream of pictures, else the first, that is no cover art; None if there is none."""
+    return _default([stream for stream in container.streams.video if not _is_cover_art(stream)])
+
+
+def sound_of(container: Any) -> Any:
+    """The default stream of sound, else the first that can be decoded; None if there is none."""
+    return _default([stream for stream in container.streams.audio if stream.codec_context is not None])
+
+
+def _default(streams: Sequence[Any]) -> Any | None:
+    marked = [stream for stream in streams if stream.disposition & Disposition.default]
+    return next(iter([*marked, *streams]), None)
+
+
+def _is_cover_art(stream: Any) -> bool:
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def codec_of(stream: Any) -> str:
+    """FFmpeg's name of the codec itself, such as `av1`, whichever library decodes it."""
+    return str(stream.codec_context.codec.canonical_name)
+
+
+def start_of(container: Any) -> Fraction:
+    """Seconds that the container's times are ahead; what is made begins at 0."""
+    return Fraction(container.start_time or 0, 1_000_000)
+
+
+def demux(container: Any, streams: Sequence[Any]) -> Iterator[Any]:
+    """Its packets, and what flushes the decoders. What cannot be read ends it, as it does in FFmpeg."""
+    packets = container.demux(list(streams))
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.error.InvalidDataError:
+            break
+        yield packet
+    for stream in streams:
+        flush: Any = av.Packet()
+        flush.stream = stream
+        yield flush
+
+
+def decode(packet: Any) -> list[Any]:
+    """Its frames; none for a broken packet, which is skipped, as FFmpeg does."""
+    with suppress(av.error.InvalidDataError, av.error.EOFError):
+        return list(packet.decode())
+    return []
+
+
+class Shape(NamedTuple):
+    """How pictures are shown: turned by `transforms`, in pixels that are wide by `stretch`."""
+
+    width: int  # as it is shown, turned
+    height: int
+    stretch: Fraction  # 1 for square pixels
+    transforms: tuple[Filter, ...]
+
+    @property
+    def lies(self) -> bool:
+        """Whether it is shown with its sides exchanged."""
+        return any(name == "transpose" for name, _ in self.transforms)
+
+    @property
+    def is_mirrored(self) -> bool:
+        return self.transforms not in TURNS
+
+
+CLOCK, COUNTERCLOCK = (("transpose", "clock"),), (("transpose", "cclock"),)
+HALF = (("hflip", ""), ("vflip", ""))
+TURNS: tuple[tuple[Filter, ...], ...] = ((), CLOCK, COUNTERCLOCK, HALF)
+
+
+def shape_of(stream: Any, frame: Any) -> Shape:
+    """Of a stream and its first frame. As browsers do, wide pixels widen a picture and narrow ones heighten it."""
+    stretch = Fraction(stream.sample_aspect_ratio or 1)
+    if not Fraction(1, MAX_STRETCH) <= stretch <= MAX_STRETCH:
+        stretch = Fraction(1)
+    width, height = round(frame.width * max(stretch, 1)), round(frame.height / min(stretch, 1))
+    transforms = transforms_of(frame)
+    shape = Shape(width, height, stretch, transforms)
+    return shape._replace(width=height, height=width) if shape.lies else shape
+
+
+def transforms_of(frame: Any) -> tuple[Filter, ...]:
+    """What shows a frame the right way up: its display matrix (ISO/IEC 14496-12, 6.2.2) as filters."""
+    data = next((bytes(data) for data in frame.side_data if data.type == Type.DISPLAYMATRIX), b"")
+    if len(data) != 36:
+        return ()
+    a, b, _, c, d, *_ = struct.unpack("=9i", data)
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return tuple(flip for flip, needed in zip(HALF, (a < 0, d < 0), strict=True) if needed)
+    if (b > 0) != (c > 0):
+        return CLOCK if b > 0 else COUNTERCLOCK
+    return (("transpose", "clock_flip" if b < 0 else "cclock_flip"),)
+
+
+class Colours(NamedTuple):
+    """Numbers of ITU-T H.273; never `unspecified`."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+    range: int
+
+    @property
+    def is_hdr(self) -> bool:
+        return self.transfer in (PQ, HLG)
+
+
+def colours_of(frame: Any) -> Colours:
+    """Those a frame names, and for what it does not, those that players take it for."""
+    usual = BT709 if frame.height >= HD_HEIGHT or frame.width >= HD_HEIGHT * 16 // 9 else SMPTE170M
+    if frame.color_trc in (PQ, HLG):
+        usual = BT2020
+    primaries, transfer, matrix = frame.color_primaries, frame.color_trc, frame.colorspace
+    return Colours(
+        usual if primaries in (0, UNSPECIFIED) else primaries,
+        (SMPTE170M if usual == SMPTE170M else BT709) if transfer in (0, UNSPECIFIED) else transfer,
+        usual if matrix == UNSPECIFIED or (matrix == 0 and not frame.format.is_rgb) else matrix,
+        frame.color_range or LIMITED,
+    )
+
+
+def first_frames(container: Any, stream: Any, count: int) -> list[Any]:
+    """At most `count`, at least one. Raises Refused if there is none."""
+    found: list[Any] = []
+    for packet in demux(container, [stream]):
+        found += decode(packet)
+        if len(found) >= count:
+            break
+    if not found:
+        raise Refused("BROKEN", "cannot be decoded")
+    return found[:count]
