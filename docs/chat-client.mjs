@@ -1,5 +1,5 @@
-// A small client of hitok's chat socket (docs/chat-protocol.md): it reconnects, sends again what was not
-// acknowledged, and applies each change exactly once and in order. Needs fetch and WebSocket: browsers, Node ≥ 22.
+// An example client of hitok's chat socket (docs/chat-protocol.md). It reconnects, repeats the sends that were not
+// acknowledged, and applies each change exactly once and in order. It needs fetch and WebSocket: a browser, or Node 22.
 //
 //   const chat = new ChatClient("https://chat.example", () => token, { message: (m) => show(m) });
 //   chat.start();
@@ -7,40 +7,43 @@
 
 export class ChatClient {
   #base; #token; #on; #socket = null; #live = false; #stopped = false; #tries = 0; #ids = 0;
-  #asked = new Map(); // request id → { resolve, reject }
-  #unsent = new Map(); // client_msg_id → { data, resolve, reject }, in the order of sending
-  #known = new Map(); // conversation_id → rev, the cursor
-  #held = new Map(); // conversation_id → events that came before those they build on
+  #pending = new Map(); // request id → { resolve, reject }
+  #unacked = new Map(); // client_msg_id → { data, resolve, reject }, in the order of sending
+  #known = new Map(); // conversation_id → the last rev that was applied: the cursor
+  #held = new Map(); // conversation_id → events that arrived before an earlier one
   #syncing = new Set();
 
-  /** `on` holds handlers by event type: message, message.updated, receipt, typing, notification, reset, ready … */
+  /**
+   * `token` returns the access token. `on` holds a handler for each event type (message, message.updated, receipt,
+   * typing, notification …), and for ready, reset (drop what is cached of a conversation), left and closed.
+   */
   constructor(base, token, on = {}, cursors = {}) {
     this.#base = base; this.#token = token; this.#on = on;
     for (const [id, rev] of Object.entries(cursors)) this.#known.set(id, rev);
   }
 
-  /** Keep it with the cached messages, and give it to the next client. */
+  /** Store them together with the cached messages, and pass them to the next client. */
   get cursors() { return Object.fromEntries(this.#known); }
 
   start() { this.#stopped = false; this.#connect(); }
   stop() { this.#stopped = true; this.#socket?.close(); }
 
-  /** Resolves with the ack: the message is stored. Rejects only with an error that sending again cannot mend. */
+  /** Resolves with the ack: the message is stored. Rejects only if the error is not retryable. */
   send(to, body, content_type = "text") {
     const client_msg_id = crypto.randomUUID();
     return new Promise((resolve, reject) => {
       const data = { to, client_msg_id, content_type, body };
-      this.#unsent.set(client_msg_id, { data, resolve, reject });
+      this.#unacked.set(client_msg_id, { data, resolve, reject });
       if (this.#live) this.#transmit(client_msg_id);
     });
   }
 
-  /** Any other request; rejects when the connection is lost before its answer. */
+  /** Sends any other request. Rejects if the connection is lost before the answer arrives. */
   ask(type, data) {
     return new Promise((resolve, reject) => {
       if (!this.#live) return reject(new Error("not connected"));
       const id = String(++this.#ids);
-      this.#asked.set(id, { resolve, reject });
+      this.#pending.set(id, { resolve, reject });
       this.#write({ type, id, data });
     });
   }
@@ -68,11 +71,11 @@ export class ChatClient {
     this.#live = false;
     this.#socket = null;
     this.#syncing.clear();
-    this.#held.clear(); // the next hello brings them again
-    for (const { reject } of this.#asked.values()) reject(new Error("connection lost"));
-    this.#asked.clear();
+    this.#held.clear(); // the sync after the next hello contains them
+    for (const { reject } of this.#pending.values()) reject(new Error("connection lost"));
+    this.#pending.clear();
     if (this.#stopped || (code >= 4500 && code < 5000)) return this.#on.closed?.(code);
-    // Full jitter: a restarted server is not met by everybody at once.
+    // Full jitter, so that the clients of a restarted server do not all return at the same moment.
     const wait = Math.random() * Math.min(30_000, 500 * 2 ** this.#tries++);
     setTimeout(() => this.#stopped || this.#connect(), wait);
   }
@@ -80,15 +83,15 @@ export class ChatClient {
   #write(frame) { this.#socket?.readyState === 1 && this.#socket.send(JSON.stringify(frame)); }
 
   #transmit(client_msg_id) {
-    const message = this.#unsent.get(client_msg_id);
+    const message = this.#unacked.get(client_msg_id);
     if (!message) return;
     const id = String(++this.#ids);
-    const done = (settle) => (value) => { this.#unsent.delete(client_msg_id); settle(value); };
-    this.#asked.set(id, {
-      resolve: done(message.resolve),
+    const end = (settle) => (value) => { this.#unacked.delete(client_msg_id); settle(value); };
+    this.#pending.set(id, {
+      resolve: end(message.resolve),
       reject: (error) => {
-        if (error.data && !error.data.retryable) return done(message.reject)(error);
-        // It stays: sent again after a while, or by the next `ready`.
+        if (error.data && !error.data.retryable) return end(message.reject)(error);
+        // The message stays in #unacked: it is sent again after a while, or after the next `ready`.
         if (error.data) setTimeout(() => this.#live && this.#transmit(client_msg_id), error.data.retry_after_ms ?? 1000);
       },
     });
@@ -102,7 +105,7 @@ export class ChatClient {
       case "ack": case "error": return this.#answered(type, id, data);
       case "sync": return this.#synced(data);
       case "resync": return this.#resync(data.conversation_ids);
-      case "goaway": return; // the close that follows brings us back
+      case "goaway": return; // the gateway closes the socket next, and #lost reconnects
       case "typing": case "receipt": case "presence": case "notification": return this.#on[type]?.(data);
       default: if (data?.rev !== undefined) this.#apply(type, data);
     }
@@ -114,25 +117,25 @@ export class ChatClient {
     for (const id of data.removed) this.#forget(id);
     for (const one of data.conversations) if (!this.#known.has(one.conversation_id)) this.#known.set(one.conversation_id, one.rev);
     this.#on.ready?.(data);
-    for (const client_msg_id of this.#unsent.keys()) this.#transmit(client_msg_id);
+    for (const client_msg_id of this.#unacked.keys()) this.#transmit(client_msg_id);
   }
 
   #answered(type, id, data) {
-    const asked = this.#asked.get(id);
-    this.#asked.delete(id);
+    const asked = this.#pending.get(id);
+    this.#pending.delete(id);
     if (type === "ack") return asked?.resolve(data);
     const error = Object.assign(new Error(data.message), { data });
     asked ? asked.reject(error) : this.#on.error?.(error);
   }
 
-  // The rule of all events with a rev: the next one is applied, an old one dropped, a later one held until what is
-  // between has come.
+  // The rule for events with a rev: apply the next one, drop an old one, and hold a later one until those between them
+  // have arrived.
   #apply(type, data) {
     const id = data.conversation_id;
     if (type === "conversation" && data.left) return this.#forget(id);
     const known = this.#known.get(id);
     if (known === undefined) {
-      if (type !== "conversation") return; // its `conversation` event comes first; else ready will tell
+      if (type !== "conversation") return; // a new conversation begins with a `conversation` event
       this.#known.set(id, data.rev);
       return this.#on.conversation?.(data);
     }
@@ -164,7 +167,7 @@ export class ChatClient {
       } while (part.more);
     } catch (error) {
       if (error.data?.code === "not_found") this.#forget(id);
-      // Anything else: the next event or the next connection asks again.
+      // After any other error, the next event or the next connection syncs again.
     } finally {
       this.#syncing.delete(id);
     }
@@ -173,7 +176,7 @@ export class ChatClient {
 
   #synced(part) {
     const id = part.conversation_id;
-    if (part.limited) this.#on.reset?.(id); // too far behind: drop the cache, page back with `history`
+    if (part.limited) this.#on.reset?.(id); // too far behind: drop the cache and page back with `history`
     const known = part.limited ? -1 : this.#known.get(id) ?? -1;
     this.#known.set(id, Math.max(known, part.to_rev));
     for (const message of part.messages) if (message.rev > known) this.#on.message?.(message);
@@ -182,7 +185,7 @@ export class ChatClient {
 
   async #resync(ids) {
     if (ids === null) {
-      // Everything is in doubt, the list too: a new hello settles all of it.
+      // The list of conversations is in doubt, too. A new hello brings everything up to date.
       return this.#socket?.close(3000);
     }
     for (const id of ids) await this.#sync(id);

@@ -1,51 +1,40 @@
-"""Tickets to the socket: those that are asked for at the same moment, and those shown, travel in one call."""
+"""Tickets to the socket. Those of one moment are created, or redeemed, by one call."""
 
-from collections.abc import Mapping
-from itertools import count
+from collections.abc import Sequence
 
-from gateway.cache.dataloader import DataLoader
 from gateway.chat.client import Chat
 from gateway.http.errors import TicketInvalid
 from protos.chat.v1 import sockets_pb2 as pb
+from services.kit.batcher import Batcher
 from services.kit.context import Caller
 
-GATHER = 0.02  # seconds, while a call is under way
-
-Asked = tuple[int, Caller]
-Shown = tuple[int, str]
+GATHER_SECONDS = 0.02  # while a call is under way
 
 
 class Tickets:
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
-        # Numbered, as a loader answers all who ask for the same by one: a ticket shown twice is good once.
-        self._numbers = count()
-        self._created = DataLoader(self._create, GATHER)
-        self._redeemed = DataLoader(self._redeem, GATHER)
+        # Without dedupe: a ticket that is shown twice at the same moment is good once.
+        self._created: Batcher[Caller, str] = Batcher(self._create, GATHER_SECONDS, name="create tickets")
+        self._redeemed: Batcher[str, Caller] = Batcher(
+            self._redeem, GATHER_SECONDS, name="redeem tickets"
+        )
 
     async def create(self, caller: Caller) -> str:
         """Raises the chat service's errors, and Unavailable."""
-        ticket = await self._created.load((next(self._numbers), caller))
-        assert ticket
-        return ticket
+        return await self._created.submit(caller)
 
     async def redeem(self, ticket: str) -> Caller:
-        """Uses it up. Raises TicketInvalid, the chat service's errors, and Unavailable."""
-        holder = await self._redeemed.load((next(self._numbers), ticket))
-        if holder is None:
-            raise TicketInvalid
-        return holder
+        """Uses the ticket up. Raises TicketInvalid, the chat service's errors, and Unavailable."""
+        return await self._redeemed.submit(ticket)
 
-    async def _create(self, asked: list[Asked]) -> Mapping[Asked, str]:
-        holders = [pb.TicketHolder(user_id=c.user_id, session_id=c.session_id, role=c.role) for _, c in asked]
-        answer = await self._chat.tickets.BatchCreateTickets(pb.BatchCreateTicketsRequest(holders=holders))
-        return dict(zip(asked, answer.tickets, strict=True))
+    async def _create(self, callers: Sequence[Caller]) -> list[str]:
+        holders = [pb.TicketHolder(user_id=c.user_id, session_id=c.session_id, role=c.role) for c in callers]
+        return list((await self._chat.tickets.BatchCreateTickets(pb.BatchCreateTicketsRequest(holders=holders))).tickets)
 
-    async def _redeem(self, shown: list[Shown]) -> Mapping[Shown, Caller]:
-        request = pb.BatchRedeemTicketsRequest(tickets=[ticket for _, ticket in shown])
+    async def _redeem(self, tickets: Sequence[str]) -> list[Caller | TicketInvalid]:
+        request = pb.BatchRedeemTicketsRequest(tickets=tickets)
         holders = (await self._chat.tickets.BatchRedeemTickets(request)).holders
-        return {
-            key: Caller(holder.user_id, holder.role, holder.session_id)
-            for key, holder in zip(shown, holders, strict=True)
-            if holder.user_id
-        }
+        return [
+            Caller(each.user_id, each.role, each.session_id) if each.user_id else TicketInvalid() for each in holders
+        ]

@@ -28,7 +28,7 @@ from gateway.ws.frames import Membership
 from gateway.ws.hub import Hub
 from gateway.ws.protocol import text_frame
 from gateway.ws.replay_buffer import Event
-from services.kit import telemetry
+from services.kit import background, telemetry
 
 SUBJECTS = "push.>"
 ACCOUNT_SUBJECTS = (
@@ -38,6 +38,7 @@ ACCOUNT_SUBJECTS = (
 )
 PENDING_MESSAGES, PENDING_BYTES = 65_536, 64 * 1024 * 1024  # beyond them the NATS client drops messages: a gap
 GAP_CHECK_SECONDS = 0.5
+CONNECT_CHECK_SECONDS = 0.1
 
 
 class _Conversation(Struct):
@@ -79,17 +80,28 @@ class PushSubscriber:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._watch())
-        try:
+        async with background.run(push_subscription=self._receive):
             yield
-        finally:
-            task.cancel()
 
-    async def _watch(self) -> None:
-        """Subscribes, then looks for gaps. The NATS client renews the subscription when it reconnects, but shows that
-        only in its counters; that it dropped messages it only logs."""
-        subscription = await self._subscribe()
-        self.subscribed = True
+    async def _receive(self) -> None:
+        """Subscribes, then looks for gaps until it is cancelled."""
+        subscriptions: list[Subscription] = []
+        self._taken = 0
+        try:
+            await self._subscribe(subscriptions)
+            self._on_gap()  # sockets that were opened before have missed events
+            self.subscribed = True
+            await self._watch_gaps(subscriptions[0])
+        finally:
+            self.subscribed = False
+            for subscription in subscriptions:
+                with suppress(NatsError):
+                    await subscription.unsubscribe()
+
+    async def _watch_gaps(self, subscription: Subscription) -> None:
+        """The NATS client renews a subscription when it reconnects, but shows that only in its counters; that it
+        dropped messages it only logs.
+        """
         self._reconnects, dropped = self._nats.stats["reconnects"], 0
         while True:
             await asyncio.sleep(GAP_CHECK_SECONDS)
@@ -106,19 +118,14 @@ class PushSubscriber:
             log.warning("events may be missed", reconnects=self._reconnects)
             self._on_gap()
 
-    async def _subscribe(self) -> Subscription:
-        while True:
-            with suppress(NatsError):
-                if self._nats.is_connected:
-                    for subject in ACCOUNT_SUBJECTS:
-                        await self._nats.subscribe(subject, cb=self._take_account)
-                    return await self._nats.subscribe(
-                        SUBJECTS,
-                        cb=self._take,
-                        pending_msgs_limit=PENDING_MESSAGES,
-                        pending_bytes_limit=PENDING_BYTES,
-                    )
-            await asyncio.sleep(0.1)
+    async def _subscribe(self, subscriptions: list[Subscription]) -> None:
+        """Waits for NATS. Appends the subscriptions, that of SUBJECTS first."""
+        while not self._nats.is_connected:  # noqa: ASYNC110 (the client has no event for it)
+            await asyncio.sleep(CONNECT_CHECK_SECONDS)
+        limits = {"pending_msgs_limit": PENDING_MESSAGES, "pending_bytes_limit": PENDING_BYTES}
+        subscriptions.append(await self._nats.subscribe(SUBJECTS, cb=self._take, **limits))
+        for subject in ACCOUNT_SUBJECTS:
+            subscriptions.append(await self._nats.subscribe(subject, cb=self._take_account))
 
     async def _take_account(self, message: Msg) -> None:
         """Closes the sockets of ended sessions. The reconciler finds those whose event was missed."""

@@ -3,7 +3,7 @@ compares some revs and all sessions with the services.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import islice
 
@@ -17,6 +17,7 @@ from gateway.ws.frames import Close
 from gateway.ws.hub import Hub
 from gateway.ws.resume import memberships_of, pages
 from protos.chat.v1 import conversations_pb2 as pb
+from services.kit import background
 from services.kit.context import Caller, current_caller
 
 CHECK_SECONDS = 30.0
@@ -48,16 +49,12 @@ class Reconciler:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        tasks = [
-            asyncio.create_task(_for_ever(self._relist_after_gap)),
-            asyncio.create_task(_for_ever(self._check_revs, CHECK_SECONDS)),
-            asyncio.create_task(_for_ever(self._check_sessions, CHECK_SECONDS)),
-        ]
-        try:
+        async with background.run(
+            relist_after_gap=lambda: _repeat(self._relist_after_gap),
+            check_revs=lambda: _repeat(self._check_revs, CHECK_SECONDS),
+            check_sessions=lambda: _repeat(self._check_sessions, CHECK_SECONDS),
+        ):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
 
     async def _relist_after_gap(self) -> None:
         await self._gap.wait()
@@ -69,7 +66,11 @@ class Reconciler:
             async with free:
                 await self._relist(connection)
 
-        await asyncio.gather(*map(relist, live))
+        try:
+            await asyncio.gather(*map(relist, live))
+        except BaseException:
+            self._gap.set()  # the task is started again, and relists all of them
+            raise
 
     async def _relist(self, connection: Connection) -> None:
         """Reads the connection's conversations again, then tells its client to sync all of them."""
@@ -81,6 +82,11 @@ class Reconciler:
             except grpc.aio.AioRpcError:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            except Exception:
+                # One connection must not keep the others from their repair: its client reconnects and starts afresh.
+                log.exception("relisting failed", user_id=connection.caller.user_id)
+                connection.close(Close.OVERLOADED, "failed")
+                return
             self._hub.apply_membership(connection, dict(listed))
             connection.request_resync(None, "gap")
             return
@@ -138,11 +144,11 @@ class Reconciler:
                     connection.caller = Caller(verdict.user_id, verdict.role, session_id)
 
 
-async def _for_ever(work: Callable[[], object], pause: float = 0.0) -> None:
+async def _repeat(work: Callable[[], Awaitable[None]], pause: float = 0.0) -> None:
     while True:
         await asyncio.sleep(pause)
         try:
-            await work()  # type: ignore[misc]
+            await work()
         except (grpc.aio.AioRpcError, TimeoutError) as error:
             log.warning("repair failed, will be tried again", error=repr(error)[:200])
             await asyncio.sleep(RETRY_SECONDS)

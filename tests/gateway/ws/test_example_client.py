@@ -7,12 +7,16 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, get_type_hints
 
+import msgspec
 import pytest
 
 from gateway.ws.dispatcher import REQUESTS
+from gateway.ws.frames import Hello
 from tests.gateway.chat_stage import Stage, running_stage, until
 from tests.gateway.people import Person
+from tests.support import asyncapi
 from tests.support.asyncapi import DOCUMENT
 from tests.support.servers import Servers
 from tests.support.user import Running
@@ -102,6 +106,29 @@ async def test_the_example_client_reconnects_and_misses_nothing(stage: Stage) ->
         if node.process.returncode is None:
             node.process.kill()
         await node.process.wait()
+
+
+def test_the_examples_of_the_protocol_are_what_the_gateway_speaks() -> None:
+    blocks = re.findall(r"```json\n(.*?)```", (DOCS / "chat-protocol.md").read_text(), re.DOTALL)
+    frames = [json.loads(line) for block in blocks for line in block.splitlines()]
+    acks = {frame["id"]: frame["data"] for frame in frames if frame["type"] == "ack"}
+    for frame in frames:
+        if "id" in frame and (request := REQUESTS.get(frame["type"])):
+            check_fields(frame["data"], request.params)
+            if (answer := get_type_hints(request.serve)["return"]) is not type(None):
+                check_fields(acks[frame["id"]], answer)
+        elif frame["type"] == "hello":
+            check_fields(frame["data"], Hello)
+        elif frame["type"] != "typing" or "id" not in frame:
+            asyncapi.check(frame)
+    documented = {name.removesuffix(".event") for name in DOCUMENT["channels"]["chat"]["messages"]}
+    assert {frame["type"] for frame in frames} == documented
+
+
+def check_fields(data: dict[str, object], type: Any) -> None:
+    """Of the type, with no field that it does not have."""
+    value = msgspec.convert(data, type, strict=False)
+    assert data.keys() <= {field.encode_name for field in msgspec.structs.fields(value)}
 
 
 def test_every_request_is_documented() -> None:
