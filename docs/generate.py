@@ -1,6 +1,7 @@
 """Writes the parts of the documentation that the code already says: `make docs`.
 
-`docs/api.md` is the routes; the tables of settings stand between two comments in `docs/operating.md`.
+All of `docs/api.md`; in other files what is between two comments: the settings in `docs/operating.md`, the list of
+decisions in `docs/README.md`.
 """
 
 import re
@@ -32,7 +33,6 @@ SERVICES: list[tuple[str, type[Settings]]] = [
     (CHAT, ChatSettings),
     (GATEWAY, GatewaySettings),
 ]
-MARKS = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
 
 
 def routes() -> str:
@@ -40,8 +40,8 @@ def routes() -> str:
     lines = [
         "# Routes",
         "",
-        "Made by `make docs` from the gateway's endpoints; `/docs` on a running gateway shows their schemas.",
-        "The first path is the documented one.",
+        "`make docs` writes this page from the gateway's endpoints; `/docs` on a running gateway shows their schemas.",
+        "Where a route has several paths, the first is the documented one.",
         "",
         "| method | paths | token | limit | what |",
         "|---|---|---|---|---|",
@@ -95,12 +95,27 @@ def _meaning(kind: Any) -> str:
     return next((meta.description for meta in metas if meta.description not in (None, UNSET)), "port to listen on")
 
 
+def decisions() -> str:
+    """A link to each ADR, by its title."""
+    titles = {
+        path: path.read_text().partition("\n")[0].removeprefix("# ") for path in sorted((DOCS / "adr").glob("*.md"))
+    }
+    return "".join(f"- [{title}](adr/{path.name})\n" for path, title in titles.items())
+
+
+def between(name: str, text: str, made: str) -> str:
+    """`text` with `made` between the comments `<!-- name -->` and `<!-- /name -->`."""
+    marks = re.compile(f"(<!-- {name} -->\n).*(<!-- /{name} -->)", re.DOTALL)
+    return marks.sub(lambda found: found[1] + "\n" + made + "\n" + found[2], text)
+
+
 def rendered() -> dict[Path, str]:
     """Each file as it should be."""
-    operating = DOCS / "operating.md"
+    operating, index = DOCS / "operating.md", DOCS / "README.md"
     return {
         DOCS / "api.md": routes(),
-        operating: MARKS.sub(lambda marks: marks[1] + "\n" + settings() + "\n" + marks[2], operating.read_text()),
+        operating: between("settings", operating.read_text(), settings()),
+        index: between("decisions", index.read_text(), decisions()),
     }
 
 

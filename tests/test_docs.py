@@ -1,0 +1,62 @@
+"""Documents name only what exists: links, headings, files."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+PATH = re.compile(r"`((?:services|gateway|deploy|docs|tests|protos|clients|bench)/[\w./-]+)`(?! \(new\))")
+CITED = re.compile(r"\b((?:services|gateway|deploy|docs|tests|protos|bench)/[\w/.-]+\.(?:py|md|proto|yaml|yml|mjs))\b")
+
+
+def walk(kind: str, *folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob(kind))
+
+
+DOCUMENTS = [*ROOT.glob("*.md"), *walk("*.md", "docs", "services", "gateway", "deploy", "tests", "bench", ".github")]
+DOCUMENTS += [ROOT / "clients/README.md"]  # what is beside it is made by others
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def prose(document: Path) -> str:
+    return FENCE.sub("", document.read_text())
+
+
+@cache
+def anchors(document: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_document
+def test_links_lead_somewhere(document: Path) -> None:
+    for link in LINK.findall(prose(document)):
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.resolve()), link
+
+
+@each_document
+def test_paths_exist(document: Path) -> None:
+    made = ("clients/build/",)  # by a command
+    assert [path for path in PATH.findall(prose(document)) if not (ROOT / path).exists() and path not in made] == []
+
+
+def test_code_cites_files_that_exist() -> None:
+    folders = ("services", "gateway", "deploy", "protos", "bench")
+    missing = {
+        f"{source.relative_to(ROOT)}: {cited}"
+        for source in (*walk("*.py", *folders), *walk("*.proto", "protos"))
+        if "_pb2" not in source.name
+        for cited in CITED.findall(source.read_text())
+        if not (ROOT / cited).exists()
+    }
+    assert missing == set()
