@@ -16,9 +16,7 @@ class Tickets:
         self._chat = chat
         # Without dedupe: a ticket that is shown twice at the same moment is good once.
         self._created: Batcher[Caller, str] = Batcher(self._create, GATHER_SECONDS, name="create tickets")
-        self._redeemed: Batcher[str, Caller] = Batcher(
-            self._redeem, GATHER_SECONDS, name="redeem tickets"
-        )
+        self._redeemed: Batcher[str, Caller] = Batcher(self._redeem, GATHER_SECONDS, name="redeem tickets")
 
     async def create(self, caller: Caller) -> str:
         """Raises the chat service's errors, and Unavailable."""
@@ -30,7 +28,9 @@ class Tickets:
 
     async def _create(self, callers: Sequence[Caller]) -> list[str]:
         holders = [pb.TicketHolder(user_id=c.user_id, session_id=c.session_id, role=c.role) for c in callers]
-        return list((await self._chat.tickets.BatchCreateTickets(pb.BatchCreateTicketsRequest(holders=holders))).tickets)
+        return list(
+            (await self._chat.tickets.BatchCreateTickets(pb.BatchCreateTicketsRequest(holders=holders))).tickets
+        )
 
     async def _redeem(self, tickets: Sequence[str]) -> list[Caller | TicketInvalid]:
         request = pb.BatchRedeemTicketsRequest(tickets=tickets)

@@ -119,13 +119,13 @@ class PushSubscriber:
             self._on_gap()
 
     async def _subscribe(self, subscriptions: list[Subscription]) -> None:
-        """Waits for NATS. Appends the subscriptions, that of SUBJECTS first."""
+        """Waits for NATS. Appends each subscription as soon as it is made, that of SUBJECTS first."""
         while not self._nats.is_connected:  # noqa: ASYNC110 (the client has no event for it)
             await asyncio.sleep(CONNECT_CHECK_SECONDS)
         limits = {"pending_msgs_limit": PENDING_MESSAGES, "pending_bytes_limit": PENDING_BYTES}
         subscriptions.append(await self._nats.subscribe(SUBJECTS, cb=self._take, **limits))
         for subject in ACCOUNT_SUBJECTS:
-            subscriptions.append(await self._nats.subscribe(subject, cb=self._take_account))
+            subscriptions += (await self._nats.subscribe(subject, cb=self._take_account),)
 
     async def _take_account(self, message: Msg) -> None:
         """Closes the sockets of ended sessions. The reconciler finds those whose event was missed."""
