@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.backends import ADMIN_URL, Backends
+from deploy.local.ports import AssignedPorts
 from deploy.local.services import Service
 from deploy.revision import read_revision
 
@@ -20,6 +21,7 @@ def make_environment(
     var: Path,
     secrets: Mapping[str, str],
     backends: Backends,
+    ports: AssignedPorts,
 ) -> dict[str, str]:
     settings = {
         "HITOK_REDIS_URL": backends.redis_url,
@@ -28,18 +30,19 @@ def make_environment(
         "HITOK_INTERNAL_SECRET": secrets["internal"],
         "HITOK_LOG_FORMAT": "console",
         "HITOK_REVISION": read_revision(environ),
-        # Nothing here waits to be told that we leave.
-        "HITOK_DRAIN_SECONDS": "0",
         "PYTHONUNBUFFERED": "1",
         "GRPC_VERBOSITY": "NONE",  # its core would write lines of its own into our logs
     }
+    if len({other.replica for other in services}) == 1:
+        # No load balancer stands in front that would need time to learn that a process leaves.
+        settings["HITOK_DRAIN_SECONDS"] = "0"
     for name in {other.target_setting for other in services if other.health == "grpc"}:
-        replicas = [f"127.0.0.1:{s.read_ports(environ)[0]}" for s in services if s.target_setting == name]
+        replicas = [f"127.0.0.1:{next(iter(ports[s.label].values()))[0]}" for s in services if s.target_setting == name]
         settings[name] = replicas[0] if len(replicas) == 1 else f"ipv4:{','.join(replicas)}"
     if service.database:
         settings[service.postgres_setting] = backends.databases[service.name]
     # A database is for its owner only, and the admin's URL for us.
     hidden = {ADMIN_URL, *(other.postgres_setting for other in services if other.name != service.name)}
     caller = {name: value for name, value in environ.items() if name not in hidden}
-    ports = {setting: ",".join(map(str, own)) for setting, own in service.ports_by_setting(environ).items()}
-    return settings | caller | ports | {"HITOK_VAR": str(var)}
+    own = {setting: ",".join(map(str, numbers)) for setting, numbers in ports[service.label].items()}
+    return settings | caller | own | {"HITOK_VAR": str(var)}

@@ -1,14 +1,18 @@
-"""TCP ports of this machine's loopback."""
+"""TCP ports of this machine's loopback interface."""
 
 import random
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError
-from deploy.local.services import Service
+from deploy.local.services import Ports, Service
 
 # Below the range from which the kernel takes ports for outgoing connections.
 FREE_RANGE = range(20_000, 32_000)
+
+AssignedPorts = Mapping[str, Mapping[str, list[int]]]
+"""By the service's label, then by the setting that names them."""
 
 
 def is_free(port: int) -> bool:
@@ -23,19 +27,61 @@ def is_free(port: int) -> bool:
 
 
 def find_free_port(preferred: int = 0) -> int:
-    """`preferred` if it is free, else any other; random, so that two who search at once do not meet."""
+    """`preferred` if it is free, else any other; random, so that two searches at once rarely meet."""
     if preferred and is_free(preferred):
         return preferred
-    return next(port for port in random.sample(FREE_RANGE, len(FREE_RANGE)) if is_free(port))
+    return next(port for port in shuffled_range() if is_free(port))
 
 
-def check_ports(services: Sequence[Service], environ: Mapping[str, str]) -> None:
-    """Raises LocalError if a port is taken, or given twice."""
-    users: dict[int, str] = {}
-    named = (item for service in services for item in service.ports_by_setting(environ).items())
-    for setting, port in ((setting, port) for setting, ports in named for port in ports):
-        if port in users:
-            raise LocalError(f"{users[port]} and {setting} both name port {port}", code=CONFIGURATION_ERROR)
+def shuffled_range() -> list[int]:
+    return random.sample(FREE_RANGE, len(FREE_RANGE))
+
+
+@contextmanager
+def assign_ports(services: Sequence[Service], environ: Mapping[str, str]) -> Iterator[AssignedPorts]:
+    """The ports of every service, kept from other runs of hitok while the block runs.
+
+    Raises LocalError if a port that the caller chose, or one of the gateway's, is taken or given twice.
+    """
+    with ExitStack() as exits:
+        assigner = PortAssigner(environ, exits)
+        yield {
+            service.label: {
+                ports.setting: [assigner.assign(ports, port) for port in wanted]
+                for ports, wanted in zip(service.ports, service.ports_by_setting(environ).values(), strict=True)
+            }
+            for service in services
+        }
+
+
+class PortAssigner:
+    def __init__(self, environ: Mapping[str, str], exits: ExitStack) -> None:
+        self._environ = environ
+        self._exits = exits
+        self._settings: dict[int, str] = {}
+
+    def assign(self, ports: Ports, wanted: int) -> int:
+        may_move = ports.any_free and ports.setting not in self._environ
+        if wanted in self._settings and not may_move:
+            text = f"{self._settings[wanted]} and {ports.setting} both name port {wanted}"
+            raise LocalError(text, code=CONFIGURATION_ERROR)
+        candidates = [wanted, *shuffled_range()] if may_move else [wanted]
+        for port in candidates:
+            if port not in self._settings and self._reserve(port):
+                self._settings[port] = ports.setting
+                return port
+        raise LocalError(f"port {wanted} is in use (by another hitok?). Stop it or set {ports.setting}")
+
+    def _reserve(self, port: int) -> bool:
+        """The service binds the TCP port only later. Meanwhile the UDP port of that number, which nothing here needs,
+        tells another run that this one is taken; a lock on a file would need a folder that all users share."""
         if not is_free(port):
-            raise LocalError(f"port {port} is in use (by another hitok?). Stop it or set {setting}")
-        users[port] = setting
+            return False
+        mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            mark.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            return False
+        self._exits.callback(mark.close)
+        return True

@@ -21,6 +21,7 @@ from deploy.local.server import NotReady, Server
 
 PORT = 15432
 PROTOCOL = 3 << 16
+LOG_LINES = 1_000  # our probes are logged between the lines of a recovery
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -44,7 +45,7 @@ def start_postgres(
 class Postgres(Server):
     name: ClassVar[str] = "postgres"
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": ends sessions, keeps the data in order
-    start_seconds: ClassVar[float] = 60  # after a crash it replays its log before it answers
+    start_seconds: ClassVar[float] = 60
 
     @property
     def url(self) -> str:
@@ -74,6 +75,11 @@ class Postgres(Server):
             log=self.log,
             keep_open=[lock],
         )
+
+    def read_progress(self, child: Child) -> str:
+        """Recovery logs its elapsed time every 10 s while it advances: "redo in progress, elapsed time: 20.00 s, …"."""
+        lines = child.read_log_tail(LOG_LINES).splitlines()
+        return next((line for line in reversed(lines) if "elapsed time" in line), "")
 
     def probe(self) -> None:
         """What pg_isready does: whoever is asked for a password would be let in. psycopg would cost 16 MB."""

@@ -13,9 +13,16 @@ from deploy.local.child import Child
 from deploy.local.errors import LocalError, explain_os_errors
 from deploy.local.ports import find_free_port
 
-POLL_SECONDS = 0.03
+POLL_SECONDS, SLOW_POLL_SECONDS = 0.03, 0.25
+QUICK_SECONDS = 5  # then a start is a long one, in whose log our probes would bury the rest
+PORT_ATTEMPTS = 5
 LOCK_SECONDS = 10
 PROBE_SECONDS = 2
+
+
+def was_port_taken(child: Child) -> bool:
+    """Another process took the port after it was chosen and before the server bound it."""
+    return child.exit_code is not None and "address already in use" in child.read_log_tail().lower()
 
 
 class NotReady(Exception):
@@ -23,7 +30,7 @@ class NotReady(Exception):
 
 
 class Server(ABC):
-    """Can be stopped, killed and started again; folder, port, password and thus `url` stay the same.
+    """Can be stopped, killed and started again. After it has answered once, its folder, port, password and `url` stay.
 
     It listens on 127.0.0.1 only, and dies with the process that started it.
     """
@@ -43,6 +50,7 @@ class Server(ABC):
         self.durable = durable
         self._preferred_port = port
         self._port = 0
+        self._has_answered = False
         self._child: Child | None = None
 
     @property
@@ -66,6 +74,29 @@ class Server(ABC):
 
     def start(self) -> Self:
         """Return when it answers. Raises LocalError with the log's last lines if it does not."""
+        for attempts_left in reversed(range(PORT_ATTEMPTS)):
+            child = self._launch()
+            try:
+                self._wait_until_ready(child)
+            except LocalError:
+                if self._has_answered or not attempts_left or not was_port_taken(child):
+                    raise
+                self._port = 0
+            else:
+                self._has_answered = True
+                break
+        return self
+
+    def stop(self, *, deadline: float = 10) -> None:
+        """Stop cleanly; kill after `deadline` seconds."""
+        if self._child:
+            self._child.stop(self.stop_signal, deadline=deadline)
+
+    def kill(self) -> None:
+        if self._child:
+            self._child.kill()
+
+    def _launch(self) -> Child:
         with explain_os_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = self._lock_folder()
@@ -77,17 +108,7 @@ class Server(ABC):
                 self._child = self.spawn(lock)
             finally:
                 os.close(lock)
-        self._wait_until_ready(self._child)
-        return self
-
-    def stop(self, *, deadline: float = 10) -> None:
-        """Stop cleanly; kill after `deadline` seconds."""
-        if self._child:
-            self._child.stop(self.stop_signal, deadline=deadline)
-
-    def kill(self) -> None:
-        if self._child:
-            self._child.kill()
+        return self._child
 
     def make_data(self) -> None:  # noqa: B027 - not all have any
         """Make what has to be there before the first start."""
@@ -103,6 +124,10 @@ class Server(ABC):
     @abstractmethod
     def probe(self) -> None:
         """Use the server once. Raises NotReady or OSError if it does not answer yet."""
+
+    def read_progress(self, child: Child) -> str:
+        """How far a long start has come. As long as it changes within `start_seconds`, the start is waited for."""
+        return ""
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PROBE_SECONDS)
@@ -123,12 +148,17 @@ class Server(ABC):
             time.sleep(POLL_SECONDS)
 
     def _wait_until_ready(self, child: Child) -> None:
-        ends = time.monotonic() + self.start_seconds
+        began, progress = time.monotonic(), self.read_progress(child)
+        quick_until, ends = began + QUICK_SECONDS, began + self.start_seconds
         while (reason := self._find_fault()) and child.exit_code is None:
             if time.monotonic() > ends:
+                before, progress = progress, self.read_progress(child)
+                ends = time.monotonic() + self.start_seconds
+                if progress != before:
+                    continue
                 child.kill()
                 raise self._explain_failure(child, f"did not answer in {self.start_seconds:.0f} s ({reason})")
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS if time.monotonic() < quick_until else SLOW_POLL_SECONDS)
         # Asked last: it may be another's server that answers on our port.
         if child.exit_code is not None:
             raise self._explain_failure(child, "does not start")

@@ -15,6 +15,8 @@ class Ports:
 
     setting: str
     default: str
+    any_free: bool = False
+    """Only the processes of this run use them: if a default one is taken, any other will do."""
 
     def read(self, environ: Mapping[str, str]) -> list[int]:
         text = environ.get(self.setting, self.default)
@@ -42,7 +44,7 @@ class Service:
     stops_first: bool = False
     """It takes calls from outside, and needs the others until the last one is answered."""
     replica: int = 0
-    """Its ports are REPLICA_STEP higher with each."""
+    """Each replica's ports are REPLICA_STEP higher than those of the one before."""
 
     @property
     def label(self) -> str:
@@ -73,7 +75,10 @@ class Service:
 def with_database(name: str, port: int) -> Service:
     """A gRPC service; its metrics are a hundred ports up."""
     setting = f"HITOK_{name.upper()}"
-    ports = (Ports(f"{setting}_GRPC_PORT", str(port)), Ports(f"{setting}_METRICS_PORT", str(port + 100)))
+    ports = (
+        Ports(f"{setting}_GRPC_PORT", str(port), any_free=True),
+        Ports(f"{setting}_METRICS_PORT", str(port + 100), any_free=True),
+    )
     return Service(name, f"services.{name}", ports, health="grpc", database=True)
 
 

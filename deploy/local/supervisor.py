@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -11,40 +12,49 @@ from deploy.local.backends import ADMIN_URL, Backends, locate, make_servers, pre
 from deploy.local.commands import keep_settings
 from deploy.local.data_dir import load_secrets, locate_folder, open_folder
 from deploy.local.environment import make_environment, name_secrets
-from deploy.local.ports import check_ports
+from deploy.local.ports import AssignedPorts, assign_ports
 from deploy.local.process import Display, Process
 from deploy.local.processes import ServerProcess, ServiceProcess
 from deploy.local.services import Service, replicate
 from deploy.local.welcome import write_welcome
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# A SIGTERM to the process group of `make run` comes twice: make passes its own on to us.
+SAME_SIGNAL_SECONDS = 0.5
 
 
 async def supervise(
     display: Display, services: Sequence[Service], replicas: int, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Until SIGINT, SIGTERM or SIGHUP; a second one kills. Raises LocalError if it cannot go on."""
+    """Runs until SIGINT, SIGTERM or SIGHUP; a second one kills. Raises LocalError if it cannot go on."""
     # An empty setting is none.
     environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
     var = locate_folder(environ)
-    check_ports(replicate(services, replicas), environ)
-    with open_folder(var):
-        await Run(display, services, replicas, environ, var).run()
+    with assign_ports(replicate(services, replicas), environ) as ports, open_folder(var):
+        await Run(display, services, replicas, environ, var, ports).run()
 
 
 class Run:
     def __init__(
-        self, display: Display, services: Sequence[Service], replicas: int, environ: Mapping[str, str], var: Path
+        self,
+        display: Display,
+        services: Sequence[Service],
+        replicas: int,
+        environ: Mapping[str, str],
+        var: Path,
+        ports: AssignedPorts,
     ) -> None:
         self._display = display
         self._services = services
         self._replicas = replicate(services, replicas)
         self._environ = environ
         self._var = var
+        self._ports = ports
         self._secrets = load_secrets(var, name_secrets(services))
         self._servers: list[ServerProcess] = []
         self._processes: list[ServiceProcess] = []
         self._told_to_stop = asyncio.Event()
+        self._told_at = 0.0
 
     async def run(self) -> None:
         for number in STOP_SIGNALS:
@@ -78,9 +88,11 @@ class Run:
     def _start(self, services: Iterable[Service], tasks: asyncio.TaskGroup, backends: Backends) -> None:
         processes = []
         for service in services:
-            environment = make_environment(service, self._replicas, self._environ, self._var, self._secrets, backends)
+            environment = make_environment(
+                service, self._replicas, self._environ, self._var, self._secrets, backends, self._ports
+            )
             keep_settings(self._var, service, environment)
-            ports = service.read_ports(self._environ)
+            ports = [port for numbers in self._ports[service.label].values() for port in numbers]
             processes.append(ServiceProcess(service, ports, environment, self._var, self._display))
         self._processes += processes
         start(tasks, processes)
@@ -94,7 +106,10 @@ class Run:
 
     def _handle_signal(self) -> None:
         if self._told_to_stop.is_set():
-            self._kill()
+            if time.monotonic() - self._told_at > SAME_SIGNAL_SECONDS:
+                self._kill()
+            return
+        self._told_at = time.monotonic()
         self._told_to_stop.set()
         self._display.say("stopping; once more to kill")
 

@@ -17,16 +17,16 @@ from deploy.local.ports import find_free_port
 from tests.support.servers import find_family
 
 DEADLINE = 20
+PORTS = ("HITOK_WEB_PORTS", "HITOK_STUBBORN_PORTS", "HITOK_RPC_GRPC_PORT", "HITOK_RPC_METRICS_PORT")
 
 
 class Run:
     """`services` are names of stand-ins (tests/deploy/fakes)."""
 
-    def __init__(self, *services: str, var: Path, wrap: Sequence[str] = (), **settings: str) -> None:
-        self.ports = {
-            name: str(find_free_port())
-            for name in ("HITOK_WEB_PORTS", "HITOK_STUBBORN_PORTS", "HITOK_RPC_GRPC_PORT", "HITOK_RPC_METRICS_PORT")
-        }
+    def __init__(
+        self, *services: str, var: Path, wrap: Sequence[str] = (), ports: Sequence[str] = PORTS, **settings: str
+    ) -> None:
+        self.ports = {name: str(find_free_port()) for name in ports}
         self.output = ""
         self._process = subprocess.Popen(
             [*wrap, sys.executable, "-B", "-m", "tests.deploy.fakes.run", *services],
@@ -94,9 +94,13 @@ class Run:
 
 @contextmanager
 def running(
-    *services: str, var: Path, wrap: Sequence[str] = (), settings: Mapping[str, str] | None = None
+    *services: str,
+    var: Path,
+    wrap: Sequence[str] = (),
+    ports: Sequence[str] = PORTS,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Run]:
-    run = Run(*services, var=var, wrap=wrap, **(settings or {}))
+    run = Run(*services, var=var, wrap=wrap, ports=ports, **(settings or {}))
     try:
         yield run
     finally:

@@ -7,15 +7,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from deploy.local import data_dir as folder_module
+from deploy.local.backends import Backends
 from deploy.local.data_dir import check_free_space, load_secrets
+from deploy.local.environment import make_environment
 from deploy.local.errors import LocalError
-from deploy.local.services import SERVICES, Ports
+from deploy.local.ports import assign_ports, find_free_port, is_free
+from deploy.local.services import SERVICES, Ports, Service, replicate
+from deploy.local.supervisor import SAME_SIGNAL_SECONDS
 from tests.deploy.people import AS_ROOT, as_ordinary_user, give_to_ordinary_user
 from tests.deploy.runs import Run, running, wait_until_gone
 from tests.support.servers import Servers
@@ -161,6 +166,40 @@ def test_a_port_in_use_is_named_with_its_setting(tmp_path: Path) -> None:
     assert run.output == f"error: port {port} is in use (by another hitok?). Stop it or set HITOK_WEB_PORTS\n"
 
 
+def test_grpc_and_metrics_take_any_free_port(tmp_path: Path, given: dict[str, str]) -> None:
+    """A second hitok needs other HTTP ports alone."""
+    with ExitStack() as taken:
+        for port in (18051, 18151):
+            if is_free(port):
+                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+        with running("web", "rpc", var=tmp_path, ports=["HITOK_WEB_PORTS"], settings=given) as run:
+            run.wait_until_healthy()
+            found = run.wait_for(r"rpc +healthy +port (\d+), (\d+)")
+            assert {"18051", "18151"}.isdisjoint(found.groups())
+            assert run.ask_web()["HITOK_RPC_TARGET"] == f"127.0.0.1:{found[1]}"
+            assert run.stop() == 0
+
+
+def test_a_port_that_another_run_will_bind_is_in_use() -> None:
+    service = Service("rpc", "", (Ports("HITOK_RPC_GRPC_PORT", str(find_free_port()), any_free=True),), "grpc")
+    with assign_ports([service], {}) as first, assign_ports([service], {}) as second:
+        assert first["rpc"] != second["rpc"]
+        chosen = {"HITOK_RPC_GRPC_PORT": str(first["rpc"]["HITOK_RPC_GRPC_PORT"][0])}
+        with pytest.raises(LocalError, match="is in use"), assign_ports([service], chosen):
+            pass
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_processes_drain_only_where_there_are_several(replicas: int) -> None:
+    services = replicate(SERVICES, replicas)
+    names = [f"database_{service.name}" for service in services if service.database]
+    secrets = dict.fromkeys(["jwt", "internal", *names], "secret")
+    backends = Backends("redis://", "nats://", dict.fromkeys((service.name for service in services), "postgresql://"))
+    with assign_ports(services, {"HITOK_HTTP_PORTS": str(find_free_port())}) as ports:
+        own = make_environment(services[0], services, {}, Path("var"), secrets, backends, ports)
+    assert own.get("HITOK_DRAIN_SECONDS") == ("0" if replicas == 1 else None)
+
+
 @pytest.mark.parametrize("text", ["", "http", "8888,", "0", "70000"])
 def test_a_port_that_is_none_is_named_with_its_setting(text: str) -> None:
     with pytest.raises(LocalError, match="HITOK_HTTP_PORTS must name ports") as caught:
@@ -216,9 +255,19 @@ def test_a_second_signal_kills(tmp_path: Path, given: dict[str, str]) -> None:
         family = run.list_family()
         run.send(signal.SIGTERM)
         run.wait_for("stubborn +stopping")
+        time.sleep(SAME_SIGNAL_SECONDS)
         run.send(signal.SIGTERM)
         assert run.wait() == 1
         wait_until_gone(family)
+
+
+def test_a_signal_that_comes_twice_at_once_stops_in_order(tmp_path: Path, given: dict[str, str]) -> None:
+    """`make run` gets a SIGTERM to its process group itself, and make passes its own on."""
+    with running("web", "rpc", var=tmp_path, settings=given) as run:
+        run.wait_until_healthy()
+        run.send(signal.SIGTERM)
+        run.send(signal.SIGTERM)
+        assert run.wait() == 0
 
 
 def test_a_terminal_shows_a_table_and_its_end_ends_the_run(tmp_path: Path, given: dict[str, str]) -> None:

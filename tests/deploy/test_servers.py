@@ -6,9 +6,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import nats
 import psycopg
@@ -17,10 +19,12 @@ import redis
 from nats.js.api import StreamConfig
 
 from deploy.local import server as server_module
+from deploy.local.child import Child
 from deploy.local.cluster import NOBODY
 from deploy.local.databases import ensure_database
 from deploy.local.errors import LocalError
 from deploy.local.nats import Nats
+from deploy.local.ports import find_free_port
 from deploy.local.postgres import Postgres
 from deploy.local.server import NotReady, Server
 from deploy.local.valkey import Valkey
@@ -132,6 +136,69 @@ def test_another_takes_the_preferred_port(tmp_path: Path, server: Server) -> Non
     other = type(server)(tmp_path, "secret", port=server.port, durable=False).start()
     assert other.port != server.port
     other.stop()
+
+
+@pytest.mark.parametrize("kind", [Postgres, Valkey, Nats])
+def test_a_port_that_was_lost_before_it_was_bound_is_chosen_again(
+    tmp_path: Path, kind: type[Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        lost = iter([other.getsockname()[1]])
+        monkeypatch.setattr(server_module, "find_free_port", lambda _: next(lost, 0) or find_free_port())
+        server = kind(tmp_path, "secret", durable=False).start()
+        assert server.port != other.getsockname()[1]
+        server.stop()
+
+
+class SlowServer(Server):
+    """It answers when it has told its progress `steps` times."""
+
+    name: ClassVar[str] = "slow"
+    start_seconds: ClassVar[float] = 0.1
+    steps = told = 0
+
+    @property
+    def url(self) -> str:
+        return ""
+
+    def prepare(self) -> None:
+        pass
+
+    def spawn(self, lock: int) -> Child:
+        return Child(["/bin/sleep", "60"], log=self.log, keep_open=[lock])
+
+    def probe(self) -> None:
+        if self.told <= self.steps:
+            raise NotReady("it is still starting")
+
+    def read_progress(self, child: Child) -> str:
+        self.told += 1
+        return str(min(self.told, self.steps + 1))
+
+
+def test_a_start_is_waited_for_as_long_as_it_makes_progress(tmp_path: Path) -> None:
+    server = SlowServer(tmp_path, "secret")
+    server.steps = 3
+    began = time.monotonic()
+    server.start()
+    assert time.monotonic() - began > 3 * SlowServer.start_seconds
+    server.kill()
+
+
+def test_a_start_without_progress_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SlowServer, "read_progress", lambda *_: "")
+    server = SlowServer(tmp_path, "secret")
+    with pytest.raises(LocalError, match="did not answer in"):
+        server.start()
+    assert server.pid is None
+
+
+def test_the_progress_of_a_recovery_is_read_from_between_the_answers_to_our_probes(tmp_path: Path) -> None:
+    line = "LOG:  redo in progress, elapsed time: 20.00 s, current LSN: 0/5000028"
+    probes = "FATAL:  the database system is not yet accepting connections\nDETAIL:  Consistent recovery state\n" * 90
+    child = Child(["/bin/echo", f"LOG:  starting PostgreSQL 18\n{probes}{line}\n{probes}"], log=tmp_path / "log")
+    child.wait(10)
+    assert Postgres(tmp_path, "secret").read_progress(child) == line
 
 
 def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:

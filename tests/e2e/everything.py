@@ -1,5 +1,6 @@
 """`python -m deploy.local` as a user runs it, on free ports and a data folder of its own."""
 
+import json
 import os
 import re
 import signal
@@ -7,35 +8,33 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
-from deploy.local.errors import LocalError
-from deploy.local.ports import check_ports, find_free_port
-from deploy.local.services import REPLICA_STEP, SERVICES, replicate
+from deploy.local.ports import find_free_port, is_free
+from deploy.local.services import REPLICA_STEP, SERVICES
 from tests.support.servers import find_family
 
 START_SECONDS, STOP_SECONDS = 60, 40
 
 
-def free_ports(replicas: int) -> dict[str, str]:
-    """For every setting that names ports."""
-    settings = [ports for service in SERVICES for ports in service.ports]
+def free_http_ports(replicas: int) -> str:
+    """Two, which are free for every replica. A second hitok on a machine needs no other ports of its own."""
     while True:
-        found = {ports.setting: ",".join(str(find_free_port()) for _ in ports.default.split(",")) for ports in settings}
-        with suppress(LocalError):  # two may have met
-            check_ports(replicate(SERVICES, replicas), found)
-            return found
+        found = [find_free_port(), find_free_port()]
+        ports = [port + REPLICA_STEP * replica for port in found for replica in range(replicas)]
+        if len(set(ports)) == len(ports) and all(map(is_free, ports)):
+            return ",".join(map(str, found))
 
 
 class Everything:
     def __init__(self, var: Path, replicas: int, **settings: str) -> None:
-        self.var, self._ports, self._replicas = var, free_ports(replicas), replicas
+        self.var, self._http_ports, self._replicas = var, free_http_ports(replicas), replicas
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("HITOK_")},
-            **self._ports,
+            "HITOK_HTTP_PORTS": self._http_ports,
             "HITOK_VAR": str(var),
             "HITOK_RATE_LIMIT_SCALE": "0",
             **settings,
@@ -46,12 +45,12 @@ class Everything:
     @property
     def urls(self) -> list[str]:
         """Of the first gateway."""
-        return [f"http://127.0.0.1:{port}" for port in self._ports["HITOK_HTTP_PORTS"].split(",")]
+        return [f"http://127.0.0.1:{port}" for port in self._http_ports.split(",")]
 
     @property
     def gateways(self) -> list[str]:
         """One URL of each."""
-        first = int(self._ports["HITOK_HTTP_PORTS"].partition(",")[0])
+        first = int(self._http_ports.partition(",")[0])
         return [f"http://127.0.0.1:{first + REPLICA_STEP * replica}" for replica in range(self._replicas)]
 
     def start(self) -> None:
@@ -107,9 +106,12 @@ class Everything:
         return "".join(path.read_text(errors="replace") for path in sorted((self.var / "log").glob("*.log*")))
 
     def metrics(self) -> str:
-        ports = [int(value) for name, value in self._ports.items() if name.endswith("_METRICS_PORT")]
-        urls = [*self.urls, *(f"http://127.0.0.1:{port}" for port in ports)]
+        urls = [*self.urls, *(f"http://127.0.0.1:{self._metrics_port(s.name)}" for s in SERVICES if s.health == "grpc")]
         return "".join(httpx.get(f"{url}/metrics").text for url in urls)
+
+    def _metrics_port(self, service: str) -> str:
+        settings = json.loads((self.var / "settings" / f"{service}.json").read_bytes())
+        return str(settings[f"HITOK_{service.upper()}_METRICS_PORT"])
 
 
 @contextmanager

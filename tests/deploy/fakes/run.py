@@ -19,7 +19,10 @@ FAKES = {
     "rpc": Service(
         name="rpc",
         module="tests.deploy.fakes.rpc",
-        ports=(Ports("HITOK_RPC_GRPC_PORT", "18051"), Ports("HITOK_RPC_METRICS_PORT", "18151")),
+        ports=(
+            Ports("HITOK_RPC_GRPC_PORT", "18051", any_free=True),
+            Ports("HITOK_RPC_METRICS_PORT", "18151", any_free=True),
+        ),
         health="grpc",
         database=True,
     ),
