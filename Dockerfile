@@ -91,6 +91,7 @@ ENTRYPOINT ["python", "-m", "services.social"]
 
 FROM base AS media
 COPY --from=media-packages /opt/hitok /opt/hitok
+COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/services/media services/media
 ENV HITOK_MEDIA_GRPC_PORT=18053 HITOK_MEDIA_METRICS_PORT=18153
 EXPOSE 18053 18153
@@ -111,6 +112,7 @@ ENTRYPOINT ["python", "-m", "services.chat"]
 FROM base AS gateway
 COPY --from=gateway-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/client_json services/client_json
+COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/gateway gateway
 ENV HITOK_HTTP_PORTS=8888,8889
 EXPOSE 8888 8889

@@ -32,7 +32,7 @@ from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit.channel import open_channel
 from services.kit.nats import open_nats
 from services.kit.redis import open_redis
-from services.kit.store import open_store
+from services.objectstore.store import open_store
 
 CARD_TTL, MAX_CARDS = 1.0, 20_000
 FILE_TTL, MAX_FILES = 1.0, 20_000

@@ -37,13 +37,19 @@ def test_the_kit_imports_no_service_and_no_contract() -> None:
     assert offenders("services/kit", (*others, "gateway", "deploy", "protos")) == []
 
 
+def test_the_object_store_imports_only_the_kit() -> None:
+    assert offenders("services/kit", ("services.objectstore",)) == []
+    others = tuple(f"services.{name}" for name in SERVICES)
+    assert offenders("services/objectstore", (*others, "gateway", "deploy", "protos")) == []
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_imports_neither_another_nor_the_gateway(service: str) -> None:
     others = tuple(f"services.{name}." for name in SERVICES if name != service)
     assert offenders(f"services/{service}", (*others, "gateway.", "deploy.")) == []
 
 
-def test_the_gateway_imports_only_the_kit_and_the_contracts() -> None:
+def test_the_gateway_imports_no_service() -> None:
     assert offenders("gateway", (*(f"services.{name}" for name in SERVICES), "deploy")) == []
 
 

@@ -20,8 +20,8 @@ from deploy.local.errors import LocalError
 from deploy.local.postgres import Postgres
 from deploy.local.services import SERVICES
 from services.kit.config import ConfigError, load
-from services.kit.store import open_store
 from services.media.config import MediaSettings
+from services.objectstore.store import open_store
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from psycopg import sql
 from deploy.backup.manifest import Database, measure
 from deploy.backup.programs import environment_for, locate
 from deploy.local.errors import LocalError
-from services.kit.store import key_of
 from services.media.files.deletions import BACKUP
+from services.objectstore.store import key_of
 
 CONSUMERS_FIRST = ("chat", "media", "social", "user")
 TABLES = """

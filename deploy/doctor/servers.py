@@ -21,8 +21,8 @@ from services.kit.db import Database, driver_url
 from services.kit.events import STREAM
 from services.kit.redis import open_redis
 from services.kit.schema import require_current
-from services.kit.store import open_store
 from services.media.config import MediaSettings
+from services.objectstore.store import open_store
 
 CONNECT_SECONDS = 5
 OLD_SECONDS = 60  # an event that waits longer is stuck

@@ -26,8 +26,8 @@ from gateway.http.errors import ObjectNotFound, RangeInvalid, failure_of
 from gateway.http.rate_limits import declare, network_of, per_second
 from protos.media.v1.objects_pb2 import Object
 from services.kit.errors import Unavailable
-from services.kit.signatures import is_signed, sign_file
-from services.kit.store import key_of
+from services.objectstore.signatures import is_signed, sign_file
+from services.objectstore.store import key_of
 
 ROUTE = "/media/{file}"
 LIMIT = per_second(200, 2_000)  # of a network, for players name nobody: many may watch behind one address

@@ -1,6 +1,6 @@
 """Addresses of files. Who may have one is for the caller to know: sign only for a viewer who may see the file."""
 
-from services.kit.signatures import MEDIA_PREFIX, sign_path
+from services.objectstore.signatures import MEDIA_PREFIX, sign_path
 
 
 class Signer:

@@ -15,9 +15,9 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import LocalStore, ObjectStore
 
 from services.kit.config import ConfigError
-from services.kit.store import open_store
 from services.media.config import MIB, MediaSettings
 from services.media.errors import StoreUnavailable
+from services.objectstore.store import open_store
 
 BUFFER = MIB  # gathered before a thread hashes and writes it
 TRIAL_SECONDS = 5.0

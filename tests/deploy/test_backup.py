@@ -38,10 +38,10 @@ from services.chat.notifications import rules
 from services.kit import VERSION, schema
 from services.kit.db import open_database
 from services.kit.events import STREAM
-from services.kit.store import key_of, open_store
 from services.media.files import deletions
 from services.media.storage import Storage
 from services.media.videos import account_erasure
+from services.objectstore.store import key_of, open_store
 from services.social import consumer as social_consumer
 from tests.e2e.everything import Everything, everything
 from tests.support.buckets import CREDENTIALS, running_bucket

@@ -9,7 +9,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
-from services.kit.store import key_of
 from services.media.config import MediaSettings
 from services.media.errors import (
     FileEmpty,
@@ -32,6 +31,7 @@ from services.media.models import (
 )
 from services.media.resources import Resources
 from services.media.storage import HEAD, LocalFile, Spool, measure
+from services.objectstore.store import key_of
 
 PROFILES = ("cover", "playback")  # what is made of a video
 DELETION_WAIT = 5.0  # seconds for a deletion under way of the same file

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Row, delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.store import key_of
 from services.media.files import deletions, ingest
 from services.media.files.filetypes import IMAGE
 from services.media.models import Derivative, Job, Object, ObjectReference, PartialUpload, Upload
+from services.objectstore.store import key_of
 
 
 async def release(connection: AsyncConnection, owner_id: int, hashes: Sequence[str], private: bool) -> None:

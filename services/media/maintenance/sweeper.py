@@ -15,12 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.kit import background
 from services.kit.db import Database
 from services.kit.errors import HitokError
-from services.kit.store import key_of
 from services.media.files import deletions, ingest, resumable
 from services.media.maintenance.patrol import Patrol
 from services.media.models import Object, Part, PartialUpload
 from services.media.resources import Resources
 from services.media.storage import Storage
+from services.objectstore.store import key_of
 
 LEADER = 7_243_118_270  # advisory lock: of all media processes on one database one sweeps
 DRAIN_EVERY = 2.0  # seconds

@@ -12,7 +12,6 @@ from sqlalchemy import Row, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.store import key_of
 from services.media.config import MIB
 from services.media.files import ingest, probe, references
 from services.media.files.filetypes import TYPES
@@ -21,6 +20,7 @@ from services.media.models import Derivative
 from services.media.processing.playlists import playlist
 from services.media.resources import Resources
 from services.media.storage import measure
+from services.objectstore.store import key_of
 
 MEMORY_MEGABYTES = 2_048
 

@@ -1,8 +1,8 @@
 """What becomes of files when the videos that showed them are gone."""
 
-from services.kit.store import key_of
 from services.media.files import deletions, references
 from services.media.processing.jobs import processing
+from services.objectstore.store import key_of
 from tests.support.media import Running, execute, find, keys_of, png, refer, settled, upload, video
 from tests.support.social import new_user
 

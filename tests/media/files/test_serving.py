@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from gateway.http.errors import FAILURES
-from services.kit.signatures import sign_path
 from services.media import errors
+from services.objectstore.signatures import sign_path
 from tests.support.gateway import FrontEnd, RunningGateway, serving
 from tests.support.media import Running, image, png, refer, status, upload
 from tests.support.people import Person

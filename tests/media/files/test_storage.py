@@ -16,13 +16,13 @@ import pytest
 from protos.media.v1 import objects_pb2 as pb
 from services.kit.commands import count_faults
 from services.kit.config import ConfigError
-from services.kit.store import key_of, open_store
 from services.media import admin
 from services.media.files import deletions, ingest
 from services.media.maintenance import sweeper
 from services.media.models import READY
 from services.media.processing.jobs import processing
 from services.media.storage import Storage
+from services.objectstore.store import key_of, open_store
 from tests.deploy.people import AS_ROOT
 from tests.support.buckets import CREDENTIALS, running_bucket
 from tests.support.gateway import FrontEnd, gateway_settings, running_gateway
