@@ -1,4 +1,4 @@
-"""`python -m services.media`: serves; with a command, does that instead."""
+"""`python -m services.media` serves; with a command, it runs that command instead."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,18 +7,18 @@ import grpc.aio
 
 from services.media.admin import commands
 from services.media.config import MediaSettings
+from services.media.consumer import consuming
 from services.media.maintenance.sweeper import sweeping
 from services.media.processing.jobs import processing
 from services.media.service import open_service
 from services.media.servicers import PROTOS, register
-from services.media.videos.account_erasure import following
 
 
 @asynccontextmanager
 async def compose(settings: MediaSettings, grpc_server: grpc.aio.Server) -> AsyncIterator[None]:
     async with open_service(settings) as service:
         register(service, grpc_server)
-        async with processing(service), sweeping(service), following(service):
+        async with processing(service), sweeping(service), consuming(service):
             yield
 
 

@@ -16,9 +16,9 @@ from services.media.storage import open_storage
 commands = CommandLine(SERVICE, MediaSettings, MIGRATIONS)
 
 FAULTS = {
-    "objects ready that lack what was to be made of them": """
+    "objects that are ready although a job is open": """
         SELECT count(*) FROM object JOIN job ON object_hash = hash WHERE state = 2 AND due_at IS NOT NULL""",
-    "objects processing with nothing left to do": """
+    "objects in processing without an open job": """
         SELECT count(*) FROM object WHERE state = 1
         AND NOT EXISTS (SELECT FROM job WHERE object_hash = hash AND due_at IS NOT NULL)""",
     "resumable uploads whose parts do not add up": """
@@ -40,7 +40,7 @@ commands.add_check(check)
 
 @commands.app.command("copy-standings")
 def copy_standings() -> None:
-    """Read from the social service who are friends and who is blocked; the service may go on meanwhile."""
+    """Copy all friendships and blocks from the social service. The media service may run meanwhile."""
 
     async def copy(database: Database, settings: MediaSettings) -> int:
         async with open_channel(settings.social_target, settings, (friends_pb2.DESCRIPTOR,)) as channel:
@@ -51,7 +51,7 @@ def copy_standings() -> None:
 
 @commands.app.command()
 def repair() -> None:
-    """Set wrong counters right, from the rows; nobody can write meanwhile."""
+    """Correct wrong counters by counting the rows. Nobody can write meanwhile."""
 
     async def work(database: Database, _: MediaSettings) -> dict[str, int]:
         async with database.transaction() as connection:

@@ -14,7 +14,9 @@ Bytes = Annotated[int, Meta(ge=1)]
 class MediaSettings(ServiceSettings, kw_only=True, frozen=True):
     grpc_port: Port = 18053
     metrics_port: Port = 18153
-    social_target: Annotated[str, Meta(description="the social service, for `copy-standings`")] = "127.0.0.1:18052"
+    social_target: Annotated[
+        str, Meta(description="address of the social service, for the `copy-standings` command")
+    ] = "127.0.0.1:18052"
     media_url: Annotated[
         str,
         Meta(description="object store: file:///folder or s3://bucket/prefix?endpoint=…; empty: HITOK_VAR/media"),
@@ -23,15 +25,19 @@ class MediaSettings(ServiceSettings, kw_only=True, frozen=True):
     max_video_bytes: Annotated[int, Meta(ge=1, description="largest video")] = 4096 * MIB
     max_audio_bytes: Annotated[int, Meta(ge=1, description="largest audio file")] = 200 * MIB
     max_document_bytes: Annotated[int, Meta(ge=1, description="largest document")] = 50 * MIB
-    max_pixels: Annotated[int, Meta(ge=1, description="of an image, or a frame of a video")] = 50_000_000
-    max_duration_seconds: Annotated[int, Meta(ge=1, description="of audio and video")] = 14_400
-    daily_bytes: Annotated[int, Meta(ge=1, description="uploaded by one user in 24 hours")] = 20 * 1024 * MIB
-    signed_seconds: Annotated[int, Meta(ge=30, le=3_600, description="how long a private file's url is good")] = 600
+    max_pixels: Annotated[int, Meta(ge=1, description="largest image or video frame, in pixels")] = 50_000_000
+    max_duration_seconds: Annotated[int, Meta(ge=1, description="longest audio or video")] = 14_400
+    daily_bytes: Annotated[int, Meta(ge=1, description="most bytes one user may upload in 24 hours")] = 20 * 1024 * MIB
+    signed_seconds: Annotated[
+        int, Meta(ge=30, le=3_600, description="shortest time for which a private file's url is valid")
+    ] = 600
     upload_hours: Annotated[int, Meta(ge=1, description="how long an unfinished upload is kept")] = 24
     sweep_grace_seconds: Annotated[
-        int, Meta(ge=1, description="age at which the sweeper believes that a file has no owner")
+        int, Meta(ge=1, description="age from which a file without a row or a temporary file is deleted")
     ] = 86_400
-    sweep_seconds: Annotated[float, Meta(gt=0, description="between two sweeps")] = 3_600.0
-    workers: Annotated[int, Meta(ge=0, le=32, description="videos processed at a time; 0: none here")] = 1
-    lease_seconds: Annotated[float, Meta(gt=0, description="after which a dead worker's job is taken over")] = 30.0
-    job_seconds: Annotated[int, Meta(ge=1, description="longest that processing one video may take")] = 3_600
+    sweep_seconds: Annotated[float, Meta(gt=0, description="time between two sweeps")] = 3_600.0
+    workers: Annotated[int, Meta(ge=0, le=32, description="videos processed here at the same time; 0: none")] = 1
+    lease_seconds: Annotated[
+        float, Meta(gt=0, description="time after which another worker takes over a dead worker's job")
+    ] = 30.0
+    job_seconds: Annotated[int, Meta(ge=1, description="longest time for processing one video")] = 3_600

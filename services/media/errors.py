@@ -1,4 +1,4 @@
-"""What can be wrong with files and videos. The gateway maps each reason to the family's code."""
+"""Errors of files and videos. The gateway maps each reason to a code of its API families (gateway/http/errors.py)."""
 
 from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
 
@@ -12,7 +12,7 @@ class FileTooLarge(Invalid):
 
 
 class FileTypeRefused(Invalid):
-    """Not one of the kinds we take, or of two kinds at once."""
+    """Not a type that can be uploaded, or a file of two types at once."""
 
 
 class FileBroken(Invalid):
@@ -48,11 +48,11 @@ class UploadTooLarge(Invalid):
 
 
 class ChecksumAlgorithmInvalid(Invalid):
-    """None of those that OPTIONS names."""
+    """Not one of the algorithms that OPTIONS lists."""
 
 
 class ChecksumMismatch(Invalid):
-    """The chunk did not arrive as it was sent; nothing of it was kept."""
+    """The chunk did not arrive as it was sent; none of it was stored."""
 
 
 class UploadOverrun(Invalid):
@@ -60,11 +60,11 @@ class UploadOverrun(Invalid):
 
 
 class QuotaExceeded(TooMany):
-    """As many bytes as one user may upload in a day."""
+    """More bytes than one user may upload."""
 
 
 class OffsetMismatch(Conflict):
-    """Not where the upload stands."""
+    """Not the current offset of the upload."""
 
 
 class UploadFinished(Forbidden):
@@ -72,7 +72,7 @@ class UploadFinished(Forbidden):
 
 
 class NotFailed(Conflict):
-    """Only what failed can be tried again."""
+    """Only failed processing can be retried."""
 
 
 class ObjectNotFound(NotFound):
@@ -80,7 +80,7 @@ class ObjectNotFound(NotFound):
 
 
 class UploadNotFound(NotFound):
-    """None such, expired, or another's."""
+    """No such upload, or expired, or another user's."""
 
 
 class NotPermitted(Forbidden):
@@ -88,28 +88,28 @@ class NotPermitted(Forbidden):
 
 
 class StoreUnavailable(Unavailable):
-    """The object store, or the disk for files under way."""
+    """The object store is unreachable, or the disk of the spool is full."""
 
 
 class ProbeOverloaded(Unavailable):
-    """More files at once than can be looked at in time."""
+    """More files at once than can be inspected in time."""
 
 
 class VideoInvalid(Invalid):
-    """A title, description, type or address that we do not take."""
+    """A title, description, type or url that is not accepted."""
 
 
 class CommentInvalid(Invalid):
-    """No JSON, or more than 8 KiB of it."""
+    """Not JSON, or more than 8 KiB."""
 
 
 class VideoNotFound(NotFound):
-    """None such, or not for the caller to see."""
+    """No such video, or the caller may not see it."""
 
 
 class CommentNotFound(NotFound):
-    """None such, or under a video that is not for the caller to see."""
+    """No such comment, or the caller may not see its video."""
 
 
 class Overloaded(Unavailable):
-    """More writes at once than can be gathered."""
+    """More writes at once than can wait."""

@@ -1,7 +1,7 @@
 """The events this service emits: `events.media.<noun>.<verb>`. Ids travel as strings.
 
-What happens to a file is of the aggregate `object:<hash>`, what happens to a video or under it of `video:<id>`;
-`owner_id` is whose the thing is that it happens to, `actor_id` who did it.
+Events of files have the aggregate `object:<hash>`; events of videos and their comments have `video:<id>`. `owner_id` is
+the owner of what was acted on, `actor_id` is the user who acted.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _outbox = Model.metadata.tables["outbox"]
 
 
 async def object_ready(connection: AsyncConnection, object: Any, user_ids: Sequence[int]) -> None:
-    """It can be played; `user_ids` are those who uploaded it."""
+    """The object can be played; `user_ids` are its uploaders."""
     await _object(connection, "ready", object, user_ids)
 
 
@@ -36,7 +36,7 @@ async def video_published(connection: AsyncConnection, video: Any) -> None:
 
 
 async def video_updated(connection: AsyncConnection, video: Any, actor_id: int) -> None:
-    """Anything that a card shows but the counts."""
+    """Anything that a video's answer shows has changed, except the counts."""
     await _video(connection, "updated", video, actor_id)
 
 
@@ -45,7 +45,7 @@ async def video_deleted(connection: AsyncConnection, video: Any, actor_id: int) 
 
 
 async def videos_liked(connection: AsyncConnection, likes: Sequence[tuple[Any, int]]) -> None:
-    """By users who never liked them before."""
+    """Likes by users who never liked the video before."""
     rows = [
         _row("video.liked", video.id, video_id=video.id, owner_id=video.owner_id, actor_id=actor_id)
         for video, actor_id in likes
@@ -55,7 +55,7 @@ async def videos_liked(connection: AsyncConnection, likes: Sequence[tuple[Any, i
 
 
 async def comments_liked(connection: AsyncConnection, likes: Sequence[tuple[Any, int]]) -> None:
-    """As videos_liked; the owner is the comment's author."""
+    """Like videos_liked; the owner is the comment's author."""
     rows = [
         _row(
             "comment.liked",
@@ -72,7 +72,7 @@ async def comments_liked(connection: AsyncConnection, likes: Sequence[tuple[Any,
 
 
 async def video_commented(connection: AsyncConnection, comment: Any) -> None:
-    """The owner is the video's."""
+    """The owner is the video's owner."""
     await _comment(connection, "video.commented", comment, comment.user_id, owner_id=comment.owner_id)
 
 
@@ -83,17 +83,17 @@ async def comment_replied(connection: AsyncConnection, comment: Any, video_owner
 
 
 async def comment_deleted(connection: AsyncConnection, comment: Any, actor_id: int) -> None:
-    """With its thread, if it is at the top. The owner is its author."""
+    """A top-level comment takes its thread with it. The owner is its author."""
     await _comment(connection, "comment.deleted", comment, actor_id, owner_id=comment.user_id)
 
 
 async def _video(connection: AsyncConnection, verb: str, video: Any, actor_id: int, **data: str) -> None:
     ids = {"video_id": video.id, "owner_id": video.owner_id, "actor_id": actor_id}
     row = _row(f"video.{verb}", video.id, **ids)
-    files = [
+    hashes = [
         url.removeprefix("/media/")[:64] for url in (video.video_url, video.cover_url) if url.startswith("/media/")
     ]
-    row["data"] |= {"visibility": video.visibility, "hashes": files, **data}
+    row["data"] |= {"visibility": video.visibility, "hashes": hashes, **data}
     await connection.execute(insert(_outbox), [row])
 
 

@@ -17,7 +17,7 @@ class Model(DeclarativeBase):
 
 
 class Object(Model):
-    """A file in the store, at <first two of hash>/<hash>.<extension>; written there before the row is."""
+    """A file in the store, at <first two digits of the hash>/<hash>.<extension>; stored before the row is written."""
 
     __tablename__ = "object"
 
@@ -38,7 +38,7 @@ class Object(Model):
 
 
 class Upload(Model):
-    """Who uploaded what. The bytes count against his quota even if the object was there already."""
+    """A user who uploaded an object. The bytes count against their quota even if the object existed already."""
 
     __tablename__ = "upload"
 
@@ -52,9 +52,9 @@ class Upload(Model):
 
 
 class ObjectReference(Model):
-    """A video that shows the object, as its file or its cover, and whom the video is for.
+    """A video that shows the object as its file or its cover, with the video's visibility.
 
-    An object is private if it has references and none of them is public.
+    objects.py says which objects are private.
     """
 
     __tablename__ = "object_reference"
@@ -68,7 +68,7 @@ class ObjectReference(Model):
 
 
 class Derivative(Model):
-    """What processing made of an object (derivatives.py has the profiles). It is as private as the object is."""
+    """A file that processing made of an object (processing/derivatives.py), as private as its source."""
 
     __tablename__ = "derivative"
 
@@ -78,21 +78,21 @@ class Derivative(Model):
 
 
 class Job(Model):
-    """Processing to be done. A worker holds it until `due_at`, which it moves on while it lives."""
+    """Processing to be done. While a worker works on a job, it keeps moving `due_at` into the future."""
 
     __tablename__ = "job"
 
     object_hash: Mapped[str] = mapped_column(ForeignKey("object.hash"), primary_key=True)
     profile: Mapped[str] = mapped_column(primary_key=True)
-    due_at: Mapped[datetime | None] = mapped_column(server_default=func.now())  # null: done, or given up
+    due_at: Mapped[datetime | None] = mapped_column(server_default=func.now())  # null: done or failed
     attempts: Mapped[int] = mapped_column(server_default="0")
-    reason: Mapped[str] = mapped_column(server_default="")  # why it was given up
+    reason: Mapped[str] = mapped_column(server_default="")  # why it failed
 
     __table_args__ = (Index("job_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
 
 
 class PartialUpload(Model):
-    """A resumable upload; `received` bytes of it are safe in the store, in parts."""
+    """A resumable upload; the store has its first `received` bytes, in parts."""
 
     __tablename__ = "partial_upload"
 
@@ -108,7 +108,7 @@ class PartialUpload(Model):
 
 
 class Part(Model):
-    """A piece of a resumable upload, an object of its own in the store."""
+    """A piece of a resumable upload, with a key of its own in the store."""
 
     __tablename__ = "part"
 
@@ -119,7 +119,7 @@ class Part(Model):
 
 
 class Deletion(Model):
-    """A key of the store to be deleted: written with the rows' deletion, done after the commit."""
+    """A key to be deleted from the store, written by the transaction that deletes the rows."""
 
     __tablename__ = "deletion"
 

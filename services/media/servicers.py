@@ -34,24 +34,24 @@ class Objects(ObjectsServicer):
     async def Upload(self, requests: AsyncIterator[pb.UploadRequest], context: object) -> pb.Object:
         async with refusing_early(requests, context):
             header = (await header_of(requests)).header
-            view = await ingest.upload(self._service, require_caller(), chunks_of(requests), header.size)
-        return object_message(view, self._signer, signed=True)
+            details = await ingest.upload(self._service, require_caller(), chunks_of(requests), header.size)
+        return object_message(details, self._signer, signed=True)
 
     async def BatchGetObjects(self, request: pb.BatchGetObjectsRequest, context: object) -> pb.BatchGetObjectsResponse:
         async with self._database.transaction() as connection:
-            views = await objects.batch_get(connection, request.hashes)
-        return pb.BatchGetObjectsResponse(objects=[object_message(view, self._signer) for view in views])
+            found = await objects.batch_get(connection, request.hashes)
+        return pb.BatchGetObjectsResponse(objects=[object_message(details, self._signer) for details in found])
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: object) -> pb.Object:
         async with self._database.transaction() as connection:
-            view = await objects.get_own(connection, require_caller(), request.hash)
-        return object_message(view, self._signer, signed=True)
+            details = await objects.get_own(connection, require_caller(), request.hash)
+        return object_message(details, self._signer, signed=True)
 
     async def Retry(self, request: pb.RetryRequest, context: object) -> pb.Object:
         async with self._database.transaction() as connection:
-            view = await objects.retry(connection, require_caller(), request.hash)
+            details = await objects.retry(connection, require_caller(), request.hash)
         self._service.job_ready.set()
-        return object_message(view, self._signer, signed=True)
+        return object_message(details, self._signer, signed=True)
 
 
 class Uploads(UploadsServicer):
@@ -66,8 +66,8 @@ class Uploads(UploadsServicer):
         async with refusing_early(requests, context):
             header = (await header_of(requests)).header
             appended = (header.upload_id, header.offset, header.checksum)
-            row, view = await resumable.append(self._service, require_caller(), *appended, chunks_of(requests))
-        return self._pack(row, view)
+            row, details = await resumable.append(self._service, require_caller(), *appended, chunks_of(requests))
+        return self._pack(row, details)
 
     async def GetUpload(self, request: pb.GetUploadRequest, context: object) -> pb.PartialUpload:
         return self._pack(*await resumable.get(self._service, require_caller(), request.upload_id))
@@ -76,6 +76,6 @@ class Uploads(UploadsServicer):
         await resumable.delete(self._service, require_caller(), request.upload_id)
         return pb.DeleteUploadResponse()
 
-    def _pack(self, row: object, view: objects.View | None) -> pb.PartialUpload:
-        finished = object_message(view, self._service.signer, signed=True) if view else None
+    def _pack(self, row: object, details: objects.ObjectDetails | None) -> pb.PartialUpload:
+        finished = object_message(details, self._service.signer, signed=True) if details else None
         return partial_upload(row, finished)

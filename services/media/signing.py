@@ -1,4 +1,4 @@
-"""Addresses of files. Who may have one is for the caller to know: sign only for a viewer who may see the file."""
+"""Paths of files. The caller decides who gets one: sign only for a viewer who may see the file."""
 
 from services.objectstore.signatures import MEDIA_PREFIX, sign_path
 
@@ -8,5 +8,5 @@ class Signer:
         self._secret, self._seconds = internal_secret, seconds
 
     def path(self, file: str, private: bool) -> str:
-        """`/media/<file>`, signed if the file is private."""
+        """Returns `/media/<file>`, signed if the file is private."""
         return sign_path(self._secret, file, self._seconds) if private else f"{MEDIA_PREFIX}{file}"

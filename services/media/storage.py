@@ -1,4 +1,4 @@
-"""Where bytes are: the object store, and the spool, a local folder for files under way."""
+"""The object store, and the spool: a local folder for files that are being received or made."""
 
 import asyncio
 import hashlib
@@ -19,15 +19,15 @@ from services.media.config import MIB, MediaSettings
 from services.media.errors import StoreUnavailable
 from services.objectstore.store import open_store
 
-BUFFER = MIB  # gathered before a thread hashes and writes it
+BUFFER = MIB  # collected before a thread hashes and writes it
 TRIAL_SECONDS = 5.0
-HEAD = 4_096  # bytes that a type shows itself in
+HEAD = 4_096  # bytes by which a file type is recognized
 
 log = structlog.get_logger("storage")
 
 
 class LocalFile(NamedTuple):
-    """Received or made, whole; `head` is its first bytes."""
+    """A complete file; `head` is its first bytes."""
 
     path: Path
     size: int
@@ -36,7 +36,7 @@ class LocalFile(NamedTuple):
 
 
 class Spool:
-    """A file being received: hashed as it passes, on disk, bounded by who writes it."""
+    """A file being received, hashed as it is written. The writer bounds its size."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.size, self.head = path, 0, b""
@@ -74,7 +74,7 @@ class Spool:
 
 
 async def measure(path: Path) -> LocalFile:
-    """Of a file that is there."""
+    """Hashes an existing file."""
 
     def read() -> LocalFile:
         with path.open("rb") as file:
@@ -92,7 +92,7 @@ class Storage:
 
     @asynccontextmanager
     async def spooling(self) -> AsyncIterator[Spool]:
-        """A new spool, gone when the block ends. Raises StoreUnavailable if the disk takes no more."""
+        """Opens a new spool, deleted when the block ends. Raises StoreUnavailable if the disk is full."""
         with _available():
             spool = Spool(self.new_path())
         try:
@@ -101,11 +101,11 @@ class Storage:
             spool.close()
 
     def new_path(self) -> Path:
-        """In the spool, for whoever needs a file of his own."""
+        """Returns the path of a new file in the spool; the caller creates and deletes it."""
         return self.spool / secrets.token_hex(16)
 
     async def require_writable(self) -> None:
-        """Raises ConfigError if the store refuses us or is not there. One that is only away may come back."""
+        """Raises ConfigError if the store refuses access or does not exist, not if it is unreachable."""
         key = f"trial/{secrets.token_hex(16)}"
         try:
             async with asyncio.timeout(TRIAL_SECONDS):
@@ -114,12 +114,12 @@ class Storage:
         except (FileNotFoundError, PermissionError, PermissionDeniedError, UnauthenticatedError) as error:
             raise ConfigError(f"HITOK_MEDIA_URL: cannot write there: {str(error).splitlines()[0][:200]}") from None
         except (BaseError, OSError, TimeoutError) as error:
-            log.warning("store away", error=repr(error)[:300])
+            log.warning("store unreachable", error=repr(error)[:300])
 
     async def put(self, key: str, source: Path | bytes, media_type: str = "", attachment: bool = False) -> None:
-        """Atomic: nobody sees half of it; and there after a power failure. Overwrites. Raises StoreUnavailable."""
+        """Stores or overwrites an object, atomically, and safe from a power failure. Raises StoreUnavailable."""
         attributes = None
-        if media_type and not isinstance(self.store, LocalStore):  # for those whom HITOK_MEDIA_REDIRECT sends there
+        if media_type and not isinstance(self.store, LocalStore):  # for clients that HITOK_MEDIA_REDIRECT sends there
             attributes = {"Content-Type": media_type, "Cache-Control": "public, max-age=31536000, immutable"}
             attributes |= {"Content-Disposition": "attachment"} if attachment else {}
         with _available():
@@ -131,7 +131,7 @@ class Storage:
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
-        """The object as a local file, not to be changed. Raises StoreUnavailable, FileNotFoundError."""
+        """The object as a local file, which must not be changed. Raises StoreUnavailable, FileNotFoundError."""
         if isinstance(self.store, LocalStore) and self.store.prefix:
             yield Path(self.store.prefix, key)
             return
@@ -156,21 +156,21 @@ class Storage:
             return True
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """What is not there is no error."""
+        """Ignores keys that do not exist. Raises StoreUnavailable."""
         with _available():
             for key in keys:
                 with suppress(FileNotFoundError):
                     await obstore.delete_async(self.store, key)
 
     async def list(self, prefix: str = "") -> AsyncIterator[list[tuple[str, float]]]:
-        """Batches of keys, and when each was written (Unix)."""
+        """Yields batches of keys with the time each was written (Unix seconds)."""
         with _available():
             async for batch in obstore.list(self.store, prefix or None, chunk_size=500):
                 yield [(meta["path"], meta["last_modified"].timestamp()) for meta in batch]
 
 
 def _sync(folder: Path, key: str) -> None:
-    """The file, and the folders that name it: obstore leaves them to the kernel, which has half a minute's time."""
+    """Syncs the file and its folders to the disk. obstore does not, and the kernel may take half a minute."""
     for path in (folder / key, *(folder / parent for parent in Path(key).parents)):
         descriptor = os.open(path, os.O_RDONLY)
         try:

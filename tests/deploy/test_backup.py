@@ -38,9 +38,9 @@ from services.chat.notifications import rules
 from services.kit import VERSION, schema
 from services.kit.db import open_database
 from services.kit.events import STREAM
+from services.media import consumer as media_consumer
 from services.media.files import deletions
 from services.media.storage import Storage
-from services.media.videos import account_erasure
 from services.objectstore.store import key_of, open_store
 from services.social import consumer as social_consumer
 from tests.e2e.everything import Everything, everything
@@ -112,7 +112,7 @@ def test_who_consumes_events_is_seen_before_who_sends_them() -> None:
     """The order of the snapshots: else a consumer could know of an event whose sender will give its id again."""
     heard = {
         "chat": [*chat_consumer.MEMBERSHIP, chat_consumer.DELETED, *rules.SUBJECTS, *chat_consumer.BLOCKS],
-        "media": account_erasure.SUBJECTS,
+        "media": media_consumer.SUBJECTS,
         "social": social_consumer.SUBJECTS,
         "user": [],
     }

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.media.videos.account_erasure import following
+from services.media.consumer import consuming
 from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
 from tests.support.media import media_settings
 from tests.support.servers import Servers
@@ -46,7 +46,7 @@ async def media(
 ) -> AsyncIterator[Videos]:
     """It follows `social`: the only one of the session that hears events."""
     settings = media_settings(servers.create_database("gateway_media"), servers, tmp_path_factory.mktemp("media"))
-    async with running_videos(settings) as running, following(running.service):
+    async with running_videos(settings) as running, consuming(running.service):
         yield running
         assert not await faults(running)
 

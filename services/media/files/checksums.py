@@ -1,4 +1,4 @@
-"""The tus protocol's checksums: `<algorithm> <base64 of the digest>`."""
+"""Checksums of the tus protocol: `<algorithm> <base64 of the digest>`."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""The queue of keys to be deleted from the store: filled in the transaction that made them needless."""
+"""The queue of keys to delete from the store, filled by the transaction that deletes the rows."""
 
 from collections.abc import Sequence
 
@@ -10,20 +10,20 @@ from services.media.models import Deletion
 from services.media.storage import Storage
 
 BATCH = 200
-BACKUP = 7_243_118_271  # advisory lock: whoever holds it copies the files that his snapshot names, and needs them
+BACKUP = 7_243_118_271  # advisory lock that a backup holds while it copies the files of its snapshot
 
 
 async def add(connection: AsyncConnection, keys: Sequence[str]) -> None:
-    """To be deleted once this transaction has committed."""
+    """Queues the keys; they are deleted after this transaction has committed."""
     if keys:
         await connection.execute(insert(Deletion).values([{"key": key} for key in keys]))
 
 
 async def drain(database: Database, storage: Storage) -> int:
-    """Deletes what is queued; how much it was. Nothing while a backup is made.
+    """Deletes the queued keys from the store; returns how many. Does nothing while a backup is made.
 
-    For one process at a time (the sweeper's leader): a second one's late delete could hit a file that was put anew
-    after the first's.
+    Only one process may do this at a time (the sweeper's leader): the late delete of a second process could hit a file
+    that was stored again after the first one's delete.
     """
     done = 0
     while True:

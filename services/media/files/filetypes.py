@@ -1,4 +1,4 @@
-"""The kinds of files we take, told by their first bytes; neither name nor the client's word counts."""
+"""The types of files that can be uploaded, recognized by their first bytes; the client's file name does not count."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ class FileType(NamedTuple):
     extension: str
     kind: str
     media_type: str
-    format: str  # what Pillow or FFmpeg call it
+    format: str  # as Pillow or FFmpeg name it
 
 
 TYPES = {
@@ -26,7 +26,7 @@ TYPES = {
         FileType("webm", VIDEO, "video/webm", "matroska"),
         FileType("mkv", VIDEO, "video/x-matroska", "matroska"),
         FileType("avi", VIDEO, "video/x-msvideo", "avi"),
-        FileType("m3u8", VIDEO, "application/vnd.apple.mpegurl", "hls"),  # made here only
+        FileType("m3u8", VIDEO, "application/vnd.apple.mpegurl", "hls"),  # only made by processing, never uploaded
         FileType("m4a", AUDIO, "audio/mp4", "mp4"),
         FileType("weba", AUDIO, "audio/webm", "matroska"),
         FileType("mka", AUDIO, "audio/x-matroska", "matroska"),
@@ -61,7 +61,7 @@ SOUND_ONLY = {"mp4": "m4a", "mov": "m4a", "webm": "weba", "mkv": "mka"}
 
 
 def sniff(head: bytes) -> FileType | None:
-    """Of the first bytes (4 KiB, or the whole file); None for what we do not take."""
+    """`head`: the first 4 KiB, or the whole file. Returns None for a type that cannot be uploaded."""
     extension = next((extension for magic, extension in SIGNATURES if head.startswith(magic)), None)
     extension = extension or _container(head) or _sound(head) or ("txt" if is_text(head, cut=True) else None)
     return TYPES[extension] if extension else None
@@ -91,7 +91,10 @@ def _sound(head: bytes) -> str | None:
 
 
 def is_text(data: bytes, cut: bool = False) -> bool:
-    """UTF-8 without control characters, neither markup nor a playlist; `cut` allows for half a character at the end."""
+    """Whether it is UTF-8 without control characters, and neither markup nor a playlist.
+
+    `cut`: the data may end within a character.
+    """
     lowered = data.lower()
     start = lowered.lstrip(b"\xef\xbb\xbf \t\r\n\f")
     if not data or any(mark in lowered for mark in MARKUP) or start.startswith((b"<", b"#extm3u")):

@@ -1,4 +1,4 @@
-"""Taking files in: received, looked at, stored under their hash, and only then written down."""
+"""Takes files in: receives, inspects and stores each under its hash, and writes its row last."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,7 +19,7 @@ from services.media.errors import (
 )
 from services.media.files import objects, probe
 from services.media.files.filetypes import AUDIO, DOCUMENT, IMAGE, TYPES, VIDEO, FileType, sniff
-from services.media.files.objects import View
+from services.media.files.objects import ObjectDetails
 from services.media.files.probe import Facts
 from services.media.models import (
     PROCESSING,
@@ -33,14 +33,17 @@ from services.media.resources import Resources
 from services.media.storage import HEAD, LocalFile, Spool, measure
 from services.objectstore.store import key_of
 
-PROFILES = ("cover", "playback")  # what is made of a video
-DELETION_WAIT = 5.0  # seconds for a deletion under way of the same file
+PROFILES = ("cover", "playback")  # of the jobs that process a video
+DELETION_WAIT_SECONDS = 5.0  # for a deletion of the same file that has begun
 DAY = text("interval '24 hours'")
 Claim = Callable[[AsyncConnection], Awaitable[None]]
 
 
-async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes], announced: int = 0) -> View:
-    """Raises FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StoreUnavailable."""
+async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes], announced: int = 0) -> ObjectDetails:
+    """Stores a file for the caller. `announced`: its size in bytes, 0 if unknown.
+
+    Raises FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StoreUnavailable.
+    """
     await require_quota(service, caller, announced)
     async with service.storage.spooling() as spool:
         file = await receive(service.settings, spool, chunks)
@@ -56,7 +59,7 @@ async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes
 
 
 async def receive(settings: MediaSettings, spool: Spool, chunks: AsyncIterator[bytes]) -> LocalFile:
-    """Into the spool, no more than the largest file of its kind; what we do not take at all is known at once."""
+    """Writes the chunks to the spool. Stops at the size limit of the file's kind, or as soon as its type is refused."""
     limit = 0
     async for chunk in chunks:
         await spool.write(chunk)
@@ -93,30 +96,36 @@ async def _find(service: Resources, hash: str) -> Facts | None:
     return Facts(TYPES[row.extension], row.width, row.height, row.duration, row.codec) if row else None
 
 
-async def store(service: Resources, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] = ()) -> View:
-    """Object first, row second; `claim` says in the same transaction what it is for, and a new one gets `profiles`
-    to be made. A deletion of the same file that has begun is waited for, then it is put anew.
+async def store(
+    service: Resources, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] = ()
+) -> ObjectDetails:
+    """Puts the file into the store, then writes its row.
+
+    `claim` runs in the transaction that writes the row, and must tie the object to what uses it. A new object gets a
+    job for each of `profiles`. If the same file is about to be deleted, waits for that and puts it again.
     """
-    deadline = asyncio.get_running_loop().time() + DELETION_WAIT
-    view = await _record(service, file, facts, claim, None)
-    while view is None:
+    deadline = asyncio.get_running_loop().time() + DELETION_WAIT_SECONDS
+    details = await _record(service, file, facts, claim, None)
+    while details is None:
         key = key_of(f"{file.hash}.{facts.type.extension}")
         await service.storage.put(key, file.path, facts.type.media_type, facts.type.kind == DOCUMENT)
-        view = await _record(service, file, facts, claim, profiles)
-        if view is None:
+        details = await _record(service, file, facts, claim, profiles)
+        if details is None:
             if asyncio.get_running_loop().time() > deadline:
                 raise StoreUnavailable("the same file is being deleted")
             await asyncio.sleep(0.1)
     if profiles:
         service.job_ready.set()
-    return view
+    return details
 
 
 async def _record(
     service: Resources, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] | None
-) -> View | None:
-    """The rows of an object that is in the store. None if it is about to be deleted, and if it is not known yet
-    and `profiles` is None."""
+) -> ObjectDetails | None:
+    """Writes the rows of an object that is in the store.
+
+    Returns None if the file is about to be deleted, or if `profiles` is None and the object is new.
+    """
     async with service.database.transaction() as connection:
         await lock_object(connection, file.hash)
         known = (await connection.execute(select(Object.hash).where(Object.hash == file.hash))).one_or_none()
@@ -131,7 +140,7 @@ async def _record(
 
 
 async def lock_object(connection: AsyncConnection, hash: str) -> None:
-    """Those who create and delete an object take turns."""
+    """Creating and deleting an object exclude each other, until the end of the transaction."""
     await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(hash, 0))))
 
 
@@ -160,14 +169,14 @@ async def _own(connection: AsyncConnection, settings: MediaSettings, caller: Cal
 
 
 async def require_quota(service: Resources, caller: Caller, size: int) -> None:
-    """Raises QuotaExceeded if `size` bytes more are too many."""
+    """Raises QuotaExceeded if the caller may not upload `size` more bytes now."""
     async with service.database.transaction() as connection:
         if await uploaded_today(connection, caller.user_id) + max(size, 1) > service.settings.daily_bytes:
             raise QuotaExceeded
 
 
 async def lock_user(connection: AsyncConnection, user_id: int) -> None:
-    """One's uploads are counted in turn."""
+    """Counts the uploads of one user one at a time, until the end of the transaction."""
     await connection.execute(select(func.pg_advisory_xact_lock(user_id)))
 
 

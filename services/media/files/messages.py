@@ -1,17 +1,17 @@
-"""Rows to protobuf."""
+"""Converts rows of files to protobuf."""
 
 from typing import Any
 
 from protos.media.v1.objects_pb2 import Object, PartialUpload, State
-from services.media.files.objects import View
+from services.media.files.objects import ObjectDetails
 from services.media.signing import Signer
 
 
-def object_message(view: View, signer: Signer, signed: bool = False) -> Object:
-    """With `signed` the paths of a private object are good for whoever gets them."""
-    row = view.row
+def object_message(details: ObjectDetails, signer: Signer, signed: bool = False) -> Object:
+    """`signed`: the paths of a private object are signed, for a caller who may see it."""
+    row = details.row
     file = f"{row.hash}.{row.extension}"
-    private = view.private and signed
+    private = details.private and signed
     return Object(
         hash=row.hash,
         file=file,
@@ -25,10 +25,10 @@ def object_message(view: View, signer: Signer, signed: bool = False) -> Object:
         codec=row.codec,
         state=State.ValueType(row.state),
         reason=row.reason,
-        cover_path=signer.path(view.cover, private) if view.cover else "",
-        playback_path=signer.path(view.playback, private) if view.playback else "",
-        hls_path=signer.path(view.hls, private) if view.hls else "",
-        private=view.private,
+        cover_path=signer.path(details.cover, private) if details.cover else "",
+        playback_path=signer.path(details.playback, private) if details.playback else "",
+        hls_path=signer.path(details.hls, private) if details.hls else "",
+        private=details.private,
     )
 
 

@@ -1,4 +1,4 @@
-"""Objects: taking files in, and who may see them."""
+"""Objects: read them, and decide who may see and use them."""
 
 import re
 from collections.abc import Sequence
@@ -20,9 +20,8 @@ MAX_BATCH = 500
 ADMIN = 3
 HASH = re.compile("[0-9a-f]{64}")
 
-# An object is as private as the videos that show it: private if there are some and none is public. Whoever
-# uploaded it and shows it in none may use it elsewhere, as his avatar say, and nobody's video takes that away.
-# What processing made is as private as what it was made of.
+# An object is private if videos show it and none of them is public, unless one of its uploaders shows it in no video:
+# it may be their avatar, and nobody else's private video can hide that. A derivative is as private as its source.
 PRIVATE = text("""
     SELECT asked.hash, bool_and(
         EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source)
@@ -36,8 +35,8 @@ PRIVATE = text("""
     GROUP BY asked.hash""")
 
 
-class View(NamedTuple):
-    """An object, and what there is beside it; files are `<hash>.<extension>`."""
+class ObjectDetails(NamedTuple):
+    """An object's row and the files made of it, each `<hash>.<extension>` or empty."""
 
     row: Any
     private: bool
@@ -46,8 +45,8 @@ class View(NamedTuple):
     hls: str = ""
 
 
-async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[View]:
-    """Those that there are, in any order. Raises BatchTooLarge, HashInvalid."""
+async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[ObjectDetails]:
+    """Returns the objects that exist, in any order. Raises BatchTooLarge, HashInvalid."""
     if len(hashes) > MAX_BATCH:
         raise BatchTooLarge
     if not all(map(HASH.fullmatch, hashes)):
@@ -64,7 +63,7 @@ async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[
         (row.source_hash, row.profile): f"{row.object_hash}.{row.extension}" for row in await connection.execute(made)
     }
     return [
-        View(
+        ObjectDetails(
             row,
             private.get(row.hash, False),
             *(files.get((row.hash, profile), "") for profile in ("cover", "playback", "hls")),
@@ -73,37 +72,37 @@ async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[
     ]
 
 
-async def get(connection: AsyncConnection, hash: str) -> View:
+async def get(connection: AsyncConnection, hash: str) -> ObjectDetails:
     """Raises ObjectNotFound, HashInvalid."""
-    for view in await batch_get(connection, [hash]):
-        return view
+    for details in await batch_get(connection, [hash]):
+        return details
     raise ObjectNotFound
 
 
-async def get_own(connection: AsyncConnection, caller: Caller, hash: str) -> View:
-    """One that the caller uploaded; any, for an admin. Raises ObjectNotFound, HashInvalid."""
-    view = await get(connection, hash)
+async def get_own(connection: AsyncConnection, caller: Caller, hash: str) -> ObjectDetails:
+    """Returns an object that the caller uploaded; for an admin, any object. Raises ObjectNotFound, HashInvalid."""
+    details = await get(connection, hash)
     mine = select(Upload.user_id).where(Upload.object_hash == hash, Upload.user_id == caller.user_id)
     if caller.role < ADMIN and (await connection.execute(mine)).one_or_none() is None:
         raise ObjectNotFound
-    return view
+    return details
 
 
 async def require_visible(connection: AsyncConnection, caller: Caller, hashes: Sequence[str]) -> None:
-    """That the caller may show these objects: he uploaded them, or they are for everyone.
+    """Checks that the caller uploaded these objects, or that everyone may see them.
 
     Raises ObjectNotFound, HashInvalid.
     """
-    views = {view.row.hash: view for view in await batch_get(connection, hashes)}
+    found = {details.row.hash: details for details in await batch_get(connection, hashes)}
     mine = select(Upload.object_hash).where(Upload.object_hash.in_(hashes), Upload.user_id == caller.user_id)
     own = set((await connection.execute(mine)).scalars())
-    if not all(hash in views and (hash in own or not views[hash].private) for hash in hashes):
+    if not all(hash in found and (hash in own or not found[hash].private) for hash in hashes):
         raise ObjectNotFound
 
 
-async def retry(connection: AsyncConnection, caller: Caller, hash: str) -> View:
-    """Raises ObjectNotFound, HashInvalid, NotFailed."""
-    view = await get_own(connection, caller, hash)
+async def retry(connection: AsyncConnection, caller: Caller, hash: str) -> ObjectDetails:
+    """Queues the failed jobs of an object again. Raises ObjectNotFound, HashInvalid, NotFailed."""
+    details = await get_own(connection, caller, hash)
     locked: Row[Any] = (
         await connection.execute(select(Object.state).where(Object.hash == hash).with_for_update())
     ).one()
@@ -112,4 +111,4 @@ async def retry(connection: AsyncConnection, caller: Caller, hash: str) -> View:
     jobs = update(Job).where(Job.object_hash == hash, Job.reason != "")
     await connection.execute(jobs.values(due_at=func.now(), attempts=0, reason=""))
     await connection.execute(update(Object).where(Object.hash == hash).values(state=PROCESSING, reason=""))
-    return await get(connection, view.row.hash)
+    return await get(connection, details.row.hash)

@@ -1,4 +1,4 @@
-"""What a file really is: looked at by a child process with bounds on time and memory."""
+"""Inspects files in a child process that is limited in time and memory."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ REFUSALS: dict[str, type[HitokError]] = {
 }
 BOUNDS = {IMAGE: (30, 1_536), VIDEO: (120, 1_536), AUDIO: (120, 1_536)}  # seconds of CPU, megabytes
 DOCUMENT_BOUNDS = (20, 1_024)
-WALL = 2  # times the CPU's bound
+WALL = 2  # times the CPU bound
 AT_ONCE = 2
 QUEUE_SECONDS = 60.0
 

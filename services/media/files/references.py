@@ -1,6 +1,6 @@
-"""Files that a video no longer shows: theirs is the end of the video, unless they are of use elsewhere.
+"""Deletes the files that a video no longer shows, unless they are used elsewhere.
 
-Without it a private file would turn public, since nothing would say any more that it is not.
+A private file must not outlive its video: without a reference, nothing would keep it private.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,9 +15,10 @@ from services.media.models import Derivative, Job, Object, ObjectReference, Part
 from services.objectstore.store import key_of
 
 
-async def release(connection: AsyncConnection, owner_id: int, hashes: Sequence[str], private: bool) -> None:
-    """Once their references are gone: deletes those of the objects that no other video shows and nobody else
-    uploaded, with all that was made of them. A picture that was not `private` stays: it may be an avatar, too.
+async def release_objects(connection: AsyncConnection, owner_id: int, hashes: Sequence[str], private: bool) -> None:
+    """Deletes the objects that no other video shows and nobody else uploaded, with their derivatives.
+
+    Call it after the references were deleted. An image that was not `private` stays, because it may be an avatar too.
     """
     for hash in sorted(set(hashes)):
         await ingest.lock_object(connection, hash)
@@ -34,14 +35,14 @@ async def release(connection: AsyncConnection, owner_id: int, hashes: Sequence[s
 
 
 async def _take_derived(connection: AsyncConnection, sources: Sequence[str]) -> Sequence[Row[Any]]:
-    """What was made of the sources only."""
+    """Detaches the derivatives of the sources; returns those that nothing else uses."""
     made = delete(Derivative).where(Derivative.source_hash.in_(sources)).returning(Derivative.object_hash)
     hashes = (await connection.execute(made)).scalars().all()
     return await _lock_unused(connection, set(hashes) - set(sources))
 
 
 async def drop_unused(connection: AsyncConnection, hash: str) -> None:
-    """Of what was made of a video and is not its any more."""
+    """Deletes a derivative that was detached from its source, unless something else uses it."""
     await _delete(connection, await _lock_unused(connection, {hash}))
 
 
@@ -61,7 +62,7 @@ async def _delete(connection: AsyncConnection, objects: Sequence[Row[Any]]) -> N
     hashes = [row.hash for row in objects]
     for table in (Job, PartialUpload):
         await connection.execute(delete(table).where(table.object_hash.in_(hashes)))
-    # One that was both a source and made of another goes with its last tie.
+    # An object that is also a derivative of another object is deleted with that one.
     kept = select(Derivative.object_hash).where(Derivative.object_hash == Object.hash)
     deleted = delete(Object).where(Object.hash.in_(hashes), ~kept.exists()).returning(Object.hash, Object.extension)
     rows = (await connection.execute(deleted)).all()

@@ -1,4 +1,4 @@
-"""Resumable uploads (tus 1.0): each is a row that says how far it is, and parts in the store."""
+"""Resumable uploads (tus 1.0). Each has a row with its offset, and parts in the store."""
 
 import asyncio
 import secrets
@@ -24,12 +24,12 @@ from services.media.errors import (
 )
 from services.media.files import deletions, ingest, objects
 from services.media.files.checksums import Checksum
-from services.media.files.objects import View
+from services.media.files.objects import ObjectDetails
 from services.media.models import Part, PartialUpload
 from services.media.resources import Resources
 
-PART = 4 * MIB  # received bytes are safe at each multiple of it, and when the stream ends
-MAX_OPEN = 20  # unfinished uploads a user
+PART = 4 * MIB  # received bytes are stored in parts of this size, and when the stream ends
+MAX_OPEN = 20  # unfinished uploads per user
 
 Upload = Row[Any]
 
@@ -59,27 +59,27 @@ async def create(service: Resources, caller: Caller, size: int, metadata: str) -
         return created
 
 
-async def get(service: Resources, caller: Caller, upload_id: int) -> tuple[Upload, View | None]:
-    """The upload, and its object once it is finished.
+async def get(service: Resources, caller: Caller, upload_id: int) -> tuple[Upload, ObjectDetails | None]:
+    """Returns the upload, and its object once it is finished.
 
-    One that has all its bytes, but was not finished when they came, is now. Raises UploadNotFound, and what
-    `append` raises when it finishes one.
+    Finishes an upload that has all its bytes but was interrupted before it was finished. Raises UploadNotFound, and
+    what `append` raises when it finishes one.
     """
     async with service.database.transaction() as connection:
         row = await _find(connection, caller, upload_id)
-        view = await objects.get(connection, row.object_hash) if row.object_hash else None
-    if view is None and row.received == row.size:
-        view = await _finish(service, caller, row)
-    return row, view
+        details = await objects.get(connection, row.object_hash) if row.object_hash else None
+    if details is None and row.received == row.size:
+        details = await _finish(service, caller, row)
+    return row, details
 
 
 async def append(
     service: Resources, caller: Caller, upload_id: int, offset: int, checksum: str, chunks: AsyncIterator[bytes]
-) -> tuple[Upload, View | None]:
-    """Adds what comes at `offset`; the last byte finishes the upload, and so does nothing at all in its place.
+) -> tuple[Upload, ObjectDetails | None]:
+    """Adds the chunks at `offset`. The last byte finishes the upload; so does an empty append to a complete upload.
 
-    Raises UploadNotFound, UploadFinished, OffsetMismatch, UploadOverrun, ChecksumAlgorithmInvalid,
-    ChecksumMismatch, and when it finishes what intake.upload raises; a file refused is gone with its upload.
+    Raises UploadNotFound, UploadFinished, OffsetMismatch, UploadOverrun, ChecksumAlgorithmInvalid, ChecksumMismatch,
+    and what ingest.upload raises when it finishes the upload. A refused file is deleted with its upload.
     """
     sum = Checksum(checksum) if checksum else None
     async with service.database.transaction() as connection:
@@ -98,7 +98,7 @@ async def append(
 
 
 class _Receiver:
-    """One append. Parts are put into the store as they fill; a checksum holds back their rows until it is right."""
+    """One append. Parts go to the store as they fill up; with a checksum, their rows wait until it is verified."""
 
     def __init__(self, service: Resources, row: Upload, sum: Checksum | None) -> None:
         self._service, self._row, self._sum = service, row, sum
@@ -125,7 +125,7 @@ class _Receiver:
             raise
 
     async def salvage(self) -> None:
-        """The sender is gone: what came is kept, unless there is a checksum that it cannot be right by."""
+        """Keeps what came before the sender disconnected, unless a checksum covers all of it."""
         if self._sum:
             await self._discard()
         else:
@@ -143,7 +143,7 @@ class _Receiver:
             await self._keep()
 
     async def _keep(self) -> None:
-        """Moves the offset, which nobody else may have moved meanwhile. Raises OffsetMismatch."""
+        """Moves the offset. Raises OffsetMismatch if another append moved it meanwhile."""
         if not self._held:
             return
         async with self._service.database.transaction() as connection:
@@ -166,8 +166,8 @@ class _Receiver:
                 await deletions.add(connection, keys)
 
 
-async def _finish(service: Resources, caller: Caller, row: Upload) -> View:
-    """The parts become an object, or the upload is given up because they may not."""
+async def _finish(service: Resources, caller: Caller, row: Upload) -> ObjectDetails:
+    """Makes an object of the parts, or deletes the upload if the file is refused."""
     async with service.database.transaction() as connection:
         parts = select(Part.key).where(Part.upload_id == row.id).order_by(Part.start)
         keys = (await connection.execute(parts)).scalars().all()
@@ -178,26 +178,26 @@ async def _finish(service: Resources, caller: Caller, row: Upload) -> View:
                 yield chunk
 
     try:
-        view = await ingest.upload(service, caller, chunks())
+        details = await ingest.upload(service, caller, chunks())
     except Invalid:
         await delete(service, caller, row.id)
         raise
     async with service.database.transaction() as connection:
         finished = update(PartialUpload).where(PartialUpload.id == row.id)
-        await connection.execute(finished.values(object_hash=view.row.hash, expires_at=_expiry(service.settings)))
+        await connection.execute(finished.values(object_hash=details.row.hash, expires_at=_expiry(service.settings)))
         await _drop_parts(connection, [row.id])
-    return view
+    return details
 
 
 async def delete(service: Resources, caller: Caller, upload_id: int) -> None:
-    """Raises UploadNotFound. An object that it became stays."""
+    """Deletes the upload, but not the object of a finished one. Raises UploadNotFound."""
     async with service.database.transaction() as connection:
         row = await _find(connection, caller, upload_id)
         await drop(connection, [row.id])
 
 
 async def drop(connection: AsyncConnection, ids: list[int]) -> None:
-    """Removes uploads; their parts are queued for deletion."""
+    """Deletes uploads and queues their parts for deletion."""
     await _drop_parts(connection, ids)
     await connection.execute(delete_from(PartialUpload).where(PartialUpload.id.in_(ids)))
 

@@ -1,4 +1,4 @@
-"""Client streams: a header, then chunks."""
+"""Client streams of uploads: a header, then chunks."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,8 +19,8 @@ R = TypeVar("R", UploadRequest, AppendUploadRequest)
 
 @asynccontextmanager
 async def refusing_early(requests: AsyncIterator[R], context: Any) -> AsyncIterator[None]:
-    """An error that comes before the end of the stream is told ahead, by the initial metadata, and raised once the
-    sender has stopped: a client of grpc.aio that is still writing when a call ends loses the call's status.
+    """Announces an error that comes before the end of the stream in the initial metadata; raises it when the sender
+    has stopped. A grpc.aio client that is still writing when a call ends would lose the call's status.
     """
     try:
         yield
@@ -34,7 +34,7 @@ async def refusing_early(requests: AsyncIterator[R], context: Any) -> AsyncItera
 
 
 async def header_of(requests: AsyncIterator[R]) -> R:
-    """The first request. Raises ChunkInvalid unless it is a header."""
+    """Returns the first request. Raises ChunkInvalid unless it is a header."""
     first = await anext(aiter(requests), None)
     if first is None or first.WhichOneof("part") != "header":
         raise ChunkInvalid

@@ -1,51 +1,107 @@
-"""Counters that differ from the rows they count: found by `check`, set right by `repair`."""
+"""Counters against the rows that they count: found by the `check` command and by a metric, corrected by `repair`.
 
+Each counter has one definition, from which all three make their statements.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from prometheus_client import Counter as Metric
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# Each query gives the key and the right count of what is counted wrongly.
-COUNTERS = {
-    ("video", "id", "like_count"): """
-        SELECT id, coalesce(n, 0) AS right FROM video LEFT JOIN
-        (SELECT video_id, count(*) AS n FROM video_like WHERE NOT withdrawn GROUP BY video_id) l ON video_id = id
-        WHERE deleted_at IS NULL AND like_count <> coalesce(n, 0)""",
-    ("video", "id", "comment_count"): """
-        SELECT id, coalesce(n, 0) AS right FROM video LEFT JOIN
-        (SELECT c.video_id, count(*) AS n FROM comment c JOIN comment f ON f.id = c.father_id
-        WHERE c.deleted_at IS NULL AND f.deleted_at IS NULL GROUP BY c.video_id) l ON video_id = id
-        WHERE deleted_at IS NULL AND comment_count <> coalesce(n, 0)""",
-    ("video", "id", "share_count"): """
-        SELECT id, coalesce(n, 0) AS right FROM video LEFT JOIN
-        (SELECT video_id, count(*) AS n FROM video_share GROUP BY video_id) l ON video_id = id
-        WHERE deleted_at IS NULL AND share_count <> coalesce(n, 0)""",
-    ("comment", "id", "like_count"): """
-        SELECT id, coalesce(n, 0) AS right FROM comment LEFT JOIN
-        (SELECT comment_id, count(*) AS n FROM comment_like WHERE NOT withdrawn GROUP BY comment_id) l
-        ON comment_id = id WHERE deleted_at IS NULL AND like_count <> coalesce(n, 0)""",
-    ("comment", "id", "reply_count"): """
-        SELECT c.id, coalesce(n, 0) AS right FROM comment c LEFT JOIN
-        (SELECT father_id, count(*) AS n FROM comment WHERE deleted_at IS NULL AND father_id <> id
-        GROUP BY father_id) l ON l.father_id = c.id
-        WHERE deleted_at IS NULL AND reply_count <> CASE WHEN c.father_id = c.id THEN coalesce(n, 0) ELSE 0 END""",
-    **{
-        ("shelf", "owner_id", f"{name}_count"): f"""
-        SELECT owner_id AS id, coalesce(n, 0) AS right FROM shelf FULL JOIN
-        (SELECT owner_id, count(*) AS n FROM video WHERE deleted_at IS NULL AND visibility = {kind}
-        GROUP BY owner_id) l USING (owner_id) WHERE coalesce({name}_count, 0) <> coalesce(n, 0)"""  # noqa: S608
-        for kind, name in enumerate(("public", "friends", "private"))
-    },
-    ("tally", "slot", "public_count"): """
-        SELECT slot AS id, coalesce(n, 0) AS right FROM tally LEFT JOIN
-        (SELECT (id >> 12) % 16 AS place, count(*) AS n FROM video WHERE deleted_at IS NULL AND visibility = 0
-        GROUP BY place) l ON place = slot WHERE public_count <> coalesce(n, 0)""",
+from services.kit.db import Database
+from services.media.videos.models import PUBLIC_COUNTER_SLOTS
+
+BATCH = 50  # rows of a table that one step of the drift audit reads
+
+WRONG = Metric("hitok_counter_drift", "Counters found to differ from the rows they count", ["counter"])
+CHECKED = Metric("hitok_counter_checked", "Rows whose counters were compared with what they count", ["table"])
+
+
+class Counted(NamedTuple):
+    """A table with counters: its key, which of its rows count, and each counter's value for one `row`, in SQL.
+
+    The definitions read only what an index leads to, except where `whole` is set: those are left to `check`.
+    """
+
+    key: str
+    is_live: str
+    counters: Mapping[str, str]
+    whole: bool = False
+
+
+TABLES = {
+    "video": Counted(
+        "id",
+        "deleted_at IS NULL",
+        {
+            "like_count": "SELECT count(*) FROM video_like WHERE video_id = row.id AND NOT withdrawn",
+            "share_count": "SELECT count(*) FROM video_share WHERE video_id = row.id",
+            "comment_count": """SELECT count(*) FROM comment top JOIN comment c ON c.father_id = top.id
+                WHERE top.video_id = row.id AND top.father_id = top.id AND top.deleted_at IS NULL
+                AND c.deleted_at IS NULL""",
+        },
+    ),
+    "comment": Counted(
+        "id",
+        "deleted_at IS NULL",
+        {
+            "like_count": "SELECT count(*) FROM comment_like WHERE comment_id = row.id AND NOT withdrawn",
+            "reply_count": """SELECT count(*) FROM comment c
+                WHERE c.father_id = row.id AND c.id <> row.id AND c.deleted_at IS NULL""",
+        },
+    ),
+    "shelf": Counted(
+        "owner_id",
+        "true",
+        {
+            f"{name}_count": f"""SELECT count(*) FROM video
+                WHERE owner_id = row.owner_id AND visibility = {visibility} AND deleted_at IS NULL"""  # noqa: S608
+            for visibility, name in enumerate(("public", "friends", "private"))
+        },
+    ),
+    "tally": Counted(
+        "slot",
+        "true",
+        {
+            "public_count": f"""SELECT count(*) FROM video WHERE (id >> 12) % {PUBLIC_COUNTER_SLOTS} = row.slot
+                AND visibility = 0 AND deleted_at IS NULL"""  # noqa: S608
+        },
+        whole=True,
+    ),
 }
 LOCKED = "video, comment, video_like, comment_like, video_share, shelf, tally"
 
+
+def _count_wrong(table: str, counter: str) -> str:
+    _, is_live, counters, _ = TABLES[table]
+    return f"SELECT count(*) FROM {table} AS row WHERE {is_live} AND {counter} <> ({counters[counter]})"  # noqa: S608
+
+
+def _correct(table: str, counter: str) -> str:
+    key, is_live, counters, _ = TABLES[table]
+    right = f"SELECT {key} AS key, ({counters[counter]}) AS value FROM {table} AS row WHERE {is_live}"  # noqa: S608
+    return f"""UPDATE {table} SET {counter} = counted.value FROM ({right}) AS counted
+        WHERE {table}.{key} = counted.key AND {counter} <> counted.value"""  # noqa: S608
+
+
+def _audit(table: str) -> str:
+    key, is_live, counters, _ = TABLES[table]
+    wrong = [f"count(*) FILTER (WHERE {counter} <> ({value})) AS {counter}" for counter, value in counters.items()]
+    return f"""SELECT max({key}) AS last, count(*) AS checked, {", ".join(wrong)} FROM
+        (SELECT * FROM {table} WHERE {is_live} AND {key} > :after ORDER BY {key} LIMIT {BATCH}) AS row"""  # noqa: S608
+
+
 FAULTS = {
     **{
-        f"{table} rows whose {counter} is wrong": f"SELECT count(*) FROM ({query}) wrong"  # noqa: S608
-        for (table, _, counter), query in COUNTERS.items()
+        f"{table} rows whose {counter} is wrong": _count_wrong(table, counter)
+        for table, counted in TABLES.items()
+        for counter in counted.counters
     },
+    "owners of videos without counts": """
+        SELECT count(DISTINCT owner_id) FROM video WHERE deleted_at IS NULL
+        AND NOT EXISTS (SELECT FROM shelf WHERE shelf.owner_id = video.owner_id)""",
     "references of files that differ from the videos that show them": """
         SELECT count(*) FROM object_reference r JOIN video ON video.id = r.video_id
         WHERE deleted_at IS NOT NULL OR r.visibility <> video.visibility OR r.owner_id <> video.owner_id""",
@@ -56,12 +112,44 @@ FAULTS = {
 
 
 async def repair(connection: AsyncConnection) -> dict[str, int]:
-    """Counts everything anew while nobody writes; how many counters of each kind were wrong."""
+    """Counts everything anew while nobody can write; returns how many counters of each kind were wrong."""
     await connection.execute(text("SET LOCAL statement_timeout = 0"))
     await connection.execute(text(f"LOCK TABLE {LOCKED} IN SHARE ROW EXCLUSIVE MODE"))
     await connection.execute(text("INSERT INTO shelf SELECT DISTINCT owner_id FROM video ON CONFLICT DO NOTHING"))
-    repaired = {}
-    for (table, key, counter), query in COUNTERS.items():
-        statement = f"UPDATE {table} SET {counter} = wrong.right FROM ({query}) wrong WHERE {table}.{key} = wrong.id"  # noqa: S608
-        repaired[f"{table}.{counter}"] = (await connection.execute(text(statement))).rowcount
-    return repaired
+    corrections = {
+        f"{table}.{counter}": _correct(table, counter)
+        for table, counted in TABLES.items()
+        for counter in counted.counters
+    }
+    return {name: (await connection.execute(text(sql))).rowcount for name, sql in corrections.items()}
+
+
+AUDITED = {table: counted for table, counted in TABLES.items() if not counted.whole}
+AUDITS = {table: text(_audit(table)) for table in AUDITED}
+
+
+class DriftAudit:
+    """Compares all counters with their rows, a few rows at a time, for the drift metric; cheap enough under load."""
+
+    def __init__(self) -> None:
+        self._after = dict.fromkeys(AUDITED, 0)
+        for table, counted in AUDITED.items():
+            for counter in counted.counters:
+                WRONG.labels(f"{table}.{counter}")
+
+    async def step(self, database: Database) -> int:
+        """Audits the next rows of each table, starting again after the last; returns how many counters were wrong.
+
+        One statement reads a row and what it counts, so both are of the same moment.
+        """
+        found = 0
+        for table, counted in AUDITED.items():
+            async with database.transaction() as connection:
+                row = (await connection.execute(AUDITS[table], {"after": self._after[table]})).one()
+            self._after[table] = row.last if row.checked == BATCH else 0
+            CHECKED.labels(table).inc(row.checked)
+            for counter in counted.counters:
+                wrong = getattr(row, counter)
+                WRONG.labels(f"{table}.{counter}").inc(wrong)
+                found += wrong
+        return found

@@ -1,4 +1,4 @@
-"""What waits in this service, and the room on its disk, for those who scrape."""
+"""Metrics of queued work and of disk space."""
 
 import asyncio
 import shutil
@@ -26,7 +26,7 @@ LOOK = text("""SELECT
 
 
 async def watch_media(database: Database, storage: Storage) -> None:
-    """For ever."""
+    """Updates the metrics until it is cancelled."""
 
     async def look() -> None:
         disk = await asyncio.to_thread(shutil.disk_usage, storage.spool)

@@ -1,4 +1,4 @@
-"""Cleaning up: deletions that are due, uploads left lying, files that no row knows of."""
+"""Cleans up: queued deletions, abandoned uploads, and files in the store that no row names."""
 
 import asyncio
 import time
@@ -16,13 +16,13 @@ from services.kit import background
 from services.kit.db import Database
 from services.kit.errors import HitokError
 from services.media.files import deletions, ingest, resumable
-from services.media.maintenance.patrol import Patrol
+from services.media.maintenance.counter_audit import DriftAudit
 from services.media.models import Object, Part, PartialUpload
 from services.media.resources import Resources
 from services.media.storage import Storage
 from services.objectstore.store import key_of
 
-LEADER = 7_243_118_270  # advisory lock: of all media processes on one database one sweeps
+LEADER = 7_243_118_270  # advisory lock: one of the media processes on a database sweeps
 DRAIN_EVERY = 2.0  # seconds
 BATCH = 500
 PARTIAL = "partial/"
@@ -34,7 +34,7 @@ log = structlog.get_logger("sweeper")
 
 @asynccontextmanager
 async def sweeping(service: Resources) -> AsyncIterator[None]:
-    """Sweeps while the block runs, if no other process does."""
+    """Sweeps while the block runs, unless another process does."""
     async with background.run(sweep=lambda: _run(service)):
         yield
 
@@ -57,20 +57,20 @@ async def _run(service: Resources) -> None:
 
 
 async def _lead(service: Resources, connection: object) -> None:
-    swept_at, patrol = 0.0, Patrol()
+    swept_at, audit = 0.0, DriftAudit()
     while True:
         if (now := time.monotonic()) - swept_at >= service.settings.sweep_seconds or not swept_at:
             swept_at = now
             await sweep(service)
         await deletions.drain(service.database, service.storage)
-        if wrong := await patrol.step(service.database):
-            log.error("counters differ from what they count", count=wrong)
+        if wrong := await audit.step(service.database):
+            log.error("counters differ from their rows", count=wrong)
         await asyncio.sleep(DRAIN_EVERY)
-        await connection.execute(select(1))  # type: ignore[attr-defined]  # still ours to lead?
+        await connection.execute(select(1))  # type: ignore[attr-defined]  # raises if the lock was lost with the connection
 
 
 async def sweep(service: Resources) -> None:
-    """All of it, once."""
+    """Sweeps everything once."""
     sweep_spool(service)
     await _sweep_uploads(service)
     await _sweep_orphans(service)
@@ -80,13 +80,13 @@ async def sweep(service: Resources) -> None:
 
 
 def sweep_spool(service: Resources) -> None:
-    """What processes that were killed left on this machine."""
+    """Deletes temporary files that killed processes left on this machine."""
     oldest = time.time() - service.settings.sweep_grace_seconds
     folders = [service.storage.spool]
     if isinstance(service.storage.store, LocalStore) and service.storage.store.prefix:
         folders.append(Path(service.storage.store.prefix))
     for folder in folders:
-        # obstore writes to `<name>#<number>` first, which its own list does not show.
+        # obstore writes to `<name>#<number>` first, and leaves that name out of its lists.
         for path in folder.rglob("*" if folder == service.storage.spool else "*#*"):
             with suppress(FileNotFoundError):
                 if path.is_file() and path.stat().st_mtime < oldest:
@@ -110,11 +110,11 @@ async def _sweep_orphans(service: Resources) -> None:
     async for batch in service.storage.list():
         keys = [key for key, written in batch if written < oldest]
         for key in await _unknown(service.database, keys):
-            SWEPT.labels("objects").inc(await _condemn(service.database, key))
+            SWEPT.labels("objects").inc(await _delete_unknown(service.database, key))
 
 
 async def _unknown(database: Database, keys: Sequence[str]) -> list[str]:
-    """Of the keys those that no row has."""
+    """Returns the keys that no row names."""
     hashes = [_hash_of(key) for key in keys]
     async with database.transaction() as connection:
         known = set((await connection.execute(select(Object.hash).where(Object.hash.in_(hashes)))).scalars())
@@ -122,8 +122,8 @@ async def _unknown(database: Database, keys: Sequence[str]) -> list[str]:
     return [key for key in keys if key not in parts and _hash_of(key) not in known]
 
 
-async def _condemn(database: Database, key: str) -> bool:
-    """Queues it, unless it has been written down meanwhile; from then on intake waits until it is gone."""
+async def _delete_unknown(database: Database, key: str) -> bool:
+    """Queues a key for deletion, unless a row names it by now. Ingest then waits until the file is deleted."""
     async with database.transaction() as connection:
         await ingest.lock_object(connection, _hash_of(key))
         if (await connection.execute(select(Object.hash).where(Object.hash == _hash_of(key)))).one_or_none():
@@ -137,7 +137,7 @@ def _hash_of(key: str) -> str:
 
 
 async def count_missing(database: Database, storage: Storage) -> int:
-    """Rows whose file is not in the store. Looks at all of it, a part of the hashes at a time."""
+    """Counts rows whose file is not in the store. Lists the whole store, one prefix of the hashes at a time."""
     missing = 0
     for number in range(256):
         prefix = f"{number:02x}"
@@ -145,9 +145,9 @@ async def count_missing(database: Database, storage: Storage) -> int:
         async with database.transaction() as connection:
             rows = (await connection.execute(select(Object.hash, Object.extension).where(_begins(prefix)))).all()
         for key in (key_of(f"{row.hash}.{row.extension}") for row in rows):
-            missing += key not in in_store and not await storage.exists(key)  # it may have come since
+            missing += key not in in_store and not await storage.exists(key)  # it may have been stored meanwhile
     return missing
 
 
 def _begins(prefix: str) -> ColumnElement[bool]:
-    return and_(Object.hash >= prefix, Object.hash < prefix + "g")  # after every digit
+    return and_(Object.hash >= prefix, Object.hash < prefix + "g")  # "g" sorts after every hexadecimal digit

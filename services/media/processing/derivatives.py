@@ -74,5 +74,5 @@ async def _keep(service: Resources, source: str, profile: str, path: Path, facts
         if before not in (None, file.hash):
             await references.drop_unused(connection, before)
 
-    view = await ingest.store(service, file, facts, derive)
-    return f"{view.row.hash}.{view.row.extension}"
+    details = await ingest.store(service, file, facts, derive)
+    return f"{details.row.hash}.{details.row.extension}"

@@ -26,7 +26,7 @@ is_top = Comment.father_id == Comment.id
 async def comment_video(
     connection: AsyncConnection, caller: Caller, comment_id: int, video_id: int, content: bytes
 ) -> Row[Any]:
-    """The comment. Raises CommentInvalid, VideoNotFound."""
+    """Returns the comment. Raises CommentInvalid, VideoNotFound."""
     text = check_content(content)
     video = await require_visible(connection, caller, video_id)
     comment = await _write(
@@ -39,14 +39,14 @@ async def comment_video(
         content=text,
     )
     await events.video_commented(connection, comment)
-    await _count_in_video(connection, video_id, 1)  # last: many wait for the lock of a hot video
+    await _count_in_video(connection, video_id, 1)  # last: many writers wait for the lock of a hot video
     return comment
 
 
 async def reply(
     connection: AsyncConnection, caller: Caller, comment_id: int, reply_to_id: int, content: bytes
 ) -> Row[Any]:
-    """The reply, in the thread of the comment that it answers. Raises CommentInvalid, CommentNotFound."""
+    """Adds a reply to the thread of the comment that it answers. Raises CommentInvalid, CommentNotFound."""
     text = check_content(content)
     answered = await get_comment(connection, caller, reply_to_id)
     video = await require_visible(connection, caller, answered.video_id)
@@ -67,7 +67,7 @@ async def reply(
 
 
 async def delete_comment(connection: AsyncConnection, caller: Caller, comment_id: int) -> int:
-    """The id of its video. Raises CommentNotFound, NotPermitted."""
+    """Returns the id of its video. Raises CommentNotFound, NotPermitted."""
     comment, video = await _lock(connection, caller, comment_id)
     if caller.user_id not in (comment.user_id, video.owner_id) and caller.role < ADMIN:
         raise NotPermitted
@@ -76,17 +76,17 @@ async def delete_comment(connection: AsyncConnection, caller: Caller, comment_id
 
 
 async def erase(connection: AsyncConnection, comment: Any, actor_id: int) -> None:
-    """Of a live comment of a locked video; a top-level one takes its replies out of the count."""
+    """Deletes a live comment of a locked video; a top-level comment takes its replies out of the count."""
     is_reply = comment.father_id != comment.id
     await _count_in_video(connection, comment.video_id, -1 if is_reply else -1 - comment.reply_count)
     if is_reply:
-        await _count_replies(connection, comment.father_id, -1)  # before the reply: comments are locked by id
+        await _count_replies(connection, comment.father_id, -1)  # before the reply: locks go by id
     await _blank(connection, comment.id)
     await events.comment_deleted(connection, comment, actor_id)
 
 
-async def erase_left(connection: AsyncConnection, comment_id: int, user_id: int) -> None:
-    """A leaver's comment, of a locked video. Under what is deleted there is nothing to count."""
+async def erase_of_deleted_account(connection: AsyncConnection, comment_id: int, user_id: int) -> None:
+    """Deletes a comment of a locked video; its counts stay if the video or the thread is deleted already."""
     ended = or_(_father.deleted_at.is_not(None), Video.deleted_at.is_not(None))
     query = select(Comment.__table__, ended.label("ended")).join(_father, _father.id == Comment.father_id)
     query = query.join(Video, Video.id == Comment.video_id).where(Comment.deleted_at.is_(None))
@@ -113,7 +113,7 @@ async def get_comment(connection: AsyncConnection, viewer: Caller, comment_id: i
 async def list_comments(
     connection: AsyncConnection, viewer: Caller, video_id: int, order: int, before_id: int, part: Slice
 ) -> tuple[Sequence[Row[Any]], str]:
-    """Those at the top of a video. Raises VideoNotFound, CursorInvalid."""
+    """The top-level comments of a video. Raises VideoNotFound, CursorInvalid."""
     await require_visible(connection, viewer, video_id)
     return await _list(connection, [Comment.video_id == video_id, is_top], order, before_id, part)
 
@@ -121,7 +121,7 @@ async def list_comments(
 async def list_thread(
     connection: AsyncConnection, viewer: Caller, comment_id: int, order: int, before_id: int, part: Slice
 ) -> tuple[Sequence[Row[Any]], str]:
-    """The comment and its replies; a reply has none. Raises CommentNotFound, CursorInvalid."""
+    """The comment and its replies; for a reply, the reply alone. Raises CommentNotFound, CursorInvalid."""
     comment = await get_comment(connection, viewer, comment_id)
     own = [Comment.father_id == comment_id] if comment.father_id == comment_id else [Comment.id == comment_id]
     return await _list(connection, own, order, before_id, part)
@@ -130,7 +130,7 @@ async def list_thread(
 async def _list(
     connection: AsyncConnection, which: Sequence[ColumnElement[bool]], order: int, before_id: int, part: Slice
 ) -> tuple[Sequence[Row[Any]], str]:
-    """What is liked while it is read neither comes twice nor is missed."""
+    """A comment that is liked while the list is read is neither repeated nor missed."""
     query: Select[Any] = select(Comment.__table__).where(*which, Comment.deleted_at.is_(None)).limit(part.size)
     if order != MOST_LIKED:
         last_id = min(decode_id(part.cursor), before_id or decode_id(""))
@@ -148,7 +148,7 @@ async def _list(
 
 
 def _live(viewer: Caller) -> Select[Any]:
-    """Comments that the viewer may see."""
+    """Selects the comments that the viewer may see."""
     return (
         select(Comment.__table__)
         .join(_father, _father.id == Comment.father_id)
@@ -158,21 +158,21 @@ def _live(viewer: Caller) -> Select[Any]:
 
 
 async def _lock(connection: AsyncConnection, caller: Caller, comment_id: int) -> tuple[Row[Any], Row[Any]]:
-    """The comment and its video, as they are under the video's lock. Raises CommentNotFound, VideoNotFound."""
+    """Returns the comment and its video, read while the video is locked. Raises CommentNotFound, VideoNotFound."""
     found = await get_comment(connection, caller, comment_id)
     video = await lock_visible(connection, caller, found.video_id)
     return await get_comment(connection, caller, comment_id), video
 
 
 async def _count_in_video(connection: AsyncConnection, video_id: int, step: int) -> None:
-    """Raises VideoNotFound if it was deleted meanwhile."""
+    """Raises VideoNotFound if the video was deleted meanwhile."""
     counted = update(Video).where(Video.id == video_id, Video.deleted_at.is_(None))
     if not (await connection.execute(counted.values(comment_count=Video.comment_count + step))).rowcount:
         raise VideoNotFound
 
 
 async def _count_replies(connection: AsyncConnection, father_id: int, step: int) -> None:
-    """After `_count_in_video`: whoever deletes the father holds the video. Raises CommentNotFound."""
+    """Call it after `_count_in_video`, whose lock keeps others from deleting the father. Raises CommentNotFound."""
     counted = update(Comment).where(Comment.id == father_id, Comment.deleted_at.is_(None))
     if not (await connection.execute(counted.values(reply_count=Comment.reply_count + step))).rowcount:
         raise CommentNotFound

@@ -1,7 +1,7 @@
-"""Likes, of videos and of comments: the row is the truth, and the counter moves only with it.
+"""Likes of videos and of comments. The row is the truth; the counter moves only when a row changes.
 
-Many users' changes are written at once, in the order they came; `gathering.py` brings them together. The rows
-that are counted in are locked first, by id, and everywhere in that order.
+The changes of many users are written in one transaction, in the order they arrived (the servicers batch them). The
+rows with the counters are locked first, in the order of their ids, as everywhere.
 """
 
 from collections import Counter
@@ -30,13 +30,13 @@ class Change(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """`video_id` is the target, or what it stands under; 0 if there is none that the user may see."""
+    """`video_id` is the target, or the target comment's video; 0 if the user may see no such target."""
 
     video_id: int = 0
 
 
 class Kind(NamedTuple):
-    """What is liked, the likes, and the likes' column of it."""
+    """The tables of a kind of target and of its likes, and the likes' column with the target's id."""
 
     target: Any
     like: Any
@@ -50,12 +50,12 @@ _father = aliased(Comment)
 
 
 async def change_likes(connection: AsyncConnection, kind: Kind, changes: Sequence[Change]) -> list[Outcome]:
-    """One outcome for each change, in order."""
+    """Returns one outcome for each change, in order."""
     targets = await _lock(connection, kind, {change.target_id for change in changes})
     allowed = await _allow(connection, kind, changes)
     wanted = {(change.target_id, change.user_id): change.liked for change in changes if change in allowed}
     fresh, gained = await _like(connection, kind, [pair for pair, liked in wanted.items() if liked])
-    lost = await _withdraw(connection, kind, [pair for pair, liked in wanted.items() if not liked])
+    lost = await _retract(connection, kind, [pair for pair, liked in wanted.items() if not liked])
     steps = Counter(target_id for target_id, _ in gained)
     steps.subtract(target_id for target_id, _ in lost)
     await _count(connection, kind, {id: step for id, step in steps.items() if step})
@@ -73,7 +73,7 @@ async def _lock(connection: AsyncConnection, kind: Kind, ids: set[int]) -> dict[
 
 
 async def _allow(connection: AsyncConnection, kind: Kind, changes: Sequence[Change]) -> set[Change]:
-    """Those by users who may see what they like."""
+    """Returns the changes whose users may see the target."""
     distinct = list(dict.fromkeys(changes))
     columns = zip(*((change.user_id, change.role, change.target_id) for change in distinct), strict=True)
     asked = unnest(**dict(zip(("user_id", "role", "target_id"), columns, strict=True)))
@@ -88,7 +88,7 @@ async def _allow(connection: AsyncConnection, kind: Kind, changes: Sequence[Chan
 
 
 async def _like(connection: AsyncConnection, kind: Kind, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """The likes that are new for ever, and all that were not there before."""
+    """Returns the likes by users who never liked the target before, and all likes added."""
     if not pairs:
         return [], []
     asked = _asked(pairs)
@@ -96,19 +96,23 @@ async def _like(connection: AsyncConnection, kind: Kind, pairs: list[Pair]) -> t
         [kind.key.key, "user_id"],
         select(asked.c.target_id, asked.c.user_id).order_by(asked.c.target_id, asked.c.user_id),
     )
-    again = {"withdrawn": False} | ({"id": rows.excluded.id} if kind is VIDEO else {})
-    liked = rows.on_conflict_do_update(index_elements=[kind.key, "user_id"], set_=again, where=kind.like.withdrawn)
-    is_new: ColumnElement[bool] = literal_column("xmax = 0")  # no transaction has changed it yet
+    again: dict[str, Any] = {"withdrawn": False} | ({"id": rows.excluded.id} if kind is VIDEO else {})
+    liked = rows.on_conflict_do_update(index_elements=[kind.key, "user_id"], set_=again, where=kind.like.retracted)
+    is_new: ColumnElement[bool] = literal_column(
+        "xmax = 0"
+    )  # Postgres sets xmax when it updates a row, so this one was inserted
     result = (await connection.execute(liked.returning(kind.key, kind.like.user_id, is_new))).all()
     return [(row[0], row[1]) for row in result if row[2]], [(row[0], row[1]) for row in result]
 
 
-async def _withdraw(connection: AsyncConnection, kind: Kind, pairs: list[Pair]) -> list[Pair]:
+async def _retract(connection: AsyncConnection, kind: Kind, pairs: list[Pair]) -> list[Pair]:
     if not pairs:
         return []
     asked = _asked(pairs)
-    is_it = (kind.key == asked.c.target_id, kind.like.user_id == asked.c.user_id, not_(kind.like.withdrawn))
-    statement = update(kind.like).where(*is_it).values(withdrawn=True).returning(kind.key, kind.like.user_id)
+    is_it = (kind.key == asked.c.target_id, kind.like.user_id == asked.c.user_id, not_(kind.like.retracted))
+    statement = (
+        update(kind.like).where(*is_it).values({kind.like.retracted: True}).returning(kind.key, kind.like.user_id)
+    )
     return [(target_id, user_id) for target_id, user_id in await connection.execute(statement)]
 
 
@@ -124,27 +128,27 @@ async def _count(connection: AsyncConnection, kind: Kind, steps: dict[int, int])
 
 
 async def get_liked(connection: AsyncConnection, pairs: Sequence[Pair]) -> list[bool]:
-    """Whether each (video, user) is a like, in order. Raises BatchTooLarge."""
+    """Returns whether each user likes the video, in order. Raises BatchTooLarge."""
     check_batch(pairs, MAX_PAIRS)
     asked = _asked(pairs)
-    is_it = (VideoLike.video_id == asked.c.target_id, VideoLike.user_id == asked.c.user_id, not_(VideoLike.withdrawn))
+    is_it = (VideoLike.video_id == asked.c.target_id, VideoLike.user_id == asked.c.user_id, not_(VideoLike.retracted))
     query = select(exists().where(*is_it)).select_from(asked).order_by(asked.c.place)
     return list((await connection.execute(query)).scalars())
 
 
-async def forget_likes(connection: AsyncConnection, kind: Kind, user_id: int, most: int) -> int:
-    """Removes that many of a user's likes, in the order of what they like; how many it did remove."""
-    his = select(kind.key).where(kind.like.user_id == user_id).order_by(kind.key).limit(most)
-    ids = (await connection.execute(his)).scalars().all()
+async def delete_likes(connection: AsyncConnection, kind: Kind, user_id: int, most: int) -> int:
+    """Deletes at most `most` of a user's likes, in the order of the targets; returns how many."""
+    first = select(kind.key).where(kind.like.user_id == user_id).order_by(kind.key).limit(most)
+    ids = (await connection.execute(first)).scalars().all()
     await _lock(connection, kind, set(ids))
     gone = delete(kind.like).where(kind.like.user_id == user_id, kind.key.in_(ids))
-    rows = (await connection.execute(gone.returning(kind.key, kind.like.withdrawn))).all()
-    await _count(connection, kind, {row[0]: -1 for row in rows if not row.withdrawn})
+    rows = (await connection.execute(gone.returning(kind.key, kind.like.retracted))).all()
+    await _count(connection, kind, {target_id: -1 for target_id, retracted in rows if not retracted})
     return len(rows)
 
 
 async def share_video(connection: AsyncConnection, caller: Caller, video_id: int) -> None:
-    """Counted once a user. Raises VideoNotFound."""
+    """Counts one share per user. Raises VideoNotFound."""
     await lock_visible(connection, caller, video_id)
     row = insert(VideoShare).values(video_id=video_id, user_id=caller.user_id).on_conflict_do_nothing()
     if (await connection.execute(row.returning(VideoShare.video_id))).first():
@@ -152,10 +156,10 @@ async def share_video(connection: AsyncConnection, caller: Caller, video_id: int
         await connection.execute(counted.values(share_count=Video.share_count + 1))
 
 
-async def forget_shares(connection: AsyncConnection, user_id: int, most: int) -> int:
-    """As forget_likes."""
-    his = select(VideoShare.video_id).where(VideoShare.user_id == user_id).order_by(VideoShare.video_id).limit(most)
-    ids = (await connection.execute(his)).scalars().all()
+async def delete_shares(connection: AsyncConnection, user_id: int, most: int) -> int:
+    """As delete_likes."""
+    first = select(VideoShare.video_id).where(VideoShare.user_id == user_id).order_by(VideoShare.video_id).limit(most)
+    ids = (await connection.execute(first)).scalars().all()
     await _lock(connection, VIDEO, set(ids))
     await connection.execute(delete(VideoShare).where(VideoShare.user_id == user_id, VideoShare.video_id.in_(ids)))
     counted = update(Video).where(Video.id.in_(ids)).values(share_count=Video.share_count - 1)

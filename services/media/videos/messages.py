@@ -6,10 +6,10 @@ from typing import Any
 from protos.media.v1 import comments_pb2, videos_pb2
 from services.media.models import PUBLIC
 from services.media.signing import Signer
-from services.media.videos.feeds import Page
+from services.media.videos.feeds import VideoPage
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.videos import OURS
-from services.media.videos.visibility import Audience
+from services.media.videos.visibility import ViewerScope
 
 
 def milliseconds(moment: datetime) -> int:
@@ -17,7 +17,7 @@ def milliseconds(moment: datetime) -> int:
 
 
 def video(row: Any, signer: Signer) -> videos_pb2.Video:
-    """For a viewer who may see it: the files of one that is not public are signed."""
+    """For a viewer who may see the video: the files of a video that is not public are signed."""
 
     def address(url: str | None) -> str:
         return (
@@ -45,13 +45,13 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
     )
 
 
-def video_page(page: Page, signer: Signer) -> videos_pb2.VideoPage:
+def video_page(page: VideoPage, signer: Signer) -> videos_pb2.VideoPage:
     videos = [video(row, signer) for row in page.videos]
     return videos_pb2.VideoPage(videos=videos, next_cursor=page.next_cursor, total=page.total)
 
 
-def audience(found: Audience) -> videos_pb2.Audience:
-    return videos_pb2.Audience(hidden_owner_ids=found.hidden_owner_ids, personal=found.personal)
+def audience(scope: ViewerScope) -> videos_pb2.Audience:
+    return videos_pb2.Audience(hidden_owner_ids=scope.hidden_owner_ids, personal=scope.personal)
 
 
 def like_change(change: videos_pb2.LikeChange) -> Change:

@@ -1,4 +1,4 @@
-"""The tables of videos: what they are, what is said of them, and who may see them."""
+"""The tables of videos, comments, likes and shares, and of the counts of videos."""
 
 from datetime import datetime
 
@@ -9,10 +9,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.media.models import Model
 
 ADMIN = 3  # the user service's role that sees every video
-SLOTS = 16  # of the count of public videos
+PUBLIC_COUNTER_SLOTS = 16
 
 IS_LIVE, IS_TOP = text("deleted_at IS NULL"), text("father_id = id AND deleted_at IS NULL")
-# A tenfold weight is worth 45,000 s (12.5 hours) of youth. It never ages: what is newer just begins higher.
+# Ten times the reactions are worth as much as being published 45,000 s (12.5 hours) later. A score never decays:
+# newer videos start with a higher one.
 SCORE = (
     "log((1 + like_count + 2 * comment_count + 3 * share_count + view_count / 10)::double precision)"
     " + (id >> 22)::double precision / 45000000"
@@ -20,9 +21,9 @@ SCORE = (
 
 
 class Video(Model):
-    """What is deleted keeps its row, emptied; its likes and comments are out of reach with it.
+    """A deleted video keeps its row, emptied; its likes and comments cannot be reached any more.
 
-    `video_url` and `cover_url` are `/media/<hash>.<extension>` for files of ours.
+    `video_url` and `cover_url` are `/media/<hash>.<extension>` for files of this service, else outside urls.
     """
 
     __tablename__ = "video"
@@ -34,7 +35,7 @@ class Video(Model):
     type: Mapped[str] = mapped_column(server_default="")
     video_url: Mapped[str]
     cover_url: Mapped[str] = mapped_column(server_default="")
-    object_hash: Mapped[str | None]  # of `video_url`, for a file of ours
+    object_hash: Mapped[str | None]  # of `video_url`, unless it is an outside url
     visibility: Mapped[int] = mapped_column(SmallInteger)
     publish_as: Mapped[int | None] = mapped_column(SmallInteger)  # its visibility once it plays; PRIVATE until then
     like_count: Mapped[int] = mapped_column(server_default="0")
@@ -42,8 +43,8 @@ class Video(Model):
     share_count: Mapped[int] = mapped_column(server_default="0")
     view_count: Mapped[int] = mapped_column(server_default="0")
     score: Mapped[float] = mapped_column(Double, Computed(SCORE, persisted=True))
-    random_key: Mapped[int]  # its place in the random order, which is the same for all who start elsewhere
-    words: Mapped[str] = mapped_column(TSVECTOR)  # search.py
+    random_key: Mapped[int]  # its place in the random order; each viewer starts at another place of the same order
+    words: Mapped[str] = mapped_column(TSVECTOR)  # text_search.py
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
@@ -59,9 +60,9 @@ class Video(Model):
 
 
 class Comment(Model):
-    """A top-level one is its own father. It is live if neither it nor its father is deleted.
+    """A top-level comment is its own father. A comment is live if neither it nor its father is deleted.
 
-    `content` is JSON as text: jsonb would give it back in another order.
+    `content` is JSON, kept as text because jsonb would change its order.
     """
 
     __tablename__ = "comment"
@@ -71,7 +72,7 @@ class Comment(Model):
     father_id: Mapped[int]
     reply_to_id: Mapped[int] = mapped_column(server_default="0")
     user_id: Mapped[int]
-    owner_id: Mapped[int]  # of what it answers: the video, or the comment
+    owner_id: Mapped[int]  # the owner of the video, or the author of the comment, that it answers
     content: Mapped[str]
     like_count: Mapped[int] = mapped_column(server_default="0")
     reply_count: Mapped[int] = mapped_column(server_default="0")
@@ -89,14 +90,14 @@ class Comment(Model):
 
 
 class VideoLike(Model):
-    """A withdrawn one remains, so that nobody is told twice of the same like."""
+    """A retracted like keeps its row, so that the same user liking again does not notify the owner again."""
 
     __tablename__ = "video_like"
 
     video_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     id: Mapped[int] = mapped_column(BigInteger, Identity())  # the order of liking
-    withdrawn: Mapped[bool] = mapped_column(server_default=text("false"))
+    retracted: Mapped[bool] = mapped_column("withdrawn", server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
@@ -106,13 +107,13 @@ class VideoLike(Model):
 
 
 class CommentLike(Model):
-    """As VideoLike."""
+    """Like VideoLike."""
 
     __tablename__ = "comment_like"
 
     comment_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    withdrawn: Mapped[bool] = mapped_column(server_default=text("false"))
+    retracted: Mapped[bool] = mapped_column("withdrawn", server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (Index("comment_like_any", "user_id", "comment_id"),)
@@ -128,7 +129,7 @@ class VideoShare(Model):
     __table_args__ = (Index("video_share_user", "user_id", "video_id"),)
 
 
-class Shelf(Model):
+class OwnerVideoCount(Model):
     """How many live videos a user has, by visibility."""
 
     __tablename__ = "shelf"
@@ -139,8 +140,8 @@ class Shelf(Model):
     private_count: Mapped[int] = mapped_column(server_default="0")
 
 
-class Tally(Model):
-    """A share of the number of public videos: one row for all would be everybody's lock."""
+class PublicVideoCounter(Model):
+    """One slot of the number of public videos. Several slots, because all writers would wait for a single row."""
 
     __tablename__ = "tally"
 
@@ -148,32 +149,8 @@ class Tally(Model):
     public_count: Mapped[int] = mapped_column(server_default="0")
 
 
-class Standing(Model):
-    """How a user stands to a peer, as the social service's events tell; each pair has two rows.
-
-    An event that arrives after a later one of its kind is known by its id, and changes nothing.
-    """
-
-    __tablename__ = "standing"
-
-    user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    peer_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    friend: Mapped[bool] = mapped_column(server_default=text("false"))
-    blocks: Mapped[bool] = mapped_column(server_default=text("false"))
-    blocked: Mapped[bool] = mapped_column(server_default=text("false"))
-    friend_event: Mapped[int] = mapped_column(server_default="0")
-    blocks_event: Mapped[int] = mapped_column(server_default="0")
-    blocked_event: Mapped[int] = mapped_column(server_default="0")
-
-    __table_args__ = (
-        Index("standing_friend", "user_id", "peer_id", postgresql_where=text("friend")),
-        Index("standing_apart", "user_id", "peer_id", postgresql_where=text("blocks OR blocked")),
-        Index("standing_peer", "peer_id"),
-    )
-
-
-class Leaver(Model):
-    """A deleted account whose videos, comments and likes are still being removed."""
+class ErasedAccount(Model):
+    """A deleted account whose videos, comments and likes are being erased."""
 
     __tablename__ = "leaver"
 

@@ -15,7 +15,7 @@ from services.media.resources import Resources
 from services.media.videos import comments, feeds, likes, messages, videos, views, visibility
 from services.media.videos.group_commit import Gathering
 from services.media.videos.likes import Change, Outcome
-from services.media.videos.views import View
+from services.media.videos.views import ViewKey
 
 VIDEO_PROTOS = (pb.DESCRIPTOR, comments_pb.DESCRIPTOR)
 
@@ -29,7 +29,7 @@ class Videos(VideosServicer):
     def __init__(self, service: Resources) -> None:
         self._service, self._database, self._signer = service, service.database, service.signer
         self._likes: Gathering[Change, Outcome] = Gathering(self._write_likes)
-        self._views: Gathering[View, None] = Gathering(partial(views.write_views, service))
+        self._views: Gathering[ViewKey, None] = Gathering(partial(views.write_views, service))
 
     async def CreateVideo(self, request: pb.CreateVideoRequest, context: object) -> pb.Video:
         fields = {field.name: getattr(request, field.name) for field in request.DESCRIPTOR.fields}
@@ -94,7 +94,7 @@ class Videos(VideosServicer):
         return pb.ShareVideoResponse()
 
     async def ViewVideo(self, request: pb.ViewVideoRequest, context: object) -> pb.ViewVideoResponse:
-        counted = await views.view(
+        counted = await views.count_view(
             self._service, self._views, require_caller(), request.video_id, request.watched_seconds
         )
         return pb.ViewVideoResponse(counted=counted)
@@ -103,8 +103,8 @@ class Videos(VideosServicer):
         self, request: pb.BatchGetAudiencesRequest, context: object
     ) -> pb.BatchGetAudiencesResponse:
         async with self._database.transaction() as connection:
-            found = await visibility.get_audiences(connection, request.user_ids)
-        return pb.BatchGetAudiencesResponse(audiences=map(messages.audience, found))
+            scopes = await visibility.get_viewer_scopes(connection, request.user_ids)
+        return pb.BatchGetAudiencesResponse(audiences=map(messages.audience, scopes))
 
     async def _write_likes(self, changes: list[Change]) -> Sequence[Outcome]:
         async with self._database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""Videos: publishing, changing, deleting and reading them."""
+"""Videos: publish, change, delete and read them."""
 
 import secrets
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from services.kit.context import Caller
 from services.media import events
 from services.media.errors import NotPermitted, VideoInvalid
 from services.media.files import objects
-from services.media.files.references import release
+from services.media.files.references import release_objects
 from services.media.models import PRIVATE, PUBLIC, Derivative, Object, ObjectReference
 from services.media.pages import check_batch
 from services.media.videos.counters import move_video
@@ -59,7 +59,7 @@ async def create_video(connection: AsyncConnection, caller: Caller, video_id: in
     )
     video: Row[Any] = (await connection.execute(row.returning(Video.__table__))).one()
     await _refer(connection, video, files.values())
-    await move_video(connection, video_id, caller.user_id, come=video.visibility)
+    await move_video(connection, video_id, caller.user_id, new=video.visibility)
     await events.video_published(connection, video)
     return (await get_cards(connection, caller, [video_id]))[0]
 
@@ -94,8 +94,8 @@ async def _write_changes(connection: AsyncConnection, video: Any, values: dict[s
     shown = delete(ObjectReference).where(ObjectReference.video_id == video.id).returning(ObjectReference.object_hash)
     hashes = (await connection.execute(shown)).scalars().all()
     await _refer(connection, changed, _hashes(changed))
-    await release(connection, video.owner_id, hashes, private=video.visibility != PUBLIC)
-    await move_video(connection, video.id, video.owner_id, gone=video.visibility, come=changed.visibility)
+    await release_objects(connection, video.owner_id, hashes, private=video.visibility != PUBLIC)
+    await move_video(connection, video.id, video.owner_id, old=video.visibility, new=changed.visibility)
     await events.video_updated(connection, changed, video.owner_id)
 
 
@@ -118,8 +118,8 @@ async def erase(connection: AsyncConnection, video: Any, actor_id: int) -> None:
     await connection.execute(statement.values(deleted_at=func.now(), words=video_words(""), **blank))
     shown = delete(ObjectReference).where(ObjectReference.video_id == video.id).returning(ObjectReference.object_hash)
     hashes = (await connection.execute(shown)).scalars().all()
-    await release(connection, video.owner_id, hashes, private=video.visibility != PUBLIC)
-    await move_video(connection, video.id, video.owner_id, gone=video.visibility)
+    await release_objects(connection, video.owner_id, hashes, private=video.visibility != PUBLIC)
+    await move_video(connection, video.id, video.owner_id, old=video.visibility)
     await events.video_deleted(connection, video, actor_id)
 
 

@@ -1,4 +1,4 @@
-"""Views: 2 seconds, or half of a short video, once a viewer and hour. Valkey knows who was counted already."""
+"""Views: 2 seconds, or half of a shorter video, count once per viewer and hour. Valkey remembers who was counted."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ HOUR = 3_600
 log = structlog.get_logger("views")
 
 
-class View(NamedTuple):
+class ViewKey(NamedTuple):
     viewer_id: int
     video_id: int
 
@@ -33,33 +33,33 @@ class View(NamedTuple):
         return f"viewed:{self.video_id}:{self.viewer_id}"
 
 
-async def view(
-    service: Resources, counting: Gathering[View, None], caller: Caller, video_id: int, watched: float
+async def count_view(
+    service: Resources, counting: Gathering[ViewKey, None], caller: Caller, video_id: int, watched: float
 ) -> bool:
-    """Whether it was counted. Raises VideoNotFound."""
+    """Returns whether the view was counted. Raises VideoNotFound."""
     async with service.database.transaction() as connection:
         if not await is_view(connection, caller, video_id, watched):
             return False
-    seen = View(caller.user_id, video_id)
-    if not await is_first(service.redis, seen):
+    view_key = ViewKey(caller.user_id, video_id)
+    if not await is_first(service.redis, view_key):
         return False
-    await counting.add([seen])
+    await counting.add([view_key])
     return True
 
 
-async def write_views(service: Resources, seen: Sequence[View]) -> Sequence[None]:
-    """Of many viewers at once. Those that cannot be written may come again."""
+async def write_views(service: Resources, views: Sequence[ViewKey]) -> Sequence[None]:
+    """Counts views of many viewers at once. If that fails, the same viewers can be counted again."""
     try:
         async with service.database.transaction() as connection:
-            await count_views(connection, [view.video_id for view in seen])
+            await count_views(connection, [view.video_id for view in views])
     except Exception:
-        await forget(service.redis, seen)
+        await forget(service.redis, views)
         raise
-    return [None] * len(seen)
+    return [None] * len(views)
 
 
 async def is_view(connection: AsyncConnection, caller: Caller, video_id: int, watched: float) -> bool:
-    """Whether so many seconds are enough. Raises VideoNotFound."""
+    """Whether `watched` seconds are enough. Raises VideoNotFound."""
     video = await require_visible(connection, caller, video_id)
     if watched >= WATCHED or not video.object_hash:
         return watched >= WATCHED
@@ -67,24 +67,24 @@ async def is_view(connection: AsyncConnection, caller: Caller, video_id: int, wa
     return bool(0 < duration <= watched * 2)
 
 
-async def is_first(redis: Redis, seen: View) -> bool:
-    """Of this hour; while Valkey is away nobody's is. Of the same calls at once one is first."""
+async def is_first(redis: Redis, view: ViewKey) -> bool:
+    """Whether it is the viewer's first view in this hour, for one of concurrent calls; False while Valkey is away."""
     try:
-        return bool(await redis.set(seen.key, 1, nx=True, ex=HOUR))
+        return bool(await redis.set(view.key, 1, nx=True, ex=HOUR))
     except (RedisError, OSError, TimeoutError) as error:
         log.warning("view not counted", error=repr(error)[:200])
         return False
 
 
-async def forget(redis: Redis, seen: Sequence[View]) -> None:
+async def forget(redis: Redis, views: Sequence[ViewKey]) -> None:
     try:
-        await redis.delete(*(view.key for view in seen))
+        await redis.delete(*(view.key for view in views))
     except (RedisError, OSError, TimeoutError) as error:
         log.warning("views lost", error=repr(error)[:200])
 
 
 async def count_views(connection: AsyncConnection, video_ids: Sequence[int]) -> None:
-    """One more for each time that a video is named."""
+    """Adds one view for each time that a video is named."""
     steps = Counter(video_ids)
     asked = unnest(id=list(steps), step=list(steps.values()))
     await connection.execute(

@@ -1,7 +1,7 @@
-"""Who may see a video: the one rule, as SQL, for lists, counts, likes, comments, search and bytes.
+"""Who may see a video: one rule in SQL, used by lists, counts, likes, comments, search and files.
 
-Friendships and blocks are the social service's. They are kept here too (people.py), so that a page is one
-statement; what its events tell arrives within milliseconds.
+Friendships and blocks belong to the social service. relationships/projection.py keeps a copy, so that a page is one
+statement; the copy follows the social service within milliseconds.
 """
 
 from collections.abc import Sequence
@@ -27,24 +27,25 @@ from services.kit.context import Caller
 from services.media.errors import VideoNotFound
 from services.media.models import FRIENDS, PRIVATE, PUBLIC
 from services.media.pages import check_batch, unnest
-from services.media.videos.models import ADMIN, Shelf, Standing, Video
+from services.media.relationships.models import Relationship
+from services.media.videos.models import ADMIN, OwnerVideoCount, Video
 
-ALL = (PUBLIC, FRIENDS, PRIVATE)
-MAX_HIDDEN = 1_000  # owners told to a cache; whoever is apart from more of them goes without the cache
+ALL_VISIBILITIES = (PUBLIC, FRIENDS, PRIVATE)
+MAX_HIDDEN = 1_000  # owners listed for a cache; a viewer with more blocks is not served from it
 
 is_live = Video.deleted_at.is_(None)
-is_apart = or_(Standing.blocks, Standing.blocked)
+is_apart = or_(Relationship.blocks, Relationship.blocked)
 
 
-class Audience(NamedTuple):
-    """What a viewer does not see of what is public, and whether he sees more than that."""
+class ViewerScope(NamedTuple):
+    """Which owners' public videos a viewer does not see; `personal`: whether they see videos that are not public."""
 
     hidden_owner_ids: Sequence[int]
     personal: bool
 
 
 def visible_to(viewer: Caller) -> ColumnElement[bool]:
-    """Whether he, or nobody, may see the Video."""
+    """Whether the viewer may see the Video; an anonymous viewer has no user id."""
     if viewer.role >= ADMIN:
         return is_live
     if not viewer.user_id:
@@ -53,15 +54,15 @@ def visible_to(viewer: Caller) -> ColumnElement[bool]:
 
 
 def visible(viewer_id: SQLColumnExpression[int]) -> ColumnElement[bool]:
-    """As `visible_to`, of users in a column, none of them as an admin."""
-    between = (Standing.user_id == viewer_id, Standing.peer_id == Video.owner_id)
-    is_friend, are_apart = exists().where(*between, Standing.friend), exists().where(*between, is_apart)
-    is_for_him = or_(Video.visibility == PUBLIC, and_(Video.visibility == FRIENDS, is_friend))
-    return and_(is_live, or_(Video.owner_id == viewer_id, and_(is_for_him, not_(are_apart))))
+    """As `visible_to`, for users in a column, none of them an admin."""
+    between = (Relationship.user_id == viewer_id, Relationship.peer_id == Video.owner_id)
+    is_friend, are_apart = exists().where(*between, Relationship.friend), exists().where(*between, is_apart)
+    is_shared = or_(Video.visibility == PUBLIC, and_(Video.visibility == FRIENDS, is_friend))
+    return and_(is_live, or_(Video.owner_id == viewer_id, and_(is_shared, not_(are_apart))))
 
 
 async def require_visible(connection: AsyncConnection, viewer: Caller, video_id: int) -> Row[Any]:
-    """The video. Raises VideoNotFound."""
+    """Returns the video. Raises VideoNotFound."""
     query: Select[Any] = select(Video.__table__).where(Video.id == video_id, visible_to(viewer))
     video: Row[Any] | None = (await connection.execute(query)).one_or_none()
     if video is None:
@@ -70,7 +71,7 @@ async def require_visible(connection: AsyncConnection, viewer: Caller, video_id:
 
 
 async def lock_visible(connection: AsyncConnection, caller: Caller, video_id: int) -> Row[Any]:
-    """The video, locked. Raises VideoNotFound."""
+    """Returns the video, locked. Raises VideoNotFound."""
     query = select(Video.__table__).where(Video.id == video_id, visible_to(caller)).with_for_update(key_share=True)
     video: Row[Any] | None = (await connection.execute(query)).one_or_none()
     if video is None:
@@ -78,29 +79,33 @@ async def lock_visible(connection: AsyncConnection, caller: Caller, video_id: in
     return video
 
 
-async def kinds_for(connection: AsyncConnection, viewer: Caller, owner_id: int) -> tuple[int, ...]:
-    """The visibilities of an owner's videos that the viewer may see."""
+async def visibilities_for(connection: AsyncConnection, viewer: Caller, owner_id: int) -> tuple[int, ...]:
+    """Which visibilities of an owner's videos the viewer may see."""
     if viewer.user_id == owner_id or viewer.role >= ADMIN:
-        return ALL
-    query = select(Standing.friend, is_apart).where(Standing.user_id == viewer.user_id, Standing.peer_id == owner_id)
+        return ALL_VISIBILITIES
+    query = select(Relationship.friend, is_apart).where(
+        Relationship.user_id == viewer.user_id, Relationship.peer_id == owner_id
+    )
     is_friend, are_apart = (await connection.execute(query)).one_or_none() or (False, False)
     if are_apart:
         return ()
     return (PUBLIC, FRIENDS) if is_friend else (PUBLIC,)
 
 
-async def get_audiences(connection: AsyncConnection, user_ids: Sequence[int]) -> list[Audience]:
-    """In order. Raises BatchTooLarge."""
+async def get_viewer_scopes(connection: AsyncConnection, user_ids: Sequence[int]) -> list[ViewerScope]:
+    """In the order of `user_ids`. Raises BatchTooLarge."""
     check_batch(user_ids)
     asked = unnest(user_id=user_ids)
-    hidden = select(Standing.peer_id).where(Standing.user_id == asked.c.user_id, is_apart).limit(MAX_HIDDEN + 1)
-    own = exists().where(Shelf.owner_id == asked.c.user_id, Shelf.friends_count + Shelf.private_count > 0)
+    hidden = select(Relationship.peer_id).where(Relationship.user_id == asked.c.user_id, is_apart).limit(MAX_HIDDEN + 1)
+    own = exists().where(
+        OwnerVideoCount.owner_id == asked.c.user_id, OwnerVideoCount.friends_count + OwnerVideoCount.private_count > 0
+    )
     friends = exists().where(
-        Standing.user_id == asked.c.user_id,
-        Standing.friend,
-        Shelf.owner_id == Standing.peer_id,
-        Shelf.friends_count > 0,
+        Relationship.user_id == asked.c.user_id,
+        Relationship.friend,
+        OwnerVideoCount.owner_id == Relationship.peer_id,
+        OwnerVideoCount.friends_count > 0,
     )
     columns = (func.array(hidden.correlate(asked).scalar_subquery()), or_(own, friends))
     rows = await connection.execute(select(*columns).select_from(asked).order_by(asked.c.place))
-    return [Audience(ids[:MAX_HIDDEN], personal or len(ids) > MAX_HIDDEN) for ids, personal in rows]
+    return [ViewerScope(ids[:MAX_HIDDEN], personal or len(ids) > MAX_HIDDEN) for ids, personal in rows]

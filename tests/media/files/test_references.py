@@ -14,7 +14,7 @@ async def release(media: Running, owner: int, video_id: int, private: bool) -> N
     query = "DELETE FROM object_reference WHERE video_id = :id RETURNING object_hash"
     hashes = [row.object_hash for row in await execute(media, query, id=video_id)]
     async with media.service.database.transaction() as connection:
-        await references.release(connection, owner, hashes, private)
+        await references.release_objects(connection, owner, hashes, private)
     await deletions.drain(media.service.database, media.service.storage)
 
 

@@ -220,14 +220,14 @@ class TestSweeping:
         data = png()
         hash = hashlib.sha256(data).hexdigest()
         key = await self.old(local, key_of(f"{hash}.png"), data)
-        assert await sweeper._condemn(local.service.database, key)
+        assert await sweeper._delete_unknown(local.service.database, key)
         uploading = asyncio.create_task(upload(local, new_user(), data))
         await asyncio.sleep(0.5)
         assert not uploading.done()
         await deletions.drain(local.service.database, local.service.storage)
         stored = await uploading
         assert await read(local, key_of(stored.file)) == data
-        assert not await sweeper._condemn(local.service.database, key)
+        assert not await sweeper._delete_unknown(local.service.database, key)
 
     async def test_uploads_left_lying_go_with_their_parts(self, local: Running) -> None:
         with acting(new_user()):

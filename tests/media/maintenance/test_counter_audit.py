@@ -1,12 +1,13 @@
-"""Counters against rows: the drift that `check` finds and `repair` mends, leavers, and group commit itself."""
+"""Counters against rows: the drift that `check` finds and `repair` corrects, deleted accounts, group commit."""
 
 import asyncio
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.media.errors import Overloaded
 from services.media.maintenance import counter_audit
-from services.media.maintenance.patrol import BATCH, WRONG, Patrol
+from services.media.maintenance.counter_audit import BATCH, WRONG, DriftAudit
 from services.media.relationships import projection
 from services.media.videos import account_erasure
 from services.media.videos.group_commit import MAX_WAITING, Gathering
@@ -36,14 +37,14 @@ async def test_drift_is_found_and_mended(videos: Videos) -> None:
     assert (seen.like_count, seen.comment_count, seen.share_count) == (1, 1, 0)
 
 
-async def test_the_patrol_finds_what_drifted_a_few_rows_at_a_time(videos: Videos) -> None:
+async def test_the_drift_audit_finds_what_drifted_a_few_rows_at_a_time(videos: Videos) -> None:
     owner, fan = new_users(2)
     ids = [(await publish(videos, owner)).video_id for _ in range(BATCH + 1)]
     top = (await v.comment(videos, fan, ids[-1])).comment_id
     await v.reply(videos, owner, top)
     await v.like(videos, fan, ids[-1])
-    patrol = Patrol()
-    assert await round_of(patrol, videos) == set()
+    audit = DriftAudit()
+    assert await round_of(audit, videos) == set()
     await execute(
         videos, "UPDATE video SET like_count = 9, comment_count = 9, share_count = 9 WHERE id = :id", id=ids[-1]
     )
@@ -51,18 +52,23 @@ async def test_the_patrol_finds_what_drifted_a_few_rows_at_a_time(videos: Videos
     await execute(videos, "UPDATE shelf SET public_count = 9, friends_count = 9 WHERE owner_id = :id", id=owner)
     wrong = {"video.like_count", "video.comment_count", "video.share_count", "comment.like_count"}
     wrong |= {"comment.reply_count", "shelf.public_count", "shelf.friends_count"}
-    assert await round_of(patrol, videos) == wrong
-    assert await round_of(patrol, videos) == wrong  # it begins anew
+    assert await round_of(audit, videos) == wrong
+    assert await round_of(audit, videos) == wrong  # it begins anew
     async with videos.service.database.transaction() as connection:
         await counter_audit.repair(connection)
-    assert await round_of(patrol, videos) == set()
+    assert await round_of(audit, videos) == set()
 
 
-async def round_of(patrol: Patrol, videos: Videos) -> set[str]:
+async def delete_account(connection: AsyncConnection, user_id: int) -> None:
+    await projection.delete_user(connection, user_id)
+    await account_erasure.schedule(connection, user_id)
+
+
+async def round_of(audit: DriftAudit, videos: Videos) -> set[str]:
     """The counters found wrong while it looks at every video."""
     before, ((count,),) = drifted(), await execute(videos, "SELECT count(*) FROM video")
     for _ in range(count // BATCH + 1):
-        await patrol.step(videos.service.database)
+        await audit.step(videos.service.database)
     return {counter for counter, found in drifted().items() if found > before[counter]}
 
 
@@ -72,22 +78,22 @@ def drifted() -> dict[str, float]:
 
 
 async def test_a_deleted_account_leaves_nothing(videos: Videos) -> None:
-    leaver, other = new_users(2)
-    mine, theirs = (await publish(videos, leaver)).video_id, (await publish(videos, other)).video_id
-    await v.befriend(videos, leaver, other)
+    deleted, other = new_users(2)
+    mine, theirs = (await publish(videos, deleted)).video_id, (await publish(videos, other)).video_id
+    await v.befriend(videos, deleted, other)
     top = (await v.comment(videos, other, theirs)).comment_id
-    own = [(await v.comment(videos, leaver, theirs)).comment_id for _ in range(2)]
+    own = [(await v.comment(videos, deleted, theirs)).comment_id for _ in range(2)]
     await v.reply(videos, other, own[0])
-    await v.reply(videos, leaver, top)
-    await v.reply(videos, leaver, own[0])
-    await v.comment(videos, leaver, mine)
-    await v.like(videos, leaver, theirs)
+    await v.reply(videos, deleted, top)
+    await v.reply(videos, deleted, own[0])
+    await v.comment(videos, deleted, mine)
+    await v.like(videos, deleted, theirs)
     await v.like(videos, other, mine)
-    await v.like_comment(videos, leaver, top)
-    await act(leaver, videos.videos.ShareVideo, v.pb.ShareVideoRequest(video_id=theirs))
+    await v.like_comment(videos, deleted, top)
+    await act(deleted, videos.videos.ShareVideo, v.pb.ShareVideoRequest(video_id=theirs))
     async with videos.service.database.transaction() as connection:
-        await projection.forget(connection, leaver)
-    while await account_erasure.remove_some(videos.service):
+        await delete_account(connection, deleted)
+    while await account_erasure.erase_batch(videos.service):
         pass
     seen = await v.get(videos, other, theirs)
     assert seen
@@ -95,9 +101,9 @@ async def test_a_deleted_account_leaves_nothing(videos: Videos) -> None:
     assert (await v.get_comment(videos, other, top)).reply_count == 0
     assert await v.get(videos, other, mine) is None
     for table, column in (("video_like", "user_id"), ("comment_like", "user_id"), ("video_share", "user_id")):
-        assert not await execute(videos, f"SELECT FROM {table} WHERE {column} = :id", id=leaver)
-    assert not await execute(videos, "SELECT FROM standing WHERE user_id = :id OR peer_id = :id", id=leaver)
-    assert not await execute(videos, "SELECT FROM comment WHERE user_id = :id AND content <> 'null'", id=leaver)
+        assert not await execute(videos, f"SELECT FROM {table} WHERE {column} = :id", id=deleted)
+    assert not await execute(videos, "SELECT FROM standing WHERE user_id = :id OR peer_id = :id", id=deleted)
+    assert not await execute(videos, "SELECT FROM comment WHERE user_id = :id AND content <> 'null'", id=deleted)
 
 
 async def test_many_leave_while_others_go_on(videos: Videos) -> None:
@@ -108,10 +114,10 @@ async def test_many_leave_while_others_go_on(videos: Videos) -> None:
     await asyncio.gather(*(v.like_comment(videos, user, top) for user in crowd for top in tops[::7]))
     async with videos.service.database.transaction() as connection:
         for user in crowd[:6]:
-            await projection.forget(connection, user)
+            await delete_account(connection, user)
 
     async def remove() -> None:
-        while await account_erasure.remove_some(videos.service):
+        while await account_erasure.erase_batch(videos.service):
             pass
 
     going_on = [v.like(videos, user, id, bool(n % 2)) for n, user in enumerate(crowd[6:]) for id in ids]
@@ -182,19 +188,19 @@ async def test_the_queue_is_bounded() -> None:
     assert len(await waiting) == MAX_WAITING
 
 
-async def test_a_leaver_under_what_is_deleted_already(videos: Videos) -> None:
-    leaver, other = new_users(2)
+async def test_a_deleted_under_what_is_deleted_already(videos: Videos) -> None:
+    deleted, other = new_users(2)
     video, gone = (await publish(videos, other)).video_id, (await publish(videos, other)).video_id
     top = (await v.comment(videos, other, video)).comment_id
-    await v.reply(videos, leaver, top)
-    await v.comment(videos, leaver, gone)
+    await v.reply(videos, deleted, top)
+    await v.comment(videos, deleted, gone)
     await v.uncomment(videos, other, top)
     await v.delete(videos, other, gone)
     async with videos.service.database.transaction() as connection:
-        await projection.forget(connection, leaver)
-    while await account_erasure.remove_some(videos.service):
+        await delete_account(connection, deleted)
+    while await account_erasure.erase_batch(videos.service):
         pass
-    assert not await execute(videos, "SELECT FROM comment WHERE user_id = :id AND content <> 'null'", id=leaver)
+    assert not await execute(videos, "SELECT FROM comment WHERE user_id = :id AND content <> 'null'", id=deleted)
 
 
 async def test_owners_who_are_not_counted_are_found(videos: Videos) -> None:

@@ -66,8 +66,8 @@ async def test_what_one_may_not_see_one_cannot_view(videos: Videos) -> None:
 
 async def test_without_valkey_nobody_is_counted(videos: Videos) -> None:
     async with open_redis("redis://127.0.0.1:1") as away:
-        assert not await views.is_first(away, views.View(1, 2))
-        await views.forget(away, [views.View(1, 2)])
+        assert not await views.is_first(away, views.ViewKey(1, 2))
+        await views.forget(away, [views.ViewKey(1, 2)])
 
 
 async def test_a_view_that_could_not_be_written_may_come_again(videos: Videos) -> None:

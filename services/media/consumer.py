@@ -1,0 +1,41 @@
+"""Events of other services that the media service acts on: friendships, blocks and deleted accounts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit import background
+from services.kit.db import after_commit
+from services.kit.events import consume
+from services.kit.nats import Event
+from services.media.config import SERVICE
+from services.media.relationships import projection
+from services.media.resources import Resources
+from services.media.videos import account_erasure
+from services.media.videos.account_erasure import AccountEraser
+
+CONSUMER = f"{SERVICE}-people"
+ACCOUNT_DELETED = "events.user.account.deleted"
+SUBJECTS = [*projection.SUBJECTS, ACCOUNT_DELETED]
+
+
+@asynccontextmanager
+async def consuming(service: Resources) -> AsyncIterator[None]:
+    """Handles events and erases deleted accounts while the block runs."""
+    eraser = AccountEraser(service)
+    async with background.run(consume=lambda: _consume(service, eraser), erase_accounts=eraser.run):
+        yield
+
+
+async def _consume(service: Resources, eraser: AccountEraser) -> None:
+    async def handle(connection: AsyncConnection, event: Event) -> None:
+        if event.subject != ACCOUNT_DELETED:
+            await projection.apply_event(connection, event)
+            return
+        user_id = int(event.data["user_id"])
+        await projection.delete_user(connection, user_id)
+        await account_erasure.schedule(connection, user_id)
+        after_commit(connection, eraser.wake)
+
+    await consume(service.database, service.nats, CONSUMER, SUBJECTS, handle)
