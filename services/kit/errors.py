@@ -36,6 +36,10 @@ class Invalid(HitokError):
     status = grpc.StatusCode.INVALID_ARGUMENT
 
 
+class BatchTooLarge(Invalid):
+    """More items than one call may bring."""
+
+
 class Unauthenticated(HitokError):
     status = grpc.StatusCode.UNAUTHENTICATED
 

@@ -1,4 +1,4 @@
-"""`python -m services.social`: serves; with a command, does that instead."""
+"""`python -m services.social` serves; `python -m services.social <command>` runs an operator's command."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,19 +1,21 @@
-"""Blocks: whom a user will not hear from. Nothing here or elsewhere tells the blocked one."""
+"""Blocks: a user who blocks another no longer hears from them. The blocked user is never told."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit import pages
 from services.kit.context import Caller
-from services.social import events, pages
+from services.kit.roles import GROUP_OWNER
+from services.social import events
 from services.social.errors import SelfBlock
-from services.social.models import OWNER, PENDING, Block, FriendRequest, JoinRequest, Member
+from services.social.models import PENDING, Block, FriendRequest, JoinRequest, Member
 from services.social.relationships import lock_pair, part
 
 
 async def block(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
-    """Ends the friendship too. Raises SelfBlock, UserNotFound."""
+    """Blocks a user and ends the friendship with them. Raises SelfBlock, UserNotFound."""
     if user_id == caller.user_id:
         raise SelfBlock
     standing = await lock_pair(connection, caller.user_id, user_id)
@@ -30,16 +32,19 @@ async def block(connection: AsyncConnection, caller: Caller, user_id: int) -> No
 
 
 async def _hide_requests(connection: AsyncConnection, user_id: int, blocked_id: int) -> None:
-    """What the blocked one has asked of the user, or of his groups, still waits as far as he can see."""
+    """Hides the pending requests of the blocked user to the user and to the groups the user owns.
+
+    To the blocked user they still look pending.
+    """
     to_user = (FriendRequest.from_id == blocked_id, FriendRequest.to_id == user_id, FriendRequest.result == PENDING)
     await connection.execute(update(FriendRequest).where(*to_user).values(hidden=True))
-    owned = select(Member.group_id).where(Member.user_id == user_id, Member.role == OWNER)
+    owned = select(Member.group_id).where(Member.user_id == user_id, Member.role == GROUP_OWNER)
     to_groups = (JoinRequest.user_id == blocked_id, JoinRequest.result == PENDING, JoinRequest.group_id.in_(owned))
     await connection.execute(update(JoinRequest).where(*to_groups).values(hidden=True))
 
 
 async def unblock(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
-    """Brings nothing back; who was not blocked stays so. Raises UserNotFound."""
+    """Restores neither the friendship nor the requests. No error if the user was not blocked. Raises UserNotFound."""
     standing = await lock_pair(connection, caller.user_id, user_id)
     if standing.blocks:
         mine = (Block.user_id == caller.user_id, Block.blocked_id == user_id)
@@ -50,9 +55,8 @@ async def unblock(connection: AsyncConnection, caller: Caller, user_id: int) -> 
 async def list_blocks(
     connection: AsyncConnection, caller: Caller, cursor: str, limit: int
 ) -> tuple[Sequence[int], str]:
-    """Newest first. Raises CursorInvalid."""
-    query = select(Block.__table__).where(Block.user_id == caller.user_id).order_by(Block.id.desc())
-    if cursor:
-        query = query.where(Block.id < pages.after(cursor))
+    """The ids of the users that the caller blocked, newest first. Raises CursorInvalid."""
+    mine = (Block.user_id == caller.user_id, Block.id < pages.id_before(cursor))
+    query = select(Block.__table__).where(*mine).order_by(Block.id.desc())
     rows, next_cursor = await pages.fetch(connection, query, "id", limit=limit, cursor=cursor)
     return [row.blocked_id for row in rows], next_cursor

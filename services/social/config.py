@@ -12,7 +12,7 @@ SERVICE = "social"
 class SocialSettings(ServiceSettings, kw_only=True, frozen=True):
     grpc_port: Port = 18052
     metrics_port: Port = 18152
-    max_friends: Annotated[int, Meta(ge=1, le=5_000, description="friends a user")] = 5_000
-    max_friend_requests: Annotated[int, Meta(ge=1, description="friend requests a user has pending")] = 200
-    max_groups: Annotated[int, Meta(ge=1, le=500, description="groups a user")] = 500
-    max_members: Annotated[int, Meta(ge=1, le=10_000, description="members a group")] = 10_000
+    max_friends: Annotated[int, Meta(ge=1, le=5_000, description="friends per user")] = 5_000
+    max_friend_requests: Annotated[int, Meta(ge=1, description="pending friend requests per user")] = 200
+    max_groups: Annotated[int, Meta(ge=1, le=500, description="groups per user")] = 500
+    max_members: Annotated[int, Meta(ge=1, le=10_000, description="members per group")] = 10_000

@@ -1,4 +1,4 @@
-"""What other services announce and this one acts on: an account that is deleted takes its social life along."""
+"""Handles events of other services: when an account is deleted, everything stored about its user is removed."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,17 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit import background
 from services.kit.events import consume
 from services.kit.nats import Event
+from services.kit.roles import GROUP_OWNER
 from services.social import events
 from services.social.config import SERVICE
 from services.social.groups import dismiss
-from services.social.members import RANK, crown
-from services.social.models import OWNER, Block, FriendRequest, Friendship, Group, Invitation, JoinRequest, Member
+from services.social.members import RANK, transfer_ownership
+from services.social.models import Block, FriendRequest, Friendship, Group, Invitation, JoinRequest, Member
 from services.social.relationships import lock_users
 from services.social.service import Service
 
 SUBJECTS = ["events.user.account.deleted"]
-ONE_AT_A_TIME = 0  # a lock in a user's stead: of two who go at once each may hold rows that name the other
-BATCH = 2_000  # rows a statement, which must not outlive the statement timeout
+ONE_AT_A_TIME = 0  # locked like a user: two accounts deleted at once could each hold rows that name the other
+BATCH = 2_000  # rows per statement, which has to end before the statement timeout
 
 
 @asynccontextmanager
@@ -35,7 +36,10 @@ async def handle(connection: AsyncConnection, event: Event) -> None:
 
 
 async def forget_user(connection: AsyncConnection, user_id: int) -> None:
-    """Removes all that is kept of a user; groups he owned go to the oldest manager, else member, else end."""
+    """Removes everything stored about a user.
+
+    A group that they owned goes to its oldest manager, else to its oldest member, else it is dismissed.
+    """
     await lock_users(connection, ONE_AT_A_TIME, user_id)
     groups = await _lock_groups(connection, user_id)
     await _end_friendships(connection, user_id)
@@ -65,7 +69,7 @@ async def _delete(connection: AsyncConnection, model: Any, which: ColumnElement[
 
 
 async def _lock_groups(connection: AsyncConnection, user_id: int) -> dict[int, Row[Any]]:
-    """Those he belongs to, by id; while he is locked he joins no other."""
+    """The groups that the user belongs to, by id. The user is locked, so they join no other group meanwhile."""
     mine = select(Member.group_id).where(Member.user_id == user_id)
     locked = select(Group.__table__).where(Group.id.in_(mine)).order_by(Group.id).with_for_update()
     return {group.id: group for group in await connection.execute(locked)}
@@ -79,7 +83,7 @@ async def _leave(connection: AsyncConnection, groups: dict[int, Row[Any]], user_
     for row in roles:
         group = groups[row.group_id]
         await events.group_left(connection, group, user_id)
-        if row.role == OWNER:
+        if row.role == GROUP_OWNER:
             await _pass_on(connection, group, user_id)
 
 
@@ -89,4 +93,4 @@ async def _pass_on(connection: AsyncConnection, group: Any, user_id: int) -> Non
     if heir is None:
         await dismiss(connection, group, user_id)
     else:
-        await crown(connection, group, heir, user_id)
+        await transfer_ownership(connection, group, heir, user_id)

@@ -1,22 +1,22 @@
-"""What can be wrong between users and in groups. The gateway maps each reason to both families' codes."""
+"""Errors between users and in groups. The gateway maps each reason to the codes of both API families."""
 
 from services.kit.errors import Conflict, Forbidden, Invalid, NotFound
 
 
 class SelfFriend(Invalid):
-    """Friends are two."""
+    """A user cannot befriend themselves."""
 
 
 class SelfBlock(Invalid):
-    pass
+    """A user cannot block themselves."""
 
 
 class ResultInvalid(Invalid):
-    """A request is accepted or refused, nothing else."""
+    """The result of a request is neither accepted nor refused."""
 
 
 class RoleInvalid(Invalid):
-    """Neither member nor manager; who owns a group changes by transfer."""
+    """The role is neither member nor manager. A group gets another owner by transfer only."""
 
 
 class MessageInvalid(Invalid):
@@ -28,15 +28,11 @@ class RemarkInvalid(Invalid):
 
 
 class GroupNameEmpty(Invalid):
-    pass
+    """The name has no visible character."""
 
 
 class GroupInvalid(Invalid):
-    """A field too long, or not what it should be."""
-
-
-class BatchTooLarge(Invalid):
-    pass
+    """A field is too long or malformed."""
 
 
 class NotPermitted(Forbidden):
@@ -48,7 +44,7 @@ class NotMember(Forbidden):
 
 
 class Blocked(Forbidden):
-    """The caller himself blocked the other. That the other blocked him is never told."""
+    """The caller blocked the other user. That the other user blocked the caller is never told."""
 
 
 class AlreadyFriends(Conflict):
@@ -56,15 +52,15 @@ class AlreadyFriends(Conflict):
 
 
 class RequestHandled(Conflict):
-    pass
+    """The request was accepted or refused before."""
 
 
 class OwnerMustStay(Conflict):
-    """The owner has to transfer or dismiss the group first."""
+    """The owner has to transfer or dismiss the group before leaving it."""
 
 
 class FriendLimitReached(Conflict):
-    """One of the two has as many friends as the service allows."""
+    """One of the two users has as many friends as the service allows."""
 
 
 class RequestLimitReached(Conflict):
@@ -80,7 +76,7 @@ class MemberLimitReached(Conflict):
 
 
 class UserNotFound(NotFound):
-    """Not a user's id. Whether an account has it is for the user service to say."""
+    """The id is below 1. Whether an account has the id is the user service's to say."""
 
 
 class FriendNotFound(NotFound):
@@ -88,11 +84,11 @@ class FriendNotFound(NotFound):
 
 
 class RequestNotFound(NotFound):
-    """None such, or not the caller's to handle."""
+    """There is no such request, or it is not the caller's to handle."""
 
 
 class GroupNotFound(NotFound):
-    """None such, or dismissed."""
+    """There is no such group, or it was dismissed."""
 
 
 class MemberNotFound(NotFound):

@@ -1,6 +1,6 @@
 """The events this service emits: `events.social.<noun>.<verb>`. Ids travel as strings.
 
-What two users do is of the aggregate `pair:<lower id>:<higher id>`, what happens to a group of `group:<id>`.
+Events between two users have the aggregate `pair:<lower id>:<higher id>`, events of a group `group:<id>`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit.events import emit
 from services.social.models import Model
 
-BULK = 1_000  # rows a statement
+BULK = 1_000  # rows per statement
 _outbox = Model.metadata.tables["outbox"]
 
 
@@ -21,7 +21,7 @@ async def friend_requested(connection: AsyncConnection, request: Any) -> None:
 
 
 async def friend_accepted(connection: AsyncConnection, request: Any) -> None:
-    """Also when the one asked asks in turn."""
+    """Also when the user who was asked sends a request in turn."""
     await _request(connection, "accepted", request, request.to_id)
 
 
@@ -30,7 +30,7 @@ async def friend_refused(connection: AsyncConnection, request: Any) -> None:
 
 
 async def friend_added(connection: AsyncConnection, actor_id: int, user_id: int) -> None:
-    """Without having been asked."""
+    """A friendship without a request."""
     await _pair(connection, "friend.added", actor_id, user_id)
 
 
@@ -39,7 +39,7 @@ async def friend_removed(connection: AsyncConnection, actor_id: int, user_id: in
 
 
 async def friends_removed(connection: AsyncConnection, actor_id: int, user_ids: Sequence[int]) -> None:
-    """All at once, when an account goes."""
+    """All friendships of a deleted account, in few statements."""
     rows = [
         {
             "subject": "events.social.friend.removed",
@@ -78,14 +78,14 @@ async def _pair(connection: AsyncConnection, what: str, actor_id: int, user_id: 
 
 
 async def group_created(connection: AsyncConnection, group: Any) -> None:
-    """Its owner is its first member."""
+    """The owner is the first member."""
     await _group(connection, "created", group, group.owner_id)
 
 
 async def group_joined(
     connection: AsyncConnection, group: Any, actor_id: int, user_id: int, inviter_id: int | None
 ) -> None:
-    """`actor_id` let him in: himself, or who handled his application."""
+    """`actor_id` let the user in: the user themselves, or the manager who handled the application."""
     await _group(connection, "joined", group, actor_id, user_id=str(user_id), inviter_id=str(inviter_id or 0))
 
 
@@ -102,23 +102,23 @@ async def group_role_changed(connection: AsyncConnection, group: Any, actor_id: 
 
 
 async def group_transferred(connection: AsyncConnection, group: Any, actor_id: int, user_id: int) -> None:
-    """`user_id` is the owner from now on, `actor_id` was."""
+    """`user_id` is the new owner, `actor_id` the previous one."""
     await _group(connection, "transferred", group, actor_id, user_id=str(user_id))
 
 
 async def group_updated(connection: AsyncConnection, group: Any, actor_id: int, changed: Iterable[str]) -> None:
-    """`group` is as it was left; the announcement's text is told when it is new."""
+    """`group` is the row after the change. The event has the announcement's text if that was changed."""
     announced = {"announcement": group.announcement} if "announcement" in changed else {}
     await _group(connection, "updated", group, actor_id, changed=sorted(changed), **announced)
 
 
 async def group_dismissed(connection: AsyncConnection, group: Any, actor_id: int, member_ids: Sequence[int]) -> None:
-    """Names those who were members, whom nobody can ask for any more."""
+    """Names the former members, since the member list is gone."""
     await _group(connection, "dismissed", group, actor_id, member_ids=[str(id) for id in member_ids])
 
 
 async def group_requested(connection: AsyncConnection, group: Any, request: Any, manager_ids: Sequence[int]) -> None:
-    """`manager_ids` may handle it, the owner among them."""
+    """`manager_ids` are the users who may handle the application, the owner included."""
     data = {"user_id": str(request.user_id), "request_id": str(request.id), "message": request.message}
     await _group(connection, "requested", group, request.user_id, **data, manager_ids=[str(id) for id in manager_ids])
 

@@ -1,4 +1,4 @@
-"""Friends: the caller's, and how users stand to each other."""
+"""Friends: the caller's list, and the relations between users."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,19 +6,21 @@ from typing import Any
 from sqlalchemy import Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit import pages
 from services.kit.context import Caller
-from services.social import events, pages
+from services.social import events
 from services.social.errors import FriendNotFound
 from services.social.models import Block, Friendship
+from services.social.queries import probe
 from services.social.relationships import lock_pair, part
 from services.social.validation import check_remark
 
 
 async def list_friends(connection: AsyncConnection, caller: Caller, cursor: str, limit: int, offset: int) -> pages.Page:
-    """By relation id. Raises CursorInvalid."""
+    """The caller's friends, by relation id. Raises CursorInvalid."""
     query = (
         select(Friendship.__table__)
-        .where(Friendship.user_id == caller.user_id, Friendship.id > pages.after(cursor))
+        .where(Friendship.user_id == caller.user_id, Friendship.id > pages.id_after(cursor))
         .order_by(Friendship.id)
     )
     return await pages.fetch(connection, query, "id", limit=limit, cursor=cursor, offset=offset)
@@ -30,7 +32,7 @@ async def list_friend_ids(connection: AsyncConnection, caller: Caller) -> Sequen
 
 
 async def delete_friend(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
-    """Of somebody who is none it does nothing. Raises UserNotFound."""
+    """Ends a friendship; does nothing if the user is no friend. Raises UserNotFound."""
     standing = await lock_pair(connection, caller.user_id, user_id)
     if standing.friends:
         await part(connection, caller.user_id, user_id)
@@ -38,7 +40,7 @@ async def delete_friend(connection: AsyncConnection, caller: Caller, user_id: in
 
 
 async def set_remark(connection: AsyncConnection, caller: Caller, user_id: int, remark: str) -> None:
-    """What the caller, and only he, sees the friend called. Raises RemarkInvalid, FriendNotFound."""
+    """Sets the caller's private name for a friend. Raises RemarkInvalid, FriendNotFound."""
     check_remark(remark)
     mine = (Friendship.user_id == caller.user_id, Friendship.friend_id == user_id)
     if not (await connection.execute(update(Friendship).where(*mine).values(remark=remark))).rowcount:
@@ -46,24 +48,24 @@ async def set_remark(connection: AsyncConnection, caller: Caller, user_id: int, 
 
 
 async def get_relations(connection: AsyncConnection, caller: Caller, user_ids: Sequence[int]) -> Sequence[Row[Any]]:
-    """Of the caller to each of `user_ids`, in order. Raises BatchTooLarge."""
+    """The caller's relation to each of `user_ids`, in order. Raises BatchTooLarge."""
     pages.check_batch(user_ids)
     asked = pages.unnest(user_id=user_ids)
     user, me = asked.c.user_id, caller.user_id
-    remark = pages.probe(Friendship.remark, Friendship.user_id == me, Friendship.friend_id == user)
-    blocked = pages.probe(Block.id, Block.user_id == me, Block.blocked_id == user)
+    remark = probe(Friendship.remark, Friendship.user_id == me, Friendship.friend_id == user)
+    blocked = probe(Block.id, Block.user_id == me, Block.blocked_id == user)
     columns = (user, remark.label("remark"), blocked.is_not(None).label("blocked"))
     return (await connection.execute(select(*columns).order_by(asked.c.place))).all()
 
 
 async def check_friends(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> Sequence[Row[Any]]:
-    """Whether each pair are friends, and whether a block lies between them, in order. Raises BatchTooLarge."""
+    """For each pair, in order: whether they are friends, and whether one blocks the other. Raises BatchTooLarge."""
     pages.check_batch(pairs)
     asked = pages.unnest(user_id=[user for user, _ in pairs], peer_id=[peer for _, peer in pairs])
     user, peer = asked.c.user_id, asked.c.peer_id
-    friend = pages.probe(Friendship.id, Friendship.user_id == user, Friendship.friend_id == peer)
-    blocks = pages.probe(Block.id, Block.user_id == user, Block.blocked_id == peer)
-    blocked = pages.probe(Block.id, Block.user_id == peer, Block.blocked_id == user)
+    friend = probe(Friendship.id, Friendship.user_id == user, Friendship.friend_id == peer)
+    blocks = probe(Block.id, Block.user_id == user, Block.blocked_id == peer)
+    blocked = probe(Block.id, Block.user_id == peer, Block.blocked_id == user)
     between = or_(blocks.is_not(None), blocked.is_not(None))
     columns: tuple[Any, ...] = (friend.is_not(None).label("friend"), between.label("blocked"))
     return (await connection.execute(select(*columns).select_from(asked).order_by(asked.c.place))).all()

@@ -1,4 +1,4 @@
-"""Groups: their facts, who may change them, and finding them."""
+"""Groups: creating, changing, dismissing, listing and searching them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,22 +6,25 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit import pages
 from services.kit.context import Caller
 from services.kit.cursor import decode_cursor
 from services.kit.db import one_of
 from services.kit.ids import Id
-from services.social import events, pages
+from services.kit.roles import GROUP_MANAGER, GROUP_OWNER, is_admin
+from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import GroupLimitReached, GroupNotFound, NotMember, NotPermitted
-from services.social.models import ADMIN, MANAGER, OWNER, PENDING, REFUSED, Group, Invitation, JoinRequest, Member
+from services.social.models import PENDING, REFUSED, Group, Invitation, JoinRequest, Member
+from services.social.queries import Name
 from services.social.relationships import lock_users
 from services.social.validation import name_key, parse_group_fields
 
-LAST = "\U0010ffff"  # sorts after whatever may follow a prefix
+LAST = "\U0010ffff"  # sorts after every character that may follow a prefix
 
 
 async def lock_group(connection: AsyncConnection, group_id: int) -> Row[Any]:
-    """The live group, locked: what changes its members does so in turn. Raises GroupNotFound."""
+    """The live group, locked: changes of its members happen one at a time. Raises GroupNotFound."""
     query = select(Group.__table__).where(Group.id == group_id, Group.dismissed_at.is_(None)).with_for_update()
     group = (await connection.execute(query)).one_or_none()
     if group is None:
@@ -30,7 +33,7 @@ async def lock_group(connection: AsyncConnection, group_id: int) -> Row[Any]:
 
 
 async def lock_as(connection: AsyncConnection, caller: Caller, group_id: int, role: int) -> tuple[Row[Any], int]:
-    """The group, locked by one who has at least that role, and the role he has.
+    """The group, locked, and the caller's role in it, which must be at least `role`.
 
     Raises GroupNotFound, NotMember, NotPermitted.
     """
@@ -39,7 +42,7 @@ async def lock_as(connection: AsyncConnection, caller: Caller, group_id: int, ro
 
 
 async def require_role(connection: AsyncConnection, caller: Caller, group_id: int, role: int) -> int:
-    """The caller's role, which must be at least that. Raises GroupNotFound, NotMember, NotPermitted."""
+    """The caller's role, which must be at least `role`. Raises GroupNotFound, NotMember, NotPermitted."""
     mine = (Member.group_id == Group.id) & (Member.user_id == caller.user_id)
     query = select(Group.id, Member.role).outerjoin(Member, mine)
     group = (await connection.execute(query.where(Group.id == group_id, Group.dismissed_at.is_(None)))).one_or_none()
@@ -53,7 +56,7 @@ async def require_role(connection: AsyncConnection, caller: Caller, group_id: in
 
 
 async def require_room_for_group(connection: AsyncConnection, settings: SocialSettings, user_id: int) -> None:
-    """That a locked user may belong to one group more. Raises GroupLimitReached."""
+    """Raises GroupLimitReached if a locked user cannot join one more group."""
     count = select(func.count()).select_from(Member).where(Member.user_id == user_id)
     if (await connection.execute(count)).scalar_one() >= settings.max_groups:
         raise GroupLimitReached
@@ -62,25 +65,25 @@ async def require_room_for_group(connection: AsyncConnection, settings: SocialSe
 async def create_group(
     connection: AsyncConnection, settings: SocialSettings, caller: Caller, approval: bool, fields: dict[str, str]
 ) -> Row[Any]:
-    """The group, which the caller owns. Raises GroupNameEmpty, GroupInvalid, GroupLimitReached."""
+    """The new group, owned by the caller. Raises GroupNameEmpty, GroupInvalid, GroupLimitReached."""
     values = parse_group_fields(fields)
     await lock_users(connection, caller.user_id)
     await require_room_for_group(connection, settings, caller.user_id)
     row = insert(Group).values(owner_id=caller.user_id, approval=approval, member_count=1, **values)
     group: Row[Any] = (await connection.execute(row.returning(Group.__table__))).one()
-    await connection.execute(insert(Member).values(group_id=group.id, user_id=caller.user_id, role=OWNER))
+    await connection.execute(insert(Member).values(group_id=group.id, user_id=caller.user_id, role=GROUP_OWNER))
     await events.group_created(connection, group)
     return group
 
 
 async def update_group(connection: AsyncConnection, caller: Caller, group_id: int, changes: dict[str, Any]) -> None:
-    """Changes the given ones of `name, icon, description, approval, announcement`.
+    """Changes the given fields of `name, icon, description, approval, announcement`.
 
     Raises GroupNameEmpty, GroupInvalid, GroupNotFound, NotMember, NotPermitted.
     """
     approval = {key: changes[key] for key in changes if key == "approval"}
     wanted = approval | parse_group_fields({key: changes[key] for key in changes.keys() - approval})
-    group, _ = await lock_as(connection, caller, group_id, MANAGER)
+    group, _ = await lock_as(connection, caller, group_id, GROUP_MANAGER)
     values = {key: value for key, value in wanted.items() if value != getattr(group, key)}
     if not values:
         return
@@ -93,12 +96,12 @@ async def update_group(connection: AsyncConnection, caller: Caller, group_id: in
 
 async def dismiss_group(connection: AsyncConnection, caller: Caller, group_id: int) -> None:
     """Raises GroupNotFound, NotMember, NotPermitted."""
-    group, _ = await lock_as(connection, caller, group_id, OWNER)
+    group, _ = await lock_as(connection, caller, group_id, GROUP_OWNER)
     await dismiss(connection, group, caller.user_id)
 
 
 async def dismiss(connection: AsyncConnection, group: Any, actor_id: int) -> None:
-    """Of a locked group: its members are gone, who waits to be let in is refused, nobody sees it again."""
+    """Dismisses a locked group: removes its members, refuses pending applications, and hides it for good."""
     gone = delete(Member).where(Member.group_id == group.id).returning(Member.user_id)
     member_ids = (await connection.execute(gone)).scalars().all()
     await connection.execute(delete(Invitation).where(Invitation.group_id == group.id))
@@ -110,7 +113,7 @@ async def dismiss(connection: AsyncConnection, group: Any, actor_id: int) -> Non
 
 
 async def batch_get(connection: AsyncConnection, group_ids: Sequence[int]) -> Sequence[Row[Any]]:
-    """The live ones among those ids, in any order. Raises BatchTooLarge."""
+    """The live groups among those ids, in any order. Raises BatchTooLarge."""
     pages.check_batch(group_ids)
     query = select(Group.__table__).where(one_of(Group.id, group_ids), Group.dismissed_at.is_(None))
     return (await connection.execute(query)).all()
@@ -119,12 +122,12 @@ async def batch_get(connection: AsyncConnection, group_ids: Sequence[int]) -> Se
 async def list_groups(
     connection: AsyncConnection, caller: Caller, user_id: int, cursor: str, limit: int, offset: int
 ) -> pages.Page:
-    """The groups a user (0: the caller) belongs to, longest first. Raises NotPermitted, CursorInvalid."""
-    if user_id not in (0, caller.user_id) and caller.role < ADMIN:
+    """The groups of a user (0: the caller), the longest membership first. Raises NotPermitted, CursorInvalid."""
+    if user_id not in (0, caller.user_id) and not is_admin(caller.role):
         raise NotPermitted
     query = (
         select(Member.__table__)
-        .where(Member.user_id == (user_id or caller.user_id), Member.id > pages.after(cursor))
+        .where(Member.user_id == (user_id or caller.user_id), Member.id > pages.id_after(cursor))
         .order_by(Member.id)
     )
     rows, next_cursor = await pages.fetch(connection, query, "id", limit=limit, cursor=cursor, offset=offset)
@@ -133,13 +136,13 @@ async def list_groups(
 
 
 async def search_groups(connection: AsyncConnection, prefix: str, cursor: str, limit: int) -> pages.Page:
-    """Those whose name begins so, whatever the case; none for an empty prefix. Raises CursorInvalid."""
-    place = decode_cursor(cursor, tuple[pages.Name, Id])
+    """The groups whose name begins with `prefix`, in any case; none for an empty prefix. Raises CursorInvalid."""
+    place = decode_cursor(cursor, tuple[Name, Id])
     key = name_key(prefix)
     if not key:
         return [], ""
     query = select(Group.__table__).where(Group.name_key >= key, Group.name_key < key + LAST)
     if place:
-        query = query.where(pages.beyond((Group.name_key, Group.id), place))
+        query = query.where(pages.after((Group.name_key, Group.id), place))
     query = query.where(Group.dismissed_at.is_(None)).order_by(Group.name_key, Group.id)
     return await pages.fetch(connection, query, "name_key", "id", limit=limit, cursor=cursor)

@@ -1,4 +1,7 @@
-"""Joining a group: applications and invitations. Whoever its owner blocked applies in vain, and is not told."""
+"""Joining a group: applications and invitations.
+
+The application of a user whom the owner blocked is stored hidden: to its sender it looks pending.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,17 +10,20 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit import pages
 from services.kit.context import Caller
-from services.social import events, pages
+from services.kit.roles import GROUP_MANAGER
+from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import Blocked, RequestHandled, RequestNotFound, ResultInvalid, UserNotFound
 from services.social.groups import lock_as, lock_group, require_role
 from services.social.members import add_member, find_member, list_manager_ids
-from services.social.models import ACCEPTED, MANAGER, PENDING, REFUSED, Invitation, JoinRequest, Member
+from services.social.models import ACCEPTED, PENDING, REFUSED, Invitation, JoinRequest, Member
+from services.social.queries import merge
 from services.social.relationships import has_blocked, lock_users
 from services.social.validation import check_message, parse_time
 
-MAX_TOLD = 100  # managers an application is announced to
+MAX_TOLD = 100  # managers that the event of an application names
 
 
 async def join_group(
@@ -30,7 +36,7 @@ async def join_group(
     requested_at: int,
     inviter_id: int,
 ) -> bool:
-    """Whether the caller is a member now; else his application waits.
+    """Whether the caller is a member now; if not, their application is pending.
 
     Raises MessageInvalid, GroupNotFound, GroupLimitReached, MemberLimitReached.
     """
@@ -52,12 +58,12 @@ async def join_group(
 
 
 async def _find_inviter(connection: AsyncConnection, group_id: int, caller: Caller, inviter_id: int) -> int | None:
-    """Who really invited the caller and still runs the group: `inviter_id`, or whoever did if that is 0."""
+    """The owner or manager who invited the caller: `inviter_id`, or anyone who did if that is 0; None if nobody did."""
     inviter = (Member.group_id == Invitation.group_id) & (Member.user_id == Invitation.inviter_id)
     query = (
         select(Invitation.inviter_id)
         .join(Member, inviter)
-        .where(Invitation.group_id == group_id, Invitation.user_id == caller.user_id, Member.role >= MANAGER)
+        .where(Invitation.group_id == group_id, Invitation.user_id == caller.user_id, Member.role >= GROUP_MANAGER)
         .order_by(Invitation.created_at)
         .limit(1)
     )
@@ -67,7 +73,7 @@ async def _find_inviter(connection: AsyncConnection, group_id: int, caller: Call
 
 
 async def _apply(connection: AsyncConnection, group: Any, caller: Caller, values: dict[str, Any]) -> None:
-    """A pending application; one that was hidden appears if he applies again and is no longer blocked."""
+    """Stores a pending application. A hidden one becomes visible if the caller, no longer blocked, applies again."""
     mine = (
         JoinRequest.group_id == group.id,
         JoinRequest.user_id == caller.user_id,
@@ -88,8 +94,11 @@ async def _apply(connection: AsyncConnection, group: Any, caller: Caller, values
 async def handle_request(
     connection: AsyncConnection, settings: SocialSettings, caller: Caller, group_id: int, request_id: int, result: int
 ) -> int:
-    """Who had applied. Raises ResultInvalid, GroupNotFound, NotMember, NotPermitted, RequestNotFound, RequestHandled,
-    GroupLimitReached, MemberLimitReached."""
+    """Accepts or refuses an application; the id of the applicant.
+
+    Raises ResultInvalid, GroupNotFound, NotMember, NotPermitted, RequestNotFound, RequestHandled, GroupLimitReached,
+    MemberLimitReached.
+    """
     if result not in (ACCEPTED, REFUSED):
         raise ResultInvalid
     query = select(JoinRequest.__table__).where(
@@ -98,8 +107,8 @@ async def handle_request(
     request = (await connection.execute(query)).one_or_none()
     if request is not None:
         await lock_users(connection, request.user_id)
-    group, _ = await lock_as(connection, caller, group_id, MANAGER)
-    request = (await connection.execute(query)).one_or_none()  # another manager may have been quicker
+    group, _ = await lock_as(connection, caller, group_id, GROUP_MANAGER)
+    request = (await connection.execute(query)).one_or_none()  # again, now locked: another manager may have handled it
     if request is None:
         raise RequestNotFound
     if request.result != PENDING:
@@ -122,7 +131,7 @@ async def _settle(
 async def list_requests(
     connection: AsyncConnection, caller: Caller, group_id: int, results: Sequence[int], cursor: str, limit: int
 ) -> pages.Page:
-    """The caller's own if `group_id` is 0, else the group's; oldest first.
+    """The caller's applications if `group_id` is 0, else the group's; oldest first.
 
     Raises ResultInvalid, CursorInvalid, GroupNotFound, NotMember, NotPermitted.
     """
@@ -130,24 +139,24 @@ async def list_requests(
         raise ResultInvalid
     which: tuple[Any, ...] = (JoinRequest.user_id == caller.user_id,)
     if group_id:
-        await require_role(connection, caller, group_id, MANAGER)
+        await require_role(connection, caller, group_id, GROUP_MANAGER)
         which = (JoinRequest.group_id == group_id, ~JoinRequest.hidden)
-    rest = JoinRequest.id > pages.after(cursor)
+    rest = JoinRequest.id > pages.id_after(cursor)
     queries = [
         select(JoinRequest.__table__).where(*which, JoinRequest.result == result, rest)
         for result in set(results) or {PENDING, ACCEPTED, REFUSED}
     ]
-    return await pages.fetch(connection, pages.merge(queries, limit), "id", limit=limit, cursor=cursor)
+    return await pages.fetch(connection, merge(queries, limit), "id", limit=limit, cursor=cursor)
 
 
 async def invite(connection: AsyncConnection, caller: Caller, group_id: int, user_id: int) -> None:
-    """Of a member, or of somebody who blocked the caller, it does nothing.
+    """Does nothing if the user is a member already, or blocked the caller.
 
     Raises UserNotFound, GroupNotFound, NotMember, NotPermitted, Blocked.
     """
     if user_id <= 0:
         raise UserNotFound
-    group, _ = await lock_as(connection, caller, group_id, MANAGER)
+    group, _ = await lock_as(connection, caller, group_id, GROUP_MANAGER)
     if await has_blocked(connection, caller.user_id, user_id):
         raise Blocked
     if await find_member(connection, group_id, user_id) or await has_blocked(connection, user_id, caller.user_id):

@@ -1,4 +1,4 @@
-"""Members of groups: who they are, their roles, and how they come and go."""
+"""Members of groups: listing, adding and removing them, and their roles."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit import pages
 from services.kit.context import Caller
 from services.kit.cursor import decode_cursor
 from services.kit.ids import Id
-from services.social import events, pages
+from services.kit.roles import GROUP_MANAGER, GROUP_MEMBER, GROUP_OWNER
+from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import (
     MemberLimitReached,
@@ -19,7 +21,8 @@ from services.social.errors import (
     RoleInvalid,
 )
 from services.social.groups import lock_as, require_role, require_room_for_group
-from services.social.models import ACCEPTED, MANAGER, MEMBER, OWNER, PENDING, Group, Invitation, JoinRequest, Member
+from services.social.models import ACCEPTED, PENDING, Group, Invitation, JoinRequest, Member
+from services.social.queries import Rank, probe
 
 RANK = -Member.role  # the owner first
 
@@ -45,14 +48,14 @@ async def add_member(
     actor_id: int,
     inviter_id: int | None = None,
 ) -> None:
-    """Lets a locked user into a locked group he is not in; what he applied for and was invited by is settled.
+    """Adds a locked user to a locked group; accepts their pending application and deletes their invitations.
 
     Raises GroupLimitReached, MemberLimitReached.
     """
     if group.member_count >= settings.max_members:
         raise MemberLimitReached
     await require_room_for_group(connection, settings, user_id)
-    row = insert(Member).values(group_id=group.id, user_id=user_id, role=MEMBER, inviter_id=inviter_id)
+    row = insert(Member).values(group_id=group.id, user_id=user_id, role=GROUP_MEMBER, inviter_id=inviter_id)
     await connection.execute(row)
     await _count(connection, group.id, 1)
     invited = (Invitation.group_id == group.id, Invitation.user_id == user_id)
@@ -75,16 +78,19 @@ async def _count(connection: AsyncConnection, group_id: int, change: int) -> Non
 
 async def leave_group(connection: AsyncConnection, caller: Caller, group_id: int) -> None:
     """Raises GroupNotFound, NotMember, OwnerMustStay."""
-    group, role = await lock_as(connection, caller, group_id, MEMBER)
-    if role == OWNER:
+    group, role = await lock_as(connection, caller, group_id, GROUP_MEMBER)
+    if role == GROUP_OWNER:
         raise OwnerMustStay
     await _remove(connection, group_id, caller.user_id)
     await events.group_left(connection, group, caller.user_id)
 
 
 async def remove_member(connection: AsyncConnection, caller: Caller, group_id: int, user_id: int) -> None:
-    """Of a lower role than the caller's. Raises GroupNotFound, NotMember, NotPermitted, MemberNotFound."""
-    group, role = await lock_as(connection, caller, group_id, MANAGER)
+    """Removes a member with a lower role than the caller's.
+
+    Raises GroupNotFound, NotMember, NotPermitted, MemberNotFound.
+    """
+    group, role = await lock_as(connection, caller, group_id, GROUP_MANAGER)
     member = await _require_member(connection, group_id, user_id)
     if member.role >= role:
         raise NotPermitted
@@ -93,12 +99,15 @@ async def remove_member(connection: AsyncConnection, caller: Caller, group_id: i
 
 
 async def set_role(connection: AsyncConnection, caller: Caller, group_id: int, user_id: int, role: int) -> None:
-    """By the owner, of anyone else. Raises RoleInvalid, GroupNotFound, NotMember, NotPermitted, MemberNotFound."""
-    if role not in (MEMBER, MANAGER):
+    """Sets another member's role; the caller must be the owner.
+
+    Raises RoleInvalid, GroupNotFound, NotMember, NotPermitted, MemberNotFound.
+    """
+    if role not in (GROUP_MEMBER, GROUP_MANAGER):
         raise RoleInvalid
-    group, _ = await lock_as(connection, caller, group_id, OWNER)
+    group, _ = await lock_as(connection, caller, group_id, GROUP_OWNER)
     member = await _require_member(connection, group_id, user_id)
-    if member.role == OWNER:
+    if member.role == GROUP_OWNER:
         raise NotPermitted
     if member.role != role:
         await _set_role(connection, member, role)
@@ -110,18 +119,21 @@ async def _set_role(connection: AsyncConnection, member: Any, role: int) -> None
 
 
 async def transfer_group(connection: AsyncConnection, caller: Caller, group_id: int, user_id: int) -> None:
-    """The caller stays as a manager. Raises GroupNotFound, NotMember, NotPermitted, MemberNotFound."""
-    group, _ = await lock_as(connection, caller, group_id, OWNER)
+    """Makes another member the owner; the caller becomes a manager.
+
+    Raises GroupNotFound, NotMember, NotPermitted, MemberNotFound.
+    """
+    group, _ = await lock_as(connection, caller, group_id, GROUP_OWNER)
     heir = await _require_member(connection, group_id, user_id)
-    if heir.role == OWNER:
+    if heir.role == GROUP_OWNER:
         return
-    await _set_role(connection, await _require_member(connection, group_id, caller.user_id), MANAGER)
-    await crown(connection, group, heir, caller.user_id)
+    await _set_role(connection, await _require_member(connection, group_id, caller.user_id), GROUP_MANAGER)
+    await transfer_ownership(connection, group, heir, caller.user_id)
 
 
-async def crown(connection: AsyncConnection, group: Any, heir: Any, actor_id: int) -> None:
-    """Makes a member of a locked group its owner; who was has another role, or has gone."""
-    await _set_role(connection, heir, OWNER)
+async def transfer_ownership(connection: AsyncConnection, group: Any, heir: Any, actor_id: int) -> None:
+    """Makes a member of a locked group its owner. The previous owner has another role already, or has left."""
+    await _set_role(connection, heir, GROUP_OWNER)
     owned = update(Group).where(Group.id == group.id)
     await connection.execute(owned.values(owner_id=heir.user_id, updated_at=func.now()))
     await events.group_transferred(connection, group, actor_id, heir.user_id)
@@ -130,33 +142,36 @@ async def crown(connection: AsyncConnection, group: Any, heir: Any, actor_id: in
 async def list_members(
     connection: AsyncConnection, caller: Caller, group_id: int, cursor: str, limit: int, offset: int
 ) -> pages.Page:
-    """The owner, managers, then members, each oldest first. Raises GroupNotFound, NotMember, CursorInvalid."""
-    place = decode_cursor(cursor, tuple[pages.Rank, Id])
-    await require_role(connection, caller, group_id, MEMBER)
+    """The owner, then managers, then members, the oldest of each first.
+
+    Raises GroupNotFound, NotMember, CursorInvalid.
+    """
+    place = decode_cursor(cursor, tuple[Rank, Id])
+    await require_role(connection, caller, group_id, GROUP_MEMBER)
     query = select(Member.__table__, RANK.label("rank")).where(Member.group_id == group_id)
     if place:
-        query = query.where(pages.beyond((RANK, Member.id), place))
+        query = query.where(pages.after((RANK, Member.id), place))
     query = query.order_by(RANK, Member.id)
     return await pages.fetch(connection, query, "rank", "id", limit=limit, cursor=cursor, offset=offset)
 
 
 async def list_member_ids(connection: AsyncConnection, caller: Caller, group_id: int) -> Sequence[int]:
     """Raises GroupNotFound, NotMember."""
-    await require_role(connection, caller, group_id, MEMBER)
+    await require_role(connection, caller, group_id, GROUP_MEMBER)
     query = select(Member.user_id).where(Member.group_id == group_id).order_by(Member.user_id)
     return (await connection.execute(query)).scalars().all()
 
 
 async def list_manager_ids(connection: AsyncConnection, group_id: int, limit: int) -> Sequence[int]:
-    """The owner's, then the oldest managers'."""
-    query = select(Member.user_id).where(Member.group_id == group_id, RANK <= -MANAGER).order_by(RANK, Member.id)
+    """The owner, then the managers, oldest first."""
+    query = select(Member.user_id).where(Member.group_id == group_id, RANK <= -GROUP_MANAGER).order_by(RANK, Member.id)
     return (await connection.execute(query.limit(limit))).scalars().all()
 
 
 async def check_members(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> Sequence[Row[Any]]:
-    """The role of each (group, user), None where he is no member, in order. Raises BatchTooLarge."""
+    """The role of each (group, user), in order; None if the user is no member. Raises BatchTooLarge."""
     pages.check_batch(pairs)
     asked = pages.unnest(group_id=[group for group, _ in pairs], user_id=[user for _, user in pairs])
-    role = pages.probe(Member.role, Member.group_id == asked.c.group_id, Member.user_id == asked.c.user_id)
+    role = probe(Member.role, Member.group_id == asked.c.group_id, Member.user_id == asked.c.user_id)
     columns: tuple[Any, ...] = (role.label("role"),)
     return (await connection.execute(select(*columns).select_from(asked).order_by(asked.c.place))).all()

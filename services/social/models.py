@@ -7,10 +7,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.kit.events import event_tables
 
-PENDING, ACCEPTED, REFUSED = range(3)  # results, of requests of both kinds
-MEMBER, MANAGER, OWNER = range(3)  # roles in a group
-REQUESTED, ADDED = range(2)  # how two became friends
-ADMIN = 3  # the user service's role that may see others' lists
+PENDING, ACCEPTED, REFUSED = range(3)  # results of friend requests and of join requests
+REQUESTED, ADDED = range(2)  # how a friendship began
 
 IS_PENDING, IS_LIVE = text("result = 0"), text("dismissed_at IS NULL")
 
@@ -21,7 +19,7 @@ class Model(DeclarativeBase):
 
 
 class Friendship(Model):
-    """One direction of two: A friendship is a pair of rows, written and deleted together."""
+    """One direction of a friendship, which is a pair of rows: both are written and deleted together."""
 
     __tablename__ = "friendship"
 
@@ -39,7 +37,7 @@ class Friendship(Model):
 
 
 class FriendRequest(Model):
-    """A hidden one was sent to somebody who had blocked its sender: he sees it pending, the other never does."""
+    """A hidden request went to a user who had blocked its sender: only the sender sees it, as pending."""
 
     __tablename__ = "friend_request"
 
@@ -75,13 +73,13 @@ class Block(Model):
 
 
 class Group(Model):
-    """Its row is the lock for all that changes its members. A dismissed one keeps its row and nothing else."""
+    """Its row is the lock for every change of its members. A dismissed group keeps its row and nothing else."""
 
     __tablename__ = "group"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
-    # Folded for the search, and in the byte order that makes a prefix a range of the index.
+    # Folded for the search. In byte order, a prefix is a range of the index.
     name_key: Mapped[str] = mapped_column(Text(collation="C"))
     icon: Mapped[str] = mapped_column(server_default="")
     description: Mapped[str] = mapped_column(server_default="")
@@ -115,7 +113,7 @@ class Member(Model):
 
 
 class JoinRequest(Model):
-    """An application. A hidden one is of somebody whom the group's owner had blocked: no one else sees it."""
+    """An application. A hidden one came from a user whom the group's owner had blocked: only its sender sees it."""
 
     __tablename__ = "join_request"
 
@@ -124,7 +122,7 @@ class JoinRequest(Model):
     user_id: Mapped[int]
     message: Mapped[str]
     requested_at: Mapped[datetime]
-    inviter_id: Mapped[int | None]  # as the applicant claims
+    inviter_id: Mapped[int | None]  # as the applicant claims; not checked
     handler_id: Mapped[int | None]
     handled_at: Mapped[datetime | None]
     result: Mapped[int] = mapped_column(SmallInteger, server_default="0")
@@ -138,7 +136,7 @@ class JoinRequest(Model):
 
 
 class Invitation(Model):
-    """Good while its inviter runs the group; used up when the user joins, whichever way he does."""
+    """Valid while its inviter is owner or manager of the group; used up when the user joins, by whatever way."""
 
     __tablename__ = "invitation"
 

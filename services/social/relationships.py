@@ -1,7 +1,7 @@
-"""Two users: how they stand to each other, and the lock that makes what happens between them happen in turn.
+"""The relation of two users, and the lock under which it changes.
 
-Locks are taken in one order everywhere, which rules deadlocks out: users by id, groups by id, then rows of
-invitations before those of join requests.
+All code takes locks in the same order, so there is no deadlock: users by id, groups by id, then rows of invitations
+before rows of join requests.
 """
 
 from typing import Any, NamedTuple
@@ -13,28 +13,28 @@ from services.social.config import SocialSettings
 from services.social.errors import FriendLimitReached, UserNotFound
 from services.social.models import ACCEPTED, PENDING, Block, FriendRequest, Friendship
 
-# The key is the user's id, whose size keeps it clear of the kit's own advisory locks. unnest keeps the order.
+# The key is the user's id, which is far larger than the kit's own lock numbers. unnest keeps the order.
 LOCK = text("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")
 
 
 class Standing(NamedTuple):
-    """Of the caller to a peer; `asked` and `was_asked` are the requests pending between them, hidden ones too."""
+    """The caller's relation to a peer, with the pending requests between them, hidden or not."""
 
     friends: bool
     blocks: bool
     blocked: bool
-    asked: Row[Any] | None
-    was_asked: Row[Any] | None
+    asked: Row[Any] | None  # by the caller
+    was_asked: Row[Any] | None  # by the peer
 
 
 async def lock_users(connection: AsyncConnection, *user_ids: int) -> None:
-    """Until the transaction ends. Both of a pair, not the pair: their counts of friends and requests have limits,
-    and an account that is deleted stands still."""
+    """Locks each user until the transaction ends. Users and not pairs are locked because a user's friends and requests
+    are limited in number, and because nothing may change for an account while it is deleted."""
     await connection.execute(LOCK, {"ids": sorted(user_ids)})
 
 
 async def lock_pair(connection: AsyncConnection, caller_id: int, peer_id: int) -> Standing:
-    """Locks both and tells how they stand. Raises UserNotFound for what is no id."""
+    """Locks both users and returns their relation. Raises UserNotFound if `peer_id` is below 1."""
     if peer_id <= 0:
         raise UserNotFound
     await lock_users(connection, caller_id, peer_id)
@@ -61,7 +61,7 @@ def _pending_between(a: int, b: int) -> ColumnElement[bool]:
 async def befriend(
     connection: AsyncConnection, settings: SocialSettings, caller_id: int, peer_id: int, source: int
 ) -> None:
-    """Makes a locked pair friends and settles what was asked between them. Raises FriendLimitReached."""
+    """Makes a locked pair friends and accepts the requests between them. Raises FriendLimitReached."""
     for user_id in (caller_id, peer_id):
         count = select(func.count()).select_from(Friendship).where(Friendship.user_id == user_id)
         if (await connection.execute(count)).scalar_one() >= settings.max_friends:
@@ -74,7 +74,7 @@ async def befriend(
 
 
 async def part(connection: AsyncConnection, caller_id: int, peer_id: int) -> None:
-    """Ends the friendship of a locked pair."""
+    """Ends the friendship of a locked pair, if there is one."""
     both = or_(_is(Friendship, "friend_id", caller_id, peer_id), _is(Friendship, "friend_id", peer_id, caller_id))
     await connection.execute(delete(Friendship).where(both))
 

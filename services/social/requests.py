@@ -1,4 +1,4 @@
-"""Friend requests. One that reaches somebody who blocked its sender is kept hidden: nothing tells him."""
+"""Friend requests. A request to a user who blocked its sender is stored hidden: its receiver never sees it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit import pages
 from services.kit.context import Caller
-from services.social import events, pages
+from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import (
     AlreadyFriends,
@@ -19,6 +20,7 @@ from services.social.errors import (
     SelfFriend,
 )
 from services.social.models import ACCEPTED, ADDED, PENDING, REFUSED, REQUESTED, FriendRequest
+from services.social.queries import merge
 from services.social.relationships import Standing, befriend, lock_pair
 from services.social.validation import check_message, parse_time
 
@@ -28,7 +30,10 @@ BOTH, MINE, TO_ME = range(3)  # directions
 async def request_friend(
     connection: AsyncConnection, settings: SocialSettings, caller: Caller, user_id: int, message: str, requested_at: int
 ) -> None:
-    """Raises MessageInvalid and what `lock_for_friendship` and `befriend` do, RequestLimitReached."""
+    """Sends a request, or accepts the one that the other user sent.
+
+    Raises MessageInvalid, SelfFriend, UserNotFound, Blocked, AlreadyFriends, FriendLimitReached, RequestLimitReached.
+    """
     check_message(message)
     standing = await _lock_for_friendship(connection, caller, user_id)
     if standing.was_asked and not standing.blocked:
@@ -39,9 +44,9 @@ async def request_friend(
 
 
 async def add_friend(connection: AsyncConnection, settings: SocialSettings, caller: Caller, user_id: int) -> None:
-    """Friends at once; of somebody who blocked the caller it is a request that he never sees.
+    """Befriends a user at once. If they blocked the caller it becomes a request that they never see.
 
-    Raises what `lock_for_friendship` and `befriend` do, RequestLimitReached.
+    Raises SelfFriend, UserNotFound, Blocked, AlreadyFriends, FriendLimitReached, RequestLimitReached.
     """
     standing = await _lock_for_friendship(connection, caller, user_id)
     if standing.blocked:
@@ -72,7 +77,7 @@ async def _file(
     message: str,
     requested_at: int,
 ) -> None:
-    """A pending request; one that was hidden appears if he asks again and is no longer blocked."""
+    """Stores a pending request. A hidden one becomes visible if the caller, no longer blocked, asks again."""
     values = {"message": message, "requested_at": parse_time(requested_at), "hidden": standing.blocked}
     if standing.asked is None:
         await _require_room(connection, settings, caller)
@@ -106,7 +111,7 @@ async def handle_request(
     if request is None:
         raise RequestNotFound
     await lock_pair(connection, caller.user_id, request.from_id)
-    current = (await connection.execute(query)).one_or_none()  # the other may have been quicker
+    current = (await connection.execute(query)).one_or_none()  # again, now locked: it may have been handled meanwhile
     if current is None:
         raise RequestNotFound
     if current.result != PENDING:
@@ -129,7 +134,7 @@ async def _settle(
 async def list_requests(
     connection: AsyncConnection, caller: Caller, direction: int, results: Sequence[int], cursor: str, limit: int
 ) -> pages.Page:
-    """Oldest first. Raises ResultInvalid, CursorInvalid."""
+    """The caller's requests of those results (none: all), oldest first. Raises ResultInvalid, CursorInvalid."""
     if not set(results) <= {PENDING, ACCEPTED, REFUSED}:
         raise ResultInvalid
     sides: list[tuple[Any, ...]] = []
@@ -137,10 +142,10 @@ async def list_requests(
         sides.append((FriendRequest.from_id == caller.user_id,))
     if direction in (BOTH, TO_ME):
         sides.append((FriendRequest.to_id == caller.user_id, ~FriendRequest.hidden))
-    rest = FriendRequest.id > pages.after(cursor)
+    rest = FriendRequest.id > pages.id_after(cursor)
     queries = [
         select(FriendRequest.__table__).where(*side, FriendRequest.result == result, rest)
         for side in sides
         for result in set(results) or {PENDING, ACCEPTED, REFUSED}
     ]
-    return await pages.fetch(connection, pages.merge(queries, limit), "id", limit=limit, cursor=cursor)
+    return await pages.fetch(connection, merge(queries, limit), "id", limit=limit, cursor=cursor)

@@ -1,4 +1,4 @@
-"""What the social service holds while it runs."""
+"""Opens what the social service works with: its database, NATS, and the relay of its events."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

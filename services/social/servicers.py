@@ -1,4 +1,4 @@
-"""The RPCs: unpack, one call, pack. The contract is in protos/social/v1."""
+"""The RPCs of protos/social/v1: each unpacks the request, calls one function in one transaction, packs the answer."""
 
 import grpc.aio
 

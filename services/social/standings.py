@@ -1,4 +1,4 @@
-"""How all users stand to each other, in pages: for a service that keeps a copy and cannot trust it."""
+"""All relations between users, in pages: for a service that keeps a copy and has to rebuild it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 from sqlalchemy import Select, false, func, select, text, true, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit import pages
 from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.ids import Id
-from services.social import pages
 from services.social.models import Block, Friendship
 
-# Before this one is drawn no later event has a number that is as low.
+# Every event written after this was read has a higher number.
 LAST_EVENT = text("SELECT last_value FROM pg_sequences WHERE sequencename = 'outbox_id_seq'")
 
 
 async def list_standings(connection: AsyncConnection, cursor: str, limit: int) -> pages.Page:
-    """One row a user and peer between whom there is something on his side, by both. Raises CursorInvalid."""
+    """One row per user and peer whom the user befriended or blocked, ordered by both ids. Raises CursorInvalid."""
     position = decode_cursor(cursor, tuple[Id, Id]) or (0, 0)
-    limit = min(max(limit, 1), pages.MAX_LIMIT)
+    limit = pages.clamp(limit, pages.MAX_LIMIT)
     parts = union_all(
         _part(Friendship.user_id, Friendship.friend_id, position, limit, true(), false()),
         _part(Block.user_id, Block.blocked_id, position, limit, false(), true()),
@@ -32,10 +32,10 @@ async def list_standings(connection: AsyncConnection, cursor: str, limit: int) -
 
 def _part(user: Any, peer: Any, position: tuple[int, int], limit: int, friend: Any, blocks: Any) -> Select[Any]:
     columns = (user.label("user_id"), peer.label("peer_id"), friend.label("friend"), blocks.label("blocks"))
-    query = select(*columns).where(pages.beyond((user, peer), position)).order_by(user, peer).limit(limit + 1)
+    query = select(*columns).where(pages.after((user, peer), position)).order_by(user, peer).limit(limit + 1)
     return select(query.subquery())
 
 
 async def last_event(connection: AsyncConnection) -> int:
-    """The highest number that an event was given; 0 if there was none."""
+    """The highest number given to an event; 0 if there was none."""
     return (await connection.execute(LAST_EVENT)).scalar_one() or 0

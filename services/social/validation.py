@@ -1,19 +1,20 @@
-"""What users write: how long it may be, and what it may not hold."""
+"""Checks of the texts, names, addresses and times that clients send."""
 
 import unicodedata
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from services.kit.errors import Invalid
+from services.kit.text_search import fold
 from services.social.errors import GroupInvalid, GroupNameEmpty, MessageInvalid, RemarkInvalid
 
 MAX_MESSAGE, MAX_REMARK = 500, 50  # characters, like those below
 MAX_NAME, MAX_DESCRIPTION, MAX_ANNOUNCEMENT, MAX_ICON = 50, 500, 2_000, 2_048
-OLDEST_TIME = 1_000_000_000  # Unix seconds; what is before is a client's mistake
+OLDEST_TIME = 1_000_000_000  # Unix seconds; an earlier time is a client's mistake
 
 
 def check_message(message: str) -> None:
-    """Of a request. Raises MessageInvalid."""
+    """The message of a request. Raises MessageInvalid."""
     _check(message, MAX_MESSAGE, MessageInvalid())
 
 
@@ -23,7 +24,7 @@ def check_remark(remark: str) -> None:
 
 
 def parse_group_fields(fields: dict[str, str]) -> dict[str, str]:
-    """The given ones of `name, icon, description, announcement` as stored, `name_key` with the name.
+    """The given fields of `name, icon, description, announcement` as they are stored, and `name_key` beside a name.
 
     Raises GroupNameEmpty, GroupInvalid.
     """
@@ -43,18 +44,17 @@ def parse_group_fields(fields: dict[str, str]) -> dict[str, str]:
 
 
 def name_key(name: str) -> str:
-    """What is searched: the name without case, width and what cannot be seen."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(c for c in folded if unicodedata.category(c) not in ("Cf", "Cc")).strip()
+    """The name as it is searched: without case, width and invisible characters."""
+    return "".join(c for c in fold(name) if unicodedata.category(c) not in ("Cf", "Cc")).strip()
 
 
 def _check(text: str, most: int, error: Invalid) -> None:
-    if len(text) > most or "\0" in text:  # which PostgreSQL does not store
+    if len(text) > most or "\0" in text:  # PostgreSQL stores no NUL
         raise error
 
 
 def _check_icon(url: str) -> None:
-    """What a front end may load as an image address."""
+    """Raises GroupInvalid for an address that a front end should not load as an image."""
     try:
         scheme = urlsplit(url.strip()).scheme
     except ValueError:
@@ -64,6 +64,6 @@ def _check_icon(url: str) -> None:
 
 
 def parse_time(seconds: int) -> datetime:
-    """When a client says he asked; now, if he says nothing or what cannot be."""
+    """The time that a client gives for a request; now, if it gives none or an impossible one."""
     now = datetime.now(UTC)
     return datetime.fromtimestamp(seconds, UTC) if OLDEST_TIME <= seconds <= now.timestamp() else now

@@ -1,4 +1,4 @@
-"""`python -m services.user`: serves; with a command, does that instead."""
+"""`python -m services.user` serves; `python -m services.user <command>` runs an operator's command."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -12,13 +12,14 @@ from services.kit.commands import CommandLine
 from services.kit.config import ConfigError, refuse
 from services.kit.db import Database
 from services.kit.ids import MAX_ID
+from services.kit.roles import SUPER_ADMIN
 from services.user import events, roles, sessions
+from services.user.accounts import lock_account
 from services.user.config import SERVICE, UserSettings
 from services.user.errors import EmailInvalid, PhoneInvalid, UserNotFound
 from services.user.identities import parse_email, parse_phone, username_key
-from services.user.models import SUPER_ADMIN, Account
+from services.user.models import Account
 from services.user.service import MIGRATIONS
-from services.user.sessions import lock_account
 
 commands = CommandLine(SERVICE, UserSettings, MIGRATIONS)
 WHO = typer.Argument(help="user id, email, phone or username")
@@ -26,13 +27,13 @@ WHO = typer.Argument(help="user id, email, phone or username")
 
 @commands.app.command()
 def make_super_admin(who: str = WHO) -> None:
-    """Give a user role 4. This is how the first one comes to be."""
+    """Give a user role 4 (super admin). The first super admin is made this way."""
     _run(who, lambda connection, account: roles.change_role(connection, account, SUPER_ADMIN, by_user_id=None))
 
 
 @commands.app.command()
 def disable(who: str = WHO) -> None:
-    """Lock a user out and end his sessions."""
+    """Lock a user out and end their sessions."""
     _run(who, lambda connection, account: set_disabled(connection, account, True))
 
 
@@ -44,12 +45,12 @@ def enable(who: str = WHO) -> None:
 
 @commands.app.command()
 def revoke_sessions(who: str = WHO) -> None:
-    """End all sessions of a user; he may log in again."""
+    """End all sessions of a user, who may log in again."""
     _run(who, lambda connection, account: sessions.revoke(connection, account.id))
 
 
 async def set_disabled(connection: AsyncConnection, account: Row[Any], disabled: bool) -> None:
-    """Of a locked account; disabling ends its sessions."""
+    """Disables or enables a locked account; disabling ends its sessions."""
     moment = func.coalesce(Account.disabled_at, func.now()) if disabled else None
     await connection.execute(update(Account).where(Account.id == account.id).values(disabled_at=moment))
     if disabled:
@@ -71,7 +72,7 @@ def _run(who: str, change: Callable[[AsyncConnection, Row[Any]], Awaitable[None]
 
 
 async def find(connection: AsyncConnection, who: str, region: str) -> int:
-    """The id of the user meant. Raises UserNotFound."""
+    """The id of the user whom `who` names: by email, phone, id or username. Raises UserNotFound."""
     user_id = (await connection.execute(select(Account.id).where(_meant(who, region)))).scalar_one_or_none()
     if user_id is None:
         raise UserNotFound
@@ -79,7 +80,7 @@ async def find(connection: AsyncConnection, who: str, region: str) -> int:
 
 
 def _meant(who: str, region: str) -> ColumnElement[bool]:
-    """By the first form that fits, and by no other: a username may look like another's email, phone or id."""
+    """Only the first form that fits counts: a username may look like the email, phone or id of another user."""
     with suppress(EmailInvalid):
         return Account.email == parse_email(who)
     with suppress(PhoneInvalid):

@@ -1,4 +1,4 @@
-"""What can be wrong with accounts. The gateway maps each reason to both families' codes."""
+"""Errors of accounts. The gateway maps each reason to the codes of both API families."""
 
 from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated, Unavailable
 
@@ -12,31 +12,27 @@ class PhoneInvalid(Invalid):
 
 
 class UsernameInvalid(Invalid):
-    """Not 1 to 30 visible characters."""
+    """The username has not 1 to 30 visible characters."""
 
 
 class PasswordInvalid(Invalid):
-    """Not 6 to 72 bytes; bcrypt would ignore what is beyond."""
+    """The password has not 6 to 72 bytes; bcrypt would ignore more."""
 
 
 class ProfileInvalid(Invalid):
-    """A field too long."""
+    """A field is too long or malformed."""
 
 
 class RoleInvalid(Invalid):
-    """Not 0 to 4."""
-
-
-class BatchTooLarge(Invalid):
-    pass
+    """The role is not 0 to 4."""
 
 
 class CodeInvalid(Invalid):
-    """Wrong, used, expired, or guessed too often: which of them is not told."""
+    """The code is wrong, used, expired, or was guessed too often. The caller is not told which."""
 
 
 class EmailUnverified(Invalid):
-    """A new address needs a mailed code (BindEmail)."""
+    """A new email address has to be proved by a mailed code (BindEmail)."""
 
 
 class TooManyCodes(TooMany):
@@ -48,11 +44,11 @@ class MailFailed(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """More logins at once than can be hashed in time."""
+    """More passwords wait for hashing than can be hashed in time."""
 
 
 class CredentialsWrong(Unauthenticated):
-    """No such account or a wrong password: which of them is not told."""
+    """There is no such account, or the password is wrong. The caller is not told which."""
 
 
 class SessionEnded(Unauthenticated):

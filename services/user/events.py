@@ -12,7 +12,7 @@ async def account_registered(connection: AsyncConnection, user_id: int, username
 
 
 async def account_deleted(connection: AsyncConnection, user_id: int) -> None:
-    """The others erase what they keep of the user."""
+    """The other services erase what they store about the user."""
     await _emit(connection, "account.deleted", user_id)
 
 
@@ -26,7 +26,7 @@ async def sessions_revoked(connection: AsyncConnection, user_id: int, session_id
 
 
 async def profile_updated(connection: AsyncConnection, user_id: int) -> None:
-    """Anything a card or profile shows, the bound email and phone included."""
+    """Any field of a card or profile changed, the email and phone included."""
     await _emit(connection, "profile.updated", user_id)
 
 

@@ -5,16 +5,17 @@ import unicodedata
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
+from services.kit.text_search import fold
 from services.user.errors import EmailInvalid, PhoneInvalid, UsernameInvalid
 
-MAX_USERNAME = 30  # characters, as in api.md
-FILLERS = "\u115f\u1160"  # letters that show nothing; NFKC turns the others into these
+MAX_USERNAME = 30  # characters (docs/contract/api.md)
+FILLERS = "\u115f\u1160"  # invisible letters; NFKC turns the other fillers into these
 MAX_EMAIL = 254  # RFC 5321
 BIDI_CONTROLS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)}
 
 
 def parse_email(text: str) -> str:
-    """Lower-cased and normalised; whether it can receive mail is for the code to show. Raises EmailInvalid."""
+    """Lower-cased and normalised. Only a mailed code shows whether the address receives mail. Raises EmailInvalid."""
     if len(text) > MAX_EMAIL:
         raise EmailInvalid
     try:
@@ -26,7 +27,7 @@ def parse_email(text: str) -> str:
 def parse_phone(text: str, region: str) -> str:
     """E.164. `region` reads numbers written without a country prefix. Raises PhoneInvalid."""
     if any(c.isalpha() for c in text):
-        raise PhoneInvalid("letters")  # which the library would read as the keys they are on
+        raise PhoneInvalid("letters")  # the library would read them as keys of a phone
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
@@ -37,7 +38,7 @@ def parse_phone(text: str, region: str) -> str:
 
 
 def format_phone(phone: str, region: str) -> str:
-    """As people of `region` write it: their own numbers without the prefix."""
+    """The number as it is written in `region`: without the country prefix if it is the region's own."""
     prefix = f"+{phonenumbers.country_code_for_region(region)}"
     return phone.removeprefix(prefix)
 
@@ -52,6 +53,5 @@ def parse_username(text: str) -> str:
 
 
 def username_key(name: str) -> str:
-    """What has to be unique: the name without case, width and other compatibility forms."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(c for c in folded if unicodedata.category(c) != "Cf" and c not in FILLERS).strip()
+    """The form that has to be unique: without case, width, other compatibility forms and invisible characters."""
+    return "".join(c for c in fold(name) if unicodedata.category(c) != "Cf" and c not in FILLERS).strip()

@@ -1,4 +1,4 @@
-"""Mail by SMTP, or as files for a machine without a mail server."""
+"""Sends mail by SMTP, or writes it to files on a machine without a mail server."""
 
 import asyncio
 import secrets
@@ -64,7 +64,7 @@ class Mailer:
         path = self._folder / f"{time.time_ns()}-{secrets.token_hex(4)}.eml"
         draft = path.with_suffix(".tmp")
         draft.write_bytes(bytes(message))
-        draft.replace(path)  # whoever watches the folder never sees half a mail
+        draft.replace(path)  # so that a reader of the folder never sees half a mail
         log.info("mail written", path=str(path))
 
 

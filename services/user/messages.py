@@ -1,4 +1,4 @@
-"""Rows to protobuf."""
+"""Turns rows into protobuf messages."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ def milliseconds(moment: datetime | None) -> int:
 
 
 def user(account: Any, region: str, private: bool = False) -> User:
-    """The public card, or with `private` all that the user and admins may see."""
+    """The public card; with `private`, also the fields that only the user and admins may see."""
     message = User(
         user_id=account.id,
         username=account.username,

@@ -7,8 +7,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.kit.events import event_tables
 
-GUEST, USER, MEMBER, ADMIN, SUPER_ADMIN = range(5)
-
 
 class Model(DeclarativeBase):
     metadata = MetaData()
@@ -16,13 +14,13 @@ class Model(DeclarativeBase):
 
 
 class Account(Model):
-    """One person, whichever family he came by. A deleted one keeps its row, emptied, for the ids that name it."""
+    """One user, of either API family. A deleted account keeps its row, emptied, for the ids that name it."""
 
     __tablename__ = "account"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     username: Mapped[str]
-    username_key: Mapped[str] = mapped_column(unique=True)  # folded, so that look-alike names collide
+    username_key: Mapped[str] = mapped_column(unique=True)  # folded: names that differ only in case or width collide
     nickname: Mapped[str]
     avatar: Mapped[str] = mapped_column(server_default="")
     bio: Mapped[str] = mapped_column(server_default="")
@@ -56,7 +54,7 @@ class Account(Model):
 
 
 class Session(Model):
-    """One login on one device. Its tokens are good while the row is neither revoked nor expired."""
+    """One login on one device. Its tokens are valid while the row is neither revoked nor expired."""
 
     __tablename__ = "session"
 
@@ -76,7 +74,7 @@ class Session(Model):
 
 
 class RoleChange(Model):
-    """Who made whom what. `by_user_id` is null for the command line."""
+    """A change of a role. `by_user_id` is null if the operator's command line made it."""
 
     __tablename__ = "role_change"
 

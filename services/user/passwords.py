@@ -1,4 +1,4 @@
-"""bcrypt, off the event loop and with a bound."""
+"""Hashes passwords with bcrypt, in threads of their own and with a bounded queue."""
 
 import asyncio
 import os
@@ -12,13 +12,13 @@ import bcrypt
 from services.user.errors import Overloaded, PasswordInvalid
 
 MIN_BYTES, MAX_BYTES = 6, 72
-MAX_WAITING = 64  # hashes queued; those behind would time out anyway
+MAX_WAITING = 64  # hashes in the queue; later ones would time out anyway
 T = TypeVar("T")
 NICENESS = 10  # logins give way to the event loop and to other processes
 
 
 class Passwords:
-    """Hashes and verifies. `decoy` stands in for the hash of an account that does not exist."""
+    """`decoy` is verified in place of the hash of an account that does not exist."""
 
     def __init__(self, cost: int, threads: int) -> None:
         self._cost = cost
@@ -32,7 +32,7 @@ class Passwords:
         return (await self._run(bcrypt.hashpw, check_password(password), bcrypt.gensalt(self._cost))).decode()
 
     async def verify(self, password: str, hashed: str | None) -> bool:
-        """Takes as long with no hash (no such account) as with one. Raises Overloaded."""
+        """Takes as long without a hash (no such account) as with one. Raises Overloaded."""
         secret = password.encode()
         fits = MIN_BYTES <= len(secret) <= MAX_BYTES
         same = await self._run(bcrypt.checkpw, secret if fits else b"unfit", (hashed or self.decoy).encode())
@@ -52,7 +52,7 @@ class Passwords:
 
 
 def check_password(password: str) -> bytes:
-    """The bytes to hash. Raises PasswordInvalid rather than cut what bcrypt would not read."""
+    """The bytes to hash. Raises PasswordInvalid, also for a password longer than bcrypt reads."""
     secret = password.encode()
     if not MIN_BYTES <= len(secret) <= MAX_BYTES or b"\0" in secret:
         raise PasswordInvalid(f"{MIN_BYTES} to {MAX_BYTES} bytes")

@@ -1,7 +1,7 @@
-"""Profiles: what a user shows of himself, and to whom."""
+"""Profiles: what users show of themselves, and to whom."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Row, func, select, update
@@ -9,26 +9,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.db import one_of
+from services.kit.pages import check_batch
+from services.kit.roles import is_admin
 from services.user import events
-from services.user.errors import BatchTooLarge, EmailUnverified, NotPermitted, ProfileInvalid
+from services.user.accounts import lock_account
+from services.user.errors import EmailUnverified, NotPermitted, ProfileInvalid
 from services.user.identities import parse_email, parse_username, username_key
-from services.user.models import ADMIN, Account
-from services.user.sessions import lock_account
+from services.user.models import Account
 
-MAX_BATCH = 500
 MAX_AVATAR, MAX_BIO = 2_048, 500  # characters
 PLAIN_FIELDS = ("avatar", "bio", "searchable_by_phone", "searchable_by_email")
-T = TypeVar("T")
 
 
 async def batch_get(connection: AsyncConnection, user_ids: Sequence[int]) -> Sequence[Row[Any]]:
-    """The accounts of those ids that exist, in any order. Raises BatchTooLarge."""
-    return await _select(connection, Account.id, _bounded(user_ids))
+    """The accounts with those ids, in any order. Raises BatchTooLarge."""
+    check_batch(user_ids)
+    return await _select(connection, Account.id, user_ids)
 
 
 async def batch_get_by_username(connection: AsyncConnection, names: Sequence[str]) -> Sequence[Row[Any]]:
-    """The same by username."""
-    keys = [username_key(name) for name in _bounded(names)]
+    """The accounts with those usernames, in any order. Raises BatchTooLarge."""
+    check_batch(names)
+    keys = [username_key(name) for name in names]
     return await _select(connection, Account.username_key, [key for key in keys if "\0" not in key])
 
 
@@ -37,20 +39,15 @@ async def _select(connection: AsyncConnection, column: Any, values: Sequence[Any
     return (await connection.execute(query)).all()
 
 
-def _bounded(batch: Sequence[T]) -> Sequence[T]:
-    if len(batch) > MAX_BATCH:
-        raise BatchTooLarge
-    return batch
-
-
 async def batch_view(
     connection: AsyncConnection, lookups: Sequence[tuple[int, int]]
 ) -> list[tuple[Row[Any] | None, bool]]:
-    """For each (user, viewer): the account, and whether the viewer may see its private fields."""
-    ids = {id for lookup in _bounded(lookups) for id in lookup}
+    """For each (user, viewer): the account, and whether the viewer may see its private fields. Raises BatchTooLarge."""
+    check_batch(lookups)
+    ids = {id for lookup in lookups for id in lookup}
     accounts = {row.id: row for row in await _select(connection, Account.id, list(ids))}
     return [
-        (accounts.get(user), user == viewer or (viewer in accounts and accounts[viewer].role >= ADMIN))
+        (accounts.get(user), user == viewer or (viewer in accounts and is_admin(accounts[viewer].role)))
         for user, viewer in lookups
     ]
 
@@ -84,16 +81,16 @@ def _parse(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 async def require_admin(connection: AsyncConnection, caller: Caller) -> int:
-    """The caller's role as it is now, whatever his token says. Raises NotPermitted below admin."""
+    """The caller's role in the database, which may differ from the token's. Raises NotPermitted below admin."""
     query = select(Account.role).where(Account.id == caller.user_id, Account.deleted_at.is_(None))
     role = (await connection.execute(query)).scalar_one_or_none()
-    if role is None or role < ADMIN:
+    if role is None or not is_admin(role):
         raise NotPermitted
     return role
 
 
 def check_avatar(url: str) -> None:
-    """Raises ProfileInvalid for what a front end should not load as an image address."""
+    """Raises ProfileInvalid for an address that a front end should not load as an image."""
     try:
         scheme = urlsplit(url.strip()).scheme
     except ValueError:
@@ -103,6 +100,6 @@ def check_avatar(url: str) -> None:
 
 
 def check_sex(sex: int) -> None:
-    """0 unknown, 1 male, 2 female, as the chat document has it. Raises ProfileInvalid."""
+    """0 unknown, 1 male, 2 female, as in the chat app's document. Raises ProfileInvalid."""
     if sex not in (0, 1, 2):
         raise ProfileInvalid("sex")

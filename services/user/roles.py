@@ -1,4 +1,4 @@
-"""Roles and who may set them (api.md, "user/set-role"); each change is kept."""
+"""Who may set which role (docs/contract/api.md, "user/set-role"). Each change is recorded."""
 
 from typing import Any
 
@@ -6,10 +6,11 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.roles import ADMIN, GUEST, MEMBER, SUPER_ADMIN, USER
 from services.user import events
+from services.user.accounts import lock_account
 from services.user.errors import NotPermitted, RoleInvalid
-from services.user.models import ADMIN, GUEST, MEMBER, SUPER_ADMIN, USER, Account, RoleChange
-from services.user.sessions import lock_account
+from services.user.models import Account, RoleChange
 
 
 async def set_role(connection: AsyncConnection, caller: Caller, user_id: int, role: int) -> None:
@@ -19,7 +20,7 @@ async def set_role(connection: AsyncConnection, caller: Caller, user_id: int, ro
     query = select(Account.role).where(Account.id == caller.user_id, Account.deleted_at.is_(None))
     own_role: int = (await connection.execute(query)).scalar_one_or_none() or GUEST
     if own_role < ADMIN and user_id != caller.user_id:
-        raise NotPermitted  # before the lookup: whether the other exists is not his to know
+        raise NotPermitted  # before the lookup: the caller may not learn whether the other user exists
     account = await lock_account(connection, user_id)
     if not _may_set(caller.user_id, own_role, account, role):
         raise NotPermitted
@@ -37,7 +38,7 @@ def _may_set(caller_id: int, own_role: int, account: Row[Any], role: int) -> boo
 
 
 async def change_role(connection: AsyncConnection, account: Row[Any], role: int, by_user_id: int | None) -> None:
-    """Sets the role of a locked account and writes the audit row; `by_user_id` None is the command line."""
+    """Sets the role of a locked account and records it. `by_user_id` None: the operator's command line."""
     by_admin = account.id != by_user_id
     if role == account.role and (account.role_set_by_admin or not by_admin):
         return

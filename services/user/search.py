@@ -1,4 +1,4 @@
-"""Finding people: by the beginning of their username, or by a phone or email they may be found by."""
+"""Searching users by the beginning of a username, or by an exact phone or email if its user allows that."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,27 +8,28 @@ from sqlalchemy import Row, and_, collate, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
+from services.kit.pages import clamp
 from services.user.errors import EmailInvalid, PhoneInvalid
 from services.user.identities import parse_email, parse_phone, username_key
 from services.user.models import Account
 
 MAX_LIMIT = 100
 FINDABLE = (Account.deleted_at.is_(None), Account.disabled_at.is_(None))
-ordered_key = collate(Account.username_key, "C")  # in bytes' order, as the index has it
-LAST = "\U0010ffff"  # after every character
+ordered_key = collate(Account.username_key, "C")  # in byte order, like the index
+LAST = "\U0010ffff"  # sorts after every character that may follow a prefix
 
 
 async def search_users(
     connection: AsyncConnection, query: str, region: str, cursor: str, limit: int
 ) -> tuple[Sequence[Row[Any]], str]:
-    """A page in the order of usernames, and the next page's cursor; an exact phone or email comes first of all.
+    """A page ordered by username, and the next page's cursor. Matches of a phone or email come first of all.
 
     Raises CursorInvalid.
     """
     after = decode_cursor(cursor, tuple[str])
     if after and "\0" in after[0]:
         raise CursorInvalid
-    prefix, limit = username_key(query), min(max(limit, 1), MAX_LIMIT)
+    prefix, limit = username_key(query), clamp(limit, MAX_LIMIT)
     if not prefix or "\0" in prefix:
         return [], ""
     exact = await _find_exact(connection, query, region)

@@ -1,4 +1,4 @@
-"""What the user service holds while it runs."""
+"""Opens what the user service works with: its database, Valkey, NATS, and the relay of its events."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

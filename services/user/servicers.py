@@ -1,4 +1,8 @@
-"""The RPCs: unpack, one call, pack. The contract is in protos/user/v1."""
+"""The RPCs of protos/user/v1: each unpacks the request, calls one function, packs the answer.
+
+A transaction is opened here, but where a password or a code is checked: registration.py, credentials.py and erasure.py
+open their own around that (docs/adr/0012-transactions-open-in-the-servicer.md).
+"""
 
 import grpc.aio
 
@@ -12,7 +16,7 @@ from protos.user.v1.accounts_pb2_grpc import (
 )
 from protos.user.v1.users_pb2_grpc import UsersServicer, add_UsersServicer_to_server
 from services.kit.context import require_caller
-from services.user import accounts, messages, profiles, roles, search, sessions
+from services.user import accounts, credentials, erasure, messages, profiles, registration, roles, search, sessions
 from services.user.service import Service
 from services.user.sessions import Client
 
@@ -34,11 +38,11 @@ class Accounts(AccountsServicer):
         self._service = service
 
     async def SendCode(self, request: pb.SendCodeRequest, context: object) -> pb.SendCodeResponse:
-        await accounts.send_code(self._service, request.email)
+        await registration.send_code(self._service, request.email)
         return pb.SendCodeResponse()
 
     async def RegisterByEmail(self, request: pb.RegisterByEmailRequest, context: object) -> pb.Tokens:
-        issued = await accounts.register_by_email(
+        issued = await registration.register_by_email(
             self._service,
             email=request.email,
             code=request.code,
@@ -51,10 +55,10 @@ class Accounts(AccountsServicer):
 
     async def LoginByEmail(self, request: pb.LoginByEmailRequest, context: object) -> pb.Tokens:
         client = _client(request.client)
-        return messages.tokens(await accounts.login_by_email(self._service, request.email, request.password, client))
+        return messages.tokens(await credentials.login_by_email(self._service, request.email, request.password, client))
 
     async def RegisterByPhone(self, request: pb.RegisterByPhoneRequest, context: object) -> pb.Tokens:
-        issued = await accounts.register_by_phone(
+        issued = await registration.register_by_phone(
             self._service,
             phone=request.phone,
             password=request.password,
@@ -67,10 +71,12 @@ class Accounts(AccountsServicer):
 
     async def LoginByPhone(self, request: pb.LoginByPhoneRequest, context: object) -> pb.Tokens:
         client = _client(request.client)
-        return messages.tokens(await accounts.login_by_phone(self._service, request.phone, request.password, client))
+        return messages.tokens(await credentials.login_by_phone(self._service, request.phone, request.password, client))
 
     async def RefreshToken(self, request: pb.RefreshTokenRequest, context: object) -> pb.Tokens:
-        return messages.tokens(await sessions.refresh(self._service, request.rtoken))
+        async with self._service.database.transaction() as connection:
+            issued = await sessions.refresh(connection, self._service, request.rtoken)
+        return messages.tokens(issued)
 
     async def Logout(self, request: pb.LogoutRequest, context: object) -> pb.LogoutResponse:
         async with self._service.database.transaction() as connection:
@@ -78,23 +84,23 @@ class Accounts(AccountsServicer):
         return pb.LogoutResponse()
 
     async def ChangePassword(self, request: pb.ChangePasswordRequest, context: object) -> pb.ChangePasswordResponse:
-        await accounts.change_password(self._service, require_caller(), request.old_password, request.new_password)
+        await credentials.change_password(self._service, require_caller(), request.old_password, request.new_password)
         return pb.ChangePasswordResponse()
 
     async def ResetPassword(self, request: pb.ResetPasswordRequest, context: object) -> pb.ResetPasswordResponse:
-        await accounts.reset_password(self._service, request.email, request.code, request.password)
+        await credentials.reset_password(self._service, request.email, request.code, request.password)
         return pb.ResetPasswordResponse()
 
     async def BindEmail(self, request: pb.BindEmailRequest, context: object) -> pb.BindEmailResponse:
-        await accounts.bind_email(self._service, require_caller(), request.email, request.code, request.password)
+        await credentials.bind_email(self._service, require_caller(), request.email, request.code, request.password)
         return pb.BindEmailResponse()
 
     async def BindPhone(self, request: pb.BindPhoneRequest, context: object) -> pb.BindPhoneResponse:
-        await accounts.bind_phone(self._service, require_caller(), request.phone, request.password)
+        await credentials.bind_phone(self._service, require_caller(), request.phone, request.password)
         return pb.BindPhoneResponse()
 
     async def DeleteAccount(self, request: pb.DeleteAccountRequest, context: object) -> pb.DeleteAccountResponse:
-        await accounts.delete_account(self._service, require_caller(), request.password)
+        await erasure.delete_account(self._service, require_caller(), request.password)
         return pb.DeleteAccountResponse()
 
 

@@ -1,4 +1,4 @@
-"""Sessions: one a login, each revocable. A token is as good as its session."""
+"""Sessions: one per login, each revocable. A token is valid only while its session is."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,23 +6,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit import tokens
+from services.kit import pages, tokens
 from services.kit.context import Caller
-from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.db import Database, one_of
-from services.kit.ids import Id
 from services.user import events
-from services.user.errors import BatchTooLarge, SessionEnded, SessionNotFound, UserNotFound
+from services.user.accounts import lock_account
+from services.user.errors import SessionEnded, SessionNotFound
 from services.user.models import Account, Session
 from services.user.service import Service
 
-MAX_LIVE = 50  # sessions a user; the oldest end when more begin
-MAX_BATCH = 500
-MAX_DEVICE = 200  # characters of a User-Agent worth keeping
+MAX_LIVE = 50  # sessions per user; the oldest end when more begin
+MAX_PAGE = 100  # sessions
+MAX_DEVICE = 200  # characters of a User-Agent that are stored
 TOUCH_AFTER = timedelta(seconds=60)
 KEEP_EXPIRED = timedelta(days=30)
 SWEEP_EVERY = 3_600.0  # seconds
@@ -31,7 +30,7 @@ LIVE = (Session.revoked_at.is_(None), Session.expires_at > func.now())
 
 
 class Client(NamedTuple):
-    """Where a login comes from."""
+    """The address and the device of a login."""
 
     ip: str
     port: int
@@ -45,22 +44,10 @@ class IssuedTokens(NamedTuple):
     expires_at: int
 
 
-async def lock_account(connection: AsyncConnection, user_id: int) -> Row[Any]:
-    """The account, locked: what changes sessions, credentials or events of a user does it one at a time.
-
-    Raises UserNotFound.
-    """
-    query = select(Account.__table__).where(Account.id == user_id, Account.deleted_at.is_(None)).with_for_update()
-    row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        raise UserNotFound
-    return row
-
-
 async def start(
     connection: AsyncConnection, service: Service, account: Any, client: Client, lifetime: int
 ) -> tuple[int, datetime]:
-    """A new session of the locked `account`, `lifetime` seconds long: its id and its end."""
+    """Starts a session of the locked `account`, `lifetime` seconds long. Returns its id and when it ends."""
     session_id, device = service.new_id(), client.device.replace("\0", "")[:MAX_DEVICE]
     expires_at = datetime.now(UTC) + timedelta(seconds=lifetime)
     await connection.execute(
@@ -97,20 +84,21 @@ def issue(service: Service, account: Any, session_id: int, access: int, refresh:
     return IssuedTokens(account.id, atoken, rtoken, expires_at)
 
 
-async def refresh(service: Service, rtoken: str) -> IssuedTokens:
-    """Raises TokenExpired, WrongTokenClass, TokenInvalid, SessionEnded."""
+async def refresh(connection: AsyncConnection, service: Service, rtoken: str) -> IssuedTokens:
+    """A new access token. Raises TokenExpired, WrongTokenClass, TokenInvalid, SessionEnded."""
     claims = tokens.verify(service.settings.jwt_secret, rtoken, "rtoken")
-    async with service.database.transaction() as connection:
-        verdicts = await check(connection, [int(claims.sid)])
-        if not verdicts or verdicts[0].user_id != int(claims.userid):
-            raise SessionEnded
+    verdicts = await check(connection, [int(claims.sid)])
+    if not verdicts or verdicts[0].user_id != int(claims.userid):
+        raise SessionEnded
     return issue(service, verdicts[0], int(claims.sid), service.settings.atoken_seconds)
 
 
 async def check(connection: AsyncConnection, session_ids: Sequence[int]) -> Sequence[Any]:
-    """The live ones (session_id, user_id as id and user_id, username, role); those are also marked as seen."""
-    if len(session_ids) > MAX_BATCH:
-        raise BatchTooLarge
+    """The live ones of those sessions, with `session_id`, `user_id` (also as `id`), `username` and `role`.
+
+    Marks them as seen. Raises BatchTooLarge.
+    """
+    pages.check_batch(session_ids)
     query = (
         select(
             Session.id.label("session_id"),
@@ -131,8 +119,10 @@ async def check(connection: AsyncConnection, session_ids: Sequence[int]) -> Sequ
 
 
 async def _touch(connection: AsyncConnection, session_ids: Sequence[int]) -> None:
-    """Marks sessions and their users as seen. Rows that another call is marking are left to it: batches
-    arrive in any order, and waiting for one another they could deadlock."""
+    """Marks sessions and their users as seen.
+
+    Skips rows that another call is marking: two batches in different order could deadlock.
+    """
     query = (
         select(Session.id, Session.user_id)
         .join(Account, Account.id == Session.user_id)
@@ -147,7 +137,7 @@ async def _touch(connection: AsyncConnection, session_ids: Sequence[int]) -> Non
 
 
 async def revoke(connection: AsyncConnection, user_id: int, *which: Any) -> None:
-    """Ends the live sessions of a locked account that meet `which` (none: all), and tells everyone."""
+    """Ends the live sessions of a locked account that match `which` (none: all), and emits the event."""
     query = (
         update(Session)
         .where(Session.user_id == user_id, Session.revoked_at.is_(None), *which)
@@ -169,7 +159,7 @@ async def logout(connection: AsyncConnection, caller: Caller) -> None:
 
 
 async def revoke_one(connection: AsyncConnection, caller: Caller, session_id: int) -> None:
-    """Raises SessionNotFound unless it is one of the caller's; a second time is no error."""
+    """Ends one of the caller's sessions; no error if it has ended. Raises SessionNotFound if it is not the caller's."""
     await lock_account(connection, caller.user_id)
     mine = select(Session.id).where(Session.id == session_id, Session.user_id == caller.user_id)
     if (await connection.execute(mine)).one_or_none() is None:
@@ -177,22 +167,15 @@ async def revoke_one(connection: AsyncConnection, caller: Caller, session_id: in
     await revoke(connection, caller.user_id, Session.id == session_id)
 
 
-async def list_live(
-    connection: AsyncConnection, caller: Caller, cursor: str, limit: int
-) -> tuple[Sequence[Row[Any]], str]:
+async def list_live(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> pages.Page:
     """The caller's live sessions, newest first, and the next page's cursor."""
-    after = decode_cursor(cursor, tuple[Id])
-    query = select(Session.__table__).where(Session.user_id == caller.user_id, *LIVE)
-    if after:
-        query = query.where(Session.id < after[0])
-    limit = min(max(limit, 1), 100)
-    rows = (await connection.execute(query.order_by(Session.id.desc()).limit(limit + 1))).all()
-    page = rows[:limit]
-    return page, encode_cursor(page[-1].id) if len(rows) > limit else ""
+    mine = (Session.user_id == caller.user_id, Session.id < pages.id_before(cursor), *LIVE)
+    query = select(Session.__table__).where(*mine).order_by(Session.id.desc())
+    return await pages.fetch(connection, query, "id", limit=limit, most=MAX_PAGE, cursor=cursor)
 
 
 async def sweep(database: Database) -> None:
-    """Deletes sessions long expired, for ever."""
+    """Deletes sessions that expired KEEP_EXPIRED ago, for ever; runs in the background."""
     while True:
         try:
             async with database.transaction() as connection:

@@ -10,7 +10,7 @@ from httpx import AsyncClient
 from protos.user.v1.accounts_pb2 import Tokens
 from services.kit import tokens
 from services.user import admin, roles
-from services.user.sessions import lock_account
+from services.user.accounts import lock_account
 from tests.support.gateway import JWT_SECRET, FrontEnd
 from tests.support.user import PASSWORD, Running, email_account, mailed_code, new_name, new_phone, phone_account
 

@@ -7,7 +7,7 @@ import pytest
 
 from protos.user.v1 import users_pb2 as pb
 from services.kit.context import Caller
-from services.user.accounts import LAZY_BIO
+from services.user.registration import LAZY_BIO
 from tests.support.user import (
     Running,
     acting,

@@ -1,0 +1,81 @@
+"""Pages of a list by keyset cursors, and the bounds of batches."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Row, Select, SQLColumnExpression, func, literal, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.cursor import decode_cursor, encode_cursor
+from services.kit.errors import BatchTooLarge
+from services.kit.ids import MAX_ID, Id
+
+MAX_LIMIT = 500  # rows of a page, unless a list says less
+MAX_BATCH = 500  # items of one batch RPC
+MAX_OFFSET = 10_000  # rows
+
+Page = tuple[Sequence[Row[Any]], str]
+
+
+async def fetch(
+    connection: AsyncConnection,
+    query: Select[Any],
+    *keys: str,
+    limit: int,
+    most: int = MAX_LIMIT,
+    cursor: str = "",
+    offset: int = 0,
+) -> Page:
+    """One page of an ordered query, and the cursor of the next page, "" if there is none.
+
+    `keys` are the columns of its order. The query itself has to leave out what comes before `cursor`. `limit` is
+    brought between 1 and `most`, `offset` between 0 and MAX_OFFSET; a cursor makes the offset 0.
+    """
+    limit = clamp(limit, most)
+    offset = 0 if cursor else min(max(offset, 0), MAX_OFFSET)
+    rows = (await connection.execute(query.limit(limit + 1).offset(offset or None))).all()
+    page = rows[:limit]
+    return page, encode_cursor(*(getattr(page[-1], key) for key in keys)) if len(rows) > limit else ""
+
+
+def clamp(limit: int, most: int) -> int:
+    """The rows of a page: between 1 and `most`."""
+    return min(max(limit, 1), most)
+
+
+def id_after(cursor: str) -> int:
+    """The id that a page of rising ids begins after; 0 for the first page. Raises CursorInvalid."""
+    position = decode_cursor(cursor, tuple[Id])
+    return position[0] if position else 0
+
+
+def id_before(cursor: str) -> int:
+    """The id that a page of falling ids begins below; MAX_ID for the first page. Raises CursorInvalid."""
+    position = decode_cursor(cursor, tuple[Id])
+    return position[0] if position else MAX_ID
+
+
+def after(keys: Sequence[SQLColumnExpression[Any]], position: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether a row follows `position` in a list by rising `keys`: one range of their index."""
+    return tuple_(*keys) > tuple_(*_literals(keys, position))
+
+
+def before(keys: Sequence[SQLColumnExpression[Any]], position: Sequence[Any]) -> ColumnElement[bool]:
+    """Whether a row follows `position` in a list by falling `keys`: one range of their index."""
+    return tuple_(*keys) < tuple_(*_literals(keys, position))
+
+
+def _literals(keys: Sequence[Any], position: Sequence[Any]) -> list[ColumnElement[Any]]:
+    return [literal(value, key.type) for key, value in zip(keys, position, strict=True)]
+
+
+def unnest(**columns: Sequence[int]) -> Any:
+    """A table with these columns, and with `place`: the number of the row from 1."""
+    arrays = (literal(list(values), ARRAY(BigInteger)) for values in columns.values())
+    return func.unnest(*arrays).table_valued(*columns, with_ordinality="place").render_derived()
+
+
+def check_batch(items: Sequence[object], most: int = MAX_BATCH) -> None:
+    """Raises BatchTooLarge."""
+    if len(items) > most:
+        raise BatchTooLarge(f"{len(items)} items, at most {most}")

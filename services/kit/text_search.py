@@ -1,0 +1,43 @@
+"""Words for full-text search, and the query that finds them.
+
+A script that separates its words with spaces is indexed by word. Chinese, Japanese and Korean text is indexed by each
+pair of neighbouring characters, since PostgreSQL's own parser takes a whole sentence for one word, and its extensions
+for this are not installed everywhere.
+"""
+
+import re
+import unicodedata
+
+MAX_TEXT = 8_000  # characters that are read
+MAX_WORDS, MAX_QUERY_WORDS = 1_000, 16
+MAX_WORD = 40  # characters
+UNSEPARATED = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
+WORD = re.compile(rf"[^\W{UNSEPARATED}]+")
+RUN = re.compile(rf"{WORD.pattern}|[{UNSEPARATED}]+")
+
+
+def fold(text: str) -> str:
+    """The text without case, width and other compatibility forms: what compares equal is found as equal."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def words_of(text: str, most: int = MAX_WORDS) -> list[str]:
+    """The lexemes to store for a text, without repetition, at most so many."""
+    words: dict[str, None] = {}
+    for run in RUN.findall(fold(text[:MAX_TEXT])):
+        # The last character too, which begins no pair: a query for one character matches what begins with it.
+        words |= dict.fromkeys([run[:MAX_WORD]] if WORD.match(run) else [*_pairs(run), run[-1]])
+    return list(words)[:most]
+
+
+def query_of(text: str) -> str:
+    """A tsquery that finds all words of the text, a word also by its beginning; "" if the text has none."""
+    parts: list[str] = []
+    for run in RUN.findall(fold(text[:MAX_TEXT])):
+        is_word = WORD.match(run) or len(run) == 1
+        parts += [f"'{run[:MAX_WORD]}':*"] if is_word else [f"'{pair}'" for pair in _pairs(run)]
+    return " & ".join(parts[:MAX_QUERY_WORDS])
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)]

@@ -1,0 +1,118 @@
+"""Logging in, and changing a password, an email or a phone.
+
+A password is verified outside any transaction, since that takes a tenth of a second. The account is read in a first
+transaction; the second one locks it and makes sure that its password is still the one that was verified.
+"""
+
+from typing import Any
+
+from prometheus_client import Counter
+from sqlalchemy import Row
+
+from services.kit.context import Caller
+from services.user import events, sessions
+from services.user.accounts import change_account, find_account, lock_account, relock, taken
+from services.user.errors import AccountDisabled, CredentialsWrong, UserNotFound
+from services.user.identities import parse_email, parse_phone
+from services.user.models import Account, Session
+from services.user.passwords import check_password
+from services.user.service import Service
+from services.user.sessions import Client, IssuedTokens
+
+LOGINS = Counter("hitok_logins", "Logins by password", ["outcome"])
+for outcome in ("done", "refused", "disabled"):
+    LOGINS.labels(outcome)
+
+
+async def login_by_email(service: Service, email: str, password: str, client: Client) -> IssuedTokens:
+    """Raises EmailInvalid, CredentialsWrong, AccountDisabled."""
+    account = await find_account(service, Account.email == parse_email(email))
+    settings = service.settings
+    return await _login(service, account, password, client, settings.atoken_seconds, settings.rtoken_seconds)
+
+
+async def login_by_phone(service: Service, phone: str, password: str, client: Client) -> IssuedTokens:
+    """Raises PhoneInvalid, CredentialsWrong, AccountDisabled."""
+    account = await find_account(service, Account.phone == parse_phone(phone, service.settings.phone_region))
+    return await _login(service, account, password, client, service.settings.chat_token_seconds)
+
+
+async def _login(
+    service: Service, account: Row[Any] | None, password: str, client: Client, access: int, refresh: int = 0
+) -> IssuedTokens:
+    """One bcrypt comparison whether or not the account exists, so that the time does not reveal it."""
+    if not await service.passwords.verify(password, account and account.password_hash) or account is None:
+        LOGINS.labels("refused").inc()
+        raise CredentialsWrong
+    async with service.database.transaction() as connection:
+        current = await relock(connection, account)
+        if current.disabled_at:
+            LOGINS.labels("disabled").inc()
+            raise AccountDisabled
+        session_id, _ = await sessions.start(connection, service, current, client, max(access, refresh))
+    LOGINS.labels("done").inc()
+    return sessions.issue(service, current, session_id, access, refresh)
+
+
+async def verify_own_password(service: Service, caller: Caller, password: str) -> Row[Any]:
+    """The caller's account. Raises UserNotFound, CredentialsWrong, Overloaded."""
+    account = await find_account(service, Account.id == caller.user_id, Account.deleted_at.is_(None))
+    if account is None:
+        raise UserNotFound
+    if not await service.passwords.verify(password, account.password_hash):
+        raise CredentialsWrong
+    return account
+
+
+async def change_password(service: Service, caller: Caller, old: str, new: str) -> None:
+    """Ends the caller's other sessions. Raises CredentialsWrong, PasswordInvalid."""
+    check_password(new)
+    account = await verify_own_password(service, caller, old)
+    new_hash = await service.passwords.hash(new)
+    async with service.database.transaction() as connection:
+        await relock(connection, account)
+        await change_account(connection, caller.user_id, password_hash=new_hash)
+        await sessions.revoke(connection, caller.user_id, Session.id != caller.session_id)
+
+
+async def reset_password(service: Service, email: str, code: str, password: str) -> None:
+    """Ends all sessions. Raises EmailInvalid, PasswordInvalid, CodeInvalid, UserNotFound.
+
+    UserNotFound is raised after the code was checked: only the holder of the address learns that it has no account.
+    """
+    address = parse_email(email)
+    check_password(password)
+    await service.codes.redeem(address, code)
+    account = await find_account(service, Account.email == address)
+    if account is None:
+        raise UserNotFound
+    new_hash = await service.passwords.hash(password)
+    async with service.database.transaction() as connection:
+        current = await lock_account(connection, account.id)
+        if current.email != address:
+            raise UserNotFound
+        await change_account(connection, account.id, password_hash=new_hash)
+        await sessions.revoke(connection, account.id)
+
+
+async def bind_email(service: Service, caller: Caller, email: str, code: str, password: str) -> None:
+    """Raises EmailInvalid, CredentialsWrong, CodeInvalid, EmailTaken."""
+    address = parse_email(email)
+    account = await verify_own_password(service, caller, password)
+    await service.codes.redeem(address, code)
+    await _bind(service, account, email=address)
+
+
+async def bind_phone(service: Service, caller: Caller, phone: str, password: str) -> None:
+    """Raises PhoneInvalid, CredentialsWrong, PhoneTaken."""
+    number = parse_phone(phone, service.settings.phone_region)
+    account = await verify_own_password(service, caller, password)
+    await _bind(service, account, phone=number)
+
+
+async def _bind(service: Service, account: Row[Any], **identity: str) -> None:
+    with taken():
+        async with service.database.transaction() as connection:
+            await relock(connection, account)
+            await change_account(connection, account.id, **identity)
+            await events.profile_updated(connection, account.id)

@@ -1,0 +1,113 @@
+"""Registering, and the codes that are mailed to prove an address (docs/contract/api.md, "login").
+
+Hashing a password takes a tenth of a second and codes are in Valkey, so no transaction is open meanwhile: a first one
+looks whether the name is free, and the unique indexes decide in the second.
+"""
+
+from typing import Any
+
+from sqlalchemy import insert
+
+from services.user import codes, events, sessions
+from services.user.accounts import find_account, taken
+from services.user.errors import PhoneTaken, UsernameTaken
+from services.user.identities import (
+    MAX_USERNAME,
+    format_phone,
+    parse_email,
+    parse_phone,
+    parse_username,
+    username_key,
+)
+from services.user.models import Account
+from services.user.passwords import check_password
+from services.user.profiles import check_avatar, check_sex
+from services.user.service import Service
+from services.user.sessions import Client, IssuedTokens
+
+LAZY_BIO = "{}很懒，什么都没留下"  # the bio of a new account in the short-video document
+
+
+async def send_code(service: Service, email: str) -> None:
+    """Mails a code, whether or not the address has an account. Raises EmailInvalid, TooManyCodes, MailFailed."""
+    address = parse_email(email)
+    code = await service.codes.create(address)
+    try:
+        await service.mailer.send_code(address, code, codes.LIFETIME // 60)
+    except Exception:
+        await service.codes.discard(address, code)
+        raise
+
+
+async def register_by_email(
+    service: Service, *, email: str, code: str, password: str, username: str, avatar: str, client: Client
+) -> IssuedTokens:
+    """Raises EmailInvalid, UsernameInvalid, PasswordInvalid, ProfileInvalid, UsernameTaken, CodeInvalid, EmailTaken."""
+    address, name = parse_email(email), parse_username(username)
+    check_password(password)
+    check_avatar(avatar)
+    await _require_free_username(service, name)  # before the code, which can be used only once
+    await service.codes.redeem(address, code)
+    fields = {"email": address, "avatar": avatar, "bio": LAZY_BIO.format(name)}
+    return await _register(service, name, name, password, client, service.settings.atoken_seconds, **fields)
+
+
+async def register_by_phone(
+    service: Service, *, phone: str, password: str, nickname: str, sex: int, avatar: str, client: Client
+) -> IssuedTokens:
+    """The nickname defaults to the phone number and need not be unique; the unique username is made from it.
+
+    Raises PhoneInvalid, UsernameInvalid, PasswordInvalid, ProfileInvalid, PhoneTaken.
+    """
+    number = parse_phone(phone, service.settings.phone_region)
+    nickname = parse_username(nickname or format_phone(number, service.settings.phone_region))
+    check_password(password)
+    check_avatar(avatar)
+    check_sex(sex)
+    await _require_free_phone(service, number)  # before the work of hashing
+    fields = {"phone": number, "avatar": avatar, "sex": sex}
+    lifetime = service.settings.chat_token_seconds
+    try:
+        await _require_free_username(service, nickname)
+        return await _register(service, nickname, nickname, password, client, lifetime, **fields)
+    except UsernameTaken:
+        unique = f"{nickname[: MAX_USERNAME - 14]}_{_base36(service.new_id())}"
+        return await _register(service, unique, nickname, password, client, lifetime, **fields)
+
+
+async def _register(
+    service: Service, username: str, nickname: str, password: str, client: Client, lifetime: int, **fields: Any
+) -> IssuedTokens:
+    password_hash = await service.passwords.hash(password)
+    values = {
+        "id": service.new_id(),
+        "username": username,
+        "username_key": username_key(username),
+        "nickname": nickname,
+        "password_hash": password_hash,
+        **fields,
+    }
+    with taken():
+        async with service.database.transaction() as connection:
+            account = (await connection.execute(insert(Account).values(values).returning(Account.__table__))).one()
+            session_id, _ = await sessions.start(connection, service, account, client, lifetime)
+            await events.account_registered(connection, account.id, username)
+    return sessions.issue(service, account, session_id, lifetime)
+
+
+async def _require_free_username(service: Service, name: str) -> None:
+    if await find_account(service, Account.username_key == username_key(name)):
+        raise UsernameTaken
+
+
+async def _require_free_phone(service: Service, phone: str) -> None:
+    if await find_account(service, Account.phone == phone):
+        raise PhoneTaken
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits
