@@ -111,6 +111,7 @@ ENTRYPOINT ["python", "-m", "services.chat"]
 
 FROM base AS gateway
 COPY --from=gateway-packages /opt/hitok /opt/hitok
+COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/services/client_json services/client_json
 COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/gateway gateway
