@@ -18,7 +18,7 @@ def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) 
     try:
         if options.command:
             run_command(options.command, services)
-        asyncio.run(supervise(display, services, options.replicas))
+        asyncio.run(supervise(display, services, options.replicas, reloading=options.reload))
     except LocalError as error:
         display.close()
         print(f"error: {error}", file=sys.stderr)
@@ -31,6 +31,7 @@ def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     parser.add_argument("--replicas", type=int, choices=range(1, 5), default=1, help="processes of every service")
+    parser.add_argument("--reload", action="store_true", help="restart each process whose source files change")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="service command", help="a service's own command")
     return parser.parse_args(arguments)
 

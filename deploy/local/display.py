@@ -1,4 +1,4 @@
-"""What the user sees while everything runs: a table in a terminal, else a line for each change."""
+"""Shows the state of every process: as a table in a terminal, else one line per change."""
 
 import sys
 from contextlib import suppress
@@ -9,7 +9,7 @@ from deploy.local.process import Display, Process
 def open_display() -> Display:
     if not sys.stdout.isatty():
         return LineDisplay()
-    # Costs 3 MB, of use to a terminal only.
+    # It costs 3 MB, which only a terminal makes use of.
     from deploy.local.table import TableDisplay  # noqa: PLC0415
 
     return TableDisplay()
@@ -17,18 +17,14 @@ def open_display() -> Display:
 
 class LineDisplay(Display):
     def show(self, process: Process) -> None:
-        ports = f"  port {list_ports(process)}" if process.ports else ""
+        ports = f"  port {process.port_list}" if process.ports else ""
         pid = f"  pid {process.pid}" if process.pid else ""
         self.say(f"{process.name:<9} {process.state}{ports}{pid}")
 
     def say(self, text: str) -> None:
-        # That nobody reads any more is no reason to fall.
+        # The run goes on when its terminal or pipe is gone.
         with suppress(OSError):
             print(text, flush=True)
 
     def close(self) -> None:
         pass
-
-
-def list_ports(process: Process) -> str:
-    return ", ".join(map(str, process.ports))

@@ -4,6 +4,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +36,9 @@ class Process(ABC):
         self.restarts = 0
         self.ready = asyncio.Event()
         self._display = display
+        self._restarting = asyncio.Event()
+        self._may_start = asyncio.Event()
+        self._may_start.set()
 
     @property
     @abstractmethod
@@ -51,6 +55,10 @@ class Process(ABC):
     @abstractmethod
     async def is_healthy(self) -> bool: ...
 
+    async def name_missing(self) -> str:
+        """What it waits for before it is healthy; "" if it does not say."""
+        return ""
+
     @abstractmethod
     def explain_exit(self) -> str:
         """For the user. Raises LocalError if starting it again cannot help."""
@@ -61,6 +69,10 @@ class Process(ABC):
     @abstractmethod
     def kill(self) -> None: ...
 
+    @property
+    def port_list(self) -> str:
+        return ", ".join(map(str, self.ports))
+
     def change(self, state: str) -> None:
         if state != self.state:
             self.state = state
@@ -70,8 +82,12 @@ class Process(ABC):
         """Never returns; cancel it. Raises LocalError if its first start cannot succeed."""
         pause = FIRST_PAUSE
         while True:
+            await self._may_start.wait()
+            self._restarting.clear()
             try:
                 steady = await self._live() >= STEADY_SECONDS
+                if self._restarting.is_set():
+                    continue
                 self._display.say(self.explain_exit())
             except LocalError as error:
                 if not self.ready.is_set():
@@ -80,9 +96,18 @@ class Process(ABC):
                 self._display.say(str(error))
             pause = FIRST_PAUSE if steady else pause
             self.change(f"restart in {pause:.1f} s")
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._restarting.wait(), pause)
             pause = min(2 * pause, LONGEST_PAUSE)
             self.restarts += 1
+
+    async def restart(self, *, held: bool) -> None:
+        """Stops it and starts it again at once; `held`: not before the next call."""
+        self._may_start.clear()
+        self._restarting.set()
+        await self.stop()
+        if not held:
+            self._may_start.set()
 
     async def _live(self) -> float:
         """From its start to its end; returns how long it lived since it was first healthy."""
@@ -98,7 +123,8 @@ class Process(ABC):
                 self.change("healthy" if healthy else "not answering")
             elif not slow and time.monotonic() - began > SLOW_SECONDS:
                 slow = True
-                self._display.say(f"{self.name} is not ready after {SLOW_SECONDS} s; its log is {self.log}")
+                waits = f": it waits for {what}" if (what := await self.name_missing()) else ""
+                self._display.say(f"{self.name} is not ready after {SLOW_SECONDS} s{waits}; its log is {self.log}")
             await wait_for_exit(self, HEALTH_SECONDS if healthy else POLL_SECONDS)
         return max(0.0, time.monotonic() - healthy_since)
 

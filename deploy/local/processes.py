@@ -1,15 +1,17 @@
 """The two kinds of processes a run consists of: servers that came with the install, and hitok's own."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from deploy.local.child import Child
 from deploy.local.data_dir import ROOT
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError, explain_os_errors
 from deploy.local.process import Display, Process, wait_for_exit
-from deploy.local.server import NotReady, Server
+from deploy.local.server import PROBE_SECONDS, NotReady, Server
 from deploy.local.services import Service
 from services.kit.health import is_ready
 
@@ -83,6 +85,15 @@ class ServiceProcess(Process):
         service = self.service
         return await asyncio.to_thread(is_ready, service.health, service.name, self.ports[0], self._environment)
 
+    async def name_missing(self) -> str:
+        if self.service.health == "http":
+            return await asyncio.to_thread(ask_what_is_missing, self.ports[0])
+        waiting = [line for line in self._read_log() if "waiting for " in line]
+        return waiting[-1].partition("waiting for ")[2].split()[0] if waiting else ""
+
+    def _read_log(self) -> list[str]:
+        return self._child.read_log_tail().splitlines() if self._child else []
+
     def explain_exit(self) -> str:
         assert self._child
         ended = f"{self.name} ended ({describe(self.exit_code)}); its log is {self.log}"
@@ -104,6 +115,19 @@ class ServiceProcess(Process):
     def kill(self) -> None:
         if self._child:
             self._child.kill()
+
+
+def ask_what_is_missing(port: int) -> str:
+    """The services that the gateway has not reached yet, as its readiness answers."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", "/health/ready")
+        answer = json.load(connection.getresponse())
+        return ", ".join(answer.get("waiting_for", ()))
+    except (OSError, HTTPException, ValueError):
+        return ""
+    finally:
+        connection.close()
 
 
 def explain_failure(child: Child, what: str) -> LocalError:

@@ -7,6 +7,7 @@ from typing import Literal
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError
 
 REPLICA_STEP = 10
+SHARED_CODE = ("services/kit", "protos")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Service:
     """It gets a database and a role hitok_<name>, as HITOK_<NAME>_POSTGRES_URL, and brings its schema up itself."""
     stops_first: bool = False
     """It takes calls from outside, and needs the others until the last one is answered."""
+    code: tuple[str, ...] = ()
+    """Folders of its source, from the checkout's root: a change in one restarts it when it is run with --reload."""
     replica: int = 0
     """Each replica's ports are REPLICA_STEP higher than those of the one before."""
 
@@ -79,7 +82,8 @@ def with_database(name: str, port: int) -> Service:
         Ports(f"{setting}_GRPC_PORT", str(port), any_free=True),
         Ports(f"{setting}_METRICS_PORT", str(port + 100), any_free=True),
     )
-    return Service(name, f"services.{name}", ports, health="grpc", database=True)
+    code = (f"services/{name}", *SHARED_CODE)
+    return Service(name, f"services.{name}", ports, health="grpc", database=True, code=code)
 
 
 SERVICES = (
@@ -87,7 +91,14 @@ SERVICES = (
     with_database("social", 18052),
     with_database("media", 18053),
     with_database("chat", 18054),
-    Service("gateway", "gateway", (Ports("HITOK_HTTP_PORTS", "8888,8889"),), health="http", stops_first=True),
+    Service(
+        name="gateway",
+        module="gateway",
+        ports=(Ports("HITOK_HTTP_PORTS", "8888,8889"),),
+        health="http",
+        stops_first=True,
+        code=("gateway", *SHARED_CODE),
+    ),
 )
 
 

@@ -15,6 +15,7 @@ from deploy.local.environment import make_environment, name_secrets
 from deploy.local.ports import AssignedPorts, assign_ports
 from deploy.local.process import Display, Process
 from deploy.local.processes import ServerProcess, ServiceProcess
+from deploy.local.reload import reload_on_change
 from deploy.local.services import Service, replicate
 from deploy.local.welcome import write_welcome
 
@@ -24,14 +25,19 @@ SAME_SIGNAL_SECONDS = 0.5
 
 
 async def supervise(
-    display: Display, services: Sequence[Service], replicas: int, environ: Mapping[str, str] = os.environ
+    display: Display,
+    services: Sequence[Service],
+    replicas: int,
+    *,
+    reloading: bool = False,
+    environ: Mapping[str, str] = os.environ,
 ) -> None:
     """Runs until SIGINT, SIGTERM or SIGHUP; a second one kills. Raises LocalError if it cannot go on."""
     # An empty setting is none.
     environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
     var = locate_folder(environ)
     with assign_ports(replicate(services, replicas), environ) as ports, open_folder(var):
-        await Run(display, services, replicas, environ, var, ports).run()
+        await Run(display, services, replicas, environ, var, ports).run(reloading)
 
 
 class Run:
@@ -56,10 +62,10 @@ class Run:
         self._told_to_stop = asyncio.Event()
         self._told_at = 0.0
 
-    async def run(self) -> None:
+    async def run(self, reloading: bool) -> None:
         for number in STOP_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._handle_signal)
-        work = asyncio.create_task(self._work())
+        work = asyncio.create_task(self._work(reloading))
         told = asyncio.create_task(self._told_to_stop.wait())
         await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
         work.cancel()
@@ -69,7 +75,7 @@ class Run:
         if not work.cancelled() and (error := work.exception()):
             raise find_first(error)
 
-    async def _work(self) -> None:
+    async def _work(self, reloading: bool) -> None:
         async with asyncio.TaskGroup() as tasks:
             servers = make_servers(self._services, self._environ, self._var, self._secrets)
             self._servers = [ServerProcess(server, self._display) for server in servers.values()]
@@ -84,6 +90,8 @@ class Run:
             self._start([service for service in self._replicas if service.database], tasks, backends)
             await all_ready(self._processes)
             self._display.say(write_welcome(self._processes, self._var))
+            if reloading:
+                await reload_on_change(self._processes, self._display)
 
     def _start(self, services: Iterable[Service], tasks: asyncio.TaskGroup, backends: Backends) -> None:
         processes = []

@@ -6,7 +6,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deploy.local.display import list_ports
 from deploy.local.process import Display, Process
 
 COLOURS = {"healthy": "green", "waiting": "dim", "stopped": "dim"}
@@ -27,7 +26,7 @@ class TableDisplay(Display):
         for shown in self._processes:
             state = Text(shown.state, COLOURS.get(shown.state, "yellow"))
             pid, restarts = str(shown.pid or ""), str(shown.restarts or "")
-            table.add_row(shown.name, list_ports(shown), pid, state, restarts)
+            table.add_row(shown.name, shown.port_list, pid, state, restarts)
         with suppress(OSError):
             self._live.update(table, refresh=True)
 

@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from gateway.http.errors import RouteNotFound
 from services.kit import background
 
+SERVICES = ("user", "social", "media", "chat")
 ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
 DOCS_CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 PAGE = """<!doctype html>
@@ -46,13 +47,14 @@ async def ready(request: Request[Any, Any, Any]) -> ASGIResponse:
     """
     container = request.app.state.container
     if not container.met:
-        channels = (container.user_channel, container.social_channel, container.media_channel, container.chat_channel)
-        states = [channel.get_state(try_to_connect=True) for channel in channels]
-        container.met = all(state is grpc.ChannelConnectivity.READY for state in states)
+        channels = {name: getattr(container, f"{name}_channel") for name in SERVICES}
+        states = {name: channel.get_state(try_to_connect=True) for name, channel in channels.items()}
+        missing = [name for name, state in states.items() if state is not grpc.ChannelConnectivity.READY]
+        container.met = not missing
     if container.draining:
         return _json({"status": "draining"}, 503)
     if not container.met:
-        return _json({"status": "starting"}, 503)
+        return _json({"status": "starting", "waiting_for": missing}, 503)
     if not background.is_steady():
         return _json({"status": "recovering"}, 503)
     return _json({"status": "ready"})

@@ -17,11 +17,17 @@ from deploy.local.ports import find_free_port
 from tests.support.servers import find_family
 
 DEADLINE = 20
-PORTS = ("HITOK_WEB_PORTS", "HITOK_STUBBORN_PORTS", "HITOK_RPC_GRPC_PORT", "HITOK_RPC_METRICS_PORT")
+PORTS = (
+    "HITOK_WEB_PORTS",
+    "HITOK_OTHER_PORTS",
+    "HITOK_STUBBORN_PORTS",
+    "HITOK_RPC_GRPC_PORT",
+    "HITOK_RPC_METRICS_PORT",
+)
 
 
 class Run:
-    """`services` are names of stand-ins (tests/deploy/fakes)."""
+    """`services` are names of stand-ins (tests/deploy/fakes), and options of the supervisor."""
 
     def __init__(
         self, *services: str, var: Path, wrap: Sequence[str] = (), ports: Sequence[str] = PORTS, **settings: str

@@ -1,5 +1,6 @@
 """The supervisor of `make run`, with small processes in place of the services."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -14,11 +15,14 @@ import psycopg
 import pytest
 
 from deploy.local import data_dir as folder_module
+from deploy.local import process as process_module
 from deploy.local.backends import Backends
 from deploy.local.data_dir import check_free_space, load_secrets
 from deploy.local.environment import make_environment
 from deploy.local.errors import LocalError
 from deploy.local.ports import assign_ports, find_free_port, is_free
+from deploy.local.process import Process
+from deploy.local.processes import ServiceProcess
 from deploy.local.services import SERVICES, Ports, Service, replicate
 from deploy.local.supervisor import SAME_SIGNAL_SECONDS
 from tests.deploy.people import AS_ROOT, as_ordinary_user, give_to_ordinary_user
@@ -156,6 +160,39 @@ def test_a_failing_start_shows_its_log_and_is_tried_again(tmp_path: Path, given:
         run.wait_for(r"failing ended \(exit code 1\); its log is \S+/log/failing.log\nsomething inside is broken")
         run.wait_for("failing +restart in 0.6 s")
         assert run.stop() == 0
+
+
+class Messages:
+    """A display that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def show(self, process: Process) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_gateway_that_is_long_not_ready_names_what_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "SLOW_SECONDS", 0.5)
+    port, messages = find_free_port(), Messages()
+    service = Service("waiting", "tests.deploy.fakes.waiting", (), "http")
+    environment = {**os.environ, "HITOK_WAITING_PORTS": str(port)}
+    process = ServiceProcess(service, [port], environment, tmp_path, messages)
+    keeping = asyncio.create_task(process.keep())
+    async with asyncio.timeout(10):
+        while not messages.said:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    keeping.cancel()
+    await process.stop()
+    assert messages.said == [f"waiting is not ready after 0.5 s: it waits for user, chat; its log is {process.log}"]
 
 
 def test_a_port_in_use_is_named_with_its_setting(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def walked(running: Everything) -> list[str]:
         "PATH": os.environ["PATH"],
         "HITOK_HTTP_PORTS": ",".join(url.rpartition(":")[2] for url in running.urls),
         "DEMO": "--seconds 0.5",  # the films of the demo
-        "MAKEFLAGS": "--old-file=.venv/installed",  # the environment is the one we run in
+        "MAKEFLAGS": "STAMP=.venv/pyvenv.cfg",  # the environment is the one we run in: it is not made anew
         "NODE_OPTIONS": "" if has_node(22) else "--experimental-websocket",
     }
     script = script.replace("http://127.0.0.1:8888", running.urls[0])

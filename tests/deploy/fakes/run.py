@@ -1,5 +1,6 @@
 """`python -m tests.deploy.fakes.run web rpc`: the supervisor, with these stand-ins."""
 
+import os
 import sys
 
 from deploy.local.__main__ import main
@@ -8,13 +9,15 @@ from deploy.local.services import Ports, Service
 
 def web(name: str, *, stops_first: bool = False) -> Service:
     ports = Ports(f"HITOK_{name.upper()}_PORTS", "18888")
-    return Service(name, f"tests.deploy.fakes.{name}", (ports,), "http", stops_first=stops_first)
+    code = (f"{os.environ.get('HITOK_TEST_CODE', '')}/{name}",)
+    return Service(name, f"tests.deploy.fakes.{name}", (ports,), "http", stops_first=stops_first, code=code)
 
 
 FAKES = {
     "web": web("web", stops_first=True),
     "stubborn": web("stubborn"),
     "wrong": web("wrong"),
+    "other": web("other"),
     "failing": web("failing"),
     "rpc": Service(
         name="rpc",
@@ -29,4 +32,5 @@ FAKES = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main([FAKES[name] for name in sys.argv[1:]]))
+    options = [argument for argument in sys.argv[1:] if argument.startswith("--")]
+    sys.exit(main([FAKES[name] for name in sys.argv[1:] if name in FAKES], options))

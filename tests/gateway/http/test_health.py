@@ -50,7 +50,10 @@ async def test_it_is_not_ready_before_the_first_contact(servers: Servers) -> Non
     async with running_gateway(settings) as running:
         front = FrontEnd(running.http)
         response = await front.call("GET", "/health/ready")
-        assert (response.status_code, response.json()) == (503, {"status": "starting"})
+        assert (response.status_code, response.json()) == (
+            503,
+            {"status": "starting", "waiting_for": ["user", "social", "media", "chat"]},
+        )
         assert (await front.call("GET", "/health/live")).status_code == 200
         assert (await front.call("GET", "/docs")).status_code == 200
         await front.refused("POST", "/api/login/login", 503, 60007, json={"email": "a@b.cd", "password": "123456"})

@@ -1,0 +1,66 @@
+"""Restarts each process whose code changed on disk (`make run RELOAD=1`).
+
+Modification times are polled: a few hundred files take milliseconds, and it needs no package of its own.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from deploy.local.data_dir import ROOT
+from deploy.local.process import Display
+from deploy.local.processes import ServiceProcess
+
+POLL_SECONDS = 0.4
+
+Snapshot = Mapping[Path, int]
+"""The modification time, in ns, of each source file."""
+
+
+async def reload_on_change(processes: Sequence[ServiceProcess], display: Display) -> None:
+    """Never returns; cancel it."""
+    before = await asyncio.to_thread(read_all, processes)
+    while True:
+        await asyncio.sleep(POLL_SECONDS)
+        after = await asyncio.to_thread(read_all, processes)
+        changed = [
+            (process, find_changes(before[process.name], after[process.name]))
+            for process in processes
+            if before[process.name] != after[process.name]
+        ]
+        before = after
+        await asyncio.gather(*(reload(process, files, display) for process, files in changed))
+
+
+def read_all(processes: Iterable[ServiceProcess]) -> Mapping[str, Snapshot]:
+    return {process.name: read_snapshot(process.service.code) for process in processes}
+
+
+def read_snapshot(folders: Iterable[str]) -> Snapshot:
+    return {file: file.stat().st_mtime_ns for folder in folders for file in (ROOT / folder).rglob("*.py")}
+
+
+def find_changes(before: Snapshot, after: Snapshot) -> list[Path]:
+    """Files that were written, made or removed."""
+    return sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file))
+
+
+async def reload(process: ServiceProcess, changed: Iterable[Path], display: Display) -> None:
+    """A file that Python cannot read leaves the process stopped until the next change."""
+    error = find_syntax_error(changed)
+    if error:
+        display.say(f"{process.name} is stopped: {error}. It starts again when the file is saved")
+    await process.restart(held=bool(error))
+
+
+def find_syntax_error(files: Iterable[Path]) -> str:
+    """The first one, with its place; "" if there is none."""
+    for file in files:
+        try:
+            compile(file.read_bytes(), file, "exec")
+        except FileNotFoundError:
+            continue
+        except (SyntaxError, ValueError) as error:
+            line = getattr(error, "lineno", None) or 1
+            return f"{file}:{line}: {getattr(error, 'msg', error)}"
+    return ""
