@@ -13,6 +13,7 @@ them counts: a membership event has to arrive before the messages that follow it
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import msgspec
 import structlog
@@ -122,7 +123,7 @@ class PushSubscriber:
         """Waits for NATS. Appends each subscription as soon as it is made, that of SUBJECTS first."""
         while not self._nats.is_connected:  # noqa: ASYNC110 (the client has no event for it)
             await asyncio.sleep(CONNECT_CHECK_SECONDS)
-        limits = {"pending_msgs_limit": PENDING_MESSAGES, "pending_bytes_limit": PENDING_BYTES}
+        limits: Any = {"pending_msgs_limit": PENDING_MESSAGES, "pending_bytes_limit": PENDING_BYTES}
         subscriptions.append(await self._nats.subscribe(SUBJECTS, cb=self._take, **limits))
         for subject in ACCOUNT_SUBJECTS:
             subscriptions += (await self._nats.subscribe(subject, cb=self._take_account),)
