@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import grpc.aio
 
-from gateway.chat.send_batcher import Sends
+from gateway.chat.send_batcher import SendBatcher
 from protos.chat.v1 import conversations_pb2, sockets_pb2
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
 from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
@@ -15,7 +15,7 @@ CHAT_PROTOS = (conversations_pb2.DESCRIPTOR, sockets_pb2.DESCRIPTOR)
 @dataclass(frozen=True, slots=True)
 class Chat:
     conversations: ConversationsStub
-    sends: Sends
+    sends: SendBatcher
     tickets: TicketsStub
     presence: PresenceStub
     notifications: NotificationsStub
@@ -24,4 +24,4 @@ class Chat:
 def chat_at(channel: grpc.aio.Channel) -> Chat:
     conversations = ConversationsStub(channel)
     others = (TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel))
-    return Chat(conversations, Sends(conversations), *others)
+    return Chat(conversations, SendBatcher(conversations), *others)

@@ -1,9 +1,8 @@
-"""Sending: what comes in while other messages are on their way travels in one call; each is answered when written."""
+"""Sending: messages that arrive while others are on their way travel in one call, and each is answered once it is
+written (docs/adr/0023-messages-travel-in-batches.md)."""
 
 import asyncio
-import contextvars
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 import grpc
@@ -14,22 +13,23 @@ from opentelemetry.trace import SpanKind
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
 from services.kit import telemetry
+from services.kit.batcher import Batcher
 from services.kit.context import current_caller, current_deadline, current_request_id
 from services.kit.errors import AWAY, REASON_KEY, RETRY_AFTER_KEY, Unavailable
 
 TIMEOUT = 8.0  # seconds
-GATHER = 0.02  # seconds, while others are under way; a lone message waits for nobody
+WINDOW = 0.002  # seconds that a message waits for others while a call is on its way; a lone message does not wait
 MAX_BATCH = 64  # messages in a call
-MAX_BYTES = 1024 * 1024  # in a call, unless it is of one message
-MAX_UNDER_WAY = 5_000  # messages without an answer
-METHOD = "/hitok.chat.v1.Conversations/Send"  # what each is, however it travels
+MAX_BYTES = 1024 * 1024  # in a call, unless it holds one message only
+MAX_UNANSWERED = 5_000  # messages
+METHOD = "/hitok.chat.v1.Conversations/Send"  # the name in traces, however the message travels
 STATUSES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
 log = structlog.get_logger("chat")
 
 
-class Spoiled(Exception):
-    """The call failed as a whole, by whichever of its messages."""
+class BatchFailed(Exception):
+    """The call failed as a whole, because of one of its messages."""
 
 
 class Waiting(NamedTuple):
@@ -39,76 +39,56 @@ class Waiting(NamedTuple):
     answer: asyncio.Future[pb.SendResponse]
 
 
-class Sends:
+class SendBatcher:
     def __init__(self, conversations: ConversationsStub) -> None:
         self._conversations = conversations
-        self._waiting: deque[Waiting] = deque()
-        self._running: set[asyncio.Task[None]] = set()
-        self._under_way = 0
-        self._scheduled = False
+        # A batch ends when all of its messages are answered, but a slow one must not hold up other batches.
+        self._batches: Batcher[Waiting, None] = Batcher(
+            self._send_batch,
+            WINDOW,
+            MAX_BATCH,
+            MAX_BYTES,
+            MAX_UNANSWERED,
+            size_of=lambda waiting: waiting.size,
+            max_running=MAX_UNANSWERED,
+            name="send messages",
+        )
+        self._unanswered = 0
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def send(self, request: pb.SendRequest) -> pb.SendResponse:
-        """In the name of the current caller. Raises the chat service's errors, and Unavailable."""
-        if self._under_way >= MAX_UNDER_WAY:
-            raise Unavailable("too many messages under way")
-        self._under_way += 1
+        """Sends on behalf of the current caller. Raises the chat service's errors, and Unavailable."""
+        if self._unanswered >= MAX_UNANSWERED:
+            raise Unavailable("too many messages without an answer")
+        self._unanswered += 1
         try:
             with telemetry.span(METHOD, SpanKind.CLIENT):
-                try:
-                    return await self._put(request)
-                except Spoiled:  # one of them is to blame, and the others shall not suffer
-                    pass
-                except grpc.aio.AioRpcError as error:
-                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                        raise
-                # By itself, as a call that the channel repeats when a replica goes away.
-                return await self._conversations.Send(request, timeout=TIMEOUT)
+                return await self._send(request)
         finally:
-            self._under_way -= 1
+            self._unanswered -= 1
 
-    def _put(self, request: pb.SendRequest) -> asyncio.Future[pb.SendResponse]:
-        loop, caller = asyncio.get_running_loop(), current_caller.get()
-        errand = pb.Errand(
-            send=request,
-            user_id=caller.user_id,
-            role=caller.role,
-            session_id=caller.session_id,
-            request_id=current_request_id.get(),
-            traceparent=telemetry.here(),
-        )
-        ends = loop.time() + TIMEOUT
-        waiting = Waiting(errand, errand.ByteSize(), min(ends, current_deadline.get() or ends), loop.create_future())
-        self._waiting.append(waiting)
-        if not self._scheduled:
-            self._scheduled = True
-            loop.call_later(GATHER if self._under_way > 1 else 0, self._start)
-        return waiting.answer
-
-    def _start(self) -> None:
-        self._scheduled = False
-        while self._waiting:
-            # An empty context: the call is for many, and belongs to none of them.
-            task = asyncio.get_running_loop().create_task(self._run(self._take()), context=contextvars.Context())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-
-    def _take(self) -> list[Waiting]:
-        batch = [self._waiting.popleft()]
-        size = batch[0].size
-        while self._waiting and len(batch) < MAX_BATCH and (size := size + self._waiting[0].size) <= MAX_BYTES:
-            batch.append(self._waiting.popleft())
-        return batch
-
-    async def _run(self, batch: Sequence[Waiting]) -> None:
-        request = pb.BatchSendRequest(errands=[each.errand for each in batch])
-        # They came within the same few milliseconds, so the last one's deadline is everyone's.
-        timeout = max(each.ends for each in batch) - asyncio.get_running_loop().time()
-        failure: Exception = Spoiled()
+    async def _send(self, request: pb.SendRequest) -> pb.SendResponse:
         try:
-            with telemetry.gathering("send messages", (each.errand.traceparent for each in batch)):
-                async for answer in self._conversations.BatchSend(request, timeout=max(timeout, 0)):
-                    for result in answer.results:
-                        _settle(batch[result.place].answer, result)
+            waiting = _waiting(request)
+            self._batches.submit(waiting)
+            return await waiting.answer
+        except BatchFailed:  # one of its messages is at fault, and the others are sent without it
+            pass
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+        # In a call of its own, which the channel repeats when a replica goes away.
+        return await self._conversations.Send(request, timeout=TIMEOUT)
+
+    async def _send_batch(self, batch: Sequence[Waiting]) -> Sequence[None]:
+        request = pb.BatchSendRequest(errands=[each.errand for each in batch])
+        # They arrived within a few milliseconds of each other, so the last one's deadline will do for all.
+        timeout = max(each.ends for each in batch) - asyncio.get_running_loop().time()
+        failure: Exception = BatchFailed()
+        try:
+            answers = aiter(self._conversations.BatchSend(request, timeout=max(timeout, 0)))
+            await _answer_all(batch, answers)
+            self._end_later(answers)
         except grpc.aio.AioRpcError as error:
             if error.code() in AWAY:
                 failure = error
@@ -118,17 +98,57 @@ class Sends:
             for each in batch:
                 if not each.answer.done():
                     each.answer.set_exception(failure)
+        return [None] * len(batch)
+
+    def _end_later(self, answers: AsyncIterator[pb.BatchSendResponse]) -> None:
+        """Waits for the call's status, without which gRPC would cancel it, when nobody waits for its answers."""
+        task = asyncio.get_running_loop().create_task(_end(answers))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
 
-def _settle(answer: asyncio.Future[pb.SendResponse], result: pb.SendResult) -> None:
-    if answer.done():
-        return  # its sender is gone
+def _waiting(request: pb.SendRequest) -> Waiting:
+    loop, caller = asyncio.get_running_loop(), current_caller.get()
+    errand = pb.Errand(
+        send=request,
+        user_id=caller.user_id,
+        role=caller.role,
+        session_id=caller.session_id,
+        request_id=current_request_id.get(),
+        traceparent=telemetry.here(),
+    )
+    ends = loop.time() + TIMEOUT
+    return Waiting(errand, errand.ByteSize(), min(ends, current_deadline.get() or ends), loop.create_future())
+
+
+async def _answer_all(batch: Sequence[Waiting], answers: AsyncIterator[pb.BatchSendResponse]) -> None:
+    """Returns once all have their answer, or the call has ended."""
+    left = len(batch)
+    async for answer in answers:
+        for result in answer.results:
+            _answer(batch[result.place].answer, result)
+        left -= len(answer.results)
+        if not left:
+            return
+
+
+def _answer(future: asyncio.Future[pb.SendResponse], result: pb.SendResult) -> None:
+    if future.done():
+        return  # the sender was disconnected
     if result.HasField("sent"):
-        answer.set_result(result.sent)
+        future.set_result(result.sent)
         return
     refusal = result.refusal
     trailer = grpc.aio.Metadata((REASON_KEY, refusal.reason))
     if refusal.retry_after:
         trailer.add(RETRY_AFTER_KEY, f"{refusal.retry_after:.3f}")
     status = STATUSES.get(refusal.status, grpc.StatusCode.INTERNAL)
-    answer.set_exception(grpc.aio.AioRpcError(status, grpc.aio.Metadata(), trailer, refusal.detail))
+    future.set_exception(grpc.aio.AioRpcError(status, grpc.aio.Metadata(), trailer, refusal.detail))
+
+
+async def _end(answers: AsyncIterator[pb.BatchSendResponse]) -> None:
+    try:
+        async for _ in answers:
+            pass
+    except grpc.aio.AioRpcError:
+        pass  # all have their answers

@@ -1,4 +1,4 @@
-"""Messages that come in together travel together, and each is answered by itself."""
+"""Messages that arrive together travel together, and each is answered by itself."""
 
 import asyncio
 import time
@@ -63,8 +63,8 @@ async def test_fifty_at_once_are_few_calls_and_each_in_its_senders_name(stage: S
     assert len(stage.chat.sends) <= 25, "calls for fifty messages"
 
 
-async def test_a_lone_one_waits_for_nobody(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send_batcher, "GATHER", 3.0)
+async def test_a_lone_message_does_not_wait(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage.gateway.chat.sends._batches, "_window", 3.0)
     anna, ben = await stage.people(2)
     async with stage.socket(anna) as socket:
         began = time.monotonic()
@@ -73,7 +73,7 @@ async def test_a_lone_one_waits_for_nobody(stage: Stage, monkeypatch: pytest.Mon
         assert time.monotonic() - began < 3
 
 
-async def test_a_bad_one_among_good_fails_alone(stage: Stage) -> None:
+async def test_a_bad_message_among_good_ones_fails_alone(stage: Stage) -> None:
     people = await stage.people(5)
     stage.chat.strangers.add(int(people[4].id))
     async with AsyncExitStack() as stack:
@@ -87,7 +87,7 @@ async def test_a_bad_one_among_good_fails_alone(stage: Stage) -> None:
         assert [await each for each in (first, *others)] == ["ack", "ack", "not_friends", "ack"]
 
 
-async def test_nobody_waits_for_a_slow_one_nor_for_who_left(stage: Stage) -> None:
+async def test_nobody_waits_for_a_slow_message_nor_for_a_sender_who_left(stage: Stage) -> None:
     anna, ben, cleo = await stage.people(3)
     async with stage.socket(ben) as b:
         async with stage.socket(anna) as a:
@@ -101,15 +101,15 @@ async def test_nobody_waits_for_a_slow_one_nor_for_who_left(stage: Stage) -> Non
                 assert await outcome(b, cleo) == "ack"
                 await a.ws.close()
                 assert await outcome(b, cleo) == "ack"
-    await until(lambda: stage.gateway.chat.sends._under_way == 0)
+    await until(lambda: stage.gateway.chat.sends._unanswered == 0)
     room = next(r for r in stage.chat.conversations.values() if r.members == {int(anna.id), int(cleo.id)})
-    assert b"the last" in room.messages[-1].body, "it was sent, though he heard no answer"
+    assert b"the last" in room.messages[-1].body, "it was sent, though its sender got no answer"
 
 
 @pytest.mark.parametrize("fault", [HitokError(), Unavailable()])
 @pytest.mark.parametrize(("away", "expected"), [("BatchSend", "ack"), ("Send", "unavailable")])
 async def test_a_call_that_fails_as_a_whole(stage: Stage, fault: HitokError, away: str, expected: str) -> None:
-    """By one of them, or with a replica: each goes by itself. Because nobody is there: then all hear that."""
+    """Because of one message, or with a replica: each is sent by itself. Because no replica is there: all are told."""
     people = await stage.people(4)
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(stage.socket(person)) for person in people]
@@ -121,18 +121,20 @@ async def test_a_call_that_fails_as_a_whole(stage: Stage, fault: HitokError, awa
     assert found == [expected] * 3
 
 
-async def test_what_was_away_for_one_only_is_asked_for_again(stage: Stage) -> None:
-    """As the channel does it with a call for one: a database, or another service, that was just being restarted."""
+async def test_what_was_away_for_one_message_only_is_tried_again(stage: Stage) -> None:
+    """As the channel does with a single call, for example while a database or another service restarts."""
     anna, ben = await stage.people(2)
     async with stage.socket(anna) as socket:
         stage.chat.hitches[f"Send by {anna.id}"] = Unavailable()
         assert await outcome(socket, ben) == "ack"
 
 
-async def test_more_than_may_be_under_way_are_told_to_come_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_beyond_the_unanswered_messages_allowed_one_is_told_to_try_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     anna, ben = await stage.people(2)
     async with stage.socket(anna) as a, stage.socket(ben) as b:
-        monkeypatch.setattr(send_batcher, "MAX_UNDER_WAY", 1)
+        monkeypatch.setattr(send_batcher, "MAX_UNANSWERED", 1)
         with stage.chat.holding("Send"):
             first = asyncio.create_task(outcome(a, ben))
             await until(lambda: "Send" in stage.chat.waiting)
@@ -141,7 +143,7 @@ async def test_more_than_may_be_under_way_are_told_to_come_again(stage: Stage, m
         assert await outcome(b, anna) == "ack"
 
 
-async def test_large_ones_are_spread_over_calls(stage: Stage) -> None:
+async def test_large_messages_are_spread_over_calls(stage: Stage) -> None:
     anna, *people = await stage.people(4)
     stage.chat.send_bytes.clear()
     async with AsyncExitStack() as stack:
