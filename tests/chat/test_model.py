@@ -97,7 +97,7 @@ async def new_world(fleet: Fleet, dice: random.Random) -> World:
         targets[one].append({"user_id": str(other)})
         targets[other].append({"user_id": str(one)})
     devices = [Device(issued.user_id, issued.atoken, fleet.urls, dice) for issued in tokens]
-    async with asyncio.timeout(CALM):  # until the chat has heard who is in them, what is said reaches the others only
+    async with asyncio.timeout(CALM):  # until the chat knows the members, messages reach only those it knows
         for id in ids:
             groups_of = sum("group_id" in target for target in targets[id])
             while sum(bool(row.group_id) for row in await listed(fleet.chat, id)) < groups_of:  # noqa: ASYNC110
@@ -126,7 +126,7 @@ async def play(world: World, dice: random.Random, seconds: float, faults: dict[s
             task.add_done_callback(done)
     await suffering
     await asyncio.gather(*work)
-    for device in world.devices:  # after the last who was just about to leave
+    for device in world.devices:  # also those that were about to leave
         device.come()
     assert not failures, f"seed {SEED}: {failures}"
     await settled(world)

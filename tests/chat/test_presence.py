@@ -1,4 +1,4 @@
-"""Who is online, and who may know it."""
+"""Presence: when a user counts as online, and to whom it is visible."""
 
 import asyncio
 import time

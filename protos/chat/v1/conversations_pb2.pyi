@@ -43,7 +43,7 @@ class Target(_message.Message):
     GROUP_ID_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.int
     user_id: _builtins.int
-    """a direct conversation, made when there is none yet"""
+    """a direct conversation, created if there is none"""
     group_id: _builtins.int
     def __init__(
         self,
@@ -84,7 +84,7 @@ class SendRequest(_message.Message):
     def to(self) -> Global___Target: ...
     @_builtins.property
     def mentions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """user ids; the members among them are told"""
+        """user ids; the members among them are notified"""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class SendResponse(_message.Message):
     seq: _builtins.int
     rev: _builtins.int
     created_at: _builtins.int
-    """Unix milliseconds, like every time here"""
+    """Unix milliseconds, like all times in this file"""
     duplicate: _builtins.bool
     def __init__(
         self,
@@ -153,7 +153,7 @@ class Errand(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
-    """whose it is, with what else the metadata of a call of his own would tell"""
+    """the sender; this and what follows is what the metadata of a Send would hold"""
     role: _builtins.int
     session_id: _builtins.int
     request_id: _builtins.str
@@ -208,11 +208,11 @@ class Refusal(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
     status: _builtins.int
-    """gRPC's number"""
+    """the number of a gRPC status"""
     reason: _builtins.str
     detail: _builtins.str
     retry_after: _builtins.float
-    """seconds; 0: not told"""
+    """seconds; 0: unknown"""
     def __init__(
         self,
         *,
@@ -237,7 +237,7 @@ class SendResult(_message.Message):
     SENT_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
     place: _builtins.int
-    """of the errand, from 0"""
+    """index of the errand, from 0"""
     @_builtins.property
     def sent(self) -> Global___SendResponse: ...
     @_builtins.property
@@ -261,7 +261,7 @@ Global___SendResult: _TypeAlias = SendResult  # noqa: Y015
 
 @_typing.final
 class BatchSendResponse(_message.Message):
-    """Those that became known since the one before."""
+    """The results that became known since the previous response."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -391,7 +391,7 @@ class Message(_message.Message):
     sender_id: _builtins.int
     content_type: _builtins.str
     body: _builtins.bytes
-    """JSON; null once recalled"""
+    """JSON; null once the message was recalled"""
     reply_to_seq: _builtins.int
     created_at: _builtins.int
     edited_at: _builtins.int
@@ -443,11 +443,11 @@ class Conversation(_message.Message):
     conversation_id: _builtins.int
     kind: Global___Kind.ValueType
     peer_id: _builtins.int
-    """of a direct one"""
+    """of a direct conversation"""
     group_id: _builtins.int
-    """of a group's"""
+    """of a group's conversation"""
     title: _builtins.str
-    """of a group's"""
+    """of a group's conversation"""
     rev: _builtins.int
     last_seq: _builtins.int
     read_seq: _builtins.int
@@ -455,7 +455,7 @@ class Conversation(_message.Message):
     """up to 100"""
     push_receipts: _builtins.bool
     joined_seq: _builtins.int
-    """the caller may see what came after it"""
+    """the caller may see the messages after it"""
     @_builtins.property
     def last_message(self) -> Global___Message: ...
     def __init__(
@@ -535,7 +535,7 @@ class BatchListConversationsRequest(_message.Message):
     USER_IDS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """1 to 500, of each"""
+    """1 to 500, per user"""
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
@@ -685,7 +685,7 @@ class Sync(_message.Message):
     """more than 200 rows behind: drop the cache, page back by seq"""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
-        """each changed one once, by rev"""
+        """each changed message once, in order of rev"""
 
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]: ...

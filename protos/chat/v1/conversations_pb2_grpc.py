@@ -26,11 +26,11 @@ if _version_not_supported:
 
 
 class ConversationsStub:
-    """Messages in conversations. The actor is the caller in the call metadata. A conversation that the caller
-    is no member of answers ConversationNotFound, as one that does not exist.
+    """Messages in conversations. The actor is the caller in the call metadata. For a conversation of which the caller is
+    not a member an RPC answers CONVERSATION_NOT_FOUND, as for one that does not exist.
 
-    Two numbers: `seq` names a message (1, 2, 3 … without gaps); `rev` counts changes of the conversation and is
-    the sync cursor. A row keeps the rev of its last change.
+    A conversation has two numbers. `seq` names a message: 1, 2, 3 … without gaps. `rev` counts the conversation's changes
+    and is the sync cursor; each row keeps the rev of its last change.
     """
 
     def __init__(self, channel):
@@ -112,60 +112,61 @@ class ConversationsStub:
 
 
 class ConversationsServicer:
-    """Messages in conversations. The actor is the caller in the call metadata. A conversation that the caller
-    is no member of answers ConversationNotFound, as one that does not exist.
+    """Messages in conversations. The actor is the caller in the call metadata. For a conversation of which the caller is
+    not a member an RPC answers CONVERSATION_NOT_FOUND, as for one that does not exist.
 
-    Two numbers: `seq` names a message (1, 2, 3 … without gaps); `rev` counts changes of the conversation and is
-    the sync cursor. A row keeps the rev of its last change.
+    A conversation has two numbers. `seq` names a message: 1, 2, 3 … without gaps. `rev` counts the conversation's changes
+    and is the sync cursor; each row keeps the rev of its last change.
     """
 
     def Send(self, request, context):
-        """Committed when it answers. The same client_msg_id of the same sender again: the stored answer, duplicate.
+        """The message is committed when this answers. A client_msg_id that the sender has used before answers with the
+        message stored then, as a duplicate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchSend(self, request, context):
-        """Many callers' sends, at most 64: each as if it had come alone, and answered as soon as it can be. For the gateway, whose
-        word it is who sends each.
+        """Sends on behalf of many callers, at most 64. Each is handled as a Send of its own and answered as soon as its result
+        is known. Only for the gateway, which vouches for the callers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Edit(self, request, context):
-        """By the sender within a set time.
+        """Only the sender may edit a message, and only for a set time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Recall(self, request, context):
-        """By the sender within a set time; group owner and managers recall anyone's.
+        """The sender may recall a message for a set time; a group's owner and managers may recall any message at any time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListConversations(self, request, context):
-        """The caller's conversations, the most recently active first, with what a list shows.
+        """The caller's conversations, the most recently active first, with what a list of conversations shows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchListConversations(self, request, context):
-        """The first page of each of these users' lists, for the gateway's hellos; at most 100 users. Who is left out has more
-        than one answer for many can hold, and is asked for by himself.
+        """The first page of each user's list, for the gateway's hellos; at most 100 users. Users whose page does not fit into
+        the answer are left out: ask for them one by one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchSync(self, request, context):
-        """What changed after from_rev in each of these; at most 200 conversations. Of a conversation that the
-        caller is no member of any more there is no answer.
+        """What changed after from_rev in each conversation; at most 200 conversations. Those of which the caller is not a
+        member, or no longer, are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,7 +179,7 @@ class ConversationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MarkRead(self, request, context):
-        """Cumulative; never goes back.
+        """Marks everything up to seq as read. The position never goes back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,30 +192,30 @@ class ConversationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetReceipts(self, request, context):
-        """Positions of the members, for groups whose receipts are not pushed.
+        """The members' positions, for groups whose receipts are not pushed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetRevs(self, request, context):
-        """The revs as they are now, for the gateway's check that it missed nothing. At most 1,000.
+        """The current revs, for the gateway's check that it missed nothing; at most 1,000 conversations.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Recheck(self, request, context):
-        """What the social service has just changed at the caller's word holds here once this answers, and not only when its
-        event has come: a user is out of a group, or in it, the group is gone (no user_id), or two are no friends (no group_id).
-        The social service is asked; nobody else is believed.
+        """Applies at once what the social service has just changed for the caller, before its event arrives: a user joined or
+        left a group, the group was dismissed (no user_id), or the caller and a user are no longer friends (no group_id).
+        This service asks the social service what holds; the request only says where to look.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchMessages(self, request, context):
-        """Full text, in the caller's own conversations, newest first.
+        """Full-text search in the caller's conversations, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -302,11 +303,11 @@ def add_ConversationsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Conversations:
-    """Messages in conversations. The actor is the caller in the call metadata. A conversation that the caller
-    is no member of answers ConversationNotFound, as one that does not exist.
+    """Messages in conversations. The actor is the caller in the call metadata. For a conversation of which the caller is
+    not a member an RPC answers CONVERSATION_NOT_FOUND, as for one that does not exist.
 
-    Two numbers: `seq` names a message (1, 2, 3 … without gaps); `rev` counts changes of the conversation and is
-    the sync cursor. A row keeps the rev of its last change.
+    A conversation has two numbers. `seq` names a message: 1, 2, 3 … without gaps. `rev` counts the conversation's changes
+    and is the sync cursor; each row keeps the rev of its last change.
     """
 
     @staticmethod

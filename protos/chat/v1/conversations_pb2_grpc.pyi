@@ -13,56 +13,58 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ConversationsStub:
-    """Messages in conversations. The actor is the caller in the call metadata. A conversation that the caller
-    is no member of answers ConversationNotFound, as one that does not exist.
+    """Messages in conversations. The actor is the caller in the call metadata. For a conversation of which the caller is
+    not a member an RPC answers CONVERSATION_NOT_FOUND, as for one that does not exist.
 
-    Two numbers: `seq` names a message (1, 2, 3 … without gaps); `rev` counts changes of the conversation and is
-    the sync cursor. A row keeps the rev of its last change.
+    A conversation has two numbers. `seq` names a message: 1, 2, 3 … without gaps. `rev` counts the conversation's changes
+    and is the sync cursor; each row keeps the rev of its last change.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Send: _aio.UnaryUnaryMultiCallable[_conversations_pb2.SendRequest, _conversations_pb2.SendResponse]
-    """Committed when it answers. The same client_msg_id of the same sender again: the stored answer, duplicate."""
+    """The message is committed when this answers. A client_msg_id that the sender has used before answers with the
+    message stored then, as a duplicate.
+    """
     BatchSend: _aio.UnaryStreamMultiCallable[_conversations_pb2.BatchSendRequest, _conversations_pb2.BatchSendResponse]
-    """Many callers' sends, at most 64: each as if it had come alone, and answered as soon as it can be. For the gateway, whose
-    word it is who sends each.
+    """Sends on behalf of many callers, at most 64. Each is handled as a Send of its own and answered as soon as its result
+    is known. Only for the gateway, which vouches for the callers.
     """
     Edit: _aio.UnaryUnaryMultiCallable[_conversations_pb2.EditRequest, _conversations_pb2.EditResponse]
-    """By the sender within a set time."""
+    """Only the sender may edit a message, and only for a set time."""
     Recall: _aio.UnaryUnaryMultiCallable[_conversations_pb2.RecallRequest, _conversations_pb2.RecallResponse]
-    """By the sender within a set time; group owner and managers recall anyone's."""
+    """The sender may recall a message for a set time; a group's owner and managers may recall any message at any time."""
     ListConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsResponse]
-    """The caller's conversations, the most recently active first, with what a list shows."""
+    """The caller's conversations, the most recently active first, with what a list of conversations shows."""
     BatchListConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchListConversationsRequest, _conversations_pb2.BatchListConversationsResponse]
-    """The first page of each of these users' lists, for the gateway's hellos; at most 100 users. Who is left out has more
-    than one answer for many can hold, and is asked for by himself.
+    """The first page of each user's list, for the gateway's hellos; at most 100 users. Users whose page does not fit into
+    the answer are left out: ask for them one by one.
     """
     BatchSync: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchSyncRequest, _conversations_pb2.BatchSyncResponse]
-    """What changed after from_rev in each of these; at most 200 conversations. Of a conversation that the
-    caller is no member of any more there is no answer.
+    """What changed after from_rev in each conversation; at most 200 conversations. Those of which the caller is not a
+    member, or no longer, are left out.
     """
     GetHistory: _aio.UnaryUnaryMultiCallable[_conversations_pb2.GetHistoryRequest, _conversations_pb2.GetHistoryResponse]
     MarkRead: _aio.UnaryUnaryMultiCallable[_conversations_pb2.MarkReadRequest, _conversations_pb2.MarkReadResponse]
-    """Cumulative; never goes back."""
+    """Marks everything up to seq as read. The position never goes back."""
     MarkDelivered: _aio.UnaryUnaryMultiCallable[_conversations_pb2.MarkDeliveredRequest, _conversations_pb2.MarkDeliveredResponse]
     GetReceipts: _aio.UnaryUnaryMultiCallable[_conversations_pb2.GetReceiptsRequest, _conversations_pb2.GetReceiptsResponse]
-    """Positions of the members, for groups whose receipts are not pushed."""
+    """The members' positions, for groups whose receipts are not pushed."""
     BatchGetRevs: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchGetRevsRequest, _conversations_pb2.BatchGetRevsResponse]
-    """The revs as they are now, for the gateway's check that it missed nothing. At most 1,000."""
+    """The current revs, for the gateway's check that it missed nothing; at most 1,000 conversations."""
     Recheck: _aio.UnaryUnaryMultiCallable[_conversations_pb2.RecheckRequest, _conversations_pb2.RecheckResponse]
-    """What the social service has just changed at the caller's word holds here once this answers, and not only when its
-    event has come: a user is out of a group, or in it, the group is gone (no user_id), or two are no friends (no group_id).
-    The social service is asked; nobody else is believed.
+    """Applies at once what the social service has just changed for the caller, before its event arrives: a user joined or
+    left a group, the group was dismissed (no user_id), or the caller and a user are no longer friends (no group_id).
+    This service asks the social service what holds; the request only says where to look.
     """
     SearchMessages: _aio.UnaryUnaryMultiCallable[_conversations_pb2.SearchMessagesRequest, _conversations_pb2.SearchMessagesResponse]
-    """Full text, in the caller's own conversations, newest first."""
+    """Full-text search in the caller's conversations, newest first."""
 
 class ConversationsServicer(metaclass=_abc_1.ABCMeta):
-    """Messages in conversations. The actor is the caller in the call metadata. A conversation that the caller
-    is no member of answers ConversationNotFound, as one that does not exist.
+    """Messages in conversations. The actor is the caller in the call metadata. For a conversation of which the caller is
+    not a member an RPC answers CONVERSATION_NOT_FOUND, as for one that does not exist.
 
-    Two numbers: `seq` names a message (1, 2, 3 … without gaps); `rev` counts changes of the conversation and is
-    the sync cursor. A row keeps the rev of its last change.
+    A conversation has two numbers. `seq` names a message: 1, 2, 3 … without gaps. `rev` counts the conversation's changes
+    and is the sync cursor; each row keeps the rev of its last change.
     """
 
     @_abc_1.abstractmethod
@@ -71,7 +73,9 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.SendRequest,
         context: _aio.ServicerContext[_conversations_pb2.SendRequest, _abc.Awaitable[_conversations_pb2.SendResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.SendResponse]:
-        """Committed when it answers. The same client_msg_id of the same sender again: the stored answer, duplicate."""
+        """The message is committed when this answers. A client_msg_id that the sender has used before answers with the
+        message stored then, as a duplicate.
+        """
 
     @_abc_1.abstractmethod
     def BatchSend(
@@ -79,8 +83,8 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.BatchSendRequest,
         context: _aio.ServicerContext[_conversations_pb2.BatchSendRequest, _abc.AsyncIterator[_conversations_pb2.BatchSendResponse]],
     ) -> _abc.AsyncIterator[_conversations_pb2.BatchSendResponse]:
-        """Many callers' sends, at most 64: each as if it had come alone, and answered as soon as it can be. For the gateway, whose
-        word it is who sends each.
+        """Sends on behalf of many callers, at most 64. Each is handled as a Send of its own and answered as soon as its result
+        is known. Only for the gateway, which vouches for the callers.
         """
 
     @_abc_1.abstractmethod
@@ -89,7 +93,7 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.EditRequest,
         context: _aio.ServicerContext[_conversations_pb2.EditRequest, _abc.Awaitable[_conversations_pb2.EditResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.EditResponse]:
-        """By the sender within a set time."""
+        """Only the sender may edit a message, and only for a set time."""
 
     @_abc_1.abstractmethod
     def Recall(
@@ -97,7 +101,7 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.RecallRequest,
         context: _aio.ServicerContext[_conversations_pb2.RecallRequest, _abc.Awaitable[_conversations_pb2.RecallResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.RecallResponse]:
-        """By the sender within a set time; group owner and managers recall anyone's."""
+        """The sender may recall a message for a set time; a group's owner and managers may recall any message at any time."""
 
     @_abc_1.abstractmethod
     def ListConversations(
@@ -105,7 +109,7 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.ListConversationsRequest,
         context: _aio.ServicerContext[_conversations_pb2.ListConversationsRequest, _abc.Awaitable[_conversations_pb2.ListConversationsResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.ListConversationsResponse]:
-        """The caller's conversations, the most recently active first, with what a list shows."""
+        """The caller's conversations, the most recently active first, with what a list of conversations shows."""
 
     @_abc_1.abstractmethod
     def BatchListConversations(
@@ -113,8 +117,8 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.BatchListConversationsRequest,
         context: _aio.ServicerContext[_conversations_pb2.BatchListConversationsRequest, _abc.Awaitable[_conversations_pb2.BatchListConversationsResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.BatchListConversationsResponse]:
-        """The first page of each of these users' lists, for the gateway's hellos; at most 100 users. Who is left out has more
-        than one answer for many can hold, and is asked for by himself.
+        """The first page of each user's list, for the gateway's hellos; at most 100 users. Users whose page does not fit into
+        the answer are left out: ask for them one by one.
         """
 
     @_abc_1.abstractmethod
@@ -123,8 +127,8 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.BatchSyncRequest,
         context: _aio.ServicerContext[_conversations_pb2.BatchSyncRequest, _abc.Awaitable[_conversations_pb2.BatchSyncResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.BatchSyncResponse]:
-        """What changed after from_rev in each of these; at most 200 conversations. Of a conversation that the
-        caller is no member of any more there is no answer.
+        """What changed after from_rev in each conversation; at most 200 conversations. Those of which the caller is not a
+        member, or no longer, are left out.
         """
 
     @_abc_1.abstractmethod
@@ -140,7 +144,7 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.MarkReadRequest,
         context: _aio.ServicerContext[_conversations_pb2.MarkReadRequest, _abc.Awaitable[_conversations_pb2.MarkReadResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.MarkReadResponse]:
-        """Cumulative; never goes back."""
+        """Marks everything up to seq as read. The position never goes back."""
 
     @_abc_1.abstractmethod
     def MarkDelivered(
@@ -155,7 +159,7 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.GetReceiptsRequest,
         context: _aio.ServicerContext[_conversations_pb2.GetReceiptsRequest, _abc.Awaitable[_conversations_pb2.GetReceiptsResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.GetReceiptsResponse]:
-        """Positions of the members, for groups whose receipts are not pushed."""
+        """The members' positions, for groups whose receipts are not pushed."""
 
     @_abc_1.abstractmethod
     def BatchGetRevs(
@@ -163,7 +167,7 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.BatchGetRevsRequest,
         context: _aio.ServicerContext[_conversations_pb2.BatchGetRevsRequest, _abc.Awaitable[_conversations_pb2.BatchGetRevsResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.BatchGetRevsResponse]:
-        """The revs as they are now, for the gateway's check that it missed nothing. At most 1,000."""
+        """The current revs, for the gateway's check that it missed nothing; at most 1,000 conversations."""
 
     @_abc_1.abstractmethod
     def Recheck(
@@ -171,9 +175,9 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.RecheckRequest,
         context: _aio.ServicerContext[_conversations_pb2.RecheckRequest, _abc.Awaitable[_conversations_pb2.RecheckResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.RecheckResponse]:
-        """What the social service has just changed at the caller's word holds here once this answers, and not only when its
-        event has come: a user is out of a group, or in it, the group is gone (no user_id), or two are no friends (no group_id).
-        The social service is asked; nobody else is believed.
+        """Applies at once what the social service has just changed for the caller, before its event arrives: a user joined or
+        left a group, the group was dismissed (no user_id), or the caller and a user are no longer friends (no group_id).
+        This service asks the social service what holds; the request only says where to look.
         """
 
     @_abc_1.abstractmethod
@@ -182,6 +186,6 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.SearchMessagesRequest,
         context: _aio.ServicerContext[_conversations_pb2.SearchMessagesRequest, _abc.Awaitable[_conversations_pb2.SearchMessagesResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.SearchMessagesResponse]:
-        """Full text, in the caller's own conversations, newest first."""
+        """Full-text search in the caller's conversations, newest first."""
 
 def add_ConversationsServicer_to_server(servicer: ConversationsServicer, server: _aio.Server) -> None: ...

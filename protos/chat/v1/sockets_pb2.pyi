@@ -265,13 +265,13 @@ class Notification(_message.Message):
     """friend_request, friend_accepted, friend_added, group_request, group_joined,"""
     actor_count: _builtins.int
     subject: _builtins.bytes
-    """JSON: what it is about, ids as strings"""
+    """JSON: what the notification is about, with ids as strings"""
     created_at: _builtins.int
     unread: _builtins.bool
     @_builtins.property
     def actor_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """like, comment, reply, comment_like, mention
-        who did it, the latest first, up to 3 ("3 people liked")
+        the users who did it, the latest first, up to 3
         """
 
     def __init__(

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TicketsStub:
-    """What the gateway needs to hold sockets: tickets, presence, notifications.
+    """What the gateway needs besides conversations to serve sockets: tickets, presence, notifications.
 
     """
 
@@ -49,20 +49,20 @@ class TicketsStub:
 
 
 class TicketsServicer:
-    """What the gateway needs to hold sockets: tickets, presence, notifications.
+    """What the gateway needs besides conversations to serve sockets: tickets, presence, notifications.
 
     """
 
     def BatchCreateTickets(self, request, context):
-        """A signed ticket for each of these users and his session, in order: 30 s, single use. At most 500.
+        """A signed ticket for each holder, in their order, valid for 30 s and one use. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchRedeemTickets(self, request, context):
-        """Uses them up. Whose each was, in order; nobody's (no user_id) for a used, expired or forged one. Fails closed
-        without Valkey. At most 500.
+        """Uses the tickets up and answers with their holders, in order; a holder without user_id stands for a used, expired
+        or forged ticket. Fails while Valkey is away. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +90,7 @@ def add_TicketsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Tickets:
-    """What the gateway needs to hold sockets: tickets, presence, notifications.
+    """What the gateway needs besides conversations to serve sockets: tickets, presence, notifications.
 
     """
 
@@ -174,15 +174,15 @@ class PresenceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def RefreshConnections(self, request, context):
-        """The live connections of one gateway, all in one call every 30 s and at each open and close; each lives
-        90 s. Answers whose state changed by it. Without Valkey: unknown.
+        """The connections of one gateway: all of them every 30 s, and each one that opens or closes. A connection counts as
+        open for 90 s. While Valkey is away nothing happens.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetPresence(self, request, context):
-        """Only friends and members of common groups are told; of others there is no answer. At most 200.
+        """Of the caller, their friends, and users who share a group with them; the others are left out. At most 200.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -297,7 +297,7 @@ class NotificationsServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListNotifications(self, request, context):
-        """The caller's, newest first.
+        """The caller's notifications, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

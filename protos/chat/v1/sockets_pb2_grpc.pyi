@@ -13,18 +13,18 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TicketsStub:
-    """What the gateway needs to hold sockets: tickets, presence, notifications."""
+    """What the gateway needs besides conversations to serve sockets: tickets, presence, notifications."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     BatchCreateTickets: _aio.UnaryUnaryMultiCallable[_sockets_pb2.BatchCreateTicketsRequest, _sockets_pb2.BatchCreateTicketsResponse]
-    """A signed ticket for each of these users and his session, in order: 30 s, single use. At most 500."""
+    """A signed ticket for each holder, in their order, valid for 30 s and one use. At most 500."""
     BatchRedeemTickets: _aio.UnaryUnaryMultiCallable[_sockets_pb2.BatchRedeemTicketsRequest, _sockets_pb2.BatchRedeemTicketsResponse]
-    """Uses them up. Whose each was, in order; nobody's (no user_id) for a used, expired or forged one. Fails closed
-    without Valkey. At most 500.
+    """Uses the tickets up and answers with their holders, in order; a holder without user_id stands for a used, expired
+    or forged ticket. Fails while Valkey is away. At most 500.
     """
 
 class TicketsServicer(metaclass=_abc_1.ABCMeta):
-    """What the gateway needs to hold sockets: tickets, presence, notifications."""
+    """What the gateway needs besides conversations to serve sockets: tickets, presence, notifications."""
 
     @_abc_1.abstractmethod
     def BatchCreateTickets(
@@ -32,7 +32,7 @@ class TicketsServicer(metaclass=_abc_1.ABCMeta):
         request: _sockets_pb2.BatchCreateTicketsRequest,
         context: _aio.ServicerContext[_sockets_pb2.BatchCreateTicketsRequest, _abc.Awaitable[_sockets_pb2.BatchCreateTicketsResponse]],
     ) -> _abc.Awaitable[_sockets_pb2.BatchCreateTicketsResponse]:
-        """A signed ticket for each of these users and his session, in order: 30 s, single use. At most 500."""
+        """A signed ticket for each holder, in their order, valid for 30 s and one use. At most 500."""
 
     @_abc_1.abstractmethod
     def BatchRedeemTickets(
@@ -40,8 +40,8 @@ class TicketsServicer(metaclass=_abc_1.ABCMeta):
         request: _sockets_pb2.BatchRedeemTicketsRequest,
         context: _aio.ServicerContext[_sockets_pb2.BatchRedeemTicketsRequest, _abc.Awaitable[_sockets_pb2.BatchRedeemTicketsResponse]],
     ) -> _abc.Awaitable[_sockets_pb2.BatchRedeemTicketsResponse]:
-        """Uses them up. Whose each was, in order; nobody's (no user_id) for a used, expired or forged one. Fails closed
-        without Valkey. At most 500.
+        """Uses the tickets up and answers with their holders, in order; a holder without user_id stands for a used, expired
+        or forged ticket. Fails while Valkey is away. At most 500.
         """
 
 def add_TicketsServicer_to_server(servicer: TicketsServicer, server: _aio.Server) -> None: ...
@@ -49,11 +49,11 @@ def add_TicketsServicer_to_server(servicer: TicketsServicer, server: _aio.Server
 class PresenceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     RefreshConnections: _aio.UnaryUnaryMultiCallable[_sockets_pb2.RefreshConnectionsRequest, _sockets_pb2.RefreshConnectionsResponse]
-    """The live connections of one gateway, all in one call every 30 s and at each open and close; each lives
-    90 s. Answers whose state changed by it. Without Valkey: unknown.
+    """The connections of one gateway: all of them every 30 s, and each one that opens or closes. A connection counts as
+    open for 90 s. While Valkey is away nothing happens.
     """
     BatchGetPresence: _aio.UnaryUnaryMultiCallable[_sockets_pb2.BatchGetPresenceRequest, _sockets_pb2.BatchGetPresenceResponse]
-    """Only friends and members of common groups are told; of others there is no answer. At most 200."""
+    """Of the caller, their friends, and users who share a group with them; the others are left out. At most 200."""
 
 class PresenceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -62,8 +62,8 @@ class PresenceServicer(metaclass=_abc_1.ABCMeta):
         request: _sockets_pb2.RefreshConnectionsRequest,
         context: _aio.ServicerContext[_sockets_pb2.RefreshConnectionsRequest, _abc.Awaitable[_sockets_pb2.RefreshConnectionsResponse]],
     ) -> _abc.Awaitable[_sockets_pb2.RefreshConnectionsResponse]:
-        """The live connections of one gateway, all in one call every 30 s and at each open and close; each lives
-        90 s. Answers whose state changed by it. Without Valkey: unknown.
+        """The connections of one gateway: all of them every 30 s, and each one that opens or closes. A connection counts as
+        open for 90 s. While Valkey is away nothing happens.
         """
 
     @_abc_1.abstractmethod
@@ -72,14 +72,14 @@ class PresenceServicer(metaclass=_abc_1.ABCMeta):
         request: _sockets_pb2.BatchGetPresenceRequest,
         context: _aio.ServicerContext[_sockets_pb2.BatchGetPresenceRequest, _abc.Awaitable[_sockets_pb2.BatchGetPresenceResponse]],
     ) -> _abc.Awaitable[_sockets_pb2.BatchGetPresenceResponse]:
-        """Only friends and members of common groups are told; of others there is no answer. At most 200."""
+        """Of the caller, their friends, and users who share a group with them; the others are left out. At most 200."""
 
 def add_PresenceServicer_to_server(servicer: PresenceServicer, server: _aio.Server) -> None: ...
 
 class NotificationsStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListNotifications: _aio.UnaryUnaryMultiCallable[_sockets_pb2.ListNotificationsRequest, _sockets_pb2.ListNotificationsResponse]
-    """The caller's, newest first."""
+    """The caller's notifications, newest first."""
     MarkNotificationsRead: _aio.UnaryUnaryMultiCallable[_sockets_pb2.MarkNotificationsReadRequest, _sockets_pb2.MarkNotificationsReadResponse]
     SetMuted: _aio.UnaryUnaryMultiCallable[_sockets_pb2.SetMutedRequest, _sockets_pb2.SetMutedResponse]
 
@@ -90,7 +90,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _sockets_pb2.ListNotificationsRequest,
         context: _aio.ServicerContext[_sockets_pb2.ListNotificationsRequest, _abc.Awaitable[_sockets_pb2.ListNotificationsResponse]],
     ) -> _abc.Awaitable[_sockets_pb2.ListNotificationsResponse]:
-        """The caller's, newest first."""
+        """The caller's notifications, newest first."""
 
     @_abc_1.abstractmethod
     def MarkNotificationsRead(

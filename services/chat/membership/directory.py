@@ -1,5 +1,6 @@
 """Finds the conversation that a client names, and creates it when someone writes to it for the first time."""
 
+from math import inf
 from typing import Any, NamedTuple
 
 import grpc.aio
@@ -15,8 +16,9 @@ from services.chat.push.outbox import Publisher
 from services.kit.db import Database
 from services.kit.errors import reason_of
 from services.kit.ids import IdGenerator
+from services.kit.ttl_map import TtlMap
 
-MAX_CACHED = 50_000
+MAX_CACHED = 100_000  # each conversation twice
 NO_GROUP = ("NOT_MEMBER", "GROUP_NOT_FOUND")  # the social service's reasons
 
 
@@ -37,7 +39,7 @@ class ConversationDirectory:
     def __init__(self, database: Database, publisher: Publisher, channel: grpc.aio.Channel, new_id: IdGenerator):
         self._database, self._publisher, self._new_id = database, publisher, new_id
         self._groups = GroupsStub(channel)
-        self._cached: dict[int | tuple[int, int] | str, ConversationRef] = {}
+        self._cached: TtlMap[int | tuple[int, int] | str, ConversationRef] = TtlMap(inf, MAX_CACHED)
 
     async def get(self, conversation_id: int) -> ConversationRef:
         """Raises ConversationNotFound."""
@@ -99,9 +101,7 @@ class ConversationDirectory:
 
     def _cache(self, row: Any) -> ConversationRef:
         found = ConversationRef(row.id, row.kind, row.low_id, row.high_id, row.group_id, row.complete)
-        if len(self._cached) > MAX_CACHED:
-            self._cached.clear()
-        self._cached[found.id] = found
-        of_pair = (found.low_id or 0, found.high_id or 0)
-        self._cached[f"group:{found.group_id}" if found.group_id else of_pair] = found
+        self._cached.put(found.id, found)
+        pair = found.low_id or 0, found.high_id or 0
+        self._cached.put(f"group:{found.group_id}" if found.group_id else pair, found)
         return found

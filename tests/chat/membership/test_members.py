@@ -1,4 +1,4 @@
-"""Who is in a group's conversation: by the social service's events, in any order and more than once."""
+"""Members of a group's conversation follow the social service's events, in any order and more than once."""
 
 import itertools
 import secrets
@@ -112,7 +112,7 @@ async def test_who_deletes_his_account_leaves_and_his_words_stay(chat: Running, 
     assert [m.sender_id for m in (await listed(chat, a)) for m in [m.last_message]] == [b]
     await announce(chat, "social.group.joined", 2**50, group_id=str(group_id), group_name="x", actor_id=str(b),
                    user_id=str(b), inviter_id="0")  # fmt: skip
-    assert await members_of(chat, group_id) == {a}, "he is gone for good"
+    assert await members_of(chat, group_id) == {a}, "the user is gone for good"
 
 
 async def test_joined_by_event_alone(chat: Running, social: Social) -> None:

@@ -1,4 +1,4 @@
-"""What the social service undid holds in the chat from the answer to `Recheck` on, whatever races it."""
+"""A membership change holds in the chat from the answer to `Recheck` on, whatever races it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -97,7 +97,7 @@ async def test_who_was_let_in_again_stays_in(chat: Running, social: Social) -> N
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
     cv = await room_of(chat, group_id, owner, user)
-    await recheck(chat, owner, group_id=group_id, user_id=user)  # he was never out
+    await recheck(chat, owner, group_id=group_id, user_id=user)  # the user was never out
     assert await history(chat, user, cv) == []
     await remove(social, owner, group_id, user)
     await recheck(chat, owner, group_id=group_id, user_id=user)
@@ -112,7 +112,7 @@ async def test_a_dismissed_group_is_silent_at_once(chat: Running, social: Social
     group_id = await group_with(social, owner, user, approval=False)
     cv = await room_of(chat, group_id, owner, user)
     await send(chat, owner, group(group_id))
-    await recheck(chat, user, group_id=group_id)  # that it is gone is not his to say
+    await recheck(chat, user, group_id=group_id)  # only the social service can say that the group is gone
     assert len(await history(chat, user, cv)) == 1
     await dismiss(social, owner, group_id)
     await recheck(chat, owner, group_id=group_id)

@@ -1,4 +1,4 @@
-"""Notifications: from which events, grouped, muted, and never from one who is blocked."""
+"""Notifications: from which events, grouped, muted, and never about what a blocked user did."""
 
 import json
 import secrets
@@ -106,7 +106,7 @@ MEDIA: list[tuple[str, str, dict[str, int]]] = [
 async def test_what_others_do_with_what_is_mine(chat: Running, subject: str, kind: str, about: dict[str, int]) -> None:
     owner, actor = new_users(2)
     await announce(chat, subject, owner_id=owner, actor_id=actor, **about)
-    await announce(chat, subject, owner_id=owner, actor_id=owner, **about)  # nobody hears of himself
+    await announce(chat, subject, owner_id=owner, actor_id=owner, **about)  # nobody is told what they did themselves
     notification = await one(chat, owner, kind)
     assert json.loads(notification.subject) == {name: str(id) for name, id in about.items()}
     assert (list(notification.actor_ids), notification.actor_count) == ([actor], 1)

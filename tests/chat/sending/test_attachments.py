@@ -96,7 +96,7 @@ async def test_what_may_not_be_attached(chat: Running, social: Social, media: Me
     ]
     results = await asyncio.gather(*(refusal(send(chat, a, direct(b), body, kind=kind)) for kind, body, _ in tries))
     assert results == [reason for *_, reason in tries]
-    assert await refusal(send(chat, b, direct(a), {"url": theirs.path}, kind="image")) == "", "his own"
+    assert await refusal(send(chat, b, direct(a), {"url": theirs.path}, kind="image")) == "", "their own"
 
 
 async def test_many_at_once_are_one_question(

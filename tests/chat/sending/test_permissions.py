@@ -124,7 +124,7 @@ async def test_only_members_write_to_a_group(chat: Running, social: Social) -> N
 
 
 async def nothing_is_there(chat: Running, user: int, cv: int) -> None:
-    """For him that conversation is as good as none; it answers as one that does not exist."""
+    """For the user the conversation does not exist: all RPCs answer as for one that was never there."""
     for id in (cv, 12345):
         calls = [
             send(chat, user, conversation(id)),
@@ -216,7 +216,7 @@ async def test_what_was_said_before_one_joined_stays_unseen_when_it_is_changed(c
             assert (f"push.conv.{cv}", {"rev": str(changed), "seq": str(seq)}) in [entry[:2] for entry in frames.seen]
     caught_up = (await sync(chat, late, {cv: 0}))[cv]
     assert (list(caught_up.messages), caught_up.to_rev) == ([], last)
-    assert {member.user_id for member in caught_up.members} == {owner, late}, "not who left before"
+    assert {member.user_id for member in caught_up.members} == {owner, late}, "not the member who left before"
     assert await whole_history(chat, late, cv) == [] and await search(chat, late, "edited") == []
     assert await refusal(edit(chat, late, cv, 1)) == "MESSAGE_NOT_FOUND"
 
@@ -228,7 +228,7 @@ async def test_who_came_back_with_an_old_cursor_drops_what_he_kept(chat: Running
     rev = (await send(chat, owner, group(group_id), "before")).rev
     await remove(social, owner, group_id, user)
     await room_of(chat, group_id, owner)
-    await edit(chat, owner, cv, 1, "while he was away")
+    await edit(chat, owner, cv, 1, "while the user was away")
     await join(social, user, group_id)
     await room_of(chat, group_id, owner, user)
     answer = (await sync(chat, user, {cv: rev}))[cv]
