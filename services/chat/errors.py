@@ -12,10 +12,6 @@ class MessageTooLarge(MessageInvalid):
     """The body has more than 48 KiB."""
 
 
-class BatchTooLarge(Invalid):
-    pass
-
-
 class KindInvalid(Invalid):
     """There is no such kind of notification."""
 

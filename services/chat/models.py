@@ -27,7 +27,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from services.kit.events import event_tables
 
 DIRECT, GROUP = range(2)  # kinds of conversations
-MEMBER, MANAGER, OWNER = range(3)  # the social service's roles in a group
 PARTITIONS = 8
 LAST_EVENT_ID = 2**62  # no event has a higher id, so none changes the row again
 

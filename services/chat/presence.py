@@ -15,7 +15,6 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from services.chat.errors import BatchTooLarge
 from services.chat.membership.permissions import Permissions
 from services.chat.messages import milliseconds
 from services.chat.models import GROUP, UserLastSeen
@@ -24,6 +23,7 @@ from services.chat.push.outbox import Publisher
 from services.kit.context import Caller
 from services.kit.db import Database
 from services.kit.events import LOST
+from services.kit.pages import check_batch
 
 MAX_BATCH = 200
 MAX_CONNECTIONS = 10_000  # in one call
@@ -89,8 +89,7 @@ class Presence:
 
         Raises BatchTooLarge.
         """
-        if len(connections) > MAX_CONNECTIONS:
-            raise BatchTooLarge
+        check_batch(connections, MAX_CONNECTIONS)
         by_user: dict[int, list[str]] = {}
         for user_id, id, closed in connections:
             by_user.setdefault(user_id, []).append(("-" if closed else "+") + id)
@@ -163,8 +162,7 @@ class Presence:
 
         Raises BatchTooLarge, SocialUnavailable.
         """
-        if len(user_ids) > MAX_BATCH:
-            raise BatchTooLarge
+        check_batch(user_ids, MAX_BATCH)
         visible = await self._visible(caller, list(dict.fromkeys(user_ids)))
         if not visible:
             return []

@@ -10,11 +10,10 @@ from jwt.types import Options
 from redis.asyncio import Redis
 
 from services.chat.config import ChatSettings
-from services.chat.errors import BatchTooLarge
+from services.kit.pages import check_batch
 from services.kit.tokens import ALGORITHM
 
 CLASS = "ticket"  # so that an access token is not a ticket, nor a ticket an access token
-MAX_BATCH = 500
 
 
 class Holder(NamedTuple):
@@ -32,7 +31,7 @@ class Tickets:
 
     async def create(self, holders: Sequence[Holder]) -> list[str]:
         """A ticket for each holder, in their order. Raises BatchTooLarge, and Valkey's errors."""
-        _require_batch(holders)
+        check_batch(holders)
         ids = [secrets.token_hex(16) for _ in holders]
         async with self._redis.pipeline(transaction=False) as pipeline:
             for jti, holder in zip(ids, holders, strict=True):
@@ -45,7 +44,7 @@ class Tickets:
 
         Raises BatchTooLarge, and Valkey's errors.
         """
-        _require_batch(tickets)
+        check_batch(tickets)
         read = [self._read(ticket) for ticket in tickets]
         async with self._redis.pipeline(transaction=False) as pipeline:
             for jti, _ in read:
@@ -79,11 +78,6 @@ class Tickets:
             return str(claims["jti"]), Holder(int(claims["userid"]), int(claims["sid"]), int(claims["role"]))
         except (jwt.InvalidTokenError, LookupError, TypeError, ValueError):
             return "", NO_HOLDER
-
-
-def _require_batch(batch: Sequence[object]) -> None:
-    if len(batch) > MAX_BATCH:
-        raise BatchTooLarge
 
 
 def _fingerprint(holder: Holder) -> bytes:

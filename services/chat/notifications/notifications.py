@@ -7,12 +7,13 @@ from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chat.errors import BatchTooLarge, KindInvalid
+from services.chat.errors import KindInvalid
 from services.chat.models import Block, Notification, NotificationMute
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.kit.context import Caller
 from services.kit.ids import IdGenerator
+from services.kit.pages import check_batch, clamp
 
 KINDS = (
     "friend_request", "friend_accepted", "friend_added", "group_request", "group_joined", "group_invited",
@@ -108,15 +109,14 @@ async def list_notifications(
     query = select(Notification.__table__).where(mine).order_by(Notification.id.desc())
     if before > 0:
         query = query.where(Notification.id < before)
-    rows = (await connection.execute(query.limit(min(max(limit, 1), MAX_LIMIT)))).all()
+    rows = (await connection.execute(query.limit(clamp(limit, MAX_LIMIT)))).all()
     unread = select(Notification.id).where(mine, UNREAD).limit(MAX_UNREAD).subquery()
     return rows, (await connection.execute(select(func.count()).select_from(unread))).scalar_one()
 
 
 async def mark_read(connection: AsyncConnection, caller: Caller, ids: Sequence[int], all: bool) -> None:
     """Marks those, or all. Raises BatchTooLarge."""
-    if len(ids) > MAX_MARKED:
-        raise BatchTooLarge
+    check_batch(ids, MAX_MARKED)
     statement = update(Notification).where(Notification.user_id == caller.user_id, UNREAD)
     if not all:
         statement = statement.where(Notification.id.in_(ids))

@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chat.errors import BatchTooLarge
 from services.chat.membership import members
 from services.chat.messages import COLUMNS
 from services.chat.models import GROUP
 from services.chat.pipeline import Statement, fetch, int_array
 from services.chat.reading import receipts
 from services.chat.reading.syncs import MAX_ANSWER, fitting
-from services.chat.text_search import query_of
 from services.kit.context import Caller
 from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from services.kit.ids import Id
+from services.kit.pages import check_batch, clamp, id_before
+from services.kit.text_search import query_of
 
 MAX_LIMIT, MAX_FOUND = 500, 100
 MAX_USERS = 100  # in one call
@@ -65,16 +65,15 @@ class ConversationPage(NamedTuple):
 
 async def list_conversations(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> ConversationPage:
     """The most recently active first, with three queries for any number of them. Raises CursorInvalid."""
-    limit = min(max(limit, 1), MAX_LIMIT)
+    limit = clamp(limit, MAX_LIMIT)
     (rows,) = await fetch(connection, _page([caller.user_id], cursor, limit + 1))
     return (await _summarise(connection, {caller.user_id: rows}, limit))[caller.user_id]
 
 
 async def batch_list(connection: AsyncConnection, user_ids: Sequence[int], limit: int) -> dict[int, ConversationPage]:
     """The first page of each user, without those whose page does not fit into the answer. Raises BatchTooLarge."""
-    if len(user_ids) > MAX_USERS:
-        raise BatchTooLarge
-    limit = min(max(limit, 1), MAX_LIMIT)
+    check_batch(user_ids, MAX_USERS)
+    limit = clamp(limit, MAX_LIMIT)
     by_user: dict[int, list[Any]] = {user_id: [] for user_id in user_ids}
     (rows,) = await fetch(connection, _page(list(by_user), "", limit + 1))
     for row in rows:
@@ -156,14 +155,14 @@ async def search_messages(
     connection: AsyncConnection, caller: Caller, words: str, conversation_id: int, cursor: str, limit: int
 ) -> tuple[Sequence[Row[Any]], str]:
     """The newest first; none for a text without words. Raises ConversationNotFound, CursorInvalid."""
-    position = decode_cursor(cursor, tuple[Id])
+    before = id_before(cursor)
     if conversation_id:
         await members.require_member(connection, caller, conversation_id)
     query = query_of(words)
     if not query:
         return [], ""
-    limit = min(max(limit, 1), MAX_FOUND)
-    values = {"user_id": caller.user_id, "words": query, "before": position[0] if position else 2**63 - 1}
+    limit = clamp(limit, MAX_FOUND)
+    values = {"user_id": caller.user_id, "words": query, "before": before}
     values |= {"limit": limit + 1, "conversation_id": conversation_id}
     rows = (await connection.execute(SEARCH_ONE if conversation_id else SEARCH_ALL, values)).all()
     page = rows[: min(limit, max(fitting(rows), 1))]

@@ -14,6 +14,7 @@ from services.chat.push import frames
 from services.chat.push.outbox import Publisher
 from services.kit.context import Caller
 from services.kit.db import after_commit
+from services.kit.pages import clamp
 
 MAX_UNREAD = 100
 MAX_LIMIT = 500
@@ -87,4 +88,4 @@ async def get_receipts(
     member = ConversationMember
     query = select(member.__table__).where(member.conversation_id == conversation_id, members.CURRENT)
     query = query.where(member.user_id > after_user_id).order_by(member.user_id)
-    return (await connection.execute(query.limit(min(max(limit, 1), MAX_LIMIT)))).all()
+    return (await connection.execute(query.limit(clamp(limit, MAX_LIMIT)))).all()

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chat.errors import BatchTooLarge
 from services.chat.membership import members
 from services.chat.messages import COLUMNS
 from services.chat.models import Conversation, ConversationMember
 from services.kit.context import Caller
+from services.kit.pages import check_batch, clamp
 
 MAX_POINTS, MAX_REVS = 200, 1_000
 MAX_ROWS = 200  # further behind than this, a client pages back instead
@@ -53,8 +53,7 @@ async def batch_sync(connection: AsyncConnection, caller: Caller, points: Mappin
     Conversations of which the caller is not a member are left out. The revs are read first, so that a row which
     changes after that reaches the client by its event. Raises BatchTooLarge.
     """
-    if len(points) > MAX_POINTS:
-        raise BatchTooLarge
+    check_batch(list(points), MAX_POINTS)
     memberships = await _memberships(connection, caller, list(points))
     values = {
         "ids": [each.id for each in memberships],
@@ -104,7 +103,7 @@ async def get_history(
     membership = await members.require_member(connection, caller, conversation_id)
     before = before_seq if before_seq > 0 else membership.last_seq + 1
     values = {"id": conversation_id, "before": before, "joined_seq": membership.joined_seq}
-    values["limit"] = min(max(limit, 1), MAX_PAGE)
+    values["limit"] = clamp(limit, MAX_PAGE)
     rows = (await connection.execute(HISTORY, values)).all()
     return rows[: fitting(rows)], membership.rev
 
@@ -121,7 +120,6 @@ def fitting(rows: Sequence[Any]) -> int:
 
 async def get_revs(connection: AsyncConnection, conversation_ids: Sequence[int]) -> Sequence[Row[int, int]]:
     """The id and the rev of each. Raises BatchTooLarge."""
-    if len(conversation_ids) > MAX_REVS:
-        raise BatchTooLarge
+    check_batch(conversation_ids, MAX_REVS)
     query = select(Conversation.id, Conversation.rev).where(Conversation.id.in_(conversation_ids))
     return (await connection.execute(query)).all()

@@ -9,10 +9,10 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from protos.chat.v1 import conversations_pb2 as pb
-from services.chat.errors import BatchTooLarge
 from services.kit import telemetry
 from services.kit.context import Caller, current_caller, current_request_id
 from services.kit.interceptors import end_call, told_of
+from services.kit.pages import check_batch
 
 MAX_ERRANDS = 64
 METHOD = "/hitok.chat.v1.Conversations/Send"
@@ -25,8 +25,7 @@ async def run(errands: Sequence[pb.Errand], send: Send) -> AsyncIterator[list[pb
 
     The sends begin in their order, so a caller's messages to one target are written in it. Raises BatchTooLarge.
     """
-    if len(errands) > MAX_ERRANDS:
-        raise BatchTooLarge
+    check_batch(errands, MAX_ERRANDS)
     results: list[pb.SendResult] = []
     known = asyncio.Event()
 

@@ -1,18 +1,19 @@
 """What a message may hold, checked before anything is written, so that a bad message does not fail its batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from services.chat.errors import MessageInvalid, MessageTooLarge
-from services.chat.text_search import words_of
 from services.kit.ids import MAX_ID
+from services.kit.text_search import words_of
 
 CONTENT_TYPES = ("text", "image", "video", "audio", "file", "emoji", "custom")
 MAX_BODY = 48 * 1024  # bytes
 MAX_MENTIONS = 100
+URLS = ("http://", "https://", "data:", "/media/")  # a text that begins so is not searched
 
 
 class Body(NamedTuple):
@@ -60,7 +61,7 @@ def parse_body(body: bytes) -> Body:
         raise MessageInvalid("body contains a NUL")
     if len(text) > MAX_BODY:
         raise MessageTooLarge
-    return Body(text.decode(), len(text), words_of(value))
+    return Body(text.decode(), len(text), search_words(value))
 
 
 def with_value(body: Body, value: Any) -> Body:
@@ -69,6 +70,23 @@ def with_value(body: Body, value: Any) -> Body:
     if len(text) > MAX_BODY:
         raise MessageTooLarge
     return Body(text.decode(), len(text), body.words)
+
+
+def search_words(value: Any) -> str:
+    """The value of `message.words`: the words of all texts in a body except URLs, separated by spaces."""
+    return " ".join(words_of(" ".join(_texts(value))))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str() if not value.startswith(URLS):
+            yield value
+        case dict():
+            for member in value.values():
+                yield from _texts(member)
+        case list():
+            for member in value:
+                yield from _texts(member)
 
 
 def _has_nul(value: Any) -> bool:

@@ -8,13 +8,13 @@ from services.chat.errors import ConversationNotFound, NotMember
 from services.chat.membership.directory import ConversationDirectory, ConversationRef
 from services.chat.membership.permissions import Permissions
 from services.chat.messages import peer_of
-from services.chat.models import DIRECT, GROUP, MANAGER
+from services.chat.models import DIRECT, GROUP
 from services.chat.sending.attachments import Attachments
 from services.chat.sending.content import Body, Content
 from services.chat.sending.edits import MessageKey, find_content_type
 from services.chat.sending.group_commit import GroupCommit
 from services.chat.sending.insert import MembershipUnconfirmed, Outgoing, Sent, find_sent
-from services.kit import telemetry
+from services.kit import roles, telemetry
 from services.kit.context import Caller
 from services.kit.db import Database
 from services.kit.errors import HitokError
@@ -74,7 +74,7 @@ class Sending:
     async def may_recall_any(self, caller: Caller, conversation_id: int) -> bool:
         """Whether the caller manages the group. Raises ConversationNotFound, SocialUnavailable."""
         conversation = await self._directory.get(conversation_id)
-        return conversation.kind == GROUP and await self._require_role(caller, conversation) >= MANAGER
+        return conversation.kind == GROUP and roles.may_manage(await self._require_role(caller, conversation))
 
     async def require_writer(self, caller: Caller, target: Target) -> ConversationRef:
         """The conversation, to which the caller may write now. Raises what `send` raises."""
