@@ -8,8 +8,8 @@ import uvloop
 from litestar import Litestar, get
 from litestar.response.base import ASGIResponse
 
+from gateway.app import build_server
 from gateway.config import GatewaySettings
-from gateway.http.server import server_for
 
 BODY = b'{"code":20000,"message":"ok","data":{"hello":"world"}}'
 
@@ -31,7 +31,7 @@ async def main(port: int) -> None:
     app = Litestar([hello, block], openapi_config=None, logging_config=None)
     settings = GatewaySettings(internal_secret="", nats_url="", redis_url="", jwt_secret="")
     listener = socket.create_server(("127.0.0.1", port))
-    await server_for(app, settings).serve([listener])
+    await build_server(app, settings).serve([listener])
 
 
 if __name__ == "__main__":

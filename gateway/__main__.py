@@ -1,11 +1,18 @@
-"""`python -m gateway`: serves."""
+"""`python -m gateway`: serves HTTP and WebSockets until SIGTERM or SIGINT."""
 
+import asyncio
+
+import structlog
 import uvloop
 
+from gateway.app import build_asgi, build_server
 from gateway.config import SERVICE, GatewaySettings
-from gateway.http.server import serve
-from services.kit import background, log, telemetry
+from gateway.container import open_container
+from gateway.http.server import listen
+from services.kit import background, gc_tuning, log, telemetry
 from services.kit.config import ConfigError, load, refuse
+from services.kit.loop_lag import watch_loop
+from services.kit.signals import stop_signal
 
 
 def main() -> None:
@@ -20,6 +27,27 @@ def main() -> None:
         telemetry.stop()
     if background.gave_up():
         raise SystemExit(1)
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """After the signal: first unready, then no new requests, then the end. Raises ConfigError."""
+    listeners = [listen(settings.http_host, port) for port in settings.http_ports]
+    stopping = stop_signal()
+    watch_loop()
+    async with open_container(settings) as container:
+        server = build_server(build_asgi(container), settings)
+        gc_tuning.settle()
+        serving = asyncio.create_task(server.serve(listeners))
+        structlog.get_logger("gateway").info("serving", ports=settings.http_ports)
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        container.draining = True
+        server.config.encoded_headers.append((b"connection", b"close"))  # no client sends another request meanwhile
+        if not serving.done():
+            await asyncio.gather(asyncio.sleep(settings.drain_seconds), container.sockets.drain(settings.drain_seconds))
+        server.should_exit = True
+        stopped.cancel()
+        await serving
 
 
 if __name__ == "__main__":

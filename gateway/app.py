@@ -1,37 +1,29 @@
-"""The Litestar application: routes, and the one place where errors become answers."""
+"""The application: every route, the handler of their errors, and the layers around them."""
 
-import math
 from typing import Any
 
-import grpc.aio
-import structlog
-from litestar import Litestar, Request, Response
+import uvicorn
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException, InternalServerException
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
 
 from gateway.api.hichat import friends, groups
 from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import comments, communities, contacts, feeds, login, users, videos
 from gateway.api.shortvideo import files as uploads
+from gateway.config import GatewaySettings
 from gateway.container import Container
 from gateway.files import serving, tus
 from gateway.http import health
-from gateway.http.envelopes import family_of
-from gateway.http.errors import (
-    BodyTooLarge,
-    ClientGone,
-    ContentTypeInvalid,
-    MethodNotAllowed,
-    ParameterInvalid,
-    RouteNotFound,
-    failure_of,
-)
+from gateway.http.error_answers import error_renderer
+from gateway.http.middleware import RequestMiddleware
 from gateway.http.openapi import document
-from gateway.ws.endpoint import upgrade_required
-from services.kit.errors import HitokError, Unavailable, reason_of, retry_after_of
+from gateway.http.server import server_for
+from gateway.ws.endpoint import PATHS, upgrade_required
+from gateway.ws.protocol import MAX_FRAME_BYTES, SocketProtocol
 
 ENDPOINTS: list[HTTPRouteHandler] = [
     *login.endpoints,
@@ -48,19 +40,9 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *groups.endpoints,
 ]
 
-HTTP_REASONS = {
-    404: RouteNotFound.reason,
-    405: MethodNotAllowed.reason,
-    413: BodyTooLarge.reason,
-    415: ContentTypeInvalid.reason,
-    400: ParameterInvalid.reason,
-}
-
-# What a tus client in a browser sends and has to read.
+# The headers that a tus client in a browser sends, and those it reads.
 TUS_REQUEST = ["tus-resumable", "upload-checksum", "upload-length", "upload-metadata", "upload-offset"]
-TUS_ANSWER = ["tus-resumable", "tus-version", "tus-extension", "tus-max-size", "upload-expires", "upload-offset"]
-
-log = structlog.get_logger("gateway")
+TUS_RESPONSE = ["tus-resumable", "tus-version", "tus-extension", "tus-max-size", "upload-expires", "upload-offset"]
 
 
 def build_app(container: Container) -> Litestar:
@@ -74,12 +56,22 @@ def build_app(container: Container) -> Litestar:
             *health.handlers(document(ENDPOINTS)),
         ],
         state=State({"container": container}),
-        exception_handlers={Exception: render_error},
+        exception_handlers={Exception: error_renderer(tus.PATH, tus.HEADERS)},
         cors_config=_cors(settings.cors_origins),
         request_max_body_size=settings.max_body_bytes,
         openapi_config=None,
         logging_config=None,
     )
+
+
+def build_asgi(container: Container) -> RequestMiddleware:
+    """The whole of it, sockets included."""
+    return RequestMiddleware(build_app(container), container.sockets, PATHS)
+
+
+def build_server(app: ASGIApp | Any, settings: GatewaySettings) -> uvicorn.Server:
+    """The server of production for any application: the tests and bench/ run theirs on it, too."""
+    return server_for(app, settings, SocketProtocol, MAX_FRAME_BYTES)
 
 
 def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
@@ -89,40 +81,6 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
         allow_origins=list(origins),
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["authorization", "content-type", "range", "x-request-id", *TUS_REQUEST],
-        expose_headers=["x-request-id", "retry-after", "content-range", "location", "x-file-url", *TUS_ANSWER],
+        expose_headers=["x-request-id", "retry-after", "content-range", "location", "x-file-url", *TUS_RESPONSE],
         max_age=600,
     )
-
-
-def render_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The family's envelope with the reason's code; never the exception's own words."""
-    reason, retry_after = _reason(error)
-    failure = failure_of(reason)
-    if failure.http == 500:
-        log.error("failed", reason=reason, exc_info=error)
-    headers = dict(tus.HEADERS) if request.scope["path"].startswith(tus.PATH) else {}
-    if retry_after is not None:
-        headers["retry-after"] = str(max(math.ceil(retry_after), 1))
-    elif failure.http == 503:
-        headers["retry-after"] = "1"
-    if isinstance(error, HTTPException) and error.headers:
-        headers |= {name: value for name, value in error.headers.items() if name.lower() == "allow"}
-    body = family_of(request.scope["path"]).failure(failure)
-    return Response(body, status_code=failure.http, headers=headers, media_type="application/json")
-
-
-def _reason(error: Exception) -> tuple[str, float | None]:
-    match error:
-        case HitokError():
-            return error.reason, error.retry_after
-        case grpc.aio.AioRpcError():
-            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and reason_of(error) == HitokError.reason:
-                return Unavailable.reason, None  # the service's own bound on concurrent calls
-            return reason_of(error), retry_after_of(error)
-        case TimeoutError():
-            return Unavailable.reason, None
-        case InternalServerException(detail="client disconnected prematurely"):  # Litestar's, reading a body
-            return ClientGone.reason, None
-        case HTTPException():
-            return HTTP_REASONS.get(error.status_code, HitokError.reason), None
-    return HitokError.reason, None

@@ -59,7 +59,7 @@ def test_nothing_in_production_imports_tests_or_development_tools() -> None:
     assert offenders("services", served) + offenders("gateway", served) + offenders("deploy", tools) == []
 
 
-@pytest.mark.parametrize("module", [*(f"services.{name}.__main__" for name in SERVICES), "gateway.http.server"])
+@pytest.mark.parametrize("module", [*(f"services.{name}.__main__" for name in SERVICES), "gateway.__main__"])
 def test_a_process_loads_nothing_that_only_others_use(module: str) -> None:
     """It would be memory for as long as the process lives, and time when it starts."""
     rare = {"alembic", "opentelemetry.exporter"}

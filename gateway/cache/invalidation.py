@@ -1,7 +1,7 @@
-"""Drops what the near caches hold as soon as a service says it changed.
+"""Drops what the near caches hold as soon as a service says that it changed.
 
-A plain subscription to the subjects the services' relays publish on: an event missed costs no more than
-the cache's time to live.
+These are plain subscriptions to the subjects that the services' relays publish on. A missed event costs no more than
+the time to live of a cache.
 """
 
 import asyncio
@@ -9,60 +9,99 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
+import structlog
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from gateway.cache.dataloader import NearCache
-from gateway.cache.videos import Videos
+from gateway.cache.near_cache import NearCache
+from gateway.cache.videos import VideoCache
 from protos.media.v1.objects_pb2 import Object
 from protos.user.v1.accounts_pb2 import SessionVerdict
 from protos.user.v1.users_pb2 import User
+from services.kit import background
 from services.kit.nats import Event
 
+SUBJECTS = (
+    "events.user.>",
+    "events.media.video.*",
+    "events.media.comment.*",
+    "events.social.friend.*",
+    "events.social.user.*",
+)
+RETRY_SECONDS = 0.5
 
-@asynccontextmanager
-async def listening(
-    nats: Nats,
-    verdicts: NearCache[int, SessionVerdict],
-    cards: NearCache[int, User],
-    videos: Videos,
-    files: NearCache[str, Object],
-) -> AsyncIterator[None]:
-    async def drop(message: Msg) -> None:
+log = structlog.get_logger("invalidation")
+
+
+class Invalidation:
+    def __init__(
+        self,
+        nats: Nats,
+        verdicts: NearCache[int, SessionVerdict],
+        cards: NearCache[int, User],
+        videos: VideoCache,
+        files: NearCache[str, Object],
+    ) -> None:
+        self._nats = nats
+        self.subscribed = False
+        self._verdicts, self._cards, self._videos, self._files = verdicts, cards, videos, files
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with background.run(invalidation=self.subscribe):
+            yield
+
+    async def subscribe(self) -> None:
+        """Tries until all subscriptions stand. The client renews them by itself whenever it reconnects."""
+        while not await self._try_to_subscribe():  # noqa: ASYNC110 (the client has no event for it)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _try_to_subscribe(self) -> bool:
+        if not self._nats.is_connected:
+            return False
+        made: list[Subscription] = []
+        try:
+            for subject in SUBJECTS:
+                made.append(await self._nats.subscribe(subject, cb=self._take))  # noqa: PERF401 (kept if one fails)
+        except BaseException as error:
+            await _unsubscribe(made)  # else the next try would make them twice
+            if not isinstance(error, NatsError | OSError | TimeoutError):
+                raise
+            log.warning("could not subscribe", error=repr(error)[:200])
+            return False
+        self.subscribed = True
+        return True
+
+    async def _take(self, message: Msg) -> None:
+        """The client logs what this raises, and goes on with the next message."""
         event = msgspec.json.decode(message.data, type=Event)
+        if message.subject.startswith("events.user."):
+            self._drop_user(event)
+        else:
+            self._drop_videos(event)
+
+    def _drop_user(self, event: Event) -> None:
         for session_id in event.data.get("session_ids", ()):
-            verdicts.drop(int(session_id))
-        cards.drop(int(event.data["user_id"]))
+            self._verdicts.drop(int(session_id))
+        self._cards.drop(int(event.data["user_id"]))
 
-    async def drop_videos(message: Msg) -> None:
-        event = msgspec.json.decode(message.data, type=Event)
-        _drop_videos(videos, event)
+    def _drop_videos(self, event: Event) -> None:
+        match event.subject.split(".")[2:]:
+            case ["video", "liked"]:
+                self._videos.drop_video(int(event.data["video_id"]))
+            case ["video", "commented"] | ["comment", _]:
+                self._videos.drop_comments(int(event.data["video_id"]))
+            case ["video", _]:
+                self._videos.drop_everywhere(int(event.data["video_id"]), int(event.data["owner_id"]))
+            case ["friend", _] | ["user", _]:
+                self._videos.drop_viewers(int(event.data["actor_id"]), int(event.data["user_id"]))
         for hash in event.data.get("hashes", ()):
-            files.drop(hash)  # it may be for others now
-
-    async def subscribe() -> None:
-        while not nats.is_connected:  # noqa: ASYNC110 (the client has no event for it)
-            await asyncio.sleep(0.1)
-        with suppress(NatsError):
-            await nats.subscribe("events.user.>", cb=drop)  # the client renews it when it reconnects
-            for subject in ("media.video.*", "media.comment.*", "social.friend.*", "social.user.*"):
-                await nats.subscribe(f"events.{subject}", cb=drop_videos)
-
-    subscribing = asyncio.create_task(subscribe())
-    try:
-        yield
-    finally:
-        subscribing.cancel()
+            self._files.drop(hash)  # its privacy follows the video's visibility
 
 
-def _drop_videos(videos: Videos, event: Event) -> None:
-    match event.subject.split(".")[2:]:
-        case ["video", "liked"]:
-            videos.drop_video(int(event.data["video_id"]))
-        case ["video", "commented"] | ["comment", _]:
-            videos.drop_comments(int(event.data["video_id"]))
-        case ["video", _]:
-            videos.drop_lists(int(event.data["video_id"]), int(event.data["owner_id"]))
-        case ["friend", _] | ["user", _]:
-            videos.drop_audience(int(event.data["actor_id"]), int(event.data["user_id"]))
+async def _unsubscribe(subscriptions: list[Subscription]) -> None:
+    for subscription in subscriptions:
+        with suppress(NatsError, OSError):
+            await subscription.unsubscribe()

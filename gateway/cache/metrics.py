@@ -1,4 +1,4 @@
-"""What the near caches were asked, read when it is scraped: a lookup pays for an addition, and no more."""
+"""How often each near cache was asked and had the answer. Read at each scrape, so that a lookup costs one addition."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,25 +7,25 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from gateway.cache.dataloader import NearCache
+from gateway.cache.near_cache import NearCache
 
 
-class _Caches(Collector):
+class _CacheCollector(Collector):
     def __init__(self) -> None:
-        self.shown: Mapping[str, NearCache[Any, Any]] = {}
+        self.caches: Mapping[str, NearCache[Any, Any]] = {}
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        looked_up = CounterMetricFamily("hitok_cache_lookups", "Keys looked up", labels=["cache", "outcome"])
-        for name, cache in self.shown.items():
-            looked_up.add_metric([name, "hit"], cache.hits)
-            looked_up.add_metric([name, "miss"], cache.misses)
-        yield looked_up
+        lookups = CounterMetricFamily("hitok_cache_lookups", "Keys looked up", labels=["cache", "outcome"])
+        for name, cache in self.caches.items():
+            lookups.add_metric([name, "hit"], cache.hits)
+            lookups.add_metric([name, "miss"], cache.misses)
+        yield lookups
 
 
-_caches = _Caches()
-REGISTRY.register(_caches)
+_collector = _CacheCollector()
+REGISTRY.register(_collector)
 
 
 def show_caches(**caches: NearCache[Any, Any]) -> None:
-    """From now on these, by name; of two gateways in one process the later one's."""
-    _caches.shown = caches
+    """Exports these, by name. With two gateways in one process, as in tests, those of the later one."""
+    _collector.caches = caches

@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gateway.cache.dataloader import NearCache
+from gateway.cache.near_cache import NearCache
 from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 
 KEY = "presence"

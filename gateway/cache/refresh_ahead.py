@@ -1,62 +1,68 @@
-"""A near cache that is renewed before it ends, so that a hot key makes nobody wait."""
+"""RefreshAheadCache: a near cache that reloads an entry before it expires, so that nobody waits for a hot key."""
 
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
-from time import monotonic  # the loop's own clock, without asking which loop
+from time import monotonic
 from typing import TypeVar
 
 import grpc.aio
 
-from gateway.cache.dataloader import NearCache
+from gateway.cache.near_cache import NearCache
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-GATHER = 0.05  # seconds in which what is due gathers: nobody waits for it
-SHARE = 0.5  # of its life; who is asked for after that is loaded anew, while the old answer is still good
+GATHER_SECONDS = 0.05  # in which entries that are due gather for one reload; nobody waits for it
+REFRESH_SHARE = 0.5  # of an entry's life; a lookup after that has it reloaded, and still gets the old value
 
 
 class RefreshAheadCache(NearCache[K, V]):
-    def __init__(self, fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]], ttl: float, size: int) -> None:
-        super().__init__(fetch, ttl, size)
-        self._renewing: set[K] = set()
+    def __init__(
+        self,
+        fetch: Callable[[list[K]], Awaitable[Mapping[K, V]]],
+        ttl: float,
+        size: int,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        super().__init__(fetch, ttl, size, clock=clock)
+        self._refreshing: set[K] = set()
         self._due: list[K] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def load(self, key: K) -> V | None:
-        entry = self._entries.get(key)
-        if entry and monotonic() < entry[0] - self._ttl * SHARE:
+        entry = self._entries.entry(key)
+        if entry and self._clock() < entry[1] - self._ttl * REFRESH_SHARE:
             self.hits += 1
-            return entry[1]
-        self._renew((key,))
+            return entry[0]
+        self._refresh((key,))
         return await super().load(key)
 
     async def load_many(self, keys: Iterable[K]) -> dict[K, V]:
         wanted = list(keys)
-        self._renew(wanted)
+        self._refresh(wanted)
         return await super().load_many(wanted)
 
-    def _renew(self, keys: Iterable[K]) -> None:
-        now = monotonic()
-        soon, get = now + self._ttl * SHARE, self._entries.get
-        due = [key for key in keys if (entry := get(key)) and now < entry[0] < soon and key not in self._renewing]
+    def _refresh(self, keys: Iterable[K]) -> None:
+        """Has those of the keys reloaded whose entries end soon."""
+        soon, entry_of = self._clock() + self._ttl * REFRESH_SHARE, self._entries.entry
+        due = [key for key in keys if (entry := entry_of(key)) and entry[1] < soon and key not in self._refreshing]
         if due and not self._due:
-            asyncio.get_running_loop().call_later(GATHER, self._send)
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._send)
         self._due += due
-        self._renewing.update(due)
+        self._refreshing.update(due)
 
     def _send(self) -> None:
         due, self._due = self._due, []
-        # An empty context: it is for whoever comes next.
-        task = asyncio.get_running_loop().create_task(self._load_again(due), context=contextvars.Context())
+        # In an empty context: the reload belongs to no request.
+        task = asyncio.get_running_loop().create_task(self._reload(due), context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _load_again(self, keys: list[K]) -> None:
+    async def _reload(self, keys: list[K]) -> None:
         try:
-            with suppress(grpc.aio.AioRpcError):  # whoever asks when the old answer has ended is told
-                await self._load_missing(keys, monotonic() + self._ttl)
+            with suppress(grpc.aio.AioRpcError):  # if it fails again after the entry's end, the lookup raises it
+                await self._load_missing(keys)
         finally:
-            self._renewing.difference_update(keys)
+            self._refreshing.difference_update(keys)

@@ -1,12 +1,11 @@
-"""Videos near at hand: what is public is shared by all viewers for up to a second; what only some see is not kept.
+"""Videos near at hand: what is public is shared by all viewers for up to a second, anything else is not kept.
 
-A viewer gets the shared answer only if it is his own too: he sees nothing that is not public, and no block lies
-between him and an owner. The gateway that writes drops what it wrote over, the others hear of it (invalidation.py).
+A viewer gets a shared entry only if the media service would return the same to them: admins see more, some users see
+more than what is public, and a block may lie between a viewer and an owner. The gateway that writes drops the
+entries itself; the other gateways hear of it (invalidation.py).
 """
 
 import asyncio
-import itertools
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,225 +13,156 @@ from typing import Any, NamedTuple
 import grpc
 import grpc.aio
 
-from gateway.cache.dataloader import DataLoader, NearCache, Recent
+from gateway.cache.near_cache import NearCache
 from gateway.cache.refresh_ahead import RefreshAheadCache
-from gateway.http.errors import CommentNotFound, VideoNotFound
+from gateway.http.errors import VideoNotFound
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from services.kit.context import Caller
+from services.kit.roles import is_admin
 
-VIDEO_PROTOS = (pb.DESCRIPTOR, comments_pb.DESCRIPTOR)
 TTL = 1.0  # seconds
-MAX_CARDS, MAX_AUDIENCES, MAX_LIKED, MAX_HEADS, MAX_FEEDS = 20_000, 20_000, 20_000, 5_000, 100
-MAX_PAIRS = 5_000  # in one question
+MAX_CARDS, MAX_VIEWERS, MAX_COMMENTS, MAX_FEEDS = 20_000, 20_000, 5_000, 100
 MAX_HIDDEN = 1_000  # owners; the service lists no more
-SEED_TTL, MAX_SEEDS = 3_600.0, 50_000
-HEAD = 10  # comments
-ADMIN = 3
+NEWEST_COMMENTS = 10  # as many as a first page has
+
+FeedKey = tuple[int, int]  # order and limit
 
 
-class Audience(NamedTuple):
-    """Whose videos a viewer does not see, if all are listed; and whether he sees more than what is public."""
+class ViewerFilter(NamedTuple):
+    """Which shared entries a viewer may get."""
 
-    hidden: frozenset[int]
-    complete: bool
-    personal: bool
-
-
-class Feed(NamedTuple):
-    """The beginning of a list; the cards are kept apart, since they change more often."""
-
-    ids: Sequence[int]
-    owners: frozenset[int]
-    next_cursor: str
-    total: int
-
-
-class LikedPage(NamedTuple):
-    """Which of these does the user like, since his last change?"""
-
-    user_id: int
-    change: int
-    video_ids: tuple[int, ...]
-
-
-class LikeKey(NamedTuple):
-    """The number keeps what one user does in the order in which he did it."""
-
-    number: int
-    user_id: int
-    role: int
-    target_id: int
-    liked: bool
+    hidden_owners: frozenset[int]  # a block lies between them and the viewer
+    is_complete: bool  # all of them are listed
+    sees_more: bool  # than what is public
 
 
 @dataclass(slots=True)
-class Card:
-    """A video, and how it was last shown: api/shortvideo/video_views.py keeps its work here."""
+class VideoCard:
+    """A video, and its JSON as it was last shown, which api/shortvideo/video_views.py keeps here."""
 
     video: pb.Video
     views: dict[str, Any] = field(default_factory=dict)
 
 
-class Page(NamedTuple):
-    cards: Sequence[Card]
+class FeedIds(NamedTuple):
+    """The first page of a feed. The cards are kept apart, since their counts change more often."""
+
+    video_ids: Sequence[int]
+    owners: frozenset[int]
     next_cursor: str
     total: int
 
 
-class Videos:
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.service, self.comments = VideosStub(channel), CommentsStub(channel)
+class CardPage(NamedTuple):
+    cards: Sequence[VideoCard]
+    next_cursor: str
+    total: int
+
+
+class VideoCache:
+    def __init__(self, videos: VideosStub, comments: CommentsStub) -> None:
+        self._videos, self._comments = videos, comments
         self._cards = RefreshAheadCache(self._fetch_cards, TTL, MAX_CARDS)
-        self._audiences = RefreshAheadCache(self._fetch_audiences, TTL, MAX_AUDIENCES)
+        self._filters = RefreshAheadCache(self._fetch_filters, TTL, MAX_VIEWERS)
         self._feeds = RefreshAheadCache(self._fetch_feeds, TTL, MAX_FEEDS)
-        self._liked = RefreshAheadCache(self._fetch_liked, TTL, MAX_LIKED)
-        self._heads = RefreshAheadCache(self._fetch_heads, TTL, MAX_HEADS)
-        self._video_likes = DataLoader(self._set_video_likes)
-        self._comment_likes = DataLoader(self._set_comment_likes)
-        self._seeds: Recent[int, int] = Recent(SEED_TTL, MAX_SEEDS)
-        self._changes: Recent[int, int] = Recent(2 * TTL, MAX_LIKED)  # each user's last; what is kept ends sooner
-        self._numbers = itertools.count(1)
+        self._newest_comments = RefreshAheadCache(self._fetch_newest_comments, TTL, MAX_COMMENTS)
 
     @property
     def caches(self) -> dict[str, NearCache[Any, Any]]:
+        """By the name that the metric hitok_cache_lookups has for each."""
         return {
             "videos": self._cards,
-            "audiences": self._audiences,
+            "audiences": self._filters,
             "feeds": self._feeds,
-            "liked": self._liked,
-            "comments": self._heads,
+            "comments": self._newest_comments,
         }
 
-    async def get(self, viewer: Caller, video_id: int) -> Card:
-        """Raises VideoNotFound."""
-        shared = await self._get_shared(viewer, video_id)
+    async def card(self, viewer: Caller, video_id: int) -> VideoCard:
+        """Shared or the viewer's own. Raises VideoNotFound, also for a video that the viewer may not see."""
+        shared = await self._shared_card(viewer, video_id)
         if shared is not None:
             return shared
-        found = await self.service.BatchGetVideos(pb.BatchGetVideosRequest(video_ids=[video_id]))
+        found = await self._videos.BatchGetVideos(pb.BatchGetVideosRequest(video_ids=[video_id]))
         if not found.videos:
             raise VideoNotFound
-        return Card(found.videos[0])
+        return VideoCard(found.videos[0])
 
-    async def _get_shared(self, viewer: Caller, video_id: int) -> Card | None:
-        audience = await self._audience(viewer)
-        card = await self._cards.load(video_id) if audience else None
-        return card if card and audience and card.video.owner_id not in audience.hidden else None
-
-    async def _audience(self, viewer: Caller) -> Audience | None:
-        """None for him who gets nothing that is shared."""
-        if viewer.role >= ADMIN:
+    async def newest_comments(self, viewer: Caller, video_id: int) -> comments_pb.CommentPage | None:
+        """The first NEWEST_COMMENTS; None if this viewer's have to be read from the service."""
+        if await self._shared_card(viewer, video_id) is None:
             return None
-        audience = await self._audiences.load(viewer.user_id)
-        return audience if audience and audience.complete else None
+        return await self._newest_comments.load(video_id)
 
-    async def head(self, viewer: Caller, video_id: int) -> comments_pb.CommentPage | None:
-        """The newest comments, as many as HEAD; None if the viewer has to ask for himself."""
-        if await self._get_shared(viewer, video_id) is None:
-            return None
-        return await self._heads.load(video_id)
-
-    async def feed(self, viewer: Caller, order: int, limit: int) -> Page | None:
-        """The first page; None if the viewer has to ask for himself."""
-        audience = await self._audience(viewer)
-        if audience is None or audience.personal:
+    async def first_page(self, viewer: Caller, order: int, limit: int) -> CardPage | None:
+        """Of all videos; None if this viewer's has to be read from the service."""
+        viewer_filter = await self._filter_of(viewer)
+        if viewer_filter is None or viewer_filter.sees_more:
             return None
         feed = await self._feeds.load((order, limit))
-        if feed is None or not audience.hidden.isdisjoint(feed.owners):
+        if feed is None or not viewer_filter.hidden_owners.isdisjoint(feed.owners):
             return None
-        cards = await self._cards.load_many(feed.ids)
-        if len(cards) < len(feed.ids):
+        cards = await self._cards.load_many(feed.video_ids)
+        if len(cards) < len(feed.video_ids):
             return None
-        return Page([cards[id] for id in feed.ids], feed.next_cursor, feed.total)
-
-    async def liked(self, viewer: Caller, video_ids: Sequence[int]) -> frozenset[int]:
-        """Those that the viewer likes."""
-        if not video_ids:
-            return frozenset()
-        page = LikedPage(viewer.user_id, self._changes.get(viewer.user_id) or 0, tuple(video_ids))
-        return await self._liked.load(page) or frozenset()
-
-    async def like(self, caller: Caller, video_id: int, liked: bool) -> None:
-        """Travels with others' likes. Raises VideoNotFound."""
-        outcome = await self._video_likes.load(self._key(caller, video_id, liked))
-        self._cards.drop(video_id)
-        self._changes.put(caller.user_id, next(self._numbers))
-        if outcome is None or not outcome.found:
-            raise VideoNotFound
-
-    async def like_comment(self, caller: Caller, comment_id: int, liked: bool) -> None:
-        """As `like`. Raises CommentNotFound."""
-        outcome = await self._comment_likes.load(self._key(caller, comment_id, liked))
-        if outcome is None or not outcome.found:
-            raise CommentNotFound
-        self._heads.drop(outcome.video_id)
-
-    def _key(self, caller: Caller, target_id: int, liked: bool) -> LikeKey:
-        return LikeKey(next(self._numbers), caller.user_id, caller.role, target_id, liked)
-
-    def seed(self, caller: Caller, fresh: bool) -> int:
-        """Where the caller's random list begins: anew, or as it did when it was last begun."""
-        seed = None if fresh else self._seeds.get(caller.session_id)
-        if seed is None:
-            seed = secrets.randbits(63)
-            self._seeds.put(caller.session_id, seed)
-        return seed
+        return CardPage([cards[video_id] for video_id in feed.video_ids], feed.next_cursor, feed.total)
 
     def drop_video(self, video_id: int) -> None:
-        """Its counts changed."""
+        """When its counts have changed."""
         self._cards.drop(video_id)
 
     def drop_comments(self, video_id: int) -> None:
-        """There are others now."""
+        """When a comment of it came, went or was liked."""
         self._cards.drop(video_id)
-        self._heads.drop(video_id)
+        self._newest_comments.drop(video_id)
 
-    def drop_lists(self, video_id: int, owner_id: int) -> None:
-        """It came, went, or is for others now."""
+    def drop_everywhere(self, video_id: int, owner_id: int) -> None:
+        """When it was published, deleted, or its visibility has changed."""
         self.drop_comments(video_id)
         self._feeds.clear()
-        self._audiences.drop(owner_id)
+        self._filters.drop(owner_id)
 
-    def drop_audience(self, *user_ids: int) -> None:
-        """They stand otherwise to each other."""
+    def drop_viewers(self, *user_ids: int) -> None:
+        """When a friendship or a block between them began or ended."""
         for user_id in user_ids:
-            self._audiences.drop(user_id)
+            self._filters.drop(user_id)
 
-    async def _fetch_cards(self, video_ids: list[int]) -> Mapping[int, Card]:
-        found = await self.service.BatchGetVideos(pb.BatchGetVideosRequest(video_ids=video_ids))
-        return {video.video_id: Card(video) for video in found.videos}
+    async def _shared_card(self, viewer: Caller, video_id: int) -> VideoCard | None:
+        viewer_filter = await self._filter_of(viewer)
+        card = await self._cards.load(video_id) if viewer_filter else None
+        return card if card and viewer_filter and card.video.owner_id not in viewer_filter.hidden_owners else None
 
-    async def _fetch_audiences(self, user_ids: list[int]) -> Mapping[int, Audience]:
-        found = (await self.service.BatchGetAudiences(pb.BatchGetAudiencesRequest(user_ids=user_ids))).audiences
+    async def _filter_of(self, viewer: Caller) -> ViewerFilter | None:
+        """None if the viewer gets no shared entry at all."""
+        if is_admin(viewer.role):
+            return None
+        found = await self._filters.load(viewer.user_id)
+        return found if found and found.is_complete else None
+
+    async def _fetch_cards(self, video_ids: list[int]) -> Mapping[int, VideoCard]:
+        """Without a caller in the context, so only public videos are found."""
+        found = await self._videos.BatchGetVideos(pb.BatchGetVideosRequest(video_ids=video_ids))
+        return {video.video_id: VideoCard(video) for video in found.videos}
+
+    async def _fetch_filters(self, user_ids: list[int]) -> Mapping[int, ViewerFilter]:
+        found = (await self._videos.BatchGetAudiences(pb.BatchGetAudiencesRequest(user_ids=user_ids))).audiences
         return {
-            user_id: Audience(
+            user_id: ViewerFilter(
                 frozenset(audience.hidden_owner_ids), len(audience.hidden_owner_ids) < MAX_HIDDEN, audience.personal
             )
             for user_id, audience in zip(user_ids, found, strict=True)
         }
 
-    async def _fetch_feeds(self, wanted: list[tuple[int, int]]) -> Mapping[tuple[int, int], Feed]:
-        requests = [pb.ListVideosRequest(order=pb.VideoOrder.ValueType(order), limit=limit) for order, limit in wanted]
-        pages = await asyncio.gather(*map(self.service.ListVideos, requests))
-        return {key: _feed(page) for key, page in zip(wanted, pages, strict=True)}
+    async def _fetch_feeds(self, keys: list[FeedKey]) -> Mapping[FeedKey, FeedIds]:
+        requests = [pb.ListVideosRequest(order=pb.VideoOrder.ValueType(order), limit=limit) for order, limit in keys]
+        pages = await asyncio.gather(*map(self._videos.ListVideos, requests))
+        return {key: _feed_ids(page) for key, page in zip(keys, pages, strict=True)}
 
-    async def _fetch_liked(self, pages: list[LikedPage]) -> Mapping[LikedPage, frozenset[int]]:
-        pairs = [(page, id) for page in pages for id in page.video_ids]
-        liked: list[bool] = []
-        for some in (pairs[at : at + MAX_PAIRS] for at in range(0, len(pairs), MAX_PAIRS)):
-            asked = [pb.UserVideo(video_id=id, user_id=page.user_id) for page, id in some]
-            liked += (await self.service.BatchGetLiked(pb.BatchGetLikedRequest(pairs=asked))).liked
-        found: dict[LikedPage, set[int]] = {page: set() for page in pages}
-        for (page, id), is_liked in zip(pairs, liked, strict=True):
-            if is_liked:
-                found[page].add(id)
-        return {page: frozenset(ids) for page, ids in found.items()}
-
-    async def _fetch_heads(self, video_ids: list[int]) -> Mapping[int, comments_pb.CommentPage]:
-        requests = [comments_pb.ListCommentsRequest(id=id, limit=HEAD) for id in video_ids]
-        pages = await asyncio.gather(*map(self.comments.ListComments, requests), return_exceptions=True)
+    async def _fetch_newest_comments(self, video_ids: list[int]) -> Mapping[int, comments_pb.CommentPage]:
+        requests = [comments_pb.ListCommentsRequest(id=id, limit=NEWEST_COMMENTS) for id in video_ids]
+        pages = await asyncio.gather(*map(self._comments.ListComments, requests), return_exceptions=True)
         found = {}
         for video_id, page in zip(video_ids, pages, strict=True):
             if isinstance(page, comments_pb.CommentPage):
@@ -241,19 +171,7 @@ class Videos:
                 raise page
         return found
 
-    async def _set_video_likes(self, keys: list[LikeKey]) -> Mapping[LikeKey, pb.LikeOutcome]:
-        answer = await self.service.SetVideoLikes(pb.SetVideoLikesRequest(changes=map(_change, keys)))
-        return dict(zip(keys, answer.outcomes, strict=True))
 
-    async def _set_comment_likes(self, keys: list[LikeKey]) -> Mapping[LikeKey, pb.LikeOutcome]:
-        answer = await self.comments.SetCommentLikes(comments_pb.SetCommentLikesRequest(changes=map(_change, keys)))
-        return dict(zip(keys, answer.outcomes, strict=True))
-
-
-def _feed(page: pb.VideoPage) -> Feed:
+def _feed_ids(page: pb.VideoPage) -> FeedIds:
     owners = frozenset(video.owner_id for video in page.videos)
-    return Feed([video.video_id for video in page.videos], owners, page.next_cursor, page.total)
-
-
-def _change(key: LikeKey) -> pb.LikeChange:
-    return pb.LikeChange(user_id=key.user_id, role=key.role, target_id=key.target_id, liked=key.liked)
+    return FeedIds([video.video_id for video in page.videos], owners, page.next_cursor, page.total)

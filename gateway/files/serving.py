@@ -1,11 +1,9 @@
-"""Serving files, GET|HEAD /media/<hash>.<extension>: from a folder by sendfile(2), from a bucket in bounded pieces."""
+"""Serving files, GET|HEAD /media/<hash>.<extension>: from a folder by sendfile(2), from a bucket in chunks."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs
 
 import obstore
@@ -18,104 +16,87 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from gateway.container import Container
-from gateway.files.sendfile import SENDFILE
-from gateway.http.client_info import ClientInfo, header_of
-from gateway.http.endpoint import Call
+from gateway.files.ranges import ByteRange, has_tag, requested_range
+from gateway.files.responses import Chunk, ChunkedResponse, HeadersResponse, LocalFileResponse, RawHeaders
+from gateway.http.client_info import ClientInfo
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ObjectNotFound, RangeInvalid, failure_of
 from gateway.http.rate_limits import declare, network_of, per_second
+from gateway.http.sendfile import SENDFILE
 from protos.media.v1.objects_pb2 import Object
 from services.kit.errors import Unavailable
 from services.objectstore.signatures import is_signed, sign_file
 from services.objectstore.store import key_of
 
 ROUTE = "/media/{file}"
-LIMIT = per_second(200, 2_000)  # of a network, for players name nobody: many may watch behind one address
-PIECE = 524_288  # bytes read and sent at a time
+LIMIT = per_second(200, 2_000)  # per network, since players send no token: many users may watch behind one address
+CHUNK = 524_288  # bytes read and sent at a time
 REDIRECT_SECONDS = 600
 FILE = re.compile(r"([0-9a-f]{64})\.[a-z0-9]{1,5}")
-NAMED = re.compile(rb"[0-9a-f]{64}\.mp4")  # in a playlist
+FILE_IN_PLAYLIST = re.compile(rb"[0-9a-f]{64}\.mp4")
 PLAYLIST = "application/vnd.apple.mpegurl"
-HASH = re.compile(r"(?:^|/)([0-9a-f]{64})(?:\.[a-z0-9]{1,5})?(?:\?.*)?$")
-RANGE = re.compile(r"bytes=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*")
 CSP = b"default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 PUBLIC = b"public, max-age=31536000, immutable"
 PRIVATE = b"private, max-age=60"
 
-
-Buffer = bytes | memoryview
-
-
-class Span(NamedTuple):
-    start: int
-    end: int  # the first byte not in it
+AnyRequest = Request[Any, Any, Any]
 
 
-def hash_in(text: str) -> str | None:
-    """The hash in a file's url, or the bare hash."""
-    found = HASH.search(text.strip())
-    return found[1] if found else None
-
-
-def absolute(call: Call, path: str) -> str:
-    """The url of one of our paths, as the client reaches us; "" for none."""
-    if not path:
-        return ""
-    if call.container.settings.public_url:
-        return call.container.settings.public_url.rstrip("/") + path
-    scope = call.client.scope
-    return f"{scope['scheme']}://{header_of(scope, b'host') or ''}{path}"
-
-
-async def serve(request: Request[Any, Any, Any], file: FromPath[str]) -> ASGIResponse:
+async def serve(request: AnyRequest, file: FromPath[str]) -> ASGIResponse:
+    """The file, a part of it, or a redirect to where it is (docs/contract/api.md)."""
     container: Container = request.app.state.container
     await container.limiter.take(ROUTE, LIMIT, network_of(ClientInfo(request.scope).ip))
     object = await _find(container, file, request.scope["query_string"])
-    if target := await _elsewhere(container, object):
-        return ASGIResponse(status_code=302, headers={"location": target, "cache-control": "no-store"})
-    headers = _headers(object)
-    if _has_tag(request.headers.get("if-none-match", ""), object.hash):
-        return _Head(304, headers)
+    if url := await _redirect_url(container, object):
+        return ASGIResponse(status_code=302, headers={"location": url, "cache-control": "no-store"})
+    if has_tag(request.headers.get("if-none-match", ""), object.hash):
+        return HeadersResponse(304, _headers(object))
     if object.media_type == PLAYLIST:
         return await _playlist(container, object, request)
-    span, partial = _span(request, object)
-    if span is None:
+    return _part(container, object, request)
+
+
+def _part(container: Container, object: Object, request: AnyRequest) -> ASGIResponse:
+    asked = request.headers.get("range", ""), request.headers.get("if-range")
+    part, is_partial = requested_range(*asked, object.size, object.hash)
+    if part is None:
         body = SHORT_VIDEO.failure(failure_of(RangeInvalid.reason))
         unsatisfied = {"content-range": f"bytes */{object.size}"}
         return ASGIResponse(body=body, status_code=416, headers=unsatisfied, media_type="application/json")
-    if partial:
-        headers.append((b"content-range", b"bytes %d-%d/%d" % (span.start, span.end - 1, object.size)))
-    headers.append((b"content-length", b"%d" % (span.end - span.start)))
-    status = 206 if partial else 200
+    headers = _headers(object)
+    if is_partial:
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (part.start, part.end - 1, object.size)))
+    headers.append((b"content-length", b"%d" % (part.end - part.start)))
+    status, store = 206 if is_partial else 200, container.store
     if request.method == HttpMethod.HEAD:
-        return _Head(status, headers)
-    store = container.store
+        return HeadersResponse(status, headers)
     if isinstance(store, LocalStore) and store.prefix and SENDFILE in request.scope:
-        return _File(store.prefix / key_of(object.file), span, status, headers)
-    return _Pieces(_read(container, object, span), status, headers)
+        return LocalFileResponse(store.prefix / key_of(object.file), part, status, headers)
+    return ChunkedResponse(_read(container, object, part), status, headers)
 
 
-async def _playlist(container: Container, object: Object, request: Request[Any, Any, Any]) -> ASGIResponse:
-    """All of it, even if a part is asked for: players want to know how long it is. What a private one names is signed
-    like itself, for as long. Raises ObjectNotFound, Unavailable."""
-    body = b"".join([piece async for piece in _read(container, object, Span(0, object.size))])
+async def _playlist(container: Container, object: Object, request: AnyRequest) -> ASGIResponse:
+    """Always the whole playlist, since players need its length. A private playlist names private files: each gets a
+    signature that expires with the playlist's own. Raises ObjectNotFound, Unavailable."""
+    body = b"".join([chunk async for chunk in _read(container, object, ByteRange(0, object.size))])
     headers = [header for header in _headers(object) if header[0] != b"accept-ranges"]
     if object.private:
         secret, (expires, _) = container.settings.internal_secret, _signature(request.scope["query_string"])
-        body = NAMED.sub(lambda named: sign_file(secret, named[0].decode(), expires).encode(), body)
-        headers = [header for header in headers if header[0] != b"etag"]  # which is of other bytes
+        body = FILE_IN_PLAYLIST.sub(lambda found: sign_file(secret, found[0].decode(), expires).encode(), body)
+        headers = [header for header in headers if header[0] != b"etag"]  # the signatures change the bytes
     headers.append((b"content-length", b"%d" % len(body)))
 
-    async def whole() -> AsyncIterator[Buffer]:
+    async def whole() -> AsyncIterator[Chunk]:
         yield body
 
-    return _Head(200, headers) if request.method == HttpMethod.HEAD else _Pieces(whole(), 200, headers)
+    is_head = request.method == HttpMethod.HEAD
+    return HeadersResponse(200, headers) if is_head else ChunkedResponse(whole(), 200, headers)
 
 
 async def _find(container: Container, file: str, query: bytes) -> Object:
-    """Raises ObjectNotFound, also for a private file without a signature: whether it exists is not told."""
-    named = FILE.fullmatch(file)
-    object = await container.files.load(named[1]) if named else None
+    """Raises ObjectNotFound, also for a private file without a signature: a client cannot tell whether it exists."""
+    found = FILE.fullmatch(file)
+    object = await container.files.load(found[1]) if found else None
     if object is None or object.file != file or (object.private and not _is_signed(container, file, query)):
         raise ObjectNotFound
     return object
@@ -127,14 +108,17 @@ def _is_signed(container: Container, file: str, query: bytes) -> bool:
 
 
 def _signature(query: bytes) -> tuple[str, str]:
-    """Until when it is good, and itself."""
+    """The time when it expires, and the signature itself; "" for what the query lacks."""
     values = parse_qs(query.decode("latin-1"), max_num_fields=10) if len(query) < 1_000 else {}
     return values.get("exp", [""])[0], values.get("sig", [""])[0]
 
 
-async def _elsewhere(container: Container, object: Object) -> str | None:
-    """Where the setting sends clients; a private file only to the bucket, by an address that expires; for a playlist
-    nowhere, since its files are named as they are here."""
+async def _redirect_url(container: Container, object: Object) -> str | None:
+    """Where the setting `media_redirect` sends clients; None to serve the file here.
+
+    A private file goes only to the bucket, by a url that expires. A playlist is always served here, since it names
+    its files by their paths here.
+    """
     redirect, store = container.settings.media_redirect, container.store
     if not redirect or object.media_type == PLAYLIST:
         return None
@@ -147,7 +131,7 @@ async def _elsewhere(container: Container, object: Object) -> str | None:
     return f"{redirect.rstrip('/')}/{key_of(object.file)}"
 
 
-def _headers(object: Object) -> list[tuple[bytes, bytes]]:
+def _headers(object: Object) -> RawHeaders:
     headers = [
         (b"content-type", object.media_type.encode()),
         (b"etag", b'"%s"' % object.hash.encode()),
@@ -162,113 +146,13 @@ def _headers(object: Object) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def _has_tag(header: str, hash: str) -> bool:
-    """Weak comparison (RFC 9110, 13.1.2)."""
-    return header.strip() == "*" or any(tag.strip().removeprefix("W/") == f'"{hash}"' for tag in header.split(","))
-
-
-def _span(request: Request[Any, Any, Any], object: Object) -> tuple[Span | None, bool]:
-    """What to send, None if it is beyond the end; and whether the client asked for less than all.
-
-    What cannot be understood, several ranges at once and a range of another version: the whole (RFC 9110, 14.2).
-    """
-    whole = Span(0, object.size)
-    if_range = request.headers.get("if-range")
-    asked = RANGE.fullmatch(request.headers.get("range", "").strip().lower())
-    if not asked or (if_range is not None and if_range.strip() != f'"{object.hash}"') or asked.groups() == ("", ""):
-        return whole, False
-    first, last = asked.groups()
-    if not first:
-        start = max(object.size - int(last), 0)
-        return (Span(start, object.size), True) if int(last) else (None, True)
-    if last and int(last) < int(first):
-        return whole, False
-    if int(first) >= object.size:
-        return None, True
-    return Span(int(first), min(int(last) + 1 if last else object.size, object.size)), True
-
-
-class _Head(ASGIResponse):
-    """Status and headers only."""
-
-    __slots__ = ("raw_headers",)
-
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self.status_code, self.raw_headers = status, headers
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": b""})
-
-
-class _Body(_Head):
-    """With a stretch of a file. Sending waits for the client, and ends with him."""
-
-    __slots__ = ()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._prepare()
-        gone = asyncio.create_task(_disconnect(receive))  # Uvicorn's send says nothing of it
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await self._send_bytes(scope, send, gone)
-            await send({"type": "http.response.body", "body": b""})
-        finally:
-            gone.cancel()
-
-    async def _prepare(self) -> None:
-        """Before the status: the store may be away. Raises ObjectNotFound, Unavailable."""
-        raise NotImplementedError
-
-    async def _send_bytes(self, scope: Any, send: Any, gone: asyncio.Task[None]) -> None:
-        raise NotImplementedError
-
-
-class _Pieces(_Body):
-    __slots__ = ("_piece", "_rest")
-
-    def __init__(self, pieces: AsyncIterator[Buffer], status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        super().__init__(status, headers)
-        self._rest = pieces
-
-    async def _prepare(self) -> None:
-        self._piece = await anext(self._rest, b"")
-
-    async def _send_bytes(self, scope: Any, send: Any, gone: asyncio.Task[None]) -> None:
-        while self._piece and not gone.done():
-            await send({"type": "http.response.body", "body": self._piece, "more_body": True})
-            self._piece = await anext(self._rest, b"")
-
-
-class _File(_Body):
-    """Of a file on this machine."""
-
-    __slots__ = ("_path", "_span")
-
-    def __init__(self, path: Path, span: Span, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        super().__init__(status, headers)
-        self._path, self._span = path, span
-
-    async def _prepare(self) -> None:
-        if not await asyncio.to_thread(self._path.exists):
-            raise ObjectNotFound
-
-    async def _send_bytes(self, scope: Any, send: Any, gone: asyncio.Task[None]) -> None:
-        await scope[SENDFILE](self._path, *self._span, gone)
-
-
-async def _disconnect(receive: Any) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _read(container: Container, object: Object, span: Span) -> AsyncIterator[Buffer]:
+async def _read(container: Container, object: Object, part: ByteRange) -> AsyncIterator[Chunk]:
     """Raises ObjectNotFound, Unavailable."""
     key = key_of(object.file)
     try:
-        for start in range(span.start, span.end, PIECE):
-            end = min(start + PIECE, span.end)
-            # A view of it: asyncio's own loop writes no foreign type.
+        for start in range(part.start, part.end, CHUNK):
+            end = min(start + CHUNK, part.end)
+            # A view, because asyncio's own event loop refuses to write obstore's type.
             yield memoryview(await obstore.get_range_async(container.store, key, start=start, end=end))
     except FileNotFoundError:
         raise ObjectNotFound from None

@@ -1,12 +1,12 @@
-"""Bodies too large to hold: read as they come, sent on as they come, never faster than they can be taken."""
+"""Request bodies too large to hold: sent on to a service as they arrive, no faster than the service takes them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, get_type_hints
 
 from litestar import Request
-from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
+from litestar.response.base import ASGIResponse
 from multipart import (  # type: ignore[import-untyped]
     MultipartError,
     MultipartSegment,
@@ -15,47 +15,53 @@ from multipart import (  # type: ignore[import-untyped]
     parse_options_header,
 )
 
-from gateway.http.endpoint import Answer, Call, Endpoint
+from gateway.container import Call
+from gateway.http.endpoint import Admission, Endpoint, JsonResponse
+from gateway.http.envelopes import Family
 from gateway.http.errors import BodyIncomplete, ContentTypeInvalid, ParameterInvalid, ParameterMissing
+from gateway.http.rate_limits import RateLimit
 from services.kit.channel import REFUSED_KEY
 
-IDLE_SECONDS = 30.0  # without a byte
-CHUNK = 131_072  # bytes a message to the service
+IDLE_SECONDS = 30.0  # without a byte from the client
+CHUNK = 131_072  # bytes in one message to the service
 MAX_PARTS = 20  # of a form
-MAX_OTHER_BYTES = 65_536  # of a form's fields that are not the file
+MAX_OTHER_BYTES = 65_536  # of a form's fields besides the file
 MAX_BOUNDARY = 200  # characters
+
+AnyRequest = Request[Any, Any, Any]
 
 
 class StreamedEndpoint(Endpoint[Any]):
-    """Its function gets the request itself, to read the body from, and has longer than other endpoints."""
+    """An endpoint whose function gets the request instead of parameters, to read the body from. Only admission has
+    the deadline of other endpoints; `params` serves the OpenAPI document alone."""
 
     __slots__ = ()
     content_type = "multipart/form-data"
 
-    async def serve(self, request: Request[Any, Any, Any]) -> Answer:
-        return Answer(self.family.success(await self.function(await self.admit(request), request)))
+    async def serve(self, request: AnyRequest) -> ASGIResponse:
+        return JsonResponse(self.family.success(await self.function(await self.admit(request), request)))
 
-    async def admit(self, request: Request[Any, Any, Any]) -> Call:
-        container = request.app.state.container
+    async def admit(self, request: AnyRequest) -> Call:
+        container: Admission = request.app.state.container
         async with asyncio.timeout(container.settings.request_seconds):
             return await self._admit(container, request)
 
-    def handler(self) -> HTTPRouteHandler:
-        async def serve(request: Request[Any, Any, Any]) -> Answer:
-            return await self.serve(request)
 
-        declared = HTTPRouteHandler(
-            list(self.paths),
-            http_method=HttpMethod(self.method),
-            status_code=200,
-            request_max_body_size=None,
-            opt={"endpoint": self},
-        )
-        return declared(serve)
+def upload_endpoint(
+    path: str, *, family: Family, limit: RateLimit, form: type[Any]
+) -> Callable[[Callable[[Call, AnyRequest], Awaitable[Any]]], HTTPRouteHandler]:
+    """As `endpoint`, for a POST with a form that is read while it arrives. `form` describes it."""
+
+    def declare(function: Callable[[Call, AnyRequest], Awaitable[Any]]) -> HTTPRouteHandler:
+        result = get_type_hints(function)["return"]
+        declared = StreamedEndpoint("POST", (path,), family, limit, True, function, form, result)
+        return declared.handler(request_max_body_size=None)
+
+    return declare
 
 
-async def body_of(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
-    """Raises BodyIncomplete."""
+async def body_of(request: AnyRequest) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises BodyIncomplete if the client disconnects or pauses for IDLE_SECONDS."""
     while True:
         try:
             async with asyncio.timeout(IDLE_SECONDS):
@@ -71,7 +77,7 @@ async def body_of(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
 
 
 async def chunks_of(body: AsyncIterator[bytes | bytearray]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of CHUNK."""
+    """The same bytes in chunks of CHUNK; the last may be shorter."""
     buffer = bytearray()
     async for piece in body:
         buffer += piece
@@ -83,9 +89,9 @@ async def chunks_of(body: AsyncIterator[bytes | bytearray]) -> AsyncIterator[byt
 
 
 class FileForm:
-    """A form with one part named `file`; what else it has is read and forgotten."""
+    """A form with one part named `file`. Other parts are read and ignored."""
 
-    def __init__(self, request: Request[Any, Any, Any]) -> None:
+    def __init__(self, request: AnyRequest) -> None:
         """Raises ContentTypeInvalid, ParameterInvalid."""
         media_type, options = parse_options_header(request.headers.get("content-type", ""))
         if media_type != "multipart/form-data":
@@ -98,7 +104,7 @@ class FileForm:
         self._files = 0
 
     async def read(self) -> AsyncIterator[bytes]:
-        """The file. Raises ParameterMissing, ParameterInvalid, BodyIncomplete."""
+        """The bytes of the file. Raises ParameterMissing, ParameterInvalid, BodyIncomplete."""
         in_file = False
         try:
             async for piece in self._body:
@@ -125,9 +131,10 @@ class FileForm:
 
 
 async def send(rpc: Callable[..., Any], requests: AsyncIterator[Any], seconds: float) -> Any:
-    """Makes a client-streaming call. What goes wrong while the requests are made ends it, and is raised here.
+    """Makes a client-streaming call with a deadline of `seconds`, and returns its response.
 
-    When the service says that it will not take the rest, the rest is not read.
+    An exception of `requests` ends the call and is raised here. When the service says in its initial metadata that
+    it refuses the rest (services/kit/channel.py, REFUSED_KEY), `requests` is not read any further.
     """
     failure: Exception | None = None
     refused = False
@@ -143,13 +150,13 @@ async def send(rpc: Callable[..., Any], requests: AsyncIterator[Any], seconds: f
             failure = error
             raise
 
-    async def listen() -> None:
+    async def watch_for_refusal() -> None:
         nonlocal refused
         metadata = await call.initial_metadata()
         refused = metadata is not None and REFUSED_KEY in metadata
 
     call = rpc(guarded(), timeout=seconds)
-    listening = asyncio.create_task(listen())
+    watching = asyncio.create_task(watch_for_refusal())
     try:
         return await call
     except asyncio.CancelledError:
@@ -157,4 +164,4 @@ async def send(rpc: Callable[..., Any], requests: AsyncIterator[Any], seconds: f
             raise
         raise failure from None
     finally:
-        listening.cancel()
+        watching.cancel()

@@ -1,20 +1,20 @@
 """Resumable uploads at /api/file/tus, by the tus protocol 1.0.0 (https://tus.io/protocols/resumable-upload).
 
-The answer that finishes an upload carries the file's url in X-File-Url, and so does a later HEAD.
+The response that finishes an upload carries the file's url in X-File-Url, and so does the response to a later HEAD.
 """
 
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 from typing import Any
 
-from litestar import Request
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
-from gateway.files.serving import absolute
-from gateway.files.streaming import StreamedEndpoint, body_of, chunks_of, send
-from gateway.http.endpoint import Call, NoParams
+from gateway.container import Call
+from gateway.files.streaming import AnyRequest, StreamedEndpoint, body_of, chunks_of, send
+from gateway.files.urls import absolute
+from gateway.http.endpoint import NoParams
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import (
     BodyIncomplete,
@@ -23,7 +23,7 @@ from gateway.http.errors import (
     ParameterMissing,
     TusVersionInvalid,
 )
-from gateway.http.rate_limits import Limit, per_minute, per_second
+from gateway.http.rate_limits import RateLimit, per_minute, per_second
 from protos.media.v1.objects_pb2 import (
     AppendHeader,
     AppendUploadRequest,
@@ -36,36 +36,34 @@ from services.kit.ids import MAX_ID
 
 PATH = "/api/file/tus"
 VERSION = "1.0.0"
-HEADERS = {"tus-resumable": VERSION, "cache-control": "no-store"}  # of every answer, errors too
-ABILITIES = HEADERS | {
+HEADERS = {"tus-resumable": VERSION, "cache-control": "no-store"}  # of every response, errors included
+CAPABILITIES = HEADERS | {
     "tus-version": VERSION,
     "tus-extension": "creation,creation-with-upload,expiration,checksum,termination",
     "tus-checksum-algorithm": "sha1,sha256,md5",
 }
 CONTENT_TYPE = "application/offset+octet-stream"
 MAX_METADATA = 4_096
-FINISH_SECONDS = 600.0  # to look at a file and store it
-
-RequestAny = Request[Any, Any, Any]
+FINISH_SECONDS = 600.0  # for the media service to inspect a finished file and store it
 
 
-async def create(call: Call, request: RequestAny) -> ASGIResponse:
-    """POST: a new upload, and the first of its bytes if there are any."""
+async def create(call: Call, request: AnyRequest) -> ASGIResponse:
+    """POST: a new upload, and its first bytes if the request has a body."""
     if "upload-length" not in request.headers:
-        raise ParameterMissing  # a length given later (Upload-Defer-Length) is not among our abilities
+        raise ParameterMissing  # Upload-Defer-Length, a length given later, is not among the CAPABILITIES
     metadata = request.headers.get("upload-metadata", "")
     if len(metadata) > MAX_METADATA:
         raise ParameterInvalid
-    asked = CreateUploadRequest(size=_number(request, "upload-length"), metadata=metadata)
-    upload = await call.container.uploads.CreateUpload(asked)
+    create_request = CreateUploadRequest(size=_number(request, "upload-length"), metadata=metadata)
+    upload = await call.container.uploads.CreateUpload(create_request)
     location = {"location": absolute(call, f"{PATH}/{upload.upload_id}")}
     if request.headers.get("content-type", "").lower() == CONTENT_TYPE:
         upload = await _append(call, request, upload.upload_id, 0)
-    return _answer(call, upload, 201, location)
+    return _response(call, upload, 201, location)
 
 
-async def one(call: Call, request: RequestAny) -> ASGIResponse:
-    """HEAD, PATCH and DELETE of an upload; where a client cannot send them, POST with an override."""
+async def use(call: Call, request: AnyRequest) -> ASGIResponse:
+    """HEAD, PATCH and DELETE of an upload; POST with X-HTTP-Method-Override for clients that cannot send those."""
     method: str = request.headers.get("x-http-method-override", request.method).upper()
     upload_id: int = request.path_params["upload_id"]
     if upload_id > MAX_ID:
@@ -73,7 +71,7 @@ async def one(call: Call, request: RequestAny) -> ASGIResponse:
     if method == "HEAD":
         upload = await call.container.uploads.GetUpload(GetUploadRequest(upload_id=upload_id), timeout=FINISH_SECONDS)
         more = {"upload-length": str(upload.size)}
-        return _answer(call, upload, 200, more | ({"upload-metadata": upload.metadata} if upload.metadata else {}))
+        return _response(call, upload, 200, more | ({"upload-metadata": upload.metadata} if upload.metadata else {}))
     if method == "DELETE":
         await call.container.uploads.DeleteUpload(DeleteUploadRequest(upload_id=upload_id))
         return ASGIResponse(status_code=204, headers=HEADERS)
@@ -81,10 +79,10 @@ async def one(call: Call, request: RequestAny) -> ASGIResponse:
         raise ParameterInvalid
     if request.headers.get("content-type", "").lower() != CONTENT_TYPE:
         raise ContentTypeInvalid
-    return _answer(call, await _append(call, request, upload_id, _number(request, "upload-offset")), 204)
+    return _response(call, await _append(call, request, upload_id, _number(request, "upload-offset")), 204)
 
 
-async def _append(call: Call, request: RequestAny, upload_id: int, offset: int) -> PartialUpload:
+async def _append(call: Call, request: AnyRequest, upload_id: int, offset: int) -> PartialUpload:
     checksum = request.headers.get("upload-checksum", "")
 
     async def requests() -> AsyncIterator[AppendUploadRequest]:
@@ -100,8 +98,8 @@ async def _append(call: Call, request: RequestAny, upload_id: int, offset: int) 
     return upload
 
 
-async def _received(request: RequestAny, checksum: str) -> AsyncIterator[bytes]:
-    """The body; if it breaks off it ends there and is kept so far, unless there is a checksum of the whole."""
+async def _received(request: AnyRequest, checksum: str) -> AsyncIterator[bytes]:
+    """The body. If it breaks off, the bytes so far are kept; with a checksum of the whole, raises BodyIncomplete."""
     try:
         async for piece in body_of(request):
             yield piece
@@ -110,14 +108,14 @@ async def _received(request: RequestAny, checksum: str) -> AsyncIterator[bytes]:
             raise
 
 
-def _number(request: RequestAny, header: str) -> int:
+def _number(request: AnyRequest, header: str) -> int:
     text = request.headers.get(header, "")
     if not text.isdecimal() or len(text) > 18:
         raise ParameterInvalid
     return int(text)
 
 
-def _answer(call: Call, upload: PartialUpload, status: int, more: dict[str, str] | None = None) -> ASGIResponse:
+def _response(call: Call, upload: PartialUpload, status: int, more: dict[str, str] | None = None) -> ASGIResponse:
     headers = HEADERS | {"upload-offset": str(upload.offset)} | (more or {})
     if upload.object.hash:
         headers["x-file-url"] = absolute(call, upload.object.path)
@@ -129,19 +127,19 @@ def _answer(call: Call, upload: PartialUpload, status: int, more: dict[str, str]
 class _TusEndpoint(StreamedEndpoint):
     __slots__ = ()
 
-    async def serve(self, request: RequestAny) -> ASGIResponse:  # type: ignore[override]
+    async def serve(self, request: AnyRequest) -> ASGIResponse:
         if request.method == "OPTIONS":
-            return ASGIResponse(status_code=204, headers=ABILITIES)
+            return ASGIResponse(status_code=204, headers=CAPABILITIES)
         if request.headers.get("tus-resumable") != VERSION:
             raise TusVersionInvalid
-        answer: ASGIResponse = await self.function(await self.admit(request), request)
-        return answer
+        response: ASGIResponse = await self.function(await self.admit(request), request)
+        return response
 
 
-def _handler(path: str, methods: list[HttpMethod], limit: Limit, function: Any) -> HTTPRouteHandler:
+def _handler(path: str, methods: list[HttpMethod], limit: RateLimit, function: Any) -> HTTPRouteHandler:
     endpoint = _TusEndpoint("POST", (path,), SHORT_VIDEO, limit, True, function, NoParams, None)
 
-    async def serve(request: RequestAny) -> ASGIResponse:
+    async def serve(request: AnyRequest) -> ASGIResponse:
         return await endpoint.serve(request)
 
     return HTTPRouteHandler(path, http_method=methods, status_code=200, request_max_body_size=None)(serve)
@@ -153,6 +151,6 @@ handlers = [
         PATH + "/{upload_id:int}",
         [HttpMethod.HEAD, HttpMethod.PATCH, HttpMethod.DELETE, HttpMethod.POST, HttpMethod.OPTIONS],
         per_second(20, 40),
-        one,
+        use,
     ),
 ]

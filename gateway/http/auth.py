@@ -2,30 +2,35 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable
+from typing import Protocol
 
-from gateway.cache.dataloader import NearCache
 from gateway.http.errors import TokenMalformed, TokenMissing
-from protos.user.v1.accounts_pb2 import CheckSessionsRequest, SessionVerdict
-from protos.user.v1.accounts_pb2_grpc import SessionsStub
+from protos.user.v1.accounts_pb2 import SessionVerdict
 from services.kit.context import Caller
 from services.kit.tokens import Claims, TokenExpired, TokenInvalid, verify
 
-VERDICT_TTL = 3.0  # seconds; the session.revoked event drops them sooner
-MAX_VERDICTS = 50_000
-GATHER = 0.01  # seconds, while others are being checked
-MAX_TOKENS = 20_000
+MAX_TOKENS = 20_000  # verified tokens that are remembered
 MAX_TOKEN_CHARACTERS = 4_096
 
 
+class SessionVerdicts(Protocol):
+    """The user service's verdicts on sessions, by session id; gateway/cache/sessions.py keeps them for seconds."""
+
+    async def load(self, key: int) -> SessionVerdict | None: ...
+
+    async def load_many(self, keys: Iterable[int]) -> dict[int, SessionVerdict]: ...
+
+    def drop(self, key: int) -> None: ...
+
+
 class Authenticator:
-    def __init__(self, jwt_secret: str, sessions: SessionsStub) -> None:
-        self._secret, self._sessions = jwt_secret, sessions
+    def __init__(self, jwt_secret: str, verdicts: SessionVerdicts) -> None:
+        self._secret, self.verdicts = jwt_secret, verdicts
         self._claims: OrderedDict[str, Claims] = OrderedDict()
-        self.verdicts = NearCache(self._check, VERDICT_TTL, MAX_VERDICTS, GATHER)
 
     def read(self, header: str | None) -> Claims:
-        """The claims of an access token that was signed by us and has not expired.
+        """The claims of an access token that we signed and that has not expired.
 
         Raises TokenMissing, TokenMalformed, TokenExpired, WrongTokenClass, TokenInvalid.
         """
@@ -41,19 +46,18 @@ class Authenticator:
         return claims
 
     async def authenticate(self, claims: Claims) -> Caller:
-        """The caller, with the role he has now. Raises TokenInvalid if his session ended, and Unavailable
-        (as the call's AioRpcError) if nobody can tell."""
+        """The caller, with their present role.
+
+        Raises TokenInvalid if the session has ended, AioRpcError if the user service cannot be asked.
+        """
         verdict = await self.verdicts.load(int(claims.sid))
         if verdict is None or verdict.user_id != int(claims.userid):
             raise TokenInvalid
         return Caller(verdict.user_id, verdict.role, verdict.session_id)
 
-    async def _check(self, session_ids: list[int]) -> Mapping[int, SessionVerdict]:
-        response = await self._sessions.CheckSessions(CheckSessionsRequest(session_ids=session_ids))
-        return {verdict.session_id: verdict for verdict in response.sessions}
-
 
 def _bearer(header: str | None) -> str:
+    """The token of `Bearer <token>` or of a bare `<token>`."""
     if not header or not (header := header.strip()):
         raise TokenMissing
     scheme, _, token = header.rpartition(" ")

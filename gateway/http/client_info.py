@@ -9,7 +9,7 @@ MAX_DEVICE = 512  # characters of a User-Agent
 
 
 def header_of(scope: Any, name: bytes) -> str | None:
-    """The first of that name. Litestar would decode all of them, for most requests want one."""
+    """The first header of that name (lower case). Litestar would decode all headers; most requests need one."""
     for each, value in scope["headers"]:
         if each == name:
             return str(value, "latin-1")
@@ -18,9 +18,9 @@ def header_of(scope: Any, name: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ClientInfo:
-    """Read from the ASGI scope when asked; most requests never ask.
+    """Reads the ASGI scope when asked; most requests never ask.
 
-    Uvicorn has put a trusted proxy's X-Forwarded-For into `client` already (server.py).
+    Uvicorn has already replaced the scope's `client` by a trusted proxy's X-Forwarded-For (server.py).
     """
 
     scope: Any
@@ -30,6 +30,7 @@ class ClientInfo:
         return self.scope["client"][0] if self.scope["client"] else ""
 
     def message(self) -> ClientMessage:
+        """For the user service, which keeps it with the session."""
         port = self.scope["client"][1] if self.scope["client"] else 0
         agent = header_of(self.scope, b"user-agent") or ""
         return ClientMessage(ip=self.ip, port=port, device=agent[:MAX_DEVICE])

@@ -1,13 +1,13 @@
 """A route: its paths, parameters, limit and envelope, declared beside the function that serves it.
 
-An endpoint is an async function of a Call and a params struct; what it returns goes into its family's
-envelope. Litestar routes to it; the OpenAPI document is made from the same declaration (openapi.py).
+An endpoint is an async function of a Call and a params struct; its result is put into its family's envelope.
+Litestar routes to it, and openapi.py makes the OpenAPI document from the same declaration.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, get_type_hints
 
 from litestar import Request
 from litestar.enums import HttpMethod
@@ -15,29 +15,49 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
-from gateway.container import Container
+from gateway.config import GatewaySettings
 from gateway.http import rate_limits
+from gateway.http.auth import Authenticator
 from gateway.http.client_info import ClientInfo, header_of
 from gateway.http.envelopes import Family
 from gateway.http.params import read_params
-from gateway.http.rate_limits import Limit, network_of
+from gateway.http.rate_limits import RateLimit, RateLimiter, network_of
 from services.kit.context import ANONYMOUS, Caller, current_caller, current_deadline
 
-P = TypeVar("P")
 Method = Literal["GET", "POST", "PUT"]
 
 
-@dataclass(slots=True)
-class Call:
-    """What an endpoint may use: who calls, from where, and the gateway's own parts."""
+class OnlineUsers(Protocol):
+    def touch(self, user_id: int) -> None:
+        """The user makes a request now."""
 
-    container: Container
+
+class Admission(Protocol):
+    """What a request needs of the container before its endpoint runs."""
+
+    settings: GatewaySettings
+    limiter: RateLimiter
+    authenticator: Authenticator
+
+    @property
+    def presence(self) -> OnlineUsers: ...
+
+
+C = TypeVar("C", bound=Admission)
+P = TypeVar("P")
+
+
+@dataclass(slots=True)
+class Call(Generic[C]):
+    """What an endpoint may use: the gateway's parts, who calls and from where."""
+
+    container: C
     caller: Caller
     client: ClientInfo
 
 
-class Answer(ASGIResponse):
-    """200 with a JSON body; without the parent's headers, cookies and encodings, which cost as much as the rest."""
+class JsonResponse(ASGIResponse):
+    """200 with a JSON body. Skips the headers, cookies and encodings of its parent, which cost as much as the rest."""
 
     __slots__ = ()
 
@@ -51,7 +71,7 @@ class Answer(ASGIResponse):
 
 
 class NoParams(Struct):
-    """For endpoints that take nothing."""
+    """For endpoints without parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +79,28 @@ class Endpoint(Generic[P]):
     method: Method
     paths: tuple[str, ...]  # the documented one first
     family: Family
-    limit: Limit
+    limit: RateLimit
     auth: bool
-    function: Callable[[Call, P], Awaitable[Any]]
+    function: Callable[[Call[Any], P], Awaitable[Any]]
     params: type[P]
     result: Any
     content_type: ClassVar[str] = "application/json"  # of its body
 
-    async def serve(self, request: Request[Any, Any, Any]) -> "Answer":
-        container: Container = request.app.state.container
+    async def serve(self, request: Request[Any, Any, Any]) -> ASGIResponse:
+        """Admits the request, reads its parameters and calls the function, all within the request's deadline."""
+        container: Admission = request.app.state.container
         current_deadline.set(asyncio.get_running_loop().time() + container.settings.request_seconds)
         async with asyncio.timeout(container.settings.request_seconds):
             call = await self._admit(container, request)
             params = await read_params(request, self.params)
             result = await self.function(call, params)
-        return Answer(self.family.success(result))
+        return JsonResponse(self.family.success(result))
 
-    async def _admit(self, container: Container, request: Request[Any, Any, Any]) -> Call:
+    async def _admit(self, container: Admission, request: Request[Any, Any, Any]) -> Call[Any]:
+        """Takes a token of the caller's rate limit and authenticates them.
+
+        Raises TooManyRequests and what Authenticator raises.
+        """
         client = ClientInfo(request.scope)
         if not self.auth:
             await container.limiter.take(self.paths[0], self.limit, network_of(client.ip))
@@ -88,23 +113,31 @@ class Endpoint(Generic[P]):
         container.presence.touch(caller.user_id)
         return Call(container, caller, client)
 
+    def handler(self, **options: Any) -> HTTPRouteHandler:
+        """Litestar's. `options`: further ones of HTTPRouteHandler."""
+        rate_limits.declare(self.paths[0])
+
+        async def serve(request: Request[Any, Any, Any]) -> ASGIResponse:
+            return await self.serve(request)
+
+        declared = HTTPRouteHandler(
+            list(self.paths),
+            http_method=HttpMethod(self.method),
+            status_code=200,
+            opt={"endpoint": self},
+            **options,
+        )
+        return declared(serve)
+
 
 def endpoint(
-    method: Method, *paths: str, family: Family, limit: Limit, auth: bool = True
-) -> Callable[[Callable[[Call, P], Awaitable[Any]]], HTTPRouteHandler]:
-    """Makes a Litestar handler of an endpoint function."""
+    method: Method, *paths: str, family: Family, limit: RateLimit, auth: bool = True
+) -> Callable[[Callable[[Call[C], P], Awaitable[Any]]], HTTPRouteHandler]:
+    """Makes a Litestar handler of an endpoint function. Its annotations give the params struct and the result."""
 
-    def declare(function: Callable[[Call, P], Awaitable[Any]]) -> HTTPRouteHandler:
+    def declare(function: Callable[[Call[C], P], Awaitable[Any]]) -> HTTPRouteHandler:
         hints = get_type_hints(function)
-        rate_limits.declare(paths[0])
         declared = Endpoint(method, paths, family, limit, auth, function, hints["params"], hints["return"])
-
-        async def serve(request: Request[Any, Any, Any]) -> Answer:
-            return await declared.serve(request)
-
-        handler = HTTPRouteHandler(
-            list(paths), http_method=HttpMethod(method), status_code=200, opt={"endpoint": declared}
-        )
-        return handler(serve)
+        return declared.handler()
 
     return declare

@@ -1,4 +1,4 @@
-"""The shapes that answers come in: three of them, one an API document."""
+"""The three envelopes of responses (docs/contract/api.md, "Envelopes")."""
 
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Family:
-    """How one document wraps results and errors, and which paths are its own."""
+    """How one of the API documents wraps results and errors, and which paths belong to it."""
 
     name: ClassVar[str]
     prefixes: ClassVar[tuple[str, ...]]
@@ -22,7 +22,7 @@ class Family:
         raise NotImplementedError
 
 
-class ShortVideo(Family):
+class ShortVideoFamily(Family):
     """`{"code":20000,"message":"成功","data":{...}}`"""
 
     name = "short-video"
@@ -36,7 +36,7 @@ class ShortVideo(Family):
         return _encode({"code": failure.video_code, "message": failure.message, "data": {}})
 
 
-class Chat(Family):
+class ChatFamily(Family):
     """`{"code":200,"msg":"","data":{...}}`"""
 
     name = "chat: users"
@@ -49,8 +49,8 @@ class Chat(Family):
         return _encode({"code": failure.chat_code, "msg": failure.message, "data": None})
 
 
-class ChatSocial(Chat):
-    """The bare object; errors as in the rest of its family."""
+class ChatSocialFamily(ChatFamily):
+    """Results without an envelope, errors in the one of ChatFamily."""
 
     name = "chat: social"
     prefixes = ("/v1/", "/v/", "/friend/")
@@ -59,9 +59,9 @@ class ChatSocial(Chat):
         return b"{}" if result is None else _encode(result)
 
 
-SHORT_VIDEO, CHAT, CHAT_SOCIAL = ShortVideo(), Chat(), ChatSocial()
+SHORT_VIDEO, CHAT, CHAT_SOCIAL = ShortVideoFamily(), ChatFamily(), ChatSocialFamily()
 
 
 def family_of(path: str) -> Family:
-    """Whose envelope an error on `path` comes in, known route or not."""
+    """The family whose envelope an error on `path` has, whether the route exists or not."""
     return next((family for family in (CHAT, CHAT_SOCIAL) if path.startswith(family.prefixes)), SHORT_VIDEO)

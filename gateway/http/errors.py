@@ -1,4 +1,4 @@
-"""The one list of what can go wrong, with each family's code and text (api.md, "Envelopes")."""
+"""All errors with each family's code and text (docs/contract/api.md, "Envelopes")."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from services.kit.errors import Forbidden, HitokError, Invalid, NotFound, TooMan
 
 
 class Failure(NamedTuple):
-    """How a reason looks from outside. A hichat code of 0 is for what that family cannot meet."""
+    """What a client sees of a reason. `chat_code` is 0 for errors that cannot happen in the chat family."""
 
     http: int
     video_code: int
@@ -15,7 +15,7 @@ class Failure(NamedTuple):
 
 
 class ParameterInvalid(Invalid):
-    """Of the right type, but not a value we take."""
+    """The type is right, the value is not accepted."""
 
 
 class ParameterEmpty(Invalid):
@@ -43,23 +43,23 @@ class HeadersTooLarge(Invalid):
 
 
 class ClientGone(Invalid):
-    """He left before his request was whole: nobody reads the answer, but the log shows its status."""
+    """The client disconnected before the request was complete. Nobody reads the answer; the log shows its status."""
 
 
 class BodyIncomplete(Invalid):
-    """The client went away, or sent nothing for too long."""
+    """The client disconnected, or sent nothing for too long, in the middle of an upload."""
 
 
 class ObjectNotFound(NotFound):
-    """No such file, or none that this client may see."""
+    """There is no such file, or this client may not see it."""
 
 
 class RangeInvalid(Invalid):
-    """Of a file, beyond its end."""
+    """The range begins beyond the end of the file."""
 
 
 class TusVersionInvalid(Invalid):
-    """A resumable upload by another version than 1.0.0."""
+    """A resumable upload by a protocol version other than 1.0.0."""
 
 
 class RouteNotFound(NotFound):
@@ -71,7 +71,7 @@ class UserNotFound(NotFound):
 
 
 class VideoNotFound(NotFound):
-    """None such, or not for this viewer."""
+    """There is no such video, or this viewer may not see it."""
 
 
 class CommentNotFound(NotFound):
@@ -87,11 +87,11 @@ class TokenMissing(Unauthenticated):
 
 
 class TokenMalformed(Unauthenticated):
-    """An Authorization header that is no bearer token."""
+    """The Authorization header does not hold a bearer token."""
 
 
 class TicketInvalid(Unauthenticated):
-    """Used, expired, forged, or never one of ours."""
+    """The ticket was used, has expired, or was not issued by us."""
 
 
 class RefreshTokenExpired(Unauthenticated):
@@ -143,7 +143,7 @@ FAILURES: dict[str, Failure] = {
     "PHONE_TAKEN": Failure(409, 10010, "用户已存在", 100005),
     "USERNAME_TAKEN": Failure(409, 10010, "用户已存在", 100005),
     "USER_NOT_FOUND": Failure(404, 10011, "用户不存在", 100009),
-    # Friends and groups. 10017 and 10018 are kept for videos and comments.
+    # Friends and groups. 10017 and 10018 belong to videos and comments.
     "SELF_FRIEND": Failure(400, 10012, "不能加自己", 100016),
     "ALREADY_FRIENDS": Failure(409, 10013, "不能重复添加", 100017),
     "GROUP_NAME_EMPTY": Failure(400, 10015, "群名称为空", 100002),
@@ -170,7 +170,7 @@ FAILURES: dict[str, Failure] = {
     "COMMENT_NOT_FOUND": Failure(404, 10018, "评论不存在", 0),
     "VIDEO_INVALID": Failure(400, 10001, "参数无效", 0),
     "COMMENT_INVALID": Failure(400, 10001, "参数无效", 0),
-    # Ours, from 10022 on.
+    # Codes from 10022 on are ours, not the document's.
     "ROUTE_NOT_FOUND": Failure(404, 10022, "接口不存在", 100011),
     "METHOD_NOT_ALLOWED": Failure(405, 10023, "请求方法不允许", 100012),
     "ACCOUNT_DISABLED": Failure(403, 10024, "账号已停用", 100013),
@@ -180,7 +180,7 @@ FAILURES: dict[str, Failure] = {
     "HEADERS_TOO_LARGE": Failure(431, 10038, "请求头过大", 100002),
     "CLIENT_GONE": Failure(499, 10039, "客户端已断开", 100002),
     "CONTENT_TYPE_INVALID": Failure(415, 10028, "内容类型不支持", 100002),
-    # Files. 60002 is the document's word for an upload that failed, whatever the reason.
+    # Files. 60002 is the document's code for any upload that failed.
     "FILE_EMPTY": Failure(400, 60002, "文件为空", 0),
     "FILE_BROKEN": Failure(415, 60002, "文件损坏", 0),
     "FILE_TRUNCATED": Failure(415, 60002, "文件不完整", 0),
@@ -202,7 +202,7 @@ FAILURES: dict[str, Failure] = {
     "CHECKSUM_MISMATCH": Failure(460, 10059, "校验不符", 0),
     "BODY_INCOMPLETE": Failure(400, 10001, "参数无效", 100002),
     "HASH_INVALID": Failure(400, 10001, "参数无效", 0),
-    "CHUNK_INVALID": INTERNAL,  # this gateway's fault
+    "CHUNK_INVALID": INTERNAL,  # a bug of the gateway
     "STORE_UNAVAILABLE": UNAVAILABLE,
     "PROBE_OVERLOADED": UNAVAILABLE,
     # Chat
@@ -221,7 +221,7 @@ FAILURES: dict[str, Failure] = {
     "UNAVAILABLE": UNAVAILABLE,
     "OVERLOADED": UNAVAILABLE,
     "DEADLINE_TOO_SHORT": UNAVAILABLE,
-    "CREDENTIAL_MISSING": INTERNAL,  # this gateway's own secret is wrong: nothing the user can mend
+    "CREDENTIAL_MISSING": INTERNAL,  # the gateway's internal secret is wrong
     HitokError.reason: INTERNAL,
 }
 

@@ -1,11 +1,13 @@
-"""Routes for operators and readers: health, metrics, and the API page with its assets."""
+"""Routes for operators and developers: health, metrics, and the API page with its assets."""
 
 import asyncio
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import grpc
+import grpc.aio
 import msgspec
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
@@ -16,7 +18,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from gateway.http.errors import RouteNotFound
 from services.kit import background
 
-SERVICES = ("user", "social", "media", "chat")
 ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
 DOCS_CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 PAGE = """<!doctype html>
@@ -25,7 +26,7 @@ PAGE = """<!doctype html>
 <body><div id="swagger-ui"></div>
 <script src="/docs/swagger_bundle.js"></script><script src="/docs/start.js"></script></body></html>
 """
-# Without a validatorUrl it would ask another host for a badge.
+# With the default validatorUrl the page would fetch a badge from another host.
 START = """SwaggerUIBundle({
   url: "/openapi.json", dom_id: "#swagger-ui", persistAuthorization: true, validatorUrl: null
 });
@@ -46,28 +47,33 @@ async def ready(request: Request[Any, Any, Any]) -> ASGIResponse:
     does not: its callers need their 503.
     """
     container = request.app.state.container
-    if not container.met:
-        channels = {name: getattr(container, f"{name}_channel") for name in SERVICES}
-        states = {name: channel.get_state(try_to_connect=True) for name, channel in channels.items()}
-        missing = [name for name, state in states.items() if state is not grpc.ChannelConnectivity.READY]
-        container.met = not missing
+    missing = [] if container.met else _find_unconnected(container.channels)
+    container.met = not missing
     if container.draining:
         return _json({"status": "draining"}, 503)
-    if not container.met:
+    if missing:
         return _json({"status": "starting", "waiting_for": missing}, 503)
     if not background.is_steady():
         return _json({"status": "recovering"}, 503)
     return _json({"status": "ready"})
 
 
+def _find_unconnected(channels: Mapping[str, grpc.aio.Channel]) -> list[str]:
+    """The services whose channel is not connected; each is asked to connect."""
+    states = {service: channel.get_state(try_to_connect=True) for service, channel in channels.items()}
+    return [service for service, state in states.items() if state is not grpc.ChannelConnectivity.READY]
+
+
 @get("/metrics")
 async def metrics() -> ASGIResponse:
-    # In a thread: a megabyte of text, which would hold up every request for tenths of a second.
-    return ASGIResponse(body=await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
+    """What Prometheus scrapes."""
+    # In a thread: it is a megabyte of text, which would delay every request by tenths of a second.
+    body = await asyncio.to_thread(generate_latest)
+    return ASGIResponse(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 def handlers(openapi: bytes) -> list[HTTPRouteHandler]:
-    """All of them; `openapi` is the document to serve."""
+    """All routes of this module. `openapi` is the document to serve."""
 
     @get("/openapi.json")
     async def openapi_document() -> ASGIResponse:
@@ -92,7 +98,7 @@ def handlers(openapi: bytes) -> list[HTTPRouteHandler]:
 
 
 def _find_assets() -> Path:
-    """Found, not imported: the package would read all that it has, and keep 40 MB."""
+    """Finds the package without importing it: an import reads all its pages into 40 MB of memory."""
     package = find_spec("offapi")
     assert package and package.origin
     return Path(package.origin).parent

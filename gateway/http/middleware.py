@@ -1,7 +1,8 @@
-"""The outermost layer of HTTP: request id, one log line and one measurement a request, security headers."""
+"""The outermost layer of HTTP: per request an id, a log line, a measurement and the security headers."""
 
 import re
 import time
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -12,9 +13,8 @@ from opentelemetry.trace import Span, SpanKind
 from prometheus_client import Histogram
 
 from gateway.http.client_info import header_of
-from gateway.http.envelopes import family_of
+from gateway.http.error_answers import error_body
 from gateway.http.errors import HeadersTooLarge, failure_of
-from gateway.ws.endpoint import PATHS
 from services.kit import telemetry
 from services.kit.context import current_request_id, new_request_id
 
@@ -27,8 +27,9 @@ SECURITY_HEADERS = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+TRACE_HEADERS = ("traceparent", "tracestate")
 SECURITY_NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
-PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})  # asked every few seconds, to be told the same
+PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})  # asked every few seconds; logged only when they fail
 
 SECONDS = Histogram(
     "hitok_http_seconds", "HTTP requests served", ["route", "method", "status"], buckets=telemetry.BUCKETS
@@ -37,33 +38,36 @@ log = structlog.get_logger("http")
 
 
 class RequestMiddleware:
-    """Sockets go to theirs at once: Litestar's layers do nothing for them, and each socket would keep them all."""
+    """Around the whole application. WebSockets at `socket_paths` go to `sockets` at once.
 
-    def __init__(self, app: ASGIApp, sockets: ASGIApp) -> None:
-        self._app, self._sockets = app, sockets
+    Litestar's layers do nothing for a socket, and each socket would keep them in memory.
+    """
+
+    def __init__(self, app: ASGIApp, sockets: ASGIApp, socket_paths: Collection[str]) -> None:
+        self._app, self._sockets, self._socket_paths = app, sockets, socket_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
-            await (self._sockets if scope["path"] in PATHS else self._app)(scope, receive, send)
+            await (self._sockets if scope["path"] in self._socket_paths else self._app)(scope, receive, send)
             return
         given = header_of(scope, b"x-request-id") or ""
         request_id = given if REQUEST_ID.fullmatch(given) else new_request_id()
         current_request_id.set(request_id)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         scope["state"] = {}
-        answer = _Answer(send, request_id)
+        response = _Response(send, request_id)
         started = time.perf_counter()
         with telemetry.span(scope["method"], SpanKind.SERVER, _carrier(scope)) as span:
             try:
                 if _head_bytes(scope) > MAX_HEADER_BYTES:
-                    await _refuse(scope, answer.send)
+                    await _refuse(scope, response.send)
                 else:
-                    await self._app(scope, receive, answer.send)
+                    await self._app(scope, receive, response.send)
             finally:
-                self._record(scope, answer.status, time.perf_counter() - started, span)
+                self._record(scope, response.status, time.perf_counter() - started, span)
 
     def _record(self, scope: HTTPScope, status: int, seconds: float, span: Span) -> None:
-        # The template, not the path: a path may hold anything, and each would be a metric of its own.
+        # The template, not the path: a path may hold anything, and each would become a metric of its own.
         route = scope.get("path_template") or "unmatched"
         if span.is_recording():
             span.update_name(f"{scope['method']} {route}")
@@ -72,45 +76,45 @@ class RequestMiddleware:
         user_id = scope["state"].get("user_id", 0)
         ip = scope["client"][0] if scope["client"] else ""
         milliseconds = round(seconds * 1000, 2)
-        tell = log.debug if route in PROBES and status == 200 else log.info
-        tell("request", method=scope["method"], route=route, status=status, ms=milliseconds, user_id=user_id, ip=ip)
+        write = log.debug if route in PROBES and status == 200 else log.info
+        write("request", method=scope["method"], route=route, status=status, ms=milliseconds, user_id=user_id, ip=ip)
 
 
-@cache  # routes are few, and Prometheus looks its children up under a lock
+@cache  # there are few routes, and Prometheus takes a lock for each lookup of labels
 def _seconds_of(route: str, method: str, status: int) -> Histogram:
     return SECONDS.labels(route, method, status)
 
 
 def _carrier(scope: HTTPScope) -> dict[str, str] | None:
+    """The trace that the client is part of."""
     if not telemetry.is_tracing():
         return None
     return {name: value for name in TRACE_HEADERS if (value := header_of(scope, name.encode()))}
 
 
-TRACE_HEADERS = ("traceparent", "tracestate")
-
-
-class _Answer:
-    """The way out: remembers the status, adds the headers that every answer has."""
+class _Response:
+    """Remembers the status, and adds the headers that every response has."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send, self._request_id = send, request_id
-        self.status = 499  # until one is sent: the client went away
+        self.status = 499  # stays if none is sent: the client has closed the connection
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
             present = {name for name, _ in headers}
-            none = SECURITY_NAMES.isdisjoint(present)
-            headers += SECURITY_HEADERS if none else [each for each in SECURITY_HEADERS if each[0] not in present]
+            if SECURITY_NAMES.isdisjoint(present):
+                headers += SECURITY_HEADERS
+            else:
+                headers += [header for header in SECURITY_HEADERS if header[0] not in present]
             headers.append((b"x-request-id", self._request_id.encode()))
             message["headers"] = headers
         await self._send(message)
 
 
 def _head_bytes(scope: HTTPScope) -> int:
-    """Target and headers, each as often as it came."""
+    """Size of the target and of all headers, repeated ones included."""
     size = len(scope["raw_path"]) + len(scope["query_string"])
     for name, value in scope["headers"]:
         size += len(name) + len(value)
@@ -119,7 +123,7 @@ def _head_bytes(scope: HTTPScope) -> int:
 
 async def _refuse(scope: HTTPScope, send: Any) -> None:
     failure = failure_of(HeadersTooLarge.reason)
-    body = family_of(scope["path"]).failure(failure)
+    body = error_body(scope["path"], failure)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": failure.http, "headers": headers})
     await send({"type": "http.response.body", "body": body})

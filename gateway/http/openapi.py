@@ -1,7 +1,7 @@
-"""The OpenAPI document, made from the endpoints' own declarations.
+"""The OpenAPI document, made from the declarations of the endpoints.
 
-Litestar would make one too, but cannot say that a GET takes a body or its query, nor that one result has
-three envelopes.
+Litestar's own generator cannot say that a GET takes its parameters from the query or from a body, nor that one result
+has three envelopes.
 """
 
 import re
@@ -20,10 +20,10 @@ from services.kit.ids import MAX_ID
 INFO = {
     "title": "hitok",
     "version": "1",
-    "description": "Both families on one account base. Paths marked deprecated are other spellings of the first.",
+    "description": "Both families share one set of accounts. Deprecated paths are other spellings of the first path.",
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
-# What msgspec calls a struct that has its name in common with another: module and name tell it from that.
+# The name that msgspec gives a struct if another has the same: the module's name is put before it.
 SHARED_NAME = re.compile(rb"gateway\.api\.\w+\.(\w+)\.(\w+)")
 SECURITY = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
 
@@ -51,7 +51,7 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> bytes:
 
 
 def _spell_ids(schema: Any) -> None:
-    """Ids are strings to who reads the document: a JavaScript number cannot hold them. msgspec sets `type` itself."""
+    """Makes ids strings: a JavaScript number cannot hold them. msgspec overwrites a `type` that is set on the field."""
     if isinstance(schema, list):
         for part in schema:
             _spell_ids(part)
@@ -75,7 +75,7 @@ def _operation(endpoint: Endpoint[Any], path: str) -> Schema:
 
 
 def _input(endpoint: Endpoint[Any], params: Schema, reference: Schema) -> Schema:
-    """A GET is shown with its query; that it takes the same in a body is for clients of the old document."""
+    """A GET is described with its query; that it also takes a body is only for clients of the old document."""
     fields, required = params.get("properties", {}), params.get("required", [])
     if not fields:
         return {}

@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document: one person, Ann, and what she sees, in the values of the source documents."""
+"""Example values for the OpenAPI document: one user, Ann, and what she sees, as in the source documents."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ from msgspec.inspect import (
 MAX_SAFE = 2**53
 ID, OTHER_ID = 184930283746509209, 184930283746511873
 SECONDS, MILLISECONDS, MOMENT = 1763712000, "1763712000000", "2025-11-21T08:00:00.000Z"
-TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl"  # noqa: S105 - nobody's
+TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl"  # noqa: S105 - not a secret
 HASH = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
 FILE = f"/media/{HASH}"
 TEXT = {"text": "晚上一起看电影吗？"}
 
-# By a field's name, or by its struct's and its own where one name has several meanings.
+# By the name of the field, or by struct and field where one name has several meanings.
 VALUES: dict[str, Any] = {
     "email": "ann@example.com", "code": "483920", "username": "ann", "user_name": "ben", "nickname": "Ann",
     "password": "correct horse", "old_password": "correct horse", "new_password": "battery staple",
@@ -68,12 +68,12 @@ VALUES: dict[str, Any] = {
 
 
 def example_of(kind: Any) -> Any:
-    """A JSON value of the type."""
+    """A JSON value of this type."""
     return _example(type_info(kind), "", "")
 
 
 def request_of(kind: Any) -> dict[str, Any]:
-    """What has to be given; of a request that could be empty, the first field that does not just repeat the caller."""
+    """The required fields; if there are none, the first field other than `user_id`, which only repeats the caller."""
     info = type_info(kind)
     assert isinstance(info, StructType)
     optional = [field for field in info.fields if field.encode_name != "user_id"]
@@ -85,7 +85,7 @@ def _of_field(field: Field, owner: str) -> Any:
     return _example(field.type, owner, field.encode_name)
 
 
-def _example(kind: Type, owner: str, name: str) -> Any:  # noqa: C901 - one line a type
+def _example(kind: Type, owner: str, name: str) -> Any:  # noqa: C901 - one line per type
     value = VALUES.get(f"{owner}.{name}", VALUES.get(name, NODEFAULT))
     match kind:
         case Metadata():

@@ -1,4 +1,4 @@
-"""A request's parameters as a struct, from query string or body, with the documented code for each mistake."""
+"""A request's parameters as a struct, from the query string or the body, and the documented error of each mistake."""
 
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_origin
@@ -25,21 +25,21 @@ Id = Annotated[
     int,
     Meta(ge=1, le=MAX_ID, extra_json_schema={"type": ["string", "integer"], "description": "a number is accepted too"}),
 ]
-OptionalId = Annotated[  # or somebody
+OptionalId = Annotated[
     int,
-    Meta(ge=0, le=MAX_ID, extra_json_schema={"type": ["string", "integer"], "description": '0 and "": nobody'}),
+    Meta(ge=0, le=MAX_ID, extra_json_schema={"type": ["string", "integer"], "description": '0 and "": none'}),
 ]
 Text = Annotated[str, Meta(min_length=1)]
 PageSize = Annotated[int, Meta(ge=1, le=100)]
 LongPageSize = Annotated[int, Meta(ge=1, le=500)]
 PageNumber = Annotated[int, Meta(ge=1, le=1_000_000)]
-Seconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="Unix; 0: now")]
+Seconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="Unix seconds; 0: now")]
 
 T = TypeVar("T")
 
 
 class Paging(Struct, kw_only=True):
-    """A list by the documented pages, or by the cursor that its last page gave."""
+    """A list by the documented pages, or by the cursor of its last page."""
 
     page: PageNumber = 1
     page_size: LongPageSize = 100
@@ -51,7 +51,8 @@ class Paging(Struct, kw_only=True):
 
 
 async def read_params(request: Request[Any, Any, Any], kind: type[T]) -> T:
-    """Raises ParameterInvalid (also for a malformed body), -Empty, -Mistyped, -Missing, ContentTypeInvalid."""
+    """Raises ParameterInvalid (also for a malformed body), ParameterEmpty, ParameterMistyped, ParameterMissing and
+    ContentTypeInvalid."""
     values: dict[str, Any] = {}
     body = b""
     if request.method != "GET":
@@ -72,25 +73,25 @@ async def read_params(request: Request[Any, Any, Any], kind: type[T]) -> T:
 
 
 def _drop_blanks(values: dict[str, Any], kind: Any) -> None:
-    """How a form sends a number that was not entered."""
-    for name in _not_texts(kind):
+    """Removes "" for fields that are not text: a form sends it for a number that was not entered."""
+    for name in _non_text_fields(kind):
         if values.get(name) == "":
             del values[name]
 
 
 @cache
-def _not_texts(kind: Any) -> frozenset[str]:
-    """The fields that may be left out, and that no text could fill."""
+def _non_text_fields(kind: Any) -> frozenset[str]:
+    """The optional fields whose type accepts no text."""
     fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]
-    return frozenset(field.encode_name for field in fields if not field.required and _is_not_text(field.type))
+    return frozenset(field.encode_name for field in fields if not field.required and _is_non_text(field.type))
 
 
-def _is_not_text(kind: msgspec.inspect.Type) -> bool:
+def _is_non_text(kind: msgspec.inspect.Type) -> bool:
     match kind:
         case UnionType():
-            return all(map(_is_not_text, kind.types))
+            return all(map(_is_non_text, kind.types))
         case Metadata():
-            return _is_not_text(kind.type)
+            return _is_non_text(kind.type)
     return isinstance(kind, IntType | BoolType | ListType | NoneType)
 
 
@@ -102,14 +103,14 @@ def _read_query(query: str, kind: Any) -> dict[str, Any]:
     if any("\0" in value for _, value in pairs):
         raise ParameterInvalid
     values: dict[str, Any] = dict(pairs)
-    for name in _lists(kind) & values.keys():
+    for name in _list_fields(kind) & values.keys():
         values[name] = [value for key, value in pairs if key == name and value]
     return values
 
 
 @cache
-def _lists(kind: Any) -> frozenset[str]:
-    """The fields that a query may name several times."""
+def _list_fields(kind: Any) -> frozenset[str]:
+    """The fields that a query string may repeat."""
     fields = msgspec.structs.fields(kind)
     return frozenset(field.encode_name for field in fields if get_origin(field.type) is list)
 
@@ -122,7 +123,7 @@ def _read_body(body: bytes, content_type: str) -> dict[str, Any]:
         values = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ParameterInvalid from None
-    # Neither PostgreSQL's text nor its jsonb can hold a NUL.
+    # Neither text nor jsonb of PostgreSQL can store a NUL.
     if not isinstance(values, dict) or (b"\\u0000" in body and _has_nul(values)):
         raise ParameterInvalid
     return values
@@ -140,7 +141,7 @@ def _has_nul(value: Any) -> bool:
 
 
 def _explain(message: str) -> Exception:
-    """msgspec tells what is wrong only in words."""
+    """The error that fits: msgspec says what is wrong only in its message."""
     if message.startswith("Object missing required field"):
         return ParameterMissing(message)
     if "of length >= 1" in message:

@@ -1,8 +1,8 @@
-"""Rate limits: token buckets (as GCRA) in Valkey, shared by all gateways, each decided in one atomic call."""
+"""Rate limits: token buckets in Valkey, shared by all gateways, each decided in one atomic call."""
 
-import asyncio
 import ipaddress
-from collections import OrderedDict
+from collections.abc import Callable
+from time import monotonic
 from typing import NamedTuple
 
 import structlog
@@ -11,30 +11,19 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.http.errors import TooManyRequests
+from gateway.http.gcra import TAKE, Bucket
+from services.kit.ttl_map import TtlMap
 
-# KEYS[1] holds the bucket's "theoretical arrival time": when it would be full again, in microseconds.
-# Returns 0 for a token, else the microseconds until there is one.
-TAKE = """
-local clock = redis.call('TIME')
-local now = clock[1] * 1000000 + clock[2]
-local interval, capacity = tonumber(ARGV[1]), tonumber(ARGV[2])
-local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + interval
-local wait = full_at - now - interval * capacity
-if wait > 0 then return math.ceil(wait) end
-redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
-return 0
-"""
-
-REMEMBERED = 20_000  # buckets in process: refusals still in force, and the fallback's
+REMEMBERED = 20_000  # buckets in this process: refusals in force, and what is limited here while Valkey is away
 RETRY_REDIS = 1.0  # seconds without asking a Valkey that failed
 
 REFUSED = Counter("hitok_rate_limited", "Requests refused by a rate limit", ["route"])
-ALONE = Gauge("hitok_rate_limits_alone", "1 while this gateway limits by itself, for want of Valkey")
+ALONE = Gauge("hitok_rate_limits_alone", "1 while this gateway limits by itself because Valkey is away")
 log = structlog.get_logger("limits")
 
 
-class Limit(NamedTuple):
-    """`refill` tokens every `seconds`, never more than `burst`."""
+class RateLimit(NamedTuple):
+    """`refill` tokens every `seconds`, and at most `burst` tokens in the bucket."""
 
     refill: float
     seconds: float
@@ -44,76 +33,73 @@ class Limit(NamedTuple):
     def text(self) -> str:
         return f"{self.refill:g} every {self.seconds:g} s, burst {self.burst:g}"
 
+    def bucket(self, scale: float) -> Bucket:
+        """`scale`: the setting `rate_limit_scale`; not 0."""
+        return Bucket(self.seconds / self.refill / scale, max(self.burst * scale, 1))
+
+
+def per_second(refill: int, burst: int) -> RateLimit:
+    return RateLimit(refill, 1, burst)
+
+
+def per_minute(refill: int, burst: int | None = None) -> RateLimit:
+    return RateLimit(refill, 60, burst or refill)
+
 
 def declare(route: str) -> None:
-    """That there is a limit on the route, though it refused nobody yet."""
+    """Shows the route's count of refusals from the start: an alert sees no increase in a series that begins with 1."""
     REFUSED.labels(route)
 
 
-def per_second(refill: int, burst: int) -> Limit:
-    return Limit(refill, 1, burst)
+class RateLimiter:
+    """While Valkey is away each gateway limits by itself: looser, but never open."""
 
-
-def per_minute(refill: int, burst: int | None = None) -> Limit:
-    return Limit(refill, 60, burst or refill)
-
-
-class Limiter:
-    """With Valkey away each gateway limits by itself: looser, but never open."""
-
-    def __init__(self, redis: Redis, scale: float) -> None:
-        self._scale = scale
+    def __init__(self, redis: Redis, scale: float, clock: Callable[[], float] = monotonic) -> None:
+        self._scale, self._clock = scale, clock
         self._take = redis.register_script(TAKE)
-        self._refused: OrderedDict[str, float] = OrderedDict()
-        self._buckets: OrderedDict[str, float] = OrderedDict()
+        self._refused_until: TtlMap[str, float] = TtlMap(0, REMEMBERED, clock)
+        self._full_at: TtlMap[str, float] = TtlMap(0, REMEMBERED, clock)  # of the buckets in this process
         self._redis_back_at = 0.0  # 0: it answers
         ALONE.set_function(lambda: self._redis_back_at > 0)
 
-    async def take(self, route: str, limit: Limit, who: str) -> None:
-        """Takes a token of `who`'s bucket for `route`. Raises TooManyRequests with the time to wait."""
+    async def take(self, route: str, limit: RateLimit, client: str) -> None:
+        """Takes a token of the client's bucket for the route. Raises TooManyRequests with the time to wait."""
         if not self._scale:
             return
-        key = f"limit:{route}:{who}"
-        interval = limit.seconds / limit.refill / self._scale
-        capacity = max(limit.burst * self._scale, 1)
-        clock = asyncio.get_running_loop().time
-        now = clock()
-        wait = self._refused.get(key, 0.0) - now
-        if wait <= 0 and (wait := await self._ask(key, interval, capacity, now)) > 0:
-            # Until then nobody can get a token from this bucket: no need to ask again. Counted from the answer, not
-            # from the question: who comes when he was told to would be early by that.
-            _remember(self._refused, key, clock() + wait)
+        key = f"limit:{route}:{client}"
+        refused_until = self._refused_until.get(key)
+        if refused_until is not None:
+            wait = refused_until - self._clock()
+        elif (wait := await self._ask(key, limit.bucket(self._scale))) > 0:
+            # Until then this bucket has no token for anybody, so Valkey need not be asked again. The wait counts from
+            # the answer, not from the question: clients that come when they were told to would be early by the trip.
+            until = self._clock() + wait
+            self._refused_until.put(key, until, until)
         if wait > 0:
             REFUSED.labels(route).inc()
             raise TooManyRequests(retry_after=wait)
 
-    async def _ask(self, key: str, interval: float, capacity: float, now: float) -> float:
+    async def _ask(self, key: str, bucket: Bucket) -> float:
+        """Seconds until there is a token; 0 or less: it was taken."""
+        now = self._clock()
         if now >= self._redis_back_at:
-            if self._redis_back_at:  # it failed: one request tries it again, and the others need not wait with it
+            if self._redis_back_at:  # it failed: this request tries it again, the others do not wait for the outcome
                 self._redis_back_at = now + 2 * RETRY_REDIS
             try:
-                wait: int = await self._take(keys=[key], args=[max(round(interval * 1e6), 1), capacity])
+                wait: int = await self._take(keys=[key], args=[max(round(bucket.interval * 1e6), 1), bucket.capacity])
                 self._redis_back_at = 0.0
                 return wait / 1e6
             except (RedisError, OSError, TimeoutError) as error:
-                self._redis_back_at = asyncio.get_running_loop().time() + RETRY_REDIS
-                log.warning("limiting in process", error=repr(error)[:200])
-        full_at = max(self._buckets.get(key, now), now) + interval
-        wait_here = full_at - now - interval * capacity
+                self._redis_back_at = self._clock() + RETRY_REDIS
+                log.warning("Valkey is away: this gateway limits by itself", error=repr(error)[:200])
+        full_at, wait_here = bucket.take(self._full_at.get(key, now), now)
         if wait_here <= 0:
-            _remember(self._buckets, key, full_at)
+            self._full_at.put(key, full_at, full_at)
         return wait_here
 
 
-def _remember(times: OrderedDict[str, float], key: str, time: float) -> None:
-    times[key] = time
-    times.move_to_end(key)
-    if len(times) > REMEMBERED:
-        times.popitem(last=False)
-
-
 def network_of(ip: str) -> str:
-    """The key for an anonymous client: its address, for IPv6 the /64 that one customer has to himself."""
+    """The key of an anonymous client: the address, or for IPv6 the /64 network, which belongs to one customer."""
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One Uvicorn process on all the ports."""
+"""Uvicorn as the gateway configures it: one process listens on all the ports."""
 
 import asyncio
 import contextlib
@@ -6,60 +6,36 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.app import build_app
 from gateway.config import GatewaySettings
-from gateway.container import open_container
-from gateway.files import sendfile
-from gateway.http.envelopes import family_of
+from gateway.http import sendfile
+from gateway.http.error_answers import error_body
 from gateway.http.errors import ParameterInvalid, failure_of
-from gateway.http.middleware import RequestMiddleware
-from gateway.ws.protocol import MAX_FRAME_BYTES, SocketProtocol
-from services.kit import gc_tuning
 from services.kit.config import ConfigError
-from services.kit.loop_lag import watch_loop
-from services.kit.signals import stop_signal
 
-HEAD_SECONDS = 15.0  # to send a request's line and headers
-MAX_HEAD_BYTES = 64 * 1024  # beyond it the connection is closed; edge.py answers 431 long before
+HEAD_SECONDS = 15.0  # for a client to send a request's line and headers
+MAX_HEAD_BYTES = 64 * 1024  # beyond it the connection is closed; middleware.py answers 431 long before
 MAX_CONNECTIONS = 20_000
 GRACE = 15  # seconds for the requests in flight once we stop listening
 
 
-async def serve(settings: GatewaySettings) -> None:
-    """Until SIGTERM or SIGINT; then unready, then no more requests, then gone. Raises ConfigError."""
-    sockets = [listen(settings.http_host, port) for port in settings.http_ports]
-    stopping = stop_signal()
-    watch_loop()
-    async with open_container(settings) as container:
-        server = server_for(RequestMiddleware(build_app(container), container.sockets), settings)
-        gc_tuning.settle()
-        serving = asyncio.create_task(server.serve(sockets))
-        structlog.get_logger("gateway").info("serving", ports=settings.http_ports)
-        stopped = asyncio.create_task(stopping.wait())
-        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-        container.draining = True
-        server.config.encoded_headers.append((b"connection", b"close"))  # so that no client is on its way when we go
-        if not serving.done():
-            await asyncio.gather(asyncio.sleep(settings.drain_seconds), container.sockets.drain(settings.drain_seconds))
-        server.should_exit = True
-        stopped.cancel()
-        await serving
+def server_for(
+    app: Any, settings: GatewaySettings, websockets: type[asyncio.Protocol], max_frame_bytes: int
+) -> uvicorn.Server:
+    """The server that runs `app` in production, in the tests and in bench/.
 
-
-def server_for(app: Any, settings: GatewaySettings) -> uvicorn.Server:
-    """The server that hitok runs `app` on; bench/ measures its floors on the same."""
+    `websockets`: the protocol of a connection that was upgraded. `max_frame_bytes`: of a client's frame.
+    """
     config = uvicorn.Config(
         app,
         loop="none",
         http=_Protocol,
-        ws=SocketProtocol,
-        ws_max_size=MAX_FRAME_BYTES,
+        ws=websockets,
+        ws_max_size=max_frame_bytes,
         ws_per_message_deflate=False,
-        ws_ping_interval=None,  # the protocol has its own, which a browser's script sees too
+        ws_ping_interval=None,  # the chat protocol has its own heartbeat, which scripts in a browser see too
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -69,14 +45,15 @@ def server_for(app: Any, settings: GatewaySettings) -> uvicorn.Server:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE,
-        reset_contextvars=True,  # a request that was pipelined would inherit the caller of the one before
+        reset_contextvars=True,  # else a pipelined request would inherit the caller of the one before
     )
     return _Server(config)
 
 
 def listen(host: str, port: int) -> socket.socket:
+    """Raises ConfigError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol named, as asyncio's own loop turns Nagle's algorithm off only then: it costs 40 ms an answer.
+    # With the protocol given, asyncio's own loop turns Nagle's algorithm off, which costs 40 ms per answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -90,45 +67,45 @@ def listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Ours to handle: draining comes first."""
+        """The gateway handles signals itself, because draining comes first."""
         yield
 
 
 class _Protocol(HttpToolsProtocol):
-    """Uvicorn's, with a bound on a request's head in bytes and in time; it has neither."""
+    """Uvicorn's protocol with bounds on the size of a request's head and on the time to send it."""
 
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._expect_head()
+        self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._forget_head()
+        self._stop_head_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         in_head = self._head_timer is not None
         super().data_received(data)
-        if in_head and self._head_timer:  # from its first byte to its last
+        if in_head and self._head_timer:  # the head had begun and has not ended
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.transport.abort()
 
     def on_message_begin(self) -> None:
-        self._expect_head()
+        self._start_head_timer()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._forget_head()
+        self._stop_head_timer()
         super().on_headers_complete()
-        if self.cycle and self.cycle.scope is self.scope:  # no WebSocket
+        if self.cycle and self.cycle.scope is self.scope:  # not a WebSocket
             sendfile.offer(self.cycle)
 
     def send_400_response(self, msg: str) -> None:
-        """For what is no HTTP: our envelope, of the path's family if we got so far."""
-        body = family_of(getattr(self, "url", b"").decode("latin-1")).failure(failure_of(ParameterInvalid.reason))
+        """Refuses what is not HTTP, in the envelope of the path's family if the path was read."""
+        body = error_body(getattr(self, "url", b"").decode("latin-1"), failure_of(ParameterInvalid.reason))
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
@@ -136,12 +113,12 @@ class _Protocol(HttpToolsProtocol):
         self.transport.write(head.encode() + body)
         self.transport.close()
 
-    def _expect_head(self) -> None:
-        self._forget_head()
+    def _start_head_timer(self) -> None:
+        self._stop_head_timer()
         self._head_bytes = 0
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
-    def _forget_head(self) -> None:
+    def _stop_head_timer(self) -> None:
         if self._head_timer:
             self._head_timer.cancel()
             self._head_timer = None

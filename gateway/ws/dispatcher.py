@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind
 from gateway.chat import commands, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid, TooManyRequests
-from gateway.http.rate_limits import Limiter, per_second
+from gateway.http.rate_limits import RateLimiter, per_second
 from gateway.ws import metrics
 from gateway.ws.connection import Connection
 from gateway.ws.frames import LITERAL_PONG, PONG, Close, Error, Frame, Typing, decode_frame, error_of, pack
@@ -69,7 +69,7 @@ class Dispatcher:
         hub: Hub,
         chat: Chat,
         subscriber: PushSubscriber,
-        limiter: Limiter,
+        limiter: RateLimiter,
         scale: float,
         timeout: float,
     ) -> None:

@@ -22,7 +22,7 @@ from gateway.chat.tickets import Tickets
 from gateway.config import GatewaySettings
 from gateway.http.auth import Authenticator
 from gateway.http.errors import TokenMissing
-from gateway.http.rate_limits import Limiter
+from gateway.http.rate_limits import RateLimiter
 from gateway.ws import connection as heartbeat
 from gateway.ws import dispatcher
 from gateway.ws.connection import Connection
@@ -57,7 +57,7 @@ class Sockets:
         tickets: Tickets,
         nats: Nats,
         authenticator: Authenticator,
-        limiter: Limiter,
+        limiter: RateLimiter,
         presence: Presence,
     ) -> None:
         self._settings, self._chat, self._authenticator, self._limiter = settings, chat, authenticator, limiter

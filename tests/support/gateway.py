@@ -11,11 +11,9 @@ from typing import Any, Self
 import httpx
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from gateway.app import build_app
+from gateway.app import build_asgi, build_server
 from gateway.config import SERVICE, GatewaySettings
 from gateway.container import Container, open_container
-from gateway.http.middleware import RequestMiddleware
-from gateway.http.server import server_for
 from tests.support.processes import SECRETS, common_settings
 from tests.support.servers import Servers
 
@@ -39,7 +37,7 @@ def gateway_settings(servers: Servers, **more: str) -> GatewaySettings:
 async def running_gateway(settings: GatewaySettings, ip: str = "127.0.0.1") -> AsyncIterator[RunningGateway]:
     """Without a port; its `http` calls from `ip`."""
     async with open_container(settings) as container:
-        app = in_own_task(RequestMiddleware(build_app(container), container.sockets))
+        app = in_own_task(build_asgi(container))
         async with client_of(app, ip) as http:
             yield RunningGateway(container, app, http)
 
@@ -48,7 +46,7 @@ async def running_gateway(settings: GatewaySettings, ip: str = "127.0.0.1") -> A
 async def serving_gateway(settings: GatewaySettings) -> AsyncIterator[tuple[Container, str]]:
     """On a free port, by the server that production uses; also gives its base URL."""
     async with open_container(settings) as container:
-        async with serving(RequestMiddleware(build_app(container), container.sockets), settings) as url:
+        async with serving(build_asgi(container), settings) as url:
             yield container, url
 
 
@@ -58,7 +56,7 @@ async def serving(app: ASGIApp, settings: GatewaySettings) -> AsyncIterator[str]
     # The protocol named, as asyncio turns Nagle's algorithm off only then: it costs 40 ms an answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    server = server_for(app, settings)
+    server = build_server(app, settings)
     task = asyncio.create_task(server.serve([listener]))
     while not server.started:  # noqa: ASYNC110 (Uvicorn has no event for it)
         await asyncio.sleep(0.01)
@@ -85,6 +83,13 @@ def in_own_task(app: ASGIApp) -> ASGIApp:
         await asyncio.create_task(serve())
 
     return call
+
+
+async def until_it_hears(running: RunningGateway) -> None:
+    """Its caches hear the services' events: it connects to NATS in the background."""
+    async with asyncio.timeout(30):
+        while not running.container.invalidation.subscribed:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 class FrontEnd:

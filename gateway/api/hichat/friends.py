@@ -1,4 +1,4 @@
-"""v1/social/friend*: requests and friends."""
+"""v1/social/friend*: friend requests and friends."""
 
 from typing import Annotated
 
@@ -6,13 +6,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from gateway.api.hichat import views
 from gateway.api.hichat.users import READS
-from gateway.http.endpoint import Call, NoParams, endpoint
+from gateway.container import Call
+from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import CHAT_SOCIAL
 from gateway.http.params import Id, LongPageSize, Seconds
 from gateway.http.rate_limits import per_second
 from protos.social.v1 import friends_pb2 as pb
 
-# The document names no limits.
+# The document states no limits.
 WRITES = per_second(5, 50)
 ONLINE = per_second(2, 20)
 
@@ -33,7 +34,7 @@ class HandleFriendRequest(Struct):
 
 
 class ListFriendRequests(Struct):
-    """`class` 1: by the caller; 2: to him; neither: both."""
+    """`class` 1: requests by the caller; 2: requests to the caller; 0: both."""
 
     type: Result | None = None
     direction: Class = field(default=0, name="class")
@@ -47,7 +48,7 @@ class ListFriends(Struct):
 
 
 class FriendRequestPage(Struct):
-    """`next_cursor` is left out on the last page, like every one in this family."""
+    """`next_cursor` is left out on the last page, as in every list of this family."""
 
     requests: list[views.FriendRequest] = field(name="list")
     next_cursor: str | UnsetType = UNSET
@@ -59,14 +60,14 @@ class FriendPage(Struct):
 
 
 class Online(Struct):
-    """True for each of them who is online; the others are left out."""
+    """`true` for each user who is online; the others are left out."""
 
     online: dict[str, bool] = field(name="onLineList")
 
 
 @endpoint("POST", "/friend/putIn", "/v1/social/friend/putIn", family=CHAT_SOCIAL, limit=WRITES)
 async def request_friend(call: Call, params: RequestFriend) -> None:
-    """Ask a user to be friends; again while he has not answered: nothing happens."""
+    """Ask a user to become friends; a repeat before they answer changes nothing."""
     await call.container.require_user(params.user_uid)
     request = pb.RequestFriendRequest(user_id=params.user_uid, message=params.req_msg, requested_at=params.req_time)
     await call.container.friends.RequestFriend(request)
@@ -74,7 +75,7 @@ async def request_friend(call: Call, params: RequestFriend) -> None:
 
 @endpoint("PUT", "/v1/social/friend/putIn", family=CHAT_SOCIAL, limit=WRITES)
 async def handle_friend_request(call: Call, params: HandleFriendRequest) -> None:
-    """Accept or refuse a request to the caller, once."""
+    """Accept or refuse a request to the caller; final."""
     result = pb.Result.ValueType(params.handle_result)
     request = pb.HandleFriendRequestRequest(request_id=params.friend_req_id, result=result)
     await call.container.friends.HandleFriendRequest(request)
@@ -82,7 +83,7 @@ async def handle_friend_request(call: Call, params: HandleFriendRequest) -> None
 
 @endpoint("GET", "/v1/socialfriend/putIns", "/v1/social/friend/putIns", family=CHAT_SOCIAL, limit=READS)
 async def list_friend_requests(call: Call, params: ListFriendRequests) -> FriendRequestPage:
-    """Requests by and to the caller, the oldest first."""
+    """Friend requests by and to the caller, the oldest first."""
     request = pb.ListFriendRequestsRequest(
         direction=pb.Direction.ValueType(params.direction),
         results=[] if params.type is None else [pb.Result.ValueType(params.type)],
@@ -104,7 +105,7 @@ async def list_friends(call: Call, params: ListFriends) -> FriendPage:
 
 @endpoint("GET", "/v1/social/friends/online", family=CHAT_SOCIAL, limit=ONLINE)
 async def list_online_friends(call: Call, params: NoParams) -> Online:
-    """Which of the caller's friends are online; up to a second old."""
+    """The caller's friends who are online; up to a second old."""
     key = (call.caller.user_id, 0)
     online = call.container.online.get(key)
     if online is None:

@@ -1,4 +1,4 @@
-"""v1/social/group*: groups, their members, and requests to join."""
+"""v1/social/group*: groups, their members, and join requests."""
 
 from typing import Annotated
 
@@ -8,14 +8,15 @@ from gateway.api.hichat import views
 from gateway.api.hichat.friends import ONLINE, WRITES, Class, Handling, Online, Result
 from gateway.api.hichat.users import READS
 from gateway.chat.commands import recheck
-from gateway.http.endpoint import Call, endpoint
+from gateway.container import Call
+from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import CHAT_SOCIAL
 from gateway.http.errors import ParameterMissing
 from gateway.http.params import Id, LongPageSize, OptionalId, Seconds
 from protos.social.v1 import groups_pb2 as pb
 from protos.social.v1.friends_pb2 import Result as ResultValue
 
-MINE, OF_GROUP = 1, 2  # classes of requests
+MINE, OF_GROUP = 1, 2  # values of `class` in ListJoinRequests
 
 
 class CreateGroup(Struct):
@@ -29,7 +30,7 @@ class ListGroups(Struct):
 
 
 class JoinGroup(Struct):
-    """`join_source` 1: applies; 2: says that `inviter_uid` invited him."""
+    """`join_source` 1: the caller applies; 2: `inviter_uid` has invited them."""
 
     group_id: Id
     req_msg: str = ""
@@ -45,7 +46,7 @@ class HandleJoinRequest(Struct):
 
 
 class ListJoinRequests(Struct):
-    """`class` 1: the caller's own, to any group; 2: those to `group_id`. `type` is a list of results, empty: all."""
+    """`class` 1: the caller's own requests to any group; 2: requests to `group_id`. `type`: results; empty: all."""
 
     group_id: OptionalId = 0
     type: list[Result] = []
@@ -90,20 +91,20 @@ class MemberPage(Struct):
 
 @endpoint("POST", "/v1/social/group", family=CHAT_SOCIAL, limit=WRITES)
 async def create_group(call: Call, params: CreateGroup) -> None:
-    """Found a group that one joins by approval; the caller owns it."""
+    """Create a group that is joined by approval; the caller owns it."""
     await call.container.groups.CreateGroup(pb.CreateGroupRequest(name=params.name, icon=params.icon, approval=True))
 
 
 @endpoint("GET", "/v1/socail/groups", "/v1/social/groups", family=CHAT_SOCIAL, limit=READS)
 async def list_groups(call: Call, params: ListGroups) -> GroupPage:
-    """The groups that the caller belongs to, the oldest first."""
+    """The groups of which the caller is a member, the oldest first."""
     page = await call.container.groups.ListGroups(pb.ListGroupsRequest(cursor=params.cursor, limit=params.limit))
     return GroupPage(list(map(views.group_view, page.groups)), page.next_cursor or UNSET)
 
 
 @endpoint("POST", "/v1/social/group/putIn", family=CHAT_SOCIAL, limit=WRITES)
 async def join_group(call: Call, params: JoinGroup) -> Joining:
-    """Join a group, if it asks no approval or its owner or a manager invited the caller; else apply."""
+    """Join a group that needs no approval or to which the owner or a manager invited the caller; else apply."""
     inviter_id = params.inviter_uid if params.join_source == views.INVITED else 0
     if inviter_id:
         await call.container.require_user(inviter_id)
@@ -117,7 +118,7 @@ async def join_group(call: Call, params: JoinGroup) -> Joining:
 
 @endpoint("PUT", "/v1/social/group/putIn", family=CHAT_SOCIAL, limit=WRITES)
 async def handle_join_request(call: Call, params: HandleJoinRequest) -> None:
-    """Accept or refuse a request to join, once, as the group's owner or a manager."""
+    """Accept or refuse a join request; final. For the group's owner and managers only."""
     request = pb.HandleJoinRequestRequest(
         group_id=params.group_id,
         request_id=params.group_req_id,
@@ -129,7 +130,7 @@ async def handle_join_request(call: Call, params: HandleJoinRequest) -> None:
 
 @endpoint("GET", "/v1/social/group/putIns", family=CHAT_SOCIAL, limit=READS)
 async def list_join_requests(call: Call, params: ListJoinRequests) -> JoinRequestPage:
-    """Requests to join, the oldest first: the caller's, or a group's for its owner and managers."""
+    """Join requests, the oldest first: the caller's own, or those to a group for its owner and managers."""
     if params.kind == OF_GROUP and not params.group_id:
         raise ParameterMissing
     request = pb.ListJoinRequestsRequest(
@@ -150,7 +151,7 @@ async def list_join_requests(call: Call, params: ListJoinRequests) -> JoinReques
 
 @endpoint("GET", "/v/social/group/users", "/v1/social/group/users", family=CHAT_SOCIAL, limit=READS)
 async def list_members(call: Call, params: ListMembers) -> MemberPage:
-    """The members of a group, for its members: its owner, then managers, then the rest."""
+    """The members of a group: its owner, then the managers, then the others. For members only."""
     request = pb.ListMembersRequest(group_id=params.group_id, cursor=params.cursor, limit=params.limit)
     page = await call.container.groups.ListMembers(request)
     cards = await call.container.cards.load_many(member.user_id for member in page.members)
@@ -160,14 +161,14 @@ async def list_members(call: Call, params: ListMembers) -> MemberPage:
 
 @endpoint("POST", "/v1/social/group/invite", family=CHAT_SOCIAL, limit=WRITES)
 async def invite(call: Call, params: Invite) -> None:
-    """Let a user join without approval, as the group's owner or a manager."""
+    """Let a user join without approval. For the group's owner and managers only."""
     await call.container.require_user(params.user_uid)
     await call.container.groups.Invite(pb.InviteRequest(group_id=params.group_id, user_id=params.user_uid))
 
 
 @endpoint("GET", "/v1/social/group/users/online", family=CHAT_SOCIAL, limit=ONLINE)
 async def list_online_members(call: Call, params: ByGroup) -> Online:
-    """Which members of a group are online, for its members; up to a second old."""
+    """The members of a group who are online; up to a second old. For members only."""
     key = (call.caller.user_id, params.group_id)
     online = call.container.online.get(key)
     if online is None:

@@ -3,7 +3,8 @@
 from msgspec import Struct, field
 
 from gateway.api.shortvideo.login import HASHING_TIMEOUT
-from gateway.http.endpoint import Call, NoParams, endpoint
+from gateway.container import Call
+from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import CHAT
 from gateway.http.errors import UserNotFound
 from gateway.http.params import Text
@@ -11,7 +12,7 @@ from gateway.http.rate_limits import per_minute, per_second
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.users_pb2 import User
 
-# The document names no limits: these are loose, but tight enough against guessing.
+# The document states no limits. These are loose, yet tight enough against guessing passwords.
 CREDENTIALS = per_minute(30, 60)
 READS = per_second(20, 100)
 
@@ -25,7 +26,7 @@ class RegisterByPhone(Struct):
 
 
 class LoginByPhone(Struct):
-    """Other fields, such as the document's nickname, are ignored."""
+    """Other fields, such as the document's `nickname`, are ignored."""
 
     phone: Text
     password: Text
@@ -58,7 +59,7 @@ async def register(call: Call, params: RegisterByPhone) -> Token:
         phone=params.phone,
         password=params.password,
         nickname=params.nickname,
-        sex=params.sex if 0 <= params.sex <= 2 else -1,  # int32; the service knows the bounds
+        sex=params.sex if 0 <= params.sex <= 2 else -1,  # fits int32; the service checks the bounds
         avatar=params.avatar,
         client=call.client.message(),
     )

@@ -1,4 +1,4 @@
-"""What the chat document shows of friends, groups and requests."""
+"""JSON of friends, groups and requests, as the chat document has it."""
 
 from msgspec import UNSET, Struct, UnsetType, field
 
@@ -10,7 +10,7 @@ APPLIED, INVITED = 1, 2  # join sources
 
 
 class Friend(Struct):
-    """`id` is of the relation; `remark` is the nickname where none was set."""
+    """`id` belongs to the friendship; `remark` is the nickname if the caller set no remark."""
 
     id: int
     friend_uid: str
@@ -20,7 +20,7 @@ class Friend(Struct):
 
 
 class FriendRequest(Struct):
-    """`user_id` asked `req_uid`. `handle_result` is left out while nobody handled it."""
+    """`user_id` asked `req_uid`. `handle_result` is left out until the request is handled."""
 
     id: int
     user_id: str
@@ -60,7 +60,7 @@ class PersonInGroup(Person):
 
 
 class JoinRequest(Struct):
-    """While unhandled: `handle_user_id` "", `handle_result` 0, and `handle_time` that of the request."""
+    """Until the request is handled, `handle_user_id` is "", `handle_result` 0 and `handle_time` that of the request."""
 
     id: int
     user: Person
@@ -110,7 +110,7 @@ def group_view(group: groups_pb.Group) -> GroupView:
 
 
 def join_request(request: groups_pb.JoinRequest, group: groups_pb.Group | None, user: User | None) -> JoinRequest:
-    """A user or a group that is gone shows empty, as in the document."""
+    """The fields of a deleted user or group are empty, as in the document."""
     user, group = user or User(), group or groups_pb.Group()
     return JoinRequest(
         id=request.request_id,

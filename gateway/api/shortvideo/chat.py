@@ -1,9 +1,10 @@
-"""api/chat/*: tickets to the socket, and its most needed requests for those without one (docs/chat-protocol.md)."""
+"""api/chat/*: tickets for the WebSocket, and its main requests for clients without one (docs/chat-protocol.md)."""
 
 from msgspec import Struct
 
 from gateway.chat import commands, views
-from gateway.http.endpoint import Call, endpoint
+from gateway.container import Call
+from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged
 from gateway.http.params import Id
@@ -14,7 +15,7 @@ TICKETS = per_second(1, 20)
 
 
 class TicketParams(Struct):
-    """All known from the token already; another's `user_id` is refused, the rest is not looked at."""
+    """The token names the user: another `user_id` is refused, the other fields are not read."""
 
     user_id: Id | None = None
     user_name: str = ""
@@ -27,7 +28,7 @@ class Ticket(Struct):
 
 @endpoint("GET", "/api/chat/ws-ticket", family=SHORT_VIDEO, limit=TICKETS)
 async def get_ticket(call: Call, params: TicketParams) -> Ticket:
-    """A ticket to `/api/chat/ws?ticket=…`, good once and for 30 s."""
+    """Get a ticket for `/api/chat/ws?ticket=…`, valid once within 30 s."""
     if params.user_id not in (None, call.caller.user_id):
         raise ActorForged
     return Ticket(await call.container.tickets.create(call.caller))
@@ -35,37 +36,37 @@ async def get_ticket(call: Call, params: TicketParams) -> Ticket:
 
 @endpoint("GET", "/api/chat/conversations", family=SHORT_VIDEO, limit=READS)
 async def list_conversations(call: Call, params: commands.ListConversations) -> views.ConversationPage:
-    """One's conversations, the most recently active first."""
+    """The caller's conversations, the most recently active first."""
     return await commands.list_conversations(call.container.chat, params)
 
 
 @endpoint("GET", "/api/chat/messages", family=SHORT_VIDEO, limit=READS)
 async def list_messages(call: Call, params: commands.History) -> views.MessagePage:
-    """The messages before one, the newest first."""
+    """The messages before `before_seq`, or the last ones, the newest first."""
     return await commands.history(call.container.chat, params)
 
 
 @endpoint("POST", commands.SEND_BUCKET, family=SHORT_VIDEO, limit=commands.SEND_LIMIT)
 async def send(call: Call, params: commands.Send) -> views.Ack:
-    """Send a message; again with the same `client_msg_id` it is sent once."""
+    """Send a message; repeated with the same `client_msg_id` it is sent once."""
     return await commands.send(call.container.chat, params)
 
 
 @endpoint("POST", "/api/chat/read", family=SHORT_VIDEO, limit=READS)
 async def read(call: Call, params: commands.OfMessage) -> views.ReadView:
-    """Everything up to that message is read."""
+    """Mark everything up to that message as read."""
     return await commands.read(call.container.chat, params)
 
 
 @endpoint("GET", "/api/chat/notifications", family=SHORT_VIDEO, limit=READS)
 async def list_notifications(call: Call, params: commands.ListNotifications) -> views.NotificationPage:
-    """One's notifications, the newest first."""
+    """The caller's notifications, the newest first."""
     return await commands.list_notifications(call.container.chat, params)
 
 
 @endpoint("POST", "/api/chat/notifications/read", family=SHORT_VIDEO, limit=READS)
 async def read_notifications(call: Call, params: commands.ReadNotifications) -> None:
-    """Those are read, or all."""
+    """Mark the given notifications, or all, as read."""
     await commands.read_notifications(call.container.chat, params)
 
 

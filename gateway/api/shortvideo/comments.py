@@ -5,12 +5,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from gateway.api.shortvideo.feeds import MAX_OFFSET, Part
+from gateway.api.shortvideo.feeds import VideoPaging
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import CommentView, comment_view
 from gateway.api.shortvideo.videos import VIDEO, Acting, check_actor
-from gateway.cache.videos import HEAD
-from gateway.http.endpoint import Call, endpoint
+from gateway.cache.videos import NEWEST_COMMENTS
+from gateway.container import Call
+from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterInvalid, ParameterMissing
 from gateway.http.params import Id, OptionalId
@@ -36,13 +37,13 @@ class CommentComment(Acting, kw_only=True):
 
 
 class OfComment(Acting, kw_only=True):
-    """Either name of the field will do."""
+    """The id, by either name of the field."""
 
     comment_id: Id | None = None
     id: Id | None = None
 
     @property
-    def which(self) -> int:
+    def either_id(self) -> int:
         """Raises ParameterMissing."""
         found = self.comment_id or self.id
         if found is None:
@@ -50,8 +51,8 @@ class OfComment(Acting, kw_only=True):
         return found
 
 
-class GetComments(Part, kw_only=True):
-    """`id` is a video's, or a comment's whose thread is asked for; `before_id` the last comment that was shown."""
+class GetComments(VideoPaging, kw_only=True):
+    """`id` is a video or, without `is_video`, a comment with its thread; `before_id` is the last comment shown."""
 
     id: Id
     is_video: bool = False
@@ -65,7 +66,7 @@ class CountComments(Struct):
 
 
 class CommentPage(Struct):
-    """`length` counts the returned ones; `next_cursor` is empty on the last page."""
+    """`length` is the number of comments on this page; `next_cursor` is empty on the last page."""
 
     comments: list[CommentView]
     length: str
@@ -82,59 +83,57 @@ class Members(Struct):
 
 @endpoint("POST", "/api/videos/comment-video", family=SHORT_VIDEO, limit=VIDEO)
 async def comment_video(call: Call, params: CommentVideo) -> None:
-    """Comment on a video; any JSON is a comment."""
+    """Comment on a video; the content may be any JSON."""
     check_actor(call, params)
     request = pb.CommentVideoRequest(video_id=params.video_id, content=msgspec.json.encode(params.content))
-    await call.container.videos.comments.CommentVideo(request)
-    call.container.videos.drop_comments(params.video_id)
+    await call.container.comments.CommentVideo(request)
+    call.container.video_cache.drop_comments(params.video_id)
 
 
 @endpoint("POST", "/api/videos/comment-comments", family=SHORT_VIDEO, limit=VIDEO)
 async def comment_comments(call: Call, params: CommentComment) -> None:
-    """Answer a comment; an answer to an answer joins its thread."""
+    """Reply to a comment; a reply to a reply joins the same thread."""
     check_actor(call, params)
     request = pb.ReplyToCommentRequest(comment_id=params.father_id, content=msgspec.json.encode(params.content))
-    reply = await call.container.videos.comments.ReplyToComment(request)
-    call.container.videos.drop_comments(reply.video_id)
+    reply = await call.container.comments.ReplyToComment(request)
+    call.container.video_cache.drop_comments(reply.video_id)
 
 
 @endpoint("POST", "/api/videos/delete-comment", family=SHORT_VIDEO, limit=OURS)
 async def delete_comment(call: Call, params: OfComment) -> None:
-    """Delete one's own comment, or one under one's own video; any, as an admin. Its answers go with it."""
+    """Delete one's own comment or one under one's own video, with its replies; an admin may delete any."""
     check_actor(call, params)
-    gone = await call.container.videos.comments.DeleteComment(pb.DeleteCommentRequest(comment_id=params.which))
-    call.container.videos.drop_comments(gone.video_id)
+    gone = await call.container.comments.DeleteComment(pb.DeleteCommentRequest(comment_id=params.either_id))
+    call.container.video_cache.drop_comments(gone.video_id)
 
 
 @endpoint("POST", "/api/videos/like-comments", family=SHORT_VIDEO, limit=VIDEO)
 async def like_comments(call: Call, params: OfComment) -> None:
-    """Like a comment; once is enough."""
+    """Like a comment; a second like changes nothing."""
     check_actor(call, params)
-    await call.container.videos.like_comment(call.caller, params.which, True)
+    video_id = await call.container.likes.set_comment_like(call.caller, params.either_id, True)
+    call.container.video_cache.drop_comments(video_id)
 
 
 @endpoint("POST", "/api/videos/unlike-comments", family=SHORT_VIDEO, limit=VIDEO)
 async def unlike_comments(call: Call, params: OfComment) -> None:
-    """Take a like back; without one there is nothing to do."""
+    """Take a like back; without a like nothing changes."""
     check_actor(call, params)
-    await call.container.videos.like_comment(call.caller, params.which, False)
+    video_id = await call.container.likes.set_comment_like(call.caller, params.either_id, False)
+    call.container.video_cache.drop_comments(video_id)
 
 
 @endpoint("GET", "/api/videos/get-comments", family=SHORT_VIDEO, limit=VIDEO)
 async def get_comments(call: Call, params: GetComments) -> CommentPage:
-    """A video's top-level comments, or a comment and its answers; the newest first, or the most liked (popular)."""
+    """A video's top-level comments, or a comment and its replies; the newest first, or the most liked (popular)."""
     order = ORDERS.get(params.order_by)
     if order is None:
         raise ParameterInvalid
-    if params.offset >= MAX_OFFSET:
+    if params.is_beyond_pages:
         return CommentPage([], "0", "")
-    videos = call.container.videos
-    is_head = order == pb.NEWEST and params.page == 1 and not (params.cursor or params.before_id)
-    page = None
-    if params.is_video and is_head and params.limit == HEAD:
-        page = await videos.head(call.caller, params.id)
+    page = await _newest_comments(call, params) if order == pb.NEWEST else None
     if page is None:
-        read = videos.comments.ListComments if params.is_video else videos.comments.ListThread
+        read = call.container.comments.ListComments if params.is_video else call.container.comments.ListThread
         request = pb.ListCommentsRequest(
             id=params.id,
             order=order,
@@ -151,17 +150,25 @@ async def get_comments(call: Call, params: GetComments) -> CommentPage:
 @endpoint("GET", "/api/videos/get-comment-all", family=SHORT_VIDEO, limit=VIDEO)
 async def get_comment_all(call: Call, params: OfComment) -> OneComment:
     """One comment."""
-    comment = await call.container.videos.comments.GetComment(pb.GetCommentRequest(comment_id=params.which))
+    comment = await call.container.comments.GetComment(pb.GetCommentRequest(comment_id=params.either_id))
     return OneComment(comment_view(comment))
 
 
 @endpoint("GET", "/api/videos/get-comment-member", family=SHORT_VIDEO, limit=VIDEO)
 async def get_comment_member(call: Call, params: CountComments) -> Members:
-    """How many comments a video has, answers too; or how many answers a comment has."""
+    """The number of a video's comments, replies included; or the number of a comment's replies."""
     if params.is_video:
-        return Members(str((await call.container.videos.get(call.caller, params.id)).video.comment_count))
-    comment = await call.container.videos.comments.GetComment(pb.GetCommentRequest(comment_id=params.id))
+        return Members(str((await call.container.video_cache.card(call.caller, params.id)).video.comment_count))
+    comment = await call.container.comments.GetComment(pb.GetCommentRequest(comment_id=params.id))
     return Members(str(comment.reply_count))
+
+
+async def _newest_comments(call: Call, params: GetComments) -> pb.CommentPage | None:
+    """The first page of a video's comments from the cache; None if other comments are asked for, or not cached."""
+    is_first = params.page == 1 and not (params.cursor or params.before_id) and params.limit == NEWEST_COMMENTS
+    if not params.is_video or not is_first:
+        return None
+    return await call.container.video_cache.newest_comments(call.caller, params.id)
 
 
 endpoints = [

@@ -1,4 +1,4 @@
-"""api/contact/*: groups, which this family calls communities."""
+"""api/contact/*: groups, which the short-video document calls communities."""
 
 from typing import Annotated
 
@@ -8,7 +8,8 @@ from gateway.api.shortvideo.contacts import CONTACT, Search, UserPage, user_page
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.views import Community, community
 from gateway.chat.commands import recheck
-from gateway.http.endpoint import Call, endpoint
+from gateway.container import Call
+from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.params import Id, Paging
 from protos.social.v1 import groups_pb2 as pb
@@ -23,14 +24,14 @@ class ListMembers(Paging):
 
 
 class ListCommunities(Paging):
-    """`user_id` or `owner_id`: whose, if not the caller's own; for admins."""
+    """`user_id` or `owner_id`: an admin may list the groups of another user."""
 
     user_id: Id | None = None
     owner_id: Id | None = None
 
 
 class CreateCommunity(Struct):
-    """The document's `owner_id` and `owner_name` are known already."""
+    """The document's `owner_id` and `owner_name` are not read: the caller becomes the owner."""
 
     name: str = ""
     icon: str = ""
@@ -38,7 +39,7 @@ class CreateCommunity(Struct):
 
 
 class UpdateCommunity(Struct):
-    """Only given fields change; a null is not given."""
+    """Only given fields change; null counts as not given."""
 
     community_id: Id
     name: str | None = None
@@ -72,7 +73,7 @@ async def _community_page(call: Call, page: pb.ListGroupsResponse) -> CommunityP
 
 
 async def _list(call: Call, params: ListCommunities) -> CommunityPage:
-    # The service refuses another user's to all but admins.
+    # The service refuses the groups of another user to all but admins.
     asked = [id for id in (params.user_id, params.owner_id) if id not in (None, call.caller.user_id)]
     request = pb.ListGroupsRequest(
         user_id=asked[0] if asked else 0, cursor=params.cursor, limit=params.page_size, offset=params.offset
@@ -82,19 +83,19 @@ async def _list(call: Call, params: ListCommunities) -> CommunityPage:
 
 @endpoint("GET", "/api/contact/get-group-list", family=SHORT_VIDEO, limit=CONTACT)
 async def get_group_list(call: Call, params: ListCommunities) -> CommunityPage:
-    """The groups that the caller belongs to, the oldest first."""
+    """The groups of which the caller is a member, the oldest first."""
     return await _list(call, params)
 
 
 @endpoint("POST", "/api/contact/load-community", family=SHORT_VIDEO, limit=CONTACT)
 async def load_community(call: Call, params: ListCommunities) -> CommunityPage:
-    """As get-group-list."""
+    """The same as get-group-list."""
     return await _list(call, params)
 
 
 @endpoint("GET", "/api/contact/get-group-users", family=SHORT_VIDEO, limit=CONTACT)
 async def get_group_users(call: Call, params: ListMembers) -> UserPage:
-    """The members of a group, for its members: its owner, then managers, then the rest."""
+    """The members of a group: its owner, then the managers, then the others. For members only."""
     request = pb.ListMembersRequest(
         group_id=params.community_id, cursor=params.cursor, limit=params.page_size, offset=params.offset
     )
@@ -104,28 +105,28 @@ async def get_group_users(call: Call, params: ListMembers) -> UserPage:
 
 @endpoint("POST", "/api/contact/create-community", family=SHORT_VIDEO, limit=CONTACT)
 async def create_community(call: Call, params: CreateCommunity) -> None:
-    """Found a group that anyone may join; the caller owns it."""
+    """Create a group that anybody may join; the caller owns it."""
     request = pb.CreateGroupRequest(name=params.name, icon=params.icon, description=params.desc, approval=False)
     await call.container.groups.CreateGroup(request)
 
 
 @endpoint("POST", "/api/contact/join-community", family=SHORT_VIDEO, limit=CONTACT)
 async def join_community(call: Call, params: ByCommunity) -> None:
-    """Join a group, or apply where it wants to be asked."""
+    """Join a group, or apply if the group requires approval."""
     await call.container.groups.JoinGroup(pb.JoinGroupRequest(group_id=params.community_id))
     await recheck(call.container.chat, params.community_id, call.caller.user_id)
 
 
 @endpoint("POST", "/api/contact/leave-community", family=SHORT_VIDEO, limit=OURS)
 async def leave_community(call: Call, params: ByCommunity) -> None:
-    """Leave a group; its owner has to transfer or dismiss it first."""
+    """Leave a group; the owner has to transfer or dismiss it first."""
     await call.container.groups.LeaveGroup(pb.LeaveGroupRequest(group_id=params.community_id))
     await recheck(call.container.chat, params.community_id, call.caller.user_id)
 
 
 @endpoint("POST", "/api/contact/remove-member", family=SHORT_VIDEO, limit=OURS)
 async def remove_member(call: Call, params: OfMember) -> None:
-    """Remove a member, as a manager; anyone else, as the owner."""
+    """Remove somebody from a group: a manager may remove members, the owner anybody else."""
     await call.container.groups.RemoveMember(
         pb.RemoveMemberRequest(group_id=params.community_id, user_id=params.target_id)
     )
@@ -134,7 +135,7 @@ async def remove_member(call: Call, params: OfMember) -> None:
 
 @endpoint("POST", "/api/contact/set-member-role", family=SHORT_VIDEO, limit=OURS)
 async def set_member_role(call: Call, params: SetMemberRole) -> None:
-    """Make someone a manager or a member again, as the owner."""
+    """Make a member a manager, or a manager a member again. For the owner only."""
     role = pb.MemberRole.ValueType(params.role)
     request = pb.SetMemberRoleRequest(group_id=params.community_id, user_id=params.target_id, role=role)
     await call.container.groups.SetMemberRole(request)
@@ -142,7 +143,7 @@ async def set_member_role(call: Call, params: SetMemberRole) -> None:
 
 @endpoint("POST", "/api/contact/transfer-community", family=SHORT_VIDEO, limit=OURS)
 async def transfer_community(call: Call, params: OfMember) -> None:
-    """Make a member the owner, as the owner, who stays as a manager."""
+    """Make a member the owner. For the owner only, who stays as a manager."""
     await call.container.groups.TransferGroup(
         pb.TransferGroupRequest(group_id=params.community_id, user_id=params.target_id)
     )
@@ -150,14 +151,14 @@ async def transfer_community(call: Call, params: OfMember) -> None:
 
 @endpoint("POST", "/api/contact/dismiss-community", family=SHORT_VIDEO, limit=OURS)
 async def dismiss_community(call: Call, params: ByCommunity) -> None:
-    """End a group, as its owner."""
+    """Dissolve a group. For the owner only."""
     await call.container.groups.DismissGroup(pb.DismissGroupRequest(group_id=params.community_id))
     await recheck(call.container.chat, params.community_id)
 
 
 @endpoint("POST", "/api/contact/update-community", family=SHORT_VIDEO, limit=OURS)
 async def update_community(call: Call, params: UpdateCommunity) -> None:
-    """Change what is given of a group, as its owner or a manager."""
+    """Change the given fields of a group. For the owner and managers only."""
     request = pb.UpdateGroupRequest(
         group_id=params.community_id,
         name=params.name,

@@ -1,4 +1,4 @@
-"""api/contact/*: friends, blocks, and who is there."""
+"""api/contact/*: friends, blocks, and users who are online."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,8 @@ from msgspec import Struct
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.views import ListedUser, listed_user
 from gateway.chat.commands import recheck
-from gateway.http.endpoint import Call, endpoint
+from gateway.container import Call
+from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged, ParameterMissing, UserNotFound
 from gateway.http.params import Id, LongPageSize, PageNumber, PageSize, Paging, Text
@@ -19,14 +20,14 @@ CONTACT = per_minute(20, 40)
 
 
 class AddFriend(Struct):
-    """Either name of the field will do."""
+    """The username, by either name of the field."""
 
     username: Text | None = None
     user_name: Text | None = None
 
 
 class ListFriends(Paging):
-    """`user_id`, if given, is the caller's own. The order is always that of becoming friends."""
+    """`user_id`, if given, is the caller's own."""
 
     user_id: Id | None = None
 
@@ -38,7 +39,7 @@ class ListOnline(Struct):
 
 
 class Target(Struct):
-    """Whom it is done to; `user_id` is left to mean the actor, as everywhere in this family."""
+    """The other user. In this family `user_id` always means the caller."""
 
     target_id: Id
 
@@ -67,7 +68,7 @@ class UserPage(Struct):
 
 
 async def user_page(call: Call, user_ids: Iterable[int], next_cursor: str) -> UserPage:
-    """In the order of the ids, without those whose account is gone."""
+    """The users in the order of the ids, without deleted accounts."""
     ids = list(user_ids)
     cards = await call.container.cards.load_many(ids)
     return UserPage([listed_user(cards[user_id]) for user_id in ids if user_id in cards], next_cursor)
@@ -75,7 +76,7 @@ async def user_page(call: Call, user_ids: Iterable[int], next_cursor: str) -> Us
 
 @endpoint("POST", "/api/contact/add-friend", family=SHORT_VIDEO, limit=CONTACT)
 async def add_friend(call: Call, params: AddFriend) -> None:
-    """Become friends with the user of that name, at once."""
+    """Become friends with the user of that name, without a request."""
     name = params.username or params.user_name
     if name is None:
         raise ParameterMissing
@@ -97,7 +98,7 @@ async def get_friend_list(call: Call, params: ListFriends) -> UserPage:
 
 @endpoint("GET", "/api/contact/get-user-list-online", family=SHORT_VIDEO, limit=CONTACT, auth=False)
 async def get_user_list_online(call: Call, params: ListOnline) -> UserPage:
-    """Who made a request within the last minute, the last seen first; up to a second old."""
+    """The users who made a request within the last minute, the last seen first; up to a second old."""
     offset = 0 if params.cursor else (params.page - 1) * params.limit
     page = await call.container.presence.page(params.cursor, offset, params.limit)
     return await user_page(call, page.user_ids, page.next_cursor)
@@ -105,20 +106,20 @@ async def get_user_list_online(call: Call, params: ListOnline) -> UserPage:
 
 @endpoint("POST", "/api/contact/delete-friend", family=SHORT_VIDEO, limit=OURS)
 async def delete_friend(call: Call, params: Target) -> None:
-    """End a friendship, for both; nothing to do if there is none."""
+    """End a friendship for both users; without one nothing changes."""
     await call.container.friends.DeleteFriend(pb.DeleteFriendRequest(user_id=params.target_id))
     await recheck(call.container.chat, user_id=params.target_id)
 
 
 @endpoint("POST", "/api/contact/set-remark", family=SHORT_VIDEO, limit=OURS)
 async def set_remark(call: Call, params: SetRemark) -> None:
-    """What the caller calls a friend; nobody else sees it. Empty: his nickname again."""
+    """Set a private name for a friend, which only the caller sees. An empty one restores the friend's nickname."""
     await call.container.friends.SetRemark(pb.SetRemarkRequest(user_id=params.target_id, remark=params.remark))
 
 
 @endpoint("POST", "/api/contact/block", family=SHORT_VIDEO, limit=OURS)
 async def block(call: Call, params: Target) -> None:
-    """Hear no more from a user; ends a friendship with him. Nothing tells him."""
+    """Block a user, which also ends a friendship with them. They are not told."""
     await call.container.require_user(params.target_id)
     await call.container.friends.Block(pb.BlockRequest(user_id=params.target_id))
     await recheck(call.container.chat, user_id=params.target_id)
@@ -126,20 +127,20 @@ async def block(call: Call, params: Target) -> None:
 
 @endpoint("POST", "/api/contact/unblock", family=SHORT_VIDEO, limit=OURS)
 async def unblock(call: Call, params: Target) -> None:
-    """Let a blocked user be heard again; the friendship does not come back."""
+    """Unblock a user; a former friendship does not come back."""
     await call.container.friends.Unblock(pb.UnblockRequest(user_id=params.target_id))
 
 
 @endpoint("GET", "/api/contact/get-block-list", family=SHORT_VIDEO, limit=OURS)
 async def get_block_list(call: Call, params: ListPage) -> UserPage:
-    """Whom the caller blocked, the newest first."""
+    """The users whom the caller has blocked, the last blocked first."""
     page = await call.container.friends.ListBlocks(pb.ListBlocksRequest(cursor=params.cursor, limit=params.limit))
     return await user_page(call, page.user_ids, page.next_cursor)
 
 
 @endpoint("GET", "/api/contact/search-users", family=SHORT_VIDEO, limit=OURS)
 async def search_users(call: Call, params: Search) -> UserPage:
-    """Users by the beginning of their username, or by a whole phone or email they allow to be found by."""
+    """Users by the beginning of their username, or by a whole phone or email if they allow it."""
     request = SearchUsersRequest(query=params.query, cursor=params.cursor, limit=params.limit)
     page = await call.container.users.SearchUsers(request)
     return UserPage([listed_user(user) for user in page.users], page.next_cursor)

@@ -1,23 +1,23 @@
 """api/videos and the other lists of videos."""
 
+import secrets
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from gateway.api.shortvideo.users import OURS
-from gateway.api.shortvideo.video_views import VideoView, video_views
-from gateway.cache.videos import Card
-from gateway.cache.videos import Page as Cards
-from gateway.http.endpoint import Call, endpoint
+from gateway.api.shortvideo.video_views import VideoPage, video_page
+from gateway.container import Call
+from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterInvalid
 from gateway.http.params import Id, OptionalId, PageNumber, Text
 from gateway.http.rate_limits import per_second
 from protos.media.v1 import videos_pb2 as pb
 
-FEED = per_second(20, 100)  # the document names none
+FEED = per_second(20, 100)  # the document states no limit
 MAX_SIZE = 50
-MAX_OFFSET = 5_000  # videos that can be reached by page; the cursor goes on
+MAX_OFFSET = 5_000  # videos that can be reached by `page`; the cursor goes further
 
 ORDERS = {
     "": pb.LATEST,
@@ -28,14 +28,14 @@ ORDERS = {
     "random": pb.RANDOM,
 }
 
-Size = Annotated[int, Meta(ge=1, description=f"at most {MAX_SIZE}; more is taken as that")]
+ListSize = Annotated[int, Meta(ge=1, description=f"at most {MAX_SIZE}; a larger value counts as {MAX_SIZE}")]
 
 
-class Part(Struct, kw_only=True):
-    """By the documented pages, or by the cursor that the last page gave, which misses and repeats nothing."""
+class VideoPaging(Struct, kw_only=True):
+    """A list by the documented pages, or by the cursor of its last page, which neither skips nor repeats a video."""
 
     page: PageNumber = 1
-    page_size: Size = 10
+    page_size: ListSize = 10
     cursor: str = ""
 
     @property
@@ -46,42 +46,32 @@ class Part(Struct, kw_only=True):
     def offset(self) -> int:
         return 0 if self.cursor else (self.page - 1) * self.limit
 
+    @property
+    def is_beyond_pages(self) -> bool:
+        return self.offset >= MAX_OFFSET
 
-class ListVideos(Part, kw_only=True):
-    """`seed` of a random list: where it begins; without one each first page begins anew."""
+    @property
+    def has_page_after(self) -> bool:
+        """Whether a client can ask for what follows."""
+        return bool(self.cursor) or self.offset + self.limit < MAX_OFFSET
+
+
+class ListVideos(VideoPaging, kw_only=True):
+    """`seed`: where a random list begins; without it each first page begins at a new place."""
 
     order_by: str = ""
     seed: OptionalId = 0
 
 
-class OfUser(Part, kw_only=True):
-    """Whose, by either name; the caller's own without one."""
+class OfUser(VideoPaging, kw_only=True):
+    """The owner, by either name of the field; without one the caller."""
 
     user_id: Id | None = None
     id: Id | None = None
 
 
-class Search(Part, kw_only=True):
+class Search(VideoPaging, kw_only=True):
     query: Text
-
-
-class VideoPage(Struct):
-    """`next_cursor` is empty on the last page. `total` is "0" of what was searched and of what the caller likes:
-    neither is counted, since a count would read them all; `has_more` tells."""
-
-    data: list[VideoView]
-    page: str
-    page_size: str
-    total: str
-    has_more: bool
-    next_cursor: str
-
-
-async def _page(call: Call, part: Part, found: pb.VideoPage | Cards) -> VideoPage:
-    cards = found.cards if isinstance(found, Cards) else [Card(video) for video in found.videos]
-    more = bool(found.next_cursor) and (bool(part.cursor) or part.offset + part.limit < MAX_OFFSET)
-    views = await video_views(call, cards)
-    return VideoPage(views, str(part.page), str(part.limit), str(found.total), more, found.next_cursor)
 
 
 @endpoint("GET", "/api/videos", family=SHORT_VIDEO, limit=FEED)
@@ -90,48 +80,57 @@ async def list_videos(call: Call, params: ListVideos) -> VideoPage:
     order = ORDERS.get(params.order_by)
     if order is None:
         raise ParameterInvalid
-    videos = call.container.videos
     if order != pb.RANDOM and params.page == 1 and not params.cursor:
-        shared = await videos.feed(call.caller, order, params.limit)
+        shared = await call.container.video_cache.first_page(call.caller, order, params.limit)
         if shared is not None:
-            return await _page(call, params, shared)
-    if params.offset >= MAX_OFFSET:
-        return await _page(call, params, pb.VideoPage())
+            return await video_page(call, params, shared)
+    if params.is_beyond_pages:
+        return await video_page(call, params, pb.VideoPage())
     seed = params.seed
     if order == pb.RANDOM and not seed and not params.cursor:
-        seed = videos.seed(call.caller, fresh=params.page == 1)
+        seed = _seed(call, is_new=params.page == 1)
     request = pb.ListVideosRequest(
         order=order, cursor=params.cursor, limit=params.limit, offset=params.offset, seed=seed
     )
-    return await _page(call, params, await videos.service.ListVideos(request))
+    return await video_page(call, params, await call.container.videos.ListVideos(request))
 
 
 @endpoint("GET", "/api/videos/user-videos", family=SHORT_VIDEO, limit=FEED)
 async def user_videos(call: Call, params: OfUser) -> VideoPage:
-    """One user's, the newest first; the caller's own without an id."""
-    if params.offset >= MAX_OFFSET:
-        return await _page(call, params, pb.VideoPage())
+    """The videos of one user, the newest first; without an id the caller's own."""
+    if params.is_beyond_pages:
+        return await video_page(call, params, pb.VideoPage())
     user_id = params.user_id or params.id or call.caller.user_id
     request = pb.ListUserVideosRequest(user_id=user_id, cursor=params.cursor, limit=params.limit, offset=params.offset)
-    return await _page(call, params, await call.container.videos.service.ListUserVideos(request))
+    return await video_page(call, params, await call.container.videos.ListUserVideos(request))
 
 
 @endpoint("GET", "/api/videos/liked-videos", family=SHORT_VIDEO, limit=FEED)
-async def liked_videos(call: Call, params: Part) -> VideoPage:
-    """Those that the caller likes, the last liked first."""
-    if params.offset >= MAX_OFFSET:
-        return await _page(call, params, pb.VideoPage())
+async def liked_videos(call: Call, params: VideoPaging) -> VideoPage:
+    """The videos that the caller likes, the last liked first."""
+    if params.is_beyond_pages:
+        return await video_page(call, params, pb.VideoPage())
     request = pb.ListLikedVideosRequest(cursor=params.cursor, limit=params.limit, offset=params.offset)
-    return await _page(call, params, await call.container.videos.service.ListLikedVideos(request))
+    return await video_page(call, params, await call.container.videos.ListLikedVideos(request))
 
 
 @endpoint("GET", "/api/videos/search-videos", family=SHORT_VIDEO, limit=OURS)
 async def search_videos(call: Call, params: Search) -> VideoPage:
-    """By words of the title and the description, the newest first; `total` is not known."""
-    if params.offset >= MAX_OFFSET:
-        return await _page(call, params, pb.VideoPage())
+    """Videos by words of their title and description, the newest first; `total` is not counted."""
+    if params.is_beyond_pages:
+        return await video_page(call, params, pb.VideoPage())
     request = pb.SearchVideosRequest(query=params.query, cursor=params.cursor, limit=params.limit, offset=params.offset)
-    return await _page(call, params, await call.container.videos.service.SearchVideos(request))
+    return await video_page(call, params, await call.container.videos.SearchVideos(request))
+
+
+def _seed(call: Call, is_new: bool) -> int:
+    """Where the session's random list begins: a new place, or that of the list it began last."""
+    seeds, session_id = call.container.seeds, call.caller.session_id
+    seed = None if is_new else seeds.get(session_id)
+    if seed is None:
+        seed = secrets.randbits(63)
+        seeds.put(session_id, seed)
+    return seed
 
 
 endpoints = [list_videos, user_videos, liked_videos, search_videos]

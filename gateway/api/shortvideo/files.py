@@ -1,14 +1,14 @@
 """api/file/*: uploads, and how far their processing is."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated
 
-from litestar import Request
 from msgspec import Meta, Struct
 
-from gateway.files.serving import absolute, hash_in
-from gateway.files.streaming import FileForm, StreamedEndpoint, chunks_of, send
-from gateway.http.endpoint import Call, endpoint
+from gateway.container import Call
+from gateway.files.streaming import AnyRequest, FileForm, chunks_of, send, upload_endpoint
+from gateway.files.urls import absolute, hash_in
+from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterInvalid
 from gateway.http.params import Text
@@ -19,7 +19,7 @@ STATES = {State.PROCESSING: "processing", State.READY: "ready", State.FAILED: "f
 
 
 class FileView(Struct):
-    """`cover`, `playback` and `hls` (a playlist) are urls, "" while there is none; times in milliseconds."""
+    """`cover`, `playback` and `hls` (a playlist) are urls, "" until they exist; `duration` in milliseconds."""
 
     url: str
     id: str
@@ -55,7 +55,7 @@ class ByFile(Struct):
         return hash
 
 
-def view_of(call: Call, object: Object) -> FileView:
+def _file_view(call: Call, object: Object) -> FileView:
     return FileView(
         url=absolute(call, object.path),
         id=object.hash,
@@ -74,43 +74,32 @@ def view_of(call: Call, object: Object) -> FileView:
     )
 
 
-async def upload(call: Call, params: UploadForm) -> FileView:
+@upload_endpoint("/api/file/upload", family=SHORT_VIDEO, limit=per_minute(3, 5), form=UploadForm)
+async def upload(call: Call, request: AnyRequest) -> FileView:
     """One file, as the form's `file`; the same file again has the same url."""
-    request: Request[Any, Any, Any] = params  # type: ignore[assignment]  # a StreamedEndpoint's
     form = FileForm(request)
-    announced = int(length) if (length := request.headers.get("content-length", "")).isdecimal() else 0
+    length = request.headers.get("content-length", "")
 
     async def requests() -> AsyncIterator[UploadRequest]:
-        yield UploadRequest(header=UploadHeader(size=announced))
+        yield UploadRequest(header=UploadHeader(size=int(length) if length.isdecimal() else 0))
         async for chunk in chunks_of(form.read()):
             yield UploadRequest(chunk=chunk)
 
     object = await send(call.container.objects.Upload, requests(), call.container.settings.upload_seconds)
     call.container.files.drop(object.hash)
-    return view_of(call, object)
+    return _file_view(call, object)
 
 
 @endpoint("GET", "/api/file/status", family=SHORT_VIDEO, limit=per_second(10, 20))
 async def status(call: Call, params: ByFile) -> FileView:
-    """How far the processing of one's upload is: processing, ready, or failed and why."""
-    return view_of(call, await call.container.objects.GetStatus(GetStatusRequest(hash=params.hash)))
+    """The state of one's upload: processing, ready, or failed with the reason."""
+    return _file_view(call, await call.container.objects.GetStatus(GetStatusRequest(hash=params.hash)))
 
 
 @endpoint("POST", "/api/file/retry", family=SHORT_VIDEO, limit=per_minute(10))
 async def retry(call: Call, params: ByFile) -> FileView:
     """Process a failed upload again."""
-    return view_of(call, await call.container.objects.Retry(RetryRequest(hash=params.hash)))
+    return _file_view(call, await call.container.objects.Retry(RetryRequest(hash=params.hash)))
 
 
-_upload = StreamedEndpoint(
-    "POST",
-    ("/api/file/upload",),
-    SHORT_VIDEO,
-    per_minute(3, 5),
-    True,
-    upload,
-    UploadForm,
-    get_type_hints(upload)["return"],
-)
-
-endpoints = [_upload.handler(), status, retry]
+endpoints = [upload, status, retry]

@@ -3,16 +3,17 @@
 import grpc.aio
 from msgspec import Struct
 
-from gateway.http.endpoint import Call, NoParams, endpoint
+from gateway.container import Call
+from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import RefreshTokenExpired
 from gateway.http.params import Text
-from gateway.http.rate_limits import Limit, per_minute
+from gateway.http.rate_limits import RateLimit, per_minute
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit.errors import reason_of
 from services.kit.tokens import TokenExpired
 
-HASHING_TIMEOUT = 8.0  # seconds: bcrypt has a queue
+HASHING_TIMEOUT = 8.0  # seconds: the user service queues what bcrypt hashes
 MAIL_TIMEOUT = 8.0
 
 
@@ -54,7 +55,7 @@ class TokenPair(Struct):
 
 @endpoint("POST", "/api/login/send-code", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
 async def send_code(call: Call, params: SendCode) -> None:
-    """Mail a code to an address, to register or to reset a password."""
+    """Mail a code to an address, for registering or resetting a password."""
     await call.container.accounts.SendCode(pb.SendCodeRequest(email=params.email), timeout=MAIL_TIMEOUT)
 
 
@@ -81,9 +82,9 @@ async def login(call: Call, params: Login) -> TokenPair:
     return TokenPair(tokens.atoken, tokens.rtoken)
 
 
-@endpoint("POST", "/api/login/refresh-token", family=SHORT_VIDEO, limit=Limit(8, 4, 8), auth=False)
+@endpoint("POST", "/api/login/refresh-token", family=SHORT_VIDEO, limit=RateLimit(8, 4, 8), auth=False)
 async def refresh_token(call: Call, params: RefreshToken) -> AccessToken:
-    """A new atoken of the same session."""
+    """Get a new atoken for the same session."""
     try:
         tokens = await call.container.accounts.RefreshToken(pb.RefreshTokenRequest(rtoken=params.rtoken))
     except grpc.aio.AioRpcError as error:
@@ -95,14 +96,14 @@ async def refresh_token(call: Call, params: RefreshToken) -> AccessToken:
 
 @endpoint("POST", "/api/login/logout", family=SHORT_VIDEO, limit=per_minute(20, 40))
 async def logout(call: Call, params: NoParams) -> None:
-    """End this session; its tokens stop working everywhere."""
+    """End this session; its tokens stop working on every gateway."""
     await call.container.accounts.Logout(pb.LogoutRequest())
-    call.container.authenticator.verdicts.drop(call.caller.session_id)
+    call.container.verdicts.drop(call.caller.session_id)
 
 
 @endpoint("POST", "/api/login/reset-password", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
 async def reset_password(call: Call, params: ResetPassword) -> None:
-    """A new password by mailed code; ends every session of the account."""
+    """Set a new password with a mailed code; ends every session of the account."""
     request = pb.ResetPasswordRequest(email=params.email, code=params.code, password=params.password)
     await call.container.accounts.ResetPassword(request, timeout=HASHING_TIMEOUT)
 

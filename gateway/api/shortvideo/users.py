@@ -4,7 +4,8 @@ from msgspec import Struct, field
 
 from gateway.api.shortvideo.login import HASHING_TIMEOUT
 from gateway.api.shortvideo.views import Profile, SessionView, profile_of, session_view
-from gateway.http.endpoint import Call, NoParams, endpoint
+from gateway.container import Call
+from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import UserNotFound
 from gateway.http.params import Id, PageSize, Text
@@ -12,7 +13,7 @@ from gateway.http.rate_limits import per_minute, per_second
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.users_pb2 import SetRoleRequest, UpdateProfileRequest
 
-OURS = per_minute(20, 40)  # routes beyond the document
+OURS = per_minute(20, 40)  # for routes that are not in the document
 
 
 class ByUserId(Struct):
@@ -20,7 +21,7 @@ class ByUserId(Struct):
 
 
 class ProfileChanges(Struct):
-    """Only given fields change; a null is not given."""
+    """Only given fields change; null counts as not given."""
 
     id: Id | None = None
     username: str | None = None
@@ -33,7 +34,7 @@ class ProfileChanges(Struct):
 
 
 class SetProfile(ProfileChanges):
-    """Flat, as in the document's schema, or nested under `user`, as in its sample."""
+    """The fields flat, as in the document's schema, or nested under `user`, as in its sample; a flat field wins."""
 
     user: ProfileChanges | None = None
 
@@ -86,7 +87,7 @@ async def _profile(call: Call, user_id: int) -> Profile:
 
 @endpoint("GET", "/api/user/get-user-info", family=SHORT_VIDEO, limit=per_second(20, 40))
 async def get_user_info(call: Call, params: ByUserId) -> Profile:
-    """A user, with his private fields only for himself and admins."""
+    """A user; the private fields only for the user and for admins."""
     return await _profile(call, params.id)
 
 
@@ -98,17 +99,17 @@ async def get_my_info(call: Call, params: NoParams) -> Profile:
 
 @endpoint("GET", "/api/user/get-profile", family=SHORT_VIDEO, limit=per_second(10, 20))
 async def get_profile(call: Call, params: ByUserId) -> Profile:
-    """As get-user-info."""
+    """The same as get-user-info."""
     return await _profile(call, params.id)
 
 
 @endpoint("POST", "/api/user/set-profile", family=SHORT_VIDEO, limit=per_second(4, 8))
 async def set_profile(call: Call, params: SetProfile) -> None:
-    """Change the given fields of one's own profile; of another's, as an admin."""
+    """Change the given fields of one's own profile; an admin may change any."""
     nested = params.user or ProfileChanges()
     user_id = params.id or nested.id or call.caller.user_id
     request = UpdateProfileRequest(user_id=user_id)
-    for source in (nested, params):  # a flat field wins
+    for source in (nested, params):
         bio = source.bio if source.bio is not None else source.sample_bio
         given = {
             "username": source.username,
@@ -127,17 +128,17 @@ async def set_profile(call: Call, params: SetProfile) -> None:
 
 @endpoint("POST", "/api/user/set-role", family=SHORT_VIDEO, limit=per_second(4, 8))
 async def set_role(call: Call, params: SetRole) -> None:
-    """0 guest, 1 user, 2 member, 3 admin, 4 super admin; oneself only from 0 to 1."""
-    role = params.role if -1 <= params.role <= 5 else -1  # int32; the service knows the bounds
+    """Set a role: 0 guest, 1 user, 2 member, 3 admin, 4 super admin; one's own only from 0 to 1."""
+    role = params.role if -1 <= params.role <= 5 else -1  # fits int32; the service checks the bounds
     await call.container.users.SetRole(SetRoleRequest(user_id=params.id, role=role))
     call.container.cards.drop(params.id)
     if params.id == call.caller.user_id:
-        call.container.authenticator.verdicts.drop(call.caller.session_id)
+        call.container.verdicts.drop(call.caller.session_id)
 
 
 @endpoint("GET", "/api/user/sessions", family=SHORT_VIDEO, limit=OURS)
 async def list_sessions(call: Call, params: ListSessions) -> SessionPage:
-    """One's live sessions, one a login and device, newest first."""
+    """The caller's live sessions, one per login and device, the newest first."""
     request = pb.ListSessionsRequest(cursor=params.cursor, limit=params.limit)
     page = await call.container.sessions.ListSessions(request)
     return SessionPage([session_view(session) for session in page.sessions], page.next_cursor)
@@ -145,39 +146,39 @@ async def list_sessions(call: Call, params: ListSessions) -> SessionPage:
 
 @endpoint("POST", "/api/user/revoke-session", family=SHORT_VIDEO, limit=OURS)
 async def revoke_session(call: Call, params: RevokeSession) -> None:
-    """End one of one's sessions."""
+    """End one of the caller's sessions."""
     await call.container.sessions.RevokeSession(pb.RevokeSessionRequest(session_id=params.session_id))
-    call.container.authenticator.verdicts.drop(params.session_id)
+    call.container.verdicts.drop(params.session_id)
 
 
 @endpoint("POST", "/api/user/change-password", family=SHORT_VIDEO, limit=per_minute(4))
 async def change_password(call: Call, params: ChangePassword) -> None:
-    """Ends one's other sessions."""
+    """Change the password; ends the caller's other sessions."""
     request = pb.ChangePasswordRequest(old_password=params.old_password, new_password=params.new_password)
     await call.container.accounts.ChangePassword(request, timeout=HASHING_TIMEOUT)
 
 
 @endpoint("POST", "/api/user/bind-email", family=SHORT_VIDEO, limit=per_minute(4))
 async def bind_email(call: Call, params: BindEmail) -> None:
-    """Add or change the email one logs in by; send-code mails the code, `password` is the account's."""
+    """Add or change the email for logging in; send-code mails the code, `password` is the account's."""
     request = pb.BindEmailRequest(email=params.email, code=params.code, password=params.password)
     await call.container.accounts.BindEmail(request, timeout=HASHING_TIMEOUT)
 
 
 @endpoint("POST", "/api/user/bind-phone", family=SHORT_VIDEO, limit=per_minute(4))
 async def bind_phone(call: Call, params: BindPhone) -> None:
-    """Add or change the phone one logs in by in the chat family; `password` is the account's."""
+    """Add or change the phone for logging in to the chat family; `password` is the account's."""
     request = pb.BindPhoneRequest(phone=params.phone, password=params.password)
     await call.container.accounts.BindPhone(request, timeout=HASHING_TIMEOUT)
 
 
 @endpoint("POST", "/api/user/delete-account", family=SHORT_VIDEO, limit=per_minute(4))
 async def delete_account(call: Call, params: DeleteAccount) -> None:
-    """Erase the account; its email, phone and username become free."""
+    """Erase the account; its email, phone and username become available again."""
     await call.container.accounts.DeleteAccount(
         pb.DeleteAccountRequest(password=params.password), timeout=HASHING_TIMEOUT
     )
-    call.container.authenticator.verdicts.drop(call.caller.session_id)
+    call.container.verdicts.drop(call.caller.session_id)
     call.container.cards.drop(call.caller.user_id)
 
 

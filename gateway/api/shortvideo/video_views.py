@@ -1,14 +1,15 @@
-"""What the short-video document shows of videos and comments: its sample's fields and its schema's, side by side."""
+"""JSON of videos and comments: the fields of the short-video document's samples and of its schemas, side by side."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Protocol, cast
 
 import msgspec
 from msgspec import Raw, Struct, field
 
-from gateway.cache.videos import Card
-from gateway.files.serving import absolute
-from gateway.http.endpoint import Call
+from gateway.cache.videos import CardPage, VideoCard
+from gateway.container import Call
+from gateway.files.urls import absolute
+from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2 import Comment
 from protos.media.v1.videos_pb2 import PRIVATE, Video, Visibility
 from services.client_json.times import rfc3339
@@ -17,10 +18,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class VideoView(Struct):
-    """`url`, `cover`, `likes`, `comments` and `shares` are the sample's words for the schema's longer ones.
+    """The sample's `url`, `cover`, `likes`, `comments` and `shares` repeat the schema's longer names.
 
-    Times in Unix seconds; `PublishTime` RFC 3339. `playback_url` plays in any browser, `hls_url` (if any) in players
-    of HLS.
+    Times in Unix seconds, `PublishTime` in RFC 3339. `playback_url` plays in any browser, `hls_url` (if there is one)
+    in HLS players.
     """
 
     id: str
@@ -52,7 +53,8 @@ class VideoView(Struct):
 class CommentView(Struct):
     """`CreatedTime` and `UpdatedTime` in Unix milliseconds, `created_at` and `updated_at` in seconds.
 
-    `owner_id` is whose video, or comment, it answers; `reply_to_id` that comment, "0" at the top.
+    `owner_id` is the owner of the video or the author of the comment that this one answers; `reply_to_id` is that
+    comment, "0" for a comment on the video itself.
     """
 
     id: str
@@ -71,17 +73,49 @@ class CommentView(Struct):
     updated_at: str
 
 
-async def video_views(call: Call, cards: Sequence[Card]) -> list[VideoView]:
-    """As the caller sees them, encoded already."""
-    liked = await call.container.videos.liked(call.caller, [card.video.video_id for card in cards])
+class VideoPage(Struct):
+    """`next_cursor` is empty on the last page. `total` is "0" for a search and for liked videos: counting them would
+    mean reading all of them, so use `has_more`."""
+
+    data: list[VideoView]
+    page: str
+    page_size: str
+    total: str
+    has_more: bool
+    next_cursor: str
+
+
+class Paging(Protocol):
+    """What a page says of the request for it."""
+
+    @property
+    def page(self) -> int: ...
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def has_page_after(self) -> bool: ...
+
+
+async def video_page(call: Call, paging: Paging, found: pb.VideoPage | CardPage) -> VideoPage:
+    cards = found.cards if isinstance(found, CardPage) else [VideoCard(video) for video in found.videos]
+    has_more = bool(found.next_cursor) and paging.has_page_after
+    views = await video_views(call, cards)
+    return VideoPage(views, str(paging.page), str(paging.limit), str(found.total), has_more, found.next_cursor)
+
+
+async def video_views(call: Call, cards: Sequence[VideoCard]) -> list[VideoView]:
+    """The cards as the caller sees them, already encoded."""
+    liked = await call.container.likes.liked_by(call.caller, [card.video.video_id for card in cards])
     base = absolute(call, "/")
     views = [card.views.get(base) or _encode_views(card, base) for card in cards]
     return [pair[card.video.video_id in liked] for card, pair in zip(cards, views, strict=True)]
 
 
-def _encode_views(card: Card, base: str) -> tuple[VideoView, VideoView]:
-    """Not liked, and liked; kept with the card, since it is shown to many."""
-    card.views.clear()  # one address is enough
+def _encode_views(card: VideoCard, base: str) -> tuple[VideoView, VideoView]:
+    """Not liked, and liked. They are kept with the card, since many viewers are shown the same."""
+    card.views.clear()  # those for one base url are enough
     views = (Raw(_encode(_video_view(card.video, base.rstrip("/"), liked))) for liked in (False, True))
     card.views[base] = pair = cast(tuple[VideoView, VideoView], tuple(views))
     return pair

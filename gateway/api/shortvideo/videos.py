@@ -1,4 +1,4 @@
-"""api/videos/*: publishing, changing, watching and liking a video."""
+"""api/videos/*: publish, change, watch and like a video."""
 
 from typing import Annotated, Literal
 
@@ -7,8 +7,9 @@ from msgspec import Meta, Struct
 from gateway.api.shortvideo.feeds import FEED
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import VideoView, video_views
-from gateway.files.serving import hash_in
-from gateway.http.endpoint import Call, endpoint
+from gateway.container import Call
+from gateway.files.urls import hash_in
+from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged, ParameterInvalid, ParameterMissing
 from gateway.http.params import Id, OptionalId, Text
@@ -23,13 +24,13 @@ VisibilityName = Literal["public", "friends", "private"]
 
 
 class Acting(Struct, kw_only=True):
-    """`user_id`, if given, is the caller's own. The document's `owner_id` is known already."""
+    """`user_id`, if given, is the caller's own. The document's `owner_id` is not read: the token names the caller."""
 
     user_id: OptionalId = 0
 
 
 class CreateVideo(Acting, kw_only=True):
-    """`visibility` says more than `is_private`, and wins."""
+    """`visibility` overrides `is_private`."""
 
     video_path: Text
     title: Text
@@ -41,7 +42,7 @@ class CreateVideo(Acting, kw_only=True):
 
 
 class UpdateVideo(Acting, kw_only=True):
-    """Only given fields change; a null is not given."""
+    """Only given fields change; null counts as not given."""
 
     video_id: Id
     title: str | None = None
@@ -60,7 +61,7 @@ class ViewVideo(OfVideo, kw_only=True):
 
 
 class GetVideo(Struct):
-    """Either name of the field will do."""
+    """The id, by either name of the field."""
 
     video_id: Id | None = None
     id: Id | None = None
@@ -84,29 +85,13 @@ def check_actor(call: Call, params: Acting) -> None:
         raise ActorForged
 
 
-async def _own_path(call: Call, url: str) -> str:
-    """The path of a file of ours, whichever of our addresses names it; another's url as it is."""
-    hash = hash_in(url)
-    file = await call.container.files.load(hash) if hash else None
-    if file is None and url.startswith("/"):
-        raise ParameterInvalid
-    return f"/media/{file.file}" if file else url
-
-
-def _drop(call: Call, video: pb.Video) -> None:
-    """What is kept of a video that was written now; its files are for others than before."""
-    call.container.videos.drop_lists(video.video_id, video.owner_id)
-    for url in (video.video_url, video.cover_url, video.playback_url, video.hls_url):
-        call.container.files.drop(hash_in(url) or "")
-
-
 @endpoint("GET", "/api/videos/get-video", family=SHORT_VIDEO, limit=FEED)
 async def get_video(call: Call, params: GetVideo) -> OneVideo:
     """One video."""
     video_id = params.video_id or params.id
     if video_id is None:
         raise ParameterMissing
-    card = await call.container.videos.get(call.caller, video_id)
+    card = await call.container.video_cache.card(call.caller, video_id)
     return OneVideo((await video_views(call, [card]))[0])
 
 
@@ -123,12 +108,12 @@ async def create_video(call: Call, params: CreateVideo) -> None:
         type=params.type,
         visibility=VISIBILITIES[name],
     )
-    _drop(call, await call.container.videos.service.CreateVideo(request))
+    _drop(call, await call.container.videos.CreateVideo(request))
 
 
 @endpoint("POST", "/api/videos/update-video", family=SHORT_VIDEO, limit=OURS)
 async def update_video(call: Call, params: UpdateVideo) -> None:
-    """Change what is given of one's own video. `is_private` false leaves one for friends as it is."""
+    """Change the given fields of one's own video. `is_private` false does not publish a video for friends."""
     check_actor(call, params)
     request = pb.UpdateVideoRequest(
         video_id=params.video_id,
@@ -138,55 +123,76 @@ async def update_video(call: Call, params: UpdateVideo) -> None:
         visibility=VISIBILITIES[params.visibility] if params.visibility else None,
         private=params.is_private,
     )
-    _drop(call, await call.container.videos.service.UpdateVideo(request))
+    _drop(call, await call.container.videos.UpdateVideo(request))
 
 
 @endpoint("POST", "/api/videos/delete-video", family=SHORT_VIDEO, limit=OURS)
 async def delete_video(call: Call, params: OfVideo) -> None:
-    """Delete one's own video; any, as an admin."""
+    """Delete one's own video; an admin may delete any."""
     check_actor(call, params)
-    gone = await call.container.videos.service.DeleteVideo(pb.DeleteVideoRequest(video_id=params.video_id))
-    call.container.videos.drop_lists(params.video_id, gone.owner_id)
+    gone = await call.container.videos.DeleteVideo(pb.DeleteVideoRequest(video_id=params.video_id))
+    call.container.video_cache.drop_everywhere(params.video_id, gone.owner_id)
 
 
 @endpoint("POST", "/api/videos/like-video", family=SHORT_VIDEO, limit=VIDEO)
 async def like_video(call: Call, params: OfVideo) -> None:
-    """Like a video; once is enough."""
+    """Like a video; a second like changes nothing."""
     check_actor(call, params)
-    await call.container.videos.like(call.caller, params.video_id, True)
+    await call.container.likes.set_video_like(call.caller, params.video_id, True)
+    call.container.video_cache.drop_video(params.video_id)
 
 
 @endpoint("POST", "/api/videos/unlike-video", family=SHORT_VIDEO, limit=VIDEO)
 async def unlike_video(call: Call, params: OfVideo) -> None:
-    """Take a like back; without one there is nothing to do."""
+    """Take a like back; without a like nothing changes."""
     check_actor(call, params)
-    await call.container.videos.like(call.caller, params.video_id, False)
+    await call.container.likes.set_video_like(call.caller, params.video_id, False)
+    call.container.video_cache.drop_video(params.video_id)
 
 
 @endpoint("GET", "/api/videos/get-video-likes", family=SHORT_VIDEO, limit=VIDEO)
 async def get_video_likes(call: Call, params: OfVideo) -> Likes:
-    """How many like a video."""
-    card = await call.container.videos.get(call.caller, params.video_id)
+    """The number of likes of a video."""
+    card = await call.container.video_cache.card(call.caller, params.video_id)
     return Likes(str(card.video.like_count))
 
 
 @endpoint("POST", "/api/videos/share-video", family=SHORT_VIDEO, limit=OURS)
 async def share_video(call: Call, params: OfVideo) -> None:
-    """Count that the caller shared a video; once a user."""
+    """Count that the caller shared a video, once per user."""
     check_actor(call, params)
-    await call.container.videos.service.ShareVideo(pb.ShareVideoRequest(video_id=params.video_id))
-    call.container.videos.drop_video(params.video_id)
+    await call.container.videos.ShareVideo(pb.ShareVideoRequest(video_id=params.video_id))
+    call.container.video_cache.drop_video(params.video_id)
 
 
 @endpoint("POST", "/api/videos/view-video", family=SHORT_VIDEO, limit=FEED)
 async def view_video(call: Call, params: ViewVideo) -> Viewed:
-    """Count a view: 2 seconds, or half of the video, once an hour."""
+    """Count a view of 2 seconds or of half the video, once per hour."""
     check_actor(call, params)
     request = pb.ViewVideoRequest(video_id=params.video_id, watched_seconds=params.watched_seconds)
-    viewed = await call.container.videos.service.ViewVideo(request)
+    viewed = await call.container.videos.ViewVideo(request)
     if viewed.counted:
-        call.container.videos.drop_video(params.video_id)
+        call.container.video_cache.drop_video(params.video_id)
     return Viewed(viewed.counted)
+
+
+async def _own_path(call: Call, url: str) -> str:
+    """The path of one of our files, by whichever of our addresses the url names it; any other url as it is.
+
+    Raises ParameterInvalid for a path of ours without a file.
+    """
+    hash = hash_in(url)
+    file = await call.container.files.load(hash) if hash else None
+    if file is None and url.startswith("/"):
+        raise ParameterInvalid
+    return f"/media/{file.file}" if file else url
+
+
+def _drop(call: Call, video: pb.Video) -> None:
+    """Drops what is cached of a video that was just written, and of its files, whose privacy may have changed."""
+    call.container.video_cache.drop_everywhere(video.video_id, video.owner_id)
+    for url in (video.video_url, video.cover_url, video.playback_url, video.hls_url):
+        call.container.files.drop(hash_in(url) or "")
 
 
 endpoints = [

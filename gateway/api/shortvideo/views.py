@@ -1,4 +1,4 @@
-"""What the short-video document shows of users and groups: its sample's fields and its schema's, side by side."""
+"""JSON of users and groups: the fields of the short-video document's samples and of its schemas, side by side."""
 
 from msgspec import Struct, field, structs
 
@@ -9,7 +9,7 @@ from services.client_json.times import rfc3339
 
 
 class UserView(Struct):
-    """The sample's `user`. Private fields are "" for whoever may not see them; `password` always is."""
+    """The sample's `user`. `password` is always "", and so are private fields that the viewer may not see."""
 
     id: str
     created_time: str = field(name="CreatedTime")
@@ -32,13 +32,13 @@ class UserView(Struct):
 
 
 class ListedUser(UserView):
-    """A user among others: the sample's `user` and what the schema has beside it, never a private field."""
+    """A user in a list: the sample's `user` and the schema's `create_at`, without private fields."""
 
     create_at: str
 
 
 class Community(Struct):
-    """The sample's fields, the schema's, and ours. Times in milliseconds."""
+    """A group: the fields of the sample, of the schema, and our own. Times in Unix milliseconds."""
 
     id: str
     created_time: str = field(name="CreatedTime")
@@ -58,9 +58,9 @@ class Community(Struct):
 
 
 class Profile(Struct):
-    """The schema's fields at top level, the sample's under `user`. `create_at` in milliseconds.
+    """The schema's fields at top level, the sample's under `user`. `create_at` in Unix milliseconds.
 
-    Whether one may be found by phone and by email is for oneself and admins to see.
+    `searchable_by_phone` and `searchable_by_email` are false for viewers other than the user and admins.
     """
 
     id: str
@@ -88,7 +88,7 @@ class SessionView(Struct):
 
 
 def user_view(user: User) -> UserView:
-    """A time that never was shows the account's creation, as in the sample."""
+    """A time that has not happened yet is shown as the account's creation, as in the sample."""
     return UserView(
         id=str(user.user_id),
         created_time=str(user.created_at),
@@ -128,7 +128,7 @@ def profile_of(user: User) -> Profile:
 
 
 def listed_user(user: User) -> ListedUser:
-    """Of a public card."""
+    """`user` is a public card."""
     view = user_view(user)
     return ListedUser(**structs.asdict(view), create_at=view.created_time)
 

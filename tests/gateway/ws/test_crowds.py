@@ -96,7 +96,7 @@ async def test_more_than_may_wait_are_told_to_come_again(stage: Stage, monkeypat
     people = await stage.people(4)
     tickets = await asyncio.gather(*map(stage.ticket, people))
     first_pages = stage.gateway.sockets._first_pages
-    monkeypatch.setattr(first_pages, "_most", 0)
+    monkeypatch.setattr(first_pages._batcher, "_max_waiting", 0)
     async with raw_socket(stage.url, f"{PATH}?ticket={tickets[0]}") as socket:
         await socket.say("hello", "1", version=1)
         assert (await socket.event("error"))["retryable"]

@@ -12,8 +12,8 @@ import pytest
 import uvloop
 
 from gateway.config import GatewaySettings
-from gateway.files import sendfile
-from gateway.files.sendfile import SENDFILE
+from gateway.http import sendfile
+from gateway.http.sendfile import SENDFILE
 from tests.support.gateway import serving
 
 SIZE = 20_000_000  # more than a socket takes at once

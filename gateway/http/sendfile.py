@@ -1,7 +1,8 @@
-"""The bytes of a local file by sendfile(2), from the kernel's cache to the client's socket.
+"""Sends the bytes of a local file by sendfile(2), from the kernel's cache to the client's socket.
 
-They pass neither through Python nor through our memory: a fast reader costs little, and a thousand slow ones hold
-nothing. Uvicorn knows no such thing, so this goes round its transport, whose buffer must be empty meanwhile.
+The bytes pass neither through Python nor through our memory: a fast client costs little CPU, a thousand slow ones no
+memory. Uvicorn has no interface for this, so it bypasses Uvicorn's transport, whose buffer must be empty meanwhile
+(docs/adr/0011-local-files-go-round-uvicorn.md).
 """
 
 import asyncio
@@ -14,36 +15,38 @@ from typing import Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-SENDFILE = "hitok.sendfile"  # in the scope of a request whose connection can do it
-BURST = 4 * 1_048_576  # bytes at most before another's turn in the threads
-STALL_SECONDS = 60.0  # in which a reader has to take something
+SENDFILE = "hitok.sendfile"  # key in the scope of a request whose connection supports it
+BURST = 4 * 1_048_576  # bytes sent by one job of the thread pool, so that every client gets its turn
+STALL_SECONDS = 60.0  # the client is cut off after so long without taking a byte
 
 log = structlog.get_logger("sendfile")
 
 
 def offer(cycle: RequestResponseCycle) -> None:
-    """To the request of `cycle`."""
+    """Puts SENDFILE into the scope of the request of `cycle`."""
     cycle.scope[SENDFILE] = partial(_send, cycle)  # type: ignore[literal-required]
 
 
 async def _send(cycle: RequestResponseCycle, path: Path, start: int, end: int, gone: "asyncio.Future[None]") -> None:
-    """That part of `path`, once the answer's head has been sent. Less of it only if the connection has ended, which
-    `gone` tells."""
+    """Sends the bytes from `start` to `end` of `path`, after the head of the response was sent.
+
+    `gone` is done when the client has disconnected; only then fewer bytes are sent.
+    """
     await _flush(cycle)
     if gone.done() or cycle.transport.is_closing():
         return
-    # Another number for it: an event loop lets only the transport wait on the first.
+    # A duplicate, because the event loop lets only the transport wait for the original descriptor.
     socket = os.dup(cycle.transport.get_extra_info("socket").fileno())
     try:
         while start < end and not gone.done():
-            sent, full = await _to_its_end(_burst, socket, path, start, min(end, start + BURST))
+            sent, full = await _run_to_its_end(_burst, socket, path, start, min(end, start + BURST))
             start += sent
             cycle.expected_content_length -= sent
             if full:
                 await _wait_writable(socket, gone)
     except OSError as error:
         if not isinstance(error, ConnectionError):
-            log.warning("not sent whole", error=repr(error))
+            log.warning("file was not sent completely", error=repr(error))
         cycle.transport.abort()
         await gone
     finally:
@@ -59,7 +62,7 @@ async def _flush(cycle: RequestResponseCycle) -> None:
 
 
 def _burst(socket: int, path: Path, start: int, end: int) -> tuple[int, bool]:
-    """How many bytes the socket took, and whether it is full. In a thread: the disk may have to be read."""
+    """The number of bytes that the socket took, and whether it is full. Runs in a thread: it may read the disk."""
     at = start
     with path.open("rb", buffering=0) as file:
         while at < end:
@@ -73,8 +76,9 @@ def _burst(socket: int, path: Path, start: int, end: int) -> tuple[int, bool]:
     return at - start, False
 
 
-async def _to_its_end(function: Callable[..., Any], *arguments: Any) -> Any:
-    """In a thread; even if it is cancelled, since the socket must not be closed, and its number given away, before."""
+async def _run_to_its_end(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Runs in a thread and waits for its end even when cancelled: the thread uses the socket's descriptor, and if that
+    were closed, another connection could get the same number."""
     work = asyncio.get_running_loop().run_in_executor(None, function, *arguments)
     try:
         return await asyncio.shield(work)
@@ -93,7 +97,7 @@ async def _wait_writable(socket: int, gone: "asyncio.Future[None]") -> None:
     finally:
         loop.remove_writer(socket)
     if not done:
-        raise TimeoutError("the reader takes nothing")
+        raise TimeoutError("the client takes nothing")
 
 
 def _wake(ready: "asyncio.Future[None]") -> None:

@@ -1,0 +1,33 @@
+"""Users near at hand: public cards for all viewers, and profiles with the private fields that a viewer may see."""
+
+from collections.abc import Mapping
+
+from gateway.cache.dataloader import DataLoader
+from gateway.cache.near_cache import NearCache
+from protos.user.v1.users_pb2 import BatchGetProfilesRequest, BatchGetUsersRequest, ProfileLookup, User
+from protos.user.v1.users_pb2_grpc import UsersStub
+
+CARD_TTL, MAX_CARDS = 1.0, 20_000
+
+ProfileKey = tuple[int, int]  # user and viewer
+
+
+def user_cards(users: UsersStub) -> NearCache[int, User]:
+    """By user id."""
+
+    async def fetch(user_ids: list[int]) -> Mapping[int, User]:
+        response = await users.BatchGetUsers(BatchGetUsersRequest(user_ids=user_ids))
+        return {user.user_id: user for user in response.users}
+
+    return NearCache(fetch, CARD_TTL, MAX_CARDS)
+
+
+def user_profiles(users: UsersStub) -> DataLoader[ProfileKey, User]:
+    """Read anew each time: private fields are not kept here."""
+
+    async def fetch(keys: list[ProfileKey]) -> Mapping[ProfileKey, User]:
+        lookups = [ProfileLookup(user_id=user_id, viewer_id=viewer_id) for user_id, viewer_id in keys]
+        response = await users.BatchGetProfiles(BatchGetProfilesRequest(lookups=lookups))
+        return {key: user for key, user in zip(keys, response.users, strict=True) if user.user_id}
+
+    return DataLoader(fetch)
