@@ -12,13 +12,13 @@ from services.user.config import UserSettings
 ROOT = Path(__file__).parents[1] / "services"
 
 
-class Owner(NamedTuple):
+class DatabaseService(NamedTuple):
     settings: type[ServiceSettings]
     migrations: Path
 
 
-OWNERS = {
-    name: Owner(settings, ROOT / name / "migrations")
+DATABASE_SERVICES = {
+    name: DatabaseService(settings, ROOT / name / "migrations")
     for name, settings in (
         ("user", UserSettings),
         ("social", SocialSettings),

@@ -6,9 +6,9 @@ from pathlib import Path
 from deploy.backup.files import copy_in, copy_out, is_empty, require_writable
 from deploy.backup.manifest import FILE, Manifest, read_objects, write_manifest
 from deploy.backup.places import Place
-from deploy.backup.sessions import check_target, restore_databases
+from deploy.backup.sessions import HOW_TO_REPLACE, check_target, restore_databases
 from deploy.backup.snapshots import CONSUMERS_FIRST, dump, keeping_files, list_keys, open_snapshots, server_version
-from deploy.database_services import OWNERS
+from deploy.database_services import DATABASE_SERVICES
 from deploy.local.errors import LocalError
 from services.kit.schema import knows
 
@@ -40,10 +40,10 @@ def find_earlier(folder: Path) -> Path | None:
 
 def check_revisions(manifest: Manifest) -> None:
     """Raises LocalError if a dump needs a newer hitok: an older schema is brought up by the migrate step."""
-    if set(manifest.databases) != set(OWNERS):
+    if set(manifest.databases) != set(DATABASE_SERVICES):
         raise LocalError(f"this backup has the databases {', '.join(manifest.databases)}: not those of this hitok")
     for name, database in manifest.databases.items():
-        if not knows(OWNERS[name].migrations, database.revision):
+        if not knows(DATABASE_SERVICES[name].migrations, database.revision):
             raise LocalError(
                 f"the backup of {name} is ahead of this code (revision {database.revision}): restore it with the newer"
                 " version. Nothing was changed"
@@ -56,9 +56,9 @@ def put_back(place: Place, folder: Path, manifest: Manifest, replace: bool) -> N
         check_target(name, place.urls[name], replace)
     require_writable(place.store)
     if not replace and not is_empty(place.store):
-        raise LocalError("the object store is not empty. To restore all the same: --replace")
+        raise LocalError(f"the object store is not empty. To restore all the same: {HOW_TO_REPLACE}")
     if place.holds_events() and not replace:
-        raise LocalError("the event stream is not empty. To empty it: --replace")
+        raise LocalError(f"the event stream is not empty. To empty it: {HOW_TO_REPLACE}")
     copy_in(place.store, folder, read_objects(folder, manifest))  # before the rows that name them
     restore_databases(folder, manifest, place.urls, replace)
     try:

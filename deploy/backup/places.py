@@ -11,7 +11,7 @@ from pathlib import Path
 from obstore.store import ObjectStore
 
 from deploy.backup.stream import count_events, empty_stream
-from deploy.database_services import OWNERS
+from deploy.database_services import DATABASE_SERVICES
 from deploy.deployment import MARK, find_deployment
 from deploy.local.backends import ADMIN_URL, NATS_URL, make_databases
 from deploy.local.data_dir import load_secrets, locate_folder, open_folder
@@ -49,7 +49,7 @@ def open_place(environ: Mapping[str, str], *, stopped: bool) -> Iterator[Place]:
     environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
     try:
         if environ.get(MARK):
-            yield _place_of(dict.fromkeys(OWNERS, environ))
+            yield _place_of(dict.fromkeys(DATABASE_SERVICES, environ))
         elif not stopped and is_running(environ):
             yield _place_of(find_deployment(environ).environs)
         else:
@@ -60,7 +60,7 @@ def open_place(environ: Mapping[str, str], *, stopped: bool) -> Iterator[Place]:
 
 
 def _place_of(environs: Mapping[str, Mapping[str, str]]) -> Place:
-    settings = {name: load(owner.settings, name, environs[name]) for name, owner in OWNERS.items()}
+    settings = {name: load(owner.settings, name, environs[name]) for name, owner in DATABASE_SERVICES.items()}
     media = settings["media"]
     assert isinstance(media, MediaSettings)
     urls = {name: one.postgres_url for name, one in settings.items()}

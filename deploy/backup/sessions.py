@@ -17,6 +17,7 @@ from deploy.backup.manifest import Database, Manifest
 from deploy.backup.programs import environment_for, locate
 from deploy.local.errors import LocalError
 
+HOW_TO_REPLACE = "--replace, or make restore REPLACE=1"
 READY = "ready to commit"
 EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
 # Events go out once more: the stream was emptied, and consumers know from their inboxes what they have handled.
@@ -120,4 +121,4 @@ def check_target(name: str, url: str, replace: bool) -> None:
     if others and others[0]:
         raise LocalError(f"the database of {name} is in use: stop the services first. Nothing was changed")
     if tables and tables[0] and not replace:
-        raise LocalError(f"the database of {name} is not empty. To replace what it holds: --replace")
+        raise LocalError(f"the database of {name} is not empty. To replace its data: {HOW_TO_REPLACE}")

@@ -1,5 +1,6 @@
-"""Small films of moving shapes: H.264 and AAC in MP4, the same bytes for the same seed and encoder."""
+"""Makes short videos of moving shapes: H.264 and AAC in MP4. The same seed and encoder make the same bytes."""
 
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -82,7 +83,10 @@ def play(pitch: int, seconds: float) -> Iterator[AudioFrame]:
 
 
 def main(path: Path) -> None:
-    """Make a film to try uploads with."""
+    """Make a video to try uploads with."""
+    if not path.parent.is_dir():
+        print(f"error: {path.parent} is not a folder", file=sys.stderr)
+        raise typer.Exit(1)
     clip = Clip("lanterns", *PORTRAIT, 5, seed=1)
     write_clip(clip, path)
     print(f"{path}: {clip.scene}, {clip.width} x {clip.height}, {clip.seconds:g} s")

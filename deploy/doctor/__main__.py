@@ -1,6 +1,7 @@
-"""`python -m deploy.doctor`: looks at a running hitok from below and from outside, and says what is wrong with it.
+"""`python -m deploy.doctor`: checks the servers and processes of a running hitok, and uses it as a client does.
 
-It reads HITOK_* as the processes do, or, without them, what `make run` was given. Ends with 1 if anything is wrong.
+It reads HITOK_* as the processes do; without them it uses the settings of `make run`. It exits with 1 if a check
+finds a fault.
 """
 
 import asyncio
@@ -10,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from deploy.database_services import OWNERS
+from deploy.database_services import DATABASE_SERVICES
 from deploy.deployment import Deployment, find_deployment
-from deploy.doctor.examination import Check, Finding, Patient, State, examine
-from deploy.doctor.journey import check_journey, exchange_message, show_film
+from deploy.doctor.checks import Check, CheckContext, Finding, State, run_checks
+from deploy.doctor.journey import check_journey, exchange_message, upload_video
 from deploy.doctor.mail import check_mail
 from deploy.doctor.processes import check_gateway, check_service
 from deploy.doctor.servers import check_nats, check_postgres, check_store, check_valkey
@@ -22,9 +23,9 @@ from deploy.local.errors import LocalError
 
 
 def list_checks(url: str) -> list[Check]:
-    databases = [Check(f"database {name}", check_postgres(name), 20, ["settings"]) for name in OWNERS]
-    services = [Check(name, check_service(name), 10, ["settings"]) for name in OWNERS]
-    users = [*OWNERS, "gateway"]
+    databases = [Check(f"database {name}", check_postgres(name), 20, ["settings"]) for name in DATABASE_SERVICES]
+    services = [Check(name, check_service(name), 10, ["settings"]) for name in DATABASE_SERVICES]
+    users = [*DATABASE_SERVICES, "gateway"]
     return [
         Check("settings", check_settings, 10),
         *databases,
@@ -34,15 +35,15 @@ def list_checks(url: str) -> list[Check]:
         Check("mail", check_mail, 15, ["settings"]),
         *services,
         Check("gateway", check_gateway(url), 10),
-        Check("a film", check_journey(url, show_film), 90, users),
+        Check("a video", check_journey(url, upload_video), 90, users),
         Check("a message", check_journey(url, exchange_message), 30, users),
     ]
 
 
 def main(
-    url: Annotated[str, typer.Option(help="of the gateway; else HITOK_PUBLIC_URL, else this machine")] = "",
+    url: Annotated[str, typer.Option(help="of the gateway; default: HITOK_PUBLIC_URL, else this machine")] = "",
 ) -> None:
-    """Check settings, servers, processes, and what users do."""
+    """Check settings, servers, processes, and what users do: upload a video and send a message."""
     try:
         deployment = find_deployment(os.environ)
     except LocalError as error:
@@ -55,9 +56,9 @@ def main(
 
 
 async def run(deployment: Deployment, url: str) -> list[Finding]:
-    """Each finding is printed as it comes."""
+    """Prints each finding as it comes."""
     findings = []
-    async for finding in examine(Patient(deployment), list_checks(url)):
+    async for finding in run_checks(CheckContext(deployment), list_checks(url)):
         print(f"{finding.state.value:<8}{finding.name:<17}{finding.text}", flush=True)
         findings.append(finding)
     return findings

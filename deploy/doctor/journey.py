@@ -1,6 +1,6 @@
-"""What users do, done by two who exist for a minute: a film goes up and comes back in parts, a message goes across.
+"""Does what users do, with two temporary accounts: one uploads a video and reads a part of it, both exchange a message.
 
-They are deleted at the end, with the film; left are empty rows where the accounts were, and the message.
+The accounts and the video are deleted at the end. The rows of deleted accounts and the message remain.
 """
 
 import asyncio
@@ -18,29 +18,30 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from deploy.demo.clips import Clip, write_clip
-from deploy.doctor.examination import Fault, Patient
+from deploy.doctor.checks import CheckContext, Fault
 from deploy.frontend import FrontEnd, Refused, Unreachable, open_http
 
 PASSWORD_BYTES = 16
 POLL_SECONDS = 0.3
 RANGE = (100, 1_123)
-Look = Callable[[FrontEnd, FrontEnd], Awaitable[str]]
+Journey = Callable[[FrontEnd, FrontEnd], Awaitable[str]]
+"""What two users do together; returns what worked."""
 
 
-def check_journey(url: str, look: Look) -> Callable[[Patient], Awaitable[str]]:
-    async def check(_: Patient) -> str:
+def check_journey(url: str, travel: Journey) -> Callable[[CheckContext], Awaitable[str]]:
+    async def check(_: CheckContext) -> str:
         try:
-            async with open_http(url) as http, newcomer(http) as one, newcomer(http) as other:
-                return await look(one, other)
+            async with open_http(url) as http, temporary_user(http) as one, temporary_user(http) as other:
+                return await travel(one, other)
         except (Refused, Unreachable) as error:
-            raise Fault(f"{error}. The gateway's log tells more") from None
+            raise Fault(f"{error}. The gateway's log has details") from None
 
     return check
 
 
 @asynccontextmanager
-async def newcomer(http: httpx.AsyncClient) -> AsyncIterator[FrontEnd]:
-    """Registered by phone, which needs no mail; deleted when the block ends."""
+async def temporary_user(http: httpx.AsyncClient) -> AsyncIterator[FrontEnd]:
+    """A user registered by phone, which needs no mail server; deleted when the block ends."""
     phone, password = f"+86175{secrets.randbelow(10**8):08}", secrets.token_hex(PASSWORD_BYTES)
     answer = await FrontEnd(http).post("/api/v1/user/register", phone=phone, password=password, nickname="hitok doctor")
     user = FrontEnd(http, answer["token"])
@@ -50,30 +51,30 @@ async def newcomer(http: httpx.AsyncClient) -> AsyncIterator[FrontEnd]:
         await user.post("/api/user/delete-account", password=password)
 
 
-async def show_film(one: FrontEnd, _: FrontEnd) -> str:
+async def upload_video(one: FrontEnd, _: FrontEnd) -> str:
     clip = await asyncio.to_thread(_make_clip)
     file = await one.ask("POST", "/api/file/upload", files={"file": ("doctor.mp4", clip, "video/mp4")})
     while file["status"] == "processing":
         await asyncio.sleep(POLL_SECONDS)
         file = await one.get("/api/file/status", id=file["url"])
     if file["status"] != "ready":
-        raise Fault(f"the film could not be processed: {file['reason']}. The media service's log tells more")
+        raise Fault(f"the video could not be processed: {file['reason']}. The media service's log has details")
     await one.post("/api/videos/create-video", video_path=file["url"], title="hitok doctor")
     try:
         await _read_range(one, file["url"], clip)
     finally:
         for video in (await one.get("/api/videos/user-videos"))["data"]:
             await one.post("/api/videos/delete-video", video_id=video["id"])
-    return f"{len(clip) >> 10} KB up, processed, a range back, deleted"
+    return f"{len(clip) >> 10} KB uploaded, processed, read in part and deleted"
 
 
 async def _read_range(user: FrontEnd, url: str, clip: bytes) -> None:
     first, last = RANGE
     answer = await user.call("GET", httpx.URL(url).raw_path.decode(), headers={"range": f"bytes={first}-{last}"})
     if answer.status_code != 206:
-        raise Fault(f"a range of the film was answered {answer.status_code}, not 206. Does a proxy drop Range?")
+        raise Fault(f"a range of the video was answered {answer.status_code}, not 206. Does a proxy drop Range?")
     if answer.content != clip[first : last + 1]:
-        raise Fault("a range of the film has other bytes than were sent up. Does a proxy change them?")
+        raise Fault("a range of the video has other bytes than were uploaded. Does a proxy change them?")
 
 
 def _make_clip() -> bytes:
@@ -98,8 +99,8 @@ async def exchange_message(one: FrontEnd, other: FrontEnd) -> str:
             while (await _wait_for(socket, "message"))["body"] != {"text": text}:
                 pass
     except (WebSocketException, OSError) as error:
-        raise Fault(f"no socket: {error}. Does a proxy in front pass WebSockets on?") from None
-    return "a message sent over HTTP came over the socket"
+        raise Fault(f"cannot open a socket: {error}. Does a proxy in front pass WebSockets on?") from None
+    return "a message sent over HTTP arrived on the socket"
 
 
 async def _send(socket: ClientConnection, type: str, **data: Any) -> None:

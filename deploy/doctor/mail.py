@@ -1,4 +1,4 @@
-"""Whether mails can leave: the server is greeted and logged in to, or the folder is written to; none is sent."""
+"""Checks that mails can be sent: logs in to the mail server, or writes to the mail folder. It sends no mail."""
 
 import asyncio
 import secrets
@@ -8,15 +8,15 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from deploy.doctor.examination import Fault, Patient
+from deploy.doctor.checks import CheckContext, Fault
 from services.user.config import UserSettings
 from services.user.mail import Mailer
 
 SECONDS = 10
 
 
-async def check_mail(patient: Patient) -> str:
-    settings = patient.settings["user"]
+async def check_mail(context: CheckContext) -> str:
+    settings = context.settings["user"]
     assert isinstance(settings, UserSettings)
     Mailer(settings)  # raises ConfigError
     if not settings.smtp_url:
@@ -39,7 +39,7 @@ async def check_mail(patient: Patient) -> str:
         raise Fault(
             f"{url.hostname}: {str(error).splitlines()[0]}. Nobody can register by email; see HITOK_SMTP_URL"
         ) from None
-    return f"{url.hostname} takes our mails"
+    return f"{url.hostname} accepts mails"
 
 
 def _try_folder(folder: Path) -> str:
@@ -48,5 +48,5 @@ def _try_folder(folder: Path) -> str:
         trial.write_bytes(b"x")
         trial.unlink()
     except OSError as error:
-        raise Fault(f"cannot write to {folder}: {error.strerror}. Mend it, or set HITOK_SMTP_URL") from None
+        raise Fault(f"cannot write to {folder}: {error.strerror}. Make it writable, or set HITOK_SMTP_URL") from None
     return f"no HITOK_SMTP_URL: mails are files in {folder}"

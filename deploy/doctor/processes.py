@@ -1,4 +1,4 @@
-"""Whether the services and the gateway say that they are ready."""
+"""Checks that the services and the gateway report that they are ready."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,7 +7,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from deploy.doctor.examination import Fault, Patient
+from deploy.doctor.checks import CheckContext, Fault
 from deploy.frontend import FrontEnd, Unreachable, open_http
 from gateway.config import SERVICE as GATEWAY
 from services.kit.channel import open_channel
@@ -15,11 +15,11 @@ from services.kit.channel import open_channel
 SECONDS = 5.0
 
 
-def check_service(name: str) -> Callable[[Patient], Awaitable[str]]:
-    """As the gateway reaches it."""
+def check_service(name: str) -> Callable[[CheckContext], Awaitable[str]]:
+    """Reaches the service at the address that the gateway uses."""
 
-    async def look(patient: Patient) -> str:
-        settings = patient.settings[GATEWAY]
+    async def check(context: CheckContext) -> str:
+        settings = context.settings[GATEWAY]
         target = getattr(settings, f"{name}_target")
         async with open_channel(target, settings, [health_pb2.DESCRIPTOR]) as channel:
             try:
@@ -33,18 +33,18 @@ def check_service(name: str) -> Callable[[Patient], Awaitable[str]]:
             raise Fault(f"{target} is not ready: its log says what it waits for")
         return f"ready at {target}"
 
-    return look
+    return check
 
 
-def check_gateway(url: str) -> Callable[[Patient], Awaitable[str]]:
-    async def look(_: Patient) -> str:
+def check_gateway(url: str) -> Callable[[CheckContext], Awaitable[str]]:
+    async def check(_: CheckContext) -> str:
         async with open_http(url) as http:
             try:
-                status = (await FrontEnd(http).call("GET", "/health/ready")).status_code
+                answer = await FrontEnd(http).call("GET", "/health/ready")
             except Unreachable as error:
                 raise Fault(f"{error}. Is it running? Name another with --url") from None
-        if status != 200:
-            raise Fault(f"{url} is not ready ({status}): its log says what it waits for")
+        if answer.status_code != 200:
+            raise Fault(f"{url} is not ready: {answer.status_code} {answer.text[:200].strip()}")
         return f"ready at {url}"
 
-    return look
+    return check

@@ -1,7 +1,7 @@
-"""PostgreSQL, Valkey, NATS and the object store: reached, used a little, left as they were."""
+"""Checks PostgreSQL, Valkey, NATS and the object store by using each a little; it leaves nothing behind."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import nats
@@ -14,8 +14,8 @@ from obstore.exceptions import BaseError
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from deploy.database_services import OWNERS
-from deploy.doctor.examination import Concern, Fault, Patient
+from deploy.database_services import DATABASE_SERVICES
+from deploy.doctor.checks import CheckContext, Concern, Fault
 from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
 from services.kit.events import STREAM
@@ -31,9 +31,9 @@ UNHEALTHY = """
     (SELECT count(*) FROM dead_letter)"""
 
 
-def check_postgres(name: str) -> Callable[[Patient], Awaitable[str]]:
-    async def look(patient: Patient) -> str:
-        url, setting = patient.service(name).postgres_url, f"HITOK_{name.upper()}_POSTGRES_URL"
+def check_postgres(name: str) -> Callable[[CheckContext], Awaitable[str]]:
+    async def check(context: CheckContext) -> str:
+        url, setting = context.service(name).postgres_url, f"HITOK_{name.upper()}_POSTGRES_URL"
         try:
             async with await psycopg.AsyncConnection.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
                 version = connection.info.server_version // 10_000
@@ -45,38 +45,45 @@ def check_postgres(name: str) -> Callable[[Patient], Awaitable[str]]:
         if waiting > OLD_SECONDS:
             raise Fault(f"events have waited for {waiting} s to be published. Does the {name} service run, and NATS?")
         if dead:
-            raise Concern(f"{dead} events failed for good; the table dead_letter says why")
+            raise Concern(f"{dead} events failed for good; see the table dead_letter for the reasons")
         return f"PostgreSQL {version}, schema current"
 
-    return look
+    return check
 
 
 async def _check_schema(name: str, url: str) -> None:
     engine = create_async_engine(driver_url(url), connect_args={"connect_timeout": CONNECT_SECONDS})
     try:
-        await require_current(Database(engine), OWNERS[name].migrations)
+        await require_current(Database(engine), DATABASE_SERVICES[name].migrations)
     except ConfigError as error:
         raise Fault(f"{error} (python -m services.{name} migrate)") from None
     finally:
         await engine.dispose()
 
 
-async def check_valkey(patient: Patient) -> str:
+async def check_valkey(context: CheckContext) -> str:
     key = f"doctor:{secrets.token_hex(8)}"
-    async with open_redis(patient.settings["user"].redis_url, connections=1) as redis:
+    async with open_redis(context.settings["user"].redis_url, connections=1) as redis:
         try:
             await redis.set(key, "x", px=10_000)
             kept = await redis.getdel(key)
-            version = (await redis.info("server")).get("redis_version", "?")
+            server = await redis.info("server")
         except (RedisError, OSError, TimeoutError) as error:
             raise Fault(f"{_first_line(error)}. Is it up, and HITOK_REDIS_URL right?") from None
     if kept != b"x":
-        raise Fault("it forgets at once what it is given. Is its memory full?")
-    return f"version {version}"
+        raise Fault("it does not keep what is written to it. Is its memory full?")
+    return describe_version(server)
 
 
-async def check_nats(patient: Patient) -> str:
-    client = await _connect_nats(patient.settings["user"].nats_url)
+def describe_version(server: Mapping[str, Any]) -> str:
+    """Valkey reports as `redis_version` which Redis it is compatible with: 7.2.4 for all of its versions."""
+    if "valkey_version" in server:
+        return f"Valkey {server['valkey_version']}"
+    return f"Redis {server.get('redis_version', '?')}"
+
+
+async def check_nats(context: CheckContext) -> str:
+    client = await _connect_nats(context.settings["user"].nats_url)
     try:
         stream = await client.jetstream(timeout=CONNECT_SECONDS).stream_info(STREAM)
         return f"JetStream with {stream.state.messages} events, {stream.state.consumer_count} consumers"
@@ -89,7 +96,7 @@ async def check_nats(patient: Patient) -> str:
 
 
 async def _connect_nats(url: str) -> NatsClient:
-    """Once: the client would try for minutes."""
+    """Tries once; by default the client tries for minutes."""
     errors: list[Exception] = []
 
     async def note(error: Exception) -> None:
@@ -103,9 +110,9 @@ async def _connect_nats(url: str) -> NatsClient:
         raise Fault(f"{reason}. Is it up, and HITOK_NATS_URL right?") from None
 
 
-async def check_store(patient: Patient) -> str:
-    """With the media service's settings; credentials are those of this environment."""
-    settings = patient.settings["media"]
+async def check_store(context: CheckContext) -> str:
+    """Uses the media service's settings, and the credentials of this environment."""
+    settings = context.settings["media"]
     assert isinstance(settings, MediaSettings)
     where = settings.media_url.partition("?")[0] or f"{settings.var}/media"
     store, key, data = (
@@ -121,10 +128,10 @@ async def check_store(patient: Patient) -> str:
             await obstore.delete_async(store, key)
     except (BaseError, OSError) as error:
         raise Fault(
-            f"{where}: {_first_line(error)}. Does it exist, may we write there, is there room? See HITOK_MEDIA_URL"
+            f"{where}: {_first_line(error)}. Does it exist, is it writable, is there room? See HITOK_MEDIA_URL"
         ) from None
     if bytes(part) != data[8:24]:
-        raise Fault(f"{where} gives back other bytes than it was given")
+        raise Fault(f"{where} returns other bytes than were written")
     return where
 
 

@@ -1,44 +1,47 @@
-"""Whether each process can read its settings, and whether they fit together."""
+"""Checks that each process can read its settings, and that the settings agree with each other."""
 
 from collections.abc import Iterable
 
-from deploy.database_services import OWNERS
-from deploy.doctor.examination import Fault, Patient
+from deploy.database_services import DATABASE_SERVICES
+from deploy.doctor.checks import CheckContext, Concern, Fault
+from deploy.unknown_settings import find_unknown_settings
 from gateway.config import SERVICE as GATEWAY
 from gateway.config import GatewaySettings
 from services.kit.config import ConfigError, Settings, load
 
-# By setting: who has to be given the same.
+# By setting: the processes that have to get the same value.
 SHARED = {
-    "internal_secret": (*OWNERS, GATEWAY),
+    "internal_secret": (*DATABASE_SERVICES, GATEWAY),
     "jwt_secret": ("user", "chat", GATEWAY),
-    "nats_url": (*OWNERS, GATEWAY),
-    "redis_url": (*OWNERS, GATEWAY),
+    "nats_url": (*DATABASE_SERVICES, GATEWAY),
+    "redis_url": (*DATABASE_SERVICES, GATEWAY),
     "media_url": ("media", GATEWAY),
 }
 
 
-async def check_settings(patient: Patient) -> str:
-    kinds: dict[str, type[Settings]] = {name: owner.settings for name, owner in OWNERS.items()}
+async def check_settings(context: CheckContext) -> str:
+    kinds: dict[str, type[Settings]] = {name: owner.settings for name, owner in DATABASE_SERVICES.items()}
     faults = []
     for name, kind in (kinds | {GATEWAY: GatewaySettings}).items():
         try:
-            patient.settings[name] = load(kind, name, patient.deployment.environs[name])
+            context.settings[name] = load(kind, name, context.deployment.environs[name])
         except ConfigError as error:
             faults.append(f"{name}: {error}")
     if not faults:
-        faults = list(_compare(patient))
+        faults = list(_compare(context))
     if faults:
         raise Fault("; ".join(faults))
-    return f"{len(patient.settings)} processes can read theirs"
+    if unknown := list(find_unknown_settings(context.deployment.environs[GATEWAY])):
+        raise Concern("; ".join(unknown))
+    return f"{len(context.settings)} processes can read theirs"
 
 
-def _compare(patient: Patient) -> Iterable[str]:
+def _compare(context: CheckContext) -> Iterable[str]:
     for field, names in SHARED.items():
-        values = {getattr(patient.settings[name], field) for name in names}
+        values = {getattr(context.settings[name], field) for name in names}
         if len(values) > 1:
             yield f"HITOK_{field.upper()} has to be the same for {', '.join(names)}"
-    urls = {name: patient.service(name).postgres_url for name in OWNERS}
+    urls = {name: context.service(name).postgres_url for name in DATABASE_SERVICES}
     for name, url in urls.items():
         if list(urls.values()).count(url) > 1:
             yield f"HITOK_{name.upper()}_POSTGRES_URL is another service's, too: each needs a database of its own"

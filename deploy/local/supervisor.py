@@ -18,6 +18,7 @@ from deploy.local.processes import ServerProcess, ServiceProcess
 from deploy.local.reload import reload_on_change
 from deploy.local.services import Service, replicate
 from deploy.local.welcome import write_welcome
+from deploy.unknown_settings import find_unknown_settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A SIGTERM to the process group of `make run` comes twice: make passes its own on to us.
@@ -37,7 +38,10 @@ async def supervise(
     environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
     var = locate_folder(environ)
     with assign_ports(replicate(services, replicas), environ) as ports, open_folder(var):
-        await Run(display, services, replicas, environ, var, ports).run(reloading)
+        run = Run(display, services, replicas, environ, var, ports)
+        for text in find_unknown_settings(environ, (ports.setting for service in services for ports in service.ports)):
+            display.say(f"warning: {text}")
+        await run.run(reloading)
 
 
 class Run:

@@ -32,7 +32,8 @@ class Run:
     def __init__(
         self, *services: str, var: Path, wrap: Sequence[str] = (), ports: Sequence[str] = PORTS, **settings: str
     ) -> None:
-        self.ports = {name: str(find_free_port()) for name in ports}
+        used = [name for name in ports if name.split("_")[1].lower() in services]
+        self.ports = {name: str(find_free_port()) for name in used}
         self.output = ""
         self._process = subprocess.Popen(
             [*wrap, sys.executable, "-B", "-m", "tests.deploy.fakes.run", *services],

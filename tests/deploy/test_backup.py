@@ -27,7 +27,7 @@ from deploy.backup.manifest import FILE, Manifest, read_manifest, verify
 from deploy.backup.places import Place, is_running, open_place
 from deploy.backup.snapshots import CONSUMERS_FIRST, keeping_files
 from deploy.backup.stream import count_events, empty_stream
-from deploy.database_services import OWNERS
+from deploy.database_services import DATABASE_SERVICES
 from deploy.demo.clips import Clip, write_clip
 from deploy.frontend import FrontEnd, open_http
 from deploy.local.data_dir import open_folder
@@ -54,10 +54,10 @@ KEY = key_of(f"{HASH}.txt")
 
 def make_place(servers: Servers, folder: Path, *, migrated: bool) -> Place:
     """With an object that is in the store and known to the media service, if it is migrated."""
-    urls = {name: servers.create_database(f"backup_{name}") for name in OWNERS}
+    urls = {name: servers.create_database(f"backup_{name}") for name in DATABASE_SERVICES}
     store = LocalStore(folder / "store", mkdir=True)
     if migrated:
-        for name, owner in OWNERS.items():
+        for name, owner in DATABASE_SERVICES.items():
             schema.upgrade(urls[name], owner.migrations)
         obstore.put(store, KEY, b"foo")
         columns = "hash, extension, kind, media_type, size, state"
@@ -122,7 +122,7 @@ def test_who_consumes_events_is_seen_before_who_sends_them() -> None:
 
 def test_a_backup_says_what_it_holds(source: Place, backup: Path) -> None:
     manifest = read_manifest(backup)
-    assert set(manifest.databases) == set(OWNERS)
+    assert set(manifest.databases) == set(DATABASE_SERVICES)
     assert manifest.databases["media"].rows["object"] == 1
     assert (manifest.hitok, manifest.revision) == (VERSION, read_revision(os.environ))
     assert (manifest.object_count, manifest.object_bytes, manifest.missing) == (1, 3, [])

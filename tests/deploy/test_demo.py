@@ -5,8 +5,9 @@ from pathlib import Path
 import av
 import phonenumbers
 import pytest
+import typer
 
-from deploy.demo.clips import Clip, write_clip
+from deploy.demo.clips import Clip, main, write_clip
 from deploy.demo.scenes import SCENES
 from deploy.demo.story import Draw, friends_of, read_story
 
@@ -70,3 +71,11 @@ def test_a_film_is_real_and_the_same_for_the_same_seed(scene: str, tmp_path: Pat
         pictures = list(film.decode(video=0))
     assert (pictures[0].width, pictures[0].height, len(pictures)) == (90, 160, 10)
     assert bytes(pictures[0].planes[0]) != bytes(pictures[-1].planes[0])
+
+
+def test_a_clip_in_a_folder_that_is_not_there_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit):
+        main(tmp_path / "absent" / "clip.mp4")
+    assert capsys.readouterr().err == f"error: {tmp_path / 'absent'} is not a folder\n"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -11,13 +12,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deploy.database_services import OWNERS
+from deploy.database_services import DATABASE_SERVICES
 from deploy.deployment import Deployment, find_deployment
 from deploy.doctor.__main__ import find_url, list_checks
-from deploy.doctor.examination import Check, Concern, Fault, Finding, Patient, State, examine
+from deploy.doctor.checks import Check, CheckContext, Concern, Fault, Finding, State, run_checks
 from deploy.doctor.mail import check_mail
 from deploy.doctor.processes import check_gateway, check_service
-from deploy.doctor.servers import check_nats, check_postgres, check_store, check_valkey
+from deploy.doctor.servers import check_nats, check_postgres, check_store, check_valkey, describe_version
 from deploy.doctor.settings import check_settings
 from deploy.local.errors import LocalError
 from deploy.local.ports import find_free_port
@@ -33,7 +34,7 @@ BASE = {
     **SECRETS,
     "HITOK_REDIS_URL": f"redis://{NOWHERE}/0",
     "HITOK_NATS_URL": f"nats://{NOWHERE}",
-    **{f"HITOK_{name.upper()}_POSTGRES_URL": f"postgresql://a:secret@{NOWHERE}/{name}" for name in OWNERS},
+    **{f"HITOK_{name.upper()}_POSTGRES_URL": f"postgresql://a:secret@{NOWHERE}/{name}" for name in DATABASE_SERVICES},
 }
 
 
@@ -41,17 +42,17 @@ def deploy(**settings: str) -> Deployment:
     return Deployment(dict.fromkeys(NAMES, BASE | settings), local=False)
 
 
-async def settled(deployment: Deployment) -> Patient:
-    patient = Patient(deployment)
-    await check_settings(patient)
-    return patient
+async def settled(deployment: Deployment) -> CheckContext:
+    context = CheckContext(deployment)
+    await check_settings(context)
+    return context
 
 
-async def fault_of(look: Callable[[Patient], Awaitable[str]], **settings: str) -> str:
+async def fault_of(check: Callable[[CheckContext], Awaitable[str]], **settings: str) -> str:
     """That it finds one; in words of one line, without a password."""
-    patient = await settled(deploy(**settings))
+    context = await settled(deploy(**settings))
     with pytest.raises(Fault) as caught:
-        await look(patient)
+        await check(context)
     text = str(caught.value)
     assert "\n" not in text
     assert "secret" not in text
@@ -59,22 +60,22 @@ async def fault_of(look: Callable[[Patient], Awaitable[str]], **settings: str) -
 
 
 async def findings_of(*checks: Check) -> list[Finding]:
-    return [finding async for finding in examine(Patient(deploy()), checks)]
+    return [finding async for finding in run_checks(CheckContext(deploy()), checks)]
 
 
-async def good(_: Patient) -> str:
+async def good(_: CheckContext) -> str:
     return "fine"
 
 
-async def faulty(_: Patient) -> str:
+async def faulty(_: CheckContext) -> str:
     raise Fault("broken")
 
 
-async def concerned(_: Patient) -> str:
+async def concerned(_: CheckContext) -> str:
     raise Concern("odd")
 
 
-async def hanging(_: Patient) -> str:
+async def hanging(_: CheckContext) -> str:
     await asyncio.sleep(60)
     return "late"
 
@@ -135,35 +136,46 @@ async def test_processes_that_are_away_are_named() -> None:
 
 async def test_schemas_and_events_are_looked_at(servers: Servers) -> None:
     url = servers.create_database("doctor")
-    look, given = check_postgres("user"), {"HITOK_USER_POSTGRES_URL": url}
-    assert (await fault_of(look, **given)).startswith("the schema is behind this code (empty, needs ")
+    check, given = check_postgres("user"), {"HITOK_USER_POSTGRES_URL": url}
+    assert (await fault_of(check, **given)).startswith("the schema is behind this code (empty, needs ")
 
-    schema.upgrade(url, OWNERS["user"].migrations)
-    assert (await look(await settled(deploy(**given)))).endswith("schema current")
+    schema.upgrade(url, DATABASE_SERVICES["user"].migrations)
+    assert (await check(await settled(deploy(**given)))).endswith("schema current")
 
     with psycopg.connect(url, autocommit=True) as database:
         database.execute(
             "INSERT INTO dead_letter (consumer, event, subject, data, error) VALUES ('c', 'e', 's', '', '')"
         )
         with pytest.raises(Concern, match=r"^1 events failed for good"):
-            await look(await settled(deploy(**given)))
+            await check(await settled(deploy(**given)))
         stuck = (
             "INSERT INTO outbox (subject, aggregate, data, occurred_at) VALUES ('s', 'a', '{}', now() - interval '1 h')"
         )
         database.execute(stuck)
-        assert (await fault_of(look, **given)).startswith("events have waited for 3600 s")
+        assert (await fault_of(check, **given)).startswith("events have waited for 3600 s")
         database.execute("UPDATE alembic_version SET version_num = '9999'")
-    assert (await fault_of(look, **given)).startswith("the schema is ahead of this code (revision 9999)")
+    assert (await fault_of(check, **given)).startswith("the schema is ahead of this code (revision 9999)")
 
 
 async def test_valkey_and_nats_are_used(servers: Servers) -> None:
     given = {"HITOK_REDIS_URL": servers.redis_url, "HITOK_NATS_URL": servers.nats_url}
-    assert (await check_valkey(await settled(deploy(**given)))).startswith("version ")
+    assert re.fullmatch(r"Valkey \d+\.\d+\.\d+", await check_valkey(await settled(deploy(**given))))
     # Whether other tests of this session have made it already is not ours to know.
     try:
         assert "JetStream with" in await check_nats(await settled(deploy(**given)))
     except Fault as fault:
         assert str(fault).startswith("there is no stream EVENTS")
+
+
+def test_the_version_of_valkey_is_not_that_of_the_redis_it_is_compatible_with() -> None:
+    assert describe_version({"redis_version": "7.2.4", "valkey_version": "9.1.1"}) == "Valkey 9.1.1"
+    assert describe_version({"redis_version": "8.2.1"}) == "Redis 8.2.1"
+
+
+async def test_a_misspelt_setting_is_a_concern() -> None:
+    with pytest.raises(Concern) as caught:
+        await settled(deploy(HITOK_TRUSTED_PROXY="10.0.0.0/8"))
+    assert str(caught.value) == "no process reads HITOK_TRUSTED_PROXY. Is HITOK_TRUSTED_PROXIES meant?"
 
 
 async def test_a_store_is_left_as_it_was(tmp_path: Path) -> None:
@@ -183,12 +195,12 @@ async def test_a_wrong_bucket_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 async def test_mail_that_cannot_leave_is_told(tmp_path: Path) -> None:
     assert "Nobody can register by email" in await fault_of(check_mail, HITOK_SMTP_URL=f"smtp://x:secret@{NOWHERE}")
-    patient = await settled(deploy(HITOK_VAR=str(tmp_path)))
-    assert "mails are files" in await check_mail(patient)
+    context = await settled(deploy(HITOK_VAR=str(tmp_path)))
+    assert "mails are files" in await check_mail(context)
     assert list((tmp_path / "mail").iterdir()) == []
     (tmp_path / "mail").rmdir()
     (tmp_path / "mail").touch()
-    (found,) = [finding async for finding in examine(patient, [Check("mail", check_mail, 5)])]
+    (found,) = [finding async for finding in run_checks(context, [Check("mail", check_mail, 5)])]
     assert (found.state, str(tmp_path / "mail") in found.text) == (State.FAULT, True)
 
 
@@ -215,5 +227,5 @@ def test_it_says_what_is_wrong_and_ends_with_1(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1] == f"{sum(line.startswith('FAULT') for line in lines)} of 16 checks found a fault"
-    assert [line.split()[0] for line in lines if "a film" in line or "a message" in line] == ["skipped", "skipped"]
+    assert [line.split()[0] for line in lines if "a video" in line or "a message" in line] == ["skipped", "skipped"]
     assert "secret" not in done.stdout + done.stderr

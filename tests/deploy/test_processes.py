@@ -237,6 +237,13 @@ def test_processes_drain_only_where_there_are_several(replicas: int) -> None:
     assert own.get("HITOK_DRAIN_SECONDS") == ("0" if replicas == 1 else None)
 
 
+def test_a_misspelt_setting_is_warned_about(tmp_path: Path, given: dict[str, str]) -> None:
+    with running("web", var=tmp_path, settings={**given, "HITOK_LOGLEVEL": "debug", "HITOK_LOG_FORMAT": "json"}) as run:
+        run.wait_for(r"^warning: no process reads HITOK_LOGLEVEL. Is HITOK_LOG_LEVEL meant\?$")
+        run.wait_until_healthy()
+        assert run.output.count("warning") == 1
+
+
 @pytest.mark.parametrize("text", ["", "http", "8888,", "0", "70000"])
 def test_a_port_that_is_none_is_named_with_its_setting(text: str) -> None:
     with pytest.raises(LocalError, match="HITOK_HTTP_PORTS must name ports") as caught:

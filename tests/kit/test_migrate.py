@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
-from deploy.database_services import OWNERS
+from deploy.database_services import DATABASE_SERVICES
 from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
 from services.kit.schema import knows, require_current, upgrade
@@ -63,10 +63,10 @@ def test_the_models_are_what_the_migrations_make(url: str) -> None:
         assert compare_metadata(context, Model.metadata) == []
 
 
-@pytest.mark.parametrize("name", OWNERS)
+@pytest.mark.parametrize("name", DATABASE_SERVICES)
 def test_a_migrations_file_is_named_after_its_revision(name: str) -> None:
     """What serves looks at the names only."""
-    folder = OWNERS[name].migrations
+    folder = DATABASE_SERVICES[name].migrations
     script = ScriptDirectory(str(folder), version_locations=[str(folder)])
     revisions = [entry.revision for entry in script.walk_revisions()]
     assert sorted(revisions) == sorted(path.name[:4] for path in folder.glob("[!_]*.py"))

@@ -1,4 +1,4 @@
-"""Checks, each with its deadline, and what came of them."""
+"""Runs checks, each with a deadline, and collects what they found."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -11,15 +11,15 @@ from services.kit.config import ConfigError, ServiceSettings, Settings
 
 
 class Fault(Exception):
-    """What is wrong, and what to do about it."""
+    """Something is wrong; the text says what, and how to fix it."""
 
 
 class Concern(Exception):
-    """It works, but somebody should look."""
+    """It works, but an operator should look at it."""
 
 
 class State(Enum):
-    GOOD, CONCERN, FAULT, SKIPPED = "ok", "look", "FAULT", "skipped"
+    GOOD, CONCERN, FAULT, SKIPPED = "ok", "warning", "FAULT", "skipped"
 
 
 class Finding(NamedTuple):
@@ -29,8 +29,8 @@ class Finding(NamedTuple):
 
 
 @dataclass
-class Patient:
-    """`settings` are filled in by the first check, those that can be read."""
+class CheckContext:
+    """What the checks work on. The first check fills in the `settings` that can be read, by the name of the process."""
 
     deployment: Deployment
     settings: dict[str, Settings] = field(default_factory=dict)
@@ -42,28 +42,31 @@ class Patient:
 
 
 class Check(NamedTuple):
-    """`look` returns what is good, or raises Fault or Concern. Without those it `needs` it is skipped."""
+    """`run` returns what it found to be good, or raises Fault or Concern.
+
+    It is skipped if a check that it `needs` found a fault or was skipped.
+    """
 
     name: str
-    look: Callable[[Patient], Awaitable[str]]
+    run: Callable[[CheckContext], Awaitable[str]]
     seconds: float
     needs: Collection[str] = ()
 
 
-async def examine(patient: Patient, checks: Sequence[Check]) -> AsyncIterator[Finding]:
+async def run_checks(context: CheckContext, checks: Sequence[Check]) -> AsyncIterator[Finding]:
     failed: set[str] = set()
     for check in checks:
         missing = sorted(failed.intersection(check.needs))
-        finding = Finding(check.name, State.SKIPPED, f"needs {missing[0]}") if missing else await _look(patient, check)
+        finding = Finding(check.name, State.SKIPPED, f"needs {missing[0]}") if missing else await _run(context, check)
         if finding.state in (State.FAULT, State.SKIPPED):
             failed.add(check.name)
         yield finding
 
 
-async def _look(patient: Patient, check: Check) -> Finding:
+async def _run(context: CheckContext, check: Check) -> Finding:
     try:
         async with asyncio.timeout(check.seconds):
-            return Finding(check.name, State.GOOD, await check.look(patient))
+            return Finding(check.name, State.GOOD, await check.run(context))
     except (Fault, ConfigError) as fault:
         return Finding(check.name, State.FAULT, str(fault))
     except Concern as concern:
