@@ -1,9 +1,13 @@
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import pytest
 import structlog
+from nats import connect
+from nats.js.errors import NotFoundError
 
+from services.kit.events import STREAM
 from tests.support.chat import Running, chat_settings, faults, running_chat_service
 from tests.support.servers import Servers
 from tests.support.social import Running as Social
@@ -19,8 +23,19 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-async def social(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Social]:
-    """The social service that says who may talk: tests make their own users and groups."""
+async def no_events(servers: Servers) -> None:
+    """Empties the stream, on which other suites' groups have the ids that this suite's will have."""
+    nats = await connect(servers.nats_url)
+    try:
+        with suppress(NotFoundError):
+            await nats.jetstream(timeout=5).purge_stream(STREAM)
+    finally:
+        await nats.close()
+
+
+@pytest.fixture(scope="package")
+async def social(servers: Servers, no_events: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Social]:
+    """The social service that decides who may write. Tests make their own users and groups."""
     settings = social_settings(servers.create_database("graph"), servers, tmp_path_factory.mktemp("graph"))
     async with running_social_service(settings) as running:
         yield running
