@@ -53,6 +53,45 @@ def test_the_gateway_imports_no_service() -> None:
     assert offenders("gateway", (*(f"services.{name}" for name in SERVICES), "deploy")) == []
 
 
+# Rooms and modules, from the bottom up; each imports only from its own line and those above it.
+ORDER = {
+    "services/chat": (
+        "errors config models messages pipeline batched_lookup",
+        "push",
+        "notifications",
+        "membership",
+        "sending",
+        "reading",
+        "online presence tickets",
+        "service",
+        "servicers consumer",
+        "admin",
+        "__main__",
+    ),
+}
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_rooms_import_one_way(package: str) -> None:
+    levels = {room: level for level, line in enumerate(ORDER[package]) for room in line.split()}
+    prefix = package.replace("/", ".") + "."
+    wrong = []
+    for path in (ROOT / package).rglob("*.py"):
+        room = path.relative_to(ROOT / package).parts[0].removesuffix(".py")
+        if room in ("__init__", "migrations"):
+            continue
+        for name in imports(path):
+            imported = name.removeprefix(prefix).split(".")[0] if name.startswith(prefix) else ""
+            if imported and levels[imported] > levels[room]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert wrong == []
+
+
+def test_the_json_of_the_chat_is_written_from_the_contract_alone() -> None:
+    forbidden = (*(f"services.{name}" for name in (*SERVICES, "kit")), "gateway", "deploy")
+    assert offenders("services/client_json", forbidden) == []
+
+
 def test_nothing_in_production_imports_tests_or_development_tools() -> None:
     tools = ("tests", "bench", "docs", "pytest", "hypothesis")
     served = (*tools, "httpx")  # what calls us, as the demo does, may use it
