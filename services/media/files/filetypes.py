@@ -21,17 +21,26 @@ TYPES = {
         FileType("gif", IMAGE, "image/gif", "GIF"),
         FileType("webp", IMAGE, "image/webp", "WEBP"),
         FileType("avif", IMAGE, "image/avif", "AVIF"),
+        FileType("heic", IMAGE, "image/heic", "HEIF"),  # these four become others before they are stored
+        FileType("jxl", IMAGE, "image/jxl", "JXL"),
+        FileType("tiff", IMAGE, "image/tiff", "TIFF"),
+        FileType("bmp", IMAGE, "image/bmp", "BMP"),
         FileType("mp4", VIDEO, "video/mp4", "mp4"),
         FileType("mov", VIDEO, "video/quicktime", "mov"),
         FileType("webm", VIDEO, "video/webm", "matroska"),
         FileType("mkv", VIDEO, "video/x-matroska", "matroska"),
         FileType("avi", VIDEO, "video/x-msvideo", "avi"),
+        FileType("ts", VIDEO, "video/mp2t", "mpegts"),
+        FileType("flv", VIDEO, "video/x-flv", "flv"),
+        FileType("wmv", VIDEO, "video/x-ms-wmv", "asf"),
+        FileType("ogv", VIDEO, "video/ogg", "ogg"),
         FileType("m3u8", VIDEO, "application/vnd.apple.mpegurl", "hls"),  # only made by processing, never uploaded
         FileType("m4a", AUDIO, "audio/mp4", "mp4"),
         FileType("weba", AUDIO, "audio/webm", "matroska"),
         FileType("mka", AUDIO, "audio/x-matroska", "matroska"),
         FileType("mp3", AUDIO, "audio/mpeg", "mp3"),
         FileType("aac", AUDIO, "audio/aac", "aac"),
+        FileType("wma", AUDIO, "audio/x-ms-wma", "asf"),
         FileType("ogg", AUDIO, "audio/ogg", "ogg"),
         FileType("opus", AUDIO, "audio/ogg", "ogg"),
         FileType("wav", AUDIO, "audio/wav", "wav"),
@@ -49,15 +58,24 @@ SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"\xff\x0a", "jxl"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
     (b"fLaC", "flac"),
     (b"ID3", "mp3"),
     (b"%PDF-", "pdf"),
     (b"PK\x03\x04", "zip"),
+    (b"FLV\x01", "flv"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", "wmv"),
 )
 RIFF = {b"WEBP": "webp", b"WAVE": "wav", b"AVI ": "avi"}
 BRANDS = {b"avif": "avif", b"avis": "avif", b"M4A ": "m4a", b"M4B ": "m4a", b"qt  ": "mov"}
-STILL_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # Pillow cannot read them
-SOUND_ONLY = {"mp4": "m4a", "mov": "m4a", "webm": "weba", "mkv": "mka"}
+STILL_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"pnot", b"skip")  # how files begin that are older than `ftyp`
+BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes
+SOUND_ONLY = {"mp4": "m4a", "mov": "m4a", "webm": "weba", "mkv": "mka", "wmv": "wma", "ogv": "ogg"}
+TS_PACKET = 188
 
 
 def sniff(head: bytes) -> FileType | None:
@@ -71,20 +89,34 @@ def _container(head: bytes) -> str | None:
     if head[:4] == b"RIFF":
         return RIFF.get(head[8:12])
     if head[4:8] == b"ftyp":
-        brand = head[8:12]
-        return None if brand in STILL_BRANDS and b"avif" not in head[12:64] else BRANDS.get(brand, _box(head))
+        return _brand(head)
+    if head[4:8] in OLD_QUICKTIME:
+        return "mov"
     if head[:4] == b"\x1aE\xdf\xa3":
         return "webm" if b"webm" in head[:64] else "mkv" if b"matroska" in head[:64] else None
-    return None
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in BITMAP_HEADERS:
+        return "bmp"
+    return "ts" if _is_transport_stream(head) else None
 
 
-def _box(head: bytes) -> str:
-    return "avif" if head[8:12] in STILL_BRANDS else "mp4"
+def _brand(head: bytes) -> str:
+    brand = head[8:12]
+    if brand in STILL_BRANDS:
+        return "avif" if b"avif" in head[12:64] else "heic"
+    return BRANDS.get(brand, "mp4")
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Packets of 188 bytes, or 192 with a time before each, as cameras write them (M2TS)."""
+    return any(
+        len(head) >= start + 5 * size and all(head[start + size * number] == 0x47 for number in range(5))
+        for start, size in ((0, TS_PACKET), (4, TS_PACKET + 4))
+    )
 
 
 def _sound(head: bytes) -> str | None:
     if head[:4] == b"OggS":
-        return "opus" if b"OpusHead" in head[:128] else "ogg"
+        return "ogv" if b"theora" in head[:256] else "opus" if b"OpusHead" in head[:128] else "ogg"
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:  # MPEG audio's sync word
         return "aac" if head[1] & 0xF6 == 0xF0 else "mp3" if head[1] & 0x06 == 0x02 else None
     return None

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +16,7 @@ from services.media.config import MIB
 from services.media.files import ingest, probe, references
 from services.media.files.filetypes import TYPES
 from services.media.files.probe import Facts
-from services.media.models import Derivative
+from services.media.models import Derivative, Object
 from services.media.processing.playlists import playlist
 from services.media.resources import Resources
 from services.media.storage import measure
@@ -35,10 +35,18 @@ async def make(service: Resources, job: Row[Any]) -> None:
         if made["extension"]:
             facts = await probe.probe(service.settings, target, TYPES[made["extension"]])
             await _keep(service, job.hash, job.profile, target, facts)
+            if facts.blurhash:
+                await _describe(service, job.hash, facts.blurhash)
         if segments := made.get("segments"):
             file = await _keep(service, job.hash, "segments", cuts, facts)
             listed.write_text(playlist(file, segments))
             await _keep(service, job.hash, "hls", listed, Facts(TYPES["m3u8"], duration=facts.duration))
+
+
+async def _describe(service: Resources, hash: str, blurhash: str) -> None:
+    """A video's blurhash is its cover's."""
+    async with service.database.transaction() as connection:
+        await connection.execute(update(Object).where(Object.hash == hash).values(blurhash=blurhash))
 
 
 async def _convert(service: Resources, job: Row[Any], target: Path, cuts: Path) -> dict[str, Any]:

@@ -135,7 +135,7 @@ REFUSED = {
     "an svg": (lambda: b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "FILE_TYPE_REFUSED"),
     "a program": (lambda: b"\x7fELF" + os.urandom(500), "FILE_TYPE_REFUSED"),
     "noise": (lambda: b"\x01" + os.urandom(10_000), "FILE_TYPE_REFUSED"),
-    "a heic": (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + os.urandom(99), "FILE_TYPE_REFUSED"),
+    "a heic's first bytes": (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + os.urandom(99), "FILE_BROKEN"),
     "half a png": (lambda: png(64, 64)[:-40] if len(png(64, 64)) > 100 else b"", "FILE_BROKEN"),
     "half a jpeg": (lambda: image("JPEG", (99, 99))[:-500], "FILE_BROKEN"),
     "half a gif": (lambda: image("GIF", (99, 99))[:-500], "FILE_BROKEN"),

@@ -15,7 +15,9 @@ RATE = 30  # pictures a second, where the source tells none
 CLOCK = Fraction(1, 90_000)  # of pictures: any rate that cameras have is exact in it, or nearly
 SAMPLES, FRAME = 48_000, 1_024  # a second, and in a packet of AAC
 SOUND_BITS = 128_000  # a second
-OPTIONS = {"preset": "veryfast", "crf": "23", "maxrate": "8M", "bufsize": "16M", "sc_threshold": "0", "g": "9999"}
+OPTIONS = {"preset": "veryfast", "maxrate": "8M", "bufsize": "16M", "sc_threshold": "0", "g": "9999"}
+# The shorter side up to which a quality (x264's CRF) is used: what is small shows each error large, and costs little.
+QUALITIES = ((240, "16"), (480, "19"), (800, "21"), (99_999, "23"))
 
 
 def encode(container: Any, tracks: dict[int, "Pictures | Sounds | Copy"], output: Any) -> None:
@@ -35,7 +37,9 @@ class Pictures:
     """Every picture is encoded, with its own time: no rate is forced on them."""
 
     def __init__(self, output: Any, source: Any, form: Output, graph: PictureGraph, start: Fraction) -> None:
-        stream = output.add_stream("libx264", rate=_rate_of(source), options=OPTIONS, time_base=CLOCK)
+        quality = next(crf for side, crf in QUALITIES if min(form.width, form.height) <= side)
+        options = OPTIONS | {"crf": quality}
+        stream = output.add_stream("libx264", rate=_rate_of(source), options=options, time_base=CLOCK)
         stream.width, stream.height, stream.pix_fmt = form.width, form.height, "yuv420p"
         context = stream.codec_context
         context.sample_aspect_ratio, context.thread_count = form.stretch, THREADS
@@ -84,9 +88,12 @@ def _rate_of(source: Any) -> Fraction:
 
 
 class Sounds:
-    def __init__(self, output: Any, start: Fraction) -> None:
-        self._stream = output.add_stream("aac", rate=SAMPLES, layout="stereo", bit_rate=SOUND_BITS)
-        self._graph, self._start = SoundGraph(SAMPLES, FRAME), start
+    """Mono stays mono, all else becomes stereo."""
+
+    def __init__(self, output: Any, source: Any, start: Fraction) -> None:
+        layout = "mono" if source.channels == 1 else "stereo"
+        self._stream = output.add_stream("aac", rate=SAMPLES, layout=layout, bit_rate=SOUND_BITS)
+        self._graph, self._start = SoundGraph(layout, SAMPLES, FRAME), start
         self._next = Fraction(0)  # seconds
 
     def take(self, packet: Any) -> Iterator[Any]:

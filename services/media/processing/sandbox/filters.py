@@ -89,11 +89,10 @@ class PictureGraph:
 
 
 class SoundGraph:
-    """Resamples and mixes down to stereo, of whole frames for the encoder; begins at 0, with silence for what is
-    missing."""
+    """Resamples and mixes down, to whole frames for the encoder; begins at 0, with silence for what is missing."""
 
-    def __init__(self, rate: int, frame_size: int) -> None:
-        self._rate, self._frame_size = rate, frame_size
+    def __init__(self, layout: str, rate: int, frame_size: int) -> None:
+        self._layout, self._rate, self._frame_size = layout, rate, frame_size
         self._graph: Graph | None = None
         self._key: tuple[Any, ...] = ()
         self._made = 0  # samples
@@ -124,7 +123,7 @@ class SoundGraph:
             time_base=Fraction(1, frame.sample_rate),
         )
         resample = graph.add("aresample", f"{self._rate}:async=1:first_pts={self._made}")
-        shape = graph.add("aformat", f"sample_fmts=fltp:channel_layouts=stereo:sample_rates={self._rate}")
+        shape = graph.add("aformat", f"sample_fmts=fltp:channel_layouts={self._layout}:sample_rates={self._rate}")
         graph.link_nodes(source, resample, shape, graph.add("abuffersink")).configure()
         graph.set_audio_frame_size(self._frame_size)
         return graph

@@ -1,37 +1,98 @@
-"""Images: every pixel is decoded once, and the file must end where the image ends."""
+"""Images: every pixel is decoded once, and the file must end where the image ends.
+
+What tells of places, devices and people is taken out, pictures are turned the right way up, and those of kinds that
+browsers do not show become JPEG, or PNG where they can be seen through.
+"""
 
 import struct
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
+from services.media.processing.sandbox import blurhash, picture_metadata
 from services.media.processing.sandbox.limits import Refused
+from services.media.processing.sandbox.picture_metadata import colours_of_gif
 
 MAX_FRAMES = 2_000
 FRAMES_PIXELS = 40  # times the pixels allowed of one image, for all frames of an animation
+SHOWN = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"}  # by browsers
+QUALITY = 92  # of what is turned or converted
+TURNED_ALREADY = ("HEIF", "AVIF")  # by their readers
 
 
 def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[str, Any]:
     """Raises Refused, and what Pillow raises of a broken image."""
     Image.MAX_IMAGE_PIXELS = max_pixels = limits["pixels"]
     warnings.simplefilter("error", Image.DecompressionBombWarning)
+    _register(format)
     try:
         with Image.open(path, formats=[format]) as image:
-            width, height = image.size
             _load_frames(image, max_pixels)
+            animated = getattr(image, "n_frames", 1) > 1
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9) and format not in TURNED_ALREADY
         with Image.open(path, formats=[format]) as image:
             image.verify()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Refused("LARGE", "too many pixels") from None
     data = path.read_bytes()
+    _check_end(data, format)
+    if format not in SHOWN or (turned and not animated):
+        return _convert(path, format) | {"changed": True}
+    stripped = picture_metadata.strip(data, format)
+    if stripped != data:
+        path.write_bytes(stripped)
+    with Image.open(path, formats=[format]) as image:
+        return _facts(image, format) | {"changed": stripped != data}
+
+
+def _register(format: str) -> None:
+    """Pillow's readers of these formats are packages of their own."""
+    if format == "HEIF":
+        import_module("pillow_heif").register_heif_opener()
+    elif format == "JXL":
+        import_module("pillow_jxl")
+
+
+def _facts(image: Any, format: str) -> dict[str, Any]:
+    image.seek(0)
+    facts = {"width": image.width, "height": image.height, "codec": format.lower(), "blurhash": blurhash.encode(image)}
+    return facts | {"extension": SHOWN[format]}
+
+
+def _convert(path: Path, format: str) -> dict[str, Any]:
+    """Upright, in a format that browsers show, with nothing but the pixels and their colour profile."""
+    with Image.open(path, formats=[format]) as image:
+        profile = image.info.get("icc_profile")
+        upright = ImageOps.exif_transpose(image) if format not in TURNED_ALREADY else image
+        upright.load()
+    clear = upright.has_transparency_data
+    target = format if format in ("PNG", "WEBP", "AVIF") else "PNG" if clear else "JPEG"
+    if target == "JPEG" and upright.mode not in ("RGB", "L", "CMYK"):
+        upright = _deepened(upright)
+    upright.info = {}
+    options: dict[str, Any] = {"icc_profile": profile} if profile else {}
+    options |= {"exif": b""} if target != "PNG" else {}
+    upright.save(path, target, quality=QUALITY, **options)
+    return _facts(upright, target)
+
+
+def _deepened(image: Any) -> Any:
+    """Eight bits a channel of any other depth."""
+    if image.mode.startswith("I"):
+        image = image.point(lambda value: value / 256).convert("L")
+    return image.convert("RGB")
+
+
+def _check_end(data: bytes, format: str) -> None:
+    """Raises Refused."""
     end = END[format](data) if format in END else len(data)
     if end > len(data):
-        raise Refused("BROKEN", "cut short")
+        raise Refused("TRUNCATED", "cut short")
     if data[end:].strip(b"\0"):
         raise Refused("TYPE", "goes on after the image")
-    return {"width": width, "height": height, "codec": format.lower()}
 
 
 def _load_frames(image: Any, max_pixels: int) -> None:
@@ -61,12 +122,12 @@ def _end_of_webp(data: bytes) -> int:
 def _end_of_gif(data: bytes) -> int:
     """Past the trailer; the blocks before it are skipped by their lengths."""
     try:
-        at = 13 + _colours(data[10])
+        at = 13 + colours_of_gif(data[10])
         while data[at] != 0x3B:
             if data[at] == 0x21:
                 at += 2
             elif data[at] == 0x2C:
-                at += 11 + _colours(data[at + 9])
+                at += 11 + colours_of_gif(data[at + 9])
             else:
                 raise Refused("BROKEN", "no GIF block")
             while data[at]:
@@ -75,10 +136,6 @@ def _end_of_gif(data: bytes) -> int:
     except IndexError:
         return len(data) + 1
     return at + 1
-
-
-def _colours(flags: int) -> int:
-    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 # JPEGs are left out: phones append the motion of a motion photo.

@@ -3,7 +3,6 @@
 Only what must be encoded is: a track that browsers play is copied beside one that they do not.
 """
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +23,13 @@ from services.media.processing.sandbox import (
 from services.media.processing.sandbox.copying import Copy, Uncopyable
 from services.media.processing.sandbox.sources import Colours, Shape
 
-MP4_PICTURES, MP4_SOUNDS = ("h264", "av1"), ("aac", "mp3", "opus")
-WEBM_PICTURES, WEBM_SOUNDS = ("vp8", "vp9", "av1"), ("opus", "vorbis")
+Codecs = tuple[tuple[str, ...], tuple[str, ...]]  # of pictures and of sound
+# What browsers play, by the container that they play it in.
+CODECS: dict[str, Codecs] = {
+    "mp4": (("h264", "av1"), ("aac", "mp3", "opus")),
+    "webm": (("vp8", "vp9", "av1"), ("opus", "vorbis")),
+}
+SEGMENTED: Codecs = (("h264",), ("aac",))  # what HLS players play in segments
 OPTIONS = {
     "mp4": {"movflags": "+faststart", "fflags": "+bitexact"},
     "webm": {"cues_to_front": "1", "fflags": "+bitexact"},
@@ -52,24 +56,26 @@ def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, An
     with av.open(str(source), format=format) as container:
         picture, sound = sources.picture_of(container), sources.sound_of(container)
         plays = _plays(container, picture, look)
-        if extension == "webm" and plays and _codecs(picture, sound, WEBM_PICTURES, WEBM_SOUNDS) == [True, True]:
-            if matroska.is_seekable(source) and container.duration:
-                return {"extension": ""}
-            return _copy(container, [picture, sound], target, "webm")
-        copied = _codecs(picture, sound, MP4_PICTURES, MP4_SOUNDS)
-        copied[0] = copied[0] and plays
-        in_segments = [copied[0] and _is(picture, "h264"), copied[1] and (sound is None or _is(sound, "aac"))]
-        if all(copied) and extension == "mp4" and boxes.starts_fast(source):
+        into = next((name for name, codecs in CODECS.items() if plays and _are(picture, sound, codecs)), "")
+        if into == extension and _is_complete(source, container, extension):
             return {"extension": ""}
-        if all(copied):
-            try:
-                return _copy(container, [picture, sound], target, "mp4")
-            except Uncopyable:
-                in_segments = [False, False]
+        copied = [plays and _are(picture, None, SEGMENTED), _are(None, sound, SEGMENTED)]
+        try:
+            if into:
+                return _copy(container, [picture, sound], target, into)
+        except Uncopyable:
+            copied = [False, False]
     try:
-        return _encode(source, format, look, in_segments, target, cuts)
+        return _encode(source, format, look, copied, target, cuts)
     except Uncopyable:
         return _encode(source, format, look, [False, False], target, cuts)
+
+
+def _is_complete(source: Path, container: Any, extension: str) -> bool:
+    """Whether a player knows at once how long it is, and where what is."""
+    if extension == "webm":
+        return bool(container.duration) and matroska.is_seekable(source)
+    return boxes.starts_fast(source)
 
 
 def look_at(source: Path, format: str) -> Look:
@@ -90,12 +96,11 @@ def _plays(container: Any, picture: Any, look: Look) -> bool:
     return not (too_much or too_large or look.interlaced or look.shape.is_mirrored)
 
 
-def _is(stream: Any, codec: str) -> bool:
-    return sources.codec_of(stream) == codec
-
-
-def _codecs(picture: Any, sound: Any, pictures: Sequence[str], sounds: Sequence[str]) -> list[bool]:
-    return [sources.codec_of(picture) in pictures, sound is None or sources.codec_of(sound) in sounds]
+def _are(picture: Any, sound: Any, codecs: Codecs) -> bool:
+    return all(
+        stream is None or sources.codec_of(stream) in known
+        for stream, known in zip((picture, sound), codecs, strict=True)
+    )
 
 
 def _copy(container: Any, streams: list[Any], target: Path, extension: str) -> dict[str, Any]:
@@ -118,7 +123,7 @@ def _encode(source: Path, format: str, look: Look, copied: list[bool], target: P
             graph = filters.PictureGraph(look.shape, form, look.interlaced, _table(stack, cuts, look))
             tracks[picture.index] = encoding.Pictures(output, picture, form, graph, start)
         if sound:
-            tracks[sound.index] = Copy(output, sound, start) if copied[1] else encoding.Sounds(output, start)
+            tracks[sound.index] = Copy(output, sound, start) if copied[1] else encoding.Sounds(output, sound, start)
         encoding.encode(container, tracks, output)
     return {"extension": "mp4", "segments": segments.cut(target, cuts)}
 
