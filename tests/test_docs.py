@@ -1,5 +1,7 @@
 """Documents name only what exists: links, headings, files."""
 
+import ast
+import importlib
 import re
 from functools import cache
 from pathlib import Path
@@ -60,3 +62,18 @@ def test_code_cites_files_that_exist() -> None:
         if not (ROOT / cited).exists()
     }
     assert missing == set()
+
+
+def test_the_worked_example_imports_what_exists() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL)
+    whole = [block for block in blocks if block.startswith('"""')]
+    assert len(whole) == 3
+    imports = [node for block in whole for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)]
+    names = {(node.module or "", alias.name) for node in imports for alias in node.names}
+    assert {name for module, name in names if not is_there(module, name)} <= {"SavedVideo"}
+
+
+def is_there(module: str, name: str) -> bool:
+    """As an attribute, or as a module inside the package."""
+    folder = ROOT / module.replace(".", "/")
+    return (folder / f"{name}.py").exists() or hasattr(importlib.import_module(module), name)
