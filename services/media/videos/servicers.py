@@ -9,11 +9,12 @@ from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsServicer, add_CommentsServicer_to_server
 from protos.media.v1.videos_pb2_grpc import VideosServicer, add_VideosServicer_to_server
+from services.kit.batcher import Batcher
 from services.kit.context import current_caller, require_caller
 from services.media.pages import Slice, check_batch
 from services.media.resources import Resources
 from services.media.videos import comments, feeds, likes, messages, videos, views, visibility
-from services.media.videos.group_commit import Gathering
+from services.media.videos.group_commit import group_commit, write_together
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.views import ViewKey
 
@@ -28,8 +29,8 @@ def register_videos(service: Resources, server: grpc.aio.Server) -> None:
 class Videos(VideosServicer):
     def __init__(self, service: Resources) -> None:
         self._service, self._database, self._signer = service, service.database, service.signer
-        self._likes: Gathering[Change, Outcome] = Gathering(self._write_likes)
-        self._views: Gathering[ViewKey, None] = Gathering(partial(views.write_views, service))
+        self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes)
+        self._views: Batcher[ViewKey, None] = group_commit(partial(views.write_views, service))
 
     async def CreateVideo(self, request: pb.CreateVideoRequest, context: object) -> pb.Video:
         fields = {field.name: getattr(request, field.name) for field in request.DESCRIPTOR.fields}
@@ -79,7 +80,7 @@ class Videos(VideosServicer):
 
     async def SetVideoLikes(self, request: pb.SetVideoLikesRequest, context: object) -> pb.SetVideoLikesResponse:
         check_batch(request.changes)
-        outcomes = await self._likes.add([messages.like_change(change) for change in request.changes])
+        outcomes = await write_together(self._likes, map(messages.like_change, request.changes))
         return pb.SetVideoLikesResponse(outcomes=map(messages.like_outcome, outcomes))
 
     async def BatchGetLiked(self, request: pb.BatchGetLikedRequest, context: object) -> pb.BatchGetLikedResponse:
@@ -114,7 +115,7 @@ class Videos(VideosServicer):
 class Comments(CommentsServicer):
     def __init__(self, service: Resources) -> None:
         self._database, self._new_id = service.database, service.new_id
-        self._likes: Gathering[Change, Outcome] = Gathering(self._write_likes)
+        self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes)
 
     async def CommentVideo(self, request: comments_pb.CommentVideoRequest, context: object) -> comments_pb.Comment:
         written = (self._new_id(), request.video_id, request.content)
@@ -156,7 +157,7 @@ class Comments(CommentsServicer):
         self, request: comments_pb.SetCommentLikesRequest, context: object
     ) -> comments_pb.SetCommentLikesResponse:
         check_batch(request.changes)
-        outcomes = await self._likes.add([messages.like_change(change) for change in request.changes])
+        outcomes = await write_together(self._likes, map(messages.like_change, request.changes))
         return comments_pb.SetCommentLikesResponse(outcomes=map(messages.like_outcome, outcomes))
 
     async def _write_likes(self, changes: list[Change]) -> Sequence[Outcome]:

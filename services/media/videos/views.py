@@ -10,11 +10,11 @@ from redis.exceptions import RedisError
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.batcher import Batcher
 from services.kit.context import Caller
 from services.media.files.objects import get
 from services.media.pages import unnest
 from services.media.resources import Resources
-from services.media.videos.group_commit import Gathering
 from services.media.videos.models import Video
 from services.media.videos.visibility import require_visible
 
@@ -34,7 +34,7 @@ class ViewKey(NamedTuple):
 
 
 async def count_view(
-    service: Resources, counting: Gathering[ViewKey, None], caller: Caller, video_id: int, watched: float
+    service: Resources, counting: Batcher[ViewKey, None], caller: Caller, video_id: int, watched: float
 ) -> bool:
     """Returns whether the view was counted. Raises VideoNotFound."""
     async with service.database.transaction() as connection:
@@ -43,7 +43,7 @@ async def count_view(
     view_key = ViewKey(caller.user_id, video_id)
     if not await is_first(service.redis, view_key):
         return False
-    await counting.add([view_key])
+    await counting.submit(view_key)
     return True
 
 

@@ -1,16 +1,13 @@
-"""Counters against rows: the drift that `check` finds and `repair` corrects, deleted accounts, group commit."""
+"""Counters against rows: the drift that `check` finds and `repair` corrects, and deleted accounts."""
 
 import asyncio
 
-import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.media.errors import Overloaded
 from services.media.maintenance import counter_audit
 from services.media.maintenance.counter_audit import BATCH, WRONG, DriftAudit
 from services.media.relationships import projection
 from services.media.videos import account_erasure
-from services.media.videos.group_commit import MAX_WAITING, Gathering
 from tests.support import videos as v
 from tests.support.social import act, new_users, refusal
 from tests.support.videos import Videos, execute, faults, publish
@@ -123,69 +120,6 @@ async def test_many_leave_while_others_go_on(videos: Videos) -> None:
     going_on = [v.like(videos, user, id, bool(n % 2)) for n, user in enumerate(crowd[6:]) for id in ids]
     answers = [refusal(v.reply(videos, user, top)) for user in crowd[6:] for top in tops[::11]]
     await asyncio.gather(remove(), remove(), *going_on, *answers)
-
-
-async def test_what_arrives_together_is_written_together() -> None:
-    batches: list[list[int]] = []
-
-    async def write(items: list[int]) -> list[int]:
-        batches.append(items)
-        await asyncio.sleep(0.01)
-        return [item * 10 for item in items]
-
-    gathering = Gathering(write)
-    first = asyncio.gather(*(gathering.add([n, n + 100]) for n in range(10)))
-    await asyncio.sleep(0.005)
-    second = asyncio.gather(*(gathering.add([n]) for n in range(10, 20)))
-    assert await first == [[n * 10, n * 10 + 1000] for n in range(10)]
-    assert await second == [[n * 10] for n in range(10, 20)]
-    assert batches == [[m for n in range(10) for m in (n, n + 100)], list(range(10, 20))]
-    assert await gathering.add([]) == []
-
-
-async def test_an_error_reaches_each_caller_and_no_other() -> None:
-    async def write(items: list[int]) -> list[int]:
-        await asyncio.sleep(0)
-        if 3 in items:
-            raise ValueError("three")
-        return items
-
-    gathering = Gathering(write)
-    results = await asyncio.gather(*(gathering.add([n]) for n in range(5)), return_exceptions=True)
-    assert [type(result) for result in results] == [ValueError] * 5
-    assert await gathering.add([4]) == [4]
-
-
-async def test_one_who_gives_up_does_not_stop_the_others() -> None:
-    written: list[int] = []
-
-    async def write(items: list[int]) -> list[int]:
-        await asyncio.sleep(0.01)
-        written.extend(items)
-        return items
-
-    gathering = Gathering(write)
-    one, other = asyncio.create_task(gathering.add([1])), asyncio.create_task(gathering.add([2]))
-    await asyncio.sleep(0.003)
-    one.cancel()
-    assert await other == [2]
-    assert written == [1, 2]
-
-
-async def test_the_queue_is_bounded() -> None:
-    release = asyncio.Event()
-
-    async def write(items: list[int]) -> list[int]:
-        await release.wait()
-        return items
-
-    gathering = Gathering(write)
-    waiting = asyncio.create_task(gathering.add(list(range(MAX_WAITING))))
-    await asyncio.sleep(0)
-    with pytest.raises(Overloaded):
-        await gathering.add([1])
-    release.set()
-    assert len(await waiting) == MAX_WAITING
 
 
 async def test_a_deleted_under_what_is_deleted_already(videos: Videos) -> None:
