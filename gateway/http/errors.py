@@ -169,6 +169,7 @@ FAILURES: dict[str, Failure] = {
     "VIDEO_NOT_FOUND": Failure(404, 10017, "视频不存在", 0),
     "COMMENT_NOT_FOUND": Failure(404, 10018, "评论不存在", 0),
     "VIDEO_INVALID": Failure(400, 10001, "参数无效", 0),
+    "FILE_UNPLAYABLE": Failure(400, 10001, "参数无效", 0),
     "COMMENT_INVALID": Failure(400, 10001, "参数无效", 0),
     # Codes from 10022 on are ours, not the document's.
     "ROUTE_NOT_FOUND": Failure(404, 10022, "接口不存在", 100011),

@@ -99,6 +99,10 @@ class VideoInvalid(Invalid):
     """A title, description, type or url that is not accepted."""
 
 
+class FileUnplayable(Invalid):
+    """The file is not a video, or its processing failed."""
+
+
 class CommentInvalid(Invalid):
     """Not JSON, or more than 8 KiB."""
 

@@ -32,7 +32,18 @@ async def _object(connection: AsyncConnection, verb: str, object: Any, user_ids:
 
 
 async def video_published(connection: AsyncConnection, video: Any) -> None:
+    """It can be played, and those whom its visibility names see it from now on."""
     await _video(connection, "published", video, video.owner_id, title=video.title)
+
+
+async def video_ready(connection: AsyncConnection, video: Any) -> None:
+    """A video that waited for its processing was published; for the owner, after `video_published`."""
+    await _video(connection, "ready", video, video.owner_id, title=video.title)
+
+
+async def video_failed(connection: AsyncConnection, video: Any, reason: str) -> None:
+    """A video that waited for its processing cannot be played."""
+    await _video(connection, "failed", video, video.owner_id, title=video.title, reason=reason)
 
 
 async def video_updated(connection: AsyncConnection, video: Any, actor_id: int) -> None:

@@ -7,6 +7,11 @@ class Signer:
     def __init__(self, internal_secret: str, seconds: int) -> None:
         self._secret, self._seconds = internal_secret, seconds
 
-    def path(self, file: str, private: bool) -> str:
-        """Returns `/media/<file>`, signed if the file is private."""
-        return sign_path(self._secret, file, self._seconds) if private else f"{MEDIA_PREFIX}{file}"
+    def path(self, file: str, private: bool, duration: int = 0) -> str:
+        """Returns `/media/<file>`, signed if the file is private.
+
+        `duration`: milliseconds of sound or video. The path is valid for twice as long, so that a viewer who pauses
+        can go on, but at least for the seconds of the setting.
+        """
+        seconds = max(self._seconds, 2 * duration // 1_000)
+        return sign_path(self._secret, file, seconds) if private else f"{MEDIA_PREFIX}{file}"

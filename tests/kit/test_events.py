@@ -337,6 +337,24 @@ async def pipeline(settings: UserSettings, client: Client, noun: str) -> AsyncIt
         yield database
 
 
+async def test_a_consumer_hears_subjects_that_a_later_version_added(
+    settings: UserSettings, nats: Client, noun: str, quick: None
+) -> None:
+    handled: list[int] = []
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        handled.append(event.data["number"])
+
+    async with pipeline(settings, nats, noun) as database:
+        async with running(consume(database, nats, noun, [f"events.test.{noun}.other"], handle)):
+            await announce(database, noun, 1)
+            await streamed(nats, noun, 1)
+        subjects = [f"events.test.{noun}.other", f"events.test.{noun}.happened"]
+        async with running(consume(database, nats, noun, subjects, handle)):
+            await announce(database, noun, 2)
+            await eventually(lambda: 2 in handled)
+
+
 async def test_a_consumer_handles_each_event_once_and_in_order(
     settings: UserSettings, nats: Client, noun: str, quick: None
 ) -> None:

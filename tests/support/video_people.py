@@ -1,12 +1,15 @@
 """The people around an owner's videos, with a front end each."""
 
 import asyncio
+import os
+import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from tests.support import social as graph
 from tests.support.gateway import FrontEnd
-from tests.support.media import png
+from tests.support.media import png, video
 from tests.support.people import Person, new_people
 from tests.support.social import Running as Social
 from tests.support.user import Running as Users
@@ -44,7 +47,7 @@ async def new_video_world(visitor: FrontEnd, users: Users, social: Social, media
     await heard(media, owner.id, friend.id, blocked.id)
     world = VideoWorld(visitor, owner, friend, stranger, blocked, admin, {}, {}, {})
     for visibility in VISIBILITIES:
-        world.files[visibility] = await upload(owner)
+        world.files[visibility] = await upload(owner, media)
         made = await publish(owner, video_path=world.files[visibility], visibility=visibility, title="学姐")
         world.videos[visibility] = made["id"]
         world.comments[visibility] = await comment(owner, made["id"])
@@ -59,9 +62,30 @@ async def heard(media: Videos, user_id: int, *peer_ids: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def upload(person: Person) -> str:
-    url: str = (await person.ok("POST", "/api/file/upload", files={"file": ("a.png", png(), "image/png")}))["url"]
+async def upload(person: Person, media: Videos) -> str:
+    """The url of a film that no other is like, and that plays."""
+    files = {"file": ("a.mp4", _film() + _free_box(), "video/mp4")}
+    sent = await person.ok("POST", "/api/file/upload", files=files)
+    await execute(media, "UPDATE job SET due_at = NULL WHERE object_hash = :hash", hash=sent["id"])
+    await execute(media, "UPDATE object SET state = 2 WHERE hash = :hash", hash=sent["id"])
+    url: str = sent["url"]
     return url
+
+
+async def upload_picture(person: Person) -> str:
+    sent = await person.ok("POST", "/api/file/upload", files={"file": ("a.png", png(), "image/png")})
+    url: str = sent["url"]
+    return url
+
+
+@cache
+def _film() -> bytes:
+    return video(seconds=0.3)
+
+
+def _free_box() -> bytes:
+    """Players skip it; it makes the file another one."""
+    return struct.pack(">I4s16s", 24, b"free", os.urandom(16))
 
 
 async def publish(person: Person, **fields: Any) -> dict[str, Any]:

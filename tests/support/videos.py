@@ -15,6 +15,7 @@ from sqlalchemy import event, text
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsStub
+from protos.media.v1.objects_pb2_grpc import ObjectsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from services.kit.channel import open_channel
 from services.kit.commands import count_faults
@@ -22,11 +23,13 @@ from services.kit.nats import Event
 from services.media.admin import FAULTS
 from services.media.config import MediaSettings
 from services.media.maintenance import counter_audit
+from services.media.models import PROCESSING, READY
+from services.media.processing import jobs
 from services.media.relationships import projection
 from services.media.resources import Resources
 from services.media.servicers import PROTOS
 from tests.support.media import running_media_service
-from tests.support.social import act
+from tests.support.social import act, new_user
 
 URL = "https://example.com/v.mp4"
 EVERYTHING = 50  # a whole page
@@ -42,6 +45,7 @@ class Videos:
     target: str
     videos: VideosStub
     comments: CommentsStub
+    objects: ObjectsStub
 
 
 @asynccontextmanager
@@ -49,7 +53,9 @@ async def running_videos(settings: MediaSettings) -> AsyncIterator[Videos]:
     """Without processing. It does not hear other services: those of a test session share their events' consumer."""
     async with running_media_service(settings, background=False) as running:
         async with open_channel(running.target, settings, PROTOS) as channel:
-            yield Videos(settings, running.service, running.target, VideosStub(channel), CommentsStub(channel))
+            yield Videos(
+                settings, running.service, running.target, VideosStub(channel), CommentsStub(channel), running.objects
+            )
 
 
 @asynccontextmanager
@@ -68,6 +74,35 @@ async def media_process(settings: MediaSettings) -> AsyncIterator[asyncio.subpro
         await process.wait()
 
 
+async def a_file(media: Videos, owner: int, extension: str = "mp4", kind: str = "video", state: int = READY) -> str:
+    """The path of a file that the owner uploaded, of which there are only rows."""
+    hash = f"{new_user():064x}"
+    statement = """INSERT INTO object
+        (hash, extension, kind, media_type, size, state, width, height, duration, blurhash)
+        VALUES (:hash, :extension, :kind, 'video/mp4', 1, :state, 640, 360, 5000, 'LKO2')"""
+    await execute(media, statement, hash=hash, extension=extension, kind=kind, state=state)
+    await execute(media, "INSERT INTO upload (object_hash, user_id, size) VALUES (:h, :u, 1)", h=hash, u=owner)
+    if state == PROCESSING:
+        await execute(media, "INSERT INTO job (object_hash, profile) VALUES (:hash, 'playback')", hash=hash)
+    return f"/media/{hash}.{extension}"
+
+
+async def end_processing(media: Videos, file: str, reason: str = "") -> None:
+    """As a worker does when the last job of a file has ended; `reason`: why it failed."""
+    query = text(
+        "SELECT job.profile, job.attempts, object.* FROM job JOIN object ON hash = object_hash WHERE hash = :h"
+    )
+    async with media.service.database.transaction() as connection:
+        job = (await connection.execute(query, {"h": file[7:71]})).one()
+        await jobs._end(connection, job, reason)
+
+
+async def references(media: Videos, video_id: int) -> dict[str, int]:
+    """The visibility of each file that the video shows, by its hash."""
+    query = "SELECT object_hash, visibility FROM object_reference WHERE video_id = :id"
+    return {row.object_hash: row.visibility for row in await execute(media, query, id=video_id)}
+
+
 async def publish(media: Videos, owner: int, visibility: int = pb.PUBLIC, **fields: Any) -> pb.Video:
     request = pb.CreateVideoRequest(**{"video_url": URL, "title": "视频", "type": "video"} | fields)
     request.visibility = pb.Visibility.ValueType(visibility)
@@ -75,8 +110,10 @@ async def publish(media: Videos, owner: int, visibility: int = pb.PUBLIC, **fiel
     return answer
 
 
-async def change(media: Videos, owner: int, video_id: int, **fields: Any) -> None:
-    await act(owner, media.videos.UpdateVideo, pb.UpdateVideoRequest(video_id=video_id, **fields))
+async def change(media: Videos, owner: int, video_id: int, **fields: Any) -> pb.Video:
+    request = pb.UpdateVideoRequest(video_id=video_id, **fields)
+    answer: pb.Video = await act(owner, media.videos.UpdateVideo, request)
+    return answer
 
 
 async def delete(media: Videos, user_id: int, video_id: int, role: int = 1) -> None:

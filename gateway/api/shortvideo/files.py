@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from gateway.api.shortvideo.video_views import STATES
 from gateway.container import Call
 from gateway.files.streaming import AnyRequest, FileForm, chunks_of, send, upload_endpoint
 from gateway.files.urls import absolute, hash_in
@@ -13,9 +14,7 @@ from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterInvalid
 from gateway.http.params import Text
 from gateway.http.rate_limits import per_minute, per_second
-from protos.media.v1.objects_pb2 import GetStatusRequest, Object, RetryRequest, State, UploadHeader, UploadRequest
-
-STATES = {State.PROCESSING: "processing", State.READY: "ready", State.FAILED: "failed"}
+from protos.media.v1.objects_pb2 import GetStatusRequest, Object, RetryRequest, UploadHeader, UploadRequest
 
 
 class FileView(Struct):
@@ -35,6 +34,7 @@ class FileView(Struct):
     cover: str
     playback: str
     hls: str
+    blurhash: str
 
 
 class UploadForm(Struct):
@@ -71,6 +71,7 @@ def _file_view(call: Call, object: Object) -> FileView:
         cover=absolute(call, object.cover_path),
         playback=absolute(call, object.playback_path),
         hls=absolute(call, object.hls_path),
+        blurhash=object.blurhash,
     )
 
 

@@ -11,8 +11,11 @@ from gateway.container import Call
 from gateway.files.urls import absolute
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2 import Comment
+from protos.media.v1.objects_pb2 import State
 from protos.media.v1.videos_pb2 import PRIVATE, Video, Visibility
 from services.client_json.times import rfc3339
+
+STATES = {State.PROCESSING: "processing", State.READY: "ready", State.FAILED: "failed"}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -20,8 +23,10 @@ _encode = msgspec.json.Encoder().encode
 class VideoView(Struct):
     """The sample's `url`, `cover`, `likes`, `comments` and `shares` repeat the schema's longer names.
 
-    Times in Unix seconds, `PublishTime` in RFC 3339. `playback_url` plays in any browser, `hls_url` (if there is one)
-    in HLS players.
+    Times in Unix seconds; `PublishTime` RFC 3339; `CreatedTime` and `UpdatedTime` in Unix milliseconds. `playback_url`
+    plays in any browser, `hls_url` in HLS players; each is empty while there is nothing to play. `status` is
+    processing, ready or failed (for the `reason`); only its owner sees a video that is not ready. `width` and `height`
+    in pixels and `duration` in milliseconds are 0 if not known, as of an outside url; so is `blurhash` empty.
     """
 
     id: str
@@ -43,8 +48,16 @@ class VideoView(Struct):
     user_id: str
     created_at: str
     updated_at: str
+    created_time: str = field(name="CreatedTime")
+    updated_time: str = field(name="UpdatedTime")
     publish_time: str = field(name="PublishTime")
     type: str
+    status: str
+    reason: str
+    width: int
+    height: int
+    duration: int
+    blurhash: str
     is_private: bool
     visibility: str
     is_liked: bool
@@ -147,8 +160,16 @@ def _video_view(video: Video, base: str, is_liked: bool) -> VideoView:
         user_id=str(video.owner_id),
         created_at=str(video.created_at // 1000),
         updated_at=str(video.updated_at // 1000),
+        created_time=str(video.created_at),
+        updated_time=str(video.updated_at),
         publish_time=rfc3339(video.created_at),
         type=video.type,
+        status=STATES[video.status],
+        reason=video.reason,
+        width=video.width,
+        height=video.height,
+        duration=video.duration,
+        blurhash=video.blurhash,
         is_private=video.visibility == PRIVATE,
         visibility=Visibility.Name(video.visibility).lower(),
         is_liked=is_liked,

@@ -270,7 +270,7 @@ class Notification(_message.Message):
     unread: _builtins.bool
     @_builtins.property
     def actor_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """like, comment, reply, comment_like, mention
+        """like, comment, reply, comment_like, mention, video_ready, video_failed
         the users who did it, the latest first, up to 3
         """
 

@@ -17,8 +17,9 @@ from services.kit.pages import check_batch, clamp
 
 KINDS = (
     "friend_request", "friend_accepted", "friend_added", "group_request", "group_joined", "group_invited",
-    "like", "comment", "reply", "comment_like", "mention",
+    "like", "comment", "reply", "comment_like", "mention", "video_ready", "video_failed",
 )  # fmt: skip
+ABOUT_OWN_DOING = ("video_ready", "video_failed")  # kinds that tell users how something that they started has ended
 MAX_LIMIT, MAX_UNREAD, MAX_MARKED = 100, 100, 500
 MAX_ACTORS = 500  # remembered, so that a user who does it twice counts once
 JOINS_SINCE = text("now() - interval '24 hours'")
@@ -51,21 +52,23 @@ async def add(
 
 async def _wanted(connection: AsyncConnection, notifications: Sequence[NewNotification]) -> list[NewNotification]:
     """Leaves out what the receivers did themselves, what they muted, and what users they blocked did."""
-    foreign = [new for new in notifications if new.user_id != new.actor_id and new.user_id > 0]
-    user_ids = sorted({new.user_id for new in foreign})
+    new_to_them = [
+        new for new in notifications if new.user_id > 0 and (new.user_id != new.actor_id or new.kind in ABOUT_OWN_DOING)
+    ]
+    user_ids = sorted({new.user_id for new in new_to_them})
     if not user_ids:
         return []
-    if any(new.topic for new in foreign):
+    if any(new.topic for new in new_to_them):
         await connection.execute(LOCK, {"ids": user_ids})
     muted = select(NotificationMute.user_id, NotificationMute.kind).where(NotificationMute.user_id.in_(user_ids))
-    actor_ids = {new.actor_id for new in foreign}
+    actor_ids = {new.actor_id for new in new_to_them}
     blocked = select(Block.user_id, Block.blocked_id).where(
         Block.user_id.in_(user_ids), Block.blocked_id.in_(actor_ids), Block.blocked
     )
     mutes = {tuple(row) for row in await connection.execute(muted)}
     blocks = {tuple(row) for row in await connection.execute(blocked)}
     return [
-        new for new in foreign if (new.user_id, new.kind) not in mutes and (new.user_id, new.actor_id) not in blocks
+        new for new in new_to_them if (new.user_id, new.kind) not in mutes and (new.user_id, new.actor_id) not in blocks
     ]
 
 

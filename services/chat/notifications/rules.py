@@ -72,5 +72,7 @@ _RULES: dict[str, Rule] = {
     "media.video.commented": _to_owner("comment", "video_id", "comment_id"),
     "media.comment.replied": _to_owner("reply", "video_id", "comment_id", "father_id", "reply_to_id"),
     "media.comment.liked": _to_owner("comment_like", "video_id", "comment_id", topic="comment_id"),
+    "media.video.ready": _to_owner("video_ready", "video_id", "title"),
+    "media.video.failed": _to_owner("video_failed", "video_id", "title", "reason"),
 }
 SUBJECTS = [f"events.{what}" for what in _RULES]

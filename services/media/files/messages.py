@@ -15,7 +15,7 @@ def object_message(details: ObjectDetails, signer: Signer, signed: bool = False)
     return Object(
         hash=row.hash,
         file=file,
-        path=signer.path(file, private),
+        path=signer.path(file, private, row.duration),
         media_type=row.media_type,
         kind=row.kind,
         size=row.size,
@@ -26,9 +26,10 @@ def object_message(details: ObjectDetails, signer: Signer, signed: bool = False)
         state=State.ValueType(row.state),
         reason=row.reason,
         cover_path=signer.path(details.cover, private) if details.cover else "",
-        playback_path=signer.path(details.playback, private) if details.playback else "",
-        hls_path=signer.path(details.hls, private) if details.hls else "",
+        playback_path=signer.path(details.playback, private, row.duration) if details.playback else "",
+        hls_path=signer.path(details.hls, private, row.duration) if details.hls else "",
         private=details.private,
+        blurhash=row.blurhash,
     )
 
 

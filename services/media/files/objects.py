@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Row, Text, func, literal, select, text, update
+from sqlalchemy import ARRAY, Row, Text, exists, func, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
@@ -88,16 +88,20 @@ async def get_own(connection: AsyncConnection, caller: Caller, hash: str) -> Obj
     return details
 
 
-async def require_visible(connection: AsyncConnection, caller: Caller, hashes: Sequence[str]) -> None:
-    """Checks that the caller uploaded these objects, or that everyone may see them.
+async def lock_own(connection: AsyncConnection, caller: Caller, hashes: Sequence[str]) -> dict[str, Row[Any]]:
+    """Returns objects that the caller uploaded, or that were made of their uploads, by hash.
 
-    Raises ObjectNotFound, HashInvalid.
+    Their processing cannot end and they cannot be deleted before the transaction ends. Raises ObjectNotFound for any
+    other object (docs/contract/api.md, "Files").
     """
-    found = {details.row.hash: details for details in await batch_get(connection, hashes)}
-    mine = select(Upload.object_hash).where(Upload.object_hash.in_(hashes), Upload.user_id == caller.user_id)
-    own = set((await connection.execute(mine)).scalars())
-    if not all(hash in found and (hash in own or not found[hash].private) for hash in hashes):
+    uploaded = exists().where(Upload.object_hash == Object.hash, Upload.user_id == caller.user_id)
+    made = (Derivative.object_hash == Object.hash, Upload.object_hash == Derivative.source_hash)
+    derived = exists().where(*made, Upload.user_id == caller.user_id)
+    query = select(Object.__table__).where(Object.hash.in_(hashes), or_(uploaded, derived)).order_by(Object.hash)
+    rows = {row.hash: row for row in await connection.execute(query.with_for_update(read=True))}
+    if len(rows) < len(set(hashes)):
         raise ObjectNotFound
+    return rows
 
 
 async def retry(connection: AsyncConnection, caller: Caller, hash: str) -> ObjectDetails:

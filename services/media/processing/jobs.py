@@ -25,6 +25,7 @@ from services.media.files.ingest import PROFILES
 from services.media.models import FAILED, PROCESSING, READY, Job, Object, Upload
 from services.media.processing import derivatives
 from services.media.resources import Resources
+from services.media.videos import publishing
 
 POLL = 2.0  # seconds between looks for jobs of other processes
 ATTEMPTS = 3  # that may die of a job before it is given up
@@ -128,7 +129,8 @@ async def _give_back(service: Resources, job: Row[Any], seconds: float) -> None:
 
 async def _end(connection: AsyncConnection, job: Row[Any], reason: str) -> None:
     """The object is ready with its last job, and failed with the first that failed; its uploaders are told."""
-    state = select(Object.state).where(Object.hash == job.hash).with_for_update()
+    await publishing.lock_waiting(connection, job.hash)
+    state = select(Object.state).where(Object.hash == job.hash).with_for_update(key_share=True)
     processed = (await connection.execute(state)).scalar_one_or_none() == PROCESSING  # none: deleted meanwhile
     ended = await connection.execute(_of(job).values(due_at=None, reason=reason).returning(Job.profile))
     if ended.one_or_none() is None or not processed:
@@ -139,6 +141,8 @@ async def _end(connection: AsyncConnection, job: Row[Any], reason: str) -> None:
     if reason:
         await connection.execute(change.values(state=FAILED, reason=reason))
         await events.object_failed(connection, job, user_ids, reason)
+        await publishing.report_failed(connection, job.hash, reason)
     elif (await connection.execute(left)).one_or_none() is None:
         await connection.execute(change.values(state=READY))
         await events.object_ready(connection, job, user_ids)
+        await publishing.publish_waiting(connection, job.hash)

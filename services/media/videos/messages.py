@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from protos.media.v1 import comments_pb2, videos_pb2
-from services.media.models import PUBLIC
+from protos.media.v1.objects_pb2 import State
+from services.media.files.filetypes import VIDEO
+from services.media.models import PUBLIC, READY
 from services.media.signing import Signer
 from services.media.videos.feeds import VideoPage
 from services.media.videos.likes import Change, Outcome
@@ -20,11 +22,13 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
     """For a viewer who may see the video: the files of a video that is not public are signed."""
 
     def address(url: str | None) -> str:
-        return (
-            signer.path(url.removeprefix(OURS), row.visibility != PUBLIC) if url and url.startswith(OURS) else url or ""
-        )
+        if not url or not url.startswith(OURS):
+            return url or ""
+        return signer.path(url.removeprefix(OURS), row.visibility != PUBLIC, row.duration)
 
     cover, playback, hls = (OURS + file if file else "" for file in (row.cover_file, row.playback_file, row.hls_file))
+    plays_itself = row.status == READY and row.kind == VIDEO
+    visibility = row.visibility if row.publish_as is None else row.publish_as
     return videos_pb2.Video(
         video_id=row.id,
         owner_id=row.owner_id,
@@ -32,16 +36,22 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
         description=row.description,
         video_url=address(row.video_url),
         cover_url=address(row.cover_url or cover),
-        playback_url=address(playback or row.video_url),
+        playback_url=address(playback or (row.video_url if plays_itself else "")),
         hls_url=address(hls),
         type=row.type,
-        visibility=videos_pb2.Visibility.ValueType(row.visibility),
+        visibility=videos_pb2.Visibility.ValueType(visibility),
         like_count=row.like_count,
         comment_count=row.comment_count,
         share_count=row.share_count,
         view_count=row.view_count,
         created_at=milliseconds(row.created_at),
         updated_at=milliseconds(row.updated_at),
+        status=State.ValueType(row.status),
+        reason=row.reason,
+        width=row.width,
+        height=row.height,
+        duration=row.duration,
+        blurhash=row.blurhash,
     )
 
 

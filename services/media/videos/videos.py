@@ -11,10 +11,11 @@ from sqlalchemy.orm import aliased
 
 from services.kit.context import Caller
 from services.media import events
-from services.media.errors import NotPermitted, VideoInvalid
+from services.media.errors import FileUnplayable, NotPermitted, VideoInvalid
 from services.media.files import objects
+from services.media.files.filetypes import IMAGE, VIDEO
 from services.media.files.references import release_objects
-from services.media.models import PRIVATE, PUBLIC, Derivative, Object, ObjectReference
+from services.media.models import FAILED, PRIVATE, PROCESSING, PUBLIC, READY, Derivative, Object, ObjectReference
 from services.media.pages import check_batch
 from services.media.videos.counters import move_video
 from services.media.videos.models import ADMIN, Video
@@ -24,17 +25,23 @@ from services.media.videos.visibility import lock_visible, visible_to
 MAX_TITLE, MAX_DESCRIPTION, MAX_TYPE, MAX_URL = 100, 500, 20, 2_048  # characters
 OURS = "/media/"
 
+_file = aliased(Object)
 _cover, _cover_file = aliased(Derivative), aliased(Object)
 _playback, _playback_file = aliased(Derivative), aliased(Object)
 _hls = aliased(Derivative)
-# A video with what processing made of its file, if anything.
+# A video with its file and what processing made of it, if anything. An outside url has no file, and is ready.
 CARDS = (
     select(
         Video.__table__,
+        func.coalesce(_file.kind, VIDEO).label("kind"),
+        func.coalesce(_file.state, READY).label("status"),
+        *(func.coalesce(getattr(_file, name), "").label(name) for name in ("reason", "blurhash")),
+        *(func.coalesce(getattr(_file, name), 0).label(name) for name in ("width", "height", "duration")),
         (_cover_file.hash + "." + _cover_file.extension).label("cover_file"),
         (_playback_file.hash + "." + _playback_file.extension).label("playback_file"),
         (_hls.object_hash + ".m3u8").label("hls_file"),
     )
+    .outerjoin(_file, _file.hash == Video.object_hash)
     .outerjoin(_cover, and_(_cover.source_hash == Video.object_hash, _cover.profile == "cover"))
     .outerjoin(_cover_file, _cover_file.hash == _cover.object_hash)
     .outerjoin(_playback, and_(_playback.source_hash == Video.object_hash, _playback.profile == "playback"))
@@ -44,32 +51,38 @@ CARDS = (
 
 
 async def create_video(connection: AsyncConnection, caller: Caller, video_id: int, fields: dict[str, Any]) -> Row[Any]:
-    """The video, which the caller owns. Raises VideoInvalid, and ObjectNotFound for a file he may not show."""
+    """Publishes a video of the caller. While its file is processed only the owner sees it (publishing.py).
+
+    Raises VideoInvalid, FileUnplayable, and ObjectNotFound for a file that the caller did not upload.
+    """
     values = _check(fields)
     if not values.get("title") or not values.get("video_url"):
         raise VideoInvalid("title and video_url")
-    files = await _require_files(connection, caller, values)
+    file = await _resolve_files(connection, caller, values)
+    if file is not None and file.state == PROCESSING:
+        values |= {"publish_as": values["visibility"], "visibility": PRIVATE}
     row = insert(Video).values(
         id=video_id,
         owner_id=caller.user_id,
-        object_hash=files.get("video_url"),
+        object_hash=file.hash if file else None,
         random_key=secrets.randbits(63),
         words=video_words(values["title"], values.get("description", "")),
         **values,
     )
     video: Row[Any] = (await connection.execute(row.returning(Video.__table__))).one()
-    await _refer(connection, video, files.values())
+    await _refer(connection, video)
     await move_video(connection, video_id, caller.user_id, new=video.visibility)
-    await events.video_published(connection, video)
+    if video.publish_as is None:
+        await events.video_published(connection, video)
     return (await get_cards(connection, caller, [video_id]))[0]
 
 
 async def update_video(
     connection: AsyncConnection, caller: Caller, video_id: int, changes: dict[str, Any], private: bool | None
 ) -> Row[Any]:
-    """The video, with the given ones changed of `title, description, cover_url, visibility`; `private` False: not to
-    be private.
+    """Changes the given fields among `title, description, cover_url, visibility`.
 
+    `private` is what older clients send instead of a visibility; False leaves a video for friends as it is.
     Raises VideoInvalid, VideoNotFound, NotPermitted, ObjectNotFound.
     """
     video = await lock_visible(connection, caller, video_id)
@@ -78,11 +91,14 @@ async def update_video(
     values = _check(changes)
     if "title" in values and not values["title"]:
         raise VideoInvalid("title")
-    if private is not None and "visibility" not in values and private != (video.visibility == PRIVATE):
-        values["visibility"] = PRIVATE if private else PUBLIC
+    if video.publish_as is not None and "visibility" in values:
+        values["publish_as"] = values.pop("visibility")
+    column = "visibility" if video.publish_as is None else "publish_as"
+    if private is not None and column not in values and private != (getattr(video, column) == PRIVATE):
+        values[column] = PRIVATE if private else PUBLIC
     values = {name: value for name, value in values.items() if value != getattr(video, name)}
     if values:
-        await _require_files(connection, caller, values)
+        await _resolve_files(connection, caller, values)
         await _write_changes(connection, video, values)
     return (await get_cards(connection, caller, [video_id]))[0]
 
@@ -93,14 +109,14 @@ async def _write_changes(connection: AsyncConnection, video: Any, values: dict[s
     changed = (await connection.execute(statement.returning(Video.__table__))).one()
     shown = delete(ObjectReference).where(ObjectReference.video_id == video.id).returning(ObjectReference.object_hash)
     hashes = (await connection.execute(shown)).scalars().all()
-    await _refer(connection, changed, _hashes(changed))
+    await _refer(connection, changed)
     await release_objects(connection, video.owner_id, hashes, private=video.visibility != PUBLIC)
     await move_video(connection, video.id, video.owner_id, old=video.visibility, new=changed.visibility)
     await events.video_updated(connection, changed, video.owner_id)
 
 
 async def delete_video(connection: AsyncConnection, caller: Caller, video_id: int) -> int:
-    """Of its owner, whom it names; one that he deleted already stays so. Raises VideoNotFound, NotPermitted."""
+    """Returns its owner's id. The owner may delete it again. Raises VideoNotFound, NotPermitted."""
     gone = select(Video.id).where(Video.id == video_id, Video.owner_id == caller.user_id, Video.deleted_at.is_not(None))
     if (await connection.execute(gone)).first():
         return caller.user_id
@@ -112,8 +128,9 @@ async def delete_video(connection: AsyncConnection, caller: Caller, video_id: in
 
 
 async def erase(connection: AsyncConnection, video: Any, actor_id: int) -> None:
-    """Empties a locked video. Its comments and likes can be reached through it only."""
-    blank: dict[str, Any] = {"title": "", "description": "", "video_url": "", "cover_url": "", "object_hash": None}
+    """Empties a locked video. Its comments and likes can only be reached through it."""
+    blank: dict[str, Any] = {"title": "", "description": "", "video_url": "", "cover_url": ""}
+    blank |= {"object_hash": None, "publish_as": None}
     statement = update(Video).where(Video.id == video.id)
     await connection.execute(statement.values(deleted_at=func.now(), words=video_words(""), **blank))
     shown = delete(ObjectReference).where(ObjectReference.video_id == video.id).returning(ObjectReference.object_hash)
@@ -124,7 +141,7 @@ async def erase(connection: AsyncConnection, video: Any, actor_id: int) -> None:
 
 
 async def get_cards(connection: AsyncConnection, viewer: Caller, video_ids: Sequence[int]) -> list[Row[Any]]:
-    """Those that the viewer may see, in the order asked for. Raises BatchTooLarge."""
+    """Returns the videos that the viewer may see, in the order of `video_ids`. Raises BatchTooLarge."""
     check_batch(video_ids)
     rows = await connection.execute(CARDS.where(Video.id.in_(video_ids), visible_to(viewer)))
     found = {row.id: row for row in rows}
@@ -132,7 +149,7 @@ async def get_cards(connection: AsyncConnection, viewer: Caller, video_ids: Sequ
 
 
 def _check(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields as stored. Raises VideoInvalid."""
+    """Returns the fields as they are stored. Raises VideoInvalid."""
     values = dict(fields)
     limits = {"title": MAX_TITLE, "description": MAX_DESCRIPTION, "type": MAX_TYPE}
     for name in limits.keys() & values.keys():
@@ -147,7 +164,7 @@ def _check(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_address(url: str) -> bool:
-    """A file of ours, or what a front end may load from elsewhere."""
+    """Whether it is a path of this service, or an http(s) url."""
     if url.startswith(OURS):
         return objects.HASH.match(url.removeprefix(OURS)) is not None
     try:
@@ -158,30 +175,40 @@ def _is_address(url: str) -> bool:
 
 
 def hash_of(url: str) -> str | None:
-    """Of a file of ours."""
+    """The hash in a path of this service; None for any other url."""
     return url.removeprefix(OURS)[:64] if url.startswith(OURS) else None
 
 
-def _hashes(video: Any) -> set[str]:
-    return {hash for hash in (video.object_hash, hash_of(video.cover_url)) if hash}
+async def _resolve_files(connection: AsyncConnection, caller: Caller, values: dict[str, Any]) -> Row[Any] | None:
+    """Checks the files among the values and names them as the objects are named. Returns the video's file, if any.
 
-
-async def _require_files(connection: AsyncConnection, caller: Caller, values: dict[str, Any]) -> dict[str, str]:
-    """The hashes of the files among the values, which are written as the objects are named.
-
-    Raises ObjectNotFound for what the caller may not show.
+    Raises ObjectNotFound for a file that the caller did not upload, FileUnplayable, VideoInvalid.
     """
-    files = {name: hash for name in ("video_url", "cover_url") if (hash := hash_of(values.get(name, "")))}
-    if files:
-        await objects.require_visible(connection, caller, list(files.values()))
-        query = select(Object.hash, Object.extension).where(Object.hash.in_(files.values()))
-        extensions = dict((await connection.execute(query)).all())
-        values |= {name: f"{OURS}{hash}.{extensions[hash]}" for name, hash in files.items()}
-    return files
+    hashes = {name: hash for name in ("video_url", "cover_url") if (hash := hash_of(values.get(name, "")))}
+    files = await objects.lock_own(connection, caller, list(hashes.values())) if hashes else {}
+    values |= {name: f"{OURS}{hash}.{files[hash].extension}" for name, hash in hashes.items()}
+    if "cover_url" in hashes and files[hashes["cover_url"]].kind == VIDEO:
+        values["cover_url"] = await _cover_of(connection, hashes["cover_url"])
+    elif "cover_url" in hashes and files[hashes["cover_url"]].kind != IMAGE:
+        raise VideoInvalid("cover_url")
+    file = files[hashes["video_url"]] if "video_url" in hashes else None
+    if file is not None and (file.kind != VIDEO or file.state == FAILED):
+        raise FileUnplayable
+    return file
 
 
-async def _refer(connection: AsyncConnection, video: Any, hashes: Any) -> None:
+async def _cover_of(connection: AsyncConnection, hash: str) -> str:
+    """The cover that was made of a video's file; empty, which shows the video's own cover, while there is none."""
+    made = select(_cover_file.hash + "." + _cover_file.extension).join(_cover, _cover.object_hash == _cover_file.hash)
+    found = await connection.execute(made.where(_cover.source_hash == hash, _cover.profile == "cover"))
+    file = found.scalar_one_or_none()
+    return f"{OURS}{file}" if file else ""
+
+
+async def _refer(connection: AsyncConnection, video: Any) -> None:
+    """Ties the files that a video shows to it."""
+    hashes = {hash for hash in (video.object_hash, hash_of(video.cover_url)) if hash}
     about = {"video_id": video.id, "visibility": video.visibility, "owner_id": video.owner_id}
-    rows = [{"object_hash": hash, **about} for hash in sorted(set(hashes))]
+    rows = [{"object_hash": hash, **about} for hash in sorted(hashes)]
     if rows:
         await connection.execute(insert(ObjectReference), rows)

@@ -112,6 +112,14 @@ async def test_what_others_do_with_what_is_mine(chat: Running, subject: str, kin
     assert (list(notification.actor_ids), notification.actor_count) == ([actor], 1)
 
 
+async def test_an_owner_is_told_how_the_processing_of_a_video_ended(chat: Running) -> None:
+    owner = new_user()
+    await announce(chat, "video.ready", owner_id=owner, actor_id=owner, video_id=5)
+    assert json.loads((await one(chat, owner, "video_ready")).subject) == {"video_id": "5"}
+    await announce(chat, "video.failed", owner_id=owner, actor_id=owner, video_id=6)
+    assert json.loads((await one(chat, owner, "video_failed")).subject) == {"video_id": "6"}
+
+
 async def test_an_event_that_says_too_little_is_passed_over(chat: Running) -> None:
     await announce(chat, "video.liked", video_id=1)
     assert await execute(chat, "SELECT FROM dead_letter") == []

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from gateway.app import ENDPOINTS
+from gateway.files.urls import hash_in
 from tests.support.clock import stopped
 from tests.support.gateway import FrontEnd, RunningGateway, refusal_of, until_it_hears
 from tests.support.people import Person, new_people, new_person
@@ -21,6 +22,7 @@ from tests.support.video_people import (
     new_video_world,
     publish,
     upload,
+    upload_picture,
 )
 from tests.support.videos import Videos, execute
 
@@ -141,10 +143,10 @@ async def test_each_kind_of_caller(world: VideoWorld, route: Route, visibility: 
 
 
 @pytest.mark.parametrize("visibility", VISIBILITIES)
-async def test_the_bytes_are_for_whom_the_video_is(world: VideoWorld, visibility: str) -> None:
+async def test_the_bytes_are_for_whom_the_video_is(world: VideoWorld, media: Videos, visibility: str) -> None:
     owner = world.owner
-    file = await upload(owner)
-    made = await publish(owner, video_path=file, cover_path=file, visibility=visibility)
+    file, cover = await upload(owner, media), await upload_picture(owner)
+    made = await publish(owner, video_path=file, cover_path=cover, visibility=visibility)
     for kind in KINDS:
         bare = await world.front_end(kind).call("GET", file)
         assert bare.status_code == (200 if visibility == "public" else 404), kind
@@ -158,6 +160,24 @@ async def test_the_bytes_are_for_whom_the_video_is(world: VideoWorld, visibility
 
 async def httpx_get(visitor: FrontEnd, url: str) -> httpx.Response:
     return await visitor.http.get(url)
+
+
+async def test_a_video_says_whether_it_plays(alice: Person, bob: Person, media: Videos) -> None:
+    file = await upload(alice, media)
+    facts = "UPDATE object SET state = 1, width = 64, height = 48, duration = 300 WHERE hash = :hash"
+    await execute(media, facts, hash=hash_in(file))
+    made = await publish(alice, video_path=file)
+    assert (made["status"], made["reason"], made["playback_url"]) == ("processing", "", "")
+    assert (made["width"], made["height"], made["duration"], made["blurhash"]) == (64, 48, 300, "")
+    assert (int(made["CreatedTime"]) // 1000, int(made["UpdatedTime"]) // 1000) == (
+        int(made["created_at"]),
+        int(made["updated_at"]),
+    )
+    await bob.refused("GET", f"{API}/get-video", 404, 10017, params={"video_id": made["id"]})
+    outside = await publish(alice)
+    assert (outside["status"], outside["playback_url"]) == ("ready", URL)
+    picture = await upload_picture(alice)
+    await alice.refused("POST", f"{API}/create-video", 400, 10001, json={"video_path": picture, "title": "x"})
 
 
 def test_the_table_has_every_video_route() -> None:
@@ -338,8 +358,8 @@ async def test_what_is_not_published(alice: Person, body: dict[str, Any], code: 
     await alice.refused("POST", f"{API}/create-video", 400, code, json=body)
 
 
-async def test_anothers_private_file(alice: Person, bob: Person) -> None:
-    file = await upload(alice)
+async def test_anothers_private_file(alice: Person, bob: Person, media: Videos) -> None:
+    file = await upload(alice, media)
     await publish(alice, video_path=file, is_private=True)
     elsewhere = file.replace("http://gateway", "https://other.example.com")
     for url in (file, elsewhere):  # the same file, by whatever address

@@ -5,24 +5,9 @@ import pytest
 from protos.media.v1 import videos_pb2 as pb
 from tests.support import videos as v
 from tests.support.social import act, new_user, new_users, refusal
-from tests.support.videos import Videos, befriend, change, delete, execute, get, publish, verbs_of
+from tests.support.videos import Videos, a_file, befriend, change, delete, get, publish, references, verbs_of
 
 PUBLIC, FRIENDS, PRIVATE = range(3)
-
-
-async def a_file(videos: Videos, owner: int, extension: str = "mp4") -> str:
-    """The path of a file that the owner uploaded."""
-    hash = f"{new_user():064x}"
-    statement = """INSERT INTO object (hash, extension, kind, media_type, size, state)
-        VALUES (:hash, :extension, 'video', 'video/mp4', 1, 2)"""
-    await execute(videos, statement, hash=hash, extension=extension)
-    await execute(videos, "INSERT INTO upload (object_hash, user_id, size) VALUES (:h, :u, 1)", h=hash, u=owner)
-    return f"/media/{hash}.{extension}"
-
-
-async def references(videos: Videos, video_id: int) -> dict[str, int]:
-    query = "SELECT object_hash, visibility FROM object_reference WHERE video_id = :id"
-    return {row.object_hash: row.visibility for row in await execute(videos, query, id=video_id)}
 
 
 async def test_publish(videos: Videos) -> None:
@@ -64,7 +49,7 @@ async def test_the_longest_that_is(videos: Videos) -> None:
 
 async def test_a_file_of_ours(videos: Videos) -> None:
     owner, viewer = new_users(2)
-    file, cover = await a_file(videos, owner), await a_file(videos, owner, "png")
+    file, cover = await a_file(videos, owner), await a_file(videos, owner, "png", "image")
     made = await publish(videos, owner, video_url=file, cover_url=cover)
     assert (made.video_url, made.cover_url) == (file, cover)
     assert await references(videos, made.video_id) == {file[7:71]: PUBLIC, cover[7:71]: PUBLIC}
@@ -78,15 +63,15 @@ async def test_a_file_of_ours(videos: Videos) -> None:
     assert await references(videos, made.video_id) == {}
 
 
-async def test_anothers_file_only_if_he_shows_it_to_all(videos: Videos) -> None:
+async def test_anothers_file_never(videos: Videos) -> None:
+    """Not even one that is public (docs/contract/api.md, "Files")."""
     owner, thief = new_users(2)
-    file = await a_file(videos, owner)
-    hidden = await publish(videos, owner, pb.PRIVATE, video_url=file)
+    file, cover = await a_file(videos, owner), await a_file(videos, owner, "png", "image")
+    await publish(videos, owner, video_url=file, cover_url=cover)
     assert await refusal(publish(videos, thief, video_url=file)) == "OBJECT_NOT_FOUND"
+    assert await refusal(publish(videos, thief, cover_url=cover)) == "OBJECT_NOT_FOUND"
     own = await publish(videos, thief)
-    assert await refusal(change(videos, thief, own.video_id, cover_url=file)) == "OBJECT_NOT_FOUND"
-    await change(videos, owner, hidden.video_id, visibility=pb.PUBLIC)
-    assert (await publish(videos, thief, video_url=file)).video_url == file
+    assert await refusal(change(videos, thief, own.video_id, cover_url=cover)) == "OBJECT_NOT_FOUND"
     assert await refusal(publish(videos, thief, video_url=f"/media/{'0' * 64}.mp4")) == "OBJECT_NOT_FOUND"
 
 
