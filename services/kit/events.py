@@ -258,6 +258,7 @@ async def _consume(database: Database, client: Nats, consumer: str, subjects: li
         try:
             jetstream = client.jetstream(timeout=PUBLISH_TIMEOUT)
             await ensure_stream(jetstream)
+            await jetstream.add_consumer(STREAM, config)  # also updates the subjects that an earlier version listed
             subscription = await jetstream.pull_subscribe("", durable=consumer, stream=STREAM, config=config)
             messages: list[Msg] = []
             try:

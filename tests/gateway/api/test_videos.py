@@ -166,6 +166,7 @@ async def test_a_video_says_whether_it_plays(alice: Person, bob: Person, media: 
     file = await upload(alice, media)
     facts = "UPDATE object SET state = 1, width = 64, height = 48, duration = 300 WHERE hash = :hash"
     await execute(media, facts, hash=hash_in(file))
+    await execute(media, "UPDATE job SET due_at = now() WHERE object_hash = :hash", hash=hash_in(file))
     made = await publish(alice, video_path=file)
     assert (made["status"], made["reason"], made["playback_url"]) == ("processing", "", "")
     assert (made["width"], made["height"], made["duration"], made["blurhash"]) == (64, 48, 300, "")
