@@ -9,10 +9,11 @@ from gateway.app import build_asgi, build_server
 from gateway.config import SERVICE, GatewaySettings
 from gateway.container import open_container
 from gateway.http.server import listen
-from services.kit import background, gc_tuning, log, telemetry
+from services.kit import background, log, telemetry
 from services.kit.config import ConfigError, load, refuse
-from services.kit.loop_lag import watch_loop
-from services.kit.signals import stop_signal
+from services.kit.process import gc_tuning
+from services.kit.process.loop_lag import watch_loop
+from services.kit.process.signals import stop_signal
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ async def serve(settings: GatewaySettings) -> None:
     watch_loop()
     async with open_container(settings) as container:
         server = build_server(build_asgi(container), settings)
-        gc_tuning.settle()
+        gc_tuning.freeze()
         serving = asyncio.create_task(server.serve(listeners))
         structlog.get_logger("gateway").info("serving", ports=settings.http_ports)
         stopped = asyncio.create_task(stopping.wait())

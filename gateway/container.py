@@ -39,10 +39,10 @@ from protos.user.v1.accounts_pb2 import SessionVerdict
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.users_pb2 import User
 from protos.user.v1.users_pb2_grpc import UsersStub
-from services.kit.channel import open_channel
 from services.kit.nats import open_nats
 from services.kit.redis import open_redis
 from services.kit.roles import is_admin
+from services.kit.rpc.channel import open_channel
 from services.kit.ttl_map import TtlMap
 from services.objectstore.store import open_store
 

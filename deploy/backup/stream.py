@@ -12,7 +12,7 @@ from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 
 from deploy.local.errors import LocalError
-from services.kit.events import STREAM
+from services.kit.events.stream import STREAM
 
 SECONDS = 10
 ONCE = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}  # not for minutes

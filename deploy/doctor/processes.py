@@ -10,7 +10,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from deploy.doctor.checks import CheckContext, Fault
 from deploy.frontend import FrontEnd, Unreachable, open_http
 from gateway.config import SERVICE as GATEWAY
-from services.kit.channel import open_channel
+from services.kit.rpc.channel import open_channel
 
 SECONDS = 5.0
 

@@ -18,7 +18,7 @@ from deploy.database_services import DATABASE_SERVICES
 from deploy.doctor.checks import CheckContext, Concern, Fault
 from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
-from services.kit.events import STREAM
+from services.kit.events.stream import STREAM
 from services.kit.redis import open_redis
 from services.kit.schema import require_current
 from services.media.config import MediaSettings

@@ -13,7 +13,7 @@ from deploy.local.errors import CONFIGURATION_ERROR, LocalError, explain_os_erro
 from deploy.local.process import Display, Process, wait_for_exit
 from deploy.local.server import PROBE_SECONDS, NotReady, Server
 from deploy.local.services import Service
-from services.kit.health import is_ready
+from services.kit.process.health import is_ready
 
 # They promise to be done in 25 s.
 STOP_SECONDS = 28

@@ -20,7 +20,7 @@ from gateway.http.endpoint import Admission, Endpoint, JsonResponse
 from gateway.http.envelopes import Family
 from gateway.http.errors import BodyIncomplete, ContentTypeInvalid, ParameterInvalid, ParameterMissing
 from gateway.http.rate_limits import RateLimit
-from services.kit.channel import REFUSED_KEY
+from services.kit.rpc.channel import REFUSED_KEY
 
 IDLE_SECONDS = 30.0  # without a byte from the client
 CHUNK = 131_072  # bytes in one message to the service

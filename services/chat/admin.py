@@ -2,8 +2,8 @@
 
 from services.chat.config import SERVICE, ChatSettings
 from services.chat.service import MIGRATIONS
-from services.kit.commands import CommandLine, count_faults
 from services.kit.db import Database
+from services.kit.process.commands import CommandLine, count_faults
 
 commands = CommandLine(SERVICE, ChatSettings, MIGRATIONS)
 

@@ -15,7 +15,7 @@ from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.service import Service
 from services.kit import background
-from services.kit.events import consume
+from services.kit.events.consumer import consume
 from services.kit.nats import Event
 
 GROUPS = "events.social.group."

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from services.kit.events import event_tables
+from services.kit.events.outbox import event_tables
 
 DIRECT, GROUP = range(2)  # kinds of conversations
 PARTITIONS = 8

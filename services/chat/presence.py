@@ -22,7 +22,7 @@ from services.chat.push import frames
 from services.chat.push.outbox import Publisher
 from services.kit.context import Caller
 from services.kit.db import Database
-from services.kit.events import LOST
+from services.kit.events.stream import LOST
 from services.kit.pages import check_batch
 
 MAX_BATCH = 200

@@ -23,12 +23,12 @@ from services.chat.sending.insert import write
 from services.chat.sending.sending import Sending
 from services.chat.tickets import Tickets
 from services.kit import background
-from services.kit.channel import open_channel
 from services.kit.db import Database, next_node, open_database
-from services.kit.events import LOST
+from services.kit.events.stream import LOST
 from services.kit.ids import IdGenerator
 from services.kit.nats import open_nats
 from services.kit.redis import open_redis
+from services.kit.rpc.channel import open_channel
 from services.kit.schema import require_current
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -61,7 +61,7 @@ def redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typi
     return event
 
 
-class Complaint:
+class ThrottledWarning:
     """A warning of something that is tried again and again: said of each error once in REPEAT_SECONDS."""
 
     def __init__(self, logger: Any, event: str, **fields: Any) -> None:

@@ -8,7 +8,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
-from services.kit.events import CHANNEL, event_tables
+from services.kit.events.outbox import CHANNEL, event_tables
 
 
 def apply(connection: Connection, migrations: Path) -> None:

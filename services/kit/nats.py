@@ -12,7 +12,7 @@ from nats.errors import Error as NatsError
 from prometheus_client import Gauge
 
 from services.kit import background
-from services.kit.log import Complaint
+from services.kit.log import ThrottledWarning
 
 CONNECTED = Gauge("hitok_nats_connected", "1 while NATS is connected")
 
@@ -33,7 +33,7 @@ class Event(msgspec.Struct, frozen=True):
 async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
     """A client that starts without a server, reconnects for ever and notices a frozen one within seconds."""
     client = Nats()
-    waiting, reported = Complaint(log, "waiting for nats"), Complaint(log, "nats")
+    waiting, reported = ThrottledWarning(log, "waiting for nats"), ThrottledWarning(log, "nats")
 
     async def report(error: Exception) -> None:
         reported(error)

@@ -4,9 +4,9 @@ import typer
 
 from protos.social.v1 import friends_pb2
 from protos.social.v1.friends_pb2_grpc import FriendsStub
-from services.kit.channel import open_channel
-from services.kit.commands import CommandLine, count_faults
 from services.kit.db import Database
+from services.kit.process.commands import CommandLine, count_faults
+from services.kit.rpc.channel import open_channel
 from services.media.config import SERVICE, MediaSettings
 from services.media.maintenance import counter_audit, sweeper
 from services.media.relationships import backfill

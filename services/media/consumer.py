@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import background
 from services.kit.db import after_commit
-from services.kit.events import consume
+from services.kit.events.consumer import consume
 from services.kit.nats import Event
 from services.media.config import SERVICE
 from services.media.relationships import projection

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.events import emit
+from services.kit.events.outbox import emit
 from services.media.models import Model
 
 _outbox = Model.metadata.tables["outbox"]

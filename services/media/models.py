@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, SmallInteger, Text, func, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from services.kit.events import event_tables
+from services.kit.events.outbox import event_tables
 
 PROCESSING, READY, FAILED = 1, 2, 3  # as in objects.proto
 PUBLIC, FRIENDS, PRIVATE = range(3)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.kit import background
 from services.kit.db import next_node, open_database
-from services.kit.events import relaying
+from services.kit.events.relay import relaying
 from services.kit.ids import IdGenerator
 from services.kit.nats import open_nats
 from services.kit.redis import open_redis

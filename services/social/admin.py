@@ -1,7 +1,7 @@
 """The operator's commands: `python -m services.social <command>`."""
 
-from services.kit.commands import CommandLine, count_faults
 from services.kit.db import Database
+from services.kit.process.commands import CommandLine, count_faults
 from services.social.config import SERVICE, SocialSettings
 from services.social.service import MIGRATIONS
 

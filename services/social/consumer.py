@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import background
-from services.kit.events import consume
+from services.kit.events.consumer import consume
 from services.kit.nats import Event
 from services.kit.roles import GROUP_OWNER
 from services.social import events

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, SmallInteger, Text, func, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from services.kit.events import event_tables
+from services.kit.events.outbox import event_tables
 
 PENDING, ACCEPTED, REFUSED = range(3)  # results of friend requests and of join requests
 REQUESTED, ADDED = range(2)  # how a friendship began

@@ -8,7 +8,7 @@ from pathlib import Path
 from nats.aio.client import Client as Nats
 
 from services.kit.db import Database, open_database
-from services.kit.events import relaying
+from services.kit.events.relay import relaying
 from services.kit.nats import open_nats
 from services.kit.schema import require_current
 from services.social.config import SERVICE, SocialSettings

@@ -8,10 +8,10 @@ import typer
 from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.commands import CommandLine
 from services.kit.config import ConfigError, refuse
 from services.kit.db import Database
 from services.kit.ids import MAX_ID
+from services.kit.process.commands import CommandLine
 from services.kit.roles import SUPER_ADMIN
 from services.user import events, roles, sessions
 from services.user.accounts import lock_account

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.events import emit
+from services.kit.events.outbox import emit
 
 
 async def account_registered(connection: AsyncConnection, user_id: int, username: str) -> None:

@@ -7,7 +7,7 @@ import structlog
 from nats import connect
 from nats.js.errors import NotFoundError
 
-from services.kit.events import STREAM
+from services.kit.events.stream import STREAM
 from tests.support.chat import Running, chat_settings, faults, running_chat_service
 from tests.support.servers import Servers
 from tests.support.social import Running as Social

@@ -37,7 +37,7 @@ from services.chat import consumer as chat_consumer
 from services.chat.notifications import rules
 from services.kit import VERSION, schema
 from services.kit.db import open_database
-from services.kit.events import STREAM
+from services.kit.events.stream import STREAM
 from services.media import consumer as media_consumer
 from services.media.files import deletions
 from services.media.storage import Storage

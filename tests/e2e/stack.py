@@ -22,7 +22,7 @@ from deploy.local.ports import find_free_port
 from deploy.local.postgres import Postgres
 from deploy.local.valkey import Valkey
 from gateway.config import GatewaySettings
-from services.kit.health import is_ready
+from services.kit.process.health import is_ready
 from tests.support.servers import private_nats, private_postgres, private_valkey
 
 START_SECONDS, STOP_SECONDS = 60, 30

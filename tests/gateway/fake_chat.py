@@ -29,7 +29,7 @@ from services.kit.config import ServiceSettings, load
 from services.kit.context import current_caller
 from services.kit.errors import Forbidden, HitokError, NotFound
 from services.kit.nats import open_nats
-from services.kit.server import build
+from services.kit.rpc.server import build
 from tests.support.gateway import INTERNAL_SECRET
 from tests.support.servers import Servers
 

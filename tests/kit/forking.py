@@ -8,7 +8,7 @@ import uvloop
 
 from protos.user.v1.users_pb2 import BatchGetUsersRequest
 from protos.user.v1.users_pb2_grpc import UsersStub
-from services.kit.channel import open_channel
+from services.kit.rpc.channel import open_channel
 from tests.kit.rpc import PROTOS, SETTINGS, serving, succeed
 
 CHILDREN, AT_ONCE = 100, 4

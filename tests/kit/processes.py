@@ -9,7 +9,7 @@ import grpc.aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from services.kit.channel import open_channel
+from services.kit.rpc.channel import open_channel
 from services.user.config import UserSettings
 from services.user.servicers import PROTOS
 from tests.support.user import environment

@@ -11,10 +11,10 @@ from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
 from protos.user.v1.users_pb2_grpc import UsersStub
-from services.kit import channel as channels
-from services.kit import server
 from services.kit.context import current_deadline
 from services.kit.errors import Unavailable, reason_of
+from services.kit.rpc import channel as channels
+from services.kit.rpc import server
 from tests.kit.rpc import PROTOS, Behaviour, channel_to, serving, succeed
 from tests.support.user import refusal
 

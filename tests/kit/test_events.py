@@ -20,10 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
-from services.kit import db, events
+from services.kit import db
 from services.kit.db import Database, open_database
 from services.kit.errors import CacheUnavailable
-from services.kit.events import STREAM, consume, emit, ensure_stream, relaying
+from services.kit.events import consumer as consumers
+from services.kit.events import relay as relays
+from services.kit.events.consumer import MAX_DELIVERIES, consume
+from services.kit.events.outbox import emit
+from services.kit.events.relay import relaying
+from services.kit.events.stream import BATCH, STREAM, ensure_stream
 from services.kit.nats import Event, open_nats
 from services.user.config import UserSettings
 from tests.support.servers import private_nats
@@ -50,8 +55,9 @@ def mortal_nats(tmp_path: Path) -> Iterator[Nats]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are seconds in earnest."""
-    monkeypatch.setattr(events, "RETRY_DELAY", 0.05)
-    monkeypatch.setattr(events, "POLL", 0.5)
+    monkeypatch.setattr(consumers, "RETRY_DELAY", 0.05)
+    for module in (relays, consumers):
+        monkeypatch.setattr(module, "POLL", 0.5)
 
 
 @asynccontextmanager
@@ -185,7 +191,7 @@ async def test_two_relays_at_once_lose_nothing_repeat_nothing_and_keep_each_aggr
 async def test_more_than_a_batch_goes_out_in_order_though_two_relays_are_at_it(
     settings: UserSettings, nats: Client, noun: str
 ) -> None:
-    count = events.BATCH * 2 + 50
+    count = BATCH * 2 + 50
     async with open_database(settings) as database:
         async with database.transaction() as connection:
             for number in range(count):
@@ -583,11 +589,11 @@ async def test_a_handler_that_lacks_what_it_needs_is_tried_until_it_has_it(
 
     async def handle(_: AsyncConnection, event: Event) -> None:
         attempts.append(event.data["number"])
-        if len(attempts) <= events.MAX_DELIVERIES + 2:
+        if len(attempts) <= MAX_DELIVERIES + 2:
             raise CacheUnavailable
 
     async with pipeline(settings, nats, noun) as database:
         async with running(consume(database, nats, noun, [f"events.test.{noun}.>"], handle)):
             await announce(database, noun, 1)
-            await eventually(lambda: len(attempts) == events.MAX_DELIVERIES + 3)
+            await eventually(lambda: len(attempts) == MAX_DELIVERIES + 3)
         assert not await rows(database, "SELECT * FROM dead_letter")

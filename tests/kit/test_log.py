@@ -102,7 +102,7 @@ def test_a_complaint_is_made_once_of_each_error_until_its_time_is_over(monkeypat
     now = 0.0
     monkeypatch.setattr(log, "time", SimpleNamespace(monotonic=lambda: now))
     with capture_logs() as logs:
-        waits = log.Complaint(structlog.get_logger(), "waits", consumer="chat")
+        waits = log.ThrottledWarning(structlog.get_logger(), "waits", consumer="chat")
         for now in range(60):
             waits(OSError("away"))
             if now == 40:

@@ -22,10 +22,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit import VERSION, background, events, loop_lag, queue_metrics, telemetry, tracing
+from services.kit import VERSION, background, telemetry, tracing
 from services.kit.db import Database, open_database
-from services.kit.events import consume, emit, relaying
+from services.kit.events import consumer, queue_metrics
+from services.kit.events.consumer import consume
+from services.kit.events.outbox import emit
+from services.kit.events.relay import relaying
 from services.kit.nats import Event, open_nats
+from services.kit.process import loop_lag
 from services.user.config import UserSettings
 from tests.support.servers import private_nats
 
@@ -53,7 +57,7 @@ async def nats(settings: UserSettings) -> AsyncIterator[Client]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are seconds in earnest."""
-    monkeypatch.setattr(events, "RETRY_DELAY", 0.05)
+    monkeypatch.setattr(consumer, "RETRY_DELAY", 0.05)
     monkeypatch.setattr(queue_metrics, "EVERY", 0.1)
     monkeypatch.setattr(queue_metrics, "AGAIN", 0.1)
 

@@ -14,9 +14,9 @@ import trustme
 from deploy.local.ports import find_free_port
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
-from services.kit import tls
-from services.kit.channel import open_channel
 from services.kit.config import ConfigError
+from services.kit.rpc import tls
+from services.kit.rpc.channel import open_channel
 from services.user.config import UserSettings
 from services.user.servicers import PROTOS
 from tests.kit.processes import Process, running
@@ -71,7 +71,7 @@ def nameless_channel(settings: UserSettings) -> grpc.aio.Channel:
 
 async def asks_itself(process: Process, settings: UserSettings) -> int:
     """The exit code of the command with which an image checks its health."""
-    command = [sys.executable, "-m", "services.kit.health", "grpc", "user"]
+    command = [sys.executable, "-m", "services.kit.process.health", "grpc", "user"]
     asked = await asyncio.to_thread(subprocess.run, command, env=environment(settings), stderr=subprocess.PIPE)
     assert b"Traceback" not in asked.stderr, process.output
     return asked.returncode

@@ -24,8 +24,8 @@ from services.chat.consumer import consuming
 from services.chat.service import MIGRATIONS, Service, open_service
 from services.chat.servicers import PROTOS, register
 from services.kit import schema
-from services.kit.channel import open_channel
-from services.kit.commands import count_faults
+from services.kit.process.commands import count_faults
+from services.kit.rpc.channel import open_channel
 from tests.support import social as graph
 from tests.support.processes import SECRETS, service_settings, serving
 from tests.support.servers import Servers

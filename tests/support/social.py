@@ -18,9 +18,9 @@ from protos.social.v1 import groups_pb2 as groups_pb
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
 from services.kit import schema
-from services.kit.commands import count_faults
 from services.kit.context import Caller, current_caller
 from services.kit.errors import reason_of
+from services.kit.process.commands import count_faults
 from services.social.admin import FAULTS
 from services.social.config import SERVICE, SocialSettings
 from services.social.consumer import consuming

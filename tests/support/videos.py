@@ -17,9 +17,9 @@ from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.objects_pb2_grpc import ObjectsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
-from services.kit.channel import open_channel
-from services.kit.commands import count_faults
 from services.kit.nats import Event
+from services.kit.process.commands import count_faults
+from services.kit.rpc.channel import open_channel
 from services.media.admin import FAULTS
 from services.media.config import MediaSettings
 from services.media.maintenance import counter_audit

@@ -20,7 +20,7 @@ from services.chat.pipeline import json_rows
 from services.chat.push.frames import Push
 from services.kit import background, telemetry
 from services.kit.db import Database, after_commit
-from services.kit.events import LOST
+from services.kit.events.stream import LOST
 
 GRACE = 1.5  # seconds that the process which stored or claimed a push has to publish it
 POLL = 0.5  # seconds between looks for pushes that are due

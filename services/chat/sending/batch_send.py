@@ -11,8 +11,8 @@ from opentelemetry.trace import SpanKind
 from protos.chat.v1 import conversations_pb2 as pb
 from services.kit import telemetry
 from services.kit.context import Caller, current_caller, current_request_id
-from services.kit.interceptors import end_call, told_of
 from services.kit.pages import check_batch
+from services.kit.rpc.interceptors import end_call, told_of
 
 MAX_ERRANDS = 64
 METHOD = "/hitok.chat.v1.Conversations/Send"

@@ -12,7 +12,7 @@ from services.chat.errors import Overloaded
 from services.chat.sending.insert import Outgoing, Sent
 from services.kit import background, telemetry
 from services.kit.errors import Unavailable
-from services.kit.interceptors import as_hitok_error
+from services.kit.rpc.interceptors import as_hitok_error
 
 WINDOW = 0.002  # seconds that a batch waits for more messages, if the one before had several
 HELP_AFTER = 0.02  # seconds without a new transaction after which another writer helps

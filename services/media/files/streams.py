@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from protos.media.v1.objects_pb2 import AppendUploadRequest, UploadRequest
-from services.kit.channel import REFUSED_KEY
 from services.kit.errors import HitokError
+from services.kit.rpc.channel import REFUSED_KEY
 from services.media.errors import ChunkInvalid
 
 MAX_CHUNK = 262_144  # bytes

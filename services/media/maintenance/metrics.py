@@ -7,7 +7,7 @@ from prometheus_client import Gauge
 from sqlalchemy import text
 
 from services.kit.db import Database
-from services.kit.queue_metrics import watch
+from services.kit.events.queue_metrics import watch
 from services.media.storage import Storage
 
 JOBS = Gauge("hitok_media_jobs_open", "Jobs of processing not ended, up to 10,000", ["state"])

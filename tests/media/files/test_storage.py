@@ -14,8 +14,8 @@ import obstore
 import pytest
 
 from protos.media.v1 import objects_pb2 as pb
-from services.kit.commands import count_faults
 from services.kit.config import ConfigError
+from services.kit.process.commands import count_faults
 from services.media import admin
 from services.media.files import deletions, ingest
 from services.media.maintenance import sweeper

@@ -13,7 +13,7 @@ from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from services.kit import schema
-from services.kit.channel import open_channel
+from services.kit.rpc.channel import open_channel
 from services.media.config import MediaSettings
 from services.media.service import MIGRATIONS
 from services.media.servicers import PROTOS

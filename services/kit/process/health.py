@@ -1,6 +1,6 @@
 """Whether one of our processes on this machine says that it is ready.
 
-As a program: `python -m services.kit.health grpc user` (or `http gateway`) asks the process whose settings the
+As a program: `python -m services.kit.process.health grpc user` (or `http gateway`) asks the process whose settings the
 environment holds, and ends with 0 or 1. The images check themselves with it.
 """
 
@@ -39,7 +39,7 @@ def is_ready_grpc(service: str, port: int, environ: Mapping[str, str]) -> bool:
     # Costs 10 MB, which a run without gRPC services need not pay; the message is too small to pay for more.
     import grpc  # noqa: PLC0415
 
-    from services.kit import tls  # noqa: PLC0415
+    from services.kit.rpc import tls  # noqa: PLC0415
 
     credentials = tls.channel_credentials(tls.Files(*(find(environ, service, f"tls_{f}") for f in tls.Files._fields)))
     target = f"127.0.0.1:{port}"

@@ -14,9 +14,10 @@ from google.protobuf.descriptor import FileDescriptor
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit import schema, server
+from services.kit import schema
 from services.kit.config import ConfigError, ServiceSettings, load, refuse
 from services.kit.db import Database, open_database
+from services.kit.rpc import server
 
 S = TypeVar("S", bound=ServiceSettings)
 T = TypeVar("T")

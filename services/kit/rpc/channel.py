@@ -16,8 +16,9 @@ from grpc.aio import ClientCallDetails
 from opentelemetry.trace import SpanKind
 
 from services.kit import context as ctx
-from services.kit import telemetry, tls
+from services.kit import telemetry
 from services.kit.config import Settings
+from services.kit.rpc import tls
 
 REFUSED_KEY = "x-refused"  # in initial metadata: send no more of the stream, it will not be taken
 DEFAULT_TIMEOUT = 3.0  # seconds, for a call that names none

@@ -16,12 +16,14 @@ from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from services.kit import background, gc_tuning, log, telemetry, tls
-from services.kit.channel import KEEPALIVE_MS
+from services.kit import background, log, telemetry
 from services.kit.config import ConfigError, ServiceSettings, refuse
-from services.kit.interceptors import ServerInterceptor
-from services.kit.loop_lag import watch_loop
-from services.kit.signals import stop_signal
+from services.kit.process import gc_tuning
+from services.kit.process.loop_lag import watch_loop
+from services.kit.process.signals import stop_signal
+from services.kit.rpc import tls
+from services.kit.rpc.channel import KEEPALIVE_MS
+from services.kit.rpc.interceptors import ServerInterceptor
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_CONCURRENT_RPCS = 1_000  # beyond this a caller is better served by "try again" than by a queue
@@ -70,7 +72,7 @@ async def _hold(
 ) -> None:
     async with compose(server):
         await server.start()
-        gc_tuning.settle()
+        gc_tuning.freeze()
         await health.set_serving(True)
         structlog.get_logger("server").info("serving")
         await stopping.wait()

@@ -5,7 +5,7 @@ import gc
 YOUNG = 10_000  # objects made and not freed before the youngest are looked at; 700 unless told
 
 
-def settle() -> None:
+def freeze() -> None:
     """What is there now, modules above all, is not looked at again: some 300,000 objects, a pause of a tenth of a
     second each time, and a third of the gateway's CPU time under load."""
     gc.collect()

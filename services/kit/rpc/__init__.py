@@ -1,0 +1,1 @@
+"""gRPC: servers, channels, and what every call passes through on both sides."""
