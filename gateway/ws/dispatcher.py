@@ -115,9 +115,7 @@ class Dispatcher:
         if not self._scale:
             return 0.0
         now = time.monotonic()
-        interval = FRAME_LIMIT.seconds / FRAME_LIMIT.refill / self._scale
-        full_at = max(self._connection.frame_bucket, now) + interval
-        wait = full_at - now - interval * FRAME_LIMIT.burst * self._scale
+        full_at, wait = FRAME_LIMIT.bucket(self._scale).take(self._connection.frame_bucket, now)
         if wait > FLOOD_SECONDS:
             self._connection.close(Close.OVERLOADED, "flood")
         # Refused frames count too, so a client that does not slow down stays refused.

@@ -3,15 +3,14 @@
 from enum import IntEnum
 from typing import Annotated, Any, Literal, NamedTuple
 
-import grpc.aio
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from gateway.http.errors import FAILURES, INTERNAL, ParameterInvalid
+from gateway.http.error_answers import explain
+from gateway.http.errors import ParameterInvalid
 from gateway.http.params import Id
 from gateway.ws.protocol import text_frame
 from services.client_json.chat import ConversationView, encode
-from services.kit.errors import HitokError, Unavailable, reason_of, retry_after_of
 from services.kit.ids import MAX_ID
 
 Number = Annotated[int, Meta(ge=0, le=MAX_ID)]
@@ -151,23 +150,9 @@ def rev_only(conversation_id: int, rev: int) -> bytes:
 
 def error_of(error: Exception) -> Error:
     """The error for the client. The text of an unknown exception never reaches it."""
-    match error:
-        case ParameterInvalid():
-            return Error("bad_request", str(error))
-        case HitokError():
-            return _error(error.reason, error.retry_after)
-        case grpc.aio.AioRpcError():
-            reason = reason_of(error)
-            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and reason == HitokError.reason:
-                reason = Unavailable.reason
-            return _error(reason, retry_after_of(error))
-        case TimeoutError():
-            return _error(Unavailable.reason, None)
-    return _error(HitokError.reason, None)
-
-
-def _error(reason: str, retry_after: float | None) -> Error:
-    failure = FAILURES.get(reason, INTERNAL)
+    if isinstance(error, ParameterInvalid):
+        return Error("bad_request", str(error))
+    reason, failure, retry_after = explain(error)
     code = CODES.get(reason) or CODES_BY_STATUS.get(failure.http, "internal")
     wait = UNSET if retry_after is None else round(retry_after * 1000)
     return Error(code, failure.message, code in RETRYABLE, wait)

@@ -3,11 +3,12 @@
 import json
 import random
 import secrets
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,33 +17,68 @@ from deploy.local.ports import is_free
 
 KEY, SECRET = "hitok-test", secrets.token_hex(16)
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
-START_SECONDS = 30
+START_SECONDS, STARTS = 60, 3
+ROLES = ("master", "volume", "filer", "s3")
+# Each role also listens 10,000 above, for gRPC. Neither is a port that deploy/local or the kernel would choose.
+PORTS = range(9_000, 9_990)
+
+
+class ServerLost(Exception):
+    """It ended by itself, as when one of its ports was taken meanwhile, or did not answer in time."""
 
 
 @contextmanager
 def running_bucket(folder: Path) -> Iterator[str]:
-    """HITOK_MEDIA_URL of an empty bucket, for whoever has CREDENTIALS in his environment."""
+    """HITOK_MEDIA_URL of an empty bucket, for a process with CREDENTIALS in its environment."""
+    with ExitStack() as exits:
+        for start in range(STARTS):
+            try:
+                port = exits.enter_context(_running_server(folder / f"start{start}"))
+                break
+            except ServerLost:
+                if start == STARTS - 1:
+                    raise
+        yield f"s3://bucket/some/prefix?endpoint=http://127.0.0.1:{port}&region=us-east-1"
+
+
+@contextmanager
+def _running_server(folder: Path) -> Iterator[int]:
+    """The port of its S3 API. Raises ServerLost."""
+    folder.mkdir(parents=True)
     identity = {"name": "test", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
     users = folder / "s3.json"
     users.write_text(json.dumps({"identities": [identity]}))
-    ports = dict(zip(("master", "volume", "filer", "s3"), _find_ports(4), strict=True))
-    command = [str(Path(sys.executable).parent / "weed"), "server", f"-dir={folder}", f"-s3.config={users}"]
-    command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-master.volumeSizeLimitMB=64"]
-    command += [f"-{role}.port={port}" for role, port in ports.items()]
-    with (folder / "log").open("wb") as log:
+    with _reserved_ports(len(ROLES)) as found, (folder / "log").open("wb") as log:
+        ports = dict(zip(ROLES, found, strict=True))
+        command = [str(Path(sys.executable).parent / "weed"), "server", f"-dir={folder}", f"-s3.config={users}"]
+        command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-master.volumeSizeLimitMB=64"]
+        command += [f"-{role}.port={port}" for role, port in ports.items()]
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         try:
             _wait_for(f"http://127.0.0.1:{ports['s3']}/", process)
-            yield f"s3://bucket/some/prefix?endpoint=http://127.0.0.1:{ports['s3']}&region=us-east-1"
+            yield ports["s3"]
         finally:
-            process.kill()  # it takes half a minute to say goodbye
+            process.kill()  # stopping in an orderly way takes it half a minute
             process.wait()
 
 
-def _find_ports(count: int) -> list[int]:
-    """Each with another 10,000 above it, for the gRPC of the same role."""
-    candidates = random.sample(range(20_000, 22_000), 2_000)
-    return [port for port in candidates if is_free(port) and is_free(port + 10_000)][:count]
+@contextmanager
+def _reserved_ports(count: int) -> Iterator[list[int]]:
+    """Ports that are free, as are those 10,000 above. The UDP port of the same number, which nothing needs, keeps each
+    from the other workers of the suite."""
+    ports: list[int] = []
+    with ExitStack() as exits:
+        for port in random.sample(PORTS, len(PORTS)):
+            mark = exits.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            try:
+                mark.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if is_free(port) and is_free(port + 10_000):
+                ports.append(port)
+            if len(ports) == count:
+                break
+        yield ports
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -53,5 +89,5 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
             return
         except httpx.TransportError:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise
+                raise ServerLost from None
             time.sleep(0.1)
