@@ -10,6 +10,7 @@ from protos.chat.v1 import conversations_pb2 as pb
 from tests.support.chat import (
     Running,
     direct,
+    execute,
     friends,
     group,
     history,
@@ -17,6 +18,7 @@ from tests.support.chat import (
     room_of,
     running_chat_service,
     send,
+    until,
     watching,
 )
 from tests.support.social import Running as Social
@@ -105,6 +107,34 @@ async def test_who_was_let_in_again_stays_in(chat: Running, social: Social) -> N
     await recheck(chat, owner, group_id=group_id, user_id=user)
     await room_of(chat, group_id, owner, user)
     assert (await send(chat, user, group(group_id))).seq == 1
+
+
+async def test_the_last_frame_of_a_membership_is_the_last_that_was_committed(chat: Running, social: Social) -> None:
+    """Whichever of two processes applies a change, and whichever relays it."""
+    owner, *users = new_users(11)
+    group_id = await group_with(social, owner, approval=False)
+    cv = await room_of(chat, group_id, owner)
+
+    async def come_and_go(user: int, *services: Running) -> None:
+        for _ in range(6):
+            for change in (join(social, user, group_id), remove(social, owner, group_id, user)):
+                await change
+                await asyncio.gather(*(recheck(each, user, group_id=group_id, user_id=user) for each in services))
+        if user % 2:
+            await join(social, user, group_id)
+
+    async with running_chat_service(chat.settings) as other, watching(chat) as frames:
+        await asyncio.gather(*(come_and_go(user, *((chat, other)[: user % 3])) for user in users))
+        await room_of(chat, group_id, owner, *(user for user in users if user % 2))
+
+        async def published() -> bool:
+            return not await execute(chat, "SELECT FROM push WHERE header ~ '^(joined|left):'")
+
+        await until(published)
+        await chat.service.nats.flush()
+        for user in users:
+            last = [headers for subject, headers, _ in frames.seen if subject == f"push.user.{user}"][-1]
+            assert last == ({"joined": str(cv)} if user % 2 else {"left": str(cv)})
 
 
 async def test_a_dismissed_group_is_silent_at_once(chat: Running, social: Social) -> None:
