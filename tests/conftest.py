@@ -1,12 +1,18 @@
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.servers import Servers
+if TYPE_CHECKING:
+    from tests.support.servers import Servers
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Real PostgreSQL, Valkey and NATS, each started when first asked for."""
+    from tests.support.servers import Servers
+
     with Servers() as servers:
         yield servers

@@ -109,6 +109,16 @@ def test_a_process_loads_nothing_that_only_others_use(module: str) -> None:
     assert module in loaded and rare & set(loaded) == set()
 
 
+def test_a_pure_test_loads_no_service() -> None:
+    """Its run then takes about a second; all services together take ten."""
+    listing = "import pytest, sys; pytest.main(['-qq', '--collect-only', 'tests/kit/test_ids.py']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", listing], cwd=ROOT, check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert "tests.kit.test_ids" in loaded
+    heavy = {"grpc", "psycopg", "schemathesis", "faker", "litestar", *(f"services.{name}" for name in SERVICES)}
+    assert heavy & loaded == set()
+
+
 def test_generated_protobuf_code_is_current(tmp_path: Path) -> None:
     outputs = [f"--{kind}={tmp_path}" for kind in ("python_out", "mypy_out", "grpc_python_out")]
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, f"--mypy_grpc_out=only_async:{tmp_path}"]

@@ -1,17 +1,17 @@
+from __future__ import annotations
+
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from nats import connect
-from nats.js.errors import NotFoundError
 
-from services.kit.events.stream import STREAM
-from tests.support.chat import Running, chat_settings, faults, running_chat_service
-from tests.support.servers import Servers
-from tests.support.social import Running as Social
-from tests.support.social import running_social_service, social_settings
+if TYPE_CHECKING:
+    from tests.support.chat import Running
+    from tests.support.servers import Servers
+    from tests.support.social import Running as Social
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -25,6 +25,11 @@ def quiet() -> Iterator[None]:
 @pytest.fixture(scope="package")
 async def no_events(servers: Servers) -> None:
     """Empties the stream, on which other suites' groups have the ids that this suite's will have."""
+    from nats import connect
+    from nats.js.errors import NotFoundError
+
+    from services.kit.events.stream import STREAM
+
     nats = await connect(servers.nats_url)
     try:
         with suppress(NotFoundError):
@@ -36,6 +41,8 @@ async def no_events(servers: Servers) -> None:
 @pytest.fixture(scope="package")
 async def social(servers: Servers, no_events: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Social]:
     """The social service that decides who may write. Tests make their own users and groups."""
+    from tests.support.social import running_social_service, social_settings
+
     settings = social_settings(servers.create_database("graph"), servers, tmp_path_factory.mktemp("graph"))
     async with running_social_service(settings) as running:
         yield running
@@ -43,6 +50,8 @@ async def social(servers: Servers, no_events: None, tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="package")
 async def _chat(servers: Servers, social: Social, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    from tests.support.chat import chat_settings, running_chat_service
+
     url, folder = servers.create_database("chat"), tmp_path_factory.mktemp("chat")
     async with running_chat_service(chat_settings(url, servers, folder, social.target)) as running:
         yield running
@@ -51,5 +60,7 @@ async def _chat(servers: Servers, social: Social, tmp_path_factory: pytest.TempP
 @pytest.fixture
 async def chat(_chat: Running) -> AsyncIterator[Running]:
     """After each test there is no gap and no wrong count, whatever raced."""
+    from tests.support.chat import faults
+
     yield _chat
     assert not await faults(_chat)
