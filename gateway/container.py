@@ -14,11 +14,12 @@ from gateway.cache.invalidation import Invalidation
 from gateway.cache.likes import Likes
 from gateway.cache.metrics import show_caches
 from gateway.cache.near_cache import NearCache
-from gateway.cache.presence import Presence
 from gateway.cache.sessions import session_verdicts
 from gateway.cache.users import ProfileKey, user_cards, user_profiles
 from gateway.cache.videos import VideoCache
 from gateway.chat.client import CHAT_PROTOS, Chat, chat_at
+from gateway.chat.online_users import OnlineUsers
+from gateway.chat.presence_reporter import PresenceReporter
 from gateway.chat.tickets import Tickets
 from gateway.config import SERVICE, GatewaySettings
 from gateway.http import endpoint
@@ -83,7 +84,8 @@ class Container:
     # Requests and sockets
     limiter: RateLimiter
     authenticator: Authenticator
-    presence: Presence
+    presence: PresenceReporter
+    online_users: OnlineUsers
     sockets: Sockets
     draining: bool = False
     met: bool = False  # whether all services have answered once
@@ -118,12 +120,12 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
         verdicts, cards, files = session_verdicts(sessions), user_cards(users), stored_files(objects)
         video_cache, likes = VideoCache(videos, comments), Likes(videos, comments)
         show_caches(sessions=verdicts, users=cards, files=files, liked=likes.liked, **video_cache.caches)
-        authenticator, presence = Authenticator(settings.jwt_secret, verdicts), Presence(redis)
-        await stack.enter_async_context(presence.flushing())
+        authenticator = Authenticator(settings.jwt_secret, verdicts)
         invalidation = Invalidation(nats, verdicts, cards, video_cache, files)
         await stack.enter_async_context(invalidation.running())
         limiter, chat = RateLimiter(redis, settings.rate_limit_scale), chat_at(chat_channel)
-        tickets = Tickets(chat)
+        tickets, presence = Tickets(chat), PresenceReporter(chat)
+        await stack.enter_async_context(presence.running())
         sockets = Sockets(settings, chat, tickets, nats, authenticator, limiter, presence)
         await stack.enter_async_context(sockets.running())
         yield Container(
@@ -153,5 +155,6 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             limiter=limiter,
             authenticator=authenticator,
             presence=presence,
+            online_users=OnlineUsers(chat, presence),
             sockets=sockets,
         )

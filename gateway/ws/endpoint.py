@@ -15,9 +15,9 @@ from litestar.types import Receive, Scope, Send
 from nats.aio.client import Client as Nats
 from uvicorn.protocols.utils import ClientDisconnected
 
-from gateway.cache.presence import Presence
 from gateway.chat import commands
 from gateway.chat.client import Chat
+from gateway.chat.presence_reporter import PresenceReporter
 from gateway.chat.tickets import Tickets
 from gateway.config import GatewaySettings
 from gateway.http.auth import Authenticator
@@ -30,7 +30,6 @@ from gateway.ws.dispatcher import Dispatcher
 from gateway.ws.frames import Close, Frame, Hello, Limits, Ready, error_of, pack
 from gateway.ws.handshake import Disconnected, Handshake, SocketRefused, next_text, refusal_of
 from gateway.ws.hub import Hub
-from gateway.ws.presence_reporter import PresenceReporter
 from gateway.ws.protocol import MAX_FRAME_BYTES, protocol_of
 from gateway.ws.push_subscriber import PushSubscriber
 from gateway.ws.reconciler import Reconciler
@@ -58,20 +57,20 @@ class Sockets:
         nats: Nats,
         authenticator: Authenticator,
         limiter: RateLimiter,
-        presence: Presence,
+        presence: PresenceReporter,
     ) -> None:
         self._settings, self._chat, self._authenticator, self._limiter = settings, chat, authenticator, limiter
         self.hub = Hub()
         self._reconciler = Reconciler(self.hub, chat, authenticator)
         self.subscriber = PushSubscriber(nats, self.hub, self._reconciler.after_gap)
-        self._reporter = PresenceReporter(chat, presence, lambda: self.hub.connections)
+        self._presence = presence
         self._handshake = Handshake(settings, tickets, authenticator)
         self._first_pages = first_pages(chat)
         self._draining = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with self._reporter.running(), self._reconciler.running(), self.subscriber.running():
+        async with self._reconciler.running(), self.subscriber.running():
             yield
 
     async def drain(self, seconds: float) -> None:
@@ -113,7 +112,7 @@ class Sockets:
             self.hub.remove(connection)
             connection.dispose()
             if connection.caller.user_id:
-                self._reporter.closed(connection)
+                self._presence.closed(connection.id, connection.caller.user_id)
 
     async def _serve(self, connection: Connection, scope: Scope, receive: Receive) -> None:
         self._refuse_while_draining()
@@ -147,7 +146,7 @@ class Sockets:
         structlog.contextvars.bind_contextvars(user_id=caller.user_id)
         self._evict_oldest(caller.user_id)
         self.hub.add(connection)
-        self._reporter.opened(connection)
+        self._presence.opened(connection.id, caller.user_id)
         current_caller.set(caller)
         current_deadline.set(asyncio.get_running_loop().time() + self._settings.request_seconds)
         try:

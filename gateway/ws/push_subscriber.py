@@ -13,7 +13,6 @@ them counts: a membership event has to arrive before the messages that follow it
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import msgspec
 import structlog
@@ -123,8 +122,10 @@ class PushSubscriber:
         """Waits for NATS. Appends each subscription as soon as it is made, that of SUBJECTS first."""
         while not self._nats.is_connected:  # noqa: ASYNC110 (the client has no event for it)
             await asyncio.sleep(CONNECT_CHECK_SECONDS)
-        limits: Any = {"pending_msgs_limit": PENDING_MESSAGES, "pending_bytes_limit": PENDING_BYTES}
-        subscriptions.append(await self._nats.subscribe(SUBJECTS, cb=self._take, **limits))
+        pushes = await self._nats.subscribe(
+            SUBJECTS, cb=self._take, pending_msgs_limit=PENDING_MESSAGES, pending_bytes_limit=PENDING_BYTES
+        )
+        subscriptions.append(pushes)
         for subject in ACCOUNT_SUBJECTS:
             subscriptions += (await self._nats.subscribe(subject, cb=self._take_account),)
 

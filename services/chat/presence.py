@@ -1,4 +1,5 @@
-"""Presence: each user's open connections in Valkey, scored by the time at which they end unless refreshed.
+"""Presence: a user is online while they have an open WebSocket, and for 60 s after each HTTP request
+(docs/contract/api.md). The gateways report both.
 
 Without Valkey presence is unknown, and the chat goes on.
 """
@@ -7,7 +8,8 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 import structlog
 from redis.asyncio import Redis
@@ -18,6 +20,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from services.chat.membership.permissions import Permissions
 from services.chat.messages import milliseconds
 from services.chat.models import GROUP, UserLastSeen
+from services.chat.online import OnlineIndex, Page
 from services.chat.push import frames
 from services.chat.push.outbox import Publisher
 from services.kit.context import Caller
@@ -26,31 +29,11 @@ from services.kit.events.stream import LOST
 from services.kit.pages import check_batch
 
 MAX_BATCH = 200
-MAX_CONNECTIONS = 10_000  # in one call
-SWEEP_SECONDS = 5.0  # between looks for users whose gateway died
-SWEEP_BATCH = 500  # users per look, and per pipeline of a refresh
-ONLINE = "chat:online"  # all users online, scored by the time at which the last of their connections ends
-
-# Refreshes some of a user's connections and ends others; returns whether the user was online before, and is now.
-REFRESH = """
-local now, key = tonumber(ARGV[1]), KEYS[1]
-local was = redis.call('ZCOUNT', key, '(' .. now, '+inf')
-redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-for i = 3, #ARGV do
-  local id = string.sub(ARGV[i], 2)
-  if string.sub(ARGV[i], 1, 1) == '+' then redis.call('ZADD', key, ARGV[2], id) else redis.call('ZREM', key, id) end
-end
-local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
-if not last[2] then return {was, 0} end
-redis.call('EXPIREAT', key, math.ceil(last[2]) + 1)
-return {was, 1}
-"""
-# Returns users whose connections have all ended, each to one caller only.
-EXPIRED = """
-local users = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
-if #users > 0 then redis.call('ZREM', KEYS[1], unpack(users)) end
-return users
-"""
+MAX_LOOKUP = 10_000  # users in one lookup, and connections in one report
+REQUEST_SECONDS = 60.0  # for which a request keeps its user online
+REQUEST = "request"  # instead of a connection id
+SWEEP_SECONDS = 5.0  # between looks for users who went without a report
+MAX_STORED = 10_000  # users whose last_seen is stored in one statement
 
 # Those of the users who share a group with the caller.
 SHARING_A_GROUP = text(f"""SELECT asked.id FROM unnest(CAST(:others AS bigint[])) AS asked(id) CROSS JOIN LATERAL (
@@ -60,6 +43,15 @@ SHARING_A_GROUP = text(f"""SELECT asked.id FROM unnest(CAST(:others AS bigint[])
  AND (SELECT kind FROM conversation WHERE id = theirs.conversation_id) = {GROUP} LIMIT 1) AS shared""")  # noqa: S608
 
 log = structlog.get_logger("presence")
+
+
+class Report(Protocol):
+    """A Connection of protos/chat/v1/sockets.proto."""
+
+    user_id: int
+    connection_id: str
+    closed: bool
+    requested_at: int  # Unix milliseconds; 0: it is a WebSocket
 
 
 class UserPresence(NamedTuple):
@@ -79,48 +71,51 @@ class Presence:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`seconds`: how long a connection counts as open after its last refresh. `clock`: Unix seconds."""
-        self._database, self._redis, self._clock = database, redis, clock
-        self._publisher, self._permissions, self._seconds = publisher, permissions, seconds
-        self._refresh, self._expired = redis.register_script(REFRESH), redis.register_script(EXPIRED)
+        self._database, self._clock, self._seconds = database, clock, seconds
+        self._publisher, self._permissions = publisher, permissions
+        self._index = OnlineIndex(redis, clock)
         self._seen: dict[int, datetime] = {}  # not stored yet
 
-    async def refresh(self, connections: Sequence[tuple[int, str, bool]]) -> None:
-        """`connections` are (user id, connection id, closed) of one gateway. Without Valkey nothing happens.
-
-        Raises BatchTooLarge.
+    async def refresh(self, reports: Sequence[Report]) -> bool:
+        """Applies the reports of one gateway. Returns False if Valkey is away and nothing was kept. Raises
+        BatchTooLarge.
         """
-        check_batch(connections, MAX_CONNECTIONS)
-        by_user: dict[int, list[str]] = {}
-        for user_id, id, closed in connections:
-            by_user.setdefault(user_id, []).append(("-" if closed else "+") + id)
-        users = list(by_user.items())
+        check_batch(reports, MAX_LOOKUP)
+        changes = self._ends(reports)
         try:
-            for start in range(0, len(users), SWEEP_BATCH):
-                await self._refresh_users(dict(users[start : start + SWEEP_BATCH]))
+            async for user_id, is_online in self._index.refresh(changes):
+                self._publish_change(user_id, is_online)
         except RedisError as error:
             log.warning("presence unknown", error=repr(error)[:200])
+            return False
+        return True
 
-    async def _refresh_users(self, changes: dict[int, list[str]]) -> None:
+    def _ends(self, reports: Sequence[Report]) -> dict[int, dict[str, float | None]]:
+        """By user and connection, when each ends. No two ends are equal, as a page goes on after its last one."""
         now = self._clock()
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for user_id, connections in changes.items():
-                args: list[float | str] = [now, now + self._seconds, *connections]
-                await self._refresh(keys=[_key(user_id)], args=args, client=pipeline)
-            states = dict(zip(changes, await pipeline.execute(), strict=True))
-        await self._index({user_id: bool(is_online) for user_id, (_, is_online) in states.items()}, now)
-        for user_id, (was_online, is_online) in states.items():
-            if bool(was_online) != bool(is_online):
-                self._publish_change(user_id, bool(is_online))
+        changes: dict[int, dict[str, float | None]] = {}
+        for number, report in enumerate(reports):
+            ends = changes.setdefault(report.user_id, {})
+            if report.requested_at:
+                ends[REQUEST] = min(report.requested_at / 1000, now) + REQUEST_SECONDS + number * 1e-6
+            else:
+                ends[report.connection_id] = None if report.closed else now + self._seconds + number * 1e-6
+        return changes
 
-    async def _index(self, states: dict[int, bool], now: float) -> None:
-        online = {str(id): now + self._seconds for id, is_online in states.items() if is_online}
-        offline = [str(id) for id, is_online in states.items() if not is_online]
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            if online:
-                pipeline.zadd(ONLINE, online)
-            if offline:
-                pipeline.zrem(ONLINE, *offline)
-            await pipeline.execute()
+    async def online_among(self, user_ids: Sequence[int]) -> set[int]:
+        """Those of the users who are online; nobody without Valkey. Raises BatchTooLarge."""
+        check_batch(user_ids, MAX_LOOKUP)
+        try:
+            return await self._index.among(user_ids)
+        except RedisError:
+            return set()
+
+    async def list_online(self, cursor: str, offset: int, limit: int) -> Page:
+        """Nobody without Valkey. Raises CursorInvalid."""
+        try:
+            return await self._index.page(cursor, offset, limit)
+        except RedisError:
+            return Page([], "")
 
     def _publish_change(self, user_id: int, online: bool) -> None:
         now = datetime.fromtimestamp(self._clock(), UTC)
@@ -128,7 +123,7 @@ class Presence:
         self._publisher.publish_unstored(frames.presence_changed(user_id, online, milliseconds(now)))
 
     async def sweep(self) -> None:
-        """Announces users whose gateway died as offline, and stores when users were last seen."""
+        """Announces users who went without a report, and stores when users were last seen."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
@@ -138,15 +133,17 @@ class Presence:
                 log.warning("presence sweep failed", error=repr(error)[:200])
 
     async def sweep_now(self) -> None:
-        expired: list[bytes] = await self._expired(keys=[ONLINE], args=[self._clock(), SWEEP_BATCH])
-        for user in expired:
-            self._publish_change(int(user), online=False)
+        while expired := await self._index.take_expired():
+            for user_id in expired:
+                self._publish_change(user_id, online=False)
 
     async def save_seen(self) -> None:
         """Raises one of LOST, and keeps what it could not store."""
-        seen, self._seen = self._seen, {}
+        seen = dict(islice(self._seen.items(), MAX_STORED))
         if not seen:
             return
+        for user_id in seen:
+            del self._seen[user_id]
         rows = upsert(UserLastSeen).values([{"user_id": id, "seen_at": at} for id, at in sorted(seen.items())])
         later = func.greatest(UserLastSeen.seen_at, rows.excluded.seen_at)
         statement = rows.on_conflict_do_update(index_elements=["user_id"], set_={"seen_at": later})
@@ -167,14 +164,11 @@ class Presence:
         if not visible:
             return []
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for user_id in visible:
-                    pipeline.zcount(_key(user_id), f"({self._clock()}", "+inf")
-                online = dict(zip(visible, await pipeline.execute(), strict=True))
+            online = await self._index.among(visible)
         except RedisError:
             return []
         seen_at = await self._last_seen(visible)
-        return [UserPresence(id, bool(online[id]), milliseconds(seen_at.get(id))) for id in visible]
+        return [UserPresence(id, id in online, milliseconds(seen_at.get(id))) for id in visible]
 
     async def _last_seen(self, user_ids: list[int]) -> dict[int, datetime]:
         query = select(UserLastSeen.__table__).where(UserLastSeen.user_id.in_(user_ids))
@@ -190,7 +184,3 @@ class Presence:
         async with self._database.transaction() as connection:
             sharing = set((await connection.execute(SHARING_A_GROUP, values)).scalars()) if others else set[int]()
         return [id for id in user_ids if id in friends or id in sharing or id == caller.user_id]
-
-
-def _key(user_id: int) -> str:
-    return f"chat:presence:{user_id}"

@@ -156,8 +156,7 @@ class Presence(PresenceServicer):
     async def RefreshConnections(
         self, request: sockets_pb.RefreshConnectionsRequest, context: object
     ) -> sockets_pb.RefreshConnectionsResponse:
-        await self._presence.refresh([(item.user_id, item.connection_id, item.closed) for item in request.connections])
-        return sockets_pb.RefreshConnectionsResponse()
+        return sockets_pb.RefreshConnectionsResponse(lost=not await self._presence.refresh(request.connections))
 
     async def BatchGetPresence(
         self, request: sockets_pb.BatchGetPresenceRequest, context: object
@@ -165,6 +164,17 @@ class Presence(PresenceServicer):
         found = await self._presence.batch_get(require_caller(), request.user_ids)
         presences = [sockets_pb.UserPresence(**each._asdict()) for each in found]
         return sockets_pb.BatchGetPresenceResponse(presences=presences)
+
+    async def BatchGetOnline(
+        self, request: sockets_pb.BatchGetOnlineRequest, context: object
+    ) -> sockets_pb.BatchGetOnlineResponse:
+        return sockets_pb.BatchGetOnlineResponse(user_ids=await self._presence.online_among(request.user_ids))
+
+    async def ListOnlineUsers(
+        self, request: sockets_pb.ListOnlineUsersRequest, context: object
+    ) -> sockets_pb.ListOnlineUsersResponse:
+        page = await self._presence.list_online(request.cursor, request.offset, request.limit)
+        return sockets_pb.ListOnlineUsersResponse(user_ids=page.user_ids, next_cursor=page.next_cursor)
 
 
 class Notifications(NotificationsServicer):

@@ -113,10 +113,12 @@ async def test_with_valkey_away_the_chat_goes_on_without_tickets(
             valkey.kill()
             assert await outcomes(new_ticket(chat, a), redeem(chat, ticket)) == {"CACHE_UNAVAILABLE": 2}
             assert (await send(chat, a, direct(b))).seq == 1
-            from tests.chat.test_presence import presence, refresh  # noqa: PLC0415
+            from tests.chat.test_presence import online_among, presence, refresh, report_requests  # noqa: PLC0415
 
             await refresh(chat, (a, "c", False))
             assert await presence(chat, b, a) == {}, "unknown"
+            assert not await report_requests(chat, (a, 0.0)), "lost, and to be reported again"
+            assert await online_among(chat, a) == set()
             valkey.start()
             assert [holder.user_id for holder in await redeem(chat, await new_ticket(chat, a))] == [a]
 

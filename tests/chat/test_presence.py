@@ -78,3 +78,43 @@ async def test_who_is_not_refreshed_goes_offline(servers: Servers, social: Socia
         await chat.service.presence.save_seen()
         assert await execute(chat, "SELECT FROM user_last_seen WHERE user_id = :id", id=user)
         assert await last_seen(chat, user)
+
+
+async def report_requests(chat: Running, *requests: tuple[int, float]) -> bool:
+    """`requests`: users, and how many seconds ago they made one. Whether it was kept."""
+    rows = [pb.Connection(user_id=user, requested_at=round((time.time() - ago) * 1000)) for user, ago in requests]
+    return not (await chat.presence.RefreshConnections(pb.RefreshConnectionsRequest(connections=rows))).lost
+
+
+async def online_among(chat: Running, *user_ids: int) -> set[int]:
+    return set((await chat.presence.BatchGetOnline(pb.BatchGetOnlineRequest(user_ids=user_ids))).user_ids)
+
+
+async def test_online_is_also_to_have_made_a_request_within_a_minute(chat: Running, social: Social) -> None:
+    a, b = await friends(social)
+    async with watching(chat, "push.presence.>") as frames:
+        assert await report_requests(chat, (a, 50.0), (b, 61.0))
+        assert await presence(chat, b, a, b) == {a: True, b: False}
+        assert await online_among(chat, a, b) == {a}
+        await frames.expect(f"push.presence.{a}", "presence", online=True)
+        await refresh(chat, (a, "socket", False))
+        await refresh(chat, (a, "socket", True))
+        assert await online_among(chat, a) == {a}, "the socket is closed, and the request still counts"
+        assert await report_requests(chat, (b, -5.0)), "by a clock that is ahead"
+    assert len(frames.of(f"push.presence.{a}")) == 1
+
+
+async def test_the_list_of_all_online_has_pages(chat: Running, social: Social) -> None:
+    users = new_users(5)
+    await report_requests(chat, *((user, 1 + number) for number, user in enumerate(users)))
+    await refresh(chat, (users[4], "socket", False))
+    seen, cursor, pages = [], "", 0
+    while pages == 0 or cursor:
+        page = await chat.presence.ListOnlineUsers(pb.ListOnlineUsersRequest(cursor=cursor, limit=2))
+        seen, cursor, pages = seen + list(page.user_ids), page.next_cursor, pages + 1
+        assert len(page.user_ids) <= 2
+    assert [user for user in seen if user in users] == [users[4], *users[:4]]
+    assert len(seen) == len(set(seen))
+    request = pb.ListOnlineUsersRequest(cursor="x", limit=2)
+    assert await refusal(chat.presence.ListOnlineUsers(request)) == "CURSOR_INVALID"
+    assert await refusal(online_among(chat, *range(10_001))) == "BATCH_TOO_LARGE"

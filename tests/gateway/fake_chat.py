@@ -27,6 +27,7 @@ from services.chat.sending import batch_send
 from services.client_json import chat as client_json
 from services.kit.config import ServiceSettings, load
 from services.kit.context import current_caller
+from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.errors import Forbidden, HitokError, NotFound
 from services.kit.nats import open_nats
 from services.kit.rpc.server import build
@@ -65,7 +66,10 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         self.send_bytes: list[int] = []
         self.crowded: set[int] = set()  # for whose list an answer for many has no room
         self.broken: set[int] = set()  # whose list cannot be read
-        self.online: dict[str, int] = {}
+        self.online: dict[str, int] = {}  # users by connection
+        self.requested: dict[int, int] = {}  # by user, when they made their last request
+        self.reports: list[list[int]] = []  # whose connections and requests were reported in one call
+        self.loses_reports = False  # as without Valkey
         self.faults: dict[str, HitokError] = {}
         self.hitches: dict[str, HitokError] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -257,8 +261,13 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
 
     async def RefreshConnections(self, request: sockets_pb.RefreshConnectionsRequest, context: Any) -> Any:
         await self._enter("RefreshConnections")
+        self.reports.append([row.user_id for row in request.connections])
+        if self.loses_reports:
+            return sockets_pb.RefreshConnectionsResponse(lost=True)
         for row in request.connections:
-            if row.closed:
+            if row.requested_at:
+                self.requested[row.user_id] = row.requested_at
+            elif row.closed:
                 self.online.pop(row.connection_id, None)
             else:
                 self.online[row.connection_id] = row.user_id
@@ -272,6 +281,21 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
             if user_id not in self.strangers
         ]
         return sockets_pb.BatchGetPresenceResponse(presences=rows)
+
+    async def BatchGetOnline(self, request: sockets_pb.BatchGetOnlineRequest, context: Any) -> Any:
+        await self._enter("BatchGetOnline")
+        online = {*self.online.values(), *self.requested}
+        return sockets_pb.BatchGetOnlineResponse(user_ids=[id for id in request.user_ids if id in online])
+
+    async def ListOnlineUsers(self, request: sockets_pb.ListOnlineUsersRequest, context: Any) -> Any:
+        """Its cursors are offsets."""
+        await self._enter("ListOnlineUsers")
+        start = (decode_cursor(request.cursor, tuple[int]) or (request.offset,))[0]
+        last_first = sorted(self.requested, key=self.requested.__getitem__, reverse=True)
+        online = list(dict.fromkeys([*self.online.values(), *last_first]))
+        page, more = online[start : start + request.limit], len(online) > start + request.limit
+        cursor = encode_cursor(start + request.limit) if more else ""
+        return sockets_pb.ListOnlineUsersResponse(user_ids=page, next_cursor=cursor)
 
     async def ListNotifications(self, request: sockets_pb.ListNotificationsRequest, context: Any) -> Any:
         await self._enter("ListNotifications")

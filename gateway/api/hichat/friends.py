@@ -110,7 +110,7 @@ async def list_online_friends(call: Call, params: NoParams) -> Online:
     online = call.container.online.get(key)
     if online is None:
         ids = (await call.container.friends.ListFriendIds(pb.ListFriendIdsRequest())).user_ids
-        online = {str(user_id): True for user_id in await call.container.presence.online_of(ids)}
+        online = {str(user_id): True for user_id in await call.container.online_users.among(ids)}
         call.container.online.put(key, online)
     return Online(online)
 

@@ -173,7 +173,7 @@ async def list_online_members(call: Call, params: ByGroup) -> Online:
     online = call.container.online.get(key)
     if online is None:
         ids = (await call.container.groups.ListMemberIds(pb.ListMemberIdsRequest(group_id=params.group_id))).user_ids
-        online = {str(user_id): True for user_id in await call.container.presence.online_of(ids)}
+        online = {str(user_id): True for user_id in await call.container.online_users.among(ids)}
         call.container.online.put(key, online)
     return Online(online)
 

@@ -98,9 +98,9 @@ async def get_friend_list(call: Call, params: ListFriends) -> UserPage:
 
 @endpoint("GET", "/api/contact/get-user-list-online", family=SHORT_VIDEO, limit=CONTACT, auth=False)
 async def get_user_list_online(call: Call, params: ListOnline) -> UserPage:
-    """The users who made a request within the last minute, the last seen first; up to a second old."""
+    """Users with a WebSocket, or a request within the last minute; the last seen first; up to a second old."""
     offset = 0 if params.cursor else (params.page - 1) * params.limit
-    page = await call.container.presence.page(params.cursor, offset, params.limit)
+    page = await call.container.online_users.page(params.cursor, offset, params.limit)
     return await user_page(call, page.user_ids, page.next_cursor)
 
 

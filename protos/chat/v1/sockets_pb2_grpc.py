@@ -150,7 +150,8 @@ class Tickets:
 
 
 class PresenceStub:
-    """Missing associated documentation comment in .proto file."""
+    """A user is online while they have an open WebSocket, and for 60 s after each HTTP request.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -168,21 +169,49 @@ class PresenceStub:
                 request_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetPresenceRequest.SerializeToString,
                 response_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetPresenceResponse.FromString,
                 _registered_method=True)
+        self.BatchGetOnline = channel.unary_unary(
+                '/hitok.chat.v1.Presence/BatchGetOnline',
+                request_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetOnlineRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetOnlineResponse.FromString,
+                _registered_method=True)
+        self.ListOnlineUsers = channel.unary_unary(
+                '/hitok.chat.v1.Presence/ListOnlineUsers',
+                request_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.ListOnlineUsersRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.ListOnlineUsersResponse.FromString,
+                _registered_method=True)
 
 
 class PresenceServicer:
-    """Missing associated documentation comment in .proto file."""
+    """A user is online while they have an open WebSocket, and for 60 s after each HTTP request.
+    """
 
     def RefreshConnections(self, request, context):
-        """The connections of one gateway: all of them every 30 s, and each one that opens or closes. A connection counts as
-        open for 90 s. While Valkey is away nothing happens.
+        """Reports what a gateway saw of its users: WebSockets that opened or closed, those still open (again every 30 s, as
+        each counts for 90 s), and the last HTTP requests. At most 10,000.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetPresence(self, request, context):
-        """Of the caller, their friends, and users who share a group with them; the others are left out. At most 200.
+        """The presence of those users whom the caller may see: friends, members of common groups, and the caller. At most
+        200.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetOnline(self, request, context):
+        """Those of the users who are online. It does not ask who may see them: the caller read the ids from the service that
+        owns the list. Nobody while Valkey is away. At most 10,000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOnlineUsers(self, request, context):
+        """All users who are online, for the public list: those with a WebSocket and the last seen come first. Nobody while
+        Valkey is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,6 +230,16 @@ def add_PresenceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetPresenceRequest.FromString,
                     response_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetPresenceResponse.SerializeToString,
             ),
+            'BatchGetOnline': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetOnline,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetOnlineRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetOnlineResponse.SerializeToString,
+            ),
+            'ListOnlineUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOnlineUsers,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_sockets__pb2.ListOnlineUsersRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_sockets__pb2.ListOnlineUsersResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'hitok.chat.v1.Presence', rpc_method_handlers)
@@ -210,7 +249,8 @@ def add_PresenceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Presence:
-    """Missing associated documentation comment in .proto file."""
+    """A user is online while they have an open WebSocket, and for 60 s after each HTTP request.
+    """
 
     @staticmethod
     def RefreshConnections(request,
@@ -256,6 +296,60 @@ class Presence:
             '/hitok.chat.v1.Presence/BatchGetPresence',
             protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetPresenceRequest.SerializeToString,
             protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetPresenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetOnline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.chat.v1.Presence/BatchGetOnline',
+            protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetOnlineRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_sockets__pb2.BatchGetOnlineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOnlineUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.chat.v1.Presence/ListOnlineUsers',
+            protos_dot_chat_dot_v1_dot_sockets__pb2.ListOnlineUsersRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_sockets__pb2.ListOnlineUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

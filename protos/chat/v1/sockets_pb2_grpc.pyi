@@ -47,23 +47,37 @@ class TicketsServicer(metaclass=_abc_1.ABCMeta):
 def add_TicketsServicer_to_server(servicer: TicketsServicer, server: _aio.Server) -> None: ...
 
 class PresenceStub:
+    """A user is online while they have an open WebSocket, and for 60 s after each HTTP request."""
+
     def __init__(self, channel: _aio.Channel) -> None: ...
     RefreshConnections: _aio.UnaryUnaryMultiCallable[_sockets_pb2.RefreshConnectionsRequest, _sockets_pb2.RefreshConnectionsResponse]
-    """The connections of one gateway: all of them every 30 s, and each one that opens or closes. A connection counts as
-    open for 90 s. While Valkey is away nothing happens.
+    """Reports what a gateway saw of its users: WebSockets that opened or closed, those still open (again every 30 s, as
+    each counts for 90 s), and the last HTTP requests. At most 10,000.
     """
     BatchGetPresence: _aio.UnaryUnaryMultiCallable[_sockets_pb2.BatchGetPresenceRequest, _sockets_pb2.BatchGetPresenceResponse]
-    """Of the caller, their friends, and users who share a group with them; the others are left out. At most 200."""
+    """The presence of those users whom the caller may see: friends, members of common groups, and the caller. At most
+    200.
+    """
+    BatchGetOnline: _aio.UnaryUnaryMultiCallable[_sockets_pb2.BatchGetOnlineRequest, _sockets_pb2.BatchGetOnlineResponse]
+    """Those of the users who are online. It does not ask who may see them: the caller read the ids from the service that
+    owns the list. Nobody while Valkey is away. At most 10,000.
+    """
+    ListOnlineUsers: _aio.UnaryUnaryMultiCallable[_sockets_pb2.ListOnlineUsersRequest, _sockets_pb2.ListOnlineUsersResponse]
+    """All users who are online, for the public list: those with a WebSocket and the last seen come first. Nobody while
+    Valkey is away.
+    """
 
 class PresenceServicer(metaclass=_abc_1.ABCMeta):
+    """A user is online while they have an open WebSocket, and for 60 s after each HTTP request."""
+
     @_abc_1.abstractmethod
     def RefreshConnections(
         self,
         request: _sockets_pb2.RefreshConnectionsRequest,
         context: _aio.ServicerContext[_sockets_pb2.RefreshConnectionsRequest, _abc.Awaitable[_sockets_pb2.RefreshConnectionsResponse]],
     ) -> _abc.Awaitable[_sockets_pb2.RefreshConnectionsResponse]:
-        """The connections of one gateway: all of them every 30 s, and each one that opens or closes. A connection counts as
-        open for 90 s. While Valkey is away nothing happens.
+        """Reports what a gateway saw of its users: WebSockets that opened or closed, those still open (again every 30 s, as
+        each counts for 90 s), and the last HTTP requests. At most 10,000.
         """
 
     @_abc_1.abstractmethod
@@ -72,7 +86,29 @@ class PresenceServicer(metaclass=_abc_1.ABCMeta):
         request: _sockets_pb2.BatchGetPresenceRequest,
         context: _aio.ServicerContext[_sockets_pb2.BatchGetPresenceRequest, _abc.Awaitable[_sockets_pb2.BatchGetPresenceResponse]],
     ) -> _abc.Awaitable[_sockets_pb2.BatchGetPresenceResponse]:
-        """Of the caller, their friends, and users who share a group with them; the others are left out. At most 200."""
+        """The presence of those users whom the caller may see: friends, members of common groups, and the caller. At most
+        200.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchGetOnline(
+        self,
+        request: _sockets_pb2.BatchGetOnlineRequest,
+        context: _aio.ServicerContext[_sockets_pb2.BatchGetOnlineRequest, _abc.Awaitable[_sockets_pb2.BatchGetOnlineResponse]],
+    ) -> _abc.Awaitable[_sockets_pb2.BatchGetOnlineResponse]:
+        """Those of the users who are online. It does not ask who may see them: the caller read the ids from the service that
+        owns the list. Nobody while Valkey is away. At most 10,000.
+        """
+
+    @_abc_1.abstractmethod
+    def ListOnlineUsers(
+        self,
+        request: _sockets_pb2.ListOnlineUsersRequest,
+        context: _aio.ServicerContext[_sockets_pb2.ListOnlineUsersRequest, _abc.Awaitable[_sockets_pb2.ListOnlineUsersResponse]],
+    ) -> _abc.Awaitable[_sockets_pb2.ListOnlineUsersResponse]:
+        """All users who are online, for the public list: those with a WebSocket and the last seen come first. Nobody while
+        Valkey is away.
+        """
 
 def add_PresenceServicer_to_server(servicer: PresenceServicer, server: _aio.Server) -> None: ...
 

@@ -1,0 +1,81 @@
+"""Who is online, as the chat service knows it. While it or Valkey is away, nobody is known to be online."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import grpc.aio
+import structlog
+
+from gateway.cache.near_cache import NearCache
+from gateway.chat.client import Chat
+from gateway.chat.presence_reporter import PresenceReporter
+from protos.chat.v1 import sockets_pb2 as pb
+from services.kit.errors import AWAY
+
+PAGE_TTL, MAX_PAGES = 1.0, 100
+MAX_BATCH = 10_000  # users in one call
+TIMEOUT = 1.0
+
+log = structlog.get_logger("presence")
+
+
+class FirstPage(NamedTuple):
+    """`version`: the reporter's, so that a user of this gateway is on the page as soon as they come."""
+
+    offset: int
+    limit: int
+    version: int
+
+
+class Page(NamedTuple):
+    user_ids: Sequence[int]
+    next_cursor: str
+
+
+NOBODY = Page((), "")
+
+
+class OnlineUsers:
+    def __init__(self, chat: Chat, reporter: PresenceReporter) -> None:
+        self._chat, self._reporter = chat, reporter
+        self._pages = NearCache(self._fetch_pages, PAGE_TTL, MAX_PAGES)
+
+    async def page(self, cursor: str, offset: int, limit: int) -> Page:
+        """Those with a WebSocket and the last seen come first; up to a second old. Raises CursorInvalid (as the chat
+        service's AioRpcError).
+        """
+        await self._reporter.flush()
+        if cursor:
+            return await self._fetch_page(cursor, offset, limit)
+        return await self._pages.load(FirstPage(offset, limit, self._reporter.version)) or NOBODY
+
+    async def among(self, user_ids: Sequence[int]) -> set[int]:
+        """Those of the users who are online. The caller of the route has to be allowed to see all of `user_ids`."""
+        await self._reporter.flush()
+        online: set[int] = set()
+        try:
+            for start in range(0, len(user_ids), MAX_BATCH):
+                request = pb.BatchGetOnlineRequest(user_ids=user_ids[start : start + MAX_BATCH])
+                online.update((await self._chat.presence.BatchGetOnline(request, timeout=TIMEOUT)).user_ids)
+        except grpc.aio.AioRpcError as error:
+            _log_if_away(error)
+        return online
+
+    async def _fetch_pages(self, keys: Iterable[FirstPage]) -> Mapping[FirstPage, Page]:
+        return {key: await self._fetch_page("", key.offset, key.limit) for key in keys}
+
+    async def _fetch_page(self, cursor: str, offset: int, limit: int) -> Page:
+        request = pb.ListOnlineUsersRequest(cursor=cursor, offset=offset, limit=limit)
+        try:
+            page = await self._chat.presence.ListOnlineUsers(request, timeout=TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            _log_if_away(error)
+            return NOBODY
+        return Page(page.user_ids, page.next_cursor)
+
+
+def _log_if_away(error: grpc.aio.AioRpcError) -> None:
+    """Raises an error that does not come from the chat service being away."""
+    if error.code() not in AWAY:
+        raise error
+    log.warning("nobody is known online", status=error.code().name)
