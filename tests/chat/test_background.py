@@ -13,7 +13,7 @@ from services.chat.presence import Presence
 from services.chat.push.outbox import Publisher
 from services.chat.sending.group_commit import GroupCommit
 from services.kit import background
-from tests.support.chat import direct, execute, friends, group, room_of, running_pair, send, until, watching
+from tests.support.chat import direct, execute, friends, group, group_conversation, running_pair, send, until, watching
 from tests.support.servers import Servers
 from tests.support.social import Running as Social
 from tests.support.social import group_with, new_users, remove
@@ -68,11 +68,11 @@ async def test_every_task_comes_back(
         await frames.expect(f"push.conv.{ack.conversation_id}", "message", rev=ack.rev)
         owner_id, member = new_users(2)
         group_id = await group_with(social, owner_id, member, approval=False)
-        cv = await room_of(chat, group_id, owner_id, member)
+        cv = await group_conversation(chat, group_id, owner_id, member)
         await frames.expect(f"push.user.{member}", "conversation", conversation_id=str(cv))
         await send(chat, owner_id, group(group_id))
         await remove(social, owner_id, group_id, member)
-        await room_of(chat, group_id, owner_id)
+        await group_conversation(chat, group_id, owner_id)
 
         async def confirmed() -> bool:
             return not await execute(chat, "SELECT FROM push")

@@ -64,9 +64,9 @@ class World:
                 ack = device.acked[dice.choice(list(device.acked))]
                 body = {"text": f"edited {self.steps}"} if what == "edit" else None
                 return device.change(ack["conversation_id"], ack["seq"], body)
-            case "read" if device.rooms:
-                id = dice.choice(list(device.rooms))
-                seqs = device.rooms[id].messages
+            case "read" if device.conversations:
+                id = dice.choice(list(device.conversations))
+                seqs = device.conversations[id].messages
                 return device.mark_read(id, dice.choice(list(seqs))) if seqs else None
             case "leave":
                 return device.leave(rudely=dice.random() < 0.5)
@@ -168,14 +168,16 @@ async def lag(world: World, device: Device) -> str:
     assert not device.failures, f"seed {SEED}: {device.failures}"
     if not device.is_live or device.unsent:
         return f"{device.user_id}: live {device.is_live}, {len(device.unsent)} unsent"
-    ids = [int(id) for id in device.rooms]
+    ids = [int(id) for id in device.conversations]
     try:
         with acting(Caller()):
             found = await world.fleet.chat.conversations.BatchGetRevs(pb.BatchGetRevsRequest(conversation_ids=ids))
     except grpc.aio.AioRpcError as error:  # it was killed last
         return repr(error.code())
     behind = {
-        row.conversation_id: row.rev for row in found.revs if device.rooms[str(row.conversation_id)].known != row.rev
+        row.conversation_id: row.rev
+        for row in found.revs
+        if device.conversations[str(row.conversation_id)].known != row.rev
     }
     return f"{device.user_id} behind {behind}" if behind else ""
 
@@ -186,11 +188,11 @@ async def judge(world: World) -> None:
         fresh = Device(device.user_id, device.token, world.fleet.urls, device.dice)
         life = asyncio.create_task(fresh.live())
         await asyncio.wait_for(fresh.ready.wait(), 20)
-        assert fresh.listed.keys() == device.rooms.keys()
+        assert fresh.listed.keys() == device.conversations.keys()
         for id, row in fresh.listed.items():
             log = await fresh.history(id)
             assert sorted(log) == list(range(1, row["last_seq"] + 1))
-            assert device.rooms[id].messages == log, "what was kept and what came is what there is"
+            assert device.conversations[id].messages == log, "what was kept and what came is what there is"
             assert logs.setdefault(id, log) == log, "the same for every member"
             judge_unread(device, row, log)
         life.cancel()

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from protos.chat.v1 import sockets_pb2 as pb
-from tests.support.chat import Running, execute, friends, room_of, running_pair, until, watching
+from tests.support.chat import Running, execute, friends, group_conversation, running_pair, until, watching
 from tests.support.servers import Servers
 from tests.support.social import Running as Social
 from tests.support.social import act, block, group_with, new_user, new_users, refusal
@@ -49,7 +49,7 @@ async def test_only_friends_and_members_of_a_group_know(chat: Running, social: S
     me, friend = await friends(social)
     member, former, stranger = new_users(3)
     group_id = await group_with(social, me, member)
-    await room_of(chat, group_id, me, member)
+    await group_conversation(chat, group_id, me, member)
     users = (friend, member, former, stranger, me)
     await refresh(chat, *((user, "c", False) for user in users))
     assert await presence(chat, me, *users) == {friend: True, member: True, me: True}

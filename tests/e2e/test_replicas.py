@@ -123,7 +123,7 @@ async def heard(device: Device, conversation: str, ids: set[str]) -> list[str]:
     """All that the device has of the conversation, once it has those."""
     async with asyncio.timeout(20):
         while True:
-            messages = device.rooms[conversation].messages if conversation in device.rooms else {}
+            messages = device.conversations[conversation].messages if conversation in device.conversations else {}
             if ids <= {message["client_msg_id"] for message in messages.values()}:
                 assert sorted(messages) == list(range(1, len(messages) + 1))
                 return [message["client_msg_id"] for message in messages.values()]

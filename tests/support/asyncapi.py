@@ -1,4 +1,4 @@
-"""What docs/asyncapi.yaml promises of the frames that a client gets."""
+"""Checks the frames that a client gets against docs/asyncapi.yaml."""
 
 from functools import cache
 from pathlib import Path

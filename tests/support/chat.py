@@ -1,4 +1,4 @@
-"""The chat service in this process, behind a real port, with a real social service, and what tests need of both."""
+"""The chat service in this process, behind a real port, with a real social service, and helpers for tests of both."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def running_chat_service(settings: ChatSettings) -> AsyncIterator[Running]
 
 @asynccontextmanager
 async def connected(settings: ChatSettings, target: str) -> AsyncIterator[Running]:
-    """To a service that runs there already."""
+    """Stubs of a service that runs at `target` already."""
     async with open_channel(target, settings, PROTOS) as channel:
         yield _running(settings, None, target, channel)
 
@@ -212,20 +212,20 @@ async def friends(social: graph.Running, count: int = 2) -> list[int]:
 
 
 async def execute(chat: Running, statement: str, **values: Any) -> list[Any]:
-    """Of the service's own database; the rows, if there are any."""
+    """Runs a statement in the service's database and returns its rows, if there are any."""
     async with chat.service.database.transaction() as connection:
         result = await connection.execute(text(statement), values)
         return list(result.all()) if result.returns_rows else []
 
 
 async def faults(chat: Running) -> dict[str, int]:
-    """What the `check` command finds wrong with all that any test has left."""
+    """What the `check` command finds in all that tests have left."""
     async with chat.service.database.transaction() as connection:
         return {what: count for what, count in (await count_faults(connection, FAULTS)).items() if count}
 
 
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
-    """What `condition` gives once it gives something true."""
+    """Waits until `condition` returns something true, and returns that."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not (result := await condition()):
         assert asyncio.get_running_loop().time() < deadline, "it never came"
@@ -239,7 +239,7 @@ async def members_of(chat: Running, group_id: int) -> set[int]:
     return {row.user_id for row in await execute(chat, query, group_id=group_id)}
 
 
-async def room_of(chat: Running, group_id: int, *user_ids: int) -> int:
+async def group_conversation(chat: Running, group_id: int, *user_ids: int) -> int:
     """The conversation's id, once it has exactly those members."""
 
     async def there() -> bool:
@@ -251,7 +251,7 @@ async def room_of(chat: Running, group_id: int, *user_ids: int) -> int:
 
 
 class Frames:
-    """What is pushed, as gateways get it: (subject, headers, frame)."""
+    """The pushes as gateways get them: (subject, headers, frame)."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, dict[str, str], dict[str, Any]]] = []

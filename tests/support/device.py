@@ -1,4 +1,4 @@
-"""A client that keeps the rules of docs/chat-protocol.md, and remembers what it was promised."""
+"""A client that follows the rules of docs/chat-protocol.md and remembers what it was promised."""
 
 import asyncio
 import itertools
@@ -15,8 +15,8 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from tests.support import asyncapi
 
-PAUSE = 0.3  # seconds at most before it comes back, and before it asks again
-ANSWER = 8.0  # seconds without an answer, after which it takes the connection for dead
+PAUSE = 0.3  # seconds at most before it reconnects, and before it asks again
+ANSWER = 8.0  # seconds without an answer after which it considers the connection dead
 LOST = (OSError, TimeoutError, EOFError, WebSocketException, InvalidHandshake)
 
 
@@ -29,7 +29,7 @@ class Refused(Exception):
 
 
 @dataclass
-class Room:
+class Conversation:
     known: int = 0
     messages: dict[int, dict[str, Any]] = field(default_factory=dict)  # by seq
     held: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)  # by rev
@@ -39,8 +39,8 @@ class Room:
 class Device:
     def __init__(self, user_id: int, token: str, urls: list[str], dice: random.Random) -> None:
         self.user_id, self.token, self.urls, self.dice = user_id, token, urls, dice
-        self.rooms: dict[str, Room] = {}
-        self.listed: dict[str, dict[str, Any]] = {}  # as the last `ready` told
+        self.conversations: dict[str, Conversation] = {}
+        self.listed: dict[str, dict[str, Any]] = {}  # as the last `ready` listed them
         self.unsent: dict[str, tuple[dict[str, str], Any]] = {}  # by client_msg_id
         self.acked: dict[str, dict[str, Any]] = {}
         self.changed: list[tuple[str, dict[str, Any], Any]] = []  # edits (with the body) and recalls (None) acked
@@ -59,7 +59,7 @@ class Device:
         return self._socket is not None
 
     async def live(self) -> None:
-        """For ever; cancel it."""
+        """Runs until it is cancelled."""
         while True:
             try:
                 await self._connect()
@@ -74,7 +74,7 @@ class Device:
                 await asyncio.sleep(0.02)
 
     async def leave(self, rudely: bool) -> None:
-        """Off the network until `come`."""
+        """Goes off the network until `come`; rudely: without a close frame."""
         self.away = True
         if self._socket and rudely:
             self._socket.transport.abort()
@@ -85,14 +85,14 @@ class Device:
         self.away = False
 
     async def send(self, to: dict[str, str], body: Any, content_type: str = "text") -> None:
-        """Sent again until it is acknowledged, over as many connections as it takes."""
+        """Sends the message until it is acknowledged, over as many connections as it takes."""
         id = str(uuid.UUID(int=self.dice.getrandbits(128), version=4))
         self.unsent[id] = (to, body)
         if self.is_live:
             self._do(self._transmit(id))
 
     async def repeat(self, id: str) -> None:
-        """What is acknowledged already."""
+        """Sends an acknowledged message once more, and checks the answer."""
         known = self.acked[id]
         to = {"conversation_id": known["conversation_id"]}
         ack = await self.ask("send", to=to, client_msg_id=id, content_type="text", body="again")
@@ -100,7 +100,7 @@ class Device:
         assert ack == known | {"duplicate": True, "rev": ack["rev"]}
 
     async def change(self, conversation_id: str, seq: int, body: Any | None) -> None:
-        """Edits, or recalls (None)."""
+        """Edits the message, or recalls it if the body is None."""
         of = {"conversation_id": conversation_id, "seq": seq}
         ack = await (self.ask("recall", **of) if body is None else self.ask("edit", **of, body=body))
         self.changed.append((conversation_id, ack, body))
@@ -112,7 +112,7 @@ class Device:
         self.read[conversation_id] = max(seq, self.read.get(conversation_id, 0))
 
     async def ask(self, type: str, **data: Any) -> Any:
-        """The answer. Raises Refused; ConnectionError if it was lost, and with it what became of the request."""
+        """The answer. Raises Refused, or ConnectionError if the connection was lost and the outcome is unknown."""
         if self._socket is None:
             raise ConnectionError
         id = str(next(self._ids))
@@ -131,7 +131,7 @@ class Device:
             self._asked.pop(id, None)
 
     async def history(self, conversation_id: str) -> dict[int, dict[str, Any]]:
-        """All of it, page by page."""
+        """The whole history by seq, read page by page."""
         found: dict[int, dict[str, Any]] = {}
         while True:
             before = {"before_seq": min(found)} if found else {}
@@ -144,7 +144,7 @@ class Device:
         url = self.dice.choice(self.urls).replace("http", "ws", 1) + "/api/chat/ws"
         options: dict[str, Any] = {"ping_interval": None, "close_timeout": 0.5, "compression": None, "proxy": None}
         async with connect(url, open_timeout=5, **options) as socket:
-            cursors = {id: room.known for id, room in self.rooms.items()}
+            cursors = {id: conversation.known for id, conversation in self.conversations.items()}
             hello = {"version": 1, "token": self.token, "cursors": cursors}
             await socket.send(json.dumps({"type": "hello", "id": "hello", "data": hello}))
             while True:
@@ -158,9 +158,9 @@ class Device:
             if not answer.done():
                 answer.set_exception(ConnectionError())
                 answer.exception()
-        for room in self.rooms.values():
-            room.held.clear()  # the next hello brings them again
-            room.syncing = False
+        for conversation in self.conversations.values():
+            conversation.held.clear()  # the syncs after the next hello bring them again
+            conversation.syncing = False
 
     async def _take(self, socket: ClientConnection, frame: dict[str, Any]) -> None:
         try:
@@ -199,11 +199,11 @@ class Device:
 
     def _ready(self, data: dict[str, Any]) -> None:
         for id in data["removed"]:
-            self.rooms.pop(id, None)
+            self.conversations.pop(id, None)
         self.listed = {row["conversation_id"]: row for row in data["conversations"]}
         for id, row in self.listed.items():
-            if id not in self.rooms:
-                self.rooms[id] = Room()
+            if id not in self.conversations:
+                self.conversations[id] = Conversation()
                 if row["rev"]:
                     self._do(self._sync(id))
         for id in list(self.unsent):
@@ -212,56 +212,56 @@ class Device:
     def _event(self, type: str, data: dict[str, Any]) -> None:
         id, rev = data["conversation_id"], data["rev"]
         if type == "conversation" and data.get("left"):
-            self.rooms.pop(id, None)
+            self.conversations.pop(id, None)
             return
-        room = self.rooms.get(id)
-        if room is None:
+        conversation = self.conversations.get(id)
+        if conversation is None:
             if type == "conversation":
-                self.rooms[id] = Room(rev)
+                self.conversations[id] = Conversation(rev)
             return
-        if rev > room.known + 1:
-            room.held[rev] = (type, data)
+        if rev > conversation.known + 1:
+            conversation.held[rev] = (type, data)
             self._do(self._sync(id))
-        elif rev == room.known + 1:
-            room.known = rev
+        elif rev == conversation.known + 1:
+            conversation.known = rev
             if type.startswith("message"):
-                room.messages[data["seq"]] = data
-            self._release(room)
+                conversation.messages[data["seq"]] = data
+            self._release(conversation)
 
-    def _release(self, room: Room) -> None:
-        held, room.held = room.held, {}
+    def _release(self, conversation: Conversation) -> None:
+        held, conversation.held = conversation.held, {}
         for _, (type, data) in sorted(held.items()):
             self._event(type, data)
 
     async def _sync(self, id: str) -> None:
-        """Until it knows what it missed, or loses the connection."""
-        room = self.rooms[id]
-        if room.syncing:
+        """Asks until the device knows what it missed, or loses the connection."""
+        conversation = self.conversations[id]
+        if conversation.syncing:
             return
-        room.syncing, socket = True, self._socket
+        conversation.syncing, socket = True, self._socket
         self.syncs += 1
         while self._socket is socket:
             try:
-                part = await self.ask("sync", conversation_id=id, from_rev=room.known)
+                part = await self.ask("sync", conversation_id=id, from_rev=conversation.known)
                 self._synced(part)
                 if part["limited"]:
-                    room.messages = await self.history(id)
+                    conversation.messages = await self.history(id)
                 if not part["more"]:
                     break
             except Refused as refused:
                 assert refused.data["retryable"], refused.data
                 await asyncio.sleep(self.dice.random() * PAUSE)
-        room.syncing = False
-        self._release(room)
+        conversation.syncing = False
+        self._release(conversation)
 
     def _synced(self, part: dict[str, Any]) -> None:
-        room = self.rooms[part["conversation_id"]]
+        conversation = self.conversations[part["conversation_id"]]
         if part["limited"]:
-            room.messages.clear()
+            conversation.messages.clear()
         for message in part["messages"]:
-            if message["rev"] > room.known:
-                room.messages[message["seq"]] = message
-        room.known = max(room.known, part["to_rev"])
+            if message["rev"] > conversation.known:
+                conversation.messages[message["seq"]] = message
+        conversation.known = max(conversation.known, part["to_rev"])
 
     async def _transmit(self, id: str) -> None:
         while id in self.unsent:

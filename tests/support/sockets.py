@@ -1,4 +1,4 @@
-"""A client of the chat socket, for tests: requests by id, events by what is in them."""
+"""A client of the chat socket for tests: answers are found by their id, events by their content."""
 
 import asyncio
 import itertools
@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 
 class Refusal(Exception):
-    """An `error` frame; `data` is what it said."""
+    """An `error` frame and its data."""
 
     def __init__(self, data: dict[str, Any]) -> None:
         super().__init__(data)
@@ -25,7 +25,7 @@ class Refusal(Exception):
 
 
 class Socket:
-    """Answers pings by itself while it waits for something. `seen` is every other frame that nobody took yet."""
+    """Answers pings while it waits for something else. `seen` holds the frames that no one has waited for yet."""
 
     def __init__(self, ws: ClientConnection) -> None:
         self.ws = ws
@@ -114,7 +114,7 @@ class Socket:
 
 @asynccontextmanager
 async def raw_socket(url: str, path: str = "/api/chat/ws", **options: Any) -> AsyncIterator[Socket]:
-    """Nothing said yet; `options` as websockets has them."""
+    """A socket on which nothing was sent yet; `options` are those of websockets."""
     options = {
         "max_size": None,
         "ping_interval": None,
@@ -130,7 +130,7 @@ async def raw_socket(url: str, path: str = "/api/chat/ws", **options: Any) -> As
 async def open_socket(
     url: str, token: str, cursors: dict[str, int] | None = None, **options: Any
 ) -> AsyncIterator[Socket]:
-    """With the token in its hello, and `ready`."""
+    """A socket that sent the token in its hello and got `ready`."""
     async with raw_socket(url, **options) as socket:
         await say_hello(socket, token=token, cursors=cursors or {})
         yield socket

@@ -9,7 +9,18 @@ import pytest
 
 from protos.social.v1 import groups_pb2
 from services.kit.nats import Event
-from tests.support.chat import Running, execute, friends, group, listed, members_of, room_of, send, until, watching
+from tests.support.chat import (
+    Running,
+    execute,
+    friends,
+    group,
+    group_conversation,
+    listed,
+    members_of,
+    send,
+    until,
+    watching,
+)
 from tests.support.social import Running as Social
 from tests.support.social import act, create_group, dismiss, group_with, join, new_user, new_users, remove
 
@@ -70,7 +81,7 @@ async def test_a_dismissed_group_stays_empty(chat: Running) -> None:
 async def test_a_name_is_told(chat: Running, social: Social) -> None:
     (owner,) = new_users(1)
     group_id = await create_group(social, owner, name="旧")
-    cv = await room_of(chat, group_id, owner)
+    cv = await group_conversation(chat, group_id, owner)
     async with watching(chat) as frames:
         update = groups_pb2.UpdateGroupRequest(group_id=group_id, name="新")
         await act(owner, social.groups.UpdateGroup, update)
@@ -85,9 +96,9 @@ async def test_a_group_that_no_event_told_of_is_asked_for_at_the_first_message(c
     """As when the stream has forgotten what happened before this service was there."""
     owner, member, removed = new_users(3)
     group_id = await group_with(social, owner, member, removed, approval=False)
-    await room_of(chat, group_id, owner, member, removed)
+    await group_conversation(chat, group_id, owner, member, removed)
     await remove(social, owner, group_id, removed)
-    await room_of(chat, group_id, owner, member)
+    await group_conversation(chat, group_id, owner, member)
     # Only the removal is known, as a late event would leave it.
     await execute(chat, "DELETE FROM conversation_member WHERE user_id IN (:a, :b)", a=owner, b=member)
     await execute(chat, "UPDATE conversation SET complete = false, member_count = 0 WHERE group_id = :id", id=group_id)
@@ -102,11 +113,11 @@ async def test_a_group_that_no_event_told_of_is_asked_for_at_the_first_message(c
 async def test_who_deletes_his_account_leaves_and_his_words_stay(chat: Running, social: Social) -> None:
     a, b = await friends(social)
     group_id = await group_with(social, a, b)
-    cv = await room_of(chat, group_id, a, b)
+    cv = await group_conversation(chat, group_id, a, b)
     await send(chat, b, group(group_id), "mine")
     async with watching(chat) as frames:
         await announce(chat, "user.account.deleted", 3, user_id=str(b))
-        await room_of(chat, group_id, a)
+        await group_conversation(chat, group_id, a)
         await frames.expect(f"push.user.{b}", "conversation", conversation_id=str(cv), left=True)
     assert await listed(chat, b) == []
     assert [m.sender_id for m in (await listed(chat, a)) for m in [m.last_message]] == [b]
@@ -119,4 +130,4 @@ async def test_joined_by_event_alone(chat: Running, social: Social) -> None:
     owner, user = new_user(), new_user()
     group_id = await create_group(social, owner, approval=False)
     await join(social, user, group_id)
-    await room_of(chat, group_id, owner, user)
+    await group_conversation(chat, group_id, owner, user)

@@ -13,9 +13,9 @@ from tests.support.chat import (
     execute,
     friends,
     group,
+    group_conversation,
     history,
     listed,
-    room_of,
     running_chat_service,
     send,
     until,
@@ -34,21 +34,21 @@ async def recheck(chat: Running, actor: int, **what: int) -> None:
 async def test_who_joined_gets_what_is_sent_before_the_event_has_come(chat: Running, social: Social) -> None:
     owner, user = new_users(2)
     group_id = await group_with(social, owner, approval=False)
-    cv = await room_of(chat, group_id, owner)
+    cv = await group_conversation(chat, group_id, owner)
     async with chat.service.database.transaction() as held_up:
         await held_up.execute(text("LOCK TABLE inbox"))  # so that no event is taken
         await join(social, user, group_id)
         await recheck(chat, user, group_id=group_id, user_id=user)
         ack = await send(chat, owner, group(group_id))
         assert [message.seq for message in await history(chat, user, cv)] == [ack.seq]
-    await room_of(chat, group_id, owner, user)
+    await group_conversation(chat, group_id, owner, user)
 
 
 async def test_nothing_sent_after_a_removal_reaches_the_removed(chat: Running, social: Social) -> None:
     """With sends through another process of the service all the while."""
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
-    cv = await room_of(chat, group_id, owner, user)
+    cv = await group_conversation(chat, group_id, owner, user)
     after: list[int] = []
     done = asyncio.Event()
 
@@ -87,10 +87,10 @@ async def test_who_is_out_by_the_event_is_so_at_the_gateways_before_the_answer(
     monkeypatch.setattr(chat.service.publisher, "_relay_batch", nothing)
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
-    cv = await room_of(chat, group_id, owner, user)
+    cv = await group_conversation(chat, group_id, owner, user)
     async with watching(chat) as frames:
         await remove(social, owner, group_id, user)
-        await room_of(chat, group_id, owner)
+        await group_conversation(chat, group_id, owner)
         await recheck(chat, owner, group_id=group_id, user_id=user)
         await frames.expect(f"push.user.{user}", "conversation", conversation_id=str(cv), left=True)
 
@@ -98,14 +98,14 @@ async def test_who_is_out_by_the_event_is_so_at_the_gateways_before_the_answer(
 async def test_who_was_let_in_again_stays_in(chat: Running, social: Social) -> None:
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
-    cv = await room_of(chat, group_id, owner, user)
+    cv = await group_conversation(chat, group_id, owner, user)
     await recheck(chat, owner, group_id=group_id, user_id=user)  # the user was never out
     assert await history(chat, user, cv) == []
     await remove(social, owner, group_id, user)
     await recheck(chat, owner, group_id=group_id, user_id=user)
     await join(social, user, group_id)
     await recheck(chat, owner, group_id=group_id, user_id=user)
-    await room_of(chat, group_id, owner, user)
+    await group_conversation(chat, group_id, owner, user)
     assert (await send(chat, user, group(group_id))).seq == 1
 
 
@@ -113,7 +113,7 @@ async def test_the_last_frame_of_a_membership_is_the_last_that_was_committed(cha
     """Whichever of two processes applies a change, and whichever relays it."""
     owner, *users = new_users(11)
     group_id = await group_with(social, owner, approval=False)
-    cv = await room_of(chat, group_id, owner)
+    cv = await group_conversation(chat, group_id, owner)
 
     async def come_and_go(user: int, *services: Running) -> None:
         for _ in range(6):
@@ -125,7 +125,7 @@ async def test_the_last_frame_of_a_membership_is_the_last_that_was_committed(cha
 
     async with running_chat_service(chat.settings) as other, watching(chat) as frames:
         await asyncio.gather(*(come_and_go(user, *((chat, other)[: user % 3])) for user in users))
-        await room_of(chat, group_id, owner, *(user for user in users if user % 2))
+        await group_conversation(chat, group_id, owner, *(user for user in users if user % 2))
 
         async def published() -> bool:
             return not await execute(chat, "SELECT FROM push WHERE header ~ '^(joined|left):'")
@@ -140,7 +140,7 @@ async def test_the_last_frame_of_a_membership_is_the_last_that_was_committed(cha
 async def test_a_dismissed_group_is_silent_at_once(chat: Running, social: Social) -> None:
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
-    cv = await room_of(chat, group_id, owner, user)
+    cv = await group_conversation(chat, group_id, owner, user)
     await send(chat, owner, group(group_id))
     await recheck(chat, user, group_id=group_id)  # only the social service can say that the group is gone
     assert len(await history(chat, user, cv)) == 1

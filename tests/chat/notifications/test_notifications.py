@@ -10,7 +10,18 @@ import pytest
 
 from protos.chat.v1 import sockets_pb2 as pb
 from services.kit.nats import Event
-from tests.support.chat import Running, direct, execute, friends, group, notifications, room_of, send, until, watching
+from tests.support.chat import (
+    Running,
+    direct,
+    execute,
+    friends,
+    group,
+    group_conversation,
+    notifications,
+    send,
+    until,
+    watching,
+)
 from tests.support.social import Running as Social
 from tests.support.social import (
     act,
@@ -206,7 +217,7 @@ async def test_nothing_comes_from_one_whom_the_receiver_blocked(chat: Running, s
 async def test_members_who_are_mentioned_hear_of_it(chat: Running, social: Social) -> None:
     a, b, c = await friends(social, 3)
     group_id = await group_with(social, a, b, approval=False)
-    await room_of(chat, group_id, a, b)
+    await group_conversation(chat, group_id, a, b)
     async with watching(chat) as frames:
         ack = await send(chat, a, group(group_id), "@b", mentions=[a, b, c, b])
         await frames.expect(f"push.user.{b}", "notification", kind="mention")
@@ -244,5 +255,5 @@ async def test_pages_and_what_is_unread(chat: Running) -> None:
 
 async def test_one_group_created_alone_tells_nobody(chat: Running, social: Social) -> None:
     owner = new_user()
-    await room_of(chat, await create_group(social, owner), owner)
+    await group_conversation(chat, await create_group(social, owner), owner)
     assert await notifications(chat, owner) == []

@@ -4,7 +4,7 @@ import pytest
 
 from protos.chat.v1 import conversations_pb2 as pb
 from services.chat.reading import conversations
-from tests.support.chat import Running, conversation, direct, friends, history, listed, room_of, send
+from tests.support.chat import Running, conversation, direct, friends, group_conversation, history, listed, send
 from tests.support.social import Running as Social
 from tests.support.social import act, add, group_with, join, new_user, new_users, refusal
 
@@ -53,7 +53,7 @@ async def test_revs_as_they_are_now(chat: Running, social: Social) -> None:
 async def test_a_new_group_is_in_the_list(chat: Running, social: Social) -> None:
     a, b = new_users(2)
     group_id = await group_with(social, a, b)
-    cv = await room_of(chat, group_id, a, b)
+    cv = await group_conversation(chat, group_id, a, b)
     assert [(c.conversation_id, c.group_id) for c in await listed(chat, b)] == [(cv, group_id)]
 
 
@@ -64,10 +64,10 @@ async def test_many_lists_in_one_call_are_those_of_each(chat: Running, social: S
     await send(chat, a, direct(b), "1")
     await send(chat, b, direct(a), "2")
     group_id = await group_with(social, a, b, approval=False)
-    room = await room_of(chat, group_id, a, b)
+    room = await group_conversation(chat, group_id, a, b)
     await send(chat, a, conversation(room), "before c came")
     await join(social, c, group_id)
-    assert await room_of(chat, group_id, a, b, c) == room
+    assert await group_conversation(chat, group_id, a, b, c) == room
 
     for limit in (1, 2, 100):
         pages = await batch_listed(chat, users, limit)

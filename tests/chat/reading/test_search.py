@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.chat import Running, direct, edit, friends, group, recall, room_of, search, send
+from tests.support.chat import Running, direct, edit, friends, group, group_conversation, recall, search, send
 from tests.support.social import Running as Social
 from tests.support.social import add, group_with, new_user, new_users, refusal
 
@@ -53,7 +53,7 @@ async def test_only_in_ones_own(chat: Running, social: Social, said: tuple[int, 
 async def test_newest_first_by_pages(chat: Running, social: Social) -> None:
     users = new_users(2)
     group_id = await group_with(social, *users)
-    await room_of(chat, group_id, *users)
+    await group_conversation(chat, group_id, *users)
     ids = [(await send(chat, users[n % 2], group(group_id), f"needle {n}")).message_id for n in range(7)]
     for limit in (1, 3, 100):
         assert [m.message_id for m in await search(chat, users[0], "needle", limit=limit)] == ids[::-1]

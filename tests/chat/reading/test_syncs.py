@@ -15,9 +15,9 @@ from tests.support.chat import (
     direct,
     edit,
     friends,
+    group_conversation,
     read,
     recall,
-    room_of,
     send,
     sync,
     until,
@@ -116,7 +116,7 @@ async def model_run(chat: Running, social: Social, seed: int) -> None:
     dice = random.Random(seed)
     users = await friends(social, 3)
     group_id = await group_with(social, *users, approval=False)
-    rooms = {await room_of(chat, group_id, *users): users}
+    rooms = {await group_conversation(chat, group_id, *users): users}
     rooms[(await send(chat, users[0], direct(users[1]))).conversation_id] = users[:2]
     guest = new_user()
     async with watching(chat) as frames:
@@ -130,7 +130,7 @@ async def model_run(chat: Running, social: Social, seed: int) -> None:
                 await refusal(join(social, guest, group_id) if comes else remove(social, users[0], group_id, guest))
             if dice.random() < 0.5:
                 await dice.choice(clients).take_frames()
-        await room_of(chat, group_id, *await roles_in(social, users[0], group_id))
+        await group_conversation(chat, group_id, *await roles_in(social, users[0], group_id))
         for client in clients:
             await until(client.is_current)
             await until_receipts(client)

@@ -11,7 +11,7 @@ from protos.chat.v1 import conversations_pb2 as pb
 from services.chat.sending import batch_send
 from services.kit.context import current_request_id, require_caller
 from services.kit.errors import reason_of
-from tests.support.chat import Running, direct, friends, group, new_key, room_of, say, whole_history
+from tests.support.chat import Running, direct, friends, group, group_conversation, new_key, say, whole_history
 from tests.support.social import Running as Social
 from tests.support.social import group_with, new_users
 
@@ -33,7 +33,7 @@ async def outcomes(chat: Running, asked: list[pb.Errand]) -> list[pb.SendRespons
 async def test_fifty_of_fifty_are_written_in_their_own_names(chat: Running, social: Social) -> None:
     users = new_users(50)
     group_id = await group_with(social, *users, approval=False)
-    room = await room_of(chat, group_id, *users)
+    room = await group_conversation(chat, group_id, *users)
     sent = await outcomes(chat, [errand(user, say(group(group_id), str(user))) for user in users])
     seqs = {answer.seq: user for user, answer in zip(users, sent, strict=True) if not isinstance(answer, str)}
     messages = await whole_history(chat, users[0], room)

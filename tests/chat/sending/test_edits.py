@@ -14,11 +14,11 @@ from tests.support.chat import (
     execute,
     friends,
     group,
+    group_conversation,
     history,
     listed,
     read,
     recall,
-    room_of,
     send,
     watching,
     whole_history,
@@ -82,7 +82,7 @@ async def test_reading_never_goes_back(chat: Running, social: Social) -> None:
 async def test_receipts_of_a_large_group_are_for_who_asks(chat: Running, social: Social) -> None:
     users = new_users(5)
     group_id = await group_with(social, *users, approval=False)
-    cv = await room_of(chat, group_id, *users)
+    cv = await group_conversation(chat, group_id, *users)
     count = "UPDATE conversation SET member_count = :count WHERE id = :id"
     await execute(chat, count, count=101, id=cv)
     async with watching(chat) as frames:
@@ -105,10 +105,13 @@ async def test_unread_is_what_a_count_by_hand_gives(chat: Running, social: Socia
     dice = random.Random(seed)
     users = await friends(social, 3)
     group_id = await group_with(social, *users, approval=False)
-    rooms = [await room_of(chat, group_id, *users), (await send(chat, users[0], direct(users[1]))).conversation_id]
+    cvs = [
+        await group_conversation(chat, group_id, *users),
+        (await send(chat, users[0], direct(users[1]))).conversation_id,
+    ]
     for _ in range(60):
-        cv = dice.choice(rooms)
-        user = dice.choice(users[: 3 if cv == rooms[0] else 2])
+        cv = dice.choice(cvs)
+        user = dice.choice(users[: 3 if cv == cvs[0] else 2])
         last = max((m.seq for m in await history(chat, user, cv, limit=1)), default=0)
         seq = dice.randint(1, max(last, 1))
         match dice.randrange(5):

@@ -17,12 +17,12 @@ from tests.support.chat import (
     execute,
     friends,
     group,
+    group_conversation,
     history,
     listed,
     new_key,
     read,
     recall,
-    room_of,
     running_pair,
     search,
     send,
@@ -105,18 +105,18 @@ async def test_a_setting_lets_strangers_write_but_not_across_a_block(
 async def test_only_members_write_to_a_group(chat: Running, social: Social) -> None:
     owner, member, left, removed, stranger = users = new_users(5)
     group_id = await group_with(social, *users[:4], approval=False)
-    cv = await room_of(chat, group_id, *users[:4])
+    cv = await group_conversation(chat, group_id, *users[:4])
     for user in users[:4]:
         await send(chat, user, group(group_id))
     await leave(social, left, group_id)
     await remove(social, owner, group_id, removed)
-    await room_of(chat, group_id, owner, member)
+    await group_conversation(chat, group_id, owner, member)
     await send(chat, owner, group(group_id), "after")
     for user in (left, removed, stranger):
         assert await refusal(send(chat, user, group(group_id))) == "NOT_MEMBER"
         await nothing_is_there(chat, user, cv)
     await dismiss(social, owner, group_id)
-    await room_of(chat, group_id)
+    await group_conversation(chat, group_id)
     for user in users:
         assert await refusal(send(chat, user, group(group_id))) == "NOT_MEMBER"
         await nothing_is_there(chat, user, cv)
@@ -165,16 +165,16 @@ async def test_one_who_was_removed_and_came_back_writes_at_once_and_sees_what_ca
 ) -> None:
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
-    cv = await room_of(chat, group_id, owner, user)
+    cv = await group_conversation(chat, group_id, owner, user)
     await send(chat, owner, group(group_id), "before")
     for n in range(5):
         await remove(social, owner, group_id, user)
         if n % 2:
-            await room_of(chat, group_id, owner)
+            await group_conversation(chat, group_id, owner)
         await send(chat, owner, group(group_id), "between")
         await join(social, user, group_id)
         last = (await send(chat, user, group(group_id), "after")).seq
-    await room_of(chat, group_id, owner, user)
+    await group_conversation(chat, group_id, owner, user)
     seen = [m.seq for m in await whole_history(chat, user, cv)]
     assert seen and seen[-1] == last and 1 not in seen
     assert len(await whole_history(chat, owner, cv)) == last
@@ -183,11 +183,11 @@ async def test_one_who_was_removed_and_came_back_writes_at_once_and_sees_what_ca
 async def test_one_who_joins_late_sees_what_comes_after(chat: Running, social: Social) -> None:
     owner, late = new_users(2)
     group_id = await group_with(social, owner, approval=False)
-    cv = await room_of(chat, group_id, owner)
+    cv = await group_conversation(chat, group_id, owner)
     for n in range(3):
         await send(chat, owner, group(group_id), f"secret {n}")
     await join(social, late, group_id)
-    await room_of(chat, group_id, owner, late)
+    await group_conversation(chat, group_id, owner, late)
     (summary,) = await listed(chat, late)
     assert (summary.unread, summary.read_seq, summary.HasField("last_message")) == (0, 3, False)
     assert summary.kind == pb.GROUP and summary.group_id == group_id and summary.title == "群"
@@ -202,12 +202,12 @@ async def test_one_who_joins_late_sees_what_comes_after(chat: Running, social: S
 async def test_what_was_said_before_one_joined_stays_unseen_when_it_is_changed(chat: Running, social: Social) -> None:
     owner, gone, late = new_users(3)
     group_id = await group_with(social, owner, gone, approval=False)
-    cv = await room_of(chat, group_id, owner, gone)
+    cv = await group_conversation(chat, group_id, owner, gone)
     old = [await send(chat, owner, group(group_id), f"secret {n}") for n in range(2)]
     await remove(social, owner, group_id, gone)
-    await room_of(chat, group_id, owner)
+    await group_conversation(chat, group_id, owner)
     await join(social, late, group_id)
-    await room_of(chat, group_id, owner, late)
+    await group_conversation(chat, group_id, owner, late)
     async with watching(chat) as frames:
         rev = await edit(chat, owner, cv, old[0].seq, "secret edited")
         last = await recall(chat, owner, cv, old[1].seq)
@@ -224,13 +224,13 @@ async def test_what_was_said_before_one_joined_stays_unseen_when_it_is_changed(c
 async def test_who_came_back_with_an_old_cursor_drops_what_he_kept(chat: Running, social: Social) -> None:
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
-    cv = await room_of(chat, group_id, owner, user)
+    cv = await group_conversation(chat, group_id, owner, user)
     rev = (await send(chat, owner, group(group_id), "before")).rev
     await remove(social, owner, group_id, user)
-    await room_of(chat, group_id, owner)
+    await group_conversation(chat, group_id, owner)
     await edit(chat, owner, cv, 1, "while the user was away")
     await join(social, user, group_id)
-    await room_of(chat, group_id, owner, user)
+    await group_conversation(chat, group_id, owner, user)
     answer = (await sync(chat, user, {cv: rev}))[cv]
     assert answer.limited and not answer.messages
     assert not (await sync(chat, user, {cv: answer.to_rev}))[cv].limited
@@ -254,7 +254,7 @@ async def test_who_may_change_what(
     owner, manager, member = new_users(3)
     users = {"owner": owner, "manager": manager, "member": member}
     group_id = await group_with(social, owner, manager, member, managers=[manager])
-    cv = await room_of(chat, group_id, owner, manager, member)
+    cv = await group_conversation(chat, group_id, owner, manager, member)
     ack = await send(chat, users[whose], group(group_id))
     assert await refusal(edit(chat, users[who], cv, ack.seq)) == edited
     assert await refusal(recall(chat, users[who], cv, ack.seq)) == recalled
@@ -270,7 +270,7 @@ async def test_who_may_change_what(
 async def test_a_new_manager_may_recall_at_once_and_a_former_one_soon_not(chat: Running, social: Social) -> None:
     owner, member = new_users(2)
     group_id = await group_with(social, owner, member)
-    cv = await room_of(chat, group_id, owner, member)
+    cv = await group_conversation(chat, group_id, owner, member)
     acks = [await send(chat, owner, group(group_id)) for _ in range(40)]
     await send(chat, member, group(group_id))
     await set_role(social, owner, group_id, member, 1)
@@ -291,7 +291,7 @@ async def test_a_removed_member_is_routed_away(chat: Running, social: Social) ->
     owner, user = new_users(2)
     async with watching(chat) as frames:
         group_id = await group_with(social, owner, user, approval=False)
-        cv = await room_of(chat, group_id, owner, user)
+        cv = await group_conversation(chat, group_id, owner, user)
         await frames.expect(f"push.user.{user}", "conversation", conversation_id=str(cv), kind="group")
         await frames.expect(f"push.conv.{cv}", "member", user_id=str(user), left=False)
         await remove(social, owner, group_id, user)

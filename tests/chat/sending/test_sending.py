@@ -15,11 +15,11 @@ from tests.support.chat import (
     direct,
     friends,
     group,
+    group_conversation,
     history,
     listed,
     new_key,
     read,
-    room_of,
     say,
     send,
     watching,
@@ -45,7 +45,7 @@ async def test_fifty_who_write_at_once_leave_no_gap_and_keep_their_order(chat: R
     """Two conversations by turns; each sender's messages are numbered in the order of their sending."""
     users = new_users(50)
     group_ids = [await group_with(social, *users, approval=False) for _ in range(2)]
-    rooms = [await room_of(chat, group_id, *users) for group_id in group_ids]
+    rooms = [await group_conversation(chat, group_id, *users) for group_id in group_ids]
 
     async def write(user: int) -> list[pb.SendResponse]:
         acks: list[pb.SendResponse] = []
