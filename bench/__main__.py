@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m bench NAME …`: measures and prints; nothing here passes or fails."""
+"""`make bench`, or `python -m bench NAME …`: measures and prints. Nothing here passes or fails."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""How fast is `get-my-info`, and do logins slow it down? (issue: at least 0.25 of the floor; p99 under 5 times)"""
+"""How fast is `get-my-info`, and do logins slow it down? Aims: 0.25 of the floor or more; p99 under 5 times as long."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ CONNECTIONS = 64
 SECONDS = 4.0
 ROUNDS = 3
 LOGINS = 20
-QUIET_RATE = 200.0  # requests/s whose latency is watched
+QUIET_RATE = 200.0  # requests/s, whose latency is measured while others log in
 
 
 async def measure() -> None:
@@ -30,7 +30,7 @@ async def measure() -> None:
 async def throughput(bare: str, url: str, requests: list[bytes]) -> None:
     title(f"get-my-info, {CONNECTIONS} connections, {USERS} users")
     shares = []
-    for _ in range(ROUNDS):  # side by side: these machines are noisy
+    for _ in range(ROUNDS):  # in turn, because the load of these machines varies
         floor = await load(bare, [build_request(bare, {})], CONNECTIONS, SECONDS)
         ours = await load(url, requests, CONNECTIONS, SECONDS)
         show("bare Litestar handler", floor)
@@ -51,7 +51,7 @@ async def under_logins(url: str, requests: list[bytes], login: str, address: str
 
 @contextlib.asynccontextmanager
 async def logging_in(url: str, address: str) -> AsyncIterator[list[int]]:
-    """Keeps LOGINS logins in flight; gives the statuses of those answered."""
+    """Keeps LOGINS logins in flight; yields the list that collects the statuses of their answers."""
     done: list[int] = []
 
     async def run(client: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""The floor: a Litestar handler that does nothing, on the gateway's own server. `python -m bench.bare PORT`"""
+"""The floor to compare with: a Litestar handler that does nothing on the gateway's server. `python -m bench.bare PORT`"""
 
 import os
 import socket
@@ -19,7 +19,7 @@ async def hello() -> ASGIResponse:
     return ASGIResponse(body=BODY)
 
 
-BLOCK = os.urandom(8 * 1_048_576)  # zeros would all be one page, which never leaves the nearest cache
+BLOCK = os.urandom(8 * 1_048_576)  # not zeros: they would share one page of memory, which stays in the CPU's cache
 
 
 @get("/bytes")

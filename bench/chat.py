@@ -1,6 +1,6 @@
-"""The chat end to end: acknowledged sends, deliveries to many, what an idle socket costs, everybody reconnecting.
+"""The chat end to end: acknowledged sends, deliveries to many, memory per idle socket, all sockets reconnecting.
 
-BENCH_IDLE_SOCKETS (5000) are opened; `ulimit -Hn` has to allow them, here and for the gateway.
+It opens BENCH_IDLE_SOCKETS (5000) sockets; `ulimit -Hn` has to allow that many here and for the gateway.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ async def sends(http: httpx.AsyncClient, base: str, folder: Path, people: list[P
     clients = [(await open_client(base, person["token"]))[0] for pair in pairs for person in pair]
     targets = [person["id"] for pair in pairs for person in pair]
     gateway, stack = pid_of("gateway", folder), pid_of("deploy.local", folder)
-    await send_all(clients, [targets[index ^ 1] for index in range(len(clients))], 1.0)  # the conversations are made
+    await send_all(clients, [targets[index ^ 1] for index in range(len(clients))], 1.0)  # creates the conversations
     for in_flight in (1, 2 * PAIRS):
         before, all_before = cpu(gateway), family_cpu(stack)
         result = await send_all(clients[:in_flight], [targets[index ^ 1] for index in range(in_flight)], SECONDS)
@@ -55,8 +55,8 @@ async def sends(http: httpx.AsyncClient, base: str, folder: Path, people: list[P
         each = (family_cpu(stack) - all_before) / result.requests
         note = f"p50 {result.quantile(0.5):.1f} ms  p99 {result.quantile(0.99):.1f} ms"
         row(f"{in_flight} at a time", f"{result.rate:.0f}/s", note)
-        note = f"{each * 1000:.2f} ms of all servers each, {cost:.2f} of the gateway; aim: 250"
-        row("per core that they use", f"{1 / each:.0f}/s", note)
+        note = f"{each * 1000:.2f} ms of all servers per message, {cost:.2f} of the gateway; aim: 250"
+        row("per core in use", f"{1 / each:.0f}/s", note)
     for client in clients:
         client.transport.close()
 
@@ -75,9 +75,9 @@ async def send_all(clients: list[Client], targets: list[str], seconds: float) ->
 
 
 async def idle(base: str, folder: Path, people: list[Person]) -> None:
-    title(f"{IDLE} sockets, {len(people)} people's")
+    title(f"{IDLE} sockets of {len(people)} users")
     gateway, stack = pid_of("gateway", folder), pid_of("deploy.local", folder)
-    before = resident(gateway)  # first of all: memory once taken is used again
+    before = resident(gateway)  # before anything else: a process reuses memory that it took earlier
     clients, times = await connect_all(base, people, IDLE, 0)
     await asyncio.sleep(1)
     row("an idle socket", f"{(resident(gateway) - before) / len(clients):.1f} KiB", "aim: at most 40")
@@ -97,7 +97,7 @@ async def idle(base: str, folder: Path, people: list[Person]) -> None:
 
 
 async def connect_all(base: str, people: list[Person], number: int, seconds: float) -> tuple[list[Client], list[float]]:
-    """Spread over so many seconds, or 50 at a time."""
+    """Opens `number` sockets over `seconds`, or 50 at a time if that is 0; returns them and the seconds of each."""
     free = asyncio.Semaphore(50 if not seconds else number)
 
     async def run(index: int) -> tuple[Client, float]:

@@ -1,4 +1,4 @@
-"""One sender and a thousand receivers: deliveries, and what one receiver who does not read does to the others."""
+"""One sender and a thousand receivers: deliveries per second, and how one that does not read affects the others."""
 
 import asyncio
 import socket
@@ -17,13 +17,13 @@ from bench.sockets import Client, open_client
 
 RECEIVERS = 1_000
 SECONDS = 5.0
-STUCK_SECONDS = 6.0  # less than after which the gateway closes it
+STUCK_SECONDS = 6.0  # less than the time after which the gateway closes such a socket
 LARGE = "x" * 40_000
-KERNEL_BYTES = 4_096  # of the stuck one's receive buffer: the rest is the gateway's to hold
+KERNEL_BYTES = 4_096  # receive buffer of the stuck client: the gateway has to hold the rest
 
 
 async def measure(http: httpx.AsyncClient, base: str, folder: Path, people: list[Person]) -> None:
-    title(f"one sender, {RECEIVERS} receivers ({len(people)} people's)")
+    title(f"one sender, {RECEIVERS} receivers of {len(people)} users")
     owner, *others = people
     await post(http, owner, "/api/contact/create-community", name=f"b{time.time_ns()}")
     group = (await post(http, owner, "/api/contact/load-community"))["groups"][0]["id"]
@@ -37,8 +37,8 @@ async def measure(http: httpx.AsyncClient, base: str, folder: Path, people: list
     spent = cpu(gateway)
     calm = await broadcast(sender, group, crowd, SECONDS)
     spent = cpu(gateway) - spent
-    row("deliveries", f"{calm.rate:.0f}/s", f"{_quantiles(calm)}, this client included")
-    row("of the gateway's own time", f"{calm.requests / spent:.0f}/s", "per second of its processor; aim: 20000")
+    row("deliveries", f"{calm.rate:.0f}/s", f"{_quantiles(calm)}, shared with this client")
+    row("per second of the gateway", f"{calm.requests / spent:.0f}/s", "of its CPU time; aim: 20000")
     await post(http, owner, "/api/contact/add-friend", username=others[0]["name"])
     await stuck(base, gateway, sender, group, crowd, others[0])
     for client in [sender, *crowd]:
@@ -46,7 +46,7 @@ async def measure(http: httpx.AsyncClient, base: str, folder: Path, people: list
 
 
 async def broadcast(sender: Client, group: str, crowd: list[Client], seconds: float) -> Result:
-    """One message after the other, each when all have the one before."""
+    """Sends one message after the other, each as soon as all have received the one before."""
     latencies: list[float] = []
     sent_at, arrived, left = [0.0], asyncio.Event(), count(1)
 
@@ -68,12 +68,12 @@ async def broadcast(sender: Client, group: str, crowd: list[Client], seconds: fl
 
 
 async def stuck(base: str, gateway: int, sender: Client, group: str, crowd: list[Client], person: Person) -> None:
-    """He gets what the crowd gets, and large messages of his own, and reads nothing of it for a while."""
+    """One receiver also gets large direct messages, and for a while reads nothing."""
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
     client, _ = await open_client(base, person["token"], line)
     seen: list[bytes] = []
-    # A person's devices all get his direct messages: the others of his leave for this.
+    # All sockets of a user get their direct messages, so the user's other sockets leave.
     quiet = [each for each in crowd if each.token != person["token"]]
     for each in crowd:
         if each.token == person["token"]:
@@ -88,22 +88,22 @@ async def stuck(base: str, gateway: int, sender: Client, group: str, crowd: list
             revs.append(ack["rev"])
         return id
 
-    # The same with him reading: what he is sent costs the others something too, and the gateway keeps the last events.
+    # First with a receiver that reads: the large messages alone slow the others, and the gateway keeps the last events.
     reading, _ = await asyncio.gather(broadcast(sender, group, quiet, STUCK_SECONDS), flood())
-    row("beside one who reads 40 KB", f"{reading.rate:.0f}/s", f"{_quantiles(reading)}; he was sent {len(revs)}")
-    before, told = resident(gateway), len(revs)
+    row("beside one that reads", f"{reading.rate:.0f}/s", f"{_quantiles(reading)}; {len(revs)} messages of 40 KB")
+    before, sent = resident(gateway), len(revs)
     client.on_event = seen.append
     client.transport.pause_reading()
     beside, id = await asyncio.gather(broadcast(sender, group, quiet, STUCK_SECONDS), flood())
-    told = len(revs) - told
+    sent = len(revs) - sent
     grown = resident(gateway) - before
-    row("beside one who reads nothing", f"{beside.rate:.0f}/s", f"{_quantiles(beside)}; he was sent {told}")
-    row("the gateway grew by", f"{grown:.0f} KiB", "aim: he takes less than 2048")
+    row("beside one that does not", f"{beside.rate:.0f}/s", f"{_quantiles(beside)}; {sent} messages of 40 KB")
+    row("the gateway grew by", f"{grown:.0f} KiB", "aim: less than 2048 for that socket")
     client.transport.resume_reading()
     await asyncio.sleep(1)
     resyncs = sum(payload.startswith(b'{"type":"resync"') for payload in seen)
     found = await _history(client, id)
-    row("then he was told to sync", f"{resyncs} times", f"and found {len(found)} of {len(revs)} messages")
+    row("then it was told to sync", f"{resyncs} times", f"and found {len(found)} of {len(revs)} messages")
     client.transport.close()
 
 

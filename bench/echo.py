@@ -1,4 +1,4 @@
-"""The floor of a call: a gRPC method that gives back what it got. `python -m bench.echo PORT`"""
+"""The floor of an RPC: a gRPC method that returns its request. `python -m bench.echo PORT`"""
 
 import asyncio
 import subprocess
@@ -38,7 +38,7 @@ async def serve(port: int) -> None:
 
 @contextmanager
 def running_echo() -> Iterator[str]:
-    """The floor's target."""
+    """Yields the address."""
     (port,) = free_ports(1)
     process = subprocess.Popen([sys.executable, "-m", "bench.echo", str(port)])
     try:
@@ -49,7 +49,7 @@ def running_echo() -> Iterator[str]:
 
 
 async def load_echo(target: str, callers: int, seconds: float) -> Result:
-    """As fast as so many callers on one channel can, each with one call at a time."""
+    """Calls as fast as it can from `callers` on one channel, each with one call at a time."""
     latencies: list[float] = []
 
     async def run(call: Any, end: float) -> None:

@@ -1,4 +1,4 @@
-"""How fast are like counts and the first page of the feed read? (issue: at least 0.35 of a bare handler)"""
+"""How fast are like counts, the first page of the feed and comments read? Aim: at least 0.35 of a bare handler."""
 
 from bench.accounts import show
 from bench.likes import publish, register_users

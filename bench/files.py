@@ -1,4 +1,4 @@
-"""How fast are files served? (issue: 8 MiB ranges at least 0.5 of what the same server gives from memory)"""
+"""How fast are files served? Aim: 8 MiB ranges at least at 0.5 of the rate of the same server from memory."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ async def measure() -> None:
         memory = bare.replace("/hello", "/bytes")
         title(f"{RANGE // MIB} MiB ranges of a file of {FILE // MIB} MiB, {CONNECTIONS} connections")
         shares = []
-        for _ in range(ROUNDS):  # side by side: these machines are noisy
+        for _ in range(ROUNDS):  # in turn, because the load of these machines varies
             floor = await fetch([build_request(memory, {})], memory)
             ours = await fetch(requests, url)
             row("from memory", f"{floor:.0f} MiB/s")
@@ -41,7 +41,7 @@ async def measure() -> None:
 
 
 class Drain(asyncio.BufferedProtocol):
-    """Throws away what comes, and counts it: the client should cost next to nothing."""
+    """Counts the bytes and drops them, so that the client costs next to nothing."""
 
     def __init__(self) -> None:
         self._buffer = memoryview(bytearray(MIB))
@@ -54,7 +54,7 @@ class Drain(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._left > RANGE:  # the head is still to come
+        if self._left > RANGE:  # the head has not arrived yet
             self._left = RANGE + bytes(self._buffer[:nbytes]).index(b"\r\n\r\n") + 4
         self._left -= nbytes
         if not self._left:
@@ -67,7 +67,7 @@ class Drain(asyncio.BufferedProtocol):
 
 
 async def fetch(requests: list[bytes], url: str) -> float:
-    """MiB a second, over CONNECTIONS."""
+    """MiB per second, over CONNECTIONS connections."""
     parts = urlsplit(url)
     began, fetched = time.perf_counter(), 0
 
@@ -85,7 +85,7 @@ async def fetch(requests: list[bytes], url: str) -> float:
 
 
 def upload(base: str, token: str) -> str:
-    """A WAV of noise; its url."""
+    """Uploads a WAV of noise; returns its url."""
     size = FILE - 44
     head = b"RIFF" + (size + 36).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
     head += bytes.fromhex("0100020080bb000000ee02000400 1000".replace(" ", "")) + b"data" + size.to_bytes(4, "little")

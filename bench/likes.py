@@ -1,4 +1,4 @@
-"""How fast is one hot video liked and unlike through the gateway? (issue: at least 0.5 of a gRPC echo)"""
+"""How fast is one hot video liked and unliked through the gateway? Aim: at least 0.5 of a gRPC echo."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ async def measure() -> None:
         requests = like_requests(base, tokens, video_id)
         title(f"likes and unlikes of one video, {CONNECTIONS} connections, {USERS} users")
         shares = []
-        for _ in range(ROUNDS):  # side by side: these machines are noisy
+        for _ in range(ROUNDS):  # in turn, because the load of these machines varies
             floor = await load_echo(echo, CONNECTIONS, SECONDS)
             ours = await load(base, requests, CONNECTIONS, SECONDS)
             show("gRPC echo", floor)
@@ -49,7 +49,7 @@ def publish(base: str, token: str) -> str:
 
 
 def like_requests(base: str, tokens: list[str], video_id: str) -> list[bytes]:
-    """Everybody likes it, then everybody takes it back: each request changes a row."""
+    """All users like the video, then all take it back, so that each request changes a row."""
     body = json.dumps({"video_id": video_id}).encode()
     return [
         build_request(

@@ -15,7 +15,7 @@ class Result:
     requests: int
     seconds: float
     latencies: Sequence[float]  # seconds, sorted
-    failures: int  # answers that were not 200
+    failures: int  # answers other than 200
 
     @property
     def rate(self) -> float:
@@ -65,7 +65,7 @@ def build_request(url: str, headers: dict[str, str], method: str = "GET", body: 
 
 
 async def load(url: str, requests: Sequence[bytes], connections: int, seconds: float, rate: float = 0) -> Result:
-    """As fast as `connections` allow, or at `rate` requests/s; `requests` are sent in turn."""
+    """Sends `requests` in turn, as fast as `connections` allow or at `rate` requests/s."""
     parts = urlsplit(url)
     address = (str(parts.hostname), int(parts.port or 80))
     latencies: list[float] = []
@@ -81,7 +81,10 @@ async def load(url: str, requests: Sequence[bytes], connections: int, seconds: f
         while (started := time.perf_counter()) < end:
             if pause:
                 await asyncio.sleep(max(due - started, 0))
-                started, due = due, due + pause  # a late answer counts against the requests behind it
+                started, due = (
+                    due,
+                    due + pause,
+                )  # when it was due: a late answer delays those behind it
             failures += await connection.ask(requests[turn % len(requests)]) != 200
             latencies.append(time.perf_counter() - started)
             turn += connections

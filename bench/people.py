@@ -1,4 +1,4 @@
-"""Accounts for a measurement, and what they do over HTTP."""
+"""Accounts for a measurement, and their HTTP requests."""
 
 import asyncio
 import base64

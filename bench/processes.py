@@ -1,4 +1,4 @@
-"""What the processes of a running stack take."""
+"""Memory and CPU time of the processes of a running stack."""
 
 import os
 import resource
@@ -8,7 +8,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def pid_of(module: str, folder: Path) -> int:
-    """Of `python -m <module>` in the stack with that data folder."""
+    """The process `python -m <module>` of the stack with that data folder."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
@@ -26,13 +26,13 @@ def resident(pid: int) -> float:
 
 
 def cpu(pid: int) -> float:
-    """Seconds, of the process alone."""
+    """CPU seconds of the process alone."""
     fields = _fields(Path(f"/proc/{pid}/stat"))
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def family_cpu(pid: int) -> float:
-    """Seconds, of the process and all that descend from it, those that have ended too."""
+    """CPU seconds of the process and its descendants, those that have ended included."""
     stats: dict[int, list[str]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -46,11 +46,11 @@ def family_cpu(pid: int) -> float:
 
 
 def _fields(path: Path) -> list[str]:
-    """From the process's state on (proc(5) names it 3)."""
+    """The fields after the command's name; the first is field 3 of proc(5)."""
     return path.read_text().rpartition(")")[2].split()
 
 
 def allow_many_files() -> None:
-    """A socket is one; the stack that is started next inherits it."""
+    """Raises the limit of open files for this process and the stack that it starts: a socket is a file."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

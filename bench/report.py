@@ -1,4 +1,4 @@
-"""What a measurement prints: where it ran, then rows."""
+"""What a measurement prints: the machine and commit, then rows."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Does a list's first page get slower with the list? (issue: under 3 times that of a user with 10)"""
+"""Is the first page of a long list slower? Aim: under 3 times that of a list of 10."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def show(url: str, results: list[Result]) -> None:
 
 
 def fill(folder: Path) -> None:
-    """Straight into the databases: the friends and members of the two users, who are the only ones so far."""
+    """Inserts the friends and members of the two users, the only ones so far, directly into the databases."""
     with connect(folder, "user") as users:
         few, many = (row[0] for row in users.execute("SELECT id FROM account ORDER BY id"))
         users.execute(

@@ -1,4 +1,4 @@
-"""A chat client that costs little: a WebSocket by hand, so that what is measured is the server."""
+"""A chat client that costs little CPU: a WebSocket written by hand, so that the server is what is measured."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ HANDSHAKE = (
 
 
 class Client(asyncio.Protocol):
-    """`on_event` is given the payload of each frame that is neither an answer nor a ping."""
+    """`on_event` gets the payload of each frame that is neither an answer nor a ping."""
 
     def __init__(self, host: str, token: str) -> None:
         self._host, self.token = host, token
@@ -77,7 +77,7 @@ class Client(asyncio.Protocol):
             self.on_event(payload)
 
     def write(self, payload: bytes) -> None:
-        """Masked with zeros, which is a mask too."""
+        """Masks with zeros, which is a valid mask."""
         size = len(payload)
         head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
         self.transport.write(head + b"\0\0\0\0" + payload)
@@ -90,7 +90,7 @@ class Client(asyncio.Protocol):
 
 
 async def open_client(base: str, token: str, line: socket.socket | None = None) -> tuple[Client, float]:
-    """Connected, over a socket of the caller's if he has one, and `ready`; and how many seconds that took."""
+    """Connects, over `line` if it is given, until `ready`. Returns the client and the seconds that it took."""
     parts, loop = urlsplit(base), asyncio.get_running_loop()
     line = line or socket.socket()
     line.setblocking(False)

@@ -1,4 +1,4 @@
-"""The whole of hitok as `make run` starts it, on ports and data of its own, for as long as a measurement takes."""
+"""The whole of hitok as `make run` starts it, with its own ports and data folder, for one measurement."""
 
 import os
 import re
@@ -53,7 +53,7 @@ def running_stack(**settings: str) -> Iterator[tuple[str, Path]]:
 
 @contextmanager
 def running_bare() -> Iterator[str]:
-    """The floor's URL."""
+    """Yields the url of bench/bare.py."""
     (port,) = free_ports(1)
     process = subprocess.Popen([sys.executable, "-m", "bench.bare", str(port)])
     url = f"http://127.0.0.1:{port}/hello"
@@ -79,7 +79,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def register(base: str, folder: Path) -> tuple[str, str]:
-    """A new account by email: its address and a token."""
+    """Registers by email; returns the address and a token."""
     name = "b" + secrets.token_hex(6)
     address = f"{name}@example.com"
     httpx.post(f"{base}/api/login/send-code", json={"email": address}).raise_for_status()

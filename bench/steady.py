@@ -1,6 +1,6 @@
-"""`python -m bench.steady URL`: a steady trickle on a gateway that runs already, to watch its dashboards by.
+"""`python -m bench.steady URL`: a steady, small load on a running gateway, for watching its dashboards.
 
-It needs nothing but Python. It registers a user of the chat family, whose phone nobody confirms.
+It needs only Python. It registers a user of the chat family by phone, which needs no confirmation.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""`python -m clients [openapi] [postman] [python] [typescript]`: clients of the HTTP API, made into clients/build.
+"""`python -m clients [openapi] [postman] [python] [typescript]`: writes clients of the HTTP API to clients/build.
 
-Without arguments all of them. Python's and TypeScript's come from public generators, which uv and npm fetch.
+Without arguments it writes all of them. uv and npm fetch the public generators for Python and TypeScript.
 """
 
 import json
@@ -45,7 +45,7 @@ def make_typescript(build: Path) -> None:
 
 
 MAKERS: dict[str, Callable[[Path], None]] = {
-    "openapi": make_openapi,  # the others read it
+    "openapi": make_openapi,  # first, because the others read it
     "postman": make_postman,
     "python": make_python,
     "typescript": make_typescript,
@@ -67,7 +67,7 @@ def make(build: Path, kinds: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     if unknown := set(arguments) - MAKERS.keys():
-        print(f"error: {', '.join(sorted(unknown))}? There are {', '.join(MAKERS)}", file=sys.stderr)
+        print(f"error: unknown: {', '.join(sorted(unknown))}. Known: {', '.join(MAKERS)}", file=sys.stderr)
         return 2
     make(BUILD, arguments or list(MAKERS))
     print(*sorted(BUILD.iterdir()), sep="\n")

@@ -1,16 +1,16 @@
-"""A Postman collection (v2.1) of an OpenAPI document; Bruno, Insomnia and Hoppscotch import it too."""
+"""Makes a Postman collection (v2.1) of an OpenAPI document; Bruno, Insomnia and Hoppscotch import it, too."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
-# Set them in the collection's variables; log in to get a token.
+# The variables of the collection; a login returns the token.
 VARIABLES = {"base": "http://127.0.0.1:8888", "token": ""}
 
 
 def collection_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A folder for each family, a request with the document's example for each route."""
+    """One folder per family, in it one request per route with the document's example."""
     folders: dict[str, list[dict[str, Any]]] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

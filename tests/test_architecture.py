@@ -68,6 +68,18 @@ ORDER = {
         "admin",
         "__main__",
     ),
+    "gateway": (
+        "config",
+        "http",
+        "cache",
+        "chat",
+        "ws",
+        "container",
+        "files",
+        "api",
+        "app",
+        "__main__",
+    ),
 }
 
 

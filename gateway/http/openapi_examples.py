@@ -1,4 +1,4 @@
-"""Example values for the OpenAPI document: one user, Ann, and what she sees, as in the source documents."""
+"""Example values for the OpenAPI document: the view of one user, Ann, with the values of the source documents."""
 
 from typing import Any
 

@@ -2,7 +2,7 @@
 
 from msgspec import Struct, field
 
-from gateway.api.shortvideo.login import HASHING_TIMEOUT
+from gateway.api.timeouts import HASHING_TIMEOUT
 from gateway.container import Call
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import CHAT

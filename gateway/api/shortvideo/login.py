@@ -3,6 +3,7 @@
 import grpc.aio
 from msgspec import Struct
 
+from gateway.api.timeouts import HASHING_TIMEOUT
 from gateway.container import Call
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
@@ -13,8 +14,7 @@ from protos.user.v1 import accounts_pb2 as pb
 from services.kit.errors import reason_of
 from services.kit.tokens import TokenExpired
 
-HASHING_TIMEOUT = 8.0  # seconds: the user service queues what bcrypt hashes
-MAIL_TIMEOUT = 8.0
+MAIL_TIMEOUT = 8.0  # seconds
 
 
 class SendCode(Struct):

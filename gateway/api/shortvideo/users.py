@@ -2,8 +2,8 @@
 
 from msgspec import Struct, field
 
-from gateway.api.shortvideo.login import HASHING_TIMEOUT
 from gateway.api.shortvideo.views import Profile, SessionView, profile_of, session_view
+from gateway.api.timeouts import HASHING_TIMEOUT
 from gateway.container import Call
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
