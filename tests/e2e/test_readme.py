@@ -1,4 +1,4 @@
-"""A newcomer who has only the README, in either language: each command of it is run, and does what it says."""
+"""Runs each command of the README, as a newcomer would, and compares what it prints with what the README says."""
 
 import os
 import re
@@ -36,12 +36,12 @@ def running() -> Iterator[Everything]:
 @pytest.fixture(scope="module")
 def walked(running: Everything) -> list[str]:
     """What each step of the walk printed, all in one shell, as the README is read."""
-    script = "".join(f"{step.commands}echo; echo '{MARK}' $?\n" for step in WALK)
+    script = "".join(f"{step.commands}code=$?; echo; echo '{MARK}' $code\n" for step in WALK)
     environ = {
         "PATH": os.environ["PATH"],
         "HITOK_HTTP_PORTS": ",".join(url.rpartition(":")[2] for url in running.urls),
         "DEMO": "--seconds 0.5",  # the films of the demo
-        "MAKEFLAGS": "STAMP=.venv/pyvenv.cfg",  # the environment is the one we run in: it is not made anew
+        "MAKEFLAGS": "STAMP=",  # the environment is the one we run in: it is not made anew
         "NODE_OPTIONS": "" if has_node(22) else "--experimental-websocket",
     }
     script = script.replace("http://127.0.0.1:8888", running.urls[0])
