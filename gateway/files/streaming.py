@@ -134,7 +134,7 @@ async def send(rpc: Callable[..., Any], requests: AsyncIterator[Any], seconds: f
     """Makes a client-streaming call with a deadline of `seconds`, and returns its response.
 
     An exception of `requests` ends the call and is raised here. When the service says in its initial metadata that
-    it refuses the rest (services/kit/channel.py, REFUSED_KEY), `requests` is not read any further.
+    it refuses the rest (services/kit/rpc/channel.py, REFUSED_KEY), `requests` is not read any further.
     """
     failure: Exception | None = None
     refused = False
