@@ -1,4 +1,4 @@
-"""The floor to compare with: a Litestar handler that does nothing on the gateway's server. `python -m bench.bare PORT`"""
+"""The floor to compare with: a Litestar handler that does nothing, on the gateway's server. `python -m bench.bare`"""
 
 import os
 import socket
