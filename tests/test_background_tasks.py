@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from gateway.cache.invalidation import Invalidation
+from gateway.chat.presence_reporter import PresenceReporter
 from gateway.ws import reconciler
 from gateway.ws.push_subscriber import PushSubscriber
 from gateway.ws.reconciler import Reconciler
@@ -23,6 +24,7 @@ GATEWAY_TASKS: list[tuple[str, type[Any], str]] = [
     ("relist_after_gap", Reconciler, "_relist_after_gap"),
     ("check_revs", Reconciler, "_check_revs"),
     ("check_sessions", Reconciler, "_check_sessions"),
+    ("presence_refresh", PresenceReporter, "_refresh_for_ever"),
 ]
 
 

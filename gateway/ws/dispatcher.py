@@ -3,8 +3,8 @@ frame with an id.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Hashable
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -114,8 +114,7 @@ class Dispatcher:
         """Seconds until the next frame is allowed. Closes a client that goes on for long all the same."""
         if not self._scale:
             return 0.0
-        now = time.monotonic()
-        full_at, wait = FRAME_LIMIT.bucket(self._scale).take(self._connection.frame_bucket, now)
+        full_at, wait = FRAME_LIMIT.bucket(self._scale).take(self._connection.frame_bucket, monotonic())
         if wait > FLOOD_SECONDS:
             self._connection.close(Close.OVERLOADED, "flood")
         # Refused frames count too, so a client that does not slow down stays refused.
@@ -146,7 +145,7 @@ class Dispatcher:
             await self._answer(frame, request, params)
 
     async def _answer(self, frame: Frame, request: Request, params: Any) -> None:
-        started, outcome = time.perf_counter(), "ack"
+        started, outcome = perf_counter(), "ack"
         current_caller.set(self._connection.caller)
         current_request_id.set(new_request_id())
         current_deadline.set(asyncio.get_running_loop().time() + self._timeout)
@@ -165,7 +164,7 @@ class Dispatcher:
         except Exception as error:
             # The client gets an answer and the socket lives on, whatever the error is.
             outcome = self._refuse(frame, error)
-        metrics.ANSWERED.labels(frame.type, outcome).observe(time.perf_counter() - started)
+        metrics.ANSWERED.labels(frame.type, outcome).observe(perf_counter() - started)
 
     def _refuse(self, frame: Frame, error: Exception) -> str:
         answer = error_of(error)

@@ -1,6 +1,7 @@
 """A gateway on a port with the fake chat service behind it, and its people."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,6 +17,8 @@ from tests.support.gateway import FrontEnd, gateway_settings, serving_gateway
 from tests.support.servers import Servers
 from tests.support.sockets import Socket, open_socket
 from tests.support.user import Running
+
+FENCES = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,14 @@ class Stage:
         body = json.dumps({"text": text}).encode()
         return (await self.chat.write(conversation_id, int(sender.id), id or text, body)).rev
 
+    async def pushed(self, socket: Socket, person: Person) -> list[dict[str, Any]]:
+        """All frames that were pushed to the socket before this call: it waits for one that is pushed after them."""
+        id = f"{next(FENCES)}"
+        await self.chat.push(f"push.user.{person.id}", "fence", {"id": id})
+        await socket.event("fence", id=id)
+        seen, socket.seen = socket.seen, []
+        return [frame for frame in seen if frame["type"] != "fence"]
+
 
 @asynccontextmanager
 async def running_stage(servers: Servers, user: Running, nats_url: str = "", **settings: str) -> AsyncIterator[Stage]:
@@ -68,7 +79,7 @@ async def gateway_of(
             yield Stage(gateway, url, chat, user, http)
 
 
-async def until(true: Any, timeout: float = 15.0) -> None:
+async def until(true: Any, timeout: float = 60.0) -> None:
     async with asyncio.timeout(timeout):
         while not true():  # noqa: ASYNC110 (of whatever a test looks at there is no event)
             await asyncio.sleep(0.01)

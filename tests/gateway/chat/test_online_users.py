@@ -11,6 +11,7 @@ from services.kit.errors import Unavailable
 from tests.gateway.chat_stage import until
 from tests.gateway.fake_chat import FakeChat, running_fake_chat
 from tests.support import social as graph
+from tests.support.clock import Clock, stopped
 from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
 from tests.support.people import Person, new_people, new_person
 from tests.support.servers import Servers
@@ -86,16 +87,22 @@ class TestRoutes:
         await stranger.refused("GET", "/v1/social/group/users/online", 403, 100010, params=query)
 
     async def test_answers_are_remembered_for_their_asker_only(
-        self, visitor: FrontEnd, user: Users, social: Social
+        self,
+        visitor: FrontEnd,
+        user: Users,
+        social: Social,
+        gateway: RunningGateway,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         me, you = await new_people(visitor, user, 2)
         await graph.add(social, me.id, you.id)
         await come(you)
+        monkeypatch.setattr(gateway.container.online, "_clock", clock := Clock())
         assert await me.social("GET", "/v1/social/friends/online") == {"onLineList": {you.uid: True}}
         await graph.unfriend(social, me.id, you.id)
         assert await me.social("GET", "/v1/social/friends/online") == {"onLineList": {you.uid: True}}
         assert await you.social("GET", "/v1/social/friends/online") == {"onLineList": {}}
-        await asyncio.sleep(1.01)
+        clock.advance(1.01)
         assert await me.social("GET", "/v1/social/friends/online") == {"onLineList": {}}
 
     @pytest.mark.parametrize("fault", ["away", "without Valkey"])
@@ -135,11 +142,15 @@ async def test_the_first_page_is_read_once_a_second_unless_somebody_comes(
     gateway: RunningGateway, chat: FakeChat
 ) -> None:
     online_users, reporter = gateway.container.online_users, gateway.container.presence
-    before = await online_users.page("", 0, 500)
-    chat.requested[1] = 1  # by another gateway
-    assert await online_users.page("", 0, 500) == before
-    reporter.touch(2)
-    assert {1, 2} <= set((await online_users.page("", 0, 500)).user_ids)
+    with stopped(online_users._pages) as clock:
+        before = await online_users.page("", 0, 500)
+        chat.requested[1] = 1  # by another gateway
+        assert await online_users.page("", 0, 500) == before
+        reporter.touch(2)
+        assert {1, 2} <= set((await online_users.page("", 0, 500)).user_ids)
+        chat.requested[3] = 1
+        clock.advance(1.01)
+        assert 3 in (await online_users.page("", 0, 500)).user_ids
     chat.requested.clear()
 
 

@@ -43,7 +43,7 @@ async def test_events_amid_a_hello_come_after_it_and_once(stage: Stage) -> None:
             assert (first["type"], first["id"]) == ("ready", "1")
             (summary,) = first["data"]["conversations"]
             await stage.say(id, ben, f"{method} after")
-            frames = await socket.drain(0.3)
+            frames = await stage.pushed(socket, anna)
             assert summary["rev"] >= last
             (sync,) = [frame["data"] for frame in frames if frame["type"] == "sync"]
             got = [message["rev"] for message in sync["messages"]] + revs(frames)
@@ -117,7 +117,7 @@ async def test_who_joined_hears_all_from_then_on_and_who_left_nothing_more(stage
         await stage.chat.remove(id, int(anna.id))
         await stage.say(id, ben, "among us")
         await stage.chat.push(f"push.conv.{id}", "receipt", {}, key="receipt:x")
-        assert [frame["type"] for frame in await socket.drain()] == ["conversation"]
+        assert [frame["type"] for frame in await stage.pushed(socket, anna)] == ["conversation"]
         assert str(id) not in str(stage.gateway.sockets.hub.conversations)
 
 
@@ -143,7 +143,7 @@ async def test_what_was_said_before_one_joined_stays_unseen_when_it_is_changed(s
         await stage.chat.edit(id, 1, b'{"text":"secret 3"}')
         await stage.say(id, ben, "welcome")
         await other.event("message.updated", body={"text": "secret 3"})
-        frames = [frame["data"] for frame in await socket.drain()]
+        frames = [frame["data"] for frame in await stage.pushed(socket, anna)]
         assert "secret" not in str(frames)
         revs = [data["rev"] for data in frames if data.get("rev", 0) > known]
         assert revs == [known + 1, known + 2], "each rev all the same"
@@ -164,7 +164,8 @@ async def test_a_leave_amid_a_hello_counts_more_than_the_list(stage: Stage) -> N
         await socket.event("message")
         await stage.say(id, ben, "among us")
         await stage.say(later, ben, "again")
-        messages = [frame["data"]["conversation_id"] for frame in await socket.drain() if frame["type"] == "message"]
+        frames = await stage.pushed(socket, anna)
+        messages = [frame["data"]["conversation_id"] for frame in frames if frame["type"] == "message"]
         assert messages == [str(later)]
 
 
@@ -174,7 +175,7 @@ async def test_a_repeated_event_comes_once_and_a_late_one_comes(stage: Stage) ->
     async with stage.socket(anna) as socket:
         for rev in (1, 1, 3, 2, 3, 2, 4):
             await stage.chat.push(f"push.conv.{id}", "message", {"rev": rev}, rev=str(rev))
-        assert revs(await socket.drain()) == [1, 3, 2, 4]
+        assert revs(await stage.pushed(socket, anna)) == [1, 3, 2, 4]
 
 
 async def test_a_stuck_reader_delays_nobody_and_is_told_what_it_missed(stage: Stage) -> None:

@@ -191,12 +191,21 @@ async def test_a_session_that_ends_during_the_hello_gets_no_socket(stage: Stage)
 
 
 async def test_silence_after_a_ping_closes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr(connection, "PONG_SECONDS", 0.15)
+    monkeypatch.setattr(connection, "HEARTBEAT_SECONDS", 600.0)  # the test calls what its timers would call
     anna, ben = await stage.people(2)
     async with stage.socket(anna) as silent, stage.socket(ben) as lively:
-        assert lively.ready["heartbeat_ms"] == 200
+        assert lively.ready["heartbeat_ms"] == 600_000
+        there = [stage.gateway.sockets.hub.users[int(person.id)][0] for person in (anna, ben)]
+        for each in there:
+            assert each._timer and 500 < each._timer.when() - asyncio.get_running_loop().time() <= 600
+            each._timer.cancel()
+            each._ping()
         pongs = asyncio.create_task(lively.drain(1.0))
+        await until(lambda: there[1].heard)
+        for each in there:
+            assert each._timer
+            each._timer.cancel()
+            each._check_pong()
         assert await silent.closed() == 4002
         await pongs
         assert await lively.ask("conversations")

@@ -54,7 +54,7 @@ class Node:
 
     async def hear(self, **event: object) -> None:
         """Waits for that event, which has to be among the next ones."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while json.loads(await self._stdout.readline()) != event:
                 pass
 

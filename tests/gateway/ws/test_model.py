@@ -61,12 +61,12 @@ class Client:
             except (ConnectionClosed, Refusal):
                 pass
 
-    async def catch_up(self, seconds: float = 0.0) -> None:
-        """Applies what came; asks for what is between."""
+    async def catch_up(self, stage: Stage | None = None) -> None:
+        """Applies what has arrived, with `stage` all that was pushed until now; asks for what is missing between."""
         if self.socket is None:
             return
         held = {}
-        for frame in await self.socket.drain(seconds):
+        for frame in await (stage.pushed(self.socket, self.person) if stage else self.socket.drain(0.0)):
             if frame["type"] == "message":
                 held[frame["data"]["rev"]] = frame["data"]
             elif frame["type"] == "sync":
@@ -129,7 +129,7 @@ async def test_every_log_is_what_was_acknowledged_in_order(stages: list[Stage]) 
             await client.connect(dice.choice(stages))
     await clients[0].send("last", "x")  # what got lost before shows by the next event
     for client in clients:
-        await client.catch_up(0.3)
+        await client.catch_up(stages[0])
         await client.disconnect()
     truth = {message.seq: message.client_msg_id for message in chat.conversations[conversation].messages}
     assert len(set(truth.values())) == len(truth)
