@@ -15,7 +15,7 @@ import yaml
 from deploy.local.services import SERVICES
 from docs.generate import SERVICES as SETTINGS
 from services.kit.config import load, variable_names
-from services.kit.rpc.server import GRACE, LIVE
+from services.kit.process.server import GRACE, LIVE
 from services.media.config import MediaSettings
 from tests.deploy.dockerfile import ROOT, read_dockerfile
 from tests.deploy.kustomize import Resource, build, pod_of

@@ -30,7 +30,7 @@ from services.kit.context import current_caller
 from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.errors import Forbidden, HitokError, NotFound
 from services.kit.nats import open_nats
-from services.kit.rpc.server import build
+from services.kit.process.server import build
 from tests.support.gateway import INTERNAL_SECRET
 from tests.support.servers import Servers
 

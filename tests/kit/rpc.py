@@ -11,7 +11,7 @@ from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import AccountsServicer, add_AccountsServicer_to_server
 from protos.user.v1.users_pb2_grpc import UsersServicer, add_UsersServicer_to_server
 from services.kit.config import ServiceSettings, load
-from services.kit.rpc import server
+from services.kit.process import server
 from services.kit.rpc.channel import open_channel
 
 PROTOS = (pb.DESCRIPTOR, users_pb.DESCRIPTOR)

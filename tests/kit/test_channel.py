@@ -13,8 +13,8 @@ from protos.user.v1.accounts_pb2_grpc import AccountsStub
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit.context import current_deadline
 from services.kit.errors import Unavailable, reason_of
+from services.kit.process import server
 from services.kit.rpc import channel as channels
-from services.kit.rpc import server
 from tests.kit.rpc import PROTOS, Behaviour, channel_to, serving, succeed
 from tests.support.user import refusal
 

@@ -18,8 +18,8 @@ from deploy.local.ports import find_free_port
 from deploy.local.postgres import Postgres
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
+from services.kit.process.server import LIVE
 from services.kit.rpc.channel import open_channel
-from services.kit.rpc.server import LIVE
 from services.user.config import UserSettings
 from services.user.servicers import PROTOS
 from tests.kit.processes import running

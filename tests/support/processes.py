@@ -9,8 +9,8 @@ import grpc.aio
 from google.protobuf.descriptor import FileDescriptor
 
 from services.kit.config import ServiceSettings, Settings, load
+from services.kit.process.server import build
 from services.kit.rpc.channel import open_channel
-from services.kit.rpc.server import build
 from tests.support.servers import Servers
 
 SECRETS = {

@@ -1,1 +1,1 @@
-"""The life of a process: its command line, its signals, its health, its garbage collector and event loop."""
+"""The life of a process: its command line, server, signals, health, garbage collector and event loop."""

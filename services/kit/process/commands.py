@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit import schema
 from services.kit.config import ConfigError, ServiceSettings, load, refuse
 from services.kit.db import Database, open_database
-from services.kit.rpc import server
+from services.kit.process import server
 
 S = TypeVar("S", bound=ServiceSettings)
 T = TypeVar("T")

@@ -1,1 +1,1 @@
-"""gRPC: servers, channels, and what every call passes through on both sides."""
+"""gRPC: channels, TLS, and the interceptors that every call passes on both sides."""
