@@ -98,9 +98,10 @@ ORDER = {
     "gateway": ("config", "http", "cache", "chat", "ws", "container", "files", "api", "app", "__main__"),
     "gateway/api": ("shortvideo", "hichat"),
     "deploy": (
-        "revision unknown_settings",
+        "revision database_services",
+        "unknown_settings",
         "local",
-        "database_services deployment frontend",
+        "deployment frontend",
         "backup demo docker release",
         "doctor",
     ),
