@@ -96,7 +96,7 @@ ORDER = {
         "__main__",
     ),
     "gateway": ("config", "http", "cache", "chat", "ws", "container", "files", "api", "app", "__main__"),
-    "gateway/api": ("shortvideo", "hichat"),
+    "gateway/api": ("timeouts", "shortvideo", "hichat"),
     "deploy": (
         "revision database_services",
         "unknown_settings",
