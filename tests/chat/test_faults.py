@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import grpc.aio
@@ -222,7 +223,7 @@ async def test_killed_between_sends_every_acknowledged_message_is_there_once(
         writers = [asyncio.create_task(write(chat, user)) for user in users for _ in range(2)]
         for _ in range(2):
             before = len(acked)
-            await until(lambda before=before: more_than(acked, before))
+            await until(partial(more_than, acked, before))
             await asyncio.sleep(dice.random() / 2)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()

@@ -108,7 +108,8 @@ async def test_the_list_of_all_online_has_pages(chat: Running, social: Social) -
     users = new_users(5)
     await report_requests(chat, *((user, 1 + number) for number, user in enumerate(users)))
     await refresh(chat, (users[4], "socket", False))
-    seen, cursor, pages = [], "", 0
+    seen: list[int] = []
+    cursor, pages = "", 0
     while pages == 0 or cursor:
         page = await chat.presence.ListOnlineUsers(pb.ListOnlineUsersRequest(cursor=cursor, limit=2))
         seen, cursor, pages = seen + list(page.user_ids), page.next_cursor, pages + 1

@@ -8,6 +8,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import response_schema_conformance
 
 CHECKS = [not_a_server_error, response_schema_conformance]
@@ -24,6 +25,7 @@ def probe(
     sent = 0
     with requests.Session() as session:
         for result in schema.get_all_operations():
+            assert isinstance(result, Ok), result
             operation = result.ok()
             if operation.path not in paths:
                 continue
@@ -39,7 +41,7 @@ def probe(
                     suppress_health_check=list(HealthCheck),
                 )
                 @given(case=operation.as_strategy(generation_mode=mode))
-                def send(case: schemathesis.Case) -> None:
+                def send(case: "schemathesis.Case[Any]") -> None:
                     nonlocal sent
                     sent += 1
                     response = case.call(base_url=url, session=session, headers=headers)  # noqa: B023

@@ -23,6 +23,7 @@ from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit import schema, tokens
+from services.kit.config import Settings
 from services.kit.context import ANONYMOUS, Caller, current_caller
 from services.kit.errors import reason_of
 from services.user.config import SERVICE, UserSettings
@@ -49,7 +50,7 @@ def user_settings(postgres_url: str, servers: Servers, folder: Path, **more: str
     return service_settings(UserSettings, SERVICE, postgres_url, servers, folder, **more)
 
 
-def environment(settings: UserSettings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """All the environment a process of its own needs to run with `settings`."""
     values = msgspec.structs.asdict(settings)
     return {"PATH": os.environ["PATH"], **{f"HITOK_{name.upper()}": str(value) for name, value in values.items()}}

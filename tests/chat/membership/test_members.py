@@ -47,7 +47,7 @@ async def tell(chat: Running, group_id: int, steps: Sequence[Step]) -> None:
     for id, verb, user in steps:
         data = {"group_id": str(group_id), "group_name": f"named at {id}", "actor_id": str(user)}
         more = {"user_id": str(user), "inviter_id": "0", "member_ids": []}
-        await announce(chat, f"social.group.{verb}", id, **data, **more)
+        await announce(chat, f"social.group.{verb}", id, "", **data, **more)
 
 
 A, B = 501, 502
@@ -120,7 +120,7 @@ async def test_who_deletes_his_account_leaves_and_his_words_stay(chat: Running, 
         await group_conversation(chat, group_id, a)
         await frames.expect(f"push.user.{b}", "conversation", conversation_id=str(cv), left=True)
     assert await listed(chat, b) == []
-    assert [m.sender_id for m in (await listed(chat, a)) for m in [m.last_message]] == [b]
+    assert [conversation.last_message.sender_id for conversation in await listed(chat, a)] == [b]
     await announce(chat, "social.group.joined", 2**50, group_id=str(group_id), group_name="x", actor_id=str(b),
                    user_id=str(b), inviter_id="0")  # fmt: skip
     assert await members_of(chat, group_id) == {a}, "the user is gone for good"

@@ -95,7 +95,7 @@ async def test_nobody_waits_for_a_slow_one_which_ends_with_its_call() -> None:
     )
     first = await anext(run)
     assert [(result.place, result.sent.client_msg_id) for result in first] == [(0, "a"), (2, "b")]
-    waiting = asyncio.create_task(anext(run))
+    waiting: asyncio.Future[list[pb.SendResult]] = asyncio.ensure_future(anext(run))
     await asyncio.sleep(0.01)
     assert not waiting.done() and not ended
     waiting.cancel()

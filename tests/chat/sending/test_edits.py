@@ -92,7 +92,8 @@ async def test_receipts_of_a_large_group_are_for_who_asks(chat: Running, social:
         await frames.expect(f"push.user.{users[1]}", "receipt", read_seq=1)
         assert frames.of(f"push.conv.{cv}", "receipt") == []
     await execute(chat, count, count=5, id=cv)
-    request, seen = pb.GetReceiptsRequest(conversation_id=cv, limit=2), {}
+    request = pb.GetReceiptsRequest(conversation_id=cv, limit=2)
+    seen: dict[int, int] = {}
     while page := (await act(users[0], chat.conversations.GetReceipts, request)).members:
         seen |= {member.user_id: member.read_seq for member in page}
         request.after_user_id = page[-1].user_id

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -192,7 +193,7 @@ async def test_private_fields_are_for_oneself_and_admins(
 
 @pytest.mark.parametrize("path", PROFILES)
 async def test_a_get_takes_its_id_from_query_or_body_as_string_or_number(alice: Person, bob: Person, path: str) -> None:
-    ways = [
+    ways: list[dict[str, Any]] = [
         {"params": {"id": bob.id}},
         {"json": {"id": bob.id}},
         {"json": {"id": int(bob.id), "unknown": {"field": 1}}},

@@ -177,7 +177,7 @@ async def test_an_admin_sees_anyones_groups(visitor: FrontEnd, user: Users, soci
 
 
 # Each id that a route takes, with whatever else it needs.
-IDS = [
+IDS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("POST", CONTACT + "get-friend-list", "user_id", {}),
     ("POST", CONTACT + "delete-friend", "target_id", {}),
     ("POST", CONTACT + "set-remark", "target_id", {"remark": ""}),

@@ -59,7 +59,7 @@ async def test_the_token_comes_as_bearer_or_bare(alice: Person, path: str) -> No
 
 
 def unsigned(person: Person) -> str:
-    return jwt.encode(claims_of(person.token), None, "none")
+    return jwt.encode(claims_of(person.token), "", "none")
 
 
 def of_another_key(person: Person) -> str:

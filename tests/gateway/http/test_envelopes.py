@@ -85,7 +85,7 @@ def test_an_entry_has_the_status_of_its_kind() -> None:
         kind = next((kind for kind in error.__mro__ if kind in HTTP_OF), None)
         failure = failure_of(error.reason)
         if kind and failure is not INTERNAL:
-            assert failure.http == HTTP_OF[kind], error  # type: ignore[index]
+            assert failure.http == HTTP_OF[kind], error
 
 
 @pytest.mark.parametrize("code", TABLE)

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ class MessageNotFound(NotFound):
     pass
 
 
-SEND = {"client_msg_id": "c", "content_type": "text", "body": {}}
+SEND: dict[str, Any] = {"client_msg_id": "c", "content_type": "text", "body": {}}
 BAD_FRAMES = [
     "",
     "nonsense",
@@ -88,7 +89,7 @@ async def test_what_is_no_frame_is_answered_and_the_socket_lives(stage: Stage, t
 
 
 @pytest.mark.parametrize(("type", "data"), BAD_REQUESTS)
-async def test_a_bad_request_is_answered_by_its_id(stage: Stage, type: str, data: dict[str, object]) -> None:
+async def test_a_bad_request_is_answered_by_its_id(stage: Stage, type: str, data: dict[str, Any]) -> None:
     async with stage.socket(await stage.person()) as socket:
         with pytest.raises(Refusal) as refused:
             await socket.ask(type, **data)

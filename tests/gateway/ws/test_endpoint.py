@@ -6,6 +6,7 @@ import logging
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -139,7 +140,7 @@ async def test_what_a_socket_held_is_free_when_it_is_gone(stage: Stage) -> None:
     try:
         async with stage.socket(anna) as socket:
             (protocol,) = [each.protocol for each in stage.gateway.sockets.hub.users[int(anna.id)]]
-            held = [weakref.ref(protocol), weakref.ref(protocol.conn)]
+            held: list[weakref.ref[Any]] = [weakref.ref(protocol), weakref.ref(protocol.conn)]
             del protocol
             assert await socket.ask("conversations")
         await until(lambda: not any(each() for each in held))

@@ -7,7 +7,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -127,7 +127,7 @@ def page() -> bytes:
     return b"<html><script>alert(1)</script></html>"
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "FILE_EMPTY"),
     "a page": (page, "FILE_TYPE_REFUSED"),
     "a page after blanks": (lambda: b"\xef\xbb\xbf \r\n" + page(), "FILE_TYPE_REFUSED"),

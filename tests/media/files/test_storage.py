@@ -48,12 +48,12 @@ from tests.support.user import environment, refusal
 
 
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in CREDENTIALS.items():
             patch.setenv(name, value)
         with running_bucket(tmp_path_factory.mktemp("bucket")) as url:
-            yield url  # type: ignore[misc]
+            yield url
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ class TestSweeping:
         assert await sweeper.count_missing(local.service.database, local.service.storage) == 1
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.media", "check"),
-            env=environment(local.settings),  # type: ignore[arg-type]
+            env=environment(local.settings),
             stdout=asyncio.subprocess.PIPE,
         )
         output, _ = await process.communicate()

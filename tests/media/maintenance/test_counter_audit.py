@@ -4,6 +4,7 @@ import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from protos.media.v1 import videos_pb2 as pb
 from services.media.maintenance import counter_audit
 from services.media.maintenance.counter_audit import BATCH, WRONG, DriftAudit
 from services.media.relationships import projection
@@ -87,7 +88,7 @@ async def test_a_deleted_account_leaves_nothing(videos: Videos) -> None:
     await v.like(videos, deleted, theirs)
     await v.like(videos, other, mine)
     await v.like_comment(videos, deleted, top)
-    await act(deleted, videos.videos.ShareVideo, v.pb.ShareVideoRequest(video_id=theirs))
+    await act(deleted, videos.videos.ShareVideo, pb.ShareVideoRequest(video_id=theirs))
     async with videos.service.database.transaction() as connection:
         await delete_account(connection, deleted)
     while await account_erasure.erase_batch(videos.service):

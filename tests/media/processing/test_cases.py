@@ -35,7 +35,7 @@ async def played(media: Running, done: pb.Object) -> bytes:
 
 
 def pictures(data: bytes) -> list[Any]:
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         return list(container.decode(video=0))
 
 
@@ -47,7 +47,7 @@ async def test_a_dropped_frame_leaves_the_others_in_their_places(media: Running)
     data = await played(media, await process(media, "hevc-one-dropped-frame.mov"))
     right = [number / 30 for number in range(120) if number != 30]
     assert times(data) == pytest.approx(right, abs=MILLISECOND)
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         assert container.duration == pytest.approx(4_000_000, abs=1_000)
 
 
@@ -61,7 +61,7 @@ async def test_packets_without_decoding_times_are_all_kept(media: Running) -> No
 async def test_av1_is_copied(media: Running) -> None:
     data = await played(media, await process(media, "av1-moov-last.mp4"))
     assert len(pictures(data)) == 30
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         assert container.streams.video[0].codec_context.codec.canonical_name == "av1"
 
 
@@ -85,7 +85,7 @@ async def test_a_place_is_in_no_byte_that_is_stored(media: Running) -> None:
 async def test_wide_pixels_are_shown_wide(media: Running) -> None:
     done = await process(media, "anamorphic-mpeg2.mkv")
     assert (done.width, done.height) == (205, 116)
-    with av.open(io.BytesIO(await played(media, done))) as container:
+    with av.open(io.BytesIO(await played(media, done)), "r") as container:
         stream = container.streams.video[0]
         assert round(stream.width * float(stream.sample_aspect_ratio or 1)) == 205
         assert stream.height == 116
@@ -95,10 +95,10 @@ async def test_wide_pixels_are_shown_wide(media: Running) -> None:
 
 async def test_a_browser_s_recording_gets_a_duration_and_can_be_sought(media: Running) -> None:
     source = (CASES / "mediarecorder-no-duration.webm").read_bytes()
-    with av.open(io.BytesIO(source)) as container:
+    with av.open(io.BytesIO(source), "r") as container:
         assert container.duration is None
     done = await process(media, "mediarecorder-no-duration.webm")
-    with av.open(io.BytesIO(await played(media, done))) as container:
+    with av.open(io.BytesIO(await played(media, done)), "r") as container:
         assert container.duration is not None
         assert container.duration / 1000 == pytest.approx(done.duration, abs=60)
         codecs = [stream.codec_context.codec.canonical_name for stream in container.streams]

@@ -126,7 +126,7 @@ def loudness(path: Path) -> list[float]:
 def test_hdr_is_neither_grey_nor_dark(name: str, tmp_path: Path) -> None:
     result = process(name, tmp_path)
     with av.open(str(result.shown)) as container:
-        image = next(container.decode(video=0)).to_image()
+        image = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]
         context = container.streams.video[0].codec_context
         assert (context.color_primaries, context.color_trc, context.colorspace) == (1, 1, 1)
     colours = [image.getpixel((x, 70)) for x in range(5, 160, 5)]

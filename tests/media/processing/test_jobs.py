@@ -241,7 +241,7 @@ async def test_a_killed_worker_s_job_is_done_by_another(idle: Running) -> None:
     """kill -9 of a whole service in the middle of a long encoding."""
     user = new_user()
     ports = {"HITOK_GRPC_PORT": "0", "HITOK_METRICS_PORT": "0"}
-    environ = environment(idle.settings) | ports  # type: ignore[arg-type]
+    environ = environment(idle.settings) | ports
     hash = (await upload(idle, user, video("matroska", "mpeg4", seconds=25, size=(640, 480)))).hash
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.media", env=environ, stderr=subprocess.DEVNULL

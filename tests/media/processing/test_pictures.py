@@ -56,7 +56,7 @@ def inspect(data: bytes, tmp_path: Path) -> tuple[dict[str, Any], bytes, Image.I
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
 def test_one_that_tells_nothing_stays_as_it_is(format: str, tmp_path: Path) -> None:
-    profile = {} if format == "GIF" else {"icc_profile": PROFILE}
+    profile: dict[str, Any] = {} if format == "GIF" else {"icc_profile": PROFILE}
     data = encoded(format, **profile)
     facts, stored, _ = inspect(data, tmp_path)
     assert stored == data
@@ -134,7 +134,7 @@ def test_it_is_turned_the_right_way_up(format: str, orientation: int, tmp_path: 
 
 @pytest.mark.parametrize("format", ["HEIF", "JXL", "TIFF", "BMP"])
 def test_what_browsers_do_not_show_becomes_a_jpeg(format: str, tmp_path: Path) -> None:
-    told = {} if format == "BMP" else {"exif": exif().tobytes(), "icc_profile": PROFILE}
+    told: dict[str, Any] = {} if format == "BMP" else {"exif": exif().tobytes(), "icc_profile": PROFILE}
     facts, stored, image = inspect(encoded(format, **told), tmp_path)
     assert (image.format, facts["extension"], facts["changed"]) == ("JPEG", "jpg", True)
     assert SECRET not in stored

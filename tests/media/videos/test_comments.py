@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from collections.abc import Awaitable
 
 import pytest
 
@@ -103,7 +104,7 @@ async def test_everything_at_once(videos: Videos) -> None:
     tops = [(await comment(videos, owner, video)).comment_id for _ in range(6)]
     replies = [(await reply(videos, owner, top)).comment_id for top in tops for _ in range(4)]
     chance = random.Random(3)
-    calls = [comment(videos, chance.choice(users), video) for _ in range(20)]
+    calls: list[Awaitable[object]] = [comment(videos, chance.choice(users), video) for _ in range(20)]
     calls += [reply(videos, chance.choice(users), chance.choice(tops + replies)) for _ in range(40)]
     calls += [uncomment(videos, owner, id) for id in tops[:2] + replies[::3] for _ in range(2)]
     calls += [v.like_comment(videos, user, id) for user in users for id in chance.sample(tops + replies, 3)]

@@ -3,7 +3,9 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -109,7 +111,7 @@ async def test_many_at_once_on_many_videos(videos: Videos) -> None:
     ids = [(await publish(videos, owner)).video_id for _ in range(10)]
     top = [(await comment(videos, owner, id)).comment_id for id in ids]
     chance = random.Random(7)
-    calls = []
+    calls: list[Awaitable[object]] = []
     for _ in range(60):
         changes = [(chance.choice(fans), chance.choice(ids), chance.random() < 0.6) for _ in range(20)]
         calls.append(set_likes(videos, *changes))
@@ -156,12 +158,12 @@ async def test_counters_survive_kill_minus_nine(killed: MediaSettings) -> None:
 
 def storm(
     stub: VideosStub, comments: CommentsStub, fans: list[int], video: int, top: int, answered: Counter[str]
-) -> list[object]:
+) -> list[Coroutine[Any, Any, None]]:
     """500 likes and unlikes, and 50 comments and 50 replies, not begun yet."""
 
-    async def counted(what: str, call: object) -> None:
+    async def counted(what: str, call: Awaitable[object]) -> None:
         with suppress(grpc.aio.AioRpcError):
-            await call  # type: ignore[misc]
+            await call
             answered[what] += 1
 
     calls = []

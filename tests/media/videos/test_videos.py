@@ -1,5 +1,7 @@
 """Publishing, changing and deleting videos, and the files that they show."""
 
+from typing import Any
+
 import pytest
 
 from protos.media.v1 import videos_pb2 as pb
@@ -38,7 +40,7 @@ async def test_publish(videos: Videos) -> None:
         {"cover_url": "data:image/png,x"},
     ],
 )
-async def test_what_is_not_published(videos: Videos, fields: dict[str, str]) -> None:
+async def test_what_is_not_published(videos: Videos, fields: dict[str, Any]) -> None:
     assert await refusal(publish(videos, new_user(), **fields)) == "VIDEO_INVALID"
 
 
@@ -132,7 +134,7 @@ async def test_bad_ids(videos: Videos, bad: int) -> None:
     user = new_user()
     assert await get(videos, user, bad) is None
     for call in (v.comment, v.reply, v.get_comment, v.comments_of, v.thread_of, v.uncomment, delete):
-        assert await refusal(call(videos, user, bad)) in ("VIDEO_NOT_FOUND", "COMMENT_NOT_FOUND")  # type: ignore[operator]
+        assert await refusal(call(videos, user, bad)) in ("VIDEO_NOT_FOUND", "COMMENT_NOT_FOUND")
     assert not await v.like(videos, user, bad)
     assert not await v.like_comment(videos, user, bad)
 

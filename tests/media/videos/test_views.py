@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from protos.media.v1 import videos_pb2 as pb
 from services.kit.redis import open_redis
 from services.media.videos import views
-from tests.support import videos as v
 from tests.support.social import new_user, new_users, refusal
 from tests.support.videos import Videos, execute, publish, view
 
@@ -59,7 +59,7 @@ async def test_many_viewers_at_once(videos: Videos) -> None:
 
 
 async def test_what_one_may_not_see_one_cannot_view(videos: Videos) -> None:
-    video = (await publish(videos, new_user(), v.pb.PRIVATE)).video_id
+    video = (await publish(videos, new_user(), pb.PRIVATE)).video_id
     assert await refusal(view(videos, new_user(), video, 5)) == "VIDEO_NOT_FOUND"
     assert await count(videos, video) == 0
 

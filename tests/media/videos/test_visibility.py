@@ -12,7 +12,7 @@ from tests.support import videos as v
 from tests.support.social import act, new_user, new_users, refusal
 from tests.support.videos import Videos, befriend, block, get, publish, social_event
 
-SEES = {
+SEES: dict[int, set[str]] = {
     pb.PUBLIC: {"owner", "friend", "stranger", "anonymous", "admin"},
     pb.FRIENDS: {"owner", "friend", "admin"},
     pb.PRIVATE: {"owner", "admin"},
