@@ -1,8 +1,9 @@
 """Presence: when a user counts as online, and to whom it is visible."""
 
-import asyncio
 import time
 from pathlib import Path
+
+import pytest
 
 from protos.chat.v1 import sockets_pb2 as pb
 from tests.support.chat import Running, execute, friends, group_conversation, running_pair, until, watching
@@ -63,13 +64,19 @@ async def test_only_friends_and_members_of_a_group_know(chat: Running, social: S
     assert await refusal(presence(chat, 0, me)) == "CALLER_MISSING"
 
 
-async def test_who_is_not_refreshed_goes_offline(servers: Servers, social: Social, tmp_path: Path) -> None:
-    """As when a gateway was killed."""
-    async with running_pair(servers, social, tmp_path, "brief", HITOK_CHAT_PRESENCE_SECONDS="2") as chat:
-        user = new_user()
+async def test_a_user_who_is_not_refreshed_goes_offline(
+    servers: Servers, social: Social, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a gateway was killed. The test moves the service's clock."""
+    async with running_pair(servers, social, tmp_path, "killed") as chat:
+        user, ahead = new_user(), [0.0]
+        for clocked in (chat.service.presence, chat.service.presence._index):
+            monkeypatch.setattr(clocked, "_clock", lambda: time.time() + ahead[0])
         async with watching(chat, "push.presence.>") as frames:
             await refresh(chat, (user, "lost", False))
-            await asyncio.sleep(2.1)
+            ahead[0] = chat.settings.presence_seconds - 10.0
+            assert await presence(chat, user, user) == {user: True}
+            ahead[0] = chat.settings.presence_seconds + 1.0
             assert await presence(chat, user, user) == {user: False}
             await chat.service.presence.sweep_now()
             await chat.service.presence.sweep_now()
