@@ -39,10 +39,6 @@ class HashInvalid(Invalid):
     """Not 64 hexadecimal digits."""
 
 
-class BatchTooLarge(Invalid):
-    pass
-
-
 class UploadTooLarge(Invalid):
     """A resumable upload of more bytes than any kind of file may have."""
 

@@ -1,9 +1,12 @@
 """The types of files that can be uploaded, recognized by their first bytes; the client's file name does not count."""
 
+import re
 from typing import NamedTuple
 
 IMAGE, VIDEO, AUDIO, DOCUMENT = "image", "video", "audio", "document"
+CONTROLS = bytes(set(range(32)) - set(b"\t\r\n\f"))
 MARKUP = (b"<script", b"<html", b"<!doctype", b"<iframe", b"<?php", b"<body", b"<svg", b"<?xml")
+IS_MARKUP = re.compile(b"|".join(map(re.escape, MARKUP)), re.IGNORECASE)
 
 
 class FileType(NamedTuple):
@@ -127,14 +130,13 @@ def is_text(data: bytes, cut: bool = False) -> bool:
 
     `cut`: the data may end within a character.
     """
-    lowered = data.lower()
-    start = lowered.lstrip(b"\xef\xbb\xbf \t\r\n\f")
-    if not data or any(mark in lowered for mark in MARKUP) or start.startswith((b"<", b"#extm3u")):
+    if len(data.translate(None, CONTROLS)) < len(data):
+        return False
+    start = data.lstrip(b"\xef\xbb\xbf \t\r\n\f")[:8].lower()
+    if not data or IS_MARKUP.search(data) or start.startswith((b"<", b"#extm3u")):
         return False
     try:
-        text = data.decode()
+        data.decode()
     except UnicodeDecodeError as error:
-        if not cut or error.start < len(data) - 3:
-            return False
-        text = data[: error.start].decode()
-    return all(character >= " " or character in "\t\r\n\f" for character in text)
+        return cut and error.start >= len(data) - 3
+    return True

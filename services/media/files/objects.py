@@ -8,16 +8,15 @@ from sqlalchemy import ARRAY, Row, Text, exists, func, literal, or_, select, tex
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.pages import check_batch
+from services.kit.roles import is_admin
 from services.media.errors import (
-    BatchTooLarge,
     HashInvalid,
     NotFailed,
     ObjectNotFound,
 )
 from services.media.models import FAILED, PROCESSING, Derivative, Job, Object, Upload
 
-MAX_BATCH = 500
-ADMIN = 3
 HASH = re.compile("[0-9a-f]{64}")
 
 # An object is private if videos show it and none of them is public, unless one of its uploaders shows it in no video:
@@ -47,8 +46,7 @@ class ObjectDetails(NamedTuple):
 
 async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[ObjectDetails]:
     """Returns the objects that exist, in any order. Raises BatchTooLarge, HashInvalid."""
-    if len(hashes) > MAX_BATCH:
-        raise BatchTooLarge
+    check_batch(hashes)
     if not all(map(HASH.fullmatch, hashes)):
         raise HashInvalid
     asked = literal(list(hashes), ARRAY(Text))
@@ -83,7 +81,7 @@ async def get_own(connection: AsyncConnection, caller: Caller, hash: str) -> Obj
     """Returns an object that the caller uploaded; for an admin, any object. Raises ObjectNotFound, HashInvalid."""
     details = await get(connection, hash)
     mine = select(Upload.user_id).where(Upload.object_hash == hash, Upload.user_id == caller.user_id)
-    if caller.role < ADMIN and (await connection.execute(mine)).one_or_none() is None:
+    if not is_admin(caller.role) and (await connection.execute(mine)).one_or_none() is None:
         raise ObjectNotFound
     return details
 

@@ -11,10 +11,12 @@ from sqlalchemy.orm import aliased
 from protos.media.v1.comments_pb2 import MOST_LIKED
 from services.kit.context import Caller
 from services.kit.cursor import encode_cursor
+from services.kit.pages import before, id_before
+from services.kit.roles import is_admin
 from services.media import events
 from services.media.errors import CommentInvalid, CommentNotFound, NotPermitted, VideoNotFound
-from services.media.pages import Seen, Slice, before, decode_id
-from services.media.videos.models import ADMIN, Comment, Video
+from services.media.videos.models import Comment, Video
+from services.media.videos.pages import PageRequest, ShownRows
 from services.media.videos.visibility import lock_visible, require_visible, visible_to
 
 MAX_CONTENT = 8_192  # bytes of JSON
@@ -69,7 +71,7 @@ async def reply(
 async def delete_comment(connection: AsyncConnection, caller: Caller, comment_id: int) -> int:
     """Returns the id of its video. Raises CommentNotFound, NotPermitted."""
     comment, video = await _lock(connection, caller, comment_id)
-    if caller.user_id not in (comment.user_id, video.owner_id) and caller.role < ADMIN:
+    if caller.user_id not in (comment.user_id, video.owner_id) and not is_admin(caller.role):
         raise NotPermitted
     await erase(connection, comment, caller.user_id)
     return int(video.id)
@@ -111,40 +113,40 @@ async def get_comment(connection: AsyncConnection, viewer: Caller, comment_id: i
 
 
 async def list_comments(
-    connection: AsyncConnection, viewer: Caller, video_id: int, order: int, before_id: int, part: Slice
+    connection: AsyncConnection, viewer: Caller, video_id: int, order: int, before_id: int, page: PageRequest
 ) -> tuple[Sequence[Row[Any]], str]:
     """The top-level comments of a video. Raises VideoNotFound, CursorInvalid."""
     await require_visible(connection, viewer, video_id)
-    return await _list(connection, [Comment.video_id == video_id, is_top], order, before_id, part)
+    return await _list(connection, [Comment.video_id == video_id, is_top], order, before_id, page)
 
 
 async def list_thread(
-    connection: AsyncConnection, viewer: Caller, comment_id: int, order: int, before_id: int, part: Slice
+    connection: AsyncConnection, viewer: Caller, comment_id: int, order: int, before_id: int, page: PageRequest
 ) -> tuple[Sequence[Row[Any]], str]:
     """The comment and its replies; for a reply, the reply alone. Raises CommentNotFound, CursorInvalid."""
     comment = await get_comment(connection, viewer, comment_id)
     own = [Comment.father_id == comment_id] if comment.father_id == comment_id else [Comment.id == comment_id]
-    return await _list(connection, own, order, before_id, part)
+    return await _list(connection, own, order, before_id, page)
 
 
 async def _list(
-    connection: AsyncConnection, which: Sequence[ColumnElement[bool]], order: int, before_id: int, part: Slice
+    connection: AsyncConnection, which: Sequence[ColumnElement[bool]], order: int, before_id: int, page: PageRequest
 ) -> tuple[Sequence[Row[Any]], str]:
     """A comment that is liked while the list is read is neither repeated nor missed."""
-    query: Select[Any] = select(Comment.__table__).where(*which, Comment.deleted_at.is_(None)).limit(part.size)
+    query: Select[Any] = select(Comment.__table__).where(*which, Comment.deleted_at.is_(None)).limit(page.size)
     if order != MOST_LIKED:
-        last_id = min(decode_id(part.cursor), before_id or decode_id(""))
+        last_id = min(id_before(page.cursor), before_id or id_before(""))
         found = query.where(Comment.id < last_id).order_by(Comment.id.desc())
-        rows, more = part.cut((await connection.execute(found)).all())
+        rows, more = page.cut((await connection.execute(found)).all())
         return rows, encode_cursor(rows[-1].id) if more else ""
-    seen = Seen.decode(part.cursor)
-    query = query.where(*seen.is_unseen(Comment.like_count, Comment.id))
+    shown = ShownRows.decode(page.cursor)
+    query = query.where(*shown.is_new(Comment.like_count, Comment.id))
     if before_id:
         likes = await connection.execute(select(Comment.like_count).where(Comment.id == before_id))
         query = query.where(before((Comment.like_count, Comment.id), (likes.scalar() or 0, before_id)))
     found = query.order_by(Comment.like_count.desc(), Comment.id.desc())
-    rows, more = part.cut((await connection.execute(found)).all())
-    return rows, seen.next(rows, "like_count") if more else ""
+    rows, more = page.cut((await connection.execute(found)).all())
+    return rows, shown.next(rows, "like_count") if more else ""
 
 
 def _live(viewer: Caller) -> Select[Any]:

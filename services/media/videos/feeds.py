@@ -10,11 +10,13 @@ from protos.media.v1.videos_pb2 import LATEST, POPULAR, RANDOM
 from services.kit.context import Caller
 from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.ids import Id
+from services.kit.pages import before, id_before
+from services.kit.roles import is_admin
 from services.media.models import FRIENDS, PRIVATE, PUBLIC
-from services.media.pages import Seen, Slice, before, decode_id
 from services.media.relationships.models import Relationship
 from services.media.videos.counters import count_feed, count_owned
-from services.media.videos.models import ADMIN, Video, VideoLike
+from services.media.videos.models import Video, VideoLike
+from services.media.videos.pages import PageRequest, ShownRows
 from services.media.videos.text_search import query_words
 from services.media.videos.videos import get_cards
 from services.media.videos.visibility import ALL_VISIBILITIES, visibilities_for, visible_to
@@ -31,39 +33,41 @@ class VideoPage(NamedTuple):
     total: int = 0
 
 
-async def list_videos(connection: AsyncConnection, viewer: Caller, order: int, part: Slice, seed: int) -> VideoPage:
+async def list_videos(
+    connection: AsyncConnection, viewer: Caller, order: int, page: PageRequest, seed: int
+) -> VideoPage:
     """All videos that the viewer may see. Raises CursorInvalid."""
     lists: dict[int, Callable[[], Any]] = {
-        LATEST: lambda: _latest(connection, viewer, part),
-        POPULAR: lambda: _popular(connection, viewer, part),
-        RANDOM: lambda: _random(connection, viewer, part, seed),
+        LATEST: lambda: _latest(connection, viewer, page),
+        POPULAR: lambda: _popular(connection, viewer, page),
+        RANDOM: lambda: _random(connection, viewer, page, seed),
     }
     ids, next_cursor = await lists.get(order, lists[LATEST])()
     return VideoPage(await get_cards(connection, viewer, ids), next_cursor, await count_feed(connection, viewer))
 
 
-async def _latest(connection: AsyncConnection, viewer: Caller, part: Slice) -> tuple[list[int], str]:
-    rows, more = part.cut(await _read(connection, viewer, LATEST_FIRST, [Video.id < decode_id(part.cursor)], part.size))
+async def _latest(connection: AsyncConnection, viewer: Caller, page: PageRequest) -> tuple[list[int], str]:
+    rows, more = page.cut(await _read(connection, viewer, LATEST_FIRST, [Video.id < id_before(page.cursor)], page.size))
     return [row.id for row in rows], encode_cursor(rows[-1].id) if more else ""
 
 
-async def _popular(connection: AsyncConnection, viewer: Caller, part: Slice) -> tuple[list[int], str]:
+async def _popular(connection: AsyncConnection, viewer: Caller, page: PageRequest) -> tuple[list[int], str]:
     """The most popular of the videos not shown yet: one whose rank changes is neither missed nor repeated."""
-    seen = Seen.decode(part.cursor)
-    unseen = seen.is_unseen(Video.score, Video.id)
-    rows, more = part.cut(await _read(connection, viewer, POPULAR_FIRST, unseen, part.size))
-    return [row.id for row in rows], seen.next(rows, "score") if more else ""
+    shown = ShownRows.decode(page.cursor)
+    unseen = shown.is_new(Video.score, Video.id)
+    rows, more = page.cut(await _read(connection, viewer, POPULAR_FIRST, unseen, page.size))
+    return [row.id for row in rows], shown.next(rows, "score") if more else ""
 
 
-async def _random(connection: AsyncConnection, viewer: Caller, part: Slice, seed: int) -> tuple[list[int], str]:
+async def _random(connection: AsyncConnection, viewer: Caller, page: PageRequest, seed: int) -> tuple[list[int], str]:
     """All viewers share the order of the random keys; the list starts at the seed and wraps around once."""
-    start, key, id = decode_cursor(part.cursor, tuple[Id, Id, Id]) or (seed, seed, 0)
+    start, key, id = decode_cursor(page.cursor, tuple[Id, Id, Id]) or (seed, seed, 0)
     has_wrapped = bool(id) and key >= start
     conditions = [before(RANDOM_KEYS, (key, id)), *([Video.random_key >= start] if has_wrapped else [])]
-    rows = await _read(connection, viewer, RANDOMLY, conditions, part.size)
-    if not has_wrapped and len(rows) < part.size:
-        rows += await _read(connection, viewer, RANDOMLY, [Video.random_key >= start], part.size - len(rows))
-    shown, more = part.cut(rows)
+    rows = await _read(connection, viewer, RANDOMLY, conditions, page.size)
+    if not has_wrapped and len(rows) < page.size:
+        rows += await _read(connection, viewer, RANDOMLY, [Video.random_key >= start], page.size - len(rows))
+    shown, more = page.cut(rows)
     return [row.id for row in shown], encode_cursor(start, shown[-1].random_key, shown[-1].id) if more else ""
 
 
@@ -80,7 +84,7 @@ async def _read(
 
 
 def _ranges(viewer: Caller, found: Select[Any]) -> list[Select[Any]]:
-    if viewer.role >= ADMIN:
+    if is_admin(viewer.role):
         return [found.where(Video.visibility == visibility) for visibility in ALL_VISIBILITIES]
     public = found.where(Video.visibility == PUBLIC)
     if not viewer.user_id:
@@ -93,45 +97,45 @@ def _ranges(viewer: Caller, found: Select[Any]) -> list[Select[Any]]:
     return [public, *own, friends.where(Relationship.user_id == viewer.user_id, Relationship.friend)]
 
 
-async def list_user_videos(connection: AsyncConnection, viewer: Caller, owner_id: int, part: Slice) -> VideoPage:
+async def list_user_videos(connection: AsyncConnection, viewer: Caller, owner_id: int, page: PageRequest) -> VideoPage:
     """One user's videos that the viewer may see, newest first. Raises CursorInvalid."""
-    older = Video.id < decode_id(part.cursor)
+    older = Video.id < id_before(page.cursor)
     visibilities = await visibilities_for(connection, viewer, owner_id)
     if not visibilities:
         return VideoPage([], "")
     found = select(Video.id).where(Video.owner_id == owner_id, older, visible_to(viewer))
-    found = found.order_by(Video.id.desc()).limit(part.size)
+    found = found.order_by(Video.id.desc()).limit(page.size)
     merged = union_all(
         *(select(found.where(Video.visibility == visibility).subquery()) for visibility in visibilities)
     ).subquery()
-    query = select(merged.c.id).order_by(merged.c.id.desc()).limit(part.size)
-    ids, more = part.cut((await connection.execute(query)).scalars().all())
+    query = select(merged.c.id).order_by(merged.c.id.desc()).limit(page.size)
+    ids, more = page.cut((await connection.execute(query)).scalars().all())
     total = await count_owned(connection, owner_id, visibilities)
     return VideoPage(await get_cards(connection, viewer, ids), encode_cursor(ids[-1]) if more else "", total)
 
 
-async def list_liked_videos(connection: AsyncConnection, viewer: Caller, part: Slice) -> VideoPage:
+async def list_liked_videos(connection: AsyncConnection, viewer: Caller, page: PageRequest) -> VideoPage:
     """Videos that the viewer likes and may still see, last liked first. Raises CursorInvalid."""
     query = (
         select(VideoLike.id, VideoLike.video_id)
         .join(Video, Video.id == VideoLike.video_id)
-        .where(VideoLike.user_id == viewer.user_id, not_(VideoLike.retracted), VideoLike.id < decode_id(part.cursor))
+        .where(VideoLike.user_id == viewer.user_id, not_(VideoLike.retracted), VideoLike.id < id_before(page.cursor))
         .where(visible_to(viewer))
         .order_by(VideoLike.id.desc())
-        .limit(part.size)
+        .limit(page.size)
     )
-    rows, more = part.cut((await connection.execute(query)).all())
+    rows, more = page.cut((await connection.execute(query)).all())
     videos = await get_cards(connection, viewer, [row.video_id for row in rows])
     return VideoPage(videos, encode_cursor(rows[-1].id) if more else "")
 
 
-async def search_videos(connection: AsyncConnection, viewer: Caller, text: str, part: Slice) -> VideoPage:
+async def search_videos(connection: AsyncConnection, viewer: Caller, text: str, page: PageRequest) -> VideoPage:
     """Videos with all of the words, newest first. Raises CursorInvalid."""
     words = query_words(text)
-    older = Video.id < decode_id(part.cursor)
+    older = Video.id < id_before(page.cursor)
     if words is None:
         return VideoPage([], "")
     query = select(Video.id).where(Video.words.op("@@")(words), older, visible_to(viewer))
-    found = (await connection.execute(query.order_by(Video.id.desc()).limit(part.size))).scalars().all()
-    ids, more = part.cut(found)
+    found = (await connection.execute(query.order_by(Video.id.desc()).limit(page.size))).scalars().all()
+    ids, more = page.cut(found)
     return VideoPage(await get_cards(connection, viewer, ids), encode_cursor(ids[-1]) if more else "")

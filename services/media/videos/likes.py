@@ -14,10 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from services.kit.context import Caller
+from services.kit.pages import check_batch, unnest
+from services.kit.roles import ADMIN
 from services.media import events
-from services.media.pages import MAX_PAIRS, check_batch, unnest
-from services.media.videos.models import ADMIN, Comment, CommentLike, Video, VideoLike, VideoShare
+from services.media.videos.models import Comment, CommentLike, Video, VideoLike, VideoShare
 from services.media.videos.visibility import is_live, lock_visible, visible
+
+MAX_PAIRS = 5_000  # in one question
 
 Pair = tuple[int, int]  # what is liked, and by whom
 

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.media.models import Model
 
-ADMIN = 3  # the user service's role that sees every video
 PUBLIC_COUNTER_SLOTS = 16
 
 IS_LIVE, IS_TOP = text("deleted_at IS NULL"), text("father_id = id AND deleted_at IS NULL")

@@ -11,11 +11,12 @@ from protos.media.v1.comments_pb2_grpc import CommentsServicer, add_CommentsServ
 from protos.media.v1.videos_pb2_grpc import VideosServicer, add_VideosServicer_to_server
 from services.kit.batcher import Batcher
 from services.kit.context import current_caller, require_caller
-from services.media.pages import Slice, check_batch
+from services.kit.pages import check_batch
 from services.media.resources import Resources
 from services.media.videos import comments, feeds, likes, messages, videos, views, visibility
 from services.media.videos.group_commit import group_commit, write_together
 from services.media.videos.likes import Change, Outcome
+from services.media.videos.pages import PageRequest
 from services.media.videos.views import ViewKey
 
 VIDEO_PROTOS = (pb.DESCRIPTOR, comments_pb.DESCRIPTOR)
@@ -56,24 +57,24 @@ class Videos(VideosServicer):
         return pb.BatchGetVideosResponse(videos=[messages.video(row, self._signer) for row in rows])
 
     async def ListVideos(self, request: pb.ListVideosRequest, context: object) -> pb.VideoPage:
-        wanted = (request.order, Slice.of(request), request.seed)
+        wanted = (request.order, PageRequest.of(request), request.seed)
         async with self._database.transaction() as connection:
             page = await feeds.list_videos(connection, current_caller.get(), *wanted)
         return messages.video_page(page, self._signer)
 
     async def ListUserVideos(self, request: pb.ListUserVideosRequest, context: object) -> pb.VideoPage:
-        wanted = (request.user_id, Slice.of(request))
+        wanted = (request.user_id, PageRequest.of(request))
         async with self._database.transaction() as connection:
             page = await feeds.list_user_videos(connection, current_caller.get(), *wanted)
         return messages.video_page(page, self._signer)
 
     async def ListLikedVideos(self, request: pb.ListLikedVideosRequest, context: object) -> pb.VideoPage:
         async with self._database.transaction() as connection:
-            page = await feeds.list_liked_videos(connection, require_caller(), Slice.of(request))
+            page = await feeds.list_liked_videos(connection, require_caller(), PageRequest.of(request))
         return messages.video_page(page, self._signer)
 
     async def SearchVideos(self, request: pb.SearchVideosRequest, context: object) -> pb.VideoPage:
-        wanted = (request.query, Slice.of(request))
+        wanted = (request.query, PageRequest.of(request))
         async with self._database.transaction() as connection:
             page = await feeds.search_videos(connection, current_caller.get(), *wanted)
         return messages.video_page(page, self._signer)
@@ -142,13 +143,13 @@ class Comments(CommentsServicer):
         return messages.comment(row)
 
     async def ListComments(self, request: comments_pb.ListCommentsRequest, context: object) -> comments_pb.CommentPage:
-        wanted = (request.id, request.order, request.before_id, Slice.of(request))
+        wanted = (request.id, request.order, request.before_id, PageRequest.of(request))
         async with self._database.transaction() as connection:
             rows, cursor = await comments.list_comments(connection, current_caller.get(), *wanted)
         return comments_pb.CommentPage(comments=map(messages.comment, rows), next_cursor=cursor)
 
     async def ListThread(self, request: comments_pb.ListCommentsRequest, context: object) -> comments_pb.CommentPage:
-        wanted = (request.id, request.order, request.before_id, Slice.of(request))
+        wanted = (request.id, request.order, request.before_id, PageRequest.of(request))
         async with self._database.transaction() as connection:
             rows, cursor = await comments.list_thread(connection, current_caller.get(), *wanted)
         return comments_pb.CommentPage(comments=map(messages.comment, rows), next_cursor=cursor)

@@ -10,15 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from services.kit.context import Caller
+from services.kit.pages import check_batch
+from services.kit.roles import is_admin
 from services.media import events
 from services.media.errors import FileUnplayable, NotPermitted, VideoInvalid
 from services.media.files import objects
 from services.media.files.filetypes import IMAGE, VIDEO
 from services.media.files.references import release_objects
 from services.media.models import FAILED, PRIVATE, PROCESSING, PUBLIC, READY, Derivative, Object, ObjectReference
-from services.media.pages import check_batch
 from services.media.videos.counters import move_video
-from services.media.videos.models import ADMIN, Video
+from services.media.videos.models import Video
 from services.media.videos.text_search import video_words
 from services.media.videos.visibility import lock_visible, visible_to
 
@@ -121,7 +122,7 @@ async def delete_video(connection: AsyncConnection, caller: Caller, video_id: in
     if (await connection.execute(gone)).first():
         return caller.user_id
     video = await lock_visible(connection, caller, video_id)
-    if video.owner_id != caller.user_id and caller.role < ADMIN:
+    if video.owner_id != caller.user_id and not is_admin(caller.role):
         raise NotPermitted
     await erase(connection, video, caller.user_id)
     return int(video.owner_id)

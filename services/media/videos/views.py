@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.batcher import Batcher
 from services.kit.context import Caller
+from services.kit.pages import unnest
 from services.media.files.objects import get
-from services.media.pages import unnest
 from services.media.resources import Resources
 from services.media.videos.models import Video
 from services.media.videos.visibility import require_visible

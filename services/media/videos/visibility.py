@@ -24,11 +24,12 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.pages import check_batch, unnest
+from services.kit.roles import is_admin
 from services.media.errors import VideoNotFound
 from services.media.models import FRIENDS, PRIVATE, PUBLIC
-from services.media.pages import check_batch, unnest
 from services.media.relationships.models import Relationship
-from services.media.videos.models import ADMIN, OwnerVideoCount, Video
+from services.media.videos.models import OwnerVideoCount, Video
 
 ALL_VISIBILITIES = (PUBLIC, FRIENDS, PRIVATE)
 MAX_HIDDEN = 1_000  # owners listed for a cache; a viewer with more blocks is not served from it
@@ -46,7 +47,7 @@ class ViewerScope(NamedTuple):
 
 def visible_to(viewer: Caller) -> ColumnElement[bool]:
     """Whether the viewer may see the Video; an anonymous viewer has no user id."""
-    if viewer.role >= ADMIN:
+    if is_admin(viewer.role):
         return is_live
     if not viewer.user_id:
         return and_(is_live, Video.visibility == PUBLIC)
@@ -81,7 +82,7 @@ async def lock_visible(connection: AsyncConnection, caller: Caller, video_id: in
 
 async def visibilities_for(connection: AsyncConnection, viewer: Caller, owner_id: int) -> tuple[int, ...]:
     """Which visibilities of an owner's videos the viewer may see."""
-    if viewer.user_id == owner_id or viewer.role >= ADMIN:
+    if viewer.user_id == owner_id or is_admin(viewer.role):
         return ALL_VISIBILITIES
     query = select(Relationship.friend, is_apart).where(
         Relationship.user_id == viewer.user_id, Relationship.peer_id == owner_id
