@@ -183,6 +183,7 @@ OPENERS = {
     "services/media/maintenance/counter_audit.py": "a background task",
     "services/media/maintenance/metrics.py": "a background task",
     "services/media/maintenance/sweeper.py": "a background task",
+    "services/media/maintenance/unused_uploads.py": "a background task",
     "services/media/processing/jobs.py": "a background task",
     "services/media/relationships/backfill.py": "the operator's command line, which asks the social service in between",
     "services/media/service.py": "the start of the process",

@@ -28,6 +28,8 @@ class MediaSettings(ServiceSettings, kw_only=True, frozen=True):
     max_pixels: Annotated[int, Meta(ge=1, description="largest image or video frame, in pixels")] = 50_000_000
     max_duration_seconds: Annotated[int, Meta(ge=1, description="longest audio or video")] = 14_400
     daily_bytes: Annotated[int, Meta(ge=1, description="most bytes one user may upload in 24 hours")] = 20 * 1024 * MIB
+    total_bytes: Annotated[int, Meta(ge=1, description="most bytes one user may keep")] = 200 * 1024 * MIB
+    unused_days: Annotated[int, Meta(ge=1, description="age from which an upload that nothing shows is deleted")] = 30
     signed_seconds: Annotated[
         int, Meta(ge=30, le=3_600, description="shortest time for which a private file's url is valid")
     ] = 600

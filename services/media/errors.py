@@ -56,7 +56,11 @@ class UploadOverrun(Invalid):
 
 
 class QuotaExceeded(TooMany):
-    """More bytes than one user may upload."""
+    """More bytes than one user may upload in a day."""
+
+
+class StorageExceeded(TooMany):
+    """More bytes than one user may keep here."""
 
 
 class OffsetMismatch(Conflict):
@@ -73,6 +77,10 @@ class NotFailed(Conflict):
 
 class ObjectNotFound(NotFound):
     pass
+
+
+class ObjectKindInvalid(Invalid):
+    """A file of another kind than is needed."""
 
 
 class UploadNotFound(NotFound):

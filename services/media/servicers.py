@@ -39,8 +39,15 @@ class Objects(ObjectsServicer):
 
     async def BatchGetObjects(self, request: pb.BatchGetObjectsRequest, context: object) -> pb.BatchGetObjectsResponse:
         async with self._database.transaction() as connection:
+            if request.hold:
+                await objects.hold(connection, request.hashes)
             found = await objects.batch_get(connection, request.hashes)
         return pb.BatchGetObjectsResponse(objects=[object_message(details, self._signer) for details in found])
+
+    async def UseObject(self, request: pb.UseObjectRequest, context: object) -> pb.Object:
+        async with self._database.transaction() as connection:
+            details = await objects.use(connection, require_caller(), request.hash, request.kind)
+        return object_message(details, self._signer, signed=True)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: object) -> pb.Object:
         async with self._database.transaction() as connection:

@@ -45,6 +45,11 @@ class ObjectsStub:
                 request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.BatchGetObjectsRequest.SerializeToString,
                 response_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.BatchGetObjectsResponse.FromString,
                 _registered_method=True)
+        self.UseObject = channel.unary_unary(
+                '/hitok.media.v1.Objects/UseObject',
+                request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.UseObjectRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.Object.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/hitok.media.v1.Objects/GetStatus',
                 request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.GetStatusRequest.SerializeToString,
@@ -69,7 +74,15 @@ class ObjectsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetObjects(self, request, context):
-        """What serving needs to know, for anybody: unknown hashes are left out. At most 500.
+        """What serving needs to know, for any caller; unknown hashes are left out. At most 500.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UseObject(self, request, context):
+        """The caller is about to show one of their own uploads, as an avatar for example: it is kept from now on.
+        OBJECT_NOT_FOUND if they did not upload it, OBJECT_KIND_INVALID if it is of another kind.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +114,11 @@ def add_ObjectsServicer_to_server(servicer, server):
                     servicer.BatchGetObjects,
                     request_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.BatchGetObjectsRequest.FromString,
                     response_serializer=protos_dot_media_dot_v1_dot_objects__pb2.BatchGetObjectsResponse.SerializeToString,
+            ),
+            'UseObject': grpc.unary_unary_rpc_method_handler(
+                    servicer.UseObject,
+                    request_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.UseObjectRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_objects__pb2.Object.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -168,6 +186,33 @@ class Objects:
             '/hitok.media.v1.Objects/BatchGetObjects',
             protos_dot_media_dot_v1_dot_objects__pb2.BatchGetObjectsRequest.SerializeToString,
             protos_dot_media_dot_v1_dot_objects__pb2.BatchGetObjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UseObject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Objects/UseObject',
+            protos_dot_media_dot_v1_dot_objects__pb2.UseObjectRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_objects__pb2.Object.FromString,
             options,
             channel_credentials,
             insecure,

@@ -19,7 +19,11 @@ class ObjectsStub:
     Upload: _aio.StreamUnaryMultiCallable[_objects_pb2.UploadRequest, _objects_pb2.Object]
     """The first message is the header, the others are chunks of at most 256 KiB."""
     BatchGetObjects: _aio.UnaryUnaryMultiCallable[_objects_pb2.BatchGetObjectsRequest, _objects_pb2.BatchGetObjectsResponse]
-    """What serving needs to know, for anybody: unknown hashes are left out. At most 500."""
+    """What serving needs to know, for any caller; unknown hashes are left out. At most 500."""
+    UseObject: _aio.UnaryUnaryMultiCallable[_objects_pb2.UseObjectRequest, _objects_pb2.Object]
+    """The caller is about to show one of their own uploads, as an avatar for example: it is kept from now on.
+    OBJECT_NOT_FOUND if they did not upload it, OBJECT_KIND_INVALID if it is of another kind.
+    """
     GetStatus: _aio.UnaryUnaryMultiCallable[_objects_pb2.GetStatusRequest, _objects_pb2.Object]
     """How far the processing of one of the caller's uploads is (of anyone's, for an admin)."""
     Retry: _aio.UnaryUnaryMultiCallable[_objects_pb2.RetryRequest, _objects_pb2.Object]
@@ -42,7 +46,17 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
         request: _objects_pb2.BatchGetObjectsRequest,
         context: _aio.ServicerContext[_objects_pb2.BatchGetObjectsRequest, _abc.Awaitable[_objects_pb2.BatchGetObjectsResponse]],
     ) -> _abc.Awaitable[_objects_pb2.BatchGetObjectsResponse]:
-        """What serving needs to know, for anybody: unknown hashes are left out. At most 500."""
+        """What serving needs to know, for any caller; unknown hashes are left out. At most 500."""
+
+    @_abc_1.abstractmethod
+    def UseObject(
+        self,
+        request: _objects_pb2.UseObjectRequest,
+        context: _aio.ServicerContext[_objects_pb2.UseObjectRequest, _abc.Awaitable[_objects_pb2.Object]],
+    ) -> _abc.Awaitable[_objects_pb2.Object]:
+        """The caller is about to show one of their own uploads, as an avatar for example: it is kept from now on.
+        OBJECT_NOT_FOUND if they did not upload it, OBJECT_KIND_INVALID if it is of another kind.
+        """
 
     @_abc_1.abstractmethod
     def GetStatus(

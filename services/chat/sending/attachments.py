@@ -49,7 +49,7 @@ class Attachments:
         return with_value(body, _described(value, object))
 
     async def _ask(self, hashes: Sequence[str]) -> list[Object | None]:
-        request = BatchGetObjectsRequest(hashes=hashes)
+        request = BatchGetObjectsRequest(hashes=hashes, hold=True)
         objects = (await self._stub.BatchGetObjects(request, timeout=TIMEOUT)).objects
         found = {object.hash: object for object in objects}
         return [found.get(hash) for hash in hashes]

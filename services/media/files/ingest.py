@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,10 +14,9 @@ from services.media.errors import (
     FileEmpty,
     FileTooLarge,
     FileTypeRefused,
-    QuotaExceeded,
     StoreUnavailable,
 )
-from services.media.files import objects, probe
+from services.media.files import objects, probe, quotas
 from services.media.files.filetypes import AUDIO, DOCUMENT, IMAGE, TYPES, VIDEO, FileType, sniff
 from services.media.files.objects import ObjectDetails
 from services.media.files.probe import Facts
@@ -35,16 +34,16 @@ from services.objectstore.store import key_of
 
 PROFILES = ("cover", "playback")  # of the jobs that process a video
 DELETION_WAIT_SECONDS = 5.0  # for a deletion of the same file that has begun
-DAY = text("interval '24 hours'")
 Claim = Callable[[AsyncConnection], Awaitable[None]]
 
 
 async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes], announced: int = 0) -> ObjectDetails:
     """Stores a file for the caller. `announced`: its size in bytes, 0 if unknown.
 
-    Raises FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StoreUnavailable.
+    Raises FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StorageExceeded, StoreUnavailable.
     """
-    await require_quota(service, caller, announced)
+    async with service.database.transaction() as connection:
+        await quotas.require_quota(connection, service.settings, caller.user_id, max(announced, 1))
     async with service.storage.spooling() as spool:
         file = await receive(service.settings, spool, chunks)
         known = await _find(service, file.hash)
@@ -161,26 +160,10 @@ async def _create(connection: AsyncConnection, file: LocalFile, facts: Facts, pr
 
 
 async def _own(connection: AsyncConnection, settings: MediaSettings, caller: Caller, file: LocalFile) -> None:
-    await lock_user(connection, caller.user_id)
+    """Ties the object to its uploader. Uploading it again makes it no larger, but keeps it for longer."""
+    await quotas.lock_user(connection, caller.user_id)
     row = insert(Upload).values(object_hash=file.hash, user_id=caller.user_id, size=file.size)
-    fresh = (await connection.execute(row.on_conflict_do_nothing().returning(Upload.size))).one_or_none()
-    if fresh and await uploaded_today(connection, caller.user_id) > settings.daily_bytes:
-        raise QuotaExceeded
-
-
-async def require_quota(service: Resources, caller: Caller, size: int) -> None:
-    """Raises QuotaExceeded if the caller may not upload `size` more bytes now."""
-    async with service.database.transaction() as connection:
-        if await uploaded_today(connection, caller.user_id) + max(size, 1) > service.settings.daily_bytes:
-            raise QuotaExceeded
-
-
-async def lock_user(connection: AsyncConnection, user_id: int) -> None:
-    """Counts the uploads of one user one at a time, until the end of the transaction."""
-    await connection.execute(select(func.pg_advisory_xact_lock(user_id)))
-
-
-async def uploaded_today(connection: AsyncConnection, user_id: int) -> int:
-    total = select(func.coalesce(func.sum(Upload.size), 0))
-    query = total.where(Upload.user_id == user_id, Upload.created_at > func.now() - DAY)
-    return int((await connection.execute(query)).scalar_one())
+    again = row.on_conflict_do_update(index_elements=["object_hash", "user_id"], set_={"renewed_at": func.now()})
+    is_new: ColumnElement[bool] = literal_column("xmax = 0")  # inserted: an update would have set xmax
+    if (await connection.execute(again.returning(is_new))).scalar_one():
+        await quotas.require_quota(connection, settings, caller.user_id)

@@ -8,11 +8,13 @@ from sqlalchemy import ARRAY, Row, Text, exists, func, literal, or_, select, tex
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.db import one_of
 from services.kit.pages import check_batch
 from services.kit.roles import is_admin
 from services.media.errors import (
     HashInvalid,
     NotFailed,
+    ObjectKindInvalid,
     ObjectNotFound,
 )
 from services.media.models import FAILED, PROCESSING, Derivative, Job, Object, Upload
@@ -100,6 +102,27 @@ async def lock_own(connection: AsyncConnection, caller: Caller, hashes: Sequence
     if len(rows) < len(set(hashes)):
         raise ObjectNotFound
     return rows
+
+
+async def hold(connection: AsyncConnection, hashes: Sequence[str]) -> None:
+    """Keeps objects that something outside this service shows, such as a message. Unknown hashes are ignored."""
+    unheld = select(Object.hash).where(one_of(Object.hash, hashes), Object.held_at.is_(None)).order_by(Object.hash)
+    locked = unheld.with_for_update(key_share=True)
+    await connection.execute(update(Object).where(Object.hash.in_(locked)).values(held_at=func.now()))
+
+
+async def use(connection: AsyncConnection, caller: Caller, hash: str, kind: str) -> ObjectDetails:
+    """Holds an object that the caller uploaded, of that kind if one is given.
+
+    Raises ObjectNotFound, HashInvalid, ObjectKindInvalid.
+    """
+    if not HASH.fullmatch(hash):
+        raise HashInvalid
+    rows = await lock_own(connection, caller, [hash])
+    if kind and rows[hash].kind != kind:
+        raise ObjectKindInvalid
+    await hold(connection, [hash])
+    return await get(connection, hash)
 
 
 async def retry(connection: AsyncConnection, caller: Caller, hash: str) -> ObjectDetails:

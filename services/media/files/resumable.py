@@ -22,7 +22,7 @@ from services.media.errors import (
     UploadOverrun,
     UploadTooLarge,
 )
-from services.media.files import deletions, ingest, objects
+from services.media.files import deletions, ingest, objects, quotas
 from services.media.files.checksums import Checksum
 from services.media.files.objects import ObjectDetails
 from services.media.models import Part, PartialUpload
@@ -35,24 +35,23 @@ Upload = Row[Any]
 
 
 async def create(service: Resources, caller: Caller, size: int, metadata: str) -> Upload:
-    """Raises FileEmpty, UploadTooLarge, QuotaExceeded."""
+    """Raises FileEmpty, UploadTooLarge, QuotaExceeded, StorageExceeded."""
     if size <= 0:
         raise FileEmpty
     settings = service.settings
     if size > max(settings.max_video_bytes, settings.max_audio_bytes, settings.max_image_bytes):
         raise UploadTooLarge
     async with service.database.transaction() as connection:
-        await ingest.lock_user(connection, caller.user_id)
+        await quotas.lock_user(connection, caller.user_id)
         mine = select(func.count(), func.coalesce(func.sum(PartialUpload.size), 0)).where(
             PartialUpload.user_id == caller.user_id,
             PartialUpload.object_hash.is_(None),
             PartialUpload.expires_at > func.now(),
         )
         count, pending = (await connection.execute(mine)).one()
-        if count >= MAX_OPEN or pending + size + await ingest.uploaded_today(connection, caller.user_id) > (
-            settings.daily_bytes
-        ):
+        if count >= MAX_OPEN:
             raise QuotaExceeded
+        await quotas.require_quota(connection, settings, caller.user_id, pending + size)
         values = {"id": service.new_id(), "user_id": caller.user_id, "size": size, "metadata": metadata}
         row = insert(PartialUpload).values(values | {"expires_at": _expiry(settings)})
         created: Upload = (await connection.execute(row.returning(*PartialUpload.__table__.columns))).one()

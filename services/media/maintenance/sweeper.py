@@ -17,6 +17,7 @@ from services.kit.db import Database
 from services.kit.errors import HitokError
 from services.media.files import deletions, ingest, resumable
 from services.media.maintenance.counter_audit import DriftAudit
+from services.media.maintenance.unused_uploads import sweep_unused
 from services.media.models import Object, Part, PartialUpload
 from services.media.resources import Resources
 from services.media.storage import Storage
@@ -73,6 +74,7 @@ async def sweep(service: Resources) -> None:
     """Sweeps everything once."""
     sweep_spool(service)
     await _sweep_uploads(service)
+    SWEPT.labels("unused uploads").inc(await sweep_unused(service.database, service.settings.unused_days))
     await _sweep_orphans(service)
     MISSING.set(missing := await count_missing(service.database, service.storage))
     if missing:

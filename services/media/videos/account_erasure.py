@@ -1,4 +1,4 @@
-"""Removes what a deleted account has published, written and liked.
+"""Removes what a deleted account has published, written, liked and uploaded.
 
 It does so in small transactions, so that no reader or writer of a hot video waits for long, and goes on after a
 restart where it stopped.
@@ -14,11 +14,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.errors import HitokError
+from services.media.files import resumable
+from services.media.files.references import release_objects
+from services.media.models import PartialUpload, Upload
 from services.media.resources import Resources
 from services.media.videos import comments, likes, videos
 from services.media.videos.models import Comment, ErasedAccount, Video
 
 BATCH = 500  # rows per transaction
+FILES = 20  # uploads per transaction
 POLL_SECONDS = 30.0  # between looks for what another process left undone
 
 log = structlog.get_logger("account_erasure")
@@ -61,7 +65,7 @@ async def erase_batch(service: Resources) -> bool:
         user_id = (await connection.execute(oldest.with_for_update(skip_locked=True))).scalar_one_or_none()
         if user_id is None:
             return False
-        for step in (_erase_video, _delete_video_likes, _delete_comment_likes, _delete_shares, _erase_comment):
+        for step in STEPS:
             if await step(connection, user_id):
                 return True
         await connection.execute(delete(ErasedAccount).where(ErasedAccount.user_id == user_id))
@@ -88,6 +92,17 @@ async def _delete_shares(connection: AsyncConnection, user_id: int) -> int:
     return await likes.delete_shares(connection, user_id, BATCH)
 
 
+async def _erase_uploads(connection: AsyncConnection, user_id: int) -> int:
+    """After the videos. A file that another user uploaded too stays for them."""
+    open_ones = select(PartialUpload.id).where(PartialUpload.user_id == user_id)
+    await resumable.drop(connection, list((await connection.execute(open_ones)).scalars()))
+    mine = select(Upload.object_hash).where(Upload.user_id == user_id).order_by(Upload.object_hash).limit(FILES)
+    hashes = (await connection.execute(mine)).scalars().all()
+    await release_objects(connection, user_id, hashes, private=True)
+    await connection.execute(delete(Upload).where(Upload.user_id == user_id, Upload.object_hash.in_(hashes)))
+    return len(hashes)
+
+
 async def _erase_comment(connection: AsyncConnection, user_id: int) -> int:
     query = select(Comment.__table__).where(Comment.user_id == user_id, Comment.deleted_at.is_(None)).limit(1)
     comment = (await connection.execute(query)).one_or_none()
@@ -97,3 +112,6 @@ async def _erase_comment(connection: AsyncConnection, user_id: int) -> int:
     await connection.execute(video)
     await comments.erase_of_deleted_account(connection, comment.id, user_id)
     return 1
+
+
+STEPS = (_erase_video, _delete_video_likes, _delete_comment_likes, _delete_shares, _erase_comment, _erase_uploads)

@@ -50,6 +50,7 @@ async def test_a_whole_file(visitor: FrontEnd, served: tuple[str, bytes]) -> Non
     assert headers["content-type"] == "image/png"
     assert headers["content-length"] == str(len(data))
     assert headers["accept-ranges"] == "bytes"
+    assert headers["timing-allow-origin"] == "*"
     assert headers["etag"] == f'"{hashlib.sha256(data).hexdigest()}"'
     assert headers["cache-control"] == "public, max-age=31536000, immutable"
     assert headers["x-content-type-options"] == "nosniff"

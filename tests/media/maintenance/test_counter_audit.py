@@ -145,3 +145,19 @@ async def test_owners_who_are_not_counted_are_found(videos: Videos) -> None:
     assert sum((await faults(videos)).values()) == 1
     async with videos.service.database.transaction() as connection:
         assert sum((await counter_audit.repair(connection)).values()) == 1
+
+
+async def test_a_deleted_account_leaves_no_file(videos: Videos) -> None:
+    deleted, other = new_users(2)
+    shown, unused, shared = [await v.a_file(videos, deleted) for _ in range(3)]
+    await publish(videos, deleted, video_url=shown)
+    await execute(videos, "INSERT INTO upload (object_hash, user_id, size) VALUES (:h, :u, 1)", h=shared[7:71], u=other)
+    await publish(videos, other, video_url=shared)
+    async with videos.service.database.transaction() as connection:
+        await delete_account(connection, deleted)
+    while await account_erasure.erase_batch(videos.service):
+        pass
+    hashes = [path[7:71] for path in (shown, unused, shared)]
+    kept = await execute(videos, "SELECT hash FROM object WHERE hash = ANY(:hashes)", hashes=hashes)
+    assert [row.hash for row in kept] == [shared[7:71]]
+    assert not await execute(videos, "SELECT FROM upload WHERE user_id = :id", id=deleted)
