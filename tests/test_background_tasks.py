@@ -20,6 +20,7 @@ from tests.support.servers import Servers
 
 GATEWAY_TASKS: list[tuple[str, type[Any], str]] = [
     ("invalidation", Invalidation, "_try_to_subscribe"),
+    ("presence_refresh", PresenceReporter, "_refresh_for_ever"),
     ("push_subscription", PushSubscriber, "_subscribe"),
     ("relist_after_gap", Reconciler, "_relist_after_gap"),
     ("check_revs", Reconciler, "_check_revs"),

@@ -1,4 +1,4 @@
-"""What the media service knows of stored files, remembered for a second."""
+"""The media service's metadata of stored files, cached for a second."""
 
 from collections.abc import Mapping
 

@@ -54,7 +54,7 @@ class Invalidation:
             yield
 
     async def subscribe(self) -> None:
-        """Tries until all subscriptions stand. The client renews them by itself whenever it reconnects."""
+        """Tries until it has subscribed to all SUBJECTS. The client renews the subscriptions when it reconnects."""
         while not await self._try_to_subscribe():  # noqa: ASYNC110 (the client has no event for it)
             await asyncio.sleep(RETRY_SECONDS)
 

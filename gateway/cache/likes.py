@@ -50,7 +50,7 @@ class Likes:
         return outcome.video_id
 
     async def liked_by(self, viewer: Caller, video_ids: Sequence[int]) -> frozenset[int]:
-        """Those of the videos that the viewer likes."""
+        """The ids among `video_ids` that the viewer likes."""
         if not video_ids:
             return frozenset()
         key = LikedKey(viewer.user_id, self._changes.get(viewer.user_id, 0), tuple(video_ids))

@@ -27,5 +27,5 @@ REGISTRY.register(_collector)
 
 
 def show_caches(**caches: NearCache[Any, Any]) -> None:
-    """Exports these, by name. With two gateways in one process, as in tests, those of the later one."""
+    """Exports these caches by name, in place of those of an earlier call, as a second gateway in one process makes."""
     _collector.caches = caches

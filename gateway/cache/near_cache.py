@@ -38,7 +38,7 @@ class NearCache(Generic[K, V]):
         return (await self._load_missing([key]))[key]
 
     async def load_many(self, keys: Iterable[K]) -> dict[K, V]:
-        """The values of those keys that have one. What is not in the cache is loaded as one batch."""
+        """The values of the keys that have one. Keys that are not in the cache are loaded as one batch."""
         found: dict[K, V | None] = {}
         missing = []
         for key in dict.fromkeys(keys):
@@ -70,7 +70,7 @@ class NearCache(Generic[K, V]):
         return found
 
     def drop(self, key: K) -> None:
-        """Forgets the value, and does not remember what is being loaded for the key."""
+        """Removes the value; a value that is being loaded for the key is returned to its callers but not kept."""
         self._entries.drop(key)
         self._loading.pop(key, None)
 

@@ -45,7 +45,7 @@ class RefreshAheadCache(NearCache[K, V]):
         return await super().load_many(wanted)
 
     def _refresh(self, keys: Iterable[K]) -> None:
-        """Has those of the keys reloaded whose entries end soon."""
+        """Schedules a reload of the keys whose entries end soon."""
         soon, entry_of = self._clock() + self._ttl * REFRESH_SHARE, self._entries.entry
         due = [key for key in keys if (entry := entry_of(key)) and entry[1] < soon and key not in self._refreshing]
         if due and not self._due:

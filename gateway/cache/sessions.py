@@ -1,4 +1,4 @@
-"""The user service's verdicts on sessions, remembered for seconds."""
+"""The user service's verdicts on sessions, cached for seconds."""
 
 from collections.abc import Mapping
 

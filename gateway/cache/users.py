@@ -1,4 +1,4 @@
-"""Users near at hand: public cards for all viewers, and profiles with the private fields that a viewer may see."""
+"""Lookups of users: cached public cards for all viewers, and profiles with the private fields that a viewer may see."""
 
 from collections.abc import Mapping
 

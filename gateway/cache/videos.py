@@ -1,4 +1,4 @@
-"""Videos near at hand: what is public is shared by all viewers for up to a second, anything else is not kept.
+"""A cache of videos: public entries are shared by all viewers for up to a second, other videos are not kept.
 
 A viewer gets a shared entry only if the media service would return the same to them: admins see more, some users see
 more than what is public, and a block may lie between a viewer and an owner. The gateway that writes drops the
@@ -110,22 +110,22 @@ class VideoCache:
         return CardPage([cards[video_id] for video_id in feed.video_ids], feed.next_cursor, feed.total)
 
     def drop_video(self, video_id: int) -> None:
-        """When its counts have changed."""
+        """After the counts of the video changed."""
         self._cards.drop(video_id)
 
     def drop_comments(self, video_id: int) -> None:
-        """When a comment of it came, went or was liked."""
+        """After a comment under the video was added, deleted or liked."""
         self._cards.drop(video_id)
         self._newest_comments.drop(video_id)
 
     def drop_everywhere(self, video_id: int, owner_id: int) -> None:
-        """When it was published, deleted, or its visibility has changed."""
+        """After the video was published or deleted, or its visibility changed."""
         self.drop_comments(video_id)
         self._feeds.clear()
         self._filters.drop(owner_id)
 
     def drop_viewers(self, *user_ids: int) -> None:
-        """When a friendship or a block between them began or ended."""
+        """After a friendship or a block between the users began or ended."""
         for user_id in user_ids:
             self._filters.drop(user_id)
 

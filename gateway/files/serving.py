@@ -108,7 +108,7 @@ def _is_signed(container: Container, file: str, query: bytes) -> bool:
 
 
 def _signature(query: bytes) -> tuple[str, str]:
-    """The time when it expires, and the signature itself; "" for what the query lacks."""
+    """The query's expiry time and signature, "" where one is missing."""
     values = parse_qs(query.decode("latin-1"), max_num_fields=10) if len(query) < 1_000 else {}
     return values.get("exp", [""])[0], values.get("sig", [""])[0]
 

@@ -1,7 +1,6 @@
 """From the Authorization header to a caller whose session is alive."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -9,8 +8,9 @@ from gateway.http.errors import TokenMalformed, TokenMissing
 from protos.user.v1.accounts_pb2 import SessionVerdict
 from services.kit.context import Caller
 from services.kit.tokens import Claims, TokenExpired, TokenInvalid, verify
+from services.kit.ttl_map import TtlMap
 
-MAX_TOKENS = 20_000  # verified tokens that are remembered
+TOKEN_TTL, MAX_TOKENS = 3_600.0, 20_000  # seconds for which a verified token is remembered
 MAX_TOKEN_CHARACTERS = 4_096
 
 
@@ -27,7 +27,7 @@ class SessionVerdicts(Protocol):
 class Authenticator:
     def __init__(self, jwt_secret: str, verdicts: SessionVerdicts) -> None:
         self._secret, self.verdicts = jwt_secret, verdicts
-        self._claims: OrderedDict[str, Claims] = OrderedDict()
+        self._claims: TtlMap[str, Claims] = TtlMap(TOKEN_TTL, MAX_TOKENS)
 
     def read(self, header: str | None) -> Claims:
         """The claims of an access token that we signed and that has not expired.
@@ -37,11 +37,9 @@ class Authenticator:
         token = _bearer(header)
         claims = self._claims.get(token)
         if claims is None:
-            claims = self._claims[token] = verify(self._secret, token, "atoken")
-            if len(self._claims) > MAX_TOKENS:
-                self._claims.popitem(last=False)
+            claims = verify(self._secret, token, "atoken")
+            self._claims.put(token, claims)
         elif claims.exp <= time.time():
-            del self._claims[token]
             raise TokenExpired
         return claims
 

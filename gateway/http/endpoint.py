@@ -27,7 +27,7 @@ from services.kit.context import ANONYMOUS, Caller, current_caller, current_dead
 Method = Literal["GET", "POST", "PUT"]
 
 
-class OnlineUsers(Protocol):
+class PresenceRecorder(Protocol):
     def touch(self, user_id: int) -> None:
         """The user makes a request now."""
 
@@ -40,7 +40,7 @@ class Admission(Protocol):
     authenticator: Authenticator
 
     @property
-    def presence(self) -> OnlineUsers: ...
+    def presence(self) -> PresenceRecorder: ...
 
 
 C = TypeVar("C", bound=Admission)

@@ -99,7 +99,7 @@ class RefreshTokenExpired(Unauthenticated):
 
 
 class ActorForged(Forbidden):
-    """The body names another user as the actor."""
+    """The body names a user other than the caller as the actor."""
 
 
 class TooManyRequests(TooMany):

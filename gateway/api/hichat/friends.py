@@ -1,5 +1,6 @@
 """v1/social/friend*: friend requests and friends."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -106,11 +107,19 @@ async def list_friends(call: Call, params: ListFriends) -> FriendPage:
 @endpoint("GET", "/v1/social/friends/online", family=CHAT_SOCIAL, limit=ONLINE)
 async def list_online_friends(call: Call, params: NoParams) -> Online:
     """The caller's friends who are online; up to a second old."""
-    key = (call.caller.user_id, 0)
+
+    async def read_ids() -> Sequence[int]:
+        return (await call.container.friends.ListFriendIds(pb.ListFriendIdsRequest())).user_ids
+
+    return await list_online(call, 0, read_ids)
+
+
+async def list_online(call: Call, group_id: int, read_ids: Callable[[], Awaitable[Sequence[int]]]) -> Online:
+    """Of the users that `read_ids` returns; kept for a second for this caller. `group_id` 0: the caller's friends."""
+    key = (call.caller.user_id, group_id)
     online = call.container.online.get(key)
     if online is None:
-        ids = (await call.container.friends.ListFriendIds(pb.ListFriendIdsRequest())).user_ids
-        online = {str(user_id): True for user_id in await call.container.online_users.among(ids)}
+        online = {str(user_id): True for user_id in await call.container.online_users.among(await read_ids())}
         call.container.online.put(key, online)
     return Online(online)
 

@@ -1,11 +1,12 @@
 """v1/social/group*: groups, their members, and join requests."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from gateway.api.hichat import views
-from gateway.api.hichat.friends import ONLINE, WRITES, Class, Handling, Online, Result
+from gateway.api.hichat.friends import ONLINE, WRITES, Class, Handling, Online, Result, list_online
 from gateway.api.hichat.users import READS
 from gateway.chat.commands import recheck
 from gateway.container import Call
@@ -169,13 +170,12 @@ async def invite(call: Call, params: Invite) -> None:
 @endpoint("GET", "/v1/social/group/users/online", family=CHAT_SOCIAL, limit=ONLINE)
 async def list_online_members(call: Call, params: ByGroup) -> Online:
     """The members of a group who are online; up to a second old. For members only."""
-    key = (call.caller.user_id, params.group_id)
-    online = call.container.online.get(key)
-    if online is None:
-        ids = (await call.container.groups.ListMemberIds(pb.ListMemberIdsRequest(group_id=params.group_id))).user_ids
-        online = {str(user_id): True for user_id in await call.container.online_users.among(ids)}
-        call.container.online.put(key, online)
-    return Online(online)
+
+    async def read_ids() -> Sequence[int]:
+        request = pb.ListMemberIdsRequest(group_id=params.group_id)
+        return (await call.container.groups.ListMemberIds(request)).user_ids
+
+    return await list_online(call, params.group_id, read_ids)
 
 
 endpoints = [

@@ -126,7 +126,7 @@ async def leave_community(call: Call, params: ByCommunity) -> None:
 
 @endpoint("POST", "/api/contact/remove-member", family=SHORT_VIDEO, limit=OURS)
 async def remove_member(call: Call, params: OfMember) -> None:
-    """Remove somebody from a group: a manager may remove members, the owner anybody else."""
+    """Remove a user from a group: managers may remove members, the owner also managers."""
     await call.container.groups.RemoveMember(
         pb.RemoveMemberRequest(group_id=params.community_id, user_id=params.target_id)
     )
@@ -143,7 +143,7 @@ async def set_member_role(call: Call, params: SetMemberRole) -> None:
 
 @endpoint("POST", "/api/contact/transfer-community", family=SHORT_VIDEO, limit=OURS)
 async def transfer_community(call: Call, params: OfMember) -> None:
-    """Make a member the owner. For the owner only, who stays as a manager."""
+    """Make a member the owner; the former owner becomes a manager. For the owner only."""
     await call.container.groups.TransferGroup(
         pb.TransferGroupRequest(group_id=params.community_id, user_id=params.target_id)
     )

@@ -52,7 +52,7 @@ class VideoPaging(Struct, kw_only=True):
 
     @property
     def has_page_after(self) -> bool:
-        """Whether a client can ask for what follows."""
+        """Whether a client can request the page after this one."""
         return bool(self.cursor) or self.offset + self.limit < MAX_OFFSET
 
 

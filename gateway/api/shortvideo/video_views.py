@@ -99,7 +99,7 @@ class VideoPage(Struct):
 
 
 class Paging(Protocol):
-    """What a page says of the request for it."""
+    """The fields of a request that its page repeats or depends on."""
 
     @property
     def page(self) -> int: ...

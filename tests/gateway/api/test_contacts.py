@@ -283,7 +283,7 @@ class TestUsersWhoAreGone:
     ) -> None:
         me, you = await new_people(visitor, user, 2)
         await befriend(social, me, [you])
-        await graph.add(social, me.id, 2**61)  # as if his account were erased and the event still on its way
+        await graph.add(social, me.id, 2**61)  # as if the account were erased and the event still on its way
         assert [user["id"] for user in (await me.post("/api/contact/get-friend-list"))["users"]] == [you.uid]
         assert len((await me.social("GET", "/v1/social/friends"))["list"]) == 1
         await graph.unfriend(social, me.id, 2**61)
@@ -319,7 +319,7 @@ async def test_a_list_costs_one_call_of_each_service(
         await graph.ask(social, other.id, me.id)
     for other in others[20:]:
         await graph.block(social, me.id, other.id)
-    await me.get("/api/user/get-my-info")  # his session is known now
+    await me.get("/api/user/get-my-info")  # the session is cached now
     gateway.container.cards.clear()
     with counting_calls() as calls:
         given = {"params": {"query": "u"}} if method == "GET" else {"json": {}}

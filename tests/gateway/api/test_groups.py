@@ -335,7 +335,7 @@ async def test_a_list_costs_one_call_of_each_service(
         await world.new_application()
         await world.new_member()
         await graph.create_group(world.social, world.owner.id)
-    await world.owner.get("/api/user/get-my-info")  # his session is known now
+    await world.owner.get("/api/user/get-my-info")  # the session is cached now
     gateway.container.cards.clear()
     given = filled(world, params)
     with counting_calls() as calls:

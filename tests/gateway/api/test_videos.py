@@ -40,7 +40,7 @@ Params = Callable[[VideoWorld, str], dict[str, Any]]
 
 
 class Route(NamedTuple):
-    """`missing` is the answer to whom the video is hidden from; `list`: he gets a list without it instead."""
+    """`missing`: the answer to a viewer from whom the video is hidden; in a list the video is left out instead."""
 
     method: str
     path: str

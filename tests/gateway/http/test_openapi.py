@@ -146,7 +146,7 @@ async def test_no_generated_request_is_answered_by_500_or_by_what_is_not_documen
 ) -> None:
     settings = gateway_settings(servers, HITOK_USER_TARGET=user.target)
     async with serving_gateway(settings) as (_, url):
-        # Each route has its own user: one of them ends his session.
+        # Each route has its own user: one of them ends its session.
         tokens = {route.path: (await by_email(None, user)).token for route in ROUTES}  # type: ignore[arg-type]
         sent = await asyncio.to_thread(probe, document, url, tokens, list(tokens), 12)
     assert sent > 12 * len(ROUTES)
