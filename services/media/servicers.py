@@ -66,7 +66,9 @@ class Uploads(UploadsServicer):
         self._service = service
 
     async def CreateUpload(self, request: pb.CreateUploadRequest, context: object) -> pb.PartialUpload:
-        row = await resumable.create(self._service, require_caller(), request.size, request.metadata)
+        asked = (self._service.new_id(), request.size, request.metadata)
+        async with self._service.database.transaction() as connection:
+            row = await resumable.create(connection, self._service.settings, require_caller(), *asked)
         return partial_upload(row, None)
 
     async def AppendUpload(self, requests: AsyncIterator[pb.AppendUploadRequest], context: object) -> pb.PartialUpload:
@@ -80,7 +82,8 @@ class Uploads(UploadsServicer):
         return self._pack(*await resumable.get(self._service, require_caller(), request.upload_id))
 
     async def DeleteUpload(self, request: pb.DeleteUploadRequest, context: object) -> pb.DeleteUploadResponse:
-        await resumable.delete(self._service, require_caller(), request.upload_id)
+        async with self._service.database.transaction() as connection:
+            await resumable.delete(connection, require_caller(), request.upload_id)
         return pb.DeleteUploadResponse()
 
     def _pack(self, row: object, details: objects.ObjectDetails | None) -> pb.PartialUpload:

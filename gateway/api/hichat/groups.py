@@ -10,6 +10,7 @@ from gateway.api.hichat.friends import ONLINE, WRITES, Class, Handling, Online, 
 from gateway.api.hichat.users import READS
 from gateway.chat.commands import recheck
 from gateway.container import Call
+from gateway.files.pictures import use_picture
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import CHAT_SOCIAL
 from gateway.http.errors import ParameterMissing
@@ -93,6 +94,7 @@ class MemberPage(Struct):
 @endpoint("POST", "/v1/social/group", family=CHAT_SOCIAL, limit=WRITES)
 async def create_group(call: Call, params: CreateGroup) -> None:
     """Create a group that is joined by approval; the caller owns it."""
+    await use_picture(call, params.icon)
     await call.container.groups.CreateGroup(pb.CreateGroupRequest(name=params.name, icon=params.icon, approval=True))
 
 

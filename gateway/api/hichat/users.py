@@ -4,6 +4,7 @@ from msgspec import Struct, field
 
 from gateway.api.timeouts import HASHING_TIMEOUT
 from gateway.container import Call
+from gateway.files.pictures import use_picture
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import CHAT
 from gateway.http.errors import UserNotFound
@@ -55,6 +56,7 @@ class Detail(Struct):
 @endpoint("POST", "/api/v1/user/register", family=CHAT, limit=CREDENTIALS, auth=False)
 async def register(call: Call, params: RegisterByPhone) -> Token:
     """Register by phone."""
+    await use_picture(call, params.avatar)
     request = pb.RegisterByPhoneRequest(
         phone=params.phone,
         password=params.password,

@@ -9,6 +9,7 @@ from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.views import Community, community
 from gateway.chat.commands import recheck
 from gateway.container import Call
+from gateway.files.pictures import use_picture
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.params import Id, Paging
@@ -106,6 +107,7 @@ async def get_group_users(call: Call, params: ListMembers) -> UserPage:
 @endpoint("POST", "/api/contact/create-community", family=SHORT_VIDEO, limit=CONTACT)
 async def create_community(call: Call, params: CreateCommunity) -> None:
     """Create a group that anybody may join; the caller owns it."""
+    await use_picture(call, params.icon)
     request = pb.CreateGroupRequest(name=params.name, icon=params.icon, description=params.desc, approval=False)
     await call.container.groups.CreateGroup(request)
 
@@ -159,6 +161,7 @@ async def dismiss_community(call: Call, params: ByCommunity) -> None:
 @endpoint("POST", "/api/contact/update-community", family=SHORT_VIDEO, limit=OURS)
 async def update_community(call: Call, params: UpdateCommunity) -> None:
     """Change the given fields of a group. For the owner and managers only."""
+    await use_picture(call, params.icon)
     request = pb.UpdateGroupRequest(
         group_id=params.community_id,
         name=params.name,

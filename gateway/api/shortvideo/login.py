@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from gateway.api.timeouts import HASHING_TIMEOUT
 from gateway.container import Call
+from gateway.files.pictures import use_picture
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import RefreshTokenExpired
@@ -62,6 +63,7 @@ async def send_code(call: Call, params: SendCode) -> None:
 @endpoint("POST", "/api/login/register", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
 async def register(call: Call, params: Register) -> AccessToken:
     """Register by email, with the mailed code."""
+    await use_picture(call, params.avatar)
     request = pb.RegisterByEmailRequest(
         email=params.email,
         code=params.code,

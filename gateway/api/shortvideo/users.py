@@ -5,6 +5,7 @@ from msgspec import Struct, field
 from gateway.api.shortvideo.views import Profile, SessionView, profile_of, session_view
 from gateway.api.timeouts import HASHING_TIMEOUT
 from gateway.container import Call
+from gateway.files.pictures import use_picture
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import UserNotFound
@@ -122,6 +123,7 @@ async def set_profile(call: Call, params: SetProfile) -> None:
         for name, value in given.items():
             if value is not None:
                 setattr(request, name, value)
+    await use_picture(call, request.avatar)
     await call.container.users.UpdateProfile(request)
     call.container.cards.drop(user_id)
 

@@ -34,28 +34,28 @@ MAX_OPEN = 20  # unfinished uploads per user
 Upload = Row[Any]
 
 
-async def create(service: Resources, caller: Caller, size: int, metadata: str) -> Upload:
+async def create(
+    connection: AsyncConnection, settings: MediaSettings, caller: Caller, upload_id: int, size: int, metadata: str
+) -> Upload:
     """Raises FileEmpty, UploadTooLarge, QuotaExceeded, StorageExceeded."""
     if size <= 0:
         raise FileEmpty
-    settings = service.settings
     if size > max(settings.max_video_bytes, settings.max_audio_bytes, settings.max_image_bytes):
         raise UploadTooLarge
-    async with service.database.transaction() as connection:
-        await quotas.lock_user(connection, caller.user_id)
-        mine = select(func.count(), func.coalesce(func.sum(PartialUpload.size), 0)).where(
-            PartialUpload.user_id == caller.user_id,
-            PartialUpload.object_hash.is_(None),
-            PartialUpload.expires_at > func.now(),
-        )
-        count, pending = (await connection.execute(mine)).one()
-        if count >= MAX_OPEN:
-            raise QuotaExceeded
-        await quotas.require_quota(connection, settings, caller.user_id, pending + size)
-        values = {"id": service.new_id(), "user_id": caller.user_id, "size": size, "metadata": metadata}
-        row = insert(PartialUpload).values(values | {"expires_at": _expiry(settings)})
-        created: Upload = (await connection.execute(row.returning(*PartialUpload.__table__.columns))).one()
-        return created
+    await quotas.lock_user(connection, caller.user_id)
+    mine = select(func.count(), func.coalesce(func.sum(PartialUpload.size), 0)).where(
+        PartialUpload.user_id == caller.user_id,
+        PartialUpload.object_hash.is_(None),
+        PartialUpload.expires_at > func.now(),
+    )
+    count, pending = (await connection.execute(mine)).one()
+    if count >= MAX_OPEN:
+        raise QuotaExceeded
+    await quotas.require_quota(connection, settings, caller.user_id, pending + size)
+    values = {"id": upload_id, "user_id": caller.user_id, "size": size, "metadata": metadata}
+    row = insert(PartialUpload).values(values | {"expires_at": _expiry(settings)})
+    created: Upload = (await connection.execute(row.returning(*PartialUpload.__table__.columns))).one()
+    return created
 
 
 async def get(service: Resources, caller: Caller, upload_id: int) -> tuple[Upload, ObjectDetails | None]:
@@ -179,7 +179,8 @@ async def _finish(service: Resources, caller: Caller, row: Upload) -> ObjectDeta
     try:
         details = await ingest.upload(service, caller, chunks())
     except Invalid:
-        await delete(service, caller, row.id)
+        async with service.database.transaction() as connection:
+            await delete(connection, caller, row.id)
         raise
     async with service.database.transaction() as connection:
         finished = update(PartialUpload).where(PartialUpload.id == row.id)
@@ -188,11 +189,10 @@ async def _finish(service: Resources, caller: Caller, row: Upload) -> ObjectDeta
     return details
 
 
-async def delete(service: Resources, caller: Caller, upload_id: int) -> None:
+async def delete(connection: AsyncConnection, caller: Caller, upload_id: int) -> None:
     """Deletes the upload, but not the object of a finished one. Raises UploadNotFound."""
-    async with service.database.transaction() as connection:
-        row = await _find(connection, caller, upload_id)
-        await drop(connection, [row.id])
+    row = await _find(connection, caller, upload_id)
+    await drop(connection, [row.id])
 
 
 async def drop(connection: AsyncConnection, ids: list[int]) -> None:

@@ -162,6 +162,19 @@ async def httpx_get(visitor: FrontEnd, url: str) -> httpx.Response:
     return await visitor.http.get(url)
 
 
+async def test_only_ones_own_picture_is_an_avatar_or_an_icon(alice: Person, bob: Person, media: Videos) -> None:
+    own, film = await upload_picture(alice), await upload(alice, media)
+    assert await alice.post("/api/user/set-profile", avatar=own) == {}
+    assert await execute(media, "SELECT FROM object WHERE hash = :hash AND held_at IS NOT NULL", hash=hash_in(own))
+    for url, code in ((own, 404), (film, 404)):
+        await bob.refused("POST", "/api/user/set-profile", code, 10054, json={"avatar": url})
+    await bob.refused("POST", "/api/contact/create-community", 404, 10054, json={"name": "g", "icon": own})
+    await alice.refused("POST", "/api/user/set-profile", 400, 10001, json={"avatar": film})
+    assert await bob.post("/api/user/set-profile", avatar="https://example.com/a.png") == {}
+    account = {"email": "a@example.com", "code": "123456", "password": "password", "username": "x", "avatar": own}
+    await FrontEnd(alice.http).refused("POST", "/api/login/register", 404, 10054, json=account)
+
+
 async def test_a_video_says_whether_it_plays(alice: Person, bob: Person, media: Videos) -> None:
     file = await upload(alice, media)
     facts = "UPDATE object SET state = 1, width = 64, height = 48, duration = 300 WHERE hash = :hash"
