@@ -87,8 +87,12 @@ class Job(Model):
     due_at: Mapped[datetime | None] = mapped_column(server_default=func.now())  # null: done or failed
     attempts: Mapped[int] = mapped_column(server_default="0")
     reason: Mapped[str] = mapped_column(server_default="")  # why it failed
+    started_at: Mapped[datetime | None]  # when it was last begun
 
-    __table_args__ = (Index("job_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
+    __table_args__ = (
+        Index("job_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("job_started", "started_at"),
+    )
 
 
 class PartialUpload(Model):

@@ -27,6 +27,7 @@ REFUSALS: dict[str, type[HitokError]] = {
     "TYPE": FileTypeRefused,
     "LARGE": FileTooLarge,
     "BROKEN": FileBroken,
+    "DIED": FileBroken,  # the child itself, killed or out of memory
     "TRUNCATED": FileTruncated,
     "ENCRYPTED": FileEncrypted,
     "CODEC": FileCodecUnsupported,
@@ -101,7 +102,8 @@ async def run_child(name: str, request: dict[str, Any], seconds: float) -> dict[
         return answer
     except (TimeoutError, ValueError) as error:
         log.info("child gave up", child=name, code=process.returncode, error=repr(error)[:100])
-        return {"refused": "BROKEN", "detail": "takes too long or too much to read"}
+        code = "BROKEN" if isinstance(error, TimeoutError) else "DIED"
+        return {"refused": code, "detail": "takes too long or too much to read"}
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):

@@ -2,9 +2,14 @@
 
 The profile `cover` is a picture and `playback` an MP4 that browsers play. Of a video that had to be encoded for that
 `playback` makes two more: `segments`, the same in fragments, and `hls`, the playlist of them.
+
+A video that is worth several sizes then gets a job of the profile `ladder`: `segments-<side>` and `hls-<side>` for
+each, and `hls`, the master playlist of all. If it has to be encoded, `playback` is its lowest rung at first, so that
+it can be watched soon, and the highest in the end.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +22,85 @@ from services.media.files import ingest, probe, references
 from services.media.files.filetypes import TYPES
 from services.media.files.probe import Facts
 from services.media.models import Derivative, Object
-from services.media.processing.playlists import playlist
+from services.media.processing.playlists import master, playlist
 from services.media.resources import Resources
 from services.media.storage import measure
 from services.objectstore.store import key_of
 
 MEMORY_MEGABYTES = 2_048
+LADDER = "ladder"
+FIRST_PLAYBACK = "playback-first"
 
 
-async def make(service: Resources, job: Row[Any]) -> None:
-    """Of a job with its object. Raises FileBroken and the like, Unavailable, FileNotFoundError."""
-    with ExitStack() as stack:
-        target, cuts, listed = (service.storage.new_path() for _ in range(3))
-        for path in (target, cuts, listed):
-            stack.callback(path.unlink, missing_ok=True)
-        made = await _convert(service, job, target, cuts)
-        if made["extension"]:
-            facts = await probe.probe(service.settings, target, TYPES[made["extension"]])
-            await _keep(service, job.hash, job.profile, target, facts)
-            if facts.blurhash:
-                await _describe(service, job.hash, facts.blurhash)
-        if segments := made.get("segments"):
-            file = await _keep(service, job.hash, "segments", cuts, facts)
-            listed.write_text(playlist(file, segments))
-            await _keep(service, job.hash, "hls", listed, Facts(TYPES["m3u8"], duration=facts.duration))
+async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
+    """Makes what a job with its object is for; the profiles of the jobs that are to follow.
+
+    Raises FileBroken and the like, Unavailable, FileNotFoundError.
+    """
+    with _scratch(service) as scratch:
+        made = await _convert(service, job, scratch)
+        if job.profile == LADDER:
+            await _keep_ladder(service, job.hash, scratch, made["rungs"])
+        elif made["extension"]:
+            await _keep_rendition(service, job, scratch, made)
+        return [LADDER] if made.get("ladder") else []
+
+
+@contextmanager
+def _scratch(service: Resources) -> Iterator[Path]:
+    """A path; files whose names begin like its own are gone when the block ends."""
+    path = service.storage.new_path()
+    try:
+        yield path
+    finally:
+        for made in path.parent.glob(f"{path.name}*"):
+            made.unlink(missing_ok=True)
+
+
+async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made: dict[str, Any]) -> None:
+    target, cuts = _target(scratch), _cuts(scratch)
+    facts = await probe.probe(service.settings, target, TYPES[made["extension"]])
+    await _keep(service, job.hash, job.profile, target, facts)
+    if facts.blurhash:
+        await _describe(service, job.hash, facts.blurhash)
+    if segments := made.get("segments"):
+        file = await _keep(service, job.hash, "segments", cuts, facts)
+        text = playlist(file, segments)
+        if "rung" in made:  # of which this is the lowest rung, to be seen until there are others
+            await _keep(service, job.hash, FIRST_PLAYBACK, target, facts)
+            text = master([(await _keep_text(service, job.hash, "hls-first", scratch, text, facts), made["rung"])])
+            await _keep_text(service, job.hash, "hls-master-first", scratch, text, facts)
+        await _keep_text(service, job.hash, "hls", scratch, text, facts)
+
+
+async def _keep_ladder(service: Resources, source: str, scratch: Path, rungs: Sequence[dict[str, Any]]) -> None:
+    """What was shown before stays at its addresses."""
+    listed = []
+    for rung in rungs:
+        facts = await probe.probe(service.settings, Path(rung["whole"]), TYPES["mp4"])
+        file = await _keep(service, source, f"segments-{rung['side']}", Path(rung["cuts"]), facts)
+        text = playlist(file, rung["segments"])
+        listed.append((await _keep_text(service, source, f"hls-{rung['side']}", scratch, text, facts), rung))
+    await _keep_text(service, source, "hls", scratch, master(listed), facts)
+    first = select(Derivative.object_hash).where(Derivative.source_hash == source, Derivative.profile == FIRST_PLAYBACK)
+    async with service.database.transaction() as connection:
+        encoded = (await connection.execute(first)).first()
+    if encoded:
+        await _keep(service, source, "playback", Path(rungs[-1]["whole"]), facts)
+
+
+async def _keep_text(service: Resources, source: str, profile: str, scratch: Path, text: str, of: Facts) -> str:
+    path = scratch.with_name(f"{scratch.name}.m3u8")
+    path.write_text(text)
+    return await _keep(service, source, profile, path, Facts(TYPES["m3u8"], duration=of.duration))
+
+
+def _target(scratch: Path) -> Path:
+    return scratch.with_name(f"{scratch.name}-whole")
+
+
+def _cuts(scratch: Path) -> Path:
+    return scratch.with_name(f"{scratch.name}-cuts")
 
 
 async def _describe(service: Resources, hash: str, blurhash: str) -> None:
@@ -49,20 +109,23 @@ async def _describe(service: Resources, hash: str, blurhash: str) -> None:
         await connection.execute(update(Object).where(Object.hash == hash).values(blurhash=blurhash))
 
 
-async def _convert(service: Resources, job: Row[Any], target: Path, cuts: Path) -> dict[str, Any]:
+async def _convert(service: Resources, job: Row[Any], scratch: Path) -> dict[str, Any]:
     settings = service.settings
     async with service.storage.local(key_of(f"{job.hash}.{job.extension}")) as source:
         request = {
             "profile": job.profile,
             "source": str(source),
             "extension": job.extension,
-            "target": str(target),
-            "cuts": str(cuts),
+            "target": str(_target(scratch)),
+            "cuts": str(_cuts(scratch)),
+            "frugal": job.attempts > 1,
             "cpu_seconds": settings.job_seconds * 2,
             "memory_megabytes": MEMORY_MEGABYTES,
             "file_megabytes": 2 * settings.max_video_bytes // MIB + 16,
         }
         made = await probe.run_child("conversion", request, settings.job_seconds)
+        if made.get("refused") == "DIED":  # killed, or out of memory: that may be the machine's fault
+            made = await probe.run_child("conversion", request | {"frugal": True}, settings.job_seconds)
     if "refused" in made:
         raise probe.REFUSALS[made["refused"]](made["detail"])
     return made

@@ -7,13 +7,14 @@ need all of this too, since an acknowledgement and a commit are two things.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Row, func, literal, select, text, tuple_, update
+from sqlalchemy import Row, case, func, literal, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,10 +29,11 @@ from services.media.resources import Resources
 from services.media.videos import publishing
 
 POLL = 2.0  # seconds between looks for jobs of other processes
+FAIR = text("interval '1 hour'")  # in which it counts who was served
 ATTEMPTS = 3  # that may die of a job before it is given up
 
 DONE = Counter("hitok_media_jobs", "Jobs ended", ["profile", "outcome"])
-for profile in PROFILES:
+for profile in (*PROFILES, derivatives.LADDER):
     for outcome in ("done", "failed"):
         DONE.labels(profile, outcome)
 log = structlog.get_logger("processing")
@@ -59,17 +61,38 @@ async def _work(service: Resources) -> None:
 
 async def _take(service: Resources) -> Row[Any] | None:
     """A job with its object, held for a lease."""
-    due = select(Job.object_hash, Job.profile).where(Job.due_at <= func.now()).order_by(Job.due_at).limit(1)
     held = (
         update(Job)
-        .where(tuple_(Job.object_hash, Job.profile).in_(due.with_for_update(skip_locked=True)))
+        .where(tuple_(Job.object_hash, Job.profile).in_(_next()))
         .where(Object.hash == Job.object_hash)
-        .values(due_at=_after(service.settings.lease_seconds), attempts=Job.attempts + 1)
+        .values(due_at=_after(service.settings.lease_seconds), started_at=func.now(), attempts=Job.attempts + 1)
         .returning(Job.profile, Job.attempts, Object.__table__)
     )
     async with service.database.transaction() as connection:
         job: Row[Any] | None = (await connection.execute(held)).one_or_none()
         return job
+
+
+def _next() -> Any:
+    """Covers first, then what makes a video play, then what makes it better; of each the job of whoever's last one
+    began the longest ago, so that one user's many uploads delay another's by a job at most.
+    """
+    rank = case({profile: n for n, profile in enumerate(PROFILES)}, value=Job.profile, else_=len(PROFILES))
+    recent = (
+        select(Upload.user_id, func.max(Job.started_at).label("served_at"))
+        .join(Job, Job.object_hash == Upload.object_hash)
+        .where(Job.started_at > func.now() - FAIR, Job.profile != PROFILES[0])
+        .group_by(Upload.user_id)
+        .cte("recent")
+    )
+    served = (
+        select(func.max(recent.c.served_at))
+        .join(Upload, Upload.user_id == recent.c.user_id)
+        .where(Upload.object_hash == Job.object_hash)
+        .scalar_subquery()
+    )
+    due = select(Job.object_hash, Job.profile).where(Job.due_at <= func.now())
+    return due.order_by(rank, served.nulls_first(), Job.due_at).limit(1).with_for_update(skip_locked=True, of=Job)
 
 
 def _after(seconds: float) -> Any:
@@ -79,11 +102,12 @@ def _after(seconds: float) -> Any:
 async def _do(service: Resources, job: Row[Any]) -> None:
     """Made, given up, or given back: to be tried by anybody, at once or after a while."""
     reason = ""
+    following: Sequence[str] = ()
     try:
         async with _holding(service, job):
             if job.attempts > ATTEMPTS:
                 raise FileBroken("every worker died of it")
-            await derivatives.make(service, job)
+            following = await derivatives.make(service, job)
     except (Unavailable, FileNotFoundError, SQLAlchemyError) as error:
         log.warning("job waits", hash=job.hash, profile=job.profile, error=repr(error)[:200])
         await _give_back(service, job, 2.0**job.attempts)
@@ -97,7 +121,9 @@ async def _do(service: Resources, job: Row[Any]) -> None:
         reason = error.reason
     DONE.labels(job.profile, "failed" if reason else "done").inc()
     async with service.database.transaction() as connection:
-        await _end(connection, job, reason)
+        await _end(connection, job, reason, following)
+    if following:
+        service.job_ready.set()
 
 
 @asynccontextmanager
@@ -127,15 +153,26 @@ async def _give_back(service: Resources, job: Row[Any], seconds: float) -> None:
         await connection.execute(_of(job).values(due_at=_after(seconds), attempts=job.attempts - 1))
 
 
-async def _end(connection: AsyncConnection, job: Row[Any], reason: str) -> None:
-    """The object is ready with its last job, and failed with the first that failed; its uploaders are told."""
+async def _end(connection: AsyncConnection, job: Row[Any], reason: str, following: Sequence[str] = ()) -> None:
+    """The object is ready with its last job, and failed with the first that failed; its uploaders are told.
+
+    The `following` jobs make it better: they change nothing about that.
+    """
     await publishing.lock_waiting(connection, job.hash)
     state = select(Object.state).where(Object.hash == job.hash).with_for_update(key_share=True)
     processed = (await connection.execute(state)).scalar_one_or_none() == PROCESSING  # none: deleted meanwhile
     ended = await connection.execute(_of(job).values(due_at=None, reason=reason).returning(Job.profile))
-    if ended.one_or_none() is None or not processed:
+    if ended.one_or_none() is None:
         return
-    left = select(Job.profile).where(Job.object_hash == job.hash, Job.due_at.is_not(None)).limit(1)
+    for profile in following:
+        await _add(connection, job.hash, profile)
+    if not processed or job.profile not in PROFILES:
+        return
+    left = (
+        select(Job.profile)
+        .where(Job.object_hash == job.hash, Job.due_at.is_not(None), Job.profile.in_(PROFILES))
+        .limit(1)
+    )
     user_ids = (await connection.execute(select(Upload.user_id).where(Upload.object_hash == job.hash))).scalars().all()
     change = update(Object).where(Object.hash == job.hash)
     if reason:
@@ -146,3 +183,10 @@ async def _end(connection: AsyncConnection, job: Row[Any], reason: str) -> None:
         await connection.execute(change.values(state=READY))
         await events.object_ready(connection, job, user_ids)
         await publishing.publish_waiting(connection, job.hash)
+
+
+async def _add(connection: AsyncConnection, hash: str, profile: str) -> None:
+    """A job, anew if it was there."""
+    row = insert(Job).values(object_hash=hash, profile=profile)
+    anew = {"due_at": func.now(), "attempts": 0, "reason": ""}
+    await connection.execute(row.on_conflict_do_update(index_elements=["object_hash", "profile"], set_=anew))

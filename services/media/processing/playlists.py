@@ -1,17 +1,18 @@
-"""HLS media playlists (RFC 8216): one file, of which each segment is a stretch of bytes."""
+"""HLS playlists (RFC 8216): the list of a rendition's segments, which are stretches of one file, and of renditions."""
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
-MAP_VERSION = 7  # of the protocol; earlier players know no EXT-X-MAP of such files
+VERSION = 7  # of the protocol; earlier players know no EXT-X-MAP of such files
 
 
 def playlist(file: str, segments: Sequence[tuple[int, int, float]]) -> str:
-    """Of `file`, named relatively to the playlist; `segments` as children/segments.py cut it."""
+    """Of `file`, named relatively to the playlist; `segments` as sandbox/segments.py cut it."""
     longest = max(seconds for _, _, seconds in segments)
     lines = [
         "#EXTM3U",
-        f"#EXT-X-VERSION:{MAP_VERSION}",
+        f"#EXT-X-VERSION:{VERSION}",
         f"#EXT-X-TARGETDURATION:{max(math.ceil(longest), 1)}",
         "#EXT-X-PLAYLIST-TYPE:VOD",
         "#EXT-X-INDEPENDENT-SEGMENTS",
@@ -20,3 +21,18 @@ def playlist(file: str, segments: Sequence[tuple[int, int, float]]) -> str:
     for start, size, seconds in segments:
         lines += [f"#EXTINF:{seconds:.6f},", f"#EXT-X-BYTERANGE:{size}@{start}", file]
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
+
+
+def master(rungs: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """Of playlists and what sandbox/ladder.py describes of each; players begin with the first."""
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    for file, rung in rungs:
+        attributes = [
+            f"BANDWIDTH={rung['peak']}",
+            f"AVERAGE-BANDWIDTH={rung['mean']}",
+            f'CODECS="{rung["codecs"]}"',
+            f"RESOLUTION={rung['width']}x{rung['height']}",
+            f"FRAME-RATE={rung['rate']:.3f}",
+        ]
+        lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", file]
+    return "\n".join([*lines, ""])

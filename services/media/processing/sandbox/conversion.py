@@ -12,17 +12,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from services.media.processing.sandbox import filters
 from services.media.processing.sandbox.limits import Refused, answer, confine
 
-PROFILES = {"cover": "covers", "playback": "renditions"}
+PROFILES = {"cover": "covers", "playback": "renditions", "ladder": "ladder"}
 
 
 def main(request: dict[str, Any]) -> None:
     confine(request["cpu_seconds"], request["memory_megabytes"], request["file_megabytes"])
+    if request["frugal"]:
+        filters.THREADS = 1
     try:
         maker = import_module(f"services.media.processing.sandbox.{PROFILES[request['profile']]}")
         source, target, cuts = (Path(request[name]) for name in ("source", "target", "cuts"))
         made = maker.make(source, request["extension"], target, cuts)
+    except MemoryError:
+        answer(refused="DIED", detail="out of memory")
     except Refused as refusal:
         answer(refused=refusal.code, detail=str(refusal))
     except Exception:  # whatever a library finds wrong with it

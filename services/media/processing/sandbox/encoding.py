@@ -1,58 +1,72 @@
 """A recording encoded anew, as H.264 and AAC, with whole pictures where segments.py is to cut it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from av.video.frame import PictureType
 
-from services.media.processing.sandbox import sources
+from services.media.processing.sandbox import filters, sources
 from services.media.processing.sandbox.copying import Copy
-from services.media.processing.sandbox.filters import THREADS, Output, PictureGraph, SoundGraph
+from services.media.processing.sandbox.filters import Output, PictureGraph, SoundGraph
 from services.media.processing.sandbox.segments import SECONDS
 
 RATE = 30  # pictures a second, where the source tells none
 CLOCK = Fraction(1, 90_000)  # of pictures: any rate that cameras have is exact in it, or nearly
 SAMPLES, FRAME = 48_000, 1_024  # a second, and in a packet of AAC
 SOUND_BITS = 128_000  # a second
-OPTIONS = {"preset": "veryfast", "maxrate": "8M", "bufsize": "16M", "sc_threshold": "0", "g": "9999"}
-# The shorter side up to which a quality (x264's CRF) is used: what is small shows each error large, and costs little.
-QUALITIES = ((240, "16"), (480, "19"), (800, "21"), (99_999, "23"))
+OPTIONS = {"preset": "veryfast", "sc_threshold": "0", "g": "9999"}
+# The shorter side up to which a quality (x264's CRF) and a bound in kbit/s hold: what is small shows each error large.
+QUALITIES = ((240, "16", 900), (380, "19", 1_100), (500, "20", 2_000), (800, "21", 4_000), (9_999, "23", 7_000))
+FIRST = Fraction(1)  # seconds of the first segment, which is short so that a player has it soon
 
 
-def encode(container: Any, tracks: dict[int, "Pictures | Sounds | Copy"], output: Any) -> None:
-    """The tracks by the index of their stream. Raises what PyAV raises of a broken file, and Uncopyable."""
-    streams = [container.streams[index] for index in tracks]
-    for packet in sources.demux(container, streams):
-        track = tracks[packet.stream.index]
-        for made in track.take(packet):
-            output.mux(made)
-    for track in tracks.values():
-        if not isinstance(track, Copy):
-            for made in track.finish():
-                output.mux(made)
+class Lane(NamedTuple):
+    """A track of an output, and the stream of the source that it is made of."""
+
+    source: Any
+    track: "Pictures | Sounds | Copy"
+    output: Any
+
+
+def encode(container: Any, lanes: Sequence[Lane]) -> None:
+    """Each packet is decoded once, whatever number of lanes it is for. Raises what PyAV raises of a broken file, and
+    Uncopyable."""
+    by_stream = {lane.source.index: [other for other in lanes if other.source is lane.source] for lane in lanes}
+    for packet in sources.demux(container, [of[0].source for of in by_stream.values()]):
+        taking = by_stream[packet.stream.index]
+        frames = [] if all(isinstance(lane.track, Copy) for lane in taking) else sources.decode(packet)
+        for lane in taking:
+            for made in lane.track.take(packet) if isinstance(lane.track, Copy) else lane.track.take(frames):
+                lane.output.mux(made)
+    for lane in lanes:
+        if not isinstance(lane.track, Copy):
+            for made in lane.track.finish():
+                lane.output.mux(made)
 
 
 class Pictures:
     """Every picture is encoded, with its own time: no rate is forced on them."""
 
     def __init__(self, output: Any, source: Any, form: Output, graph: PictureGraph, start: Fraction) -> None:
-        quality = next(crf for side, crf in QUALITIES if min(form.width, form.height) <= side)
-        options = OPTIONS | {"crf": quality}
+        side = min(form.width, form.height)
+        crf, bits = next((crf, bits) for most, crf, bits in QUALITIES if side <= most)
+        options = OPTIONS | {"crf": crf, "maxrate": f"{bits}k", "bufsize": f"{bits}k"}
         stream = output.add_stream("libx264", rate=_rate_of(source), options=options, time_base=CLOCK)
         stream.width, stream.height, stream.pix_fmt = form.width, form.height, "yuv420p"
         context = stream.codec_context
-        context.sample_aspect_ratio, context.thread_count = form.stretch, THREADS
+        context.sample_aspect_ratio, context.thread_count = form.stretch, filters.THREADS
         colours = form.colours
         context.color_primaries, context.color_trc = colours.primaries, colours.transfer
         context.colorspace, context.color_range = colours.matrix, colours.range
         self._stream, self._graph, self._start = stream, graph, start
         self._step = round(1 / _rate_of(source) / CLOCK)
+        self._least = round(Fraction(9, 10) / form.rate / CLOCK) if form.rate else 0  # between two pictures
         self._last, self._cut_at = -1, 0
         self._durations: dict[int, int] = {}
 
-    def take(self, packet: Any) -> Iterator[Any]:
-        for frame in sources.decode(packet):
+    def take(self, frames: Sequence[Any]) -> Iterator[Any]:
+        for frame in frames:
             for shown in self._graph.run(frame):
                 yield from self._encode(shown)
 
@@ -65,15 +79,19 @@ class Pictures:
         """Nothing for a picture that is not later than the one before, as in FFmpeg."""
         step = round((frame.duration or 0) * frame.time_base / CLOCK) or self._step
         time = self._last + step if frame.pts is None else round((frame.pts * frame.time_base - self._start) / CLOCK)
-        if time <= self._last or time < 0:
+        if time <= self._last or time < 0 or (self._last >= 0 and time < self._last + self._least):
             return
         frame.pts, frame.time_base, self._last = time, CLOCK, time
         self._durations[time] = step
         whole = time >= self._cut_at
         frame.pict_type = PictureType.I if whole else PictureType.NONE
         if whole:
-            self._cut_at = time + round(SECONDS / CLOCK)
+            self._cut_at = round((FIRST if time == 0 or not self._cut_at else self._next_cut(time)) / CLOCK)
         yield from self._timed(self._stream.encode(frame))
+
+    def _next_cut(self, time: int) -> Fraction:
+        """On a grid that does not depend on the pictures: each rung of a ladder is cut at the same times."""
+        return FIRST + (int((time * CLOCK - FIRST) / SECONDS) + 1) * Fraction(SECONDS)
 
     def _timed(self, packets: list[Any]) -> Iterator[Any]:
         """With how long each is shown, which the encoder forgets and the last of them needs."""
@@ -96,14 +114,16 @@ class Sounds:
         self._graph, self._start = SoundGraph(layout, SAMPLES, FRAME), start
         self._next = Fraction(0)  # seconds
 
-    def take(self, packet: Any) -> Iterator[Any]:
-        for frame in sources.decode(packet):
+    def take(self, frames: Sequence[Any]) -> Iterator[Any]:
+        for frame in frames:
             if frame.samples and frame.sample_rate:
+                as_it_was = frame.pts, frame.time_base
                 begins = self._next if frame.pts is None else frame.pts * frame.time_base - self._start
                 self._next = begins + Fraction(frame.samples, frame.sample_rate)
                 frame.pts, frame.time_base = round(begins * frame.sample_rate), Fraction(1, frame.sample_rate)
                 for piece in self._graph.run(frame):
                     yield from self._stream.encode(piece)
+                frame.pts, frame.time_base = as_it_was  # for the other lanes
 
     def finish(self) -> Iterator[Any]:
         for piece in self._graph.run(None):

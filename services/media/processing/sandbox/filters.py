@@ -21,6 +21,7 @@ class Output(NamedTuple):
     height: int
     stretch: Fraction  # of a pixel, about 1
     colours: Colours
+    rate: int = 0  # pictures a second at most; 0: as many as there are
 
 
 def output_for(shape: Shape, colours: Colours, longest_side: int) -> Output:

@@ -16,11 +16,13 @@ from services.media.processing.sandbox import (
     encoding,
     filters,
     matroska,
+    rungs,
     segments,
     sources,
     tonemapping,
 )
 from services.media.processing.sandbox.copying import Copy, Uncopyable
+from services.media.processing.sandbox.encoding import Lane, Pictures, Sounds
 from services.media.processing.sandbox.sources import Colours, Shape
 
 Codecs = tuple[tuple[str, ...], tuple[str, ...]]  # of pictures and of sound
@@ -57,12 +59,13 @@ def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, An
         picture, sound = sources.picture_of(container), sources.sound_of(container)
         plays = _plays(container, picture, look)
         into = next((name for name, codecs in CODECS.items() if plays and _are(picture, sound, codecs)), "")
+        ladder = len(rungs.sides_of(look.shape)) > 1
         if into == extension and _is_complete(source, container, extension):
-            return {"extension": ""}
+            return {"extension": "", "ladder": ladder}
         copied = [plays and _are(picture, None, SEGMENTED), _are(None, sound, SEGMENTED)]
         try:
             if into:
-                return _copy(container, [picture, sound], target, into)
+                return _copy(container, [picture, sound], target, into) | {"ladder": ladder}
         except Uncopyable:
             copied = [False, False]
     try:
@@ -110,25 +113,33 @@ def _copy(container: Any, streams: list[Any], target: Path, extension: str) -> d
 
 
 def _encode(source: Path, format: str, look: Look, copied: list[bool], target: Path, cuts: Path) -> dict[str, Any]:
+    sides = rungs.sides_of(look.shape)
+    reduced = len(sides) > 1 and not copied[0]  # to the lowest rung, which is seen until the others are made
     with ExitStack() as stack:
         container = stack.enter_context(av.open(str(source), format=format))
         output = stack.enter_context(av.open(str(target), "w", format="mp4", options=OPTIONS["mp4"]))
         picture, sound, start = sources.picture_of(container), sources.sound_of(container), sources.start_of(container)
         picture.thread_type, picture.codec_context.thread_count = "AUTO", filters.THREADS
-        tracks: dict[int, Any] = {}
+        lanes = []
         if copied[0]:
-            tracks[picture.index] = Copy(output, picture, start)
+            lanes.append(Lane(picture, Copy(output, picture, start), output))
         else:
             form = filters.output_for(look.shape, look.colours, LONGEST_SIDE)
-            graph = filters.PictureGraph(look.shape, form, look.interlaced, _table(stack, cuts, look))
-            tracks[picture.index] = encoding.Pictures(output, picture, form, graph, start)
+            if reduced:
+                form = rungs.output_for(look.shape, look.colours, sides[0])
+            graph = filters.PictureGraph(look.shape, form, look.interlaced, table_for(stack, cuts, look))
+            lanes.append(Lane(picture, Pictures(output, picture, form, graph, start), output))
         if sound:
-            tracks[sound.index] = Copy(output, sound, start) if copied[1] else encoding.Sounds(output, sound, start)
-        encoding.encode(container, tracks, output)
-    return {"extension": "mp4", "segments": segments.cut(target, cuts)}
+            track = Copy(output, sound, start) if copied[1] else Sounds(output, sound, start)
+            lanes.append(Lane(sound, track, output))
+        encoding.encode(container, lanes)
+    found = segments.cut(target, cuts)
+    if not reduced:
+        return {"extension": "mp4", "segments": found, "ladder": len(sides) > 1}
+    return {"extension": "mp4", "segments": found, "ladder": True, "rung": rungs.describe(target, found)}
 
 
-def _table(stack: ExitStack, cuts: Path, look: Look) -> Path | None:
+def table_for(stack: ExitStack, cuts: Path, look: Look) -> Path | None:
     """Beside the others that the job removes."""
     if not look.colours.is_hdr:
         return None

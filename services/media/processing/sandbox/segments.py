@@ -7,7 +7,7 @@ import av
 
 from services.media.processing.sandbox import boxes
 
-SECONDS = 4.0  # of a stretch, and more where a picture comes late
+SECONDS = 4.0  # of a stretch but the first, and more where a picture comes late
 # An index without samples, then a fragment a whole picture (ISO/IEC 23000-19).
 OPTIONS = {"movflags": "+frag_keyframe+delay_moov+default_base_moof+skip_trailer", "fflags": "+bitexact"}
 
@@ -25,7 +25,7 @@ def cut(source: Path, target: Path) -> list[Segment]:
     segments: list[Segment] = []
     for start, stop, begins, ends in fragments:
         seconds = ends - begins
-        if segments and segments[-1][2] + seconds / 2 < SECONDS:
+        if len(segments) > 1 and segments[-1][2] + seconds / 2 < SECONDS:
             start, _, before = segments.pop()
             seconds += before
         segments.append((start, stop - start, seconds))
