@@ -20,7 +20,7 @@ from services.kit import background
 from services.media.maintenance.metrics import watch_media
 from services.media.models import FAILED, PROCESSING, READY
 from services.media.processing.jobs import processing
-from services.media.processing.sandbox import boxes
+from services.media.processing.sandbox.formats import boxes
 from tests.support.media import (
     Running,
     execute,

@@ -12,9 +12,10 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageOps
 
-from services.media.processing.sandbox import blurhash, picture_metadata
+from services.media.processing.sandbox import blurhash
+from services.media.processing.sandbox.formats import picture_metadata
+from services.media.processing.sandbox.formats.picture_metadata import colours_of_gif
 from services.media.processing.sandbox.limits import Refused
-from services.media.processing.sandbox.picture_metadata import colours_of_gif
 
 MAX_FRAMES = 2_000
 FRAMES_PIXELS = 40  # times the pixels allowed of one image, for all frames of an animation

@@ -6,7 +6,8 @@ from typing import Any
 
 import av
 
-from services.media.processing.sandbox import boxes, metadata, sources
+from services.media.processing.sandbox import sources
+from services.media.processing.sandbox.formats import boxes, metadata
 from services.media.processing.sandbox.limits import Refused
 
 SLACK = 2.0  # seconds by which a recording may end before its container says

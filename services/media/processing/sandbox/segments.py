@@ -5,7 +5,7 @@ from typing import Any
 
 import av
 
-from services.media.processing.sandbox import boxes
+from services.media.processing.sandbox.formats import boxes
 
 SECONDS = 4.0  # of a stretch but the first, and more where a picture comes late
 # An index without samples, then a fragment a whole picture (ISO/IEC 23000-19).

@@ -3,7 +3,7 @@
 import struct
 from pathlib import Path
 
-from services.media.processing.sandbox import matroska, mp4_metadata
+from services.media.processing.sandbox.formats import matroska, mp4_metadata
 
 TECHNICAL = (b"ISFT",)  # the program that wrote an AVI
 

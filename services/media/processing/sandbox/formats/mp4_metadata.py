@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from services.media.processing.sandbox import boxes
-from services.media.processing.sandbox.boxes import Inner, find, inside, root
+from services.media.processing.sandbox.formats import boxes
+from services.media.processing.sandbox.formats.boxes import Inner, find, inside, root
 
 OUTER = {b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"free", b"wide", b"skip", b"pdin"}
 OUTER |= {b"emsg", b"prft", b"pssh"}

@@ -6,7 +6,7 @@ The segments, chunks or blocks are left out; in an AVIF, which has an index, the
 import struct
 from collections.abc import Iterator
 
-from services.media.processing.sandbox.boxes import Inner, find, inside
+from services.media.processing.sandbox.formats.boxes import Inner, find, inside
 from services.media.processing.sandbox.limits import Refused
 
 PNG_TELLING = {b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME"}
