@@ -195,7 +195,7 @@ async def test_a_flood_is_refused_then_closed_and_each_id_answered_at_most_once(
                 await socket.say("conversations", f"{number}")
             outcomes = Counter([await socket.answer_type(f"{number}") for number in range(60)])
             assert set(outcomes) == {"ack", "rate_limited"}
-            assert outcomes["ack"] == 40
+            assert 30 <= outcomes["ack"] <= 40  # and no more than 32 at a time
         async with limited.socket(ben) as socket:
             began = time.monotonic()
             for number in range(30):
