@@ -2,20 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import grpc.aio
 import pytest
+from httpx import AsyncClient
 
 from gateway.chat.online_users import NOBODY, Page
 from services.kit.errors import Unavailable
 from tests.gateway.chat_stage import until
 from tests.gateway.fake_chat import FakeChat, running_fake_chat
 from tests.support import social as graph
+from tests.support.chat import chat_settings, running_chat_service
 from tests.support.clock import Clock, stopped
-from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
+from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway, serving_gateway
 from tests.support.people import Person, new_people, new_person
 from tests.support.servers import Servers
 from tests.support.social import Running as Social
+from tests.support.sockets import open_socket
 from tests.support.user import Running as Users
 
 
@@ -174,3 +178,27 @@ async def test_a_made_up_cursor_is_refused_and_spoils_no_other_page(gateway: Run
         assert await gateway.container.online_users.page("x", 0, 10) == NOBODY
     finally:
         chat.faults.clear()
+
+
+async def test_a_request_and_a_socket_are_one_presence_in_the_chat_service(
+    servers: Servers, user: Users, social: Social, tmp_path: Path
+) -> None:
+    settings = chat_settings(servers.create_database("gateway_online"), servers, tmp_path, social.target)
+    async with running_chat_service(settings) as chat:
+        targets = {"USER": user.target, "SOCIAL": social.target, "CHAT": chat.target}
+        named = {f"HITOK_{name}_TARGET": target for name, target in targets.items()}
+        async with serving_gateway(gateway_settings(servers, **named)) as (_, url), AsyncClient(base_url=url) as http:
+            here, away, watcher = await new_people(FrontEnd(http), user, 3)
+            for friend in (here, away):
+                await graph.add(social, watcher.id, friend.id)
+            async with open_socket(url, watcher.token) as socket:
+                page = await socket.ask("presence.subscribe", user_ids=[here.uid, away.uid])
+                assert [row["online"] for row in page["presences"]] == [False, False]
+                await come(here)
+                assert await socket.event("presence", user_id=here.uid, online=True)
+                assert await watcher.social("GET", "/v1/social/friends/online") == {"onLineList": {here.uid: True}}
+                async with open_socket(url, away.token):
+                    assert await socket.event("presence", user_id=away.uid, online=True)
+                    listed = await FrontEnd(http).get("/api/contact/get-user-list-online", limit=500)
+                    assert {here.uid, away.uid, watcher.uid} <= {each["id"] for each in listed["users"]}
+                assert await socket.event("presence", user_id=away.uid, online=False)
