@@ -1,4 +1,4 @@
-"""What an operator's command is about: the settings of each process, from the environment or from `make run`."""
+"""Finds the settings of each process of a deployment: in the environment, or as `make run` wrote them."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from deploy.local.data_dir import locate_folder
 from deploy.local.errors import LocalError
 from deploy.local.services import SERVICES
 
-MARK = "HITOK_INTERNAL_SECRET"  # whoever has set this one has set all of them
+MARK = "HITOK_INTERNAL_SECRET"  # where this one is set, all are
 
 
 @dataclass(frozen=True)

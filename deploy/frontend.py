@@ -1,4 +1,4 @@
-"""hitok as a front end sees it: HTTP with a token, answers out of their envelopes."""
+"""An HTTP client that uses hitok as a front end does: it sends a token, and takes answers out of their envelopes."""
 
 import asyncio
 from typing import Any, Self
@@ -20,11 +20,11 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """Nobody answers there."""
+    """No gateway answers at the address."""
 
 
 class FrontEnd:
-    """One visitor, or one user. Waits where a rate limit tells it to."""
+    """A visitor, or a user who is logged in. It waits as long as a rate limit tells it to."""
 
     def __init__(self, http: httpx.AsyncClient, token: str = "") -> None:
         self.http, self.token = http, token

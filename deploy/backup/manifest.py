@@ -100,7 +100,7 @@ def read_objects(folder: Path, manifest: Manifest) -> list[Object]:
 
 
 def verify(folder: Path, manifest: Manifest) -> None:
-    """That every part is there, with the bytes it had. Raises LocalError that names the first that is not."""
+    """Checks that every part exists and has its checksum. Raises LocalError that names the first that does not."""
     for part in _parts(folder, manifest):
         path = folder / part.path
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""Where the data is: in the servers of the environment's settings, or in the data folder of `make run`."""
+"""Finds the data: on the servers that the settings name, or in the data folder of `make run`."""
 
 import fcntl
 import os
@@ -84,7 +84,7 @@ def is_running(environ: Mapping[str, str]) -> bool:
 
 @contextmanager
 def _own_servers(environ: Mapping[str, str]) -> Iterator[Place]:
-    """Of a data folder that nobody uses: PostgreSQL is started for as long as the block runs."""
+    """Works on a data folder that is not in use: PostgreSQL is started for as long as the block runs."""
     var = locate_folder(environ)
     with open_folder(var):
         secrets = load_secrets(var, name_secrets(SERVICES))

@@ -1,7 +1,6 @@
-"""Putting databases back: each in one transaction of its own, and none commits before all are ready to.
+"""Restores databases: each in a transaction of its own, and none commits before all are ready to commit.
 
-What cannot be undone is then the moment of the commits alone: a crash between them leaves some databases old and some
-new, and the restore has to be run again with --replace.
+Only a crash between the commits leaves some databases old and some new; the restore has to be run again with --replace.
 """
 
 import subprocess
@@ -25,7 +24,7 @@ REPUBLISH = "UPDATE public.outbox SET published_at = NULL;\n"
 
 
 class Session:
-    """A psql in a transaction that it commits when told to; ended before, it leaves everything as it was."""
+    """A psql in a transaction. `commit` commits it; without that the database stays as it was."""
 
     def __init__(self, name: str, url: str, errors: IO[bytes]) -> None:
         self.name, self._errors, self._url = name, errors, url
@@ -95,7 +94,7 @@ class Session:
 
 
 def restore_databases(folder: Path, manifest: Manifest, urls: Mapping[str, str], replace: bool) -> None:
-    """All or none. Raises LocalError."""
+    """Restores all of them or none. Raises LocalError."""
     with ExitStack() as exits:
         sessions = []
         for name, database in manifest.databases.items():
@@ -108,7 +107,7 @@ def restore_databases(folder: Path, manifest: Manifest, urls: Mapping[str, str],
 
 
 def check_target(name: str, url: str, replace: bool) -> None:
-    """That nobody uses the database, and that it is empty or may be replaced. Raises LocalError."""
+    """Raises LocalError if the database is in use, or is not empty and may not be replaced."""
     try:
         with psycopg.connect(url, connect_timeout=10) as connection:
             others = connection.execute(

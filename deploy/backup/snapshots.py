@@ -1,7 +1,7 @@
-"""The databases as they were at one moment each, dumped while others go on writing.
+"""Dumps each database as it was at one moment, while the services go on writing.
 
-The snapshots are taken in an order: who consumes events before who sends them. So an event that a consumer has handled
-is always in its sender's outbox, too, and every row that names another service's finds it.
+The snapshot of a service that consumes events is taken before those of the services that send them. So an event that a
+consumer has handled is always in its sender's outbox, and a row that names a row of another service finds it.
 """
 
 import subprocess

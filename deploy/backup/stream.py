@@ -50,7 +50,7 @@ async def _find(jetstream: JetStreamContext) -> StreamInfo | None:
 
 
 async def ignore(_: Exception) -> None:
-    """What fails is raised as well; the client would print it."""
+    """Keeps the client from printing an error that it also raises."""
 
 
 def _with_jetstream(url: str, work: Callable[[JetStreamContext], Awaitable[T]]) -> T:

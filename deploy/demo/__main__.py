@@ -1,6 +1,6 @@
-"""`python -m deploy.demo`: fills a running hitok with people, films and talk, over its public API.
+"""`python -m deploy.demo`: fills a running hitok with users, videos and messages, over its public API.
 
-What is there already is left as it is, so it may be run again, and goes on where it was stopped.
+It may be run again: it adds only what is missing, and so continues a run that was stopped.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from typing import Annotated
 
 import typer
 
-from deploy.demo.contacts import befriend, gather_groups
-from deploy.demo.films import show_films
-from deploy.demo.people import arrive
+from deploy.demo.contacts import make_friends, make_groups
+from deploy.demo.demo_run import DemoError, DemoRun, Progress
+from deploy.demo.messages import send_messages
 from deploy.demo.progress import open_progress
-from deploy.demo.stage import DemoError, Progress, Stage
-from deploy.demo.story import SECONDS, Draw, read_story
-from deploy.demo.summary import write_farewell
-from deploy.demo.talks import talk
+from deploy.demo.story import SECONDS, SeededChoices, read_story
+from deploy.demo.summary import write_summary
+from deploy.demo.users import register_users
+from deploy.demo.videos import upload_videos
 from deploy.frontend import FrontEnd, Refused, Unreachable, open_http
 from deploy.local.data_dir import load_secrets, locate_folder
 from deploy.local.errors import LocalError
@@ -28,33 +28,33 @@ from deploy.local.services import SERVICES
 
 
 def main(
-    url: Annotated[str, typer.Option(help="of the gateway; without one that of `make run`")] = "",
-    seed: Annotated[int, typer.Option(help="another seed makes other people of the same names")] = 1,
-    password: Annotated[str, typer.Option(help="of all of them; without one it is made and kept in HITOK_VAR")] = "",
-    seconds: Annotated[float, typer.Option(min=0.5, max=60, help="length of each film")] = SECONDS,
+    url: Annotated[str, typer.Option(help="of the gateway; default: that of `make run`")] = "",
+    seed: Annotated[int, typer.Option(help="another seed makes other users with the same names")] = 1,
+    password: Annotated[str, typer.Option(help="of all users; default: generated and kept in HITOK_VAR")] = "",
+    seconds: Annotated[float, typer.Option(min=0.5, max=60, help="length of each video")] = SECONDS,
 ) -> None:
     """Fill a running hitok with demo data."""
     try:
         url, password = url or find_url(), password or find_password()
         with open_progress() as progress:
-            stage = asyncio.run(perform(url, seed, password, seconds, find_mails(), progress))
+            run = asyncio.run(fill(url, seed, password, seconds, find_mails(), progress))
     except* (DemoError, LocalError, Refused, Unreachable) as errors:
         print(f"error: {explain(errors)}", file=sys.stderr)
         raise typer.Exit(1) from None
-    print(write_farewell(stage, url, password))
+    print(write_summary(run, url, password))
 
 
-async def perform(url: str, seed: int, password: str, seconds: float, mails: Path | None, progress: Progress) -> Stage:
+async def fill(url: str, seed: int, password: str, seconds: float, mails: Path | None, progress: Progress) -> DemoRun:
     """Raises DemoError, Refused, Unreachable, alone or in a group."""
-    stage = Stage(read_story(), Draw(seed), progress)
+    run = DemoRun(read_story(), SeededChoices(seed), progress)
     async with open_http(url) as http:
-        await arrive(stage, FrontEnd(http), password, mails)
-        await befriend(stage)
-        groups = await gather_groups(stage)
+        await register_users(run, FrontEnd(http), password, mails)
+        await make_friends(run)
+        groups = await make_groups(run)
         with tempfile.TemporaryDirectory(prefix="hitok-demo-") as folder:
-            await show_films(stage, Path(folder), seconds)
-        await talk(stage, groups)
-    return stage
+            await upload_videos(run, Path(folder), seconds)
+        await send_messages(run, groups)
+    return run
 
 
 def find_url() -> str:

@@ -1,4 +1,4 @@
-"""A bar for each act in a terminal, else a line."""
+"""Shows each phase as a progress bar in a terminal, else as a line."""
 
 import sys
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from deploy.demo.stage import Progress
+from deploy.demo.demo_run import Progress
 
 
 class Lines(Progress):
-    def begin(self, act: str, steps: int) -> None:
-        print(f"{act} …", flush=True)
+    def begin(self, phase: str, steps: int) -> None:
+        print(f"{phase} …", flush=True)
 
-    def advance(self, act: str) -> None:
+    def advance(self, phase: str) -> None:
         pass
 
 
@@ -23,11 +23,11 @@ class Terminal(Progress):
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
-    def begin(self, act: str, steps: int) -> None:
-        self._tasks[act] = self._bars.add_task(act, total=steps)
+    def begin(self, phase: str, steps: int) -> None:
+        self._tasks[phase] = self._bars.add_task(phase, total=steps)
 
-    def advance(self, act: str) -> None:
-        self._bars.advance(self._tasks[act])
+    def advance(self, phase: str) -> None:
+        self._bars.advance(self._tasks[phase])
 
 
 @contextmanager

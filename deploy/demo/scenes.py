@@ -1,4 +1,4 @@
-"""What the demo's films show. A scene is made once from a seed, and then draws itself at any second."""
+"""The moving pictures of the demo's videos. A scene is made once from a seed, and then drawn for any second."""
 
 from collections.abc import Callable
 from math import cos, pi, sin

@@ -1,4 +1,4 @@
-"""The demo's story (story.toml), and what a seed adds to it: numbers, likes, which film is which."""
+"""The content of the demo (story.toml), and what a seed chooses: phone numbers, likes, the look of each video."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from deploy.demo.clips import LANDSCAPE, PORTRAIT, Clip
 FILE = Path(__file__).with_name("story.toml")
 SECONDS = 5.0
 Line = tuple[str, str]
-"""Who says what."""
+"""The key of a person, and what they say."""
 
 
 class Person(Struct, frozen=True):
@@ -22,7 +22,7 @@ class Person(Struct, frozen=True):
     nickname: str
     bio: str
     email: bool = False
-    """Can also log in by email. Few: a gateway mails no more than four codes a minute to one visitor."""
+    """They can also log in by email. Few can: a gateway mails at most four codes per minute to one visitor."""
 
 
 class FriendRequest(Struct, frozen=True):
@@ -86,9 +86,9 @@ def friends_of(story: Story, key: str) -> list[str]:
     return [pair[1 - pair.index(key)] for pair in story.friends.pairs if key in pair]
 
 
-class Draw:
-    """All that chance decides. Each answer depends on the seed and the question only, not on what was asked before:
-    a run that goes on where another was stopped meets the same ones."""
+class SeededChoices:
+    """All random choices. Each depends on the seed and the question alone, not on earlier ones, so that a run that
+    continues another one makes the same choices."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -106,11 +106,11 @@ class Draw:
         size = PORTRAIT if video.portrait else LANDSCAPE
         return Clip(video.scene, *size, seconds, self.random("clip", video.title).getrandbits(32))
 
-    def fans(self, of: str, people: Sequence[str]) -> list[str]:
-        """Who likes it."""
-        random = self.random("fans", of)
+    def likers(self, of: str, people: Sequence[str]) -> list[str]:
+        """Returns the people who like it."""
+        random = self.random("likers", of)
         return random.sample(people, random.randrange(len(people) // 3, len(people) + 1))
 
     def message_id(self, talk: str, number: int) -> str:
-        """The same message again is stored once."""
+        """The same id every time: a message that is sent again is stored once."""
         return str(uuid5(NAMESPACE_URL, f"hitok-demo/{self.seed}/{talk}/{number}"))

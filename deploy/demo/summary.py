@@ -1,8 +1,8 @@
-"""What the user is told when the demo stands."""
+"""Tells the operator what was added and how to log in."""
 
-from deploy.demo.stage import Stage
+from deploy.demo.demo_run import DemoRun
 
-FAREWELL = """
+SUMMARY = """
 {added}
 
 log in   POST {url}/api/login/login     {{"email": "{email}", "password": "{password}"}}
@@ -15,20 +15,20 @@ look     {url}/docs
 """
 
 
-def write_farewell(stage: Stage, url: str, password: str) -> str:
-    players = [stage.players[person.key] for person in stage.story.people]
-    first = next((player for player in players if player.has_email), players[0])
-    rows = [(stage.draw.phone(player.person), player) for player in players]
+def write_summary(run: DemoRun, url: str, password: str) -> str:
+    users = [run.users[person.key] for person in run.story.people]
+    first = next((user for user in users if user.has_email), users[0])
+    rows = [(run.choices.phone(user.person), user) for user in users]
     people = "\n".join(
-        f"         {phone}  {stage.draw.email(player.person) if player.has_email else '':<20}  {player.person.nickname}"
-        for phone, player in rows
+        f"         {phone}  {run.choices.email(user.person) if user.has_email else '':<20}  {user.person.nickname}"
+        for phone, user in rows
     )
-    added = ", ".join(f"{count} {what}" for what, count in stage.added.items() if count)
-    return FAREWELL.format(
-        added=f"added {added}" if added else "the demo is there already: nothing was added",
+    added = ", ".join(f"{count} {what}" for what, count in run.added.items() if count)
+    return SUMMARY.format(
+        added=f"added {added}" if added else "the demo exists already: nothing was added",
         url=url,
         password=password,
-        email=stage.draw.email(first.person) if first.has_email else "…",
-        phone=stage.draw.phone(first.person),
+        email=run.choices.email(first.person) if first.has_email else "…",
+        phone=run.choices.phone(first.person),
         people=people,
     )

@@ -1,4 +1,4 @@
-"""PostgreSQL, Valkey and NATS as a run needs them: started here, or brought by the caller."""
+"""PostgreSQL, Valkey and NATS for a run: started here, or named by the caller's settings."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ class Backends:
 def make_servers(
     services: Sequence[Service], environ: Mapping[str, str], var: Path, secrets: Mapping[str, str]
 ) -> dict[str, Server]:
-    """Those that the caller does not bring, by the setting that would name his; not started."""
+    """The servers that no setting of the caller names, by that setting; not started."""
     servers = {}
     for setting, (kind, port) in KINDS.items():
         if setting not in environ:
@@ -58,9 +58,9 @@ def prepare_backends(
 ) -> Backends:
     """The servers must be up. Raises LocalError if a database cannot be made."""
 
-    owners = [service for service in services if service.database]
-    databases = {s.name: environ[s.postgres_setting] for s in owners if s.postgres_setting in environ}
-    passwords = {f"hitok_{s.name}": secrets[f"database_{s.name}"] for s in owners if s.name not in databases}
+    own = [service for service in services if service.database]
+    databases = {s.name: environ[s.postgres_setting] for s in own if s.postgres_setting in environ}
+    passwords = {f"hitok_{s.name}": secrets[f"database_{s.name}"] for s in own if s.name not in databases}
     if passwords:
         made = make_databases(environ.get(ADMIN_URL) or servers[ADMIN_URL].url, passwords, servers.get(ADMIN_URL))
         databases |= {name.removeprefix("hitok_"): url for name, url in made.items()}

@@ -1,4 +1,4 @@
-"""A process that dies with us, in its own session, with its output in a file."""
+"""A process in a session of its own that ends when this one ends, with its output in a file."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
 
 
 class Child:
-    """One started process. `death_signal` is what it gets when we die, even by kill -9."""
+    """One started process. It gets `death_signal` when this process ends, even by kill -9."""
 
     def __init__(
         self,
@@ -31,8 +31,8 @@ class Child:
         reach_everything: bool = False,
         keep_open: Sequence[int] = (),
     ) -> None:
-        """`uid` (root only; -1: stay who we are) runs it as another user, who with `reach_everything` may
-        pass through folders closed to him. `keep_open` are file descriptors it inherits."""
+        """`uid` (for root only; -1: the same user) runs it as another user, which with `reach_everything` may
+        pass through folders closed to it. `keep_open` are file descriptors that it inherits."""
         self.log = log
         rotate_log(log)
         options = [os.getpid(), int(death_signal), uid, int(reach_everything)]
@@ -85,7 +85,7 @@ class Child:
     def read_log_tail(self, lines: int = 15) -> str:
         """The last lines written since this start."""
         if not self.log.exists():
-            return ""  # the user has tidied up
+            return ""  # the user has removed the log
         with self.log.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self._log_start, size - 64 * 1024))
@@ -94,7 +94,7 @@ class Child:
 
 
 def rotate_log(log: Path) -> None:
-    """Keep one old file, so that logs stay bounded over many starts."""
+    """Keeps one old file, so that logs stay bounded over many starts."""
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         log.replace(log.with_name(log.name + ".old"))

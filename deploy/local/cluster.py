@@ -29,7 +29,7 @@ INITDB_OPTIONS = [
 
 
 def make_cluster(data: Path, password: str, *, log: Path, durable: bool) -> None:
-    """In a folder beside `data`, so that a half-made one is never taken for a cluster."""
+    """Makes it in a folder beside `data` first, so that a half-made one is never taken for a cluster."""
     draft, password_file, program_folder = (data.with_name(name) for name in ("draft", "password", "initdb"))
     for left in (draft, program_folder):
         shutil.rmtree(left, ignore_errors=True)
@@ -72,8 +72,8 @@ def check_major(data: Path) -> None:
 
 
 def remove_stale_pid_file(data: Path) -> None:
-    """Postgres takes the file for true if any other process got that number meanwhile, as happens after the
-    restart of a container. The folder's lock says that no server of ours runs on it; look for others."""
+    """PostgreSQL believes the file if any process has the number in it by now, as happens after the restart of a
+    container. The folder's lock excludes a server of ours; this looks for others."""
     pid_file = data / "postmaster.pid"
     if not pid_file.exists():
         return
@@ -100,7 +100,7 @@ def run_program(
     keep_open: Sequence[int] = (),
 ) -> Child:
     """Postgres refuses to run as root: root runs it as the owner of its data, who may need to be let through
-    folders closed to him (a clone under /root, the virtualenv in it)."""
+    folders closed to that user (a clone under /root, the virtualenv in it)."""
     as_root = os.geteuid() == 0
     return Child(
         [str(program), *options],

@@ -1,4 +1,4 @@
-"""The settings each process is given. What the caller set himself wins."""
+"""Makes the settings of each process. Those that the caller set take precedence."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +41,7 @@ def make_environment(
         settings[name] = replicas[0] if len(replicas) == 1 else f"ipv4:{','.join(replicas)}"
     if service.database:
         settings[service.postgres_setting] = backends.databases[service.name]
-    # A database is for its owner only, and the admin's URL for us.
+    # A service sees its own database only, and the admin's URL is for the supervisor.
     hidden = {ADMIN_URL, *(other.postgres_setting for other in services if other.name != service.name)}
     caller = {name: value for name, value in environ.items() if name not in hidden}
     own = {setting: ",".join(map(str, numbers)) for setting, numbers in ports[service.label].items()}

@@ -1,4 +1,4 @@
-"""What goes wrong on the user's machine, said so that he can mend it."""
+"""Errors of the user's machine, with texts that say how to fix them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,6 +1,6 @@
 """initdb for a user id without a name, as in a container started with `--user 1234`.
 
-initdb, and the single-user postgres it runs, refuse such a user only because they look up his name, which
+initdb, and the single-user postgres it runs, refuse such a user only because they look up the name of that id, which
 they then do not need (--username is given). The copies made here ask the C library for the first user there
 is instead of for this one: the two functions' names are equally long, and so are interchangeable in the
 table of imported symbols. The server proper does not ask, and is run as it is.

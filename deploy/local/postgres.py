@@ -82,7 +82,7 @@ class Postgres(Server):
         return next((line for line in reversed(lines) if "elapsed time" in line), "")
 
     def probe(self) -> None:
-        """What pg_isready does: whoever is asked for a password would be let in. psycopg would cost 16 MB."""
+        """As pg_isready does: a server that asks for a password accepts connections. psycopg would cost 16 MB."""
         names = f"user\0{SUPERUSER}\0database\0postgres\0\0".encode()
         with self.connect() as connection:
             connection.sendall(struct.pack("!ii", 8 + len(names), PROTOCOL) + names)

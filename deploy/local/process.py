@@ -26,7 +26,7 @@ class Display(Protocol):
 
 
 class Process(ABC):
-    """`state` is for people; `ready` is set for good when it was healthy for the first time."""
+    """`state` is text for the display; `ready` is set when the process is healthy for the first time, and stays set."""
 
     def __init__(self, name: str, ports: Sequence[int], log: Path, display: Display) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""The two kinds of processes a run consists of: servers that came with the install, and hitok's own."""
+"""The two kinds of processes of a run: the servers from the wheels, and hitok's own."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ class ServerProcess(Process):
         return self.server.exit_code
 
     async def launch(self) -> None:
-        # A thread cannot be cancelled: `stop` waits for it, lest it start something after the end.
+        # A thread cannot be cancelled: `stop` waits for it, so that it starts nothing after the end.
         self._start = asyncio.ensure_future(asyncio.to_thread(self.server.start))
         await asyncio.shield(self._start)
         self.ports = (self.server.port,)
@@ -131,7 +131,7 @@ def ask_what_is_missing(port: int) -> str:
 
 
 def explain_failure(child: Child, what: str) -> LocalError:
-    """A process that was given a wrong setting says so itself, in its last line."""
+    """A process with a wrong setting names it in the last line of its log."""
     if child.exit_code == CONFIGURATION_ERROR and (said := child.read_log_tail(1)):
         return LocalError(f"{said.removeprefix('error: ')}", code=CONFIGURATION_ERROR)
     return LocalError(what, details=child.read_log_tail())

@@ -133,8 +133,8 @@ class Server(ABC):
         return socket.create_connection(("127.0.0.1", self.port), timeout=PROBE_SECONDS)
 
     def _lock_folder(self) -> int:
-        """The server inherits the lock, so it is held until the last process of an earlier start has left,
-        whoever started it and however it ended."""
+        """The server inherits the lock, so that it is held until the last process of an earlier start has ended,
+        however that was."""
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         ends = time.monotonic() + LOCK_SECONDS
         while True:
@@ -159,7 +159,7 @@ class Server(ABC):
                 child.kill()
                 raise self._explain_failure(child, f"did not answer in {self.start_seconds:.0f} s ({reason})")
             time.sleep(POLL_SECONDS if time.monotonic() < quick_until else SLOW_POLL_SECONDS)
-        # Asked last: it may be another's server that answers on our port.
+        # Checked last: the server that answered on the port may be another one.
         if child.exit_code is not None:
             raise self._explain_failure(child, "does not start")
 

@@ -1,4 +1,4 @@
-"""hitok's own processes. A new service is one entry more in SERVICES."""
+"""hitok's own processes. A new service is one more entry in SERVICES."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -103,5 +103,5 @@ SERVICES = (
 
 
 def replicate(services: Iterable[Service], replicas: int) -> list[Service]:
-    """As many of each."""
+    """Returns every service `replicas` times."""
     return [replace(service, replica=replica) for replica in range(replicas) for service in services]

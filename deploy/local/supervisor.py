@@ -1,4 +1,4 @@
-"""One run of everything: from the first check to the last process gone."""
+"""One run of all processes, from the first check until the last one has ended."""
 
 import asyncio
 import os
@@ -84,7 +84,7 @@ class Run:
             servers = make_servers(self._services, self._environ, self._var, self._secrets)
             self._servers = [ServerProcess(server, self._display) for server in servers.values()]
             start(tasks, self._servers)
-            # PostgreSQL is the slowest to come; who needs no database of his own does not wait for it.
+            # PostgreSQL starts slowest; a service without a database does not wait for it.
             await all_ready(process for process in self._servers if process.server is not servers.get(ADMIN_URL))
             self._start(
                 [service for service in self._replicas if not service.database], tasks, locate(self._environ, servers)
@@ -110,7 +110,7 @@ class Run:
         start(tasks, processes)
 
     async def _stop(self) -> None:
-        """Who needs others stops before them."""
+        """Stops each process before those that it needs."""
         first = [process for process in self._processes if process.service.stops_first]
         then = [process for process in self._processes if not process.service.stops_first]
         for group in (first, then, self._servers):
@@ -129,7 +129,7 @@ class Run:
         for process in (*self._processes, *self._servers):
             process.kill()
         self._display.close()
-        # Threads may be waiting for servers; what they start meanwhile dies with us.
+        # Threads may be waiting for servers; whatever they still start dies with this process.
         os._exit(1)
 
 
@@ -139,7 +139,7 @@ def start(tasks: asyncio.TaskGroup, processes: Iterable[Process]) -> None:
 
 
 async def all_ready(processes: Iterable[Process]) -> None:
-    """Each was healthy once."""
+    """Returns when each was healthy once."""
     await asyncio.gather(*(process.ready.wait() for process in processes))
 
 

@@ -1,4 +1,4 @@
-"""What the user is told when everything is up."""
+"""Tells the user where everything is once all processes are healthy."""
 
 from collections.abc import Sequence
 from pathlib import Path

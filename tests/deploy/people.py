@@ -1,4 +1,4 @@
-"""Who runs it: root, or an ordinary user."""
+"""The user that runs a command: root, or an ordinary user."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ AS_ROOT = os.geteuid() == 0
 
 
 def as_ordinary_user(*command: str) -> list[str]:
-    """The command for it; ours as it is if we are not root. Where the interpreter is closed to all but root he
-    is given the right to read it, and with it everything; but to write nothing."""
+    """The command that runs `command` as the ordinary user; unchanged if we are not root. Where only root can read the
+    interpreter, the user gets the right to read all files, and to write none."""
     if not AS_ROOT:
         return list(command)
     capabilities = []

@@ -9,7 +9,7 @@ import typer
 
 from deploy.demo.clips import Clip, main, write_clip
 from deploy.demo.scenes import SCENES
-from deploy.demo.story import Draw, friends_of, read_story
+from deploy.demo.story import SeededChoices, friends_of, read_story
 
 STORY = read_story()
 
@@ -44,18 +44,18 @@ def test_nobody_makes_more_than_the_limit_of_uploads_allows_at_once() -> None:
 
 
 def test_numbers_are_valid_and_differ_by_seed() -> None:
-    phones = [Draw(seed).phone(person) for seed in (1, 2) for person in STORY.people]
+    phones = [SeededChoices(seed).phone(person) for seed in (1, 2) for person in STORY.people]
     assert len(set(phones)) == 2 * len(STORY.people)
     assert all(phonenumbers.is_valid_number(phonenumbers.parse(phone)) for phone in phones)
-    assert Draw(1).email(STORY.people[0]) != Draw(2).email(STORY.people[0])
+    assert SeededChoices(1).email(STORY.people[0]) != SeededChoices(2).email(STORY.people[0])
 
 
 def test_the_same_seed_draws_the_same_whatever_was_asked_before() -> None:
     keys = [person.key for person in STORY.people]
-    one, other = Draw(1), Draw(1)
-    one.fans("another question", keys)
-    assert one.fans("x", keys) == other.fans("x", keys)
-    assert one.message_id("x", 1) == other.message_id("x", 1) != Draw(2).message_id("x", 1)
+    one, other = SeededChoices(1), SeededChoices(1)
+    one.likers("another question", keys)
+    assert one.likers("x", keys) == other.likers("x", keys)
+    assert one.message_id("x", 1) == other.message_id("x", 1) != SeededChoices(2).message_id("x", 1)
 
 
 @pytest.mark.parametrize("scene", SCENES)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from deploy.demo.story import Draw, read_story
+from deploy.demo.story import SeededChoices, read_story
 from deploy.frontend import FrontEnd, open_http
 from deploy.local.data_dir import ROOT, load_secrets
 from tests.e2e.everything import Everything, everything
@@ -106,7 +106,7 @@ def test_each_step_prints_what_the_readme_says(walked: list[str], place: int) ->
 
 async def test_the_demo_stands(running: Everything, http: httpx.AsyncClient) -> None:
     """As one of its people sees it, whose login was printed."""
-    story, draw = read_story(), Draw(1)
+    story, draw = read_story(), SeededChoices(1)
     password = load_secrets(running.var, [])["demo"][:16]
     tokens = await FrontEnd(http).post("/api/login/login", email=draw.email(story.people[0]), password=password)
     mira = FrontEnd(http, tokens["atoken"])
@@ -128,13 +128,13 @@ async def test_the_demo_stands(running: Everything, http: httpx.AsyncClient) -> 
 def test_a_second_demo_adds_nothing(running: Everything, walked: list[str]) -> None:
     again = demo(running)
     assert again.returncode == 0, again.stderr
-    assert "the demo is there already: nothing was added" in again.stdout
+    assert "the demo exists already: nothing was added" in again.stdout
 
 
 def test_a_demo_with_another_password_says_what_to_do(running: Everything, walked: list[str]) -> None:
     refused = demo(running, "--password", "another horse")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: this demo is there already, with another password. Give it (--password)")
+    assert refused.stderr.startswith("error: the demo exists already, with another password. Give that one (--password)")
 
 
 async def test_the_doctor_leaves_nobody_behind(http: httpx.AsyncClient) -> None:
