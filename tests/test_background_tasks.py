@@ -1,12 +1,18 @@
-"""Every background task: one that raises makes its process unready, is started again, and works as before.
+"""Every background task of every process: it is made to raise, and it comes back.
 
-A new task gets a row here: its name in the metric, and the method to break once.
+A row names a task, as `background.run` knows it, and a function that the task calls; the function raises until the task
+was restarted. A task without a row fails the test too.
 """
 
 import asyncio
-from typing import Any
+import importlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 
 from gateway.cache.invalidation import Invalidation
@@ -14,9 +20,115 @@ from gateway.chat.presence_reporter import PresenceReporter
 from gateway.ws import reconciler
 from gateway.ws.push_subscriber import PushSubscriber
 from gateway.ws.reconciler import Reconciler
-from services.kit import background
+from services.kit import background, schema
+from services.kit.config import ServiceSettings
+from services.kit.process.server import build
 from tests.support.gateway import FrontEnd, gateway_settings, running_gateway
+from tests.support.processes import service_settings
 from tests.support.servers import Servers
+
+
+class Process(NamedTuple):
+    settings: str  # the class, of services.<name>.config
+    tasks: dict[str, str]
+
+
+KIT = {
+    "connect_nats": "services.kit.nats.Nats.connect",
+    "relay_outbox": "services.kit.events.relay.Relay.drain",
+    "listen_outbox": "services.kit.events.relay._listen",
+    "watch_outbox": "services.kit.events.relay.watch_outbox",
+}
+CONSUMER = {"watch_consumer": "services.kit.events.consumer.watch_consumer"}
+PROCESSES = {
+    "user": Process("UserSettings", KIT | {"sweep_sessions": "services.user.sessions.sweep"}),
+    "social": Process("SocialSettings", KIT | CONSUMER | {"consume": "services.kit.events.consumer._consume"}),
+    "media": Process(
+        "MediaSettings",
+        KIT
+        | CONSUMER
+        | {
+            "consume": "services.kit.events.consumer._consume",
+            "erase_accounts": "services.media.videos.account_erasure.AccountEraser.run",
+            "process_0": "services.media.processing.jobs._work",
+            "sweep": "services.media.maintenance.sweeper._run",
+            "watch_media": "services.media.service.watch_media",
+        },
+    ),
+    "chat": Process(
+        "ChatSettings",
+        {"connect_nats": KIT["connect_nats"]}
+        | CONSUMER
+        | {
+            "consume_membership": "services.kit.events.consumer._consume",
+            "consume_notifications": "services.kit.events.consumer._consume",
+            "confirm_pushes": "services.chat.push.outbox.Publisher.delete_published",
+            "drop_permissions": "services.chat.membership.permissions.Permissions.listen",
+            "publish_pushes": "services.chat.push.outbox.Publisher.publish_queue",
+            "relay_pushes": "services.chat.push.outbox.Publisher.relay",
+            "sweep_presence": "services.chat.presence.Presence.sweep",
+            "write_messages": "services.chat.sending.group_commit.GroupCommit.write_all",
+            "write_messages_1": "services.chat.sending.group_commit.GroupCommit.help_out",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+async def test_every_background_task_comes_back(
+    name: str, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, others = PROCESSES[name].tasks, set(background._keepers)
+    seen = {task: make_it_fail(monkeypatch, task, target) for task, target in tasks.items()}
+    structlog.configure([structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
+    async with opened(name, servers, tmp_path):
+        async with asyncio.timeout(20):
+            for worked in seen.values():
+                await worked.wait()
+            while not background.is_steady():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        running = {keeper.name for keeper in background._keepers - others}
+        assert running == tasks.keys()
+
+
+@asynccontextmanager
+async def opened(name: str, servers: Servers, folder: Path) -> AsyncIterator[None]:
+    """What `python -m services.<name>` runs, on a database of its own, in this process."""
+    main, service, servicers, config = (
+        importlib.import_module(f"services.{name}.{module}")
+        for module in ("__main__", "service", "servicers", "config")
+    )
+    url = servers.create_database(f"tasks_{name}")
+    schema.upgrade(url, service.MIGRATIONS)
+    settings: ServiceSettings = service_settings(getattr(config, PROCESSES[name].settings), name, url, servers, folder)
+    server, _ = build(settings, servicers.PROTOS)
+    async with main.compose(settings, server):
+        yield
+
+
+def make_it_fail(monkeypatch: pytest.MonkeyPatch, task: str, target: str) -> asyncio.Event:
+    """The function raises until the task was restarted; the event is set by its first call after that."""
+    worked, before = asyncio.Event(), restarts(task)
+    original: Callable[..., Any] = resolve(target)
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if restarts(task) == before:
+            raise RuntimeError("made to fail")
+        worked.set()
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(target, function)
+    return worked
+
+
+def resolve(target: str) -> Any:
+    """What a dotted name means: an attribute of a module, or of a class in it."""
+    owner, _, attribute = target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(owner), attribute)
+    except ModuleNotFoundError:
+        return getattr(resolve(owner), attribute)
+
 
 GATEWAY_TASKS: list[tuple[str, type[Any], str]] = [
     ("invalidation", Invalidation, "_try_to_subscribe"),
@@ -25,7 +137,6 @@ GATEWAY_TASKS: list[tuple[str, type[Any], str]] = [
     ("relist_after_gap", Reconciler, "_relist_after_gap"),
     ("check_revs", Reconciler, "_check_revs"),
     ("check_sessions", Reconciler, "_check_sessions"),
-    ("presence_refresh", PresenceReporter, "_refresh_for_ever"),
 ]
 
 
