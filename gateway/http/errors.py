@@ -192,7 +192,7 @@ FAILURES: dict[str, Failure] = {
     "UPLOAD_TOO_LARGE": Failure(413, 60002, "文件过大", 0),
     "UPLOAD_OVERRUN": Failure(413, 60002, "文件过大", 0),
     "QUOTA_EXCEEDED": Failure(429, 10050, "今日上传已达上限", 0),
-    "STORAGE_EXCEEDED": Failure(413, 60002, "存储空间已满", 0),
+    "STORAGE_EXCEEDED": Failure(403, 10063, "存储空间已满", 0),
     "OBJECT_KIND_INVALID": Failure(400, 10001, "参数无效", 100002),
     "OFFSET_MISMATCH": Failure(409, 10051, "上传位置不符", 0),
     "UPLOAD_FINISHED": Failure(403, 10052, "上传已完成", 0),

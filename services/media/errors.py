@@ -59,7 +59,7 @@ class QuotaExceeded(TooMany):
     """More bytes than one user may upload in a day."""
 
 
-class StorageExceeded(TooMany):
+class StorageExceeded(Forbidden):
     """More bytes than one user may keep here."""
 
 

@@ -194,6 +194,7 @@ async def small(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> A
         "HITOK_MAX_PIXELS": "1000000",
         "HITOK_MAX_DURATION_SECONDS": "3",
         "HITOK_DAILY_BYTES": "50000",
+        "HITOK_TOTAL_BYTES": "100000",
         "HITOK_SWEEP_GRACE_SECONDS": "1",
     }
     folder = tmp_path_factory.mktemp("small")
@@ -237,6 +238,14 @@ class TestLimits:
         results = await outcomes(*(upload(small, user, one) for one in data))
         assert results == {"": 50_000 // len(data[0]), "QUOTA_EXCEEDED": 5 - 50_000 // len(data[0])}
         await upload(small, new_user(), data[0])  # another's
+
+    async def test_bytes_in_total(self, small: Running) -> None:
+        user, data = new_user(), image("PNG", (70, 70))
+        await upload(small, user, data)
+        fill = "UPDATE upload SET size = 99000, created_at = now() - interval '2 days' WHERE user_id = :user"
+        await execute(small, fill, user=user)
+        assert await refusal(upload(small, user, image("PNG", (70, 70)))) == "STORAGE_EXCEEDED"
+        await upload(small, user, data)  # what they have already
 
     async def test_the_same_file_again_counts_once(self, small: Running) -> None:
         user, data = new_user(), image("PNG", (70, 70))
