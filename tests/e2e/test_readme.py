@@ -134,7 +134,8 @@ def test_a_second_demo_adds_nothing(running: Everything, walked: list[str]) -> N
 def test_a_demo_with_another_password_says_what_to_do(running: Everything, walked: list[str]) -> None:
     refused = demo(running, "--password", "another horse")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: the demo exists already, with another password. Give that one (--password)")
+    reason = "the demo exists already, with another password. Give that one (--password)"
+    assert refused.stderr.startswith(f"error: {reason}")
 
 
 async def test_the_doctor_leaves_nobody_behind(http: httpx.AsyncClient) -> None:
