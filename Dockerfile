@@ -113,7 +113,6 @@ FROM base AS gateway
 COPY --from=gateway-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/services/client_json services/client_json
-COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/gateway gateway
 ENV HITOK_HTTP_PORTS=8888,8889
 EXPOSE 8888 8889
