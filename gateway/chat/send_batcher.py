@@ -18,7 +18,7 @@ from services.kit.context import current_caller, current_deadline, current_reque
 from services.kit.errors import AWAY, REASON_KEY, RETRY_AFTER_KEY, Unavailable
 
 TIMEOUT = 8.0  # seconds
-WINDOW = 0.002  # seconds that a message waits for others while a call is on its way; a lone message does not wait
+WINDOW = 0.008  # seconds that a message waits for others while a call is on its way; a lone message does not wait
 MAX_BATCH = 64  # messages in a call
 MAX_BYTES = 1024 * 1024  # in a call, unless it holds one message only
 MAX_UNANSWERED = 5_000  # messages
