@@ -19,11 +19,11 @@ S = TypeVar("S", bound="Settings")
 
 
 class ConfigError(Exception):
-    """Something the operator has to change; its text is one line that names it."""
+    """The operator has to change something; the text is one line that names it."""
 
 
 class Settings(Struct, kw_only=True, frozen=True):
-    """What every process reads. The environment variable is HITOK_ and the field's name in capitals."""
+    """The settings of every process. The environment variable is HITOK_ and the field's name in capitals."""
 
     internal_secret: Annotated[str, Meta(description="shared by services and gateway; a call without it is refused")]
     nats_url: Annotated[str, Meta(pattern="^(nats|tls)://", description="where events travel")]
@@ -44,7 +44,7 @@ class Settings(Struct, kw_only=True, frozen=True):
 
 
 class ServiceSettings(Settings, kw_only=True, frozen=True):
-    """What a gRPC service with a database reads beside that."""
+    """The further settings of a gRPC service with a database."""
 
     grpc_port: Port
     metrics_port: Port

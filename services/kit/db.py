@@ -1,4 +1,4 @@
-"""PostgreSQL: one pool a process, one transaction a write."""
+"""PostgreSQL: one pool per process, one transaction per write."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -89,7 +89,7 @@ async def open_database(settings: ServiceSettings) -> AsyncIterator[Database]:
 
 
 def show_pool(engine: AsyncEngine) -> None:
-    """To whoever scrapes. Read then, so that a request pays nothing for it."""
+    """Shows the pool as metrics. They are read at each scrape, so a request pays nothing for them."""
     POOL_SIZE.set(engine.pool.size())  # type: ignore[attr-defined]
     POOL_IN_USE.set_function(engine.pool.checkedout)  # type: ignore[attr-defined]
     # SQLAlchemy does not tell; tests/kit/test_telemetry.py notices if it is kept elsewhere.

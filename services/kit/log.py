@@ -1,4 +1,4 @@
-"""Structured logs: one event a line on stderr, with the request's id and user from the context."""
+"""Structured logs: one event per line on stderr, with the request's id and user from the context."""
 
 import logging
 import sys
@@ -55,14 +55,14 @@ def _finish(logger: Any, level: str, event: structlog.typing.EventDict) -> struc
 
 
 def redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """The net below the rule that nobody logs a secret."""
+    """No code may log a secret; this removes the ones that are logged all the same."""
     for key in SECRET_KEYS & event.keys():
         event[key] = "[redacted]"
     return event
 
 
 class ThrottledWarning:
-    """A warning of something that is tried again and again: said of each error once in REPEAT_SECONDS."""
+    """A warning about something that is retried: each error is logged once per REPEAT_SECONDS."""
 
     def __init__(self, logger: Any, event: str, **fields: Any) -> None:
         self._logger, self._event, self._fields = logger, event, fields

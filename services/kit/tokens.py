@@ -1,4 +1,5 @@
-"""The JWTs of api.md ("Identity"): one token for both families, access and refresh kept apart by `class`."""
+"""The JWTs of docs/contract/api.md ("Identity"), the same for both API families. `class` separates access from refresh
+tokens."""
 
 import secrets
 import time
@@ -61,7 +62,7 @@ def issue(
 
 
 def verify(secret: str, token: str, token_class: TokenClass) -> Claims:
-    """Raises TokenExpired, WrongTokenClass or TokenInvalid. Says nothing of whether the session still lives."""
+    """Raises TokenExpired, WrongTokenClass or TokenInvalid. Does not check whether the session is still live."""
     try:
         # Not iat: the clock of the host that issued it may be a little ahead of ours.
         options: Options = {"require": ["exp", "iat"], "verify_iat": False}

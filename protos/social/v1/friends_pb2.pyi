@@ -594,7 +594,7 @@ class Relation(_message.Message):
     user_id: _builtins.int
     friend: _builtins.bool
     blocked: _builtins.bool
-    """by the caller; whether the other blocked him is not told"""
+    """by the caller; whether the other user blocked the caller is not told"""
     remark: _builtins.str
     def __init__(
         self,

@@ -112,8 +112,8 @@ class FriendsServicer:
     """
 
     def RequestFriend(self, request, context):
-        """A pending request to the same user makes it a no-op; a pending one from him makes both friends.
-        To someone who blocked the caller it looks the same, and reaches nobody.
+        """Does nothing if a request to the user is pending; befriends both if a request from the user is pending.
+        A request to a user who blocked the caller looks the same to the caller, and reaches nobody.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,7 +166,7 @@ class FriendsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Block(self, request, context):
-        """Ends the friendship too. The blocked user can then not ask, add, invite or message; nothing tells him.
+        """Ends the friendship too. The blocked user can no longer ask, add, invite or message, and is not told why.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -17,8 +17,8 @@ class FriendsStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestFriend: _aio.UnaryUnaryMultiCallable[_friends_pb2.RequestFriendRequest, _friends_pb2.RequestFriendResponse]
-    """A pending request to the same user makes it a no-op; a pending one from him makes both friends.
-    To someone who blocked the caller it looks the same, and reaches nobody.
+    """Does nothing if a request to the user is pending; befriends both if a request from the user is pending.
+    A request to a user who blocked the caller looks the same to the caller, and reaches nobody.
     """
     HandleFriendRequest: _aio.UnaryUnaryMultiCallable[_friends_pb2.HandleFriendRequestRequest, _friends_pb2.HandleFriendRequestResponse]
     """Accepts or refuses; only the one asked, only once."""
@@ -32,7 +32,7 @@ class FriendsStub:
     DeleteFriend: _aio.UnaryUnaryMultiCallable[_friends_pb2.DeleteFriendRequest, _friends_pb2.DeleteFriendResponse]
     SetRemark: _aio.UnaryUnaryMultiCallable[_friends_pb2.SetRemarkRequest, _friends_pb2.SetRemarkResponse]
     Block: _aio.UnaryUnaryMultiCallable[_friends_pb2.BlockRequest, _friends_pb2.BlockResponse]
-    """Ends the friendship too. The blocked user can then not ask, add, invite or message; nothing tells him."""
+    """Ends the friendship too. The blocked user can no longer ask, add, invite or message, and is not told why."""
     Unblock: _aio.UnaryUnaryMultiCallable[_friends_pb2.UnblockRequest, _friends_pb2.UnblockResponse]
     ListBlocks: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListBlocksRequest, _friends_pb2.ListBlocksResponse]
     BatchGetRelations: _aio.UnaryUnaryMultiCallable[_friends_pb2.BatchGetRelationsRequest, _friends_pb2.BatchGetRelationsResponse]
@@ -51,8 +51,8 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         request: _friends_pb2.RequestFriendRequest,
         context: _aio.ServicerContext[_friends_pb2.RequestFriendRequest, _abc.Awaitable[_friends_pb2.RequestFriendResponse]],
     ) -> _abc.Awaitable[_friends_pb2.RequestFriendResponse]:
-        """A pending request to the same user makes it a no-op; a pending one from him makes both friends.
-        To someone who blocked the caller it looks the same, and reaches nobody.
+        """Does nothing if a request to the user is pending; befriends both if a request from the user is pending.
+        A request to a user who blocked the caller looks the same to the caller, and reaches nobody.
         """
 
     @_abc_1.abstractmethod
@@ -114,7 +114,7 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         request: _friends_pb2.BlockRequest,
         context: _aio.ServicerContext[_friends_pb2.BlockRequest, _abc.Awaitable[_friends_pb2.BlockResponse]],
     ) -> _abc.Awaitable[_friends_pb2.BlockResponse]:
-        """Ends the friendship too. The blocked user can then not ask, add, invite or message; nothing tells him."""
+        """Ends the friendship too. The blocked user can no longer ask, add, invite or message, and is not told why."""
 
     @_abc_1.abstractmethod
     def Unblock(

@@ -375,7 +375,7 @@ class JoinGroupRequest(_message.Message):
     requested_at: _builtins.int
     """Unix seconds as the client says; 0: now"""
     inviter_id: _builtins.int
-    """who the caller says invited him; 0: nobody"""
+    """the inviter that the caller names; 0: nobody"""
     def __init__(
         self,
         *,

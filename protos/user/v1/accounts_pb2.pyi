@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Client(_message.Message):
-    """Where a login comes from, as the gateway saw it."""
+    """The origin of a login, as the gateway saw it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -104,7 +104,7 @@ class AccountsServicer:
     """
 
     def SendCode(self, request, context):
-        """Mails a 6-digit code that lives 5 minutes. Answers alike whether or not the address has an account.
+        """Mails a 6-digit code that lives 5 minutes. The answer is the same whether or not the address has an account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,7 +175,7 @@ class AccountsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAccount(self, request, context):
-        """Erases the caller's personal data and frees his email, phone and username.
+        """Erases the caller's personal data and frees their email, phone and username.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -626,7 +626,7 @@ class SessionsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckSessions(self, request, context):
-        """Which of these sessions are alive, and with what role. For the gateway; at most 500 a call.
+        """Which of these sessions are alive, and with what role. For the gateway; at most 500 per call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -19,7 +19,7 @@ class AccountsStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SendCode: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SendCodeRequest, _accounts_pb2.SendCodeResponse]
-    """Mails a 6-digit code that lives 5 minutes. Answers alike whether or not the address has an account."""
+    """Mails a 6-digit code that lives 5 minutes. The answer is the same whether or not the address has an account."""
     RegisterByEmail: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RegisterByEmailRequest, _accounts_pb2.Tokens]
     LoginByEmail: _aio.UnaryUnaryMultiCallable[_accounts_pb2.LoginByEmailRequest, _accounts_pb2.Tokens]
     RegisterByPhone: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RegisterByPhoneRequest, _accounts_pb2.Tokens]
@@ -35,7 +35,7 @@ class AccountsStub:
     BindEmail: _aio.UnaryUnaryMultiCallable[_accounts_pb2.BindEmailRequest, _accounts_pb2.BindEmailResponse]
     BindPhone: _aio.UnaryUnaryMultiCallable[_accounts_pb2.BindPhoneRequest, _accounts_pb2.BindPhoneResponse]
     DeleteAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.DeleteAccountRequest, _accounts_pb2.DeleteAccountResponse]
-    """Erases the caller's personal data and frees his email, phone and username."""
+    """Erases the caller's personal data and frees their email, phone and username."""
 
 class AccountsServicer(metaclass=_abc_1.ABCMeta):
     """Credentials and sessions. The actor of every RPC is the caller in the call metadata
@@ -48,7 +48,7 @@ class AccountsServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.SendCodeRequest,
         context: _aio.ServicerContext[_accounts_pb2.SendCodeRequest, _abc.Awaitable[_accounts_pb2.SendCodeResponse]],
     ) -> _abc.Awaitable[_accounts_pb2.SendCodeResponse]:
-        """Mails a 6-digit code that lives 5 minutes. Answers alike whether or not the address has an account."""
+        """Mails a 6-digit code that lives 5 minutes. The answer is the same whether or not the address has an account."""
 
     @_abc_1.abstractmethod
     def RegisterByEmail(
@@ -130,7 +130,7 @@ class AccountsServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.DeleteAccountRequest,
         context: _aio.ServicerContext[_accounts_pb2.DeleteAccountRequest, _abc.Awaitable[_accounts_pb2.DeleteAccountResponse]],
     ) -> _abc.Awaitable[_accounts_pb2.DeleteAccountResponse]:
-        """Erases the caller's personal data and frees his email, phone and username."""
+        """Erases the caller's personal data and frees their email, phone and username."""
 
 def add_AccountsServicer_to_server(servicer: AccountsServicer, server: _aio.Server) -> None: ...
 
@@ -141,7 +141,7 @@ class SessionsStub:
     RevokeSession: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RevokeSessionRequest, _accounts_pb2.RevokeSessionResponse]
     """Ends one session of the caller."""
     CheckSessions: _aio.UnaryUnaryMultiCallable[_accounts_pb2.CheckSessionsRequest, _accounts_pb2.CheckSessionsResponse]
-    """Which of these sessions are alive, and with what role. For the gateway; at most 500 a call."""
+    """Which of these sessions are alive, and with what role. For the gateway; at most 500 per call."""
 
 class SessionsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -166,6 +166,6 @@ class SessionsServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.CheckSessionsRequest,
         context: _aio.ServicerContext[_accounts_pb2.CheckSessionsRequest, _abc.Awaitable[_accounts_pb2.CheckSessionsResponse]],
     ) -> _abc.Awaitable[_accounts_pb2.CheckSessionsResponse]:
-        """Which of these sessions are alive, and with what role. For the gateway; at most 500 a call."""
+        """Which of these sessions are alive, and with what role. For the gateway; at most 500 per call."""
 
 def add_SessionsServicer_to_server(servicer: SessionsServicer, server: _aio.Server) -> None: ...

@@ -84,7 +84,7 @@ class UsersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchUsers(self, request, context):
-        """By username prefix, and first of all the one whose phone or email this exactly is, if he allows that.
+        """By username prefix. A user with exactly this phone or email comes first, if they allow that.
         Case, width and the like make no difference.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -19,7 +19,7 @@ class UsersStub:
     BatchGetUsersByUsername: _aio.UnaryUnaryMultiCallable[_users_pb2.BatchGetUsersByUsernameRequest, _users_pb2.BatchGetUsersResponse]
     """The same by exact username. At most 500 names."""
     SearchUsers: _aio.UnaryUnaryMultiCallable[_users_pb2.SearchUsersRequest, _users_pb2.SearchUsersResponse]
-    """By username prefix, and first of all the one whose phone or email this exactly is, if he allows that.
+    """By username prefix. A user with exactly this phone or email comes first, if they allow that.
     Case, width and the like make no difference.
     """
     BatchGetProfiles: _aio.UnaryUnaryMultiCallable[_users_pb2.BatchGetProfilesRequest, _users_pb2.BatchGetProfilesResponse]
@@ -53,7 +53,7 @@ class UsersServicer(metaclass=_abc_1.ABCMeta):
         request: _users_pb2.SearchUsersRequest,
         context: _aio.ServicerContext[_users_pb2.SearchUsersRequest, _abc.Awaitable[_users_pb2.SearchUsersResponse]],
     ) -> _abc.Awaitable[_users_pb2.SearchUsersResponse]:
-        """By username prefix, and first of all the one whose phone or email this exactly is, if he allows that.
+        """By username prefix. A user with exactly this phone or email comes first, if they allow that.
         Case, width and the like make no difference.
         """
 

@@ -1,4 +1,5 @@
-"""The command line of a service, `python -m services.<name>`: it serves; with a command, it does that instead."""
+"""The command line of a service: `python -m services.<name>` serves, `python -m services.<name> <command>` runs a
+command of the operator."""
 
 import asyncio
 import multiprocessing

@@ -1,13 +1,16 @@
-"""The garbage collector, told that a process which serves has all that it keeps."""
+"""Tunes the garbage collector of a process that has started."""
 
 import gc
 
-YOUNG = 10_000  # objects made and not freed before the youngest are looked at; 700 unless told
+YOUNG = 10_000  # objects made and not freed between collections of the youngest; Python's default is 700
 
 
 def freeze() -> None:
-    """What is there now, modules above all, is not looked at again: some 300,000 objects, a pause of a tenth of a
-    second each time, and a third of the gateway's CPU time under load."""
+    """Excludes all present objects, mostly modules, from later collections.
+
+    They are some 300,000: each full collection paused the gateway for a tenth of a second, and took a third of its CPU
+    time under load.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 10, 10)

@@ -1,4 +1,4 @@
-"""How late the event loop is: what a process that is busy, or blocked, makes all its callers wait."""
+"""How late the event loop is. A process is busy or blocked, and all of its callers wait that long."""
 
 import asyncio
 import time
