@@ -87,8 +87,10 @@ class PresenceReporter:
         closed = [
             pb.Connection(user_id=each.user_id, connection_id=id, closed=True) for id, each in self._sockets.items()
         ]
-        for start in range(0, len(closed), MAX_BATCH):
-            await self._report(closed[start : start + MAX_BATCH])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REPORT_TIMEOUT):  # in all, so that a chat service that hangs delays no stop
+                for start in range(0, len(closed), MAX_BATCH):
+                    await self._report(closed[start : start + MAX_BATCH])
 
     async def _refresh_for_ever(self) -> None:
         while True:

@@ -121,7 +121,7 @@ async def test_who_joined_hears_all_from_then_on_and_who_left_nothing_more(stage
         assert str(id) not in str(stage.gateway.sockets.hub.conversations)
 
 
-@pytest.mark.parametrize("way", ["live", "amid his hello", "by the list"])
+@pytest.mark.parametrize("way", ["live", "amid the hello", "by the list"])
 async def test_what_was_said_before_one_joined_stays_unseen_when_it_is_changed(stage: Stage, way: str) -> None:
     anna, ben = await stage.people(2)
     id = stage.chat.create(int(ben.id))
@@ -132,7 +132,7 @@ async def test_what_was_said_before_one_joined_stays_unseen_when_it_is_changed(s
         with stage.chat.holding("BatchListConversations"):
             await socket.say("hello", "1", version=1, token=anna.token)
             await until(lambda: "BatchListConversations" in stage.chat.waiting)
-            if way == "amid his hello":
+            if way == "amid the hello":
                 await stage.chat.join(id, int(anna.id))
                 await stage.chat.edit(id, 1, b'{"text":"secret 2"}')
                 await stage.say(id, ben, "hello")
