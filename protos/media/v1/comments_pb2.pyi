@@ -53,12 +53,12 @@ class Comment(_message.Message):
     comment_id: _builtins.int
     video_id: _builtins.int
     father_id: _builtins.int
-    """its thread's top-level comment; its own id for that one"""
+    """the thread's top-level comment; its own id for a top-level comment"""
     reply_to_id: _builtins.int
     """the comment that it answers; 0 at the top"""
     user_id: _builtins.int
     owner_id: _builtins.int
-    """whose video, or comment, it answers"""
+    """the owner of the video, or the author of the comment, that it answers"""
     content: _builtins.bytes
     """JSON, as it was sent"""
     like_count: _builtins.int
@@ -205,7 +205,7 @@ class ListCommentsRequest(_message.Message):
     order: Global___CommentOrder.ValueType
     cursor: _builtins.str
     before_id: _builtins.int
-    """the comment that the page comes after; 0: none"""
+    """the page starts after this comment; 0: at the beginning"""
     limit: _builtins.int
     offset: _builtins.int
     def __init__(

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class CommentsStub:
-    """Comments under the videos that the caller may see. A thread is a top-level comment and its replies, which are
-    all at one level: a reply to a reply joins its thread.
+    """Comments under videos that the caller may see. A thread is a top-level comment and all replies to it or to its
+    replies, at one level.
     """
 
     def __init__(self, channel):
@@ -74,8 +74,8 @@ class CommentsStub:
 
 
 class CommentsServicer:
-    """Comments under the videos that the caller may see. A thread is a top-level comment and its replies, which are
-    all at one level: a reply to a reply joins its thread.
+    """Comments under videos that the caller may see. A thread is a top-level comment and all replies to it or to its
+    replies, at one level.
     """
 
     def CommentVideo(self, request, context):
@@ -91,7 +91,7 @@ class CommentsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteComment(self, request, context):
-        """Its author, the video's owner or an admin. With a top-level comment goes its thread.
+        """The author, the video's owner or an admin may. A top-level comment takes its thread with it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,7 +104,7 @@ class CommentsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListComments(self, request, context):
-        """Those at the top of a video.
+        """The top-level comments of a video.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,7 +118,7 @@ class CommentsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetCommentLikes(self, request, context):
-        """As SetVideoLikes.
+        """Like SetVideoLikes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,8 +171,8 @@ def add_CommentsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Comments:
-    """Comments under the videos that the caller may see. A thread is a top-level comment and its replies, which are
-    all at one level: a reply to a reply joins its thread.
+    """Comments under videos that the caller may see. A thread is a top-level comment and all replies to it or to its
+    replies, at one level.
     """
 
     @staticmethod

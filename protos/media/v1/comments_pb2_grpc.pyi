@@ -13,26 +13,26 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CommentsStub:
-    """Comments under the videos that the caller may see. A thread is a top-level comment and its replies, which are
-    all at one level: a reply to a reply joins its thread.
+    """Comments under videos that the caller may see. A thread is a top-level comment and all replies to it or to its
+    replies, at one level.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CommentVideo: _aio.UnaryUnaryMultiCallable[_comments_pb2.CommentVideoRequest, _comments_pb2.Comment]
     ReplyToComment: _aio.UnaryUnaryMultiCallable[_comments_pb2.ReplyToCommentRequest, _comments_pb2.Comment]
     DeleteComment: _aio.UnaryUnaryMultiCallable[_comments_pb2.DeleteCommentRequest, _comments_pb2.DeleteCommentResponse]
-    """Its author, the video's owner or an admin. With a top-level comment goes its thread."""
+    """The author, the video's owner or an admin may. A top-level comment takes its thread with it."""
     GetComment: _aio.UnaryUnaryMultiCallable[_comments_pb2.GetCommentRequest, _comments_pb2.Comment]
     ListComments: _aio.UnaryUnaryMultiCallable[_comments_pb2.ListCommentsRequest, _comments_pb2.CommentPage]
-    """Those at the top of a video."""
+    """The top-level comments of a video."""
     ListThread: _aio.UnaryUnaryMultiCallable[_comments_pb2.ListCommentsRequest, _comments_pb2.CommentPage]
     """A thread: the comment itself and its replies."""
     SetCommentLikes: _aio.UnaryUnaryMultiCallable[_comments_pb2.SetCommentLikesRequest, _comments_pb2.SetCommentLikesResponse]
-    """As SetVideoLikes."""
+    """Like SetVideoLikes."""
 
 class CommentsServicer(metaclass=_abc_1.ABCMeta):
-    """Comments under the videos that the caller may see. A thread is a top-level comment and its replies, which are
-    all at one level: a reply to a reply joins its thread.
+    """Comments under videos that the caller may see. A thread is a top-level comment and all replies to it or to its
+    replies, at one level.
     """
 
     @_abc_1.abstractmethod
@@ -55,7 +55,7 @@ class CommentsServicer(metaclass=_abc_1.ABCMeta):
         request: _comments_pb2.DeleteCommentRequest,
         context: _aio.ServicerContext[_comments_pb2.DeleteCommentRequest, _abc.Awaitable[_comments_pb2.DeleteCommentResponse]],
     ) -> _abc.Awaitable[_comments_pb2.DeleteCommentResponse]:
-        """Its author, the video's owner or an admin. With a top-level comment goes its thread."""
+        """The author, the video's owner or an admin may. A top-level comment takes its thread with it."""
 
     @_abc_1.abstractmethod
     def GetComment(
@@ -70,7 +70,7 @@ class CommentsServicer(metaclass=_abc_1.ABCMeta):
         request: _comments_pb2.ListCommentsRequest,
         context: _aio.ServicerContext[_comments_pb2.ListCommentsRequest, _abc.Awaitable[_comments_pb2.CommentPage]],
     ) -> _abc.Awaitable[_comments_pb2.CommentPage]:
-        """Those at the top of a video."""
+        """The top-level comments of a video."""
 
     @_abc_1.abstractmethod
     def ListThread(
@@ -86,6 +86,6 @@ class CommentsServicer(metaclass=_abc_1.ABCMeta):
         request: _comments_pb2.SetCommentLikesRequest,
         context: _aio.ServicerContext[_comments_pb2.SetCommentLikesRequest, _abc.Awaitable[_comments_pb2.SetCommentLikesResponse]],
     ) -> _abc.Awaitable[_comments_pb2.SetCommentLikesResponse]:
-        """As SetVideoLikes."""
+        """Like SetVideoLikes."""
 
 def add_CommentsServicer_to_server(servicer: CommentsServicer, server: _aio.Server) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ObjectsStub:
-    """Files: each is stored once, under its hash, whoever uploads it and how often.
+    """Files. Each is stored once, under its hash, no matter who uploads it and how often.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class ObjectsStub:
 
 
 class ObjectsServicer:
-    """Files: each is stored once, under its hash, whoever uploads it and how often.
+    """Files. Each is stored once, under its hash, no matter who uploads it and how often.
     """
 
     def Upload(self, request_iterator, context):
@@ -89,14 +89,14 @@ class ObjectsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStatus(self, request, context):
-        """How far the processing of one of the caller's uploads is (of anyone's, for an admin).
+        """The state of one of the caller's uploads; an admin may ask for any.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Retry(self, request, context):
-        """Processes a failed upload of the caller's again.
+        """Processes a failed upload of the caller again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,7 +139,7 @@ def add_ObjectsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Objects:
-    """Files: each is stored once, under its hash, whoever uploads it and how often.
+    """Files. Each is stored once, under its hash, no matter who uploads it and how often.
     """
 
     @staticmethod
@@ -279,7 +279,7 @@ class Objects:
 
 
 class UploadsStub:
-    """Resumable uploads, as the tus protocol has them; each is for its owner only.
+    """Resumable uploads of the tus protocol. Only the owner of an upload can see it.
     """
 
     def __init__(self, channel):
@@ -311,7 +311,7 @@ class UploadsStub:
 
 
 class UploadsServicer:
-    """Resumable uploads, as the tus protocol has them; each is for its owner only.
+    """Resumable uploads of the tus protocol. Only the owner of an upload can see it.
     """
 
     def CreateUpload(self, request, context):
@@ -321,7 +321,7 @@ class UploadsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AppendUpload(self, request_iterator, context):
-        """The header, then chunks. What arrived before a broken connection is kept, unless the header has a checksum.
+        """The header, then chunks. What arrived before the connection broke is kept, unless the header has a checksum.
         The last byte finishes the upload.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -372,7 +372,7 @@ def add_UploadsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Uploads:
-    """Resumable uploads, as the tus protocol has them; each is for its owner only.
+    """Resumable uploads of the tus protocol. Only the owner of an upload can see it.
     """
 
     @staticmethod

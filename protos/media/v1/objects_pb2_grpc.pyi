@@ -13,7 +13,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ObjectsStub:
-    """Files: each is stored once, under its hash, whoever uploads it and how often."""
+    """Files. Each is stored once, under its hash, no matter who uploads it and how often."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Upload: _aio.StreamUnaryMultiCallable[_objects_pb2.UploadRequest, _objects_pb2.Object]
@@ -25,12 +25,12 @@ class ObjectsStub:
     OBJECT_NOT_FOUND if they did not upload it, OBJECT_KIND_INVALID if it is of another kind.
     """
     GetStatus: _aio.UnaryUnaryMultiCallable[_objects_pb2.GetStatusRequest, _objects_pb2.Object]
-    """How far the processing of one of the caller's uploads is (of anyone's, for an admin)."""
+    """The state of one of the caller's uploads; an admin may ask for any."""
     Retry: _aio.UnaryUnaryMultiCallable[_objects_pb2.RetryRequest, _objects_pb2.Object]
-    """Processes a failed upload of the caller's again."""
+    """Processes a failed upload of the caller again."""
 
 class ObjectsServicer(metaclass=_abc_1.ABCMeta):
-    """Files: each is stored once, under its hash, whoever uploads it and how often."""
+    """Files. Each is stored once, under its hash, no matter who uploads it and how often."""
 
     @_abc_1.abstractmethod
     def Upload(
@@ -64,7 +64,7 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
         request: _objects_pb2.GetStatusRequest,
         context: _aio.ServicerContext[_objects_pb2.GetStatusRequest, _abc.Awaitable[_objects_pb2.Object]],
     ) -> _abc.Awaitable[_objects_pb2.Object]:
-        """How far the processing of one of the caller's uploads is (of anyone's, for an admin)."""
+        """The state of one of the caller's uploads; an admin may ask for any."""
 
     @_abc_1.abstractmethod
     def Retry(
@@ -72,24 +72,24 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
         request: _objects_pb2.RetryRequest,
         context: _aio.ServicerContext[_objects_pb2.RetryRequest, _abc.Awaitable[_objects_pb2.Object]],
     ) -> _abc.Awaitable[_objects_pb2.Object]:
-        """Processes a failed upload of the caller's again."""
+        """Processes a failed upload of the caller again."""
 
 def add_ObjectsServicer_to_server(servicer: ObjectsServicer, server: _aio.Server) -> None: ...
 
 class UploadsStub:
-    """Resumable uploads, as the tus protocol has them; each is for its owner only."""
+    """Resumable uploads of the tus protocol. Only the owner of an upload can see it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUpload: _aio.UnaryUnaryMultiCallable[_objects_pb2.CreateUploadRequest, _objects_pb2.PartialUpload]
     AppendUpload: _aio.StreamUnaryMultiCallable[_objects_pb2.AppendUploadRequest, _objects_pb2.PartialUpload]
-    """The header, then chunks. What arrived before a broken connection is kept, unless the header has a checksum.
+    """The header, then chunks. What arrived before the connection broke is kept, unless the header has a checksum.
     The last byte finishes the upload.
     """
     GetUpload: _aio.UnaryUnaryMultiCallable[_objects_pb2.GetUploadRequest, _objects_pb2.PartialUpload]
     DeleteUpload: _aio.UnaryUnaryMultiCallable[_objects_pb2.DeleteUploadRequest, _objects_pb2.DeleteUploadResponse]
 
 class UploadsServicer(metaclass=_abc_1.ABCMeta):
-    """Resumable uploads, as the tus protocol has them; each is for its owner only."""
+    """Resumable uploads of the tus protocol. Only the owner of an upload can see it."""
 
     @_abc_1.abstractmethod
     def CreateUpload(
@@ -104,7 +104,7 @@ class UploadsServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_objects_pb2.AppendUploadRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_objects_pb2.AppendUploadRequest], _abc.Awaitable[_objects_pb2.PartialUpload]],
     ) -> _abc.Awaitable[_objects_pb2.PartialUpload]:
-        """The header, then chunks. What arrived before a broken connection is kept, unless the header has a checksum.
+        """The header, then chunks. What arrived before the connection broke is kept, unless the header has a checksum.
         The last byte finishes the upload.
         """
 

@@ -85,7 +85,7 @@ class Video(_message.Message):
     title: _builtins.str
     description: _builtins.str
     video_url: _builtins.str
-    """of one that is not public, and ours: signed, for minutes"""
+    """a path of this service is signed if the video is not public"""
     cover_url: _builtins.str
     type: _builtins.str
     visibility: Global___Visibility.ValueType
@@ -196,7 +196,7 @@ class UpdateVideoRequest(_message.Message):
     cover_url: _builtins.str
     visibility: Global___Visibility.ValueType
     private: _builtins.bool
-    """what old clients know of it; false leaves friends as they are"""
+    """sent by older clients; false leaves a video for friends as it is"""
     def __init__(
         self,
         *,
@@ -326,9 +326,9 @@ class ListVideosRequest(_message.Message):
     limit: _builtins.int
     """1 to 50, like every limit here"""
     offset: _builtins.int
-    """for the documented `page`; 0 with a cursor"""
+    """rows to skip; ignored with a cursor"""
     seed: _builtins.int
-    """of RANDOM: picks where it begins"""
+    """for RANDOM: where the list starts"""
     def __init__(
         self,
         *,
@@ -356,7 +356,7 @@ class VideoPage(_message.Message):
     next_cursor: _builtins.str
     """empty on the last page"""
     total: _builtins.int
-    """public ones and the caller's own; as many as were found, of a search 0"""
+    """public videos and the caller's own; 0 for a search or for liked videos"""
     @_builtins.property
     def videos(self) -> _containers.RepeatedCompositeFieldContainer[Global___Video]: ...
     def __init__(
@@ -491,9 +491,9 @@ class LikeOutcome(_message.Message):
     FOUND_FIELD_NUMBER: _builtins.int
     VIDEO_ID_FIELD_NUMBER: _builtins.int
     found: _builtins.bool
-    """false: there is none, for him"""
+    """false: there is no such target, or the user may not see it"""
     video_id: _builtins.int
-    """the target, or the video it stands under"""
+    """the target, or the target comment's video"""
     def __init__(
         self,
         *,
@@ -712,10 +712,10 @@ class Audience(_message.Message):
     HIDDEN_OWNER_IDS_FIELD_NUMBER: _builtins.int
     PERSONAL_FIELD_NUMBER: _builtins.int
     personal: _builtins.bool
-    """he sees more than what is public, or has too many blocks to list"""
+    """the viewer sees videos that are not public, or has too many blocks to list"""
     @_builtins.property
     def hidden_owner_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """there is a block between him and them"""
+        """owners who block the viewer, or whom the viewer blocks"""
 
     def __init__(
         self,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class VideosStub:
-    """Videos as one viewer may see them: the caller in the call metadata, or nobody, who sees what is public.
-    A video that the caller may not see does not exist for him.
+    """Videos as the viewer sees them: the caller of the call metadata, or an anonymous viewer, who sees public videos.
+    A video that the viewer may not see is not found.
     """
 
     def __init__(self, channel):
@@ -104,8 +104,8 @@ class VideosStub:
 
 
 class VideosServicer:
-    """Videos as one viewer may see them: the caller in the call metadata, or nobody, who sees what is public.
-    A video that the caller may not see does not exist for him.
+    """Videos as the viewer sees them: the caller of the call metadata, or an anonymous viewer, who sees public videos.
+    A video that the viewer may not see is not found.
     """
 
     def CreateVideo(self, request, context):
@@ -115,21 +115,21 @@ class VideosServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateVideo(self, request, context):
-        """Changes the fields that are given; its owner only.
+        """Changes the given fields. Only the owner may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteVideo(self, request, context):
-        """Its owner or an admin.
+        """Only the owner or an admin may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetVideos(self, request, context):
-        """Those of the videos that the caller may see, in no order. At most 500.
+        """The videos that the caller may see, in any order. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,28 +142,28 @@ class VideosServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListUserVideos(self, request, context):
-        """One user's, newest first.
+        """One user's videos, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLikedVideos(self, request, context):
-        """Those the caller likes, the last liked first.
+        """The videos that the caller likes, last liked first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchVideos(self, request, context):
-        """By words of the title and description, newest first.
+        """Videos by words of the title and description, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetVideoLikes(self, request, context):
-        """Many users' likes and unlikes at once, each made in his name; a repeat changes nothing. At most 500.
+        """Likes and unlikes of many users, in the order given; repeating one changes nothing. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -177,21 +177,21 @@ class VideosServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ShareVideo(self, request, context):
-        """Counted once a user.
+        """Counts one share per user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ViewVideo(self, request, context):
-        """Counts 2 seconds or half of the video, once a viewer and hour.
+        """Counts a view of 2 seconds or half of the video, once per viewer and hour.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetAudiences(self, request, context):
-        """What a cache of public videos has to know of each viewer, in order. At most 500.
+        """What a cache of public videos needs to know about each viewer, in order. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -274,8 +274,8 @@ def add_VideosServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Videos:
-    """Videos as one viewer may see them: the caller in the call metadata, or nobody, who sees what is public.
-    A video that the caller may not see does not exist for him.
+    """Videos as the viewer sees them: the caller of the call metadata, or an anonymous viewer, who sees public videos.
+    A video that the viewer may not see is not found.
     """
 
     @staticmethod

@@ -13,39 +13,39 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class VideosStub:
-    """Videos as one viewer may see them: the caller in the call metadata, or nobody, who sees what is public.
-    A video that the caller may not see does not exist for him.
+    """Videos as the viewer sees them: the caller of the call metadata, or an anonymous viewer, who sees public videos.
+    A video that the viewer may not see is not found.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.CreateVideoRequest, _videos_pb2.Video]
     UpdateVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.UpdateVideoRequest, _videos_pb2.Video]
-    """Changes the fields that are given; its owner only."""
+    """Changes the given fields. Only the owner may."""
     DeleteVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.DeleteVideoRequest, _videos_pb2.DeleteVideoResponse]
-    """Its owner or an admin."""
+    """Only the owner or an admin may."""
     BatchGetVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.BatchGetVideosRequest, _videos_pb2.BatchGetVideosResponse]
-    """Those of the videos that the caller may see, in no order. At most 500."""
+    """The videos that the caller may see, in any order. At most 500."""
     ListVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.ListVideosRequest, _videos_pb2.VideoPage]
     ListUserVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.ListUserVideosRequest, _videos_pb2.VideoPage]
-    """One user's, newest first."""
+    """One user's videos, newest first."""
     ListLikedVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.ListLikedVideosRequest, _videos_pb2.VideoPage]
-    """Those the caller likes, the last liked first."""
+    """The videos that the caller likes, last liked first."""
     SearchVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.SearchVideosRequest, _videos_pb2.VideoPage]
-    """By words of the title and description, newest first."""
+    """Videos by words of the title and description, newest first."""
     SetVideoLikes: _aio.UnaryUnaryMultiCallable[_videos_pb2.SetVideoLikesRequest, _videos_pb2.SetVideoLikesResponse]
-    """Many users' likes and unlikes at once, each made in his name; a repeat changes nothing. At most 500."""
+    """Likes and unlikes of many users, in the order given; repeating one changes nothing. At most 500."""
     BatchGetLiked: _aio.UnaryUnaryMultiCallable[_videos_pb2.BatchGetLikedRequest, _videos_pb2.BatchGetLikedResponse]
     """Which of these pairs are likes, in order. At most 5,000."""
     ShareVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.ShareVideoRequest, _videos_pb2.ShareVideoResponse]
-    """Counted once a user."""
+    """Counts one share per user."""
     ViewVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.ViewVideoRequest, _videos_pb2.ViewVideoResponse]
-    """Counts 2 seconds or half of the video, once a viewer and hour."""
+    """Counts a view of 2 seconds or half of the video, once per viewer and hour."""
     BatchGetAudiences: _aio.UnaryUnaryMultiCallable[_videos_pb2.BatchGetAudiencesRequest, _videos_pb2.BatchGetAudiencesResponse]
-    """What a cache of public videos has to know of each viewer, in order. At most 500."""
+    """What a cache of public videos needs to know about each viewer, in order. At most 500."""
 
 class VideosServicer(metaclass=_abc_1.ABCMeta):
-    """Videos as one viewer may see them: the caller in the call metadata, or nobody, who sees what is public.
-    A video that the caller may not see does not exist for him.
+    """Videos as the viewer sees them: the caller of the call metadata, or an anonymous viewer, who sees public videos.
+    A video that the viewer may not see is not found.
     """
 
     @_abc_1.abstractmethod
@@ -61,7 +61,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.UpdateVideoRequest,
         context: _aio.ServicerContext[_videos_pb2.UpdateVideoRequest, _abc.Awaitable[_videos_pb2.Video]],
     ) -> _abc.Awaitable[_videos_pb2.Video]:
-        """Changes the fields that are given; its owner only."""
+        """Changes the given fields. Only the owner may."""
 
     @_abc_1.abstractmethod
     def DeleteVideo(
@@ -69,7 +69,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.DeleteVideoRequest,
         context: _aio.ServicerContext[_videos_pb2.DeleteVideoRequest, _abc.Awaitable[_videos_pb2.DeleteVideoResponse]],
     ) -> _abc.Awaitable[_videos_pb2.DeleteVideoResponse]:
-        """Its owner or an admin."""
+        """Only the owner or an admin may."""
 
     @_abc_1.abstractmethod
     def BatchGetVideos(
@@ -77,7 +77,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.BatchGetVideosRequest,
         context: _aio.ServicerContext[_videos_pb2.BatchGetVideosRequest, _abc.Awaitable[_videos_pb2.BatchGetVideosResponse]],
     ) -> _abc.Awaitable[_videos_pb2.BatchGetVideosResponse]:
-        """Those of the videos that the caller may see, in no order. At most 500."""
+        """The videos that the caller may see, in any order. At most 500."""
 
     @_abc_1.abstractmethod
     def ListVideos(
@@ -92,7 +92,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.ListUserVideosRequest,
         context: _aio.ServicerContext[_videos_pb2.ListUserVideosRequest, _abc.Awaitable[_videos_pb2.VideoPage]],
     ) -> _abc.Awaitable[_videos_pb2.VideoPage]:
-        """One user's, newest first."""
+        """One user's videos, newest first."""
 
     @_abc_1.abstractmethod
     def ListLikedVideos(
@@ -100,7 +100,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.ListLikedVideosRequest,
         context: _aio.ServicerContext[_videos_pb2.ListLikedVideosRequest, _abc.Awaitable[_videos_pb2.VideoPage]],
     ) -> _abc.Awaitable[_videos_pb2.VideoPage]:
-        """Those the caller likes, the last liked first."""
+        """The videos that the caller likes, last liked first."""
 
     @_abc_1.abstractmethod
     def SearchVideos(
@@ -108,7 +108,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.SearchVideosRequest,
         context: _aio.ServicerContext[_videos_pb2.SearchVideosRequest, _abc.Awaitable[_videos_pb2.VideoPage]],
     ) -> _abc.Awaitable[_videos_pb2.VideoPage]:
-        """By words of the title and description, newest first."""
+        """Videos by words of the title and description, newest first."""
 
     @_abc_1.abstractmethod
     def SetVideoLikes(
@@ -116,7 +116,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.SetVideoLikesRequest,
         context: _aio.ServicerContext[_videos_pb2.SetVideoLikesRequest, _abc.Awaitable[_videos_pb2.SetVideoLikesResponse]],
     ) -> _abc.Awaitable[_videos_pb2.SetVideoLikesResponse]:
-        """Many users' likes and unlikes at once, each made in his name; a repeat changes nothing. At most 500."""
+        """Likes and unlikes of many users, in the order given; repeating one changes nothing. At most 500."""
 
     @_abc_1.abstractmethod
     def BatchGetLiked(
@@ -132,7 +132,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.ShareVideoRequest,
         context: _aio.ServicerContext[_videos_pb2.ShareVideoRequest, _abc.Awaitable[_videos_pb2.ShareVideoResponse]],
     ) -> _abc.Awaitable[_videos_pb2.ShareVideoResponse]:
-        """Counted once a user."""
+        """Counts one share per user."""
 
     @_abc_1.abstractmethod
     def ViewVideo(
@@ -140,7 +140,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.ViewVideoRequest,
         context: _aio.ServicerContext[_videos_pb2.ViewVideoRequest, _abc.Awaitable[_videos_pb2.ViewVideoResponse]],
     ) -> _abc.Awaitable[_videos_pb2.ViewVideoResponse]:
-        """Counts 2 seconds or half of the video, once a viewer and hour."""
+        """Counts a view of 2 seconds or half of the video, once per viewer and hour."""
 
     @_abc_1.abstractmethod
     def BatchGetAudiences(
@@ -148,6 +148,6 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.BatchGetAudiencesRequest,
         context: _aio.ServicerContext[_videos_pb2.BatchGetAudiencesRequest, _abc.Awaitable[_videos_pb2.BatchGetAudiencesResponse]],
     ) -> _abc.Awaitable[_videos_pb2.BatchGetAudiencesResponse]:
-        """What a cache of public videos has to know of each viewer, in order. At most 500."""
+        """What a cache of public videos needs to know about each viewer, in order. At most 500."""
 
 def add_VideosServicer_to_server(servicer: VideosServicer, server: _aio.Server) -> None: ...
