@@ -17,7 +17,7 @@ from deploy.local.backends import ADMIN_URL, NATS_URL, make_databases
 from deploy.local.data_dir import load_secrets, locate_folder, open_folder
 from deploy.local.environment import name_secrets
 from deploy.local.errors import LocalError
-from deploy.local.postgres import Postgres
+from deploy.local.servers.postgres import Postgres
 from deploy.local.services import SERVICES
 from services.kit.config import ConfigError, load
 from services.media.config import MediaSettings

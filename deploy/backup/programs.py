@@ -6,8 +6,8 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from deploy.local.cluster import find_program
 from deploy.local.errors import LocalError
+from deploy.local.servers.cluster import find_program
 
 # Which variable tells a program what a URL may say; none of it is for the list of processes to show.
 VARIABLES = {

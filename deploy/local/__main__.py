@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from deploy.local.commands import run_command
-from deploy.local.display import open_display
 from deploy.local.errors import LocalError
+from deploy.local.processes.display import open_display
+from deploy.local.processes.supervisor import supervise
 from deploy.local.services import SERVICES, Service
-from deploy.local.supervisor import supervise
 
 
 def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) -> int:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy.local import nats, postgres, valkey
 from deploy.local.data_dir import ROOT
 from deploy.local.errors import LocalError
-from deploy.local.server import Server
+from deploy.local.servers import nats, postgres, valkey
+from deploy.local.servers.server import Server
 from deploy.local.services import Service
 
 ADMIN_URL, REDIS_URL, NATS_URL = "HITOK_POSTGRES_URL", "HITOK_REDIS_URL", "HITOK_NATS_URL"

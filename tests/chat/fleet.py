@@ -14,7 +14,7 @@ import msgspec
 
 from deploy.local.databases import ensure_database
 from deploy.local.ports import find_free_port
-from deploy.local.server import Server
+from deploy.local.servers.server import Server
 from services.chat.service import MIGRATIONS
 from services.kit import schema
 from services.kit.process.health import is_ready

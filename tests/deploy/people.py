@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.cluster import is_open_to_all
+from deploy.local.servers.cluster import is_open_to_all
 
 ORDINARY_UID = 1234
 CAP_DAC_READ_SEARCH = 2

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from deploy.docker.databases import make_databases
-from deploy.local.cluster import INITDB_OPTIONS
 from deploy.local.databases import make_url
 from deploy.local.errors import LocalError
+from deploy.local.servers.cluster import INITDB_OPTIONS
 from deploy.local.services import SERVICES
 from docs.generate import SERVICES as SETTINGS
 from services.kit.config import ConfigError, load, variable_names

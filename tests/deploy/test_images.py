@@ -11,7 +11,7 @@ import pytest
 
 from deploy.docker.packages import REQUIREMENTS, licence_of, read_packages
 from deploy.docker.sbom import make_bom
-from deploy.local.cluster import find_program
+from deploy.local.servers.cluster import find_program
 from deploy.local.services import SERVICES
 from docs.generate import SERVICES as SETTINGS
 from services.kit.config import variable_names

@@ -15,16 +15,16 @@ import psycopg
 import pytest
 
 from deploy.local import data_dir as folder_module
-from deploy.local import process as process_module
 from deploy.local.backends import Backends
 from deploy.local.data_dir import check_free_space, load_secrets
 from deploy.local.environment import make_environment
 from deploy.local.errors import LocalError
 from deploy.local.ports import assign_ports, find_free_port, is_free
-from deploy.local.process import Process
-from deploy.local.processes import ServiceProcess
+from deploy.local.processes import process as process_module
+from deploy.local.processes.process import Process
+from deploy.local.processes.service_process import ServiceProcess
+from deploy.local.processes.supervisor import SAME_SIGNAL_SECONDS
 from deploy.local.services import SERVICES, Ports, Service, replicate
-from deploy.local.supervisor import SAME_SIGNAL_SECONDS
 from tests.deploy.people import AS_ROOT, as_ordinary_user, give_to_ordinary_user
 from tests.deploy.runs import Run, running, wait_until_gone
 from tests.support.servers import Servers

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.reload import find_changes, find_syntax_error, read_snapshot
+from deploy.local.processes.reload import find_changes, find_syntax_error, read_snapshot
 from deploy.local.services import SERVICES
 from tests.deploy.runs import Run, running
 from tests.support.servers import Servers

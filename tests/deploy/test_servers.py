@@ -18,16 +18,16 @@ import pytest
 import redis
 from nats.js.api import StreamConfig
 
-from deploy.local import server as server_module
 from deploy.local.child import Child
-from deploy.local.cluster import NOBODY
 from deploy.local.databases import ensure_database
 from deploy.local.errors import LocalError
-from deploy.local.nats import Nats
 from deploy.local.ports import find_free_port
-from deploy.local.postgres import Postgres
-from deploy.local.server import NotReady, Server
-from deploy.local.valkey import Valkey
+from deploy.local.servers import server as server_module
+from deploy.local.servers.cluster import NOBODY
+from deploy.local.servers.nats import Nats
+from deploy.local.servers.postgres import Postgres
+from deploy.local.servers.server import NotReady, Server
+from deploy.local.servers.valkey import Valkey
 from tests.deploy.people import AS_ROOT, as_ordinary_user, give_to_ordinary_user
 from tests.deploy.runs import wait_until_gone
 from tests.support.servers import Servers, frozen, private_nats, private_postgres, private_valkey

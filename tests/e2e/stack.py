@@ -17,10 +17,10 @@ import httpx
 import msgspec
 
 from deploy.local.databases import ensure_database
-from deploy.local.nats import Nats
 from deploy.local.ports import find_free_port
-from deploy.local.postgres import Postgres
-from deploy.local.valkey import Valkey
+from deploy.local.servers.nats import Nats
+from deploy.local.servers.postgres import Postgres
+from deploy.local.servers.valkey import Valkey
 from gateway.config import GatewaySettings
 from services.kit.process.health import is_ready
 from tests.support.servers import private_nats, private_postgres, private_valkey

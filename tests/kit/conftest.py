@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 if TYPE_CHECKING:
-    from deploy.local.postgres import Postgres
+    from deploy.local.servers.postgres import Postgres
     from services.kit.db import Database
     from services.user.config import UserSettings
     from tests.support.servers import Servers

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
-from deploy.local.postgres import Postgres
+from deploy.local.servers.postgres import Postgres
 from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from services.kit.db import Database, after_commit, open_database
 from services.user.config import UserSettings

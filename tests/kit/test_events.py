@@ -18,8 +18,8 @@ from nats.js.api import StreamConfig
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deploy.local.nats import Nats
-from deploy.local.postgres import Postgres
+from deploy.local.servers.nats import Nats
+from deploy.local.servers.postgres import Postgres
 from services.kit import db
 from services.kit.db import Database, open_database
 from services.kit.errors import CacheUnavailable

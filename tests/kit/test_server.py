@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
 from deploy.local.ports import find_free_port
-from deploy.local.postgres import Postgres
+from deploy.local.servers.postgres import Postgres
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
 from services.kit.process.server import LIVE

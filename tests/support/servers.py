@@ -21,10 +21,10 @@ import psycopg
 from psycopg import sql
 
 from deploy.local.databases import ensure_database
-from deploy.local.nats import Nats, start_nats
-from deploy.local.postgres import Postgres, start_postgres
-from deploy.local.server import Server
-from deploy.local.valkey import Valkey, start_valkey
+from deploy.local.servers.nats import Nats, start_nats
+from deploy.local.servers.postgres import Postgres, start_postgres
+from deploy.local.servers.server import Server
+from deploy.local.servers.valkey import Valkey, start_valkey
 
 S = TypeVar("S", bound=Server)
 

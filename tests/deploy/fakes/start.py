@@ -4,9 +4,9 @@ import signal
 import sys
 from pathlib import Path
 
-from deploy.local.nats import start_nats
-from deploy.local.postgres import start_postgres
-from deploy.local.valkey import start_valkey
+from deploy.local.servers.nats import start_nats
+from deploy.local.servers.postgres import start_postgres
+from deploy.local.servers.valkey import start_valkey
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from deploy.local.valkey import Valkey
+from deploy.local.servers.valkey import Valkey
 from gateway.http.errors import TooManyRequests
 from gateway.http.rate_limits import RETRY_REDIS, RateLimit, RateLimiter, network_of, per_minute
 from services.kit.redis import open_redis

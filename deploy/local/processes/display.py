@@ -3,14 +3,14 @@
 import sys
 from contextlib import suppress
 
-from deploy.local.process import Display, Process
+from deploy.local.processes.process import Display, Process
 
 
 def open_display() -> Display:
     if not sys.stdout.isatty():
         return LineDisplay()
     # It costs 3 MB, which only a terminal makes use of.
-    from deploy.local.table import TableDisplay  # noqa: PLC0415
+    from deploy.local.processes.table import TableDisplay  # noqa: PLC0415
 
     return TableDisplay()
 

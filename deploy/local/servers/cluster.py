@@ -9,10 +9,10 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.local.binaries import find_in_package
 from deploy.local.child import Child
 from deploy.local.errors import LocalError
-from deploy.local.initdb_unnamed_uid import copy_initdb, has_name, make_environment
+from deploy.local.servers.binaries import find_in_package
+from deploy.local.servers.initdb_unnamed_uid import copy_initdb, has_name, make_environment
 
 MAJOR = "18"
 SUPERUSER = "hitok"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from deploy.local.child import Child
-from deploy.local.cluster import (
+from deploy.local.servers.cluster import (
     NOBODY,
     SUPERUSER,
     change_owner,
@@ -17,7 +17,7 @@ from deploy.local.cluster import (
     remove_stale_pid_file,
     run_program,
 )
-from deploy.local.server import NotReady, Server
+from deploy.local.servers.server import NotReady, Server
 
 PORT = 15432
 PROTOCOL = 3 << 16

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.local.processes import ServiceProcess
+from deploy.local.processes.service_process import ServiceProcess
 
 WELCOME = """
 everything is healthy

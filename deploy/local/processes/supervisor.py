@@ -13,11 +13,12 @@ from deploy.local.commands import keep_settings
 from deploy.local.data_dir import load_secrets, locate_folder, open_folder
 from deploy.local.environment import make_environment, name_secrets
 from deploy.local.ports import AssignedPorts, assign_ports
-from deploy.local.process import Display, Process
-from deploy.local.processes import ServerProcess, ServiceProcess
-from deploy.local.reload import reload_on_change
+from deploy.local.processes.process import Display, Process
+from deploy.local.processes.reload import reload_on_change
+from deploy.local.processes.server_process import ServerProcess
+from deploy.local.processes.service_process import ServiceProcess
+from deploy.local.processes.welcome import write_welcome
 from deploy.local.services import Service, replicate
-from deploy.local.welcome import write_welcome
 from deploy.unknown_settings import find_unknown_settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

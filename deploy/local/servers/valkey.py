@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import ClassVar
 
-from deploy.local.binaries import find_in_package
 from deploy.local.child import Child
-from deploy.local.server import NotReady, Server
+from deploy.local.servers.binaries import find_in_package
+from deploy.local.servers.server import NotReady, Server
 
 PORT = 16379
 

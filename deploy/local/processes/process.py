@@ -141,3 +141,7 @@ async def wait_for_exit(process: Ending, longest: float) -> bool:
             return True
         await asyncio.sleep(POLL_SECONDS)
     return process.exit_code is not None
+
+
+def describe(exit_code: int | None) -> str:
+    return f"killed by signal {-exit_code}" if exit_code and exit_code < 0 else f"exit code {exit_code}"

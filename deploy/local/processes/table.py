@@ -6,7 +6,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deploy.local.process import Display, Process
+from deploy.local.processes.process import Display, Process
 
 COLOURS = {"healthy": "green", "waiting": "dim", "stopped": "dim"}
 

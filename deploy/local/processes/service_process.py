@@ -1,4 +1,4 @@
-"""The two kinds of processes of a run: the servers from the wheels, and hitok's own."""
+"""A process of hitok's own (`python -m services.user`), as a process of a run."""
 
 import asyncio
 import json
@@ -10,53 +10,12 @@ from pathlib import Path
 from deploy.local.child import Child
 from deploy.local.data_dir import ROOT
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError, explain_os_errors
-from deploy.local.process import Display, Process, wait_for_exit
-from deploy.local.server import PROBE_SECONDS, NotReady, Server
+from deploy.local.processes.process import Display, Process, describe, wait_for_exit
+from deploy.local.servers.server import PROBE_SECONDS
 from deploy.local.services import Service
 from services.kit.process.health import is_ready
 
-# They promise to be done in 25 s.
-STOP_SECONDS = 28
-
-
-class ServerProcess(Process):
-    def __init__(self, server: Server, display: Display) -> None:
-        super().__init__(server.name, (), server.log, display)
-        self.server = server
-        self._start: asyncio.Future[Server] | None = None
-
-    @property
-    def pid(self) -> int | None:
-        return self.server.pid
-
-    @property
-    def exit_code(self) -> int | None:
-        return self.server.exit_code
-
-    async def launch(self) -> None:
-        # A thread cannot be cancelled: `stop` waits for it, so that it starts nothing after the end.
-        self._start = asyncio.ensure_future(asyncio.to_thread(self.server.start))
-        await asyncio.shield(self._start)
-        self.ports = (self.server.port,)
-
-    async def is_healthy(self) -> bool:
-        try:
-            await asyncio.to_thread(self.server.probe)
-        except (NotReady, OSError):
-            return False
-        return True
-
-    def explain_exit(self) -> str:
-        return f"{self.name} ended ({describe(self.exit_code)}); its log is {self.log}"
-
-    async def stop(self) -> None:
-        if self._start:
-            await asyncio.gather(self._start, return_exceptions=True)
-            await asyncio.to_thread(self.server.stop)
-        self.change("stopped")
-
-    def kill(self) -> None:
-        self.server.kill()
+STOP_SECONDS = 28  # a process promises to end within 25 s
 
 
 class ServiceProcess(Process):
@@ -135,7 +94,3 @@ def explain_failure(child: Child, what: str) -> LocalError:
     if child.exit_code == CONFIGURATION_ERROR and (said := child.read_log_tail(1)):
         return LocalError(f"{said.removeprefix('error: ')}", code=CONFIGURATION_ERROR)
     return LocalError(what, details=child.read_log_tail())
-
-
-def describe(exit_code: int | None) -> str:
-    return f"killed by signal {-exit_code}" if exit_code and exit_code < 0 else f"exit code {exit_code}"

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-from deploy.local.binaries import find_script
 from deploy.local.child import Child
-from deploy.local.server import NotReady, Server
+from deploy.local.servers.binaries import find_script
+from deploy.local.servers.server import NotReady, Server
 
 PORT = 14222
 USER = "hitok"

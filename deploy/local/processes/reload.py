@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.data_dir import ROOT
-from deploy.local.process import Display
-from deploy.local.processes import ServiceProcess
+from deploy.local.processes.process import Display
+from deploy.local.processes.service_process import ServiceProcess
 
 POLL_SECONDS = 0.4
 

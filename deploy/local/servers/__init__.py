@@ -1,0 +1,1 @@
+"""PostgreSQL, Valkey and NATS, run from the programs in PyPI wheels."""
