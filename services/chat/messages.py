@@ -73,7 +73,13 @@ def send_response(row: Any, duplicate: bool) -> pb.SendResponse:
 
 
 def conversation(
-    row: Any, user_id: int, read_seq: int, joined_seq: int, unread: int = 0, last: Any | None = None
+    row: Any,
+    user_id: int,
+    read_seq: int,
+    joined_seq: int,
+    unread: int = 0,
+    last: Any | None = None,
+    delivered_seq: int = 0,
 ) -> pb.Conversation:
     """The conversation as the member `user_id` sees it; `row` has its columns."""
     return pb.Conversation(
@@ -89,13 +95,15 @@ def conversation(
         last_message=message(last) if last else None,
         push_receipts=row.member_count <= PUSHED_RECEIPTS,
         joined_seq=joined_seq,
+        delivered_seq=delivered_seq,
     )
 
 
 def conversation_page(page: Any, user_id: int) -> pb.ListConversationsResponse:
     """A page of reading/conversations.py as that user sees it."""
     rows = (
-        conversation(row, user_id, row.read_seq, row.joined_seq, unread, last) for row, unread, last in page.summaries
+        conversation(row, user_id, row.read_seq, row.joined_seq, unread, last, row.delivered_seq)
+        for row, unread, last in page.summaries
     )
     return pb.ListConversationsResponse(conversations=rows, next_cursor=page.next_cursor)
 

@@ -440,6 +440,7 @@ class Conversation(_message.Message):
     LAST_MESSAGE_FIELD_NUMBER: _builtins.int
     PUSH_RECEIPTS_FIELD_NUMBER: _builtins.int
     JOINED_SEQ_FIELD_NUMBER: _builtins.int
+    DELIVERED_SEQ_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.int
     kind: Global___Kind.ValueType
     peer_id: _builtins.int
@@ -456,6 +457,8 @@ class Conversation(_message.Message):
     push_receipts: _builtins.bool
     joined_seq: _builtins.int
     """the caller may see the messages after it"""
+    delivered_seq: _builtins.int
+    """up to which one of the caller's devices has the messages"""
     @_builtins.property
     def last_message(self) -> Global___Message: ...
     def __init__(
@@ -473,10 +476,11 @@ class Conversation(_message.Message):
         last_message: Global___Message | None = ...,
         push_receipts: _builtins.bool = ...,
         joined_seq: _builtins.int = ...,
+        delivered_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_message", b"last_message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "group_id", b"group_id", "joined_seq", b"joined_seq", "kind", b"kind", "last_message", b"last_message", "last_seq", b"last_seq", "peer_id", b"peer_id", "push_receipts", b"push_receipts", "read_seq", b"read_seq", "rev", b"rev", "title", b"title", "unread", b"unread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "delivered_seq", b"delivered_seq", "group_id", b"group_id", "joined_seq", b"joined_seq", "kind", b"kind", "last_message", b"last_message", "last_seq", b"last_seq", "peer_id", b"peer_id", "push_receipts", b"push_receipts", "read_seq", b"read_seq", "rev", b"rev", "title", b"title", "unread", b"unread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,8 @@ MICROSECOND = timedelta(microseconds=1)
 # A lateral join with a limit uses one index look-up for each row, even where the rows are most of a small table. A
 # direct conversation whose first message failed is left out, unless it is so new that the message may be on its way.
 PAGE = """SELECT page.* FROM unnest(CAST(:users AS bigint[])) WITH ORDINALITY AS asked(user_id, place)
- CROSS JOIN LATERAL (SELECT one.*, mine.user_id, mine.joined_seq, mine.read_seq FROM conversation_member AS mine
+ CROSS JOIN LATERAL (SELECT one.*, mine.user_id, mine.joined_seq, mine.delivered_seq, mine.read_seq
+  FROM conversation_member AS mine
   CROSS JOIN LATERAL (SELECT * FROM conversation WHERE id = mine.conversation_id LIMIT 1) AS one
   WHERE mine.user_id = asked.user_id AND mine.left_at IS NULL
   AND (one.kind = {group} OR one.last_seq > 0 OR one.created_at > now() - interval '1 minute') {after}
