@@ -40,6 +40,8 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *groups.endpoints,
 ]
 
+# Headers of our answers that scripts of other origins may read.
+READABLE = ["x-error", "x-request-id", "retry-after", "content-range", "location", "x-file-url"]
 # The headers that a tus client in a browser sends, and those it reads.
 TUS_REQUEST = ["tus-resumable", "upload-checksum", "upload-length", "upload-metadata", "upload-offset"]
 TUS_RESPONSE = ["tus-resumable", "tus-version", "tus-extension", "tus-max-size", "upload-expires", "upload-offset"]
@@ -81,6 +83,6 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
         allow_origins=list(origins),
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["authorization", "content-type", "range", "x-request-id", *TUS_REQUEST],
-        expose_headers=["x-request-id", "retry-after", "content-range", "location", "x-file-url", *TUS_RESPONSE],
+        expose_headers=[*READABLE, *TUS_RESPONSE],
         max_age=600,
     )

@@ -15,7 +15,7 @@ from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
 from services.kit import telemetry
 from services.kit.batcher import Batcher
 from services.kit.context import current_caller, current_deadline, current_request_id
-from services.kit.errors import AWAY, REASON_KEY, RETRY_AFTER_KEY, Unavailable
+from services.kit.errors import AWAY, FIELD_KEY, REASON_KEY, RETRY_AFTER_KEY, Unavailable
 
 TIMEOUT = 8.0  # seconds
 WINDOW = 0.008  # seconds that a message waits for others while a call is on its way; a lone message does not wait
@@ -140,6 +140,8 @@ def _answer(future: asyncio.Future[pb.SendResponse], result: pb.SendResult) -> N
         return
     refusal = result.refusal
     trailer = grpc.aio.Metadata((REASON_KEY, refusal.reason))
+    if refusal.field:
+        trailer.add(FIELD_KEY, refusal.field)
     if refusal.retry_after:
         trailer.add(RETRY_AFTER_KEY, f"{refusal.retry_after:.3f}")
     status = STATUSES.get(refusal.status, grpc.StatusCode.INTERNAL)

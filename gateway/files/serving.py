@@ -19,8 +19,8 @@ from gateway.container import Container
 from gateway.files.ranges import ByteRange, has_tag, requested_range
 from gateway.files.responses import Chunk, ChunkedResponse, HeadersResponse, LocalFileResponse, RawHeaders
 from gateway.http.client_info import ClientInfo
-from gateway.http.envelopes import SHORT_VIDEO
-from gateway.http.errors import ObjectNotFound, RangeInvalid, failure_of
+from gateway.http.error_answers import error_answer
+from gateway.http.errors import ObjectNotFound, RangeInvalid
 from gateway.http.rate_limits import declare, network_of, per_second
 from gateway.http.sendfile import SENDFILE
 from protos.media.v1.objects_pb2 import Object
@@ -60,9 +60,9 @@ def _part(container: Container, object: Object, request: AnyRequest) -> ASGIResp
     asked = request.headers.get("range", ""), request.headers.get("if-range")
     part, is_partial = requested_range(*asked, object.size, object.hash)
     if part is None:
-        body = SHORT_VIDEO.failure(failure_of(RangeInvalid.reason))
-        unsatisfied = {"content-range": f"bytes */{object.size}"}
-        return ASGIResponse(body=body, status_code=416, headers=unsatisfied, media_type="application/json")
+        answer = error_answer(request.scope["path"], RangeInvalid())
+        unsatisfied = answer.headers | {"content-range": f"bytes */{object.size}"}
+        return ASGIResponse(body=answer.body, status_code=answer.status, headers=unsatisfied)
     headers = _headers(object)
     if is_partial:
         headers.append((b"content-range", b"bytes %d-%d/%d" % (part.start, part.end - 1, object.size)))

@@ -113,7 +113,7 @@ class FileForm:
                         in_file = event.name == "file"
                         self._files += in_file
                         if self._files > 1:
-                            raise ParameterInvalid
+                            raise ParameterInvalid(field="file")
                     elif event and in_file:
                         yield bytes(event)
                     elif event:
@@ -122,7 +122,7 @@ class FileForm:
         except (MultipartError, ParserLimitReached, ValueError):
             raise ParameterInvalid from None
         if not self._files:
-            raise ParameterMissing
+            raise ParameterMissing(field="file")
 
     def _count(self, size: int) -> None:
         self._other_bytes += size

@@ -50,10 +50,11 @@ FINISH_SECONDS = 600.0  # for the media service to inspect a finished file and s
 async def create(call: Call, request: AnyRequest) -> ASGIResponse:
     """POST: a new upload, and its first bytes if the request has a body."""
     if "upload-length" not in request.headers:
-        raise ParameterMissing  # Upload-Defer-Length, a length given later, is not among the CAPABILITIES
+        # Upload-Defer-Length, a length given later, is not among the CAPABILITIES.
+        raise ParameterMissing(field="upload-length")
     metadata = request.headers.get("upload-metadata", "")
     if len(metadata) > MAX_METADATA:
-        raise ParameterInvalid
+        raise ParameterInvalid(field="upload-metadata")
     create_request = CreateUploadRequest(size=_number(request, "upload-length"), metadata=metadata)
     upload = await call.container.uploads.CreateUpload(create_request)
     location = {"location": absolute(call, f"{PATH}/{upload.upload_id}")}
@@ -78,7 +79,7 @@ async def use(call: Call, request: AnyRequest) -> ASGIResponse:
     if method != "PATCH":
         raise ParameterInvalid
     if request.headers.get("content-type", "").lower() != CONTENT_TYPE:
-        raise ContentTypeInvalid
+        raise ContentTypeInvalid(field="content-type")
     return _response(call, await _append(call, request, upload_id, _number(request, "upload-offset")), 204)
 
 
@@ -111,7 +112,7 @@ async def _received(request: AnyRequest, checksum: str) -> AsyncIterator[bytes]:
 def _number(request: AnyRequest, header: str) -> int:
     text = request.headers.get(header, "")
     if not text.isdecimal() or len(text) > 18:
-        raise ParameterInvalid
+        raise ParameterInvalid(field=header)
     return int(text)
 
 

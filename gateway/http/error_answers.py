@@ -1,10 +1,15 @@
-"""The one place where an exception becomes an answer: its reason, that reason's row of the table, and the body."""
+"""The one place where an exception becomes an answer: its reason, that reason's row of the table, and the body.
+
+The header `x-error: REASON field` names the rule and, where there is one, the parameter at fault.
+"""
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import grpc.aio
+import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, InternalServerException
@@ -20,7 +25,7 @@ from gateway.http.errors import (
     RouteNotFound,
     failure_of,
 )
-from services.kit.errors import HitokError, Unavailable, reason_of, retry_after_of
+from services.kit.errors import HitokError, Unavailable, field_of, reason_of, retry_after_of
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -32,6 +37,19 @@ HTTP_REASONS = {
     400: ParameterInvalid.reason,
 }
 
+ERROR_HEADER = "x-error"
+# The parameters that a field of the services may be called in the documents; the first one that the route has counts.
+PARAMETERS = {
+    "video_url": ("video_path",),
+    "cover_url": ("cover_path",),
+    "username": ("nickname",),
+    "password": ("new_password",),
+    "message": ("req_msg",),
+    "result": ("handle_result",),
+    "icon": ("img",),
+    "description": ("desc",),
+}
+
 log = structlog.get_logger("gateway")
 
 
@@ -41,34 +59,55 @@ class Explanation(NamedTuple):
     reason: str
     failure: Failure
     retry_after: float | None  # seconds
+    field: str  # "": no parameter is at fault
+
+
+class ErrorAnswer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 def explain(error: Exception) -> Explanation:
     """Also for the frames of a socket (gateway/ws/frames.py)."""
-    reason, retry_after = _reason(error)
-    return Explanation(reason, failure_of(reason), retry_after)
+    reason, retry_after, field = _reason(error)
+    return Explanation(reason, failure_of(reason), retry_after, field)
 
 
-def error_body(path: str, failure: Failure) -> bytes:
-    """In the envelope of the path's family."""
-    return family_of(path).failure(failure)
+def error_answer(path: str, error: Exception, params: Any = None) -> ErrorAnswer:
+    """In the envelope of the path's family. `params`: the struct of the route's parameters, where there is one."""
+    reason, failure, retry_after, field = explain(error)
+    headers = {"content-type": "application/json", ERROR_HEADER: f"{reason} {_parameter(field, params)}".rstrip()}
+    headers |= _retry_header(failure, retry_after) | _allow_header(error)
+    return ErrorAnswer(failure.http, headers, family_of(path).failure(failure))
 
 
 def error_renderer(prefix: str, extra_headers: Mapping[str, str]) -> Callable[[AnyRequest, Exception], Response[bytes]]:
     """Litestar's handler of all exceptions. `extra_headers` go with the errors of paths that begin with `prefix`."""
 
     def render(request: AnyRequest, error: Exception) -> Response[bytes]:
-        reason, failure, retry_after = explain(error)
-        if failure.http == 500:
-            log.error("request failed", reason=reason, exc_info=error)
-        path = request.scope["path"]
-        headers = dict(extra_headers) if path.startswith(prefix) else {}
-        headers |= _retry_header(failure, retry_after) | _allow_header(error)
-        return Response(
-            error_body(path, failure), status_code=failure.http, headers=headers, media_type="application/json"
-        )
+        path, handler = request.scope["path"], request.scope.get("route_handler")
+        endpoint = handler.opt.get("endpoint") if handler else None
+        answer = error_answer(path, error, endpoint and endpoint.params)
+        if answer.status == 500:
+            log.error("request failed", reason=answer.headers[ERROR_HEADER], exc_info=error)
+        headers = (dict(extra_headers) if path.startswith(prefix) else {}) | answer.headers
+        return Response(answer.body, status_code=answer.status, headers=headers, media_type="application/json")
 
     return render
+
+
+def _parameter(field: str, params: Any) -> str:
+    """The field by the name that the route has for it."""
+    if field not in PARAMETERS or params is None:
+        return field
+    names = _names(params)
+    return next((name for name in (field, *PARAMETERS[field]) if name in names), field)
+
+
+@cache
+def _names(params: Any) -> frozenset[str]:
+    return frozenset(field.encode_name for field in msgspec.structs.fields(params))
 
 
 def _retry_header(failure: Failure, retry_after: float | None) -> dict[str, str]:
@@ -83,18 +122,24 @@ def _allow_header(error: Exception) -> dict[str, str]:
     return {name: value for name, value in (headers or {}).items() if name.lower() == "allow"}
 
 
-def _reason(error: Exception) -> tuple[str, float | None]:
+def _reason(error: Exception) -> tuple[str, float | None, str]:
+    """The reason, the seconds after which to try again, and the parameter."""
     match error:
         case HitokError():
-            return error.reason, error.retry_after
+            return error.reason, error.retry_after, error.field
+        case grpc.aio.AioRpcError() if _is_of_grpc(error):
+            return Unavailable.reason, None, ""
         case grpc.aio.AioRpcError():
-            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and reason_of(error) == HitokError.reason:
-                return Unavailable.reason, None  # gRPC itself refused: the service has its limit of concurrent calls
-            return reason_of(error), retry_after_of(error)
+            return reason_of(error), retry_after_of(error), field_of(error)
         case TimeoutError():
-            return Unavailable.reason, None
+            return Unavailable.reason, None, ""
         case InternalServerException(detail="client disconnected prematurely"):  # raised by Litestar's request.body()
-            return ClientGone.reason, None
+            return ClientGone.reason, None, ""
         case HTTPException():
-            return HTTP_REASONS.get(error.status_code, HitokError.reason), None
-    return HitokError.reason, None
+            return HTTP_REASONS.get(error.status_code, HitokError.reason), None, ""
+    return HitokError.reason, None, ""
+
+
+def _is_of_grpc(error: grpc.aio.AioRpcError) -> bool:
+    """Whether gRPC itself refused: the service has its limit of concurrent calls."""
+    return error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and reason_of(error) == HitokError.reason

@@ -57,9 +57,13 @@ class ObjectNotFound(NotFound):
 class RangeInvalid(Invalid):
     """The range begins beyond the end of the file."""
 
+    field = "range"
+
 
 class TusVersionInvalid(Invalid):
     """A resumable upload by a protocol version other than 1.0.0."""
+
+    field = "tus-resumable"
 
 
 class RouteNotFound(NotFound):
@@ -83,11 +87,13 @@ class MethodNotAllowed(Invalid):
 
 
 class TokenMissing(Unauthenticated):
-    pass
+    field = "authorization"
 
 
 class TokenMalformed(Unauthenticated):
     """The Authorization header does not hold a bearer token."""
+
+    field = "authorization"
 
 
 class TicketInvalid(Unauthenticated):
@@ -100,6 +106,8 @@ class RefreshTokenExpired(Unauthenticated):
 
 class ActorForged(Forbidden):
     """The body names a user other than the caller as the actor."""
+
+    field = "user_id"
 
 
 class TooManyRequests(TooMany):

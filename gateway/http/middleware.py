@@ -13,8 +13,8 @@ from opentelemetry.trace import Span, SpanKind
 from prometheus_client import Histogram
 
 from gateway.http.client_info import header_of
-from gateway.http.error_answers import error_body
-from gateway.http.errors import HeadersTooLarge, failure_of
+from gateway.http.error_answers import ERROR_HEADER, error_answer
+from gateway.http.errors import HeadersTooLarge
 from services.kit import telemetry
 from services.kit.context import current_request_id, new_request_id
 
@@ -28,6 +28,7 @@ SECURITY_HEADERS = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 TRACE_HEADERS = ("traceparent", "tracestate")
+ERROR_NAME = ERROR_HEADER.encode()
 SECURITY_NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
 PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})  # asked every few seconds; logged only when they fail
 
@@ -64,11 +65,11 @@ class RequestMiddleware:
                 else:
                     await self._app(scope, receive, response.send)
             finally:
-                self._record(scope, response.status, time.perf_counter() - started, span)
+                self._record(scope, response, time.perf_counter() - started, span)
 
-    def _record(self, scope: HTTPScope, status: int, seconds: float, span: Span) -> None:
+    def _record(self, scope: HTTPScope, response: "_Response", seconds: float, span: Span) -> None:
         # The template, not the path: a path may hold anything, and each would become a metric of its own.
-        route = scope.get("path_template") or "unmatched"
+        route, status = scope.get("path_template") or "unmatched", response.status
         if span.is_recording():
             span.update_name(f"{scope['method']} {route}")
             span.set_attributes({"http.route": route, "http.response.status_code": status})
@@ -77,7 +78,8 @@ class RequestMiddleware:
         ip = scope["client"][0] if scope["client"] else ""
         milliseconds = round(seconds * 1000, 2)
         write = log.debug if route in PROBES and status == 200 else log.info
-        write("request", method=scope["method"], route=route, status=status, ms=milliseconds, user_id=user_id, ip=ip)
+        fields = {"method": scope["method"], "route": route, "status": status, "ms": milliseconds}
+        write("request", **fields, user_id=user_id, ip=ip, **response.error)
 
 
 @cache  # there are few routes, and Prometheus takes a lock for each lookup of labels
@@ -93,11 +95,12 @@ def _carrier(scope: HTTPScope) -> dict[str, str] | None:
 
 
 class _Response:
-    """Remembers the status, and adds the headers that every response has."""
+    """Remembers the status and the error, and adds the headers that every response has."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send, self._request_id = send, request_id
         self.status = 499  # stays if none is sent: the client has closed the connection
+        self.error: dict[str, str] = {}  # the `reason` and the `field` of a refusal, for the log
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -108,6 +111,9 @@ class _Response:
                 headers += SECURITY_HEADERS
             else:
                 headers += [header for header in SECURITY_HEADERS if header[0] not in present]
+            if ERROR_NAME in present:
+                reason, _, field = dict(headers)[ERROR_NAME].decode().partition(" ")
+                self.error = {"reason": reason, "field": field} if field else {"reason": reason}
             headers.append((b"x-request-id", self._request_id.encode()))
             message["headers"] = headers
         await self._send(message)
@@ -122,8 +128,8 @@ def _head_bytes(scope: HTTPScope) -> int:
 
 
 async def _refuse(scope: HTTPScope, send: Any) -> None:
-    failure = failure_of(HeadersTooLarge.reason)
-    body = error_body(scope["path"], failure)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": failure.http, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    answer = error_answer(scope["path"], HeadersTooLarge())
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

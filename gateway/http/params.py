@@ -1,5 +1,6 @@
 """A request's parameters as a struct, from the query string or the body, and the documented error of each mistake."""
 
+import re
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
@@ -20,6 +21,8 @@ from gateway.http.errors import (
 from services.kit.ids import MAX_ID
 
 MAX_FIELDS = 100  # in a query string
+MISSING_FIELD = re.compile(r"Object missing required field `(.+?)`")  # msgspec's words
+PLACE = re.compile(r" - at `\$\.(.+)`$")
 
 Id = Annotated[
     int,
@@ -118,7 +121,7 @@ def _list_fields(kind: Any) -> frozenset[str]:
 def _read_body(body: bytes, content_type: str) -> dict[str, Any]:
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type and not media_type.endswith(("/json", "+json")):
-        raise ContentTypeInvalid
+        raise ContentTypeInvalid(field="content-type")
     try:
         values = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -141,11 +144,13 @@ def _has_nul(value: Any) -> bool:
 
 
 def _explain(message: str) -> Exception:
-    """The error that fits: msgspec says what is wrong only in its message."""
-    if message.startswith("Object missing required field"):
-        return ParameterMissing(message)
+    """The error that fits, with its field: msgspec says what is wrong, and where, only in its message."""
+    place = PLACE.search(message)
+    field = place[1] if place else ""
+    if missing := MISSING_FIELD.match(message):
+        return ParameterMissing(message, field=f"{field}.{missing[1]}".lstrip("."))
     if "of length >= 1" in message:
-        return ParameterEmpty(message)
+        return ParameterEmpty(message, field=field)
     if ", got " in message:
-        return ParameterMistyped(message)
-    return ParameterInvalid(message)
+        return ParameterMistyped(message, field=field)
+    return ParameterInvalid(message, field=field)

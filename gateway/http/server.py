@@ -11,8 +11,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.config import GatewaySettings
 from gateway.http import sendfile
-from gateway.http.error_answers import error_body
-from gateway.http.errors import ParameterInvalid, failure_of
+from gateway.http.error_answers import error_answer
+from gateway.http.errors import ParameterInvalid
 from services.kit.config import ConfigError
 
 HEAD_SECONDS = 15.0  # for a client to send a request's line and headers
@@ -105,12 +105,11 @@ class _Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is not HTTP, in the envelope of the path's family if the path was read."""
-        body = error_body(getattr(self, "url", b"").decode("latin-1"), failure_of(ParameterInvalid.reason))
-        head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        answer = error_answer(getattr(self, "url", b"").decode("latin-1"), ParameterInvalid())
+        headers = answer.headers | {"x-content-type-options": "nosniff", "content-length": str(len(answer.body))}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"HTTP/1.1 400 Bad Request\r\n{lines}connection: close\r\n\r\n"
+        self.transport.write(head.encode() + answer.body)
         self.transport.close()
 
     def _start_head_timer(self) -> None:

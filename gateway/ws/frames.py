@@ -152,7 +152,7 @@ def error_of(error: Exception) -> Error:
     """The error for the client. The text of an unknown exception never reaches it."""
     if isinstance(error, ParameterInvalid):
         return Error("bad_request", str(error))
-    reason, failure, retry_after = explain(error)
+    reason, failure, retry_after, _ = explain(error)
     code = CODES.get(reason) or CODES_BY_STATUS.get(failure.http, "internal")
     wait = UNSET if retry_after is None else round(retry_after * 1000)
     return Error(code, failure.message, code in RETRYABLE, wait)

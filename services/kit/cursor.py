@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class CursorInvalid(Invalid):
-    pass
+    field = "cursor"
 
 
 def encode_cursor(*position: int | str | float) -> str:

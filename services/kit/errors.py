@@ -10,21 +10,28 @@ from typing import ClassVar
 import grpc
 
 REASON_KEY = "x-error-reason"
+FIELD_KEY = "x-error-field"
 RETRY_AFTER_KEY = "x-retry-after"
 # What gRPC itself says of a service that is away, too slow or full.
 AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
 class HitokError(Exception):
-    """Base of all. `reason` is the class's name: PhoneTaken → PHONE_TAKEN."""
+    """Base of all. `reason` is the class's name: PhoneTaken → PHONE_TAKEN.
+
+    `field` names the parameter that is at fault, if it is one: that of the class, or of this error alone.
+    """
 
     status: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
     reason: ClassVar[str] = "INTERNAL"
+    field: str = ""
 
-    def __init__(self, detail: str = "", retry_after: float | None = None) -> None:
+    def __init__(self, detail: str = "", retry_after: float | None = None, field: str = "") -> None:
         """`detail` is for developers, in English; `retry_after` is in seconds."""
-        super().__init__(detail or self.reason)
+        super().__init__(detail or field or self.reason)
         self.retry_after = retry_after
+        if field:
+            self.field = field
 
     def __init_subclass__(cls) -> None:
         cls.reason = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).upper()
@@ -92,6 +99,11 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     if error.code() in AWAY:
         return Unavailable.reason
     return HitokError.reason
+
+
+def field_of(error: grpc.aio.AioRpcError) -> str:
+    """The parameter that the service named; "" if none."""
+    return next((str(value) for key, value in error.trailing_metadata() or () if key == FIELD_KEY), "")
 
 
 def retry_after_of(error: grpc.aio.AioRpcError) -> float | None:

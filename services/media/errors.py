@@ -38,6 +38,8 @@ class ChunkInvalid(Invalid):
 class HashInvalid(Invalid):
     """Not 64 hexadecimal digits."""
 
+    field = "id"
+
 
 class UploadTooLarge(Invalid):
     """A resumable upload of more bytes than any kind of file may have."""
@@ -45,6 +47,8 @@ class UploadTooLarge(Invalid):
 
 class ChecksumAlgorithmInvalid(Invalid):
     """Not one of the algorithms that OPTIONS lists."""
+
+    field = "upload-checksum"
 
 
 class ChecksumMismatch(Invalid):
@@ -65,6 +69,8 @@ class StorageExceeded(Forbidden):
 
 class OffsetMismatch(Conflict):
     """Not the current offset of the upload."""
+
+    field = "upload-offset"
 
 
 class UploadFinished(Forbidden):
@@ -106,9 +112,13 @@ class VideoInvalid(Invalid):
 class FileUnplayable(Invalid):
     """The file is not a video, or its processing failed."""
 
+    field = "video_url"
+
 
 class CommentInvalid(Invalid):
     """Not JSON, or more than 8 KiB."""
+
+    field = "content"
 
 
 class VideoNotFound(NotFound):

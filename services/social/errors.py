@@ -14,21 +14,31 @@ class SelfBlock(Invalid):
 class ResultInvalid(Invalid):
     """The result of a request is neither accepted nor refused."""
 
+    field = "result"
+
 
 class RoleInvalid(Invalid):
     """The role is neither member nor manager. A group gets another owner by transfer only."""
+
+    field = "role"
 
 
 class MessageInvalid(Invalid):
     """More than 500 characters, or not text."""
 
+    field = "message"
+
 
 class RemarkInvalid(Invalid):
     """More than 50 characters, or not text."""
 
+    field = "remark"
+
 
 class GroupNameEmpty(Invalid):
     """The name has no visible character."""
+
+    field = "name"
 
 
 class GroupInvalid(Invalid):

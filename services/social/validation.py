@@ -32,13 +32,13 @@ def parse_group_fields(fields: dict[str, str]) -> dict[str, str]:
     if "name" in fields:
         name = unicodedata.normalize("NFC", fields["name"]).strip()
         values |= {"name": name, "name_key": name_key(name)}
-        _check(name, MAX_NAME, GroupInvalid("name"))
+        _check(name, MAX_NAME, GroupInvalid(field="name"))
         if not values["name_key"]:
             raise GroupNameEmpty
         if any(unicodedata.category(c) == "Cc" for c in name):
-            raise GroupInvalid("name")
-    _check(fields.get("description", ""), MAX_DESCRIPTION, GroupInvalid("description"))
-    _check(fields.get("announcement", ""), MAX_ANNOUNCEMENT, GroupInvalid("announcement"))
+            raise GroupInvalid(field="name")
+    _check(fields.get("description", ""), MAX_DESCRIPTION, GroupInvalid(field="description"))
+    _check(fields.get("announcement", ""), MAX_ANNOUNCEMENT, GroupInvalid(field="announcement"))
     _check_icon(fields.get("icon", ""))
     return values
 
@@ -58,9 +58,9 @@ def _check_icon(url: str) -> None:
     try:
         scheme = urlsplit(url.strip()).scheme
     except ValueError:
-        raise GroupInvalid("icon") from None
+        raise GroupInvalid(field="icon") from None
     if len(url) > MAX_ICON or scheme not in ("", "http", "https") or not url.isprintable():
-        raise GroupInvalid("icon")
+        raise GroupInvalid(field="icon")
 
 
 def parse_time(seconds: int) -> datetime:

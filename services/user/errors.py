@@ -4,19 +4,23 @@ from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, TooMany,
 
 
 class EmailInvalid(Invalid):
-    pass
+    field = "email"
 
 
 class PhoneInvalid(Invalid):
-    pass
+    field = "phone"
 
 
 class UsernameInvalid(Invalid):
     """The username has not 1 to 30 visible characters."""
 
+    field = "username"
+
 
 class PasswordInvalid(Invalid):
     """The password has not 6 to 72 bytes; bcrypt would ignore more."""
+
+    field = "password"
 
 
 class ProfileInvalid(Invalid):
@@ -26,13 +30,19 @@ class ProfileInvalid(Invalid):
 class RoleInvalid(Invalid):
     """The role is not 0 to 4."""
 
+    field = "role"
+
 
 class CodeInvalid(Invalid):
     """The code is wrong, used, expired, or was guessed too often. The caller is not told which."""
 
+    field = "code"
+
 
 class EmailUnverified(Invalid):
     """A new email address has to be proved by a mailed code (BindEmail)."""
+
+    field = "email"
 
 
 class TooManyCodes(TooMany):
@@ -64,15 +74,15 @@ class NotPermitted(Forbidden):
 
 
 class EmailTaken(Conflict):
-    pass
+    field = "email"
 
 
 class PhoneTaken(Conflict):
-    pass
+    field = "phone"
 
 
 class UsernameTaken(Conflict):
-    pass
+    field = "username"
 
 
 class UserNotFound(NotFound):

@@ -73,7 +73,7 @@ def _parse(changes: dict[str, Any]) -> dict[str, Any]:
     values = {key: changes[key] for key in PLAIN_FIELDS if key in changes}
     check_avatar(values.get("avatar", ""))
     if len(values.get("bio", "")) > MAX_BIO or "\0" in values.get("bio", ""):
-        raise ProfileInvalid("bio")
+        raise ProfileInvalid(field="bio")
     if "username" in changes:
         name = parse_username(changes["username"])
         values |= {"username": name, "username_key": username_key(name), "nickname": name}
@@ -94,12 +94,12 @@ def check_avatar(url: str) -> None:
     try:
         scheme = urlsplit(url.strip()).scheme
     except ValueError:
-        raise ProfileInvalid("avatar") from None
+        raise ProfileInvalid(field="avatar") from None
     if len(url) > MAX_AVATAR or scheme not in ("", "http", "https") or not url.isprintable():
-        raise ProfileInvalid("avatar")
+        raise ProfileInvalid(field="avatar")
 
 
 def check_sex(sex: int) -> None:
     """0 unknown, 1 male, 2 female, as in the chat app's document. Raises ProfileInvalid."""
     if sex not in (0, 1, 2):
-        raise ProfileInvalid("sex")
+        raise ProfileInvalid(field="sex")

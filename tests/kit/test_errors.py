@@ -8,6 +8,7 @@ from services.kit.errors import (
     Conflict,
     HitokError,
     Invalid,
+    field_of,
     reason_of,
     retry_after_of,
 )
@@ -65,3 +66,14 @@ async def test_a_service_that_is_away_is_unavailable() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await AccountsStub(channel).Logout(pb.LogoutRequest())
     assert reason_of(refused.value) == "UNAVAILABLE"
+
+
+def test_an_error_names_the_field_of_its_class_or_its_own() -> None:
+    class PhoneInvalid(Invalid):
+        field = "phone"
+
+    assert (Invalid().field, PhoneInvalid().field, PhoneInvalid("letters").field) == ("", "phone", "phone")
+    named = PhoneInvalid(field="mobile")
+    assert (named.field, str(named)) == ("mobile", "mobile")
+    assert field_of(error(grpc.StatusCode.INVALID_ARGUMENT, ("x-error-field", "phone"))) == "phone"
+    assert field_of(error(grpc.StatusCode.INVALID_ARGUMENT)) == ""

@@ -135,7 +135,7 @@ async def handle_join_request(call: Call, params: HandleJoinRequest) -> None:
 async def list_join_requests(call: Call, params: ListJoinRequests) -> JoinRequestPage:
     """Join requests, the oldest first: the caller's own, or those to a group for its owner and managers."""
     if params.kind == OF_GROUP and not params.group_id:
-        raise ParameterMissing
+        raise ParameterMissing(field="group_id")
     request = pb.ListJoinRequestsRequest(
         group_id=0 if params.kind == MINE else params.group_id,
         results=map(ResultValue.ValueType, params.type),

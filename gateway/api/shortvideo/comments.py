@@ -47,7 +47,7 @@ class OfComment(Acting, kw_only=True):
         """Raises ParameterMissing."""
         found = self.comment_id or self.id
         if found is None:
-            raise ParameterMissing
+            raise ParameterMissing(field="comment_id")
         return found
 
 

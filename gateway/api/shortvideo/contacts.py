@@ -79,10 +79,10 @@ async def add_friend(call: Call, params: AddFriend) -> None:
     """Become friends with the user of that name, without a request."""
     name = params.username or params.user_name
     if name is None:
-        raise ParameterMissing
+        raise ParameterMissing(field="username")
     found = await call.container.users.BatchGetUsersByUsername(BatchGetUsersByUsernameRequest(usernames=[name]))
     if not found.users:
-        raise UserNotFound
+        raise UserNotFound(field="username")
     await call.container.friends.AddFriend(pb.AddFriendRequest(user_id=found.users[0].user_id))
 
 

@@ -51,7 +51,7 @@ class ByFile(Struct):
         """Raises ParameterInvalid."""
         hash = hash_in(self.id)
         if hash is None:
-            raise ParameterInvalid
+            raise ParameterInvalid(field="id")
         return hash
 
 

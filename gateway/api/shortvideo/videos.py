@@ -90,7 +90,7 @@ async def get_video(call: Call, params: GetVideo) -> OneVideo:
     """One video."""
     video_id = params.video_id or params.id
     if video_id is None:
-        raise ParameterMissing
+        raise ParameterMissing(field="video_id")
     card = await call.container.video_cache.card(call.caller, video_id)
     return OneVideo((await video_views(call, [card]))[0])
 
@@ -101,8 +101,8 @@ async def create_video(call: Call, params: CreateVideo) -> None:
     check_actor(call, params)
     name = params.visibility or ("private" if params.is_private else "public")
     request = pb.CreateVideoRequest(
-        video_url=await _own_path(call, params.video_path),
-        cover_url=await _own_path(call, params.cover_path),
+        video_url=await _own_path(call, params.video_path, "video_path"),
+        cover_url=await _own_path(call, params.cover_path, "cover_path"),
         title=params.title,
         description=params.description,
         type=params.type,
@@ -119,7 +119,7 @@ async def update_video(call: Call, params: UpdateVideo) -> None:
         video_id=params.video_id,
         title=params.title,
         description=params.description,
-        cover_url=None if params.cover_path is None else await _own_path(call, params.cover_path),
+        cover_url=None if params.cover_path is None else await _own_path(call, params.cover_path, "cover_path"),
         visibility=VISIBILITIES[params.visibility] if params.visibility else None,
         private=params.is_private,
     )
@@ -176,7 +176,7 @@ async def view_video(call: Call, params: ViewVideo) -> Viewed:
     return Viewed(viewed.counted)
 
 
-async def _own_path(call: Call, url: str) -> str:
+async def _own_path(call: Call, url: str, field: str) -> str:
     """The path of one of our files, by whichever of our addresses the url names it; any other url as it is.
 
     Raises ParameterInvalid for a path of ours without a file.
@@ -184,7 +184,7 @@ async def _own_path(call: Call, url: str) -> str:
     hash = hash_in(url)
     file = await call.container.files.load(hash) if hash else None
     if file is None and url.startswith("/"):
-        raise ParameterInvalid
+        raise ParameterInvalid(field=field)
     return f"/media/{file.file}" if file else url
 
 

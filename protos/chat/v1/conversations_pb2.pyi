@@ -207,12 +207,15 @@ class Refusal(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
     status: _builtins.int
     """the number of a gRPC status"""
     reason: _builtins.str
     detail: _builtins.str
     retry_after: _builtins.float
     """seconds; 0: unknown"""
+    field: _builtins.str
+    """the parameter at fault; "": none"""
     def __init__(
         self,
         *,
@@ -220,10 +223,11 @@ class Refusal(_message.Message):
         reason: _builtins.str = ...,
         detail: _builtins.str = ...,
         retry_after: _builtins.float = ...,
+        field: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "reason", b"reason", "retry_after", b"retry_after", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "field", b"field", "reason", b"reason", "retry_after", b"retry_after", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

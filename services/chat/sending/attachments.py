@@ -37,7 +37,7 @@ class Attachments:
         value = msgspec.json.decode(body.text)
         url = value.get("url") if isinstance(value, dict) else None
         if not isinstance(url, str):
-            raise MessageInvalid("body.url")
+            raise MessageInvalid(field="body.url")
         found = PATH.search(url)
         object = await self._objects.get(found[1]) if found else None
         if object is None:
@@ -45,7 +45,7 @@ class Attachments:
         if object.private:
             await self._require_own(object)
         if object.kind not in kinds:
-            raise MessageInvalid("content_type")
+            raise MessageInvalid(field="content_type")
         return with_value(body, _described(value, object))
 
     async def _ask(self, hashes: Sequence[str]) -> list[Object | None]:

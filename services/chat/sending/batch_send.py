@@ -66,6 +66,7 @@ async def _serve(place: int, errand: pb.Errand, send: Send) -> pb.SendResult:
                 reason=fault.reason,
                 detail=told_of(fault),
                 retry_after=fault.retry_after or 0,
+                field=fault.field,
             )
             return pb.SendResult(place=place, refusal=refusal)
         end_call(METHOD, started, None)

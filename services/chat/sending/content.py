@@ -35,15 +35,15 @@ def parse_content(
 ) -> Content:
     """Raises MessageInvalid, MessageTooLarge."""
     if content_type not in CONTENT_TYPES:
-        raise MessageInvalid("content_type")
+        raise MessageInvalid(field="content_type")
     if len(mentions) > MAX_MENTIONS or not all(0 < id <= MAX_ID for id in mentions):
-        raise MessageInvalid("mentions")
+        raise MessageInvalid(field="mentions")
     if reply_to_seq < 0:
-        raise MessageInvalid("reply_to_seq")
+        raise MessageInvalid(field="reply_to_seq")
     try:
         uuid = UUID(client_msg_id)
     except ValueError:
-        raise MessageInvalid("client_msg_id") from None
+        raise MessageInvalid(field="client_msg_id") from None
     return Content(uuid, content_type, parse_body(body), reply_to_seq, tuple(dict.fromkeys(mentions)))
 
 
@@ -56,9 +56,9 @@ def parse_body(body: bytes) -> Body:
         # Encoded again, so that PostgreSQL gets no JSON that it would refuse, such as a number out of range.
         text = msgspec.json.encode(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise MessageInvalid("body is not JSON") from None
+        raise MessageInvalid("body is not JSON", field="body") from None
     if _has_nul(value):
-        raise MessageInvalid("body contains a NUL")
+        raise MessageInvalid("body contains a NUL", field="body")
     if len(text) > MAX_BODY:
         raise MessageTooLarge
     return Body(text.decode(), len(text), search_words(value))

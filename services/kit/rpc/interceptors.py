@@ -20,6 +20,7 @@ from services.kit import context as ctx
 from services.kit import telemetry
 from services.kit.errors import (
     AWAY,
+    FIELD_KEY,
     REASON_KEY,
     RETRY_AFTER_KEY,
     CacheUnavailable,
@@ -130,6 +131,8 @@ class _Call:
     async def abort(self) -> None:
         assert self.error is not None
         trailer = [(REASON_KEY, self.error.reason)]
+        if self.error.field:
+            trailer.append((FIELD_KEY, self.error.field))
         if self.error.retry_after is not None:
             trailer.append((RETRY_AFTER_KEY, f"{self.error.retry_after:.3f}"))
         await self.context.abort(self.error.status, told_of(self.error), tuple(trailer))

@@ -58,7 +58,7 @@ async def create_video(connection: AsyncConnection, caller: Caller, video_id: in
     """
     values = _check(fields)
     if not values.get("title") or not values.get("video_url"):
-        raise VideoInvalid("title and video_url")
+        raise VideoInvalid(field="video_url" if values.get("title") else "title")
     file = await _resolve_files(connection, caller, values)
     if file is not None and file.state == PROCESSING:
         values |= {"publish_as": values["visibility"], "visibility": PRIVATE}
@@ -91,7 +91,7 @@ async def update_video(
         raise NotPermitted
     values = _check(changes)
     if "title" in values and not values["title"]:
-        raise VideoInvalid("title")
+        raise VideoInvalid(field="title")
     if video.publish_as is not None and "visibility" in values:
         values["publish_as"] = values.pop("visibility")
     column = "visibility" if video.publish_as is None else "publish_as"
@@ -157,10 +157,10 @@ def _check(fields: dict[str, Any]) -> dict[str, Any]:
         if name != "description":
             values[name] = values[name].strip()
         if len(values[name]) > limits[name] or "\0" in values[name]:
-            raise VideoInvalid(name)
+            raise VideoInvalid(field=name)
     for name in {"video_url", "cover_url"} & values.keys():
         if values[name] and not _is_address(values[name]):
-            raise VideoInvalid(name)
+            raise VideoInvalid(field=name)
     return values
 
 
@@ -191,7 +191,7 @@ async def _resolve_files(connection: AsyncConnection, caller: Caller, values: di
     if "cover_url" in hashes and files[hashes["cover_url"]].kind == VIDEO:
         values["cover_url"] = await _cover_of(connection, hashes["cover_url"])
     elif "cover_url" in hashes and files[hashes["cover_url"]].kind != IMAGE:
-        raise VideoInvalid("cover_url")
+        raise VideoInvalid(field="cover_url")
     file = files[hashes["video_url"]] if "video_url" in hashes else None
     if file is not None and (file.kind != VIDEO or file.state == FAILED):
         raise FileUnplayable

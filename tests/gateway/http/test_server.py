@@ -286,7 +286,7 @@ async def test_the_next_request_on_a_connection_knows_nothing_of_the_last(port: 
         assert [(await connection.answer()).status for _ in range(2)] == [200, 401]
         await connection.close()
 
-    (refused,) = [event for event in logged if event.get("reason") == "CREDENTIALS_WRONG"]
+    (refused,) = [event for event in logged if event.get("reason") == "CREDENTIALS_WRONG" and "rpc" in event]
     assert refused["user_id"] == 0
     assert refused["request_id"] != "first"
 
