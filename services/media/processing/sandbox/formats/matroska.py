@@ -6,7 +6,9 @@ from typing import BinaryIO, NamedTuple
 
 EBML, SEGMENT, CLUSTER, CUES = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1C53BB6B
 TAGS, TAG, SIMPLE_TAG, TAG_NAME, ATTACHMENTS = 0x1254C367, 0x7373, 0x67C8, 0x45A3, 0x1941A469
-MASTERS = (SEGMENT, TAG, SIMPLE_TAG)
+INFO, TITLE, FILENAME = 0x1549A966, 0x7BA9, 0x7384
+MASTERS = (SEGMENT, INFO, TAG, SIMPLE_TAG)
+TELLING = (TAGS, ATTACHMENTS, TITLE, FILENAME)
 TECHNICAL = ("ENCODER", "DURATION", "BPS", "NUMBER_OF_", "_STATISTICS_", "ENCODER_OPTIONS")
 VOID = 0xEC
 MAX_TAGS = 16 * 1_048_576
@@ -48,10 +50,10 @@ def is_seekable(path: Path) -> bool:
 
 
 def strip(path: Path) -> bool:
-    """Makes nothing of tags and attachments, in their places; whether there were any but technical ones."""
+    """Makes nothing of tags, attachments and titles, in their places; whether there were any but technical ones."""
     end = path.stat().st_size
     with path.open("r+b") as file:
-        telling = (element for element in walk(file, end) if element.id in (TAGS, ATTACHMENTS))
+        telling = (element for element in walk(file, end) if element.id in TELLING)
         found = [element for element in telling if not _is_technical(file, element)]
         for element in found:
             stop = min(element.content + (element.size or 0), end)

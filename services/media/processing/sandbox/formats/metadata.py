@@ -3,18 +3,34 @@
 import struct
 from pathlib import Path
 
-from services.media.processing.sandbox.formats import matroska, mp4_metadata
+from services.media.processing.sandbox.formats import (
+    asf,
+    camcorder,
+    flv,
+    matroska,
+    mp4_metadata,
+    ogg,
+    transport_stream,
+)
 
+WHOLE_PICTURES = ("mp4", "mov", "matroska", "avi", "flv")  # formats that have each in one piece
 TECHNICAL = (b"ISFT",)  # the program that wrote an AVI
 
 
 def strip_recording(path: Path, format: str) -> bool:
     """Whether the file was changed. Raises Refused."""
-    if format in ("mp4", "mov"):
-        return mp4_metadata.strip(path)
-    if format == "matroska":
-        return matroska.strip(path)
-    return _strip_riff(path) if format == "avi" else False
+    strip = {
+        "mp4": mp4_metadata.strip,
+        "mov": mp4_metadata.strip,
+        "matroska": matroska.strip,
+        "avi": _strip_riff,
+        "mpegts": transport_stream.strip,
+        "flv": flv.strip,
+        "asf": asf.strip,
+        "ogg": ogg.strip,
+    }[format]
+    between_pictures = camcorder.strip(path) if format in WHOLE_PICTURES else False
+    return strip(path) or between_pictures
 
 
 def _strip_riff(path: Path) -> bool:

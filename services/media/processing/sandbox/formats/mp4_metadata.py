@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from services.media.processing.sandbox.formats import boxes
+from services.media.processing.sandbox.formats import boxes, mp4_fragments
 from services.media.processing.sandbox.formats.boxes import Inner, find, inside, root
 
 OUTER = {b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"free", b"wide", b"skip", b"pdin"}
-OUTER |= {b"emsg", b"prft", b"pssh"}
+OUTER |= {b"prft", b"pssh"}
+SPACE = {b"free", b"skip", b"wide"}  # which some programs use for what they have to say
+SHORT = 32  # bytes: in so few nothing is told
 USER_DATA = {b"kind", b"ludt", b"name", b"chpl", b"hnti", b"hinf", b"free", b"LOOP", b"AllF", b"SelO"}
 PLAYED = {b"vide", b"soun", b"tmcd"}
 TEXT = {b"text", b"sbtl", b"subt"}
@@ -25,34 +27,52 @@ PIECE = 1_048_576
 def strip(path: Path) -> bool:
     """Whether there was anything. Raises Refused."""
     changed = False
-    found = list(boxes.walk(path))
+    gone: dict[int, int] = {}  # tracks that were taken out, and the bytes of their samples
     with path.open("r+b") as file:
-        for box in found:
-            if box.kind == b"moov" and box.size <= boxes.MAX_INDEX:
+        for box in list(boxes.walk(path)):
+            if box.kind in (b"moov", b"moof") and box.size <= boxes.MAX_INDEX:
                 file.seek(box.start)
                 before = file.read(box.size)
                 index = bytearray(before)
-                _strip_index(index, file)
+                if box.kind == b"moov":
+                    gone |= _strip_index(index, file)
+                else:
+                    _strip_fragment(index, box.start, file, gone)
                 if index != before:
                     file.seek(box.start)
                     file.write(index)
                     changed = True
-            elif box.kind not in OUTER and box.size > 16:
+            elif box.kind not in OUTER or (box.kind in SPACE and box.size > SHORT and not _is_blank(file, box)):
                 file.seek(box.start + 4)
                 file.write(b"free")
-                _blank(file, box.start + 16, box.start + box.size)
+                _blank(file, box.start + 8, box.start + box.size)
                 changed = True
     return changed
 
 
-def _strip_index(index: bytearray, file: BinaryIO) -> None:
-    for inner in inside(index, root(index)):
+def _strip_index(index: bytearray, file: BinaryIO) -> dict[int, int]:
+    """Which tracks it took out, and the bytes of their samples in fragments that do not tell."""
+    movie = root(index)
+    sizes = mp4_fragments.default_sizes(index, movie)
+    gone = {}
+    for inner in inside(index, movie):
         if inner.kind == b"udta":
             _strip_user_data(index, inner)
         elif inner.kind == b"meta":
             _strip_meta(index, inner)
         elif inner.kind == b"trak":
-            _strip_track(index, inner, file)
+            id = mp4_fragments.id_of(index, inner)
+            if _strip_track(index, inner, file, is_fragmented=bool(sizes)):
+                gone[id] = sizes.get(id, 0)
+    return gone
+
+
+def _strip_fragment(index: bytearray, start: int, file: BinaryIO, gone: dict[int, int]) -> None:
+    for id, track in list(mp4_fragments.tracks_of(index)):
+        if id in gone:
+            for place, size in mp4_fragments.samples(index, start, track, gone[id]):
+                _blank(file, place, place + size)
+            _free(index, track)
 
 
 def _strip_user_data(index: bytearray, box: Inner) -> None:
@@ -78,7 +98,8 @@ def _strip_meta(index: bytearray, box: Inner) -> None:
         _free(index, box)
 
 
-def _strip_track(index: bytearray, track: Inner, file: BinaryIO) -> None:
+def _strip_track(index: bytearray, track: Inner, file: BinaryIO, is_fragmented: bool) -> bool:
+    """Whether it took out the track. The words of one in fragments are not looked into: it goes."""
     for inner in inside(index, track):
         if inner.kind == b"udta":
             _strip_user_data(index, inner)
@@ -88,13 +109,14 @@ def _strip_track(index: bytearray, track: Inner, file: BinaryIO) -> None:
     handler = find(index, media, b"hdlr") if media else None
     kind = bytes(index[handler.content + 8 : handler.content + 12]) if handler else b""
     if not media or kind in PLAYED:
-        return
+        return False
     spans = list(_samples(index, media))
-    if kind in TEXT and not any(TELLS.search(_read(file, *span)) for span in spans):
-        return
+    if kind in TEXT and not is_fragmented and not any(TELLS.search(_read(file, *span)) for span in spans):
+        return False
     for start, size in spans:
         _blank(file, start, start + size)
     _free(index, track)
+    return True
 
 
 def _samples(index: bytearray, media: Inner) -> Iterator[tuple[int, int]]:
@@ -134,6 +156,14 @@ def _free(index: bytearray, box: Inner) -> None:
 def _read(file: BinaryIO, start: int, size: int) -> bytes:
     file.seek(start)
     return file.read(min(size, PIECE))
+
+
+def _is_blank(file: BinaryIO, box: boxes.Box) -> bool:
+    return not any(_read(file, at, box.start + box.size - at).strip(b"\0") for at in _pieces(box))
+
+
+def _pieces(box: boxes.Box) -> range:
+    return range(box.start + (16 if box.size > 0xFFFFFFFF else 8), box.start + box.size, PIECE)
 
 
 def _blank(file: BinaryIO, start: int, end: int) -> None:
