@@ -89,9 +89,7 @@ def subtitles(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "fragments", ["", "+frag_keyframe+empty_moov", "+frag_keyframe+delay_moov"]
-)
+@pytest.mark.parametrize("fragments", ["+faststart", "+frag_keyframe+empty_moov", "+frag_keyframe+delay_moov"])
 @pytest.mark.parametrize("handler", [b"sbtl", b"meta", b"camm"])
 def test_a_track_of_places_is_gone(fragments: str, handler: bytes, tmp_path: Path) -> None:
     path = tmp_path / "source.mp4"
