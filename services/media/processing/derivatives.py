@@ -1,11 +1,12 @@
-"""What a job makes of a video: by a child, then stored as objects of their own, tied to the video.
+"""What a job makes of a video. A child process writes the files; each is then stored as an object and linked to the
+video.
 
-The profile `cover` is a picture and `playback` an MP4 that browsers play. Of a video that had to be encoded for that
-`playback` makes two more: `segments`, the same in fragments, and `hls`, the playlist of them.
+The profile `cover` is a picture, `playback` an MP4 that browsers play. If the video had to be encoded for `playback`,
+two more are made: `segments`, the same recording in fragments, and `hls`, the playlist of those fragments.
 
-A video that is worth several sizes then gets a job of the profile `ladder`: `segments-<side>` and `hls-<side>` for
-each, and `hls`, the master playlist of all. If it has to be encoded, `playback` is its lowest rung at first, so that
-it can be watched soon, and the highest in the end.
+A video that deserves several sizes then gets a job of the profile `ladder`. It makes `segments-<side>` and `hls-<side>`
+for each size, and replaces `hls` by the master playlist of all. If that video had to be encoded, `playback` is the
+smallest size at first, so that it can be watched soon, and the largest in the end.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,9 +34,10 @@ FIRST_PLAYBACK = "playback-first"
 
 
 async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
-    """Makes what a job with its object is for; the profiles of the jobs that are to follow.
+    """Makes the derivatives of one job (a row of `job` joined with its object). Returns the profiles of the jobs to
+    add.
 
-    Raises FileBroken and the like, Unavailable, FileNotFoundError.
+    Raises FileBroken and the other refusals, Unavailable, FileNotFoundError.
     """
     with _scratch(service) as scratch:
         made = await _convert(service, job, scratch)
@@ -48,7 +50,7 @@ async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
 
 @contextmanager
 def _scratch(service: Resources) -> Iterator[Path]:
-    """A path; files whose names begin like its own are gone when the block ends."""
+    """Yields a free path. Files whose names begin with it are deleted when the block ends."""
     path = service.storage.new_path()
     try:
         yield path
@@ -66,7 +68,7 @@ async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made
     if segments := made.get("segments"):
         file = await _keep(service, job.hash, "segments", cuts, facts)
         text = playlist(file, segments)
-        if "rung" in made:  # of which this is the lowest rung, to be seen until there are others
+        if "rung" in made:  # the smallest size, shown until the others are made
             await _keep(service, job.hash, FIRST_PLAYBACK, target, facts)
             text = master([(await _keep_text(service, job.hash, "hls-first", scratch, text, facts), made["rung"])])
             await _keep_text(service, job.hash, "hls-master-first", scratch, text, facts)
@@ -74,7 +76,7 @@ async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made
 
 
 async def _keep_ladder(service: Resources, source: str, scratch: Path, rungs: Sequence[dict[str, Any]]) -> None:
-    """What was shown before stays at its addresses."""
+    """Stores all sizes. Files that were shown before keep their addresses."""
     listed = []
     for rung in rungs:
         facts = await probe.probe(service.settings, Path(rung["whole"]), TYPES["mp4"])
@@ -104,7 +106,7 @@ def _cuts(scratch: Path) -> Path:
 
 
 async def _describe(service: Resources, hash: str, blurhash: str) -> None:
-    """A video's blurhash is its cover's."""
+    """Gives a video the blurhash of its cover."""
     async with service.database.transaction() as connection:
         await connection.execute(update(Object).where(Object.hash == hash).values(blurhash=blurhash))
 
@@ -124,7 +126,7 @@ async def _convert(service: Resources, job: Row[Any], scratch: Path) -> dict[str
             "file_megabytes": 2 * settings.max_video_bytes // MIB + 16,
         }
         made = await probe.run_child("conversion", request, settings.job_seconds)
-        if made.get("refused") == "DIED":  # killed, or out of memory: that may be the machine's fault
+        if made.get("refused") == "DIED":  # killed or out of memory: the machine may be short of it
             made = await probe.run_child("conversion", request | {"frugal": True}, settings.job_seconds)
     if "refused" in made:
         raise probe.REFUSALS[made["refused"]](made["detail"])
@@ -132,11 +134,11 @@ async def _convert(service: Resources, job: Row[Any], scratch: Path) -> dict[str
 
 
 async def _keep(service: Resources, source: str, profile: str, path: Path, facts: Facts) -> str:
-    """The name of the file that it is now."""
+    """Stores a file as the derivative `profile` of `source`. Returns the name under which it is served."""
     file = await measure(path)
 
     async def derive(connection: AsyncConnection) -> None:
-        """In place of what an attempt made that was broken off, should that be other bytes."""
+        """Replaces what an interrupted attempt stored, if its bytes differ."""
         of = (Derivative.source_hash == source, Derivative.profile == profile)
         before = (await connection.execute(select(Derivative.object_hash).where(*of))).scalar_one_or_none()
         row = insert(Derivative).values(source_hash=source, profile=profile, object_hash=file.hash)

@@ -1,9 +1,13 @@
-"""Processing: what is made of a video after its upload, by any number of workers in any number of processes.
+"""The processing of videos after their upload, by any number of workers in any number of processes.
 
-The `job` table is the queue. Its rows are written with the object's, so none is lost; a worker takes one by
-moving its `due_at` on, and goes on moving it while it lives, so the job of a worker that was killed falls due
-again; and what it makes is written with the job's end, so nothing is made twice. A JetStream work queue would
-need all of this too, since an acknowledgement and a commit are two things.
+The table `job` is the queue:
+
+- A job is written in the transaction that writes its object, so none is lost.
+- A worker takes a job by moving its `due_at` into the future, and moves it again while it works. If the worker is
+  killed, the job falls due again.
+- The result is committed together with the end of the job, so nothing is made twice.
+
+A JetStream work queue would need the same, since its acknowledgement is not part of a commit.
 """
 
 import asyncio
@@ -29,8 +33,8 @@ from services.media.resources import Resources
 from services.media.videos import publishing
 
 POLL = 2.0  # seconds between looks for jobs of other processes
-FAIR = text("interval '1 hour'")  # in which it counts who was served
-ATTEMPTS = 3  # that may die of a job before it is given up
+FAIR = text("interval '1 hour'")  # how far back `_next` looks for whom it served
+ATTEMPTS = 3  # workers that may die of a job before it fails
 
 DONE = Counter("hitok_media_jobs", "Jobs ended", ["profile", "outcome"])
 for profile in (*PROFILES, derivatives.LADDER):
@@ -41,7 +45,7 @@ log = structlog.get_logger("processing")
 
 @asynccontextmanager
 async def processing(service: Resources) -> AsyncIterator[None]:
-    """Works while the block runs; then gives back what is not done."""
+    """Runs the workers while the block runs. When it ends, unfinished jobs are given back."""
     async with background.run(**{f"process_{n}": lambda: _work(service) for n in range(service.settings.workers)}):
         yield
 
@@ -60,7 +64,7 @@ async def _work(service: Resources) -> None:
 
 
 async def _take(service: Resources) -> Row[Any] | None:
-    """A job with its object, held for a lease."""
+    """Takes one due job, with its object, for `lease_seconds`."""
     held = (
         update(Job)
         .where(tuple_(Job.object_hash, Job.profile).in_(_next()))
@@ -74,8 +78,10 @@ async def _take(service: Resources) -> Row[Any] | None:
 
 
 def _next() -> Any:
-    """Covers first, then what makes a video play, then what makes it better; of each the job of whoever's last one
-    began the longest ago, so that one user's many uploads delay another's by a job at most.
+    """The job to take: covers first, then `playback`, then `ladder`.
+
+    Among jobs of one kind the uploader who was served least recently goes first, so that many uploads of one user delay
+    another user by one job at most.
     """
     rank = case({profile: n for n, profile in enumerate(PROFILES)}, value=Job.profile, else_=len(PROFILES))
     recent = (
@@ -100,7 +106,8 @@ def _after(seconds: float) -> Any:
 
 
 async def _do(service: Resources, job: Row[Any]) -> None:
-    """Made, given up, or given back: to be tried by anybody, at once or after a while."""
+    """Does the job, and ends it as done or failed. If something needed is away, or the worker stops, the job is given
+    back."""
     reason = ""
     following: Sequence[str] = ()
     try:
@@ -128,7 +135,7 @@ async def _do(service: Resources, job: Row[Any]) -> None:
 
 @asynccontextmanager
 async def _holding(service: Resources, job: Row[Any]) -> AsyncIterator[None]:
-    """Keeps others from taking the job while we work at it."""
+    """Renews the lease while the block runs, so that no other worker takes the job."""
 
     async def renew() -> None:
         while True:
@@ -154,9 +161,10 @@ async def _give_back(service: Resources, job: Row[Any], seconds: float) -> None:
 
 
 async def _end(connection: AsyncConnection, job: Row[Any], reason: str, following: Sequence[str] = ()) -> None:
-    """The object is ready with its last job, and failed with the first that failed; its uploaders are told.
+    """Ends the job. Its object is ready once its last job is done, and failed once a job failed; the uploaders get an
+    event.
 
-    The `following` jobs make it better: they change nothing about that.
+    The `following` jobs only add better versions: they do not change the object's state.
     """
     await publishing.lock_waiting(connection, job.hash)
     state = select(Object.state).where(Object.hash == job.hash).with_for_update(key_share=True)
@@ -186,7 +194,7 @@ async def _end(connection: AsyncConnection, job: Row[Any], reason: str, followin
 
 
 async def _add(connection: AsyncConnection, hash: str, profile: str) -> None:
-    """A job, anew if it was there."""
+    """Adds a job, or makes it due again if it exists."""
     row = insert(Job).values(object_hash=hash, profile=profile)
     anew = {"due_at": func.now(), "attempts": 0, "reason": ""}
     await connection.execute(row.on_conflict_do_update(index_elements=["object_hash", "profile"], set_=anew))

@@ -1,14 +1,14 @@
-"""HLS playlists (RFC 8216): the list of a rendition's segments, which are stretches of one file, and of renditions."""
+"""HLS playlists (RFC 8216): media playlists, whose segments are byte ranges of one file, and master playlists."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-VERSION = 7  # of the protocol; earlier players know no EXT-X-MAP of such files
+VERSION = 7  # of the protocol: the first that allows EXT-X-MAP in such playlists
 
 
 def playlist(file: str, segments: Sequence[tuple[int, int, float]]) -> str:
-    """Of `file`, named relatively to the playlist; `segments` as sandbox/segments.py cut it."""
+    """The media playlist of `file`, which it names by a relative path. `segments` come from sandbox/segments.py."""
     longest = max(seconds for _, _, seconds in segments)
     lines = [
         "#EXTM3U",
@@ -24,7 +24,8 @@ def playlist(file: str, segments: Sequence[tuple[int, int, float]]) -> str:
 
 
 def master(rungs: Sequence[tuple[str, dict[str, Any]]]) -> str:
-    """Of playlists and what sandbox/ladder.py describes of each; players begin with the first."""
+    """The master playlist of (media playlist, description) pairs. Descriptions come from sandbox/ladder.py; players
+    start with the first one."""
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     for file, rung in rungs:
         attributes = [

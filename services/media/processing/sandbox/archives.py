@@ -1,4 +1,4 @@
-"""Archives and the documents that are archives inside; nothing is unpacked."""
+"""Checks ZIP archives and the document formats based on ZIP. Nothing is unpacked."""
 
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,7 @@ DOCUMENTS = {"word/document.xml": "docx", "xl/workbook.xml": "xlsx", "ppt/presen
 
 
 def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[str, Any]:
-    """The extension: zip, or which document it is. Raises Refused."""
+    """Returns the extension: `zip`, or that of the document format. Raises Refused."""
     return {"extension": _check(path)}
 
 

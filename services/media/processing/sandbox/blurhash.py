@@ -1,17 +1,17 @@
-"""A picture in a few characters, which clients blur into a placeholder (BlurHash, https://blurha.sh)."""
+"""Encodes a picture as a BlurHash (https://blurha.sh): a few characters that clients show as a blurred placeholder."""
 
 from functools import cache
 from math import cos, pi
 from typing import Any
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
-EDGE = 32  # pixels of what is looked at
+EDGE = 32  # pixels: the image is shrunk to a square of this side first
 ACROSS, DOWN = 4, 3  # waves
 Colour = tuple[float, float, float]
 
 
 def encode(image: Any) -> str:
-    """Of a Pillow image of any mode and size."""
+    """The BlurHash of a Pillow image of any mode and size."""
     pixels = image.convert("RGB").resize((EDGE, EDGE)).tobytes()
     light = [_linear(byte) for byte in pixels]
     mean, *waves = (_wave(light, across, down) for down in range(DOWN) for across in range(ACROSS))

@@ -1,8 +1,8 @@
 """Makes a cover or a browser-playable rendition of a video.
 
-`python -m services.media.processing.sandbox.conversion <request>` runs it.
-Answers the `extension` of what it wrote to `target`, or "" where the video itself will do; with `segments`, where they
-are in what it wrote to `cuts`.
+It runs as a process: `python -m services.media.processing.sandbox.conversion <request>`. The answer holds the
+`extension` of the file written to `target`, or "" if the video itself can be played. If the video was encoded,
+`segments` lists where each segment is in the file written to `cuts`.
 """
 
 import json
@@ -30,7 +30,7 @@ def main(request: dict[str, Any]) -> None:
         answer(refused="DIED", detail="out of memory")
     except Refused as refusal:
         answer(refused=refusal.code, detail=str(refusal))
-    except Exception:  # whatever a library finds wrong with it
+    except Exception:  # whatever a library raises about the file
         answer(refused="BROKEN", detail=traceback.format_exc(limit=-1)[-300:])
     answer(**made)
 

@@ -1,4 +1,4 @@
-"""Packets that go from one container to another as they are."""
+"""Copies packets from one container to another without decoding them."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -6,16 +6,16 @@ from typing import Any
 
 from services.media.processing.sandbox import sources
 
-MAX_HELD = 64  # packets without a time of decoding before the first that has one
+MAX_HELD = 64  # packets without a decoding time before the first that has one
 
 
 class Uncopyable(Exception):
-    """The packets do not say when they are shown: only decoding them tells."""
+    """The packets carry no presentation times, which only decoding can recover."""
 
 
 class Copy:
-    """A stream of an output, of another's packets. Their times are moved by `start` seconds, and those of decoding
-    that the container leaves out (Matroska has none) are put in."""
+    """One stream of the output, filled with packets of another stream. Shifts their times by `start` seconds, and adds
+    the decoding times that the container leaves out (Matroska has none)."""
 
     def __init__(self, output: Any, stream: Any, start: Fraction) -> None:
         self._stream = output.add_stream_from_template(stream, opaque=True)
@@ -24,7 +24,7 @@ class Copy:
         self._begun = False
 
     def take(self, packet: Any) -> Iterator[Any]:
-        """The packets to be written. Raises Uncopyable."""
+        """Yields the packets to write. Raises Uncopyable."""
         if not packet.size:
             yield from map(self._own, self._release(None))
             return
@@ -40,7 +40,8 @@ class Copy:
             raise Uncopyable
 
     def _release(self, first: Any) -> list[Any]:
-        """Those that wait, with times that lead up to those of the first that has one."""
+        """The packets held so far, with decoding times that lead up to that of `first`, the first packet that has
+        one."""
         held, self._held, self._begun = self._held, [], True
         if held:
             step = max(held[0].duration or 1, 1)
@@ -56,7 +57,7 @@ class Copy:
 
 
 def copy(container: Any, streams: list[Any], output: Any) -> None:
-    """Raises Uncopyable, and what PyAV raises of a broken file."""
+    """Copies the streams to the output. Raises Uncopyable, and what PyAV raises for a broken file."""
     start = sources.start_of(container)
     copies = {stream.index: Copy(output, stream, start) for stream in streams}
     for packet in sources.demux(container, streams):

@@ -1,4 +1,4 @@
-"""A video's cover: an upright picture that shows something."""
+"""Makes a video's cover: an upright picture of a frame that is not blank."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +13,8 @@ from services.media.processing.sandbox.filters import PictureGraph, output_for
 from services.media.processing.sandbox.limits import Refused
 
 PLACES = (0.1, 0.25, 0.5, 0.75, 0.0, 0.02, 0.9)  # of the duration, best first
-GOOD_CONTRAST, GOOD_DETAIL = 25.0, 6.0  # deviations of brightness (0 to 255), and of its edges: surely a picture
-MAX_DECODED = 900  # pictures from a key frame to a place; what comes after those is not looked for
+GOOD_CONTRAST, GOOD_DETAIL = 25.0, 6.0  # standard deviations of a good frame's brightness (0 to 255) and edges
+MAX_DECODED = 900  # frames from a key frame to a place; then the last one decoded is taken
 LONGEST_SIDE = 1_280
 QUALITY = 85
 
@@ -29,7 +29,7 @@ class Candidate(NamedTuple):
 
 
 def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, Any]:
-    """Raises Refused, and what PyAV raises of a broken file."""
+    """Writes the cover as a JPEG to `target`. Raises Refused, and what PyAV raises for a broken file."""
     format = TYPES[extension].format
     look = renditions.look_at(source, format)
     best = _best(source, format)
@@ -49,7 +49,7 @@ def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, An
 
 
 def _best(source: Path, format: str) -> Any:
-    """The first frame that is good, or the best of all."""
+    """The first good frame, or the frame with the highest score if none is good."""
     best: Candidate | None = None
     with av.open(str(source), format=format) as container:
         stream = sources.picture_of(container)
@@ -65,7 +65,7 @@ def _best(source: Path, format: str) -> Any:
 
 
 def _candidates(container: Any, stream: Any) -> Iterator[Candidate]:
-    """The frames at PLACES; those that cannot be sought, from the beginning."""
+    """The frames at PLACES. Places that cannot be sought are skipped."""
     begin, duration = container.start_time or 0, container.duration or 0
     for place in PLACES:
         at = begin + int(duration * place)
@@ -77,7 +77,7 @@ def _candidates(container: Any, stream: Any) -> Iterator[Candidate]:
 
 
 def _reach(container: Any, stream: Any, seconds: float) -> Iterator[Candidate]:
-    """The frame that is shown at a time: decoded up to it from the key frame before, which may be far."""
+    """The frame shown at that time. Frames are decoded from the key frame before it, which may be far away."""
     last, count = None, 0
     for packet in sources.demux(container, [stream]):
         for frame in sources.decode(packet):
@@ -90,7 +90,7 @@ def _reach(container: Any, stream: Any, seconds: float) -> Iterator[Candidate]:
 
 
 def _judge(frame: Any) -> Candidate:
-    """1 and more: surely neither black, blank nor blurred."""
+    """Scores a frame. 1 or more: certainly not black, blank or blurred."""
     small = frame.reformat(width=128, height=128, format="gray").to_image()
     contrast = ImageStat.Stat(small).stddev[0] / GOOD_CONTRAST
     detail = ImageStat.Stat(small.filter(ImageFilter.FIND_EDGES).crop((1, 1, 127, 127))).stddev[0] / GOOD_DETAIL

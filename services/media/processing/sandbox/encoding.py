@@ -1,4 +1,4 @@
-"""A recording encoded anew, as H.264 and AAC, with whole pictures where segments.py is to cut it."""
+"""Encodes a recording as H.264 and AAC, with key frames at the times where segments.py cuts it."""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -11,18 +11,18 @@ from services.media.processing.sandbox.copying import Copy
 from services.media.processing.sandbox.filters import Output, PictureGraph, SoundGraph
 from services.media.processing.sandbox.segments import SECONDS
 
-RATE = 30  # pictures a second, where the source tells none
-CLOCK = Fraction(1, 90_000)  # of pictures: any rate that cameras have is exact in it, or nearly
-SAMPLES, FRAME = 48_000, 1_024  # a second, and in a packet of AAC
-SOUND_BITS = 128_000  # a second
+RATE = 30  # frames per second, if the source states none
+CLOCK = Fraction(1, 90_000)  # time base of video: it holds every usual frame rate exactly, or nearly
+SAMPLES, FRAME = 48_000, 1_024  # per second, and per AAC packet
+SOUND_BITS = 128_000  # per second
 OPTIONS = {"preset": "veryfast", "sc_threshold": "0", "g": "9999"}
-# The shorter side up to which a quality (x264's CRF) and a bound in kbit/s hold: what is small shows each error large.
+# (Longest shorter side, x264's CRF, maximum in kbit/s): small pictures are scaled up, which shows each error large.
 QUALITIES = ((240, "16", 900), (380, "19", 1_100), (500, "20", 2_000), (800, "21", 4_000), (9_999, "23", 7_000))
-FIRST = Fraction(1)  # seconds of the first segment, which is short so that a player has it soon
+FIRST = Fraction(1)  # seconds: the first segment is short, so that playback starts soon
 
 
 class Lane(NamedTuple):
-    """A track of an output, and the stream of the source that it is made of."""
+    """A track of an output, and the source stream that feeds it."""
 
     source: Any
     track: "Pictures | Sounds | Copy"
@@ -30,8 +30,10 @@ class Lane(NamedTuple):
 
 
 def encode(container: Any, lanes: Sequence[Lane]) -> None:
-    """Each packet is decoded once, whatever number of lanes it is for. Raises what PyAV raises of a broken file, and
-    Uncopyable."""
+    """Fills all lanes. Each packet is decoded once, for however many lanes.
+
+    Raises Uncopyable, and what PyAV raises for a broken file.
+    """
     by_stream = {lane.source.index: [other for other in lanes if other.source is lane.source] for lane in lanes}
     for packet in sources.demux(container, [of[0].source for of in by_stream.values()]):
         taking = by_stream[packet.stream.index]
@@ -46,7 +48,7 @@ def encode(container: Any, lanes: Sequence[Lane]) -> None:
 
 
 class Pictures:
-    """Every picture is encoded, with its own time: no rate is forced on them."""
+    """A video track. Each frame keeps its own time: no frame rate is forced on it."""
 
     def __init__(self, output: Any, source: Any, form: Output, graph: PictureGraph, start: Fraction) -> None:
         side = min(form.width, form.height)
@@ -61,7 +63,7 @@ class Pictures:
         context.colorspace, context.color_range = colours.matrix, colours.range
         self._stream, self._graph, self._start = stream, graph, start
         self._step = round(1 / _rate_of(source) / CLOCK)
-        self._least = round(Fraction(9, 10) / form.rate / CLOCK) if form.rate else 0  # between two pictures
+        self._least = round(Fraction(9, 10) / form.rate / CLOCK) if form.rate else 0  # between two frames
         self._last, self._cut_at = -1, 0
         self._durations: dict[int, int] = {}
 
@@ -76,7 +78,7 @@ class Pictures:
         yield from self._timed(self._stream.encode(None))
 
     def _encode(self, frame: Any) -> Iterator[Any]:
-        """Nothing for a picture that is not later than the one before, as in FFmpeg."""
+        """Skips a frame that is not later than the one before, as FFmpeg does."""
         step = round((frame.duration or 0) * frame.time_base / CLOCK) or self._step
         time = self._last + step if frame.pts is None else round((frame.pts * frame.time_base - self._start) / CLOCK)
         if time <= self._last or time < 0 or (self._last >= 0 and time < self._last + self._least):
@@ -90,11 +92,12 @@ class Pictures:
         yield from self._timed(self._stream.encode(frame))
 
     def _next_cut(self, time: int) -> Fraction:
-        """On a grid that does not depend on the pictures: each rung of a ladder is cut at the same times."""
+        """The time of the next key frame, on a grid that does not depend on the frames: all sizes are cut at the same
+        times."""
         return FIRST + (int((time * CLOCK - FIRST) / SECONDS) + 1) * Fraction(SECONDS)
 
     def _timed(self, packets: list[Any]) -> Iterator[Any]:
-        """With how long each is shown, which the encoder forgets and the last of them needs."""
+        """Restores each packet's duration, which the encoder drops and the last packet needs."""
         for packet in packets:
             packet.duration = self._durations.pop(packet.pts, self._step)
             yield packet
@@ -106,7 +109,7 @@ def _rate_of(source: Any) -> Fraction:
 
 
 class Sounds:
-    """Mono stays mono, all else becomes stereo."""
+    """An audio track. Mono stays mono, everything else becomes stereo."""
 
     def __init__(self, output: Any, source: Any, start: Fraction) -> None:
         layout = "mono" if source.channels == 1 else "stereo"

@@ -1,4 +1,5 @@
-"""Graphs of FFmpeg's filters between a decoder and an encoder, made anew where the frames change midway."""
+"""FFmpeg filter graphs between a decoder and an encoder. A graph is rebuilt when the format of the frames changes
+midway."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,17 +16,17 @@ MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 
 
 
 class Output(NamedTuple):
-    """What pictures are made to be."""
+    """The format of the frames to make."""
 
-    width: int  # of the picture as it is shown, even
+    width: int  # of the frame as displayed, even
     height: int
-    stretch: Fraction  # of a pixel, about 1
+    stretch: Fraction  # width of a pixel relative to its height, about 1
     colours: Colours
-    rate: int = 0  # pictures a second at most; 0: as many as there are
+    rate: int = 0  # frames per second at most; 0: all frames
 
 
 def output_for(shape: Shape, colours: Colours, longest_side: int) -> Output:
-    """Pictures of even sides, no longer than told, in limited range and no HDR."""
+    """Even sides, the longer one at most `longest_side`, limited range, no HDR."""
     scale = min(1.0, longest_side / max(shape.width, shape.height))
     width, height = (max(round(side * scale / 2) * 2, 2) for side in (shape.width, shape.height))
     stretch = Fraction(shape.width * height, shape.height * width) if shape.stretch != 1 else Fraction(1)
@@ -43,7 +44,7 @@ class PictureGraph:
         self._key: tuple[Any, ...] = ()
 
     def run(self, frame: Any) -> Iterator[Any]:
-        """What comes out for a frame; for None all that is left."""
+        """Yields the frames that come out for this one. None flushes the graph."""
         if frame is not None:
             colours = colours_of(frame)
             key = (frame.width, frame.height, frame.format.name, colours.matrix, colours.range, frame.time_base)
@@ -90,7 +91,7 @@ class PictureGraph:
 
 
 class SoundGraph:
-    """Resamples and mixes down, to whole frames for the encoder; begins at 0, with silence for what is missing."""
+    """Resamples and mixes down, into pieces of the encoder's frame size. Starts at 0 and fills gaps with silence."""
 
     def __init__(self, layout: str, rate: int, frame_size: int) -> None:
         self._layout, self._rate, self._frame_size = layout, rate, frame_size
@@ -99,7 +100,7 @@ class SoundGraph:
         self._made = 0  # samples
 
     def run(self, frame: Any) -> Iterator[Any]:
-        """What comes out for a frame, whose times are in samples of its rate; for None all that is left."""
+        """Yields the pieces that come out for this frame, whose times count samples. None flushes the graph."""
         if frame is not None:
             key = (frame.sample_rate, frame.format.name, frame.layout.name)
             if key != self._key:

@@ -1,6 +1,6 @@
-"""Looks at one file, in a process of its own: `python -m services.media.processing.sandbox.inspection '<request>'`.
+"""Inspects one file in a process of its own: `python -m services.media.processing.sandbox.inspection '<request>'`.
 
-Answers its facts, or why it is refused; `changed`: what it tells of people was taken out of it, in its place.
+The answer holds the file's facts, or why it is refused. `changed` says that personal metadata was removed in place.
 """
 
 import json
@@ -15,25 +15,25 @@ from services.media.files.filetypes import MARKUP, is_text
 from services.media.processing.sandbox.limits import MEGABYTE, Refused, answer, confine
 
 HEAD = 4_096
-ROOM = 64  # megabytes by which a picture that is turned or converted may grow
+ROOM = 64  # megabytes by which turning or converting a picture may enlarge it
 INSPECTORS = {"image": "pictures", "video": "recordings", "audio": "recordings", "document": "archives"}
-DOCUMENTS = ("pdf", "txt")  # those that are no archives
+DOCUMENTS = ("pdf", "txt")  # documents that are not archives
 SCANNED = (b"<script", b"<html", b"<!doctype html", b"<iframe", b"<?php")
 
 
 def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[str, Any]:
-    """Raises Refused."""
+    """Returns the facts of the file. Raises Refused."""
     refuse_polyglot(path, kind, format)
     if format in DOCUMENTS:
         return inspect_document(path, format)
-    # Imported late, since each file needs but one of the libraries.
+    # Imported late: each file needs only one of the libraries.
     inspector = import_module(f"services.media.processing.sandbox.{INSPECTORS[kind]}")
     facts: dict[str, Any] = inspector.inspect(path, kind, format, limits)
     return facts
 
 
 def refuse_polyglot(path: Path, kind: str, format: str) -> None:
-    """What other programs would take for a page, a document or an archive."""
+    """Refuses a file that other programs would take for a web page, a document or an archive. Raises Refused."""
     with path.open("rb") as file:
         head = file.read(HEAD)
     if format != "zip" and zipfile.is_zipfile(path):
@@ -62,7 +62,7 @@ def main(request: dict[str, Any]) -> None:
         facts = inspect(path, request["kind"], request["format"], request["limits"])
     except Refused as refusal:
         answer(refused=refusal.code, detail=str(refusal))
-    except Exception:  # whatever a library finds wrong with it
+    except Exception:  # whatever a library raises about the file
         answer(refused="BROKEN", detail=traceback.format_exc(limit=-1)[-300:])
     answer(**facts)
 

@@ -1,5 +1,6 @@
-"""A recording in several sizes, of which players choose by what the network carries: each in segments that begin at
-the same times, so that they can go from one to another at any.
+"""Encodes a recording in several sizes, among which players choose by network speed.
+
+The segments of all sizes begin at the same times, so a player can change the size at any segment.
 """
 
 from contextlib import ExitStack
@@ -12,11 +13,12 @@ from services.media.files.filetypes import TYPES
 from services.media.processing.sandbox import encoding, filters, renditions, rungs, segments, sources
 from services.media.processing.sandbox.encoding import Lane, Pictures, Sounds
 
-FRUGAL = 2  # rungs, the lowest, of what could not be made whole
+FRUGAL = 2  # sizes, the smallest ones, if an attempt to make all failed
 
 
 def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, Any]:
-    """`rungs`, lowest first: each in a file that plays by itself, and in another of segments."""
+    """Returns `rungs`, smallest first. Each size is written twice: as a file that plays by itself, and cut into
+    segments."""
     format = TYPES[extension].format
     look = renditions.look_at(source, format)
     sides = rungs.sides_of(look.shape)[: FRUGAL if filters.THREADS == 1 else None]

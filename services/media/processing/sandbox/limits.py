@@ -1,4 +1,4 @@
-"""The bounds that a child process sets itself before it looks at a stranger's file."""
+"""Limits that a child process sets itself before it opens a file that users uploaded."""
 
 import ctypes
 import json
@@ -14,7 +14,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Refused(Exception):
-    """The file is not to be taken; `code` is one of those that files/probe.py makes errors of."""
+    """The file is not accepted. `code` is one of the codes that files/probe.py turns into errors."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -22,7 +22,7 @@ class Refused(Exception):
 
 
 def confine(cpu_seconds: int, memory_megabytes: int, file_megabytes: int) -> None:
-    """CPU time, address space, and the size of any file it writes; no core dumps."""
+    """Limits CPU time, address space and the size of each file written, and turns core dumps off."""
     for what, limit in (
         (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_AS, memory_megabytes * MEGABYTE),
@@ -32,12 +32,12 @@ def confine(cpu_seconds: int, memory_megabytes: int, file_megabytes: int) -> Non
     ):
         resource.setrlimit(what, (limit, limit))
     os.nice(5)
-    with suppress(OSError, AttributeError):  # Linux: end with the service, also when that is killed
+    with suppress(OSError, AttributeError):  # Linux: end when the service ends, even by kill -9
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def answer(**values: Any) -> NoReturn:
-    """The result, as one line of JSON; the libraries' own destructors are not worth waiting for."""
+    """Prints the result as one line of JSON and exits at once: the destructors of the libraries may take long."""
     sys.stdout.write(json.dumps(values))
     sys.stdout.flush()
     os._exit(0)

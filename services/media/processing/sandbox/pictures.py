@@ -1,7 +1,7 @@
-"""Images: every pixel is decoded once, and the file must end where the image ends.
+"""Pictures: every pixel is decoded once, and the file must end where the picture ends.
 
-What tells of places, devices and people is taken out, pictures are turned the right way up, and those of kinds that
-browsers do not show become JPEG, or PNG where they can be seen through.
+Personal metadata is removed, pictures are turned upright, and formats that browsers do not show are converted to JPEG,
+or to PNG if they have transparency.
 """
 
 import struct
@@ -18,14 +18,14 @@ from services.media.processing.sandbox.formats.picture_metadata import colours_o
 from services.media.processing.sandbox.limits import Refused
 
 MAX_FRAMES = 2_000
-FRAMES_PIXELS = 40  # times the pixels allowed of one image, for all frames of an animation
-SHOWN = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"}  # by browsers
-QUALITY = 92  # of what is turned or converted
-TURNED_ALREADY = ("HEIF", "AVIF")  # by their readers
+FRAMES_PIXELS = 40  # all frames of an animation may have this many times the pixels of one picture
+SHOWN = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"}  # formats that browsers show
+QUALITY = 92  # of turned or converted pictures
+TURNED_ALREADY = ("HEIF", "AVIF")  # formats whose readers turn pictures upright
 
 
 def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[str, Any]:
-    """Raises Refused, and what Pillow raises of a broken image."""
+    """Returns the facts of the picture. Raises Refused, and what Pillow raises for a broken picture."""
     Image.MAX_IMAGE_PIXELS = max_pixels = limits["pixels"]
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     _register(format)
@@ -50,7 +50,7 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
 
 
 def _register(format: str) -> None:
-    """Pillow's readers of these formats are packages of their own."""
+    """Loads the package with Pillow's reader of this format."""
     if format == "HEIF":
         import_module("pillow_heif").register_heif_opener()
     elif format == "JXL":
@@ -64,7 +64,7 @@ def _facts(image: Any, format: str) -> dict[str, Any]:
 
 
 def _convert(path: Path, format: str) -> dict[str, Any]:
-    """Upright, in a format that browsers show, with nothing but the pixels and their colour profile."""
+    """Turns the picture upright, in a format that browsers show, keeping only the pixels and the colour profile."""
     with Image.open(path, formats=[format]) as image:
         profile = image.info.get("icc_profile")
         upright = ImageOps.exif_transpose(image) if format not in TURNED_ALREADY else image
@@ -81,14 +81,14 @@ def _convert(path: Path, format: str) -> dict[str, Any]:
 
 
 def _deepened(image: Any) -> Any:
-    """Eight bits a channel of any other depth."""
+    """Reduces any other depth to eight bits per channel."""
     if image.mode.startswith("I"):
         image = image.point(lambda value: value / 256).convert("L")
     return image.convert("RGB")
 
 
 def _check_end(data: bytes, format: str) -> None:
-    """Raises Refused."""
+    """Raises Refused if the file does not end where the picture ends."""
     end = END[format](data) if format in END else len(data)
     if end > len(data):
         raise Refused("TRUNCATED", "cut short")
@@ -121,7 +121,7 @@ def _end_of_webp(data: bytes) -> int:
 
 
 def _end_of_gif(data: bytes) -> int:
-    """Past the trailer; the blocks before it are skipped by their lengths."""
+    """The offset after the trailer. The blocks before it are skipped by their lengths."""
     try:
         at = 13 + colours_of_gif(data[10])
         while data[at] != 0x3B:
@@ -139,5 +139,5 @@ def _end_of_gif(data: bytes) -> int:
     return at + 1
 
 
-# JPEGs are left out: phones append the motion of a motion photo.
+# JPEGs are left out: phones append the film of a motion photo.
 END = {"PNG": _end_of_png, "WEBP": _end_of_webp, "GIF": _end_of_gif}

@@ -1,4 +1,4 @@
-"""Video and audio: opened by the one demuxer that its type names, read to the end, and begun to decode."""
+"""Video and audio: opened by the one demuxer of the file's type, read to the end, and the first frames decoded."""
 
 import struct
 from pathlib import Path
@@ -14,7 +14,10 @@ SLACK = 2.0  # seconds by which a recording may end before its container says
 
 
 def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[str, Any]:
-    """Raises Refused, and what PyAV raises of a broken file. A video loses what it tells of people."""
+    """Returns the facts of the recording, and removes personal metadata from a video.
+
+    Raises Refused, and what PyAV raises for a broken file.
+    """
     if format in ("mp4", "mov"):
         boxes.check(path)
     if format == "avi":
@@ -49,7 +52,7 @@ def _inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict
 
 
 def _check_streams(container: Any, picture: Any, sound: Any, kind: str) -> None:
-    """Raises Refused."""
+    """Raises Refused if the streams do not fit the kind, or no codec is known for one."""
     if not picture and not sound:
         raise Refused("BROKEN", "neither picture nor sound")
     if picture and kind == "audio":
@@ -59,7 +62,7 @@ def _check_streams(container: Any, picture: Any, sound: Any, kind: str) -> None:
 
 
 def _check_riff(path: Path) -> None:
-    """That an AVI's outer chunks are all of the file. Raises Refused."""
+    """Raises Refused unless an AVI's outer chunks fill the file."""
     end, at = path.stat().st_size, 0
     with path.open("rb") as file:
         while at < end:
@@ -68,13 +71,13 @@ def _check_riff(path: Path) -> None:
             if kind != b"RIFF" or form not in (b"AVI ", b"AVIX"):
                 raise Refused("TYPE", "goes on after the recording")
             at += 8 + size + size % 2
-    if at > end + 1:  # some leave out the last byte, which is for evenness
+    if at > end + 1:  # some writers leave out the last padding byte
         raise Refused("TRUNCATED", "cut short")
 
 
 def _play(container: Any, streams: list[Any]) -> tuple[float, dict[int, Any]]:
-    """Demuxes all packets and decodes a first frame of each stream; the seconds till the end of the last packet, and
-    the frames by their stream's index."""
+    """Demuxes all packets and decodes the first frame of each stream. Returns the time in seconds at which the last
+    packet ends, and the frames by stream index."""
     end, start, first = 0.0, None, {}
     for packet in sources.demux(container, streams):
         if packet.has_sidedata("encryption_info"):

@@ -1,6 +1,6 @@
-"""What browsers play: the video itself, the same streams in a better container, or H.264 and AAC in MP4.
+"""Makes what browsers play: the video itself, its streams in another container, or H.264 and AAC in MP4.
 
-Only what must be encoded is: a track that browsers play is copied beside one that they do not.
+Only the tracks that browsers do not play are encoded; the others are copied.
 """
 
 from contextlib import ExitStack
@@ -16,25 +16,25 @@ from services.media.processing.sandbox.encoding import Lane, Pictures, Sounds
 from services.media.processing.sandbox.formats import boxes, matroska
 from services.media.processing.sandbox.sources import Colours, Shape
 
-Codecs = tuple[tuple[str, ...], tuple[str, ...]]  # of pictures and of sound
-# What browsers play, by the container that they play it in.
+Codecs = tuple[tuple[str, ...], tuple[str, ...]]  # of video, of audio
+# The codecs that browsers play, by container.
 CODECS: dict[str, Codecs] = {
     "mp4": (("h264", "av1"), ("aac", "mp3", "opus")),
     "webm": (("vp8", "vp9", "av1"), ("opus", "vorbis")),
 }
-SEGMENTED: Codecs = (("h264",), ("aac",))  # what HLS players play in segments
+SEGMENTED: Codecs = (("h264",), ("aac",))  # the codecs that HLS players play
 OPTIONS = {
     "mp4": {"movflags": "+faststart", "fflags": "+bitexact"},
     "webm": {"cues_to_front": "1", "fflags": "+bitexact"},
 }
 LONGEST_SIDE = 1_920
-BITS = 12_000_000  # a second that go to players as they are
-RATE = 61  # pictures a second
-LOOKED_AT = 8  # pictures, for signs of interlacing
+BITS = 12_000_000  # per second at most in a file that is not encoded again
+RATE = 61  # frames per second, likewise
+LOOKED_AT = 8  # frames examined for interlacing
 
 
 class Look(NamedTuple):
-    """What the first pictures tell of all."""
+    """The properties of all frames, guessed from the first ones."""
 
     shape: Shape
     colours: Colours
@@ -42,8 +42,10 @@ class Look(NamedTuple):
 
 
 def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, Any]:
-    """Of what had to be encoded also `segments`, in a file of their own. Raises Refused, and what PyAV raises of a
-    broken file."""
+    """Writes the rendition to `target`, and, if it had to be encoded, the same cut into segments to `cuts`.
+
+    Raises Refused, and what PyAV raises for a broken file.
+    """
     format = TYPES[extension].format
     look = look_at(source, format)
     with av.open(str(source), format=format) as container:
@@ -66,14 +68,14 @@ def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, An
 
 
 def _is_complete(source: Path, container: Any, extension: str) -> bool:
-    """Whether a player knows at once how long it is, and where what is."""
+    """Whether a player learns the length and the index at once."""
     if extension == "webm":
         return bool(container.duration) and matroska.is_seekable(source)
     return boxes.starts_fast(source)
 
 
 def look_at(source: Path, format: str) -> Look:
-    """Raises Refused."""
+    """Decodes the first frames. Raises Refused."""
     with av.open(str(source), format=format) as container:
         picture = sources.picture_of(container)
         frames = sources.first_frames(container, picture, LOOKED_AT)
@@ -82,9 +84,9 @@ def look_at(source: Path, format: str) -> Look:
 
 
 def _plays(container: Any, picture: Any, look: Look) -> bool:
-    """Whether the pictures may go to players as they are, if these have the decoder."""
+    """Whether players that have the decoder may get the video track as it is."""
     if sources.codec_of(picture) == "h264" and picture.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
-        return False  # 10 bits and 4:4:4 are for studios
+        return False  # few devices decode 10 bits or 4:4:4
     too_much = (container.bit_rate or 0) > BITS or (picture.average_rate or 0) > RATE
     too_large = max(look.shape.width, look.shape.height) > LONGEST_SIDE
     return not (too_much or too_large or look.interlaced or look.shape.is_mirrored)
@@ -105,7 +107,7 @@ def _copy(container: Any, streams: list[Any], target: Path, extension: str) -> d
 
 def _encode(source: Path, format: str, look: Look, copied: list[bool], target: Path, cuts: Path) -> dict[str, Any]:
     sides = rungs.sides_of(look.shape)
-    reduced = len(sides) > 1 and not copied[0]  # to the lowest rung, which is seen until the others are made
+    reduced = len(sides) > 1 and not copied[0]  # to the smallest size, shown until the others are made
     with ExitStack() as stack:
         container = stack.enter_context(av.open(str(source), format=format))
         output = stack.enter_context(av.open(str(target), "w", format="mp4", options=OPTIONS["mp4"]))
@@ -131,7 +133,7 @@ def _encode(source: Path, format: str, look: Look, copied: list[bool], target: P
 
 
 def table_for(stack: ExitStack, cuts: Path, look: Look) -> Path | None:
-    """Beside the others that the job removes."""
+    """Writes the table for HDR frames next to the job's other scratch files. Returns None without HDR."""
     if not look.colours.is_hdr:
         return None
     table = cuts.with_suffix(".cube")

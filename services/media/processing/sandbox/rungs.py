@@ -1,4 +1,4 @@
-"""The sizes that a recording is made in, and what players are told of each."""
+"""The sizes in which a recording is made, and their entries in the master playlist."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,14 +12,14 @@ from services.media.processing.sandbox.segments import Segment
 from services.media.processing.sandbox.sources import Colours, Shape
 
 SOUND = "mp4a.40.2"  # AAC-LC, as players name it (RFC 6381)
-SIDES = (360, 480, 720, 1_080)  # the shorter one of each rung, in pixels
-SMALL = 480  # up to which half as many pictures a second will do
+SIDES = (360, 480, 720, 1_080)  # the shorter side of each size, in pixels
+SMALL = 480  # up to this side half the frame rate is enough
 RATES = (30, 60)
-NEAR = Fraction(5, 4)  # of the highest rung below a source: what is no larger gets no rung of its own size
+NEAR = Fraction(5, 4)  # a source needs more than this times the largest size below it to get a size of its own
 
 
 def sides_of(shape: Shape) -> list[int]:
-    """The rungs for pictures of that size, lowest first; at least one."""
+    """The sizes for a recording of this shape, smallest first; at least one."""
     side = min(shape.width, shape.height)
     sides = [rung for rung in SIDES if rung <= side]
     if side < SIDES[-1] and (not sides or side > sides[-1] * NEAR):
@@ -33,7 +33,7 @@ def output_for(shape: Shape, colours: Colours, side: int) -> Output:
 
 
 def describe(path: Path, found: list[Segment]) -> dict[str, Any]:
-    """What a master playlist says of a rung (RFC 8216bis, 4.4.6.2)."""
+    """The attributes of one size in a master playlist (RFC 8216bis, 4.4.6.2)."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         profile, compatibility, level = bytes(stream.codec_context.extradata or b"")[1:4]

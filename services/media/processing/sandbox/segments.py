@@ -1,4 +1,4 @@
-"""A recording cut into stretches that begin with a whole picture, as HLS players fetch them (RFC 8216)."""
+"""Cuts a recording into segments that begin with a key frame, as HLS players fetch them (RFC 8216)."""
 
 from pathlib import Path
 from typing import Any
@@ -7,15 +7,19 @@ import av
 
 from services.media.processing.sandbox.formats import boxes
 
-SECONDS = 4.0  # of a stretch but the first, and more where a picture comes late
-# An index without samples, then a fragment a whole picture (ISO/IEC 23000-19).
+SECONDS = 4.0  # of a segment, except the first; longer where a key frame comes late
+# An index without samples, then one fragment per key frame (ISO/IEC 23000-19).
 OPTIONS = {"movflags": "+frag_keyframe+delay_moov+default_base_moof+skip_trailer", "fflags": "+bitexact"}
 
-Segment = tuple[int, int, float]  # where it begins, its bytes, its seconds
+Segment = tuple[int, int, float]  # offset, bytes, seconds
 
 
 def cut(source: Path, target: Path) -> list[Segment]:
-    """Of what renditions.py encoded; what is before the first is the index of all. Raises what PyAV raises."""
+    """Writes the fragments of `source`, which renditions.py encoded, to `target`. The bytes before the first segment
+    are the index.
+
+    Raises what PyAV raises.
+    """
     with av.open(str(source)) as container, av.open(str(target), "w", format="mp4", options=OPTIONS) as output:
         times = _copy(container, output)
     found = list(boxes.walk(target))
@@ -33,7 +37,7 @@ def cut(source: Path, target: Path) -> list[Segment]:
 
 
 def _copy(container: Any, output: Any) -> list[float]:
-    """When each whole picture begins, and when all ends."""
+    """The times in seconds at which each key frame begins, and at which the recording ends."""
     copies = {stream.index: output.add_stream_from_template(stream) for stream in container.streams}
     times, end = [], 0.0
     for packet in container.demux(list(container.streams)):

@@ -1,4 +1,4 @@
-"""A recording that is open to be read: which of its streams are shown, and how its pictures are to be shown."""
+"""Reads an open recording: which of its streams are played, and how its frames are displayed."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,8 @@ from av.stream import Disposition
 
 from services.media.processing.sandbox.limits import Refused
 
-MAX_STRETCH = 8  # a wider or narrower pixel than this is an error in the header
-UNSPECIFIED = 2  # in ITU-T H.273, for each of the three
+MAX_STRETCH = 8  # pixels wider or narrower than this are an error in the header
+UNSPECIFIED = 2  # in ITU-T H.273: primaries, transfer and matrix
 BT709, SMPTE170M, BT2020 = 1, 6, 9
 PQ, HLG = 16, 18
 LIMITED = 1
@@ -22,12 +22,12 @@ Filter = tuple[str, str]
 
 
 def picture_of(container: Any) -> Any:
-    """The default stream of pictures, else the first, that is no cover art; None if there is none."""
+    """The default video stream, else the first one; cover art does not count. None if there is none."""
     return _default([stream for stream in container.streams.video if not _is_cover_art(stream)])
 
 
 def sound_of(container: Any) -> Any:
-    """The default stream of sound, else the first that can be decoded; None if there is none."""
+    """The default audio stream, else the first that can be decoded. None if there is none."""
     return _default([stream for stream in container.streams.audio if stream.codec_context is not None])
 
 
@@ -46,12 +46,12 @@ def codec_of(stream: Any) -> str:
 
 
 def start_of(container: Any) -> Fraction:
-    """Seconds that the container's times are ahead; what is made begins at 0."""
+    """The time in seconds at which the container begins. Renditions begin at 0."""
     return Fraction(container.start_time or 0, 1_000_000)
 
 
 def demux(container: Any, streams: Sequence[Any]) -> Iterator[Any]:
-    """Its packets, and what flushes the decoders. What cannot be read ends it, as it does in FFmpeg."""
+    """Yields the packets, then those that flush the decoders. An error ends the stream, as in FFmpeg."""
     packets = container.demux(list(streams))
     while True:
         try:
@@ -68,23 +68,23 @@ def demux(container: Any, streams: Sequence[Any]) -> Iterator[Any]:
 
 
 def decode(packet: Any) -> list[Any]:
-    """Its frames; none for a broken packet, which is skipped, as FFmpeg does."""
+    """The frames of a packet. A broken packet has none, as in FFmpeg."""
     with suppress(av.error.InvalidDataError, av.error.EOFError):
         return list(packet.decode())
     return []
 
 
 class Shape(NamedTuple):
-    """How pictures are shown: turned by `transforms`, in pixels that are wide by `stretch`."""
+    """How frames are displayed: turned by `transforms`, with pixels `stretch` times as wide as high."""
 
-    width: int  # as it is shown, turned
+    width: int  # as displayed, upright
     height: int
     stretch: Fraction  # 1 for square pixels
     transforms: tuple[Filter, ...]
 
     @property
     def lies(self) -> bool:
-        """Whether it is shown with its sides exchanged."""
+        """Whether width and height are exchanged when the frame is displayed."""
         return any(name == "transpose" for name, _ in self.transforms)
 
     @property
@@ -98,7 +98,8 @@ TURNS: tuple[tuple[Filter, ...], ...] = ((), CLOCK, COUNTERCLOCK, HALF)
 
 
 def shape_of(stream: Any, frame: Any) -> Shape:
-    """Of a stream and its first frame. As browsers do, wide pixels widen a picture and narrow ones heighten it."""
+    """The shape of a stream, from its first frame. Like browsers, wide pixels make the picture wider, narrow ones
+    higher."""
     stretch = Fraction(stream.sample_aspect_ratio or 1)
     if not Fraction(1, MAX_STRETCH) <= stretch <= MAX_STRETCH:
         stretch = Fraction(1)
@@ -109,7 +110,7 @@ def shape_of(stream: Any, frame: Any) -> Shape:
 
 
 def transforms_of(frame: Any) -> tuple[Filter, ...]:
-    """What shows a frame the right way up: its display matrix (ISO/IEC 14496-12, 6.2.2) as filters."""
+    """The filters that turn a frame upright, from its display matrix (ISO/IEC 14496-12, 6.2.2)."""
     data = next((bytes(data) for data in frame.side_data if data.type == Type.DISPLAYMATRIX), b"")
     if len(data) != 36:
         return ()
@@ -122,7 +123,7 @@ def transforms_of(frame: Any) -> tuple[Filter, ...]:
 
 
 class Colours(NamedTuple):
-    """Numbers of ITU-T H.273; never `unspecified`."""
+    """Code points of ITU-T H.273; never `unspecified`."""
 
     primaries: int
     transfer: int
@@ -135,7 +136,7 @@ class Colours(NamedTuple):
 
 
 def colours_of(frame: Any) -> Colours:
-    """Those a frame names, and for what it does not, those that players take it for."""
+    """The colours that a frame states; for those it leaves out, the ones that players assume."""
     usual = BT709 if frame.height >= HD_HEIGHT or frame.width >= HD_HEIGHT * 16 // 9 else SMPTE170M
     if frame.color_trc in (PQ, HLG):
         usual = BT2020
@@ -149,7 +150,7 @@ def colours_of(frame: Any) -> Colours:
 
 
 def first_frames(container: Any, stream: Any, count: int) -> list[Any]:
-    """At most `count`, at least one. Raises Refused if there is none."""
+    """Up to `count` frames, at least one. Raises Refused if none can be decoded."""
     found: list[Any] = []
     for packet in demux(container, [stream]):
         found += decode(packet)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from services.media.processing.sandbox.limits import Refused
 
 MAX_BOXES = 100_000
-MAX_INDEX = 256 * 1_048_576  # bytes of a `moov` that are looked into
+MAX_INDEX = 256 * 1_048_576  # bytes of the largest `moov` that is read
 ENCRYPTED = {b"encv", b"enca", b"drms", b"drmi"}  # entries of `stsd`
 
 
@@ -19,7 +19,7 @@ class Box(NamedTuple):
 
 
 def walk(path: Path) -> Iterator[Box]:
-    """Raises Refused for a box that goes beyond the end."""
+    """Yields the outer boxes of the file. Raises Refused if a box goes beyond its end."""
     end, at, count = path.stat().st_size, 0, 0
     with path.open("rb") as file:
         while end - at >= 8:
@@ -40,7 +40,7 @@ def walk(path: Path) -> Iterator[Box]:
 
 
 def check(path: Path) -> None:
-    """Raises Refused."""
+    """Raises Refused if the file has no index, is cut short or is encrypted."""
     found = list(walk(path))
     if not {b"moov", b"moof"} & {box.kind for box in found}:
         raise Refused("TRUNCATED", "no index")
@@ -49,12 +49,13 @@ def check(path: Path) -> None:
 
 
 def starts_fast(path: Path) -> bool:
-    """Whether a player finds the index before the pictures, and in it how long these are: not in fragments."""
+    """Whether the index comes before the media data and covers all of it, so that playback can start at once."""
     kinds = [box.kind for box in walk(path)]
     return b"moof" not in kinds and b"moov" in kinds and kinds.index(b"moov") < kinds.index(b"mdat")
 
 
 def is_encrypted(index: bytes) -> bool:
+    """Whether any track in this `moov` box is encrypted."""
     for track in inside(index, root(index)):
         place: Inner | None = track
         for kind in (b"mdia", b"minf", b"stbl", b"stsd"):
@@ -73,7 +74,7 @@ def _indexes(path: Path, found: Sequence[Box]) -> Iterator[bytes]:
 
 
 class Inner(NamedTuple):
-    """A box in a box; offsets are of the outermost's bytes."""
+    """A box within a box. Offsets count from the start of the outermost box."""
 
     kind: bytes
     start: int
@@ -82,16 +83,19 @@ class Inner(NamedTuple):
 
 
 def root(index: bytes | bytearray) -> Inner:
+    """The `moov` box that `index` holds."""
     return Inner(b"moov", 0, 16 if index[:4] == b"\0\0\0\1" else 8, len(index))
 
 
 def find(index: bytes | bytearray, box: Inner, kind: bytes) -> Inner | None:
+    """The first box of this kind directly inside `box`."""
     if box.kind == b"meta" and index[box.content + 4 : box.content + 8] != b"hdlr":
         box = box._replace(content=box.content + 4)
     return next((inner for inner in inside(index, box) if inner.kind == kind), None)
 
 
 def inside(index: bytes | bytearray, box: Inner) -> Iterator[Inner]:
+    """Yields the boxes directly inside `box`. Stops at a malformed one."""
     at = box.content
     while box.end - at >= 8:
         size, kind = struct.unpack_from(">I4s", index, at)

@@ -1,4 +1,4 @@
-"""The elements of a Matroska or WebM file (RFC 9559) that matter here: the index, and what tells of people."""
+"""Reads the elements of a Matroska or WebM file (RFC 9559) that matter here: the index, and personal metadata."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +17,13 @@ MAX_TAGS = 16 * 1_048_576
 class Element(NamedTuple):
     id: int
     start: int
-    content: int  # where it begins
-    size: int | None  # of the content; none if only its children tell
+    content: int  # offset
+    size: int | None  # of the content; None: unknown, the children follow
 
 
 def walk(file: BinaryIO, end: int, at: int = 0) -> Iterator[Element]:
-    """The elements of a stretch, in their order; of a segment, a tag and a cluster of unknown size those in it, too."""
+    """Yields the elements between `at` and `end`. Segments, tags and elements of unknown size are entered; their
+    children follow them."""
     while at < end:
         file.seek(at)
         head = file.read(12)
@@ -40,17 +41,19 @@ def walk(file: BinaryIO, end: int, at: int = 0) -> Iterator[Element]:
 
 
 def _length(first: bytes) -> int:
-    """Bytes of a number, by its first; 9 for none."""
+    """How many bytes a number has, by its first byte; 9: not a number."""
     return 9 - first[0].bit_length() if first else 9
 
 
 def is_seekable(path: Path) -> bool:
+    """Whether the file has an index (Cues)."""
     with path.open("rb") as file:
         return any(element.id == CUES for element in walk(file, path.stat().st_size))
 
 
 def strip(path: Path) -> bool:
-    """Makes nothing of tags, attachments and titles, in their places; whether there were any but technical ones."""
+    """Overwrites tags, attachments and titles in place, unless they are only technical. Returns whether any were
+    overwritten."""
     end = path.stat().st_size
     with path.open("r+b") as file:
         telling = (element for element in walk(file, end) if element.id in TELLING)

@@ -1,4 +1,4 @@
-"""Takes out of a file what tells of places, devices and people, before anybody is served it."""
+"""Removes metadata about places, devices and people from a recording before anybody is served it."""
 
 import struct
 from pathlib import Path
@@ -18,7 +18,7 @@ TECHNICAL = (b"ISFT",)  # the program that wrote an AVI
 
 
 def strip_recording(path: Path, format: str) -> bool:
-    """Whether the file was changed. Raises Refused."""
+    """Returns whether the file was changed. Raises Refused."""
     strip = {
         "mp4": mp4_metadata.strip,
         "mov": mp4_metadata.strip,
@@ -34,7 +34,7 @@ def strip_recording(path: Path, format: str) -> bool:
 
 
 def _strip_riff(path: Path) -> bool:
-    """Makes nothing of an AVI's INFO lists and Exif, in their places."""
+    """Overwrites an AVI's INFO lists and Exif in place."""
     found: list[tuple[int, int]] = []
     with path.open("r+b") as file:
         end, at = path.stat().st_size, 0

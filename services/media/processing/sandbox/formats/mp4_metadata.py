@@ -1,6 +1,6 @@
-"""What an MP4 or QuickTime file tells of places, devices and people (ISO/IEC 14496-12, QuickTime File Format).
+"""Metadata about places, devices and people in MP4 and QuickTime files (ISO/IEC 14496-12, QuickTime File Format).
 
-It is overwritten where it is: nothing moves, so no index has to be written anew.
+It is overwritten in place: nothing moves, so no index has to be rewritten.
 """
 
 import re
@@ -25,7 +25,7 @@ PIECE = 1_048_576
 
 
 def strip(path: Path) -> bool:
-    """Whether there was anything. Raises Refused."""
+    """Returns whether the file had any. Raises Refused."""
     changed = False
     gone: dict[int, int] = {}  # tracks that were taken out, and the bytes of their samples
     with path.open("r+b") as file:
@@ -86,8 +86,8 @@ def _strip_user_data(index: bytearray, box: Inner) -> None:
 
 
 def _strip_meta(index: bytearray, box: Inner) -> None:
-    """All of it, unless it names no more than the program that wrote the file."""
-    full = index[box.content + 4 : box.content + 8] != b"hdlr"  # QuickTime's has no version
+    """Overwrites the whole box, unless it only names the program that wrote the file."""
+    full = index[box.content + 4 : box.content + 8] != b"hdlr"  # QuickTime's box has no version field
     items = [
         item
         for inner in inside(index, box._replace(content=box.content + (4 if full else 0)))
@@ -120,7 +120,7 @@ def _strip_track(index: bytearray, track: Inner, file: BinaryIO, is_fragmented: 
 
 
 def _samples(index: bytearray, media: Inner) -> Iterator[tuple[int, int]]:
-    """Where each sample of a track is in the file, and its bytes."""
+    """Yields the offset and size of each sample of a track."""
     info = find(index, media, b"minf")
     table = find(index, info, b"stbl") if info else None
     if not table:

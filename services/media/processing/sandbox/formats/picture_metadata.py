@@ -1,6 +1,6 @@
-"""Takes out of a picture what tells of places, devices and people; its colour profile and its pixels stay as they are.
+"""Removes metadata about places, devices and people from a picture. Its colour profile and its pixels stay as they are.
 
-The segments, chunks or blocks are left out; in an AVIF, which has an index, they are overwritten.
+Segments, chunks and blocks with metadata are left out. An AVIF has an index of offsets, so there they are overwritten.
 """
 
 import struct
@@ -16,7 +16,7 @@ EXIF_ITEMS = {b"Exif", b"mime", b"uri "}
 
 
 def strip(data: bytes, format: str) -> bytes:
-    """The same bytes if they tell nothing. Raises Refused if they are no such picture."""
+    """The bytes without metadata; the same bytes if there was none. Raises Refused if the file is cut short."""
     strippers = {"JPEG": _strip_jpeg, "PNG": _strip_png, "WEBP": _strip_webp, "GIF": _strip_gif, "AVIF": _strip_avif}
     try:
         return strippers[format](data)
@@ -25,7 +25,8 @@ def strip(data: bytes, format: str) -> bytes:
 
 
 def _strip_jpeg(data: bytes) -> bytes:
-    """Also what follows the picture, such as the film of a motion photo (ISO/IEC 10918-1, B.1)."""
+    """Drops metadata segments, and what follows the picture, such as the film of a motion photo (ISO/IEC 10918-1,
+    B.1)."""
     kept, at = [data[:2]], 2
     while True:
         start = at
@@ -47,7 +48,8 @@ def _strip_jpeg(data: bytes) -> bytes:
 
 
 def _tells(marker: int, head: bytes) -> bool:
-    """Of JPEG's application segments only what decoders need does not: JFIF, colour profiles and Adobe's."""
+    """Whether a JPEG segment holds metadata: comments, and all application segments but those that decoders need (JFIF,
+    colour profiles, Adobe's)."""
     if marker == COMMENT:
         return True
     needed = {0xE0: b"JF", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
@@ -55,7 +57,7 @@ def _tells(marker: int, head: bytes) -> bool:
 
 
 def _end_of_scan(data: bytes, at: int) -> int:
-    """Where the next marker is that is none of those within a scan."""
+    """The offset of the first marker after the scan data."""
     while True:
         at = data.find(b"\xff", at)
         if at < 0 or at + 1 >= len(data):
@@ -94,7 +96,7 @@ def _strip_webp(data: bytes) -> bytes:
 
 
 def _strip_gif(data: bytes) -> bytes:
-    """Comments, and XMP in an application block (GIF89a, 24 and 26)."""
+    """Drops comments, and XMP in an application block (GIF89a, 24 and 26)."""
     at = 13 + colours_of_gif(data[10])
     kept = [data[:at]]
     while data[at] != 0x3B:
@@ -113,12 +115,12 @@ def _strip_gif(data: bytes) -> bytes:
 
 
 def colours_of_gif(flags: int) -> int:
-    """Bytes of the table that the flags of a GIF or of one of its pictures tell of."""
+    """The bytes of the colour table that these flags, of a GIF or of one of its images, announce."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _strip_avif(data: bytes) -> bytes:
-    """Exif and XMP are items of their own (ISO/IEC 23008-12, Annex A)."""
+    """Overwrites Exif and XMP, which are items of their own (ISO/IEC 23008-12, Annex A)."""
     file = Inner(b"", 0, 0, len(data))
     meta = find(data, file, b"meta")
     info, places = (find(data, meta, kind) if meta else None for kind in (b"iinf", b"iloc"))
@@ -127,7 +129,7 @@ def _strip_avif(data: bytes) -> bytes:
     telling = dict(_telling_items(data, info))
     stored = find(data, meta, b"idat")
     changed = bytearray(data)
-    for kind_at in telling.values():  # else a decoder would look for sense in the zeros
+    for kind_at in telling.values():  # else a decoder would try to parse the zeros
         changed[kind_at : kind_at + 4] = b"skip"
     for item, in_meta, start, size in _extents(data, places):
         if item in telling:
@@ -137,7 +139,7 @@ def _strip_avif(data: bytes) -> bytes:
 
 
 def _telling_items(data: bytes, info: Inner) -> Iterator[tuple[int, int]]:
-    """Their ids, and where their types are."""
+    """Yields the id of each metadata item, and the offset of its type."""
     wide = data[info.content] > 0
     for entry in inside(data, info._replace(content=info.content + (8 if wide else 6))):
         version = data[entry.content]
@@ -148,7 +150,7 @@ def _telling_items(data: bytes, info: Inner) -> Iterator[tuple[int, int]]:
 
 
 def _extents(data: bytes, box: Inner) -> Iterator[tuple[int, bool, int, int]]:
-    """Of each stretch of an item: whose it is, whether it is in the `meta` box, where it begins, its bytes."""
+    """Yields each extent of each item: item id, whether it lies in the `meta` box, offset, size."""
     version, at = data[box.content], box.content + 6
     offset_size, length_size, base_size = data[at - 2] >> 4, data[at - 2] & 15, data[at - 1] >> 4
     index_size = data[at - 1] & 15 if version else 0
