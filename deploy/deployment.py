@@ -8,19 +8,19 @@ from deploy.local.data_dir import locate_folder
 from deploy.local.errors import LocalError
 from deploy.local.services import SERVICES
 
-MARK = "HITOK_INTERNAL_SECRET"  # where this one is set, all are
+MARK = "HITOK_INTERNAL_SECRET"  # if this one is set, all are
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """`environs` by the name of the process."""
+    """`environs` are the environments by process name."""
 
     environs: Mapping[str, Mapping[str, str]]
     local: bool
 
 
 def find_deployment(environ: Mapping[str, str]) -> Deployment:
-    """Raises LocalError if there is none to be found."""
+    """Raises LocalError if there is none."""
     if environ.get(MARK):
         return Deployment({service.name: environ for service in SERVICES}, local=False)
     folder = locate_folder(environ) / "settings"

@@ -5,12 +5,12 @@ from typing import Any, Self
 
 import httpx
 
-PATIENCE = 120.0  # seconds to wait, in all, for a rate limit
+PATIENCE = 120.0  # seconds to wait for rate limits, in total
 LONGEST = 60.0  # seconds for one answer: an upload may take long
 
 
 class Refused(Exception):
-    """An answer that is an error: its HTTP status, and the code and text of its envelope."""
+    """The gateway answered with an error: its HTTP status, and the code and text of its envelope."""
 
     def __init__(self, method: str, path: str, response: httpx.Response) -> None:
         body = _json(response)
@@ -24,7 +24,7 @@ class Unreachable(Exception):
 
 
 class FrontEnd:
-    """A visitor, or a user who is logged in. It waits as long as a rate limit tells it to."""
+    """A visitor, or a user who is logged in. Waits as long as a rate limit asks for."""
 
     def __init__(self, http: httpx.AsyncClient, token: str = "") -> None:
         self.http, self.token = http, token
@@ -39,7 +39,7 @@ class FrontEnd:
         return await self.ask("POST", path, json=body)
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
-        """The `data` of the answer; all of it where the family has no envelope. Raises Refused, Unreachable."""
+        """The `data` of the answer, or all of it if the API family has no envelope. Raises Refused, Unreachable."""
         waited = 0.0
         while True:
             response = await self.call(method, path, **options)
@@ -54,7 +54,7 @@ class FrontEnd:
         return body["data"] if "code" in body else body
 
     async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Whatever it is. Raises Unreachable."""
+        """The answer, whatever its status. Raises Unreachable."""
         headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             return await self.http.request(method, path, headers=headers | options.pop("headers", {}), **options)

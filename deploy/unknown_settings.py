@@ -1,4 +1,4 @@
-"""Finds HITOK_* variables that no process reads, which are usually misspelt."""
+"""Finds HITOK_* variables that no process reads, usually misspelt ones."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -15,7 +15,7 @@ FOR_TESTS = ("HITOK_TEST_", "HITOK_SOAK_")
 
 
 def find_unknown_settings(environ: Mapping[str, str], more_known: Iterable[str] = ()) -> Iterator[str]:
-    """One sentence per variable, with the nearest name that is known."""
+    """One sentence per variable, with the most similar known name."""
     known = {ADMIN_URL, *list_settings(), *more_known}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known and not name.startswith(FOR_TESTS):

@@ -1,6 +1,6 @@
-"""`python -m deploy.backup create` and `… restore FOLDER`: everything that hitok keeps, in one folder, and back.
+"""`python -m deploy.backup create` writes all data of hitok into one folder; `… restore FOLDER` puts it back.
 
-They read HITOK_* as the processes do or, without them, work on the data folder of `make run`.
+Both read HITOK_* as the processes do. Without these settings they work on the data folder of `make run`.
 """
 
 import os
@@ -49,7 +49,7 @@ def restore(folder: Path, replace: bool = REPLACE) -> None:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Ends the process with what the operator has to know."""
+    """Ends the process with one line for the operator, instead of a traceback."""
     try:
         yield
     except LocalError as error:

@@ -1,4 +1,4 @@
-"""Making a backup of a place, and putting it back."""
+"""Makes a backup of a place, and restores it."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,10 @@ PARTIAL = ".partial"
 
 
 def back_up(place: Place, folder: Path) -> Manifest:
-    """In a folder of another name first, so that what is not whole is never taken for a backup. Raises LocalError."""
+    """Writes the backup under a temporary name first, so that an incomplete one is never taken for a backup.
+
+    Raises LocalError.
+    """
     draft = folder.with_name(folder.name + PARTIAL)
     draft.mkdir(parents=True, mode=0o700)
     try:
@@ -33,13 +36,13 @@ def back_up(place: Place, folder: Path) -> Manifest:
 
 
 def find_earlier(folder: Path) -> Path | None:
-    """The last whole backup beside it, whose files need not be copied again."""
+    """The last complete backup in the same folder. Its files need not be copied again."""
     whole = [path.parent for path in folder.parent.glob(f"*/{FILE}") if path.parent.suffix != PARTIAL]
     return max(whole, default=None)
 
 
 def check_revisions(manifest: Manifest) -> None:
-    """Raises LocalError if a dump needs a newer hitok: an older schema is brought up by the migrate step."""
+    """Raises LocalError if a dump needs a newer hitok. An older schema is fine: the migrate step updates it."""
     if set(manifest.databases) != set(DATABASE_SERVICES):
         raise LocalError(f"this backup has the databases {', '.join(manifest.databases)}: not those of this hitok")
     for name, database in manifest.databases.items():
@@ -59,7 +62,7 @@ def put_back(place: Place, folder: Path, manifest: Manifest, replace: bool) -> N
         raise LocalError(f"the object store is not empty. To restore all the same: {HOW_TO_REPLACE}")
     if place.holds_events() and not replace:
         raise LocalError(f"the event stream is not empty. To empty it: {HOW_TO_REPLACE}")
-    copy_in(place.store, folder, read_objects(folder, manifest))  # before the rows that name them
+    copy_in(place.store, folder, read_objects(folder, manifest))  # files first, then the rows that refer to them
     restore_databases(folder, manifest, place.urls, replace)
     try:
         place.forget_events()

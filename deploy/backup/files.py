@@ -1,4 +1,5 @@
-"""The store's files, out of it and into it. They never change: one that an earlier backup has is linked, not copied."""
+"""Copies files from the object store into a backup, and back. Files never change, so a file that an earlier backup has
+is linked instead of copied."""
 
 import hashlib
 import os
@@ -17,13 +18,13 @@ from deploy.local.errors import LocalError
 
 AT_ONCE = 4
 CHUNK = 4 << 20
-PARTS = "partial/"  # pieces of unfinished uploads, whose names say nothing of their content
+PARTS = "partial/"  # pieces of unfinished uploads, whose names are not checksums
 
 
 def copy_out(
     store: ObjectStore, keys: Iterable[tuple[str, int]], folder: Path, earlier: Path | None
 ) -> tuple[list[Object], list[str]]:
-    """What was copied, and the keys that the store did not have. Raises LocalError."""
+    """Returns the files copied, and the keys that the store did not have. Raises LocalError."""
     known = _list_known(earlier) if earlier else {}
 
     def copy(wanted: tuple[str, int]) -> Object | str:
@@ -44,7 +45,7 @@ def copy_out(
 
 
 def _list_known(earlier: Path) -> dict[str, Object]:
-    """By key; none of a backup that cannot be read: there is always the store."""
+    """The files of an earlier backup by key; empty if it cannot be read, as everything can be copied from the store."""
     try:
         objects = read_objects(earlier, read_manifest(earlier))
     except (LocalError, OSError, msgspec.MsgspecError):
@@ -53,7 +54,7 @@ def _list_known(earlier: Path) -> dict[str, Object]:
 
 
 def _link(earlier: Path, found: Object, path: Path) -> bool:
-    """Unless the file has changed or gone, or is on another disk."""
+    """Links the file of the earlier backup. Returns False if it has changed, is gone, or is on another disk."""
     source = earlier / OBJECTS / found.key
     try:
         if measure(earlier, source).sha256 != found.sha256:
@@ -83,7 +84,7 @@ def _download(store: ObjectStore, key: str, size: int, path: Path) -> Object:
 
 
 def copy_in(store: ObjectStore, folder: Path, objects: Sequence[Object]) -> None:
-    """Those that are there already are left. Raises LocalError."""
+    """Uploads the files that the store does not have. Raises LocalError."""
 
     def copy(one: Object) -> None:
         try:
@@ -103,7 +104,8 @@ def copy_in(store: ObjectStore, folder: Path, objects: Sequence[Object]) -> None
 
 
 def require_writable(store: ObjectStore) -> None:
-    """Afterwards there is a bucket: it may come to be with its first file only. Raises LocalError."""
+    """Writes and deletes a trial file, which also creates the bucket where the first file does so. Raises
+    LocalError."""
     key = f"trial/{secrets.token_hex(16)}"
     try:
         obstore.put(store, key, b"x")
@@ -113,7 +115,7 @@ def require_writable(store: ObjectStore) -> None:
 
 
 def is_empty(store: ObjectStore) -> bool:
-    """Raises LocalError."""
+    """Whether the store holds no file. Raises LocalError."""
     try:
         return not next(iter(obstore.list(store, chunk_size=1)), [])
     except (BaseError, OSError) as error:

@@ -1,4 +1,4 @@
-"""What a backup folder holds, in its `manifest.json`; every part by its checksum."""
+"""The `manifest.json` of a backup folder: every part with its checksum."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ FORMAT = 1
 
 
 class Part(Struct, frozen=True):
-    """A file, its place in the backup's folder."""
+    """A file of the backup, by its path in the folder."""
 
     path: str
     size: int
@@ -26,7 +26,7 @@ class Part(Struct, frozen=True):
 
 
 class Database(Struct, frozen=True):
-    """`rows` by table. `revision` is that of the schema."""
+    """A dump. `rows` are counts by table, `revision` is that of the schema."""
 
     dump: Part
     revision: str
@@ -34,7 +34,7 @@ class Database(Struct, frozen=True):
 
 
 class Object(Struct, frozen=True):
-    """A file of the store; in the backup under the same key, in the folder `objects`."""
+    """A file of the object store. The backup keeps it under the same key in the folder `objects`."""
 
     key: str
     size: int
@@ -42,7 +42,8 @@ class Object(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """`missing` are keys that the media service knows and its store did not have. `objects` lists the others.
+    """`objects` names the list of all files. `missing` are keys that the media service knows but the store did not
+    have.
 
     `hitok` and `revision` are the release and the commit that made the backup.
     """
@@ -81,7 +82,7 @@ def write_manifest(
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Raises LocalError."""
+    """Raises LocalError if the folder is not a backup, or needs a newer hitok."""
     file = folder / FILE
     try:
         manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
@@ -100,7 +101,7 @@ def read_objects(folder: Path, manifest: Manifest) -> list[Object]:
 
 
 def verify(folder: Path, manifest: Manifest) -> None:
-    """Checks that every part exists and has its checksum. Raises LocalError that names the first that does not."""
+    """Raises LocalError naming the first part that is missing or has another checksum."""
     for part in _parts(folder, manifest):
         path = folder / part.path
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""Finds the data: on the servers that the settings name, or in the data folder of `make run`."""
+"""Finds the data of an installation: on the servers that the settings name, or in the data folder of `make run`."""
 
 import fcntl
 import os
@@ -26,7 +26,8 @@ from services.objectstore.store import open_store
 
 @dataclass(frozen=True)
 class Place:
-    """`urls` of the databases by service. The stream is at `nats_url`; without one it is `stream`, a folder."""
+    """`urls` are those of the databases, by service. `nats_url` is the NATS server with the event stream; without a
+    server, `stream` is the stream's folder."""
 
     urls: Mapping[str, str]
     store: ObjectStore
@@ -45,7 +46,7 @@ class Place:
 
 @contextmanager
 def open_place(environ: Mapping[str, str], *, stopped: bool) -> Iterator[Place]:
-    """`stopped`: the processes must not run. Raises LocalError."""
+    """`stopped`: refuse if processes of hitok run. Raises LocalError."""
     environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
     try:
         if environ.get(MARK):
@@ -68,7 +69,7 @@ def _place_of(environs: Mapping[str, Mapping[str, str]]) -> Place:
 
 
 def is_running(environ: Mapping[str, str]) -> bool:
-    """Whether a `make run` holds the data folder."""
+    """Whether a `make run` is using the data folder."""
     try:
         lock = os.open(locate_folder(environ) / "lock", os.O_RDWR)
     except FileNotFoundError:
@@ -84,7 +85,7 @@ def is_running(environ: Mapping[str, str]) -> bool:
 
 @contextmanager
 def _own_servers(environ: Mapping[str, str]) -> Iterator[Place]:
-    """Works on a data folder that is not in use: PostgreSQL is started for as long as the block runs."""
+    """Starts PostgreSQL on a data folder that is not in use, while the block runs."""
     var = locate_folder(environ)
     with open_folder(var):
         secrets = load_secrets(var, name_secrets(SERVICES))

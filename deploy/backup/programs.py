@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs: those that came with the install, else those on the PATH."""
+"""Finds PostgreSQL's client programs: those installed with hitok, else those on the PATH."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from deploy.local.errors import LocalError
 from deploy.local.servers.cluster import find_program
 
-# Which variable tells a program what a URL may say; none of it is for the list of processes to show.
+# URL options by environment variable: on the command line every user of the machine could read the password.
 VARIABLES = {
     "host": "PGHOST",
     "hostaddr": "PGHOSTADDR",
@@ -27,7 +27,7 @@ VARIABLES = {
 
 
 def locate(name: str) -> Path:
-    """Raises LocalError."""
+    """Raises LocalError if the program is missing."""
     try:
         return find_program(name)
     except LocalError:
@@ -37,7 +37,8 @@ def locate(name: str) -> Path:
 
 
 def environment_for(url: str) -> dict[str, str]:
-    """Raises LocalError for a URL with what no variable says."""
+    """The environment that makes a program connect to `url`. Raises LocalError for a URL option that no variable can
+    hold."""
     given = conninfo_to_dict(url)
     unknown = next((name for name in given if name not in VARIABLES), None)
     if unknown:

@@ -1,6 +1,6 @@
-"""Restores databases: each in a transaction of its own, and none commits before all are ready to commit.
+"""Restores databases. Each is restored in a transaction of its own, and none commits before all are ready to commit.
 
-Only a crash between the commits leaves some databases old and some new; the restore has to be run again with --replace.
+Only a crash between the commits leaves some databases old and some new. Then run the restore again with --replace.
 """
 
 import subprocess
@@ -19,12 +19,12 @@ from deploy.local.errors import LocalError
 HOW_TO_REPLACE = "--replace, or make restore REPLACE=1"
 READY = "ready to commit"
 EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
-# Events go out once more: the stream was emptied, and consumers know from their inboxes what they have handled.
+# Events are published again, since the stream was emptied. Consumers' inboxes hide those already handled.
 REPUBLISH = "UPDATE public.outbox SET published_at = NULL;\n"
 
 
 class Session:
-    """A psql in a transaction. `commit` commits it; without that the database stays as it was."""
+    """A psql process with an open transaction. Unless `commit` is called, the database stays as it was."""
 
     def __init__(self, name: str, url: str, errors: IO[bytes]) -> None:
         self.name, self._errors, self._url = name, errors, url
@@ -37,7 +37,7 @@ class Session:
         )
 
     def load(self, file: Path, database: Database, replace: bool) -> None:
-        """Up to the commit. Raises LocalError."""
+        """Restores the dump without committing. Raises LocalError."""
         self._write("BEGIN;\n" + (EMPTY if replace else ""))
         command = [str(locate("pg_restore")), "--no-owner", "--no-privileges", "--file=-", str(file)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._errors) as script:  # noqa: S603
@@ -62,7 +62,7 @@ class Session:
         self._process.communicate()
 
     def _compare(self, rows: Mapping[str, int]) -> None:
-        """With what it was when it was dumped."""
+        """Raises LocalError unless the row counts are those of the dump."""
         assert self._process.stdout
         found = {}
         for line in iter(self._process.stdout.readline, b""):

@@ -27,7 +27,8 @@ Snapshots = Mapping[str, psycopg.Connection]
 
 @contextmanager
 def keeping_files(media_url: str) -> Iterator[None]:
-    """While the block runs the media service deletes no file: those of the snapshot are there to be copied."""
+    """Stops the media service from deleting files while the block runs, so that all files of its snapshot can be
+    copied."""
     with _connect("media", media_url) as connection:
         connection.autocommit = True
         connection.execute("SELECT pg_advisory_lock(%s)", [BACKUP])
@@ -45,7 +46,7 @@ def open_snapshots(urls: Mapping[str, str]) -> Iterator[Snapshots]:
             connection = exits.enter_context(_connect(name, urls[name]))
             connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             connection.commit()
-            connection.execute("SELECT")  # the snapshot is taken by the first statement
+            connection.execute("SELECT")  # the first statement takes the snapshot
             snapshots[name] = connection
         yield snapshots
 
@@ -59,7 +60,7 @@ def _connect(name: str, url: str) -> psycopg.Connection:
 
 
 def dump(snapshot: psycopg.Connection, url: str, folder: Path, name: str) -> Database:
-    """Raises LocalError."""
+    """Dumps the database as the snapshot sees it. Raises LocalError."""
     revision = _read(snapshot, "SELECT version_num FROM alembic_version")
     rows = {
         str(table): int(_read(snapshot, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))))
@@ -74,7 +75,7 @@ def dump(snapshot: psycopg.Connection, url: str, folder: Path, name: str) -> Dat
         capture_output=True,
         text=True,
         check=False,
-        restore_signals=False,  # a limit on files is then an error that it tells, as a full disk is
+        restore_signals=False,  # pg_dump then reports a file size limit as an error, instead of dying of a signal
     )
     if done.returncode:
         raise LocalError(f"cannot dump the database of {name}", details=done.stderr.strip())
@@ -82,7 +83,7 @@ def dump(snapshot: psycopg.Connection, url: str, folder: Path, name: str) -> Dat
 
 
 def list_keys(media: psycopg.Connection) -> list[tuple[str, int]]:
-    """Of every file that the media service knows, with its size."""
+    """The key and size of every file that the media service knows."""
     objects = media.execute("SELECT hash, extension, size FROM object ORDER BY hash").fetchall()
     parts = media.execute("SELECT key, size FROM part ORDER BY key").fetchall()
     return [(key_of(f"{hash}.{extension}"), size) for hash, extension, size in objects] + parts

@@ -1,5 +1,7 @@
-"""The event stream is not backed up: it is filled again from the outboxes. What it held of the time that a restore
-undoes must go, or consumers would hear of things that never were."""
+"""Empties the event stream, which a backup does not hold: the outboxes fill it again.
+
+Events of the time that a restore undoes must go, or consumers would handle what never happened.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,12 +17,16 @@ from deploy.local.errors import LocalError
 from services.kit.events.stream import STREAM
 
 SECONDS = 10
-ONCE = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}  # not for minutes
+ONCE = {
+    "allow_reconnect": False,
+    "max_reconnect_attempts": 1,
+    "reconnect_time_wait": 0,
+}  # by default it retries for minutes
 T = TypeVar("T")
 
 
 def count_events(url: str) -> int:
-    """Raises LocalError."""
+    """How many events the stream holds. Raises LocalError."""
 
     async def count(jetstream: JetStreamContext) -> int:
         found = await _find(jetstream)
@@ -30,8 +36,11 @@ def count_events(url: str) -> int:
 
 
 def empty_stream(url: str) -> None:
-    """By making it anew with its settings: only so does it forget which events it has seen, and its consumers where
-    they were. Raises LocalError."""
+    """Deletes the stream and creates it again with its settings. Purging would keep its consumers' positions and the
+    ids of the events seen.
+
+    Raises LocalError.
+    """
 
     async def empty(jetstream: JetStreamContext) -> None:
         found = await _find(jetstream)
@@ -50,7 +59,7 @@ async def _find(jetstream: JetStreamContext) -> StreamInfo | None:
 
 
 async def ignore(_: Exception) -> None:
-    """Keeps the client from printing an error that it also raises."""
+    """Silences the client, which would print the errors that it also raises."""
 
 
 def _with_jetstream(url: str, work: Callable[[JetStreamContext], Awaitable[T]]) -> T:

@@ -17,9 +17,9 @@ from PIL import Image
 
 from deploy.demo.scenes import SCENES, Scene
 
-RATE = 20  # pictures a second
+RATE = 20  # frames per second
 SOUND_RATE = 44_100
-DETAIL = 2  # times finer drawn than shown, which smooths the edges
+DETAIL = 2  # drawn this many times larger, then reduced: smooths the edges
 # A note every 0.4 s that fades away; %d is its pitch.
 TUNE = "0.12*sin(2*PI*t*{pitch}*pow(2\\,floor(mod(t/0.4\\,5))*3/12))*exp(-4*mod(t\\,0.4))"
 

@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 
 class DemoError(Exception):
-    """Ends the run; its text says how to fix it."""
+    """Ends the run. The text says how to fix it."""
 
 
 class DemoUser(FrontEnd):
-    """A person of the story with their login."""
+    """A person of the story, with their login."""
 
     person: Person
     id: str

@@ -1,4 +1,4 @@
-"""The moving pictures of the demo's videos. A scene is made once from a seed, and then drawn for any second."""
+"""The animated scenes of the demo's videos. A seed defines a scene, which can then be drawn at any second."""
 
 from collections.abc import Callable
 from math import cos, pi, sin

@@ -87,8 +87,8 @@ def friends_of(story: Story, key: str) -> list[str]:
 
 
 class SeededChoices:
-    """All random choices. Each depends on the seed and the question alone, not on earlier ones, so that a run that
-    continues another one makes the same choices."""
+    """All random choices. Each depends on the seed and the question only, so a run that continues another makes the
+    same choices."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -107,10 +107,10 @@ class SeededChoices:
         return Clip(video.scene, *size, seconds, self.random("clip", video.title).getrandbits(32))
 
     def likers(self, of: str, people: Sequence[str]) -> list[str]:
-        """Returns the people who like it."""
+        """The people who like this video."""
         random = self.random("likers", of)
         return random.sample(people, random.randrange(len(people) // 3, len(people) + 1))
 
     def message_id(self, talk: str, number: int) -> str:
-        """The same id every time: a message that is sent again is stored once."""
+        """A stable id: a message that is sent again is stored once."""
         return str(uuid5(NAMESPACE_URL, f"hitok-demo/{self.seed}/{talk}/{number}"))

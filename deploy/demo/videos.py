@@ -27,7 +27,8 @@ async def upload_videos(run: DemoRun, folder: Path, seconds: float) -> None:
 
 
 async def _make(run: DemoRun, video: Video, folder: Path, seconds: float, files: dict[str, Any]) -> None:
-    """Makes and uploads a video, unless it is published already. `files` gets the answer by the video's title."""
+    """Makes and uploads a video, unless it is published already. Puts the uploaded file into `files` under the video's
+    title."""
     owner = run.users[video.owner]
     if await _find(owner, video):
         return
@@ -47,7 +48,7 @@ async def _publish(run: DemoRun, video: Video, file: Any) -> None:
 
 
 async def _find(owner: DemoUser, video: Video) -> Any:
-    """Returns the video as its owner sees it; None if it is not there."""
+    """The video as its owner sees it; None if there is none."""
     shown = (await owner.get("/api/videos/user-videos", page_size=PAGE))["data"]
     return next((one for one in shown if one["title"] == video.title), None)
 
@@ -76,7 +77,7 @@ async def _comment(run: DemoRun, video: Video) -> None:
 
 
 async def _write_comment(run: DemoRun, video_id: str, comment: Comment) -> str:
-    """The comment's id."""
+    """Returns the comment's id."""
     user = run.users[comment.by]
     where = {"id": video_id, "is_video": "true", "page_size": PAGE}
     said = _find_comment(await user.get("/api/videos/get-comments", **where), user, comment.text)

@@ -1,7 +1,7 @@
-"""`python -m deploy.docker.databases`: each service's role and database, as the administrator of PostgreSQL.
+"""`python -m deploy.docker.databases` creates each service's role and database, as the administrator of PostgreSQL.
 
-It reads what the services read: HITOK_<SERVICE>_POSTGRES_URL says which role, password and database that one will
-use; HITOK_POSTGRES_URL is the administrator's. May be run again at any time, as after a change of a password.
+HITOK_<SERVICE>_POSTGRES_URL, which the service itself reads, gives the role, password and database; HITOK_POSTGRES_URL
+is the administrator's URL. It may run again at any time, for example after a password change.
 """
 
 import os
@@ -18,7 +18,7 @@ OWNERS = re.compile(r"HITOK_[A-Z]+_POSTGRES_URL")
 
 
 def make_databases(environ: Mapping[str, str]) -> list[str]:
-    """Their names. Raises LocalError."""
+    """Returns their names. Raises LocalError."""
     owners = sorted(filter(OWNERS.fullmatch, environ))
     if not environ.get(ADMIN) or not owners:
         raise LocalError(f"{ADMIN} and a HITOK_<SERVICE>_POSTGRES_URL have to be set", code=CONFIGURATION_ERROR)
@@ -29,7 +29,7 @@ def make_databases(environ: Mapping[str, str]) -> list[str]:
 
 
 def read_owner(setting: str, url: str) -> tuple[str, str]:
-    """The role, which is its database's name as well, and its password. Raises LocalError."""
+    """The role, whose name is also the database's, and its password. Raises LocalError."""
     parts = urlsplit(url)
     role, password = unquote(parts.username or ""), unquote(parts.password or "")
     if parts.scheme not in ("postgresql", "postgres") or not role or parts.path != f"/{role}":

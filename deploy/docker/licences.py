@@ -1,4 +1,4 @@
-"""`python -m deploy.docker.licences`: a table of what the images hold, and under which licence."""
+"""`python -m deploy.docker.licences` prints the packages of the images and their licences."""
 
 import sys
 
@@ -6,7 +6,7 @@ from deploy.docker.packages import REQUIREMENTS, licence_of, read_packages
 
 
 def main() -> int:
-    """1 if one of them declares none."""
+    """Returns 1 if a package declares no licence."""
     used: dict[tuple[str, str], list[str]] = {}
     for file in sorted(REQUIREMENTS.glob("*.txt")):
         for package in read_packages(file):

@@ -1,4 +1,4 @@
-"""What an image holds: the packages of its requirements file, each with its hashes and its licence."""
+"""The packages of an image: the contents of its requirements file, with hashes and licences."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ PIN = re.compile(
     re.MULTILINE,
 )
 CLASSIFIER = "License :: "
-# The Dockerfile's Python; a lock made for every system holds more than an image does.
+# The images' Python. The lock file is for every system, so some of its packages are not in an image.
 IMAGE = {
     "implementation_name": "cpython",
     "os_name": "posix",
@@ -36,14 +36,14 @@ class Package:
 
 
 def read_packages(file: Path) -> Iterator[Package]:
-    """Those an image gets of a requirements file as `make lock` writes it."""
+    """The packages of a requirements file (as `make lock` writes it) that are installed in an image."""
     for pin in PIN.finditer(file.read_text()):
         if not pin["marker"] or Marker(pin["marker"]).evaluate(dict(IMAGE)):
             yield Package(pin["name"], pin["version"], tuple(re.findall(r"--hash=(\S+)", pin["hashes"])))
 
 
 def licence_of(name: str) -> str:
-    """As the installed package declares it; "" if it does not, or is not installed on this system."""
+    """The licence that the installed package declares; "" if it declares none or is not installed here."""
     try:
         declared = metadata(name)
     except PackageNotFoundError:
@@ -56,7 +56,7 @@ def _one(declared: PackageMetadata, field: str) -> str:
 
 
 def _classified(declared: PackageMetadata) -> str:
-    """By its classifiers; the last part of one is the licence's name."""
+    """The licence by the package's classifiers, whose last part is the name."""
     classifiers = declared.get_all("Classifier") or []
     names = [entry.rpartition(" :: ")[2] for entry in classifiers if entry.startswith(CLASSIFIER)]
     return " OR ".join(name for name in names if name != "OSI Approved")

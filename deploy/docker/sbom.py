@@ -1,4 +1,4 @@
-"""`python -m deploy.docker.sbom FOLDER`: a CycloneDX file for each image, from the lock; no network."""
+"""`python -m deploy.docker.sbom FOLDER` writes a CycloneDX file for each image, from the lock file alone."""
 
 import sys
 from pathlib import Path

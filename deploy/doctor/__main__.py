@@ -1,7 +1,7 @@
-"""`python -m deploy.doctor`: checks the servers and processes of a running hitok, and uses it as a client does.
+"""`python -m deploy.doctor` checks the servers and processes of a running hitok, and uses it as a client does.
 
-It reads HITOK_* as the processes do; without them it uses the settings of `make run`. It exits with 1 if a check
-finds a fault.
+It reads HITOK_* as the processes do; without them it uses the settings of `make run`. It exits with 1 if a check finds
+a fault.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ def main(
 
 
 async def run(deployment: Deployment, url: str) -> list[Finding]:
-    """Prints each finding as it comes."""
+    """Prints each finding as soon as it is known."""
     findings = []
     async for finding in run_checks(CheckContext(deployment), list_checks(url)):
         print(f"{finding.state.value:<8}{finding.name:<17}{finding.text}", flush=True)

@@ -11,7 +11,7 @@ from services.kit.config import ConfigError, ServiceSettings, Settings
 
 
 class Fault(Exception):
-    """Something is wrong; the text says what, and how to fix it."""
+    """Something is wrong. The text says what, and how to fix it."""
 
 
 class Concern(Exception):
@@ -30,7 +30,7 @@ class Finding(NamedTuple):
 
 @dataclass
 class CheckContext:
-    """What the checks work on. The first check fills in the `settings` that can be read, by the name of the process."""
+    """What the checks work on. The first check fills `settings`, by process name, with those it could read."""
 
     deployment: Deployment
     settings: dict[str, Settings] = field(default_factory=dict)
@@ -42,9 +42,9 @@ class CheckContext:
 
 
 class Check(NamedTuple):
-    """`run` returns what it found to be good, or raises Fault or Concern.
+    """`run` returns a sentence about what works, or raises Fault or Concern.
 
-    It is skipped if a check that it `needs` found a fault or was skipped.
+    The check is skipped if one that it `needs` found a fault or was skipped.
     """
 
     name: str

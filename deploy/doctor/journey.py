@@ -1,6 +1,7 @@
-"""Does what users do, with two temporary accounts: one uploads a video and reads a part of it, both exchange a message.
+"""Does what users do, with two temporary accounts: one uploads a video and reads a part of it, and they exchange a
+message.
 
-The accounts and the video are deleted at the end. The rows of deleted accounts and the message remain.
+The accounts and the video are deleted at the end. The message and the rows of the deleted accounts remain.
 """
 
 import asyncio

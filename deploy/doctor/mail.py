@@ -1,4 +1,4 @@
-"""Checks that mails can be sent: logs in to the mail server, or writes to the mail folder. It sends no mail."""
+"""Checks that mails can be sent: logs in to the mail server, or writes to the mail folder. Sends no mail."""
 
 import asyncio
 import secrets

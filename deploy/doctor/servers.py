@@ -1,4 +1,4 @@
-"""Checks PostgreSQL, Valkey, NATS and the object store by using each a little; it leaves nothing behind."""
+"""Checks PostgreSQL, Valkey, NATS and the object store by using each briefly. Leaves nothing behind."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -76,7 +76,7 @@ async def check_valkey(context: CheckContext) -> str:
 
 
 def describe_version(server: Mapping[str, Any]) -> str:
-    """Valkey reports as `redis_version` which Redis it is compatible with: 7.2.4 for all of its versions."""
+    """Valkey reports as `redis_version` the Redis that it is compatible with: 7.2.4 for all of its versions."""
     if "valkey_version" in server:
         return f"Valkey {server['valkey_version']}"
     return f"Redis {server.get('redis_version', '?')}"

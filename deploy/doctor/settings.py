@@ -9,7 +9,7 @@ from gateway.config import SERVICE as GATEWAY
 from gateway.config import GatewaySettings
 from services.kit.config import ConfigError, Settings, load
 
-# By setting: the processes that have to get the same value.
+# The processes that need the same value, by setting.
 SHARED = {
     "internal_secret": (*DATABASE_SERVICES, GATEWAY),
     "jwt_secret": ("user", "chat", GATEWAY),

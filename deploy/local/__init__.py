@@ -1,1 +1,2 @@
-"""Everything on this machine, without Docker: real servers from PyPI wheels, and hitok's own processes."""
+"""Runs everything on this machine without Docker: PostgreSQL, Valkey and NATS from PyPI wheels, and hitok's
+processes."""

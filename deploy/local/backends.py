@@ -1,4 +1,4 @@
-"""PostgreSQL, Valkey and NATS for a run: started here, or named by the caller's settings."""
+"""PostgreSQL, Valkey and NATS for a run: started here, or named by settings that the caller set."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ class Backends:
 def make_servers(
     services: Sequence[Service], environ: Mapping[str, str], var: Path, secrets: Mapping[str, str]
 ) -> dict[str, Server]:
-    """The servers that no setting of the caller names, by that setting; not started."""
+    """The servers to start, by setting: those that no setting of the caller names. They are not started yet."""
     servers = {}
     for setting, (kind, port) in KINDS.items():
         if setting not in environ:
@@ -45,7 +45,7 @@ def make_servers(
 
 
 def locate(environ: Mapping[str, str], servers: Mapping[str, Server]) -> Backends:
-    """Without databases; Valkey and NATS must be up."""
+    """The backends without their databases. Valkey and NATS must be up."""
     redis_url, nats_url = (environ.get(setting) or servers[setting].url for setting in (REDIS_URL, NATS_URL))
     return Backends(redis_url, nats_url, {})
 
@@ -56,7 +56,7 @@ def prepare_backends(
     servers: Mapping[str, Server],
     secrets: Mapping[str, str],
 ) -> Backends:
-    """The servers must be up. Raises LocalError if a database cannot be made."""
+    """Creates the databases. The servers must be up. Raises LocalError if a database cannot be created."""
 
     own = [service for service in services if service.database]
     databases = {s.name: environ[s.postgres_setting] for s in own if s.postgres_setting in environ}

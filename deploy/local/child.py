@@ -1,4 +1,4 @@
-"""A process in a session of its own that ends when this one ends, with its output in a file."""
+"""A child process in a session of its own that ends when this process ends. Its output goes to a file."""
 
 import os
 import signal
@@ -11,13 +11,13 @@ from pathlib import Path
 LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 LOG_LIMIT = 20 * 1024 * 1024
 
-# The kernel sends the death signal when the *thread* that started the child ends, so one thread, which lives
-# as long as we do, starts them all.
+# The kernel sends the death signal when the *thread* that started the child ends. So one thread, which lives as
+# long as this process, starts them all.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
 
 
 class Child:
-    """One started process. It gets `death_signal` when this process ends, even by kill -9."""
+    """A started process. It gets `death_signal` when this process ends, even by kill -9."""
 
     def __init__(
         self,
@@ -31,8 +31,8 @@ class Child:
         reach_everything: bool = False,
         keep_open: Sequence[int] = (),
     ) -> None:
-        """`uid` (for root only; -1: the same user) runs it as another user, which with `reach_everything` may
-        pass through folders closed to it. `keep_open` are file descriptors that it inherits."""
+        """`uid` runs the process as another user; -1: the same user. Only root can do that. `reach_everything` lets
+        that user pass through folders closed to them. `keep_open` are file descriptors that the process inherits."""
         self.log = log
         rotate_log(log)
         options = [os.getpid(), int(death_signal), uid, int(reach_everything)]
@@ -61,23 +61,24 @@ class Child:
         return self._process.poll()
 
     def ask_to_stop(self, stop_signal: signal.Signals = signal.SIGTERM) -> None:
+        """Sends the stop signal."""
         self._process.send_signal(stop_signal)
 
     def stop(self, stop_signal: signal.Signals = signal.SIGTERM, *, deadline: float = 10) -> None:
-        """Ask, wait up to `deadline` seconds, then kill."""
+        """Asks it to stop, waits up to `deadline` seconds, then kills it."""
         self.ask_to_stop(stop_signal)
         if self.wait(deadline) is None:
             self.kill()
 
     def wait(self, deadline: float) -> int | None:
-        """The exit code, or None when it still runs after `deadline` seconds."""
+        """The exit code, or None if it still runs after `deadline` seconds."""
         try:
             return self._process.wait(deadline)
         except subprocess.TimeoutExpired:
             return None
 
     def kill(self) -> None:
-        """kill -9, with whatever it started in its session."""
+        """Kills (SIGKILL) the process and whatever it started in its session."""
         if self.exit_code is None:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

@@ -1,4 +1,4 @@
-"""A service's own commands, with the settings that it runs with: `python -m deploy.local user --help`."""
+"""Runs a service's own command with the settings of the local run: `python -m deploy.local user --help`."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from deploy.local.services import Service
 
 
 def keep_settings(var: Path, service: Service, environment: Mapping[str, str]) -> None:
-    """For `run_command`, which may come from another terminal."""
+    """Stores the settings for `run_command`, which may be called from another terminal."""
     folder = var / "settings"
     with explain_os_errors(folder):
         folder.mkdir(exist_ok=True, mode=0o700)
@@ -22,7 +22,7 @@ def keep_settings(var: Path, service: Service, environment: Mapping[str, str]) -
 
 
 def run_command(arguments: Sequence[str], services: Sequence[Service]) -> NoReturn:
-    """Becomes `python -m <the service> <the rest>`. Raises LocalError."""
+    """Replaces this process with `python -m services.<service> <arguments>`. Raises LocalError."""
     service = next((service for service in services if service.name == arguments[0]), None)
     if service is None:
         names = ", ".join(service.name for service in services)

@@ -22,7 +22,7 @@ def locate_folder(environ: Mapping[str, str]) -> Path:
 
 @contextmanager
 def open_folder(var: Path) -> Iterator[None]:
-    """Makes the folder if it is missing, and keeps every other supervisor out of it."""
+    """Creates the folder if it is missing, and locks it against other supervisors."""
     with explain_os_errors(var):
         var.mkdir(parents=True, exist_ok=True)
         lock = os.open(var / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -57,7 +57,7 @@ def check_free_space(var: Path) -> None:
 
 
 def load_secrets(var: Path, names: Iterable[str]) -> dict[str, str]:
-    """Reads var/secrets.json, after adding a new secret for each of `names` that it lacks."""
+    """Reads var/secrets.json, after adding a new secret for each of `names` that is missing."""
     file = var / "secrets.json"
     with explain_os_errors(file):
         known = read_secrets(file) if file.exists() else {}
@@ -78,7 +78,7 @@ def read_secrets(file: Path) -> dict[str, str]:
 
 
 def write_private(file: Path, content: Mapping[str, str]) -> None:
-    """Writes another file and renames it: half a file of secrets would lock the user out of their data."""
+    """Writes a temporary file and renames it: half a file of secrets would lock the users out of their data."""
     draft = file.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:

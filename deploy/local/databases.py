@@ -1,7 +1,7 @@
-"""One role and one database for each service, on any PostgreSQL server.
+"""Creates one role and one database for each service, on any PostgreSQL server.
 
-As a program it does this for {"admin_url": …, "passwords": {name: …}} from its input, and prints {name: URL}:
-psycopg would cost the supervisor 16 MB for as long as it runs.
+As a program it reads {"admin_url": …, "passwords": {name: …}} from stdin and prints {name: URL}. The supervisor runs it
+as a process, since importing psycopg would cost it 16 MB for as long as it runs.
 """
 
 import json
@@ -17,12 +17,12 @@ from deploy.local.errors import LocalError
 
 
 def ensure_database(admin_url: str, name: str, password: str) -> str:
-    """Make the role and the database `name`, or bring the role's password up to date; return the role's URL.
+    """Creates the role and the database `name`, or updates the role's password. Returns the role's URL.
 
-    May be run again at any time, also by several at once. The admin needs CREATEROLE and CREATEDB.
+    May run again at any time, also several times at once. The admin needs CREATEROLE and CREATEDB.
     """
     if urlsplit(admin_url).scheme not in ("postgresql", "postgres"):
-        # Asked here, because psycopg would show the whole URL, password and all.
+        # Checked here: psycopg's error would show the whole URL with the password.
         raise LocalError("the URL of a PostgreSQL server begins with postgresql://")
     try:
         with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as admin:
@@ -35,9 +35,9 @@ def ensure_database(admin_url: str, name: str, password: str) -> str:
 
 def ensure_role(admin: psycopg.Connection, name: str, password: str) -> None:
     role = sql.Identifier(name)
-    # Hashed here, so that no log of the server ever shows the password.
+    # Hashed here, so that no server log ever shows the password.
     verifier = admin.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
-    # One transaction under a lock: two who create or alter one role at once would fail.
+    # One transaction under a lock: two processes that create or alter one role at once would fail.
     with admin.transaction():
         admin.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])
         if not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
@@ -57,7 +57,7 @@ def create_database(admin: psycopg.Connection, name: str) -> None:
     try:
         admin.execute(create.format(database, database))
     except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-        return  # another was quicker
+        return  # another process created it first
     admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
 
 

@@ -31,17 +31,17 @@ def make_environment(
         "HITOK_LOG_FORMAT": "console",
         "HITOK_REVISION": read_revision(environ),
         "PYTHONUNBUFFERED": "1",
-        "GRPC_VERBOSITY": "NONE",  # its core would write lines of its own into our logs
+        "GRPC_VERBOSITY": "NONE",  # gRPC's core would write into our logs
     }
     if len({other.replica for other in services}) == 1:
-        # No load balancer stands in front that would need time to learn that a process leaves.
+        # There is no load balancer that needs time to notice that a process stops.
         settings["HITOK_DRAIN_SECONDS"] = "0"
     for name in {other.target_setting for other in services if other.health == "grpc"}:
         replicas = [f"127.0.0.1:{next(iter(ports[s.label].values()))[0]}" for s in services if s.target_setting == name]
         settings[name] = replicas[0] if len(replicas) == 1 else f"ipv4:{','.join(replicas)}"
     if service.database:
         settings[service.postgres_setting] = backends.databases[service.name]
-    # A service sees its own database only, and the admin's URL is for the supervisor.
+    # A service gets only the URL of its own database; the admin's URL is for the supervisor.
     hidden = {ADMIN_URL, *(other.postgres_setting for other in services if other.name != service.name)}
     caller = {name: value for name, value in environ.items() if name not in hidden}
     own = {setting: ",".join(map(str, numbers)) for setting, numbers in ports[service.label].items()}

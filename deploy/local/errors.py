@@ -1,4 +1,4 @@
-"""Errors of the user's machine, with texts that say how to fix them."""
+"""Errors that the user of this machine can fix."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ CONFIGURATION_ERROR = 2
 
 
 class LocalError(Exception):
-    """Ends the run: one line naming the remedy, with the log's last lines below it if they help."""
+    """Ends the run. The text is one line that names the remedy; `details` are the last lines of a log."""
 
     def __init__(self, message: str, *, details: str = "", code: int = 1) -> None:
         super().__init__(f"{message}\n{details}" if details else message)
@@ -18,7 +18,7 @@ class LocalError(Exception):
 
 @contextmanager
 def explain_os_errors(path: Path, remedy: str = "set HITOK_VAR to another folder") -> Iterator[None]:
-    """Turn an OSError met while working under `path` into a LocalError."""
+    """Turns an OSError raised while working under `path` into a LocalError."""
     try:
         yield
     except OSError as error:

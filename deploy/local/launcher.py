@@ -1,7 +1,7 @@
-"""Become another program that dies with the one who started it. A script: `launcher.py` is executed by path.
+"""Replaces itself with another program that ends when its parent ends. A script: `launcher.py` is run by path.
 
-It stands between us and the server because what it does must happen after the fork and before the exec,
-and running Python there in our own, threaded process (`preexec_fn`) can deadlock.
+Its steps must happen after the fork and before the exec. Running Python there in our own process, which has threads
+(`preexec_fn`), can deadlock; so this small process does them.
 """
 
 import ctypes
@@ -22,10 +22,12 @@ def call_libc(function: str, *arguments: object) -> None:
 
 
 def keep_capability(capability: int) -> None:
-    """Carry one of root's capabilities through the change of user and through exec."""
+    """Keeps one of root's capabilities through the change of user and through exec."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     bit = 1 << capability
-    sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable; then the high words
+    sets = (ctypes.c_uint32 * 6)(
+        bit, bit, bit, 0, 0, 0
+    )  # low words of effective, permitted, inheritable; then the high words
     call_libc("capset", header, sets)
     call_libc("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
 
@@ -41,7 +43,7 @@ def change_user(uid: int, *, reach_everything: bool) -> None:
 
 
 def die_with_parent(parent: int, death_signal: int) -> None:
-    """Only Linux can do this. It comes last: a change of user forgets it."""
+    """Works on Linux only. Call it last: a change of user resets it."""
     if sys.platform == "linux":
         call_libc("prctl", PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
@@ -51,7 +53,7 @@ def die_with_parent(parent: int, death_signal: int) -> None:
 def main() -> None:
     parent, death_signal, uid, reach_everything = map(int, sys.argv[1:5])
     command = sys.argv[5:]
-    # Python ignores these two, and what is ignored stays so through exec.
+    # Python ignores these two signals, and exec would pass that on.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     try:

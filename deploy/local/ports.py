@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError
 from deploy.local.services import Ports, Service
 
-# Below the range from which the kernel takes ports for outgoing connections.
+# Below the range that the kernel uses for outgoing connections.
 FREE_RANGE = range(20_000, 32_000)
 
 AssignedPorts = Mapping[str, Mapping[str, list[int]]]
@@ -17,7 +17,7 @@ AssignedPorts = Mapping[str, Mapping[str, list[int]]]
 
 def is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # A port that only has closed connections lingering (TIME_WAIT) is free to a server.
+        # A port with only closed connections (TIME_WAIT) is free for a server.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -27,7 +27,7 @@ def is_free(port: int) -> bool:
 
 
 def find_free_port(preferred: int = 0) -> int:
-    """`preferred` if it is free, else any other; random, so that two searches at once rarely meet."""
+    """`preferred` if it is free, else a random free port, so that two searches at once rarely collide."""
     if preferred and is_free(preferred):
         return preferred
     return next(port for port in shuffled_range() if is_free(port))
@@ -39,9 +39,9 @@ def shuffled_range() -> list[int]:
 
 @contextmanager
 def assign_ports(services: Sequence[Service], environ: Mapping[str, str]) -> Iterator[AssignedPorts]:
-    """The ports of every service, kept from other runs of hitok while the block runs.
+    """Yields the ports of every service, and keeps other runs of hitok from taking them while the block runs.
 
-    Raises LocalError if a port that the caller chose, or one of the gateway's, is taken or given twice.
+    Raises LocalError if a port that the caller chose, or one of the gateway's, is taken or assigned twice.
     """
     with ExitStack() as exits:
         assigner = PortAssigner(environ, exits)
@@ -73,8 +73,10 @@ class PortAssigner:
         raise LocalError(f"port {wanted} is in use (by another hitok?). Stop it or set {ports.setting}")
 
     def _reserve(self, port: int) -> bool:
-        """The service binds the TCP port only later. Meanwhile the UDP port of that number, which nothing here needs,
-        tells another run that this one is taken; a lock on a file would need a folder that all users share."""
+        """Reserves a TCP port by binding the UDP port of the same number, which nothing here needs.
+
+        The service binds the TCP port only later. A lock file would need a folder that all users share.
+        """
         if not is_free(port):
             return False
         mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

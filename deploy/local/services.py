@@ -1,4 +1,4 @@
-"""hitok's own processes. A new service is one more entry in SERVICES."""
+"""The processes of hitok. Add a new service to SERVICES."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ SHARED_CODE = ("services/kit", "protos")
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports that one setting names, separated by commas."""
+    """The ports that one setting names, separated by commas."""
 
     setting: str
     default: str
@@ -32,7 +32,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class Service:
-    """A process `python -m <module>`, and how to treat it."""
+    """A process `python -m <module>`, and how to start and check it."""
 
     name: str
     module: str
@@ -62,12 +62,12 @@ class Service:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        # A process only for the migration would start as long as the service itself.
+        # A separate process for the migration would take as long to start as the service.
         return (self.module, "--migrate") if self.database else (self.module,)
 
     @property
     def target_setting(self) -> str:
-        """Tells the others where a gRPC service is."""
+        """The setting that tells the other processes where this gRPC service is."""
         return f"HITOK_{self.name.upper()}_TARGET"
 
     @property
@@ -76,7 +76,7 @@ class Service:
 
 
 def with_database(name: str, port: int) -> Service:
-    """A gRPC service; its metrics are a hundred ports up."""
+    """A gRPC service with a database. Its metrics port is the gRPC port plus 100."""
     setting = f"HITOK_{name.upper()}"
     ports = (
         Ports(f"{setting}_GRPC_PORT", str(port), any_free=True),
@@ -103,5 +103,5 @@ SERVICES = (
 
 
 def replicate(services: Iterable[Service], replicas: int) -> list[Service]:
-    """Returns every service `replicas` times."""
+    """Every service `replicas` times."""
     return [replace(service, replica=replica) for replica in range(replicas) for service in services]

@@ -1,7 +1,7 @@
-"""`make release VERSION=1.2.3`: one commit and one tag that say which code is that release.
+"""`make release VERSION=1.2.3` makes a release: one commit and one tag.
 
-Writes the version where it stands, closes the changelog's unreleased section and keeps the contracts' descriptors.
-Refuses on uncommitted changes, an old or used version, an empty changelog, and a contract that lost something.
+Writes the version into the code, closes the changelog's unreleased section and stores the descriptors of the protos.
+Refuses uncommitted changes, an old or used version, an empty changelog, and protos that lost something.
 """
 
 import re
@@ -19,7 +19,7 @@ from services.kit import VERSION
 CHANGELOG = Path("CHANGELOG.md")
 WITH_VERSION = (
     Path("services/kit/__init__.py"),
-    # Read by tools that cannot read the first; tests/deploy/test_release.py holds them to it.
+    # Copies for tools that cannot read the first; tests/deploy/test_release.py compares them.
     Path("Dockerfile"),
     Path("clients/typescript/package.json"),
     Path("deploy/kubernetes/small/kustomization.yaml"),
@@ -29,7 +29,7 @@ STATED = re.compile(r'((?:VERSION ?= ?"?|"version": "|newTag: ))\d+\.\d+\.\d+')
 
 
 class Refused(Exception):
-    """Why there is no release; its text says what to do."""
+    """There is no release. The text says what to do."""
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -50,7 +50,7 @@ def check(root: Path, version: str, current: str) -> None:
     if git(root, "status", "--porcelain"):
         raise Refused("there are uncommitted changes: commit or stash them first")
     if not unreleased((root / CHANGELOG).read_text()):
-        raise Refused(f"nothing stands under [Unreleased] in {CHANGELOG}: write what this release changes")
+        raise Refused(f"there is nothing under [Unreleased] in {CHANGELOG}: write what this release changes")
     with TemporaryDirectory() as folder:
         new = Path(folder) / "new.binpb"
         write_descriptors(root, new)

@@ -8,12 +8,12 @@ NEXT = re.compile(r"^## \[", re.MULTILINE)
 
 
 def unreleased(text: str) -> str:
-    """What was written since the last release; "" if nothing."""
+    """The entries since the last release; "" if there are none."""
     _, _, rest = text.partition(UNRELEASED)
     found = NEXT.search(rest)
     return rest[: found.start() if found else None].strip()
 
 
 def close_section(text: str, version: str, day: date) -> str:
-    """The same text with the unreleased section under `version`, and an empty one above it."""
+    """Moves the unreleased entries under `version`, and leaves an empty unreleased section above."""
     return text.replace(UNRELEASED, f"{UNRELEASED}\n## [{version}] - {day.isoformat()}\n", 1)

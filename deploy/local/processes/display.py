@@ -9,7 +9,7 @@ from deploy.local.processes.process import Display, Process
 def open_display() -> Display:
     if not sys.stdout.isatty():
         return LineDisplay()
-    # It costs 3 MB, which only a terminal makes use of.
+    # Imported late: it costs 3 MB, which only a terminal needs.
     from deploy.local.processes.table import TableDisplay  # noqa: PLC0415
 
     return TableDisplay()
@@ -22,7 +22,7 @@ class LineDisplay(Display):
         self.say(f"{process.name:<9} {process.state}{ports}{pid}")
 
     def say(self, text: str) -> None:
-        # The run goes on when its terminal or pipe is gone.
+        # The run continues when its terminal or pipe is gone.
         with suppress(OSError):
             print(text, flush=True)
 

@@ -1,4 +1,4 @@
-"""A process that is watched, and started again when it ends."""
+"""A process that is watched, and restarted when it ends."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ POLL_SECONDS, HEALTH_SECONDS = 0.1, 5
 
 class Display(Protocol):
     def show(self, process: "Process") -> None:
-        """Its state has changed."""
+        """Called when the state of the process has changed."""
 
     def say(self, text: str) -> None: ...
 
@@ -26,7 +26,8 @@ class Display(Protocol):
 
 
 class Process(ABC):
-    """`state` is text for the display; `ready` is set when the process is healthy for the first time, and stays set."""
+    """A process of a run. `state` is text for the display. `ready` is set once the process was healthy for the first
+    time."""
 
     def __init__(self, name: str, ports: Sequence[int], log: Path, display: Display) -> None:
         self.name = name
@@ -56,12 +57,12 @@ class Process(ABC):
     async def is_healthy(self) -> bool: ...
 
     async def name_missing(self) -> str:
-        """What it waits for before it is healthy; "" if it does not say."""
+        """What it is waiting for before it is healthy; "" if unknown."""
         return ""
 
     @abstractmethod
     def explain_exit(self) -> str:
-        """For the user. Raises LocalError if starting it again cannot help."""
+        """A sentence for the user. Raises LocalError if restarting cannot help."""
 
     @abstractmethod
     async def stop(self) -> None: ...
@@ -79,7 +80,8 @@ class Process(ABC):
             self._display.show(self)
 
     async def keep(self) -> None:
-        """Never returns; cancel it. Raises LocalError if its first start cannot succeed."""
+        """Starts the process, and restarts it with growing pauses. Runs until cancelled. Raises LocalError if the first
+        start cannot succeed."""
         pause = FIRST_PAUSE
         while True:
             await self._may_start.wait()
@@ -102,7 +104,7 @@ class Process(ABC):
             self.restarts += 1
 
     async def restart(self, *, held: bool) -> None:
-        """Stops it and starts it again at once; `held`: not before the next call."""
+        """Stops the process and starts it again at once. `held`: not before the next call."""
         self._may_start.clear()
         self._restarting.set()
         await self.stop()
@@ -110,7 +112,7 @@ class Process(ABC):
             self._may_start.set()
 
     async def _live(self) -> float:
-        """From its start to its end; returns how long it lived since it was first healthy."""
+        """Runs the process once. Returns for how many seconds it lived after it was healthy."""
         self.change("starting")
         await self.launch()
         began, slow = time.monotonic(), False

@@ -1,6 +1,6 @@
-"""Restarts each process whose code changed on disk (`make run RELOAD=1`).
+"""Restarts each process whose code has changed on disk (`make run RELOAD=1`).
 
-Modification times are polled: a few hundred files take milliseconds, and it needs no package of its own.
+Polls modification times: for a few hundred files that takes milliseconds and needs no further package.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ Snapshot = Mapping[Path, int]
 
 
 async def reload_on_change(processes: Sequence[ServiceProcess], display: Display) -> None:
-    """Never returns; cancel it."""
+    """Runs until cancelled."""
     before = await asyncio.to_thread(read_all, processes)
     while True:
         await asyncio.sleep(POLL_SECONDS)
@@ -41,12 +41,12 @@ def read_snapshot(folders: Iterable[str]) -> Snapshot:
 
 
 def find_changes(before: Snapshot, after: Snapshot) -> list[Path]:
-    """Files that were written, made or removed."""
+    """The files that were written, created or removed."""
     return sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file))
 
 
 async def reload(process: ServiceProcess, changed: Iterable[Path], display: Display) -> None:
-    """A file that Python cannot read leaves the process stopped until the next change."""
+    """Restarts the processes. While a changed file has a syntax error they stay stopped."""
     error = find_syntax_error(changed)
     if error:
         display.say(f"{process.name} is stopped: {error}. It starts again when the file is saved")
@@ -54,7 +54,7 @@ async def reload(process: ServiceProcess, changed: Iterable[Path], display: Disp
 
 
 def find_syntax_error(files: Iterable[Path]) -> str:
-    """The first one, with its place; "" if there is none."""
+    """The first syntax error with its place; "" if there is none."""
     for file in files:
         try:
             compile(file.read_bytes(), file, "exec")

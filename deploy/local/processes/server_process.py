@@ -21,7 +21,7 @@ class ServerProcess(Process):
         return self.server.exit_code
 
     async def launch(self) -> None:
-        # A thread cannot be cancelled: `stop` waits for it, so that it starts nothing after the end.
+        # A thread cannot be cancelled. `stop` waits for it, so that nothing starts after the end.
         self._start = asyncio.ensure_future(asyncio.to_thread(self.server.start))
         await asyncio.shield(self._start)
         self.ports = (self.server.port,)

@@ -77,7 +77,7 @@ class ServiceProcess(Process):
 
 
 def ask_what_is_missing(port: int) -> str:
-    """The services that the gateway has not reached yet, as its readiness answers."""
+    """The services that the gateway has not reached yet, as its readiness reports."""
     connection = HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", "/health/ready")
@@ -90,7 +90,7 @@ def ask_what_is_missing(port: int) -> str:
 
 
 def explain_failure(child: Child, what: str) -> LocalError:
-    """A process with a wrong setting names it in the last line of its log."""
+    """The last line of the log, where a process names a wrong setting; else `what` with the end of the log."""
     if child.exit_code == CONFIGURATION_ERROR and (said := child.read_log_tail(1)):
         return LocalError(f"{said.removeprefix('error: ')}", code=CONFIGURATION_ERROR)
     return LocalError(what, details=child.read_log_tail())

@@ -1,4 +1,4 @@
-"""One run of all processes, from the first check until the last one has ended."""
+"""One run of all processes, from the first check until the last process has ended."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from deploy.local.services import Service, replicate
 from deploy.unknown_settings import find_unknown_settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# A SIGTERM to the process group of `make run` comes twice: make passes its own on to us.
+# A SIGTERM to the process group of `make run` arrives twice: make passes its own on.
 SAME_SIGNAL_SECONDS = 0.5
 
 
@@ -34,8 +34,8 @@ async def supervise(
     reloading: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """Runs until SIGINT, SIGTERM or SIGHUP; a second one kills. Raises LocalError if it cannot go on."""
-    # An empty setting is none.
+    """Runs until SIGINT, SIGTERM or SIGHUP; a second signal kills. Raises LocalError if it cannot continue."""
+    # An empty setting counts as unset.
     environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
     var = locate_folder(environ)
     with assign_ports(replicate(services, replicas), environ) as ports, open_folder(var):
@@ -85,7 +85,7 @@ class Run:
             servers = make_servers(self._services, self._environ, self._var, self._secrets)
             self._servers = [ServerProcess(server, self._display) for server in servers.values()]
             start(tasks, self._servers)
-            # PostgreSQL starts slowest; a service without a database does not wait for it.
+            # PostgreSQL is the slowest to start; a service without a database does not wait for it.
             await all_ready(process for process in self._servers if process.server is not servers.get(ADMIN_URL))
             self._start(
                 [service for service in self._replicas if not service.database], tasks, locate(self._environ, servers)
@@ -111,7 +111,7 @@ class Run:
         start(tasks, processes)
 
     async def _stop(self) -> None:
-        """Stops each process before those that it needs."""
+        """Stops each process before the ones that it needs."""
         first = [process for process in self._processes if process.service.stops_first]
         then = [process for process in self._processes if not process.service.stops_first]
         for group in (first, then, self._servers):
@@ -130,7 +130,7 @@ class Run:
         for process in (*self._processes, *self._servers):
             process.kill()
         self._display.close()
-        # Threads may be waiting for servers; whatever they still start dies with this process.
+        # Threads may still be waiting for servers. Whatever they start ends with this process.
         os._exit(1)
 
 
@@ -140,7 +140,7 @@ def start(tasks: asyncio.TaskGroup, processes: Iterable[Process]) -> None:
 
 
 async def all_ready(processes: Iterable[Process]) -> None:
-    """Returns when each was healthy once."""
+    """Returns once every process has been healthy."""
     await asyncio.gather(*(process.ready.wait() for process in processes))
 
 

@@ -12,7 +12,7 @@ COLOURS = {"healthy": "green", "waiting": "dim", "stopped": "dim"}
 
 
 class TableDisplay(Display):
-    """It stays at the bottom; what is said moves up above it."""
+    """Stays at the bottom of the terminal; messages scroll above it."""
 
     def __init__(self) -> None:
         self._processes: list[Process] = []

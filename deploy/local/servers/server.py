@@ -1,4 +1,4 @@
-"""A real server, started from a binary, on a folder and a port of its own."""
+"""A server process, started from a binary, with its own folder and port."""
 
 import fcntl
 import os
@@ -14,25 +14,26 @@ from deploy.local.errors import LocalError, explain_os_errors
 from deploy.local.ports import find_free_port
 
 POLL_SECONDS, SLOW_POLL_SECONDS = 0.03, 0.25
-QUICK_SECONDS = 5  # then a start is a long one, in whose log our probes would bury the rest
+QUICK_SECONDS = 5  # after this, probe less often: probes would fill the log of a long start
 PORT_ATTEMPTS = 5
 LOCK_SECONDS = 10
 PROBE_SECONDS = 2
 
 
 def was_port_taken(child: Child) -> bool:
-    """Another process took the port after it was chosen and before the server bound it."""
+    """Whether another process took the port between its choice and the server's bind."""
     return child.exit_code is not None and "address already in use" in child.read_log_tail().lower()
 
 
 class NotReady(Exception):
-    """The server does not answer properly yet."""
+    """The server does not answer correctly yet."""
 
 
 class Server(ABC):
-    """Can be stopped, killed and started again. After it has answered once, its folder, port, password and `url` stay.
+    """A server that can be stopped, killed and started again. Once it has answered, its folder, port, password and
+    `url` stay the same.
 
-    It listens on 127.0.0.1 only, and dies with the process that started it.
+    It listens on 127.0.0.1 only, and ends with the process that started it.
     """
 
     name: ClassVar[str]
@@ -42,8 +43,8 @@ class Server(ABC):
     def __init__(
         self, folder: Path, password: str, *, port: int = 0, log: Path | None = None, durable: bool = True
     ) -> None:
-        """`port` is only preferred: taken by another, any free one is used. 0: any. Without `durable` data
-        survives kill -9 but no power cut, which is quicker."""
+        """`port` is a preference: if it is taken, any free port is used; 0: any. Without `durable`, data survives kill
+        -9 but not a power failure, which is faster."""
         self.folder = folder.resolve()
         self.password = password
         self.log = log or self.folder / "server.log"
@@ -60,7 +61,7 @@ class Server(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where clients connect, with the credentials."""
+        """The address for clients, with the credentials."""
 
     @property
     def pid(self) -> int | None:
@@ -69,11 +70,11 @@ class Server(ABC):
 
     @property
     def exit_code(self) -> int | None:
-        """Of the last start; None while it runs."""
+        """That of the last start; None while it runs."""
         return self._child.exit_code if self._child else None
 
     def start(self) -> Self:
-        """Return when it answers. Raises LocalError with the log's last lines if it does not."""
+        """Returns once the server answers. Raises LocalError with the last log lines if it does not."""
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
             child = self._launch()
             try:
@@ -88,7 +89,7 @@ class Server(ABC):
         return self
 
     def stop(self, *, deadline: float = 10) -> None:
-        """Stop cleanly; kill after `deadline` seconds."""
+        """Stops it cleanly; kills it after `deadline` seconds."""
         if self._child:
             self._child.stop(self.stop_signal, deadline=deadline)
 
@@ -102,7 +103,7 @@ class Server(ABC):
             lock = self._lock_folder()
             try:
                 self.make_data()
-                # Only now: making the data takes seconds, in which another run may take the port.
+                # Chosen last: creating the data takes seconds, in which another run may take the port.
                 self._port = self._port or find_free_port(self._preferred_port)
                 self.prepare()
                 self._child = self.spawn(lock)
@@ -111,30 +112,30 @@ class Server(ABC):
         return self._child
 
     def make_data(self) -> None:  # noqa: B027 - not all have any
-        """Make what has to be there before the first start."""
+        """Creates what must exist before the first start."""
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make the folder fit for a start."""
+        """Prepares the folder for a start."""
 
     @abstractmethod
     def spawn(self, lock: int) -> Child:
-        """Start the process; it has to inherit `lock`."""
+        """Starts the process, which must inherit the file descriptor `lock`."""
 
     @abstractmethod
     def probe(self) -> None:
-        """Use the server once. Raises NotReady or OSError if it does not answer yet."""
+        """Uses the server once. Raises NotReady or OSError if it does not answer yet."""
 
     def read_progress(self, child: Child) -> str:
-        """How far a long start has come. As long as it changes within `start_seconds`, the start is waited for."""
+        """The progress of a long start. While it changes within `start_seconds`, the start may go on."""
         return ""
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PROBE_SECONDS)
 
     def _lock_folder(self) -> int:
-        """The server inherits the lock, so that it is held until the last process of an earlier start has ended,
-        however that was."""
+        """The server inherits the lock, so it is held until the last process of an earlier start has ended, however it
+        ended."""
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         ends = time.monotonic() + LOCK_SECONDS
         while True:
@@ -159,7 +160,7 @@ class Server(ABC):
                 child.kill()
                 raise self._explain_failure(child, f"did not answer in {self.start_seconds:.0f} s ({reason})")
             time.sleep(POLL_SECONDS if time.monotonic() < quick_until else SLOW_POLL_SECONDS)
-        # Checked last: the server that answered on the port may be another one.
+        # Checked last: another server may have answered on the port.
         if child.exit_code is not None:
             raise self._explain_failure(child, "does not start")
 

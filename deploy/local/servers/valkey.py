@@ -10,7 +10,7 @@ from deploy.local.servers.server import NotReady, Server
 
 PORT = 16379
 
-# What hitok keeps here expires by itself; when memory is short the soonest to expire goes first.
+# All keys of hitok expire. When memory is short, the one that would expire first is evicted.
 CONFIG = """\
 bind 127.0.0.1
 port {port}
