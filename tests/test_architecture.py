@@ -1,6 +1,7 @@
 """What holds for the tree as a whole."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -225,6 +226,26 @@ def test_a_transaction_is_opened_in_the_servicer_or_for_a_reason_that_is_written
 def test_the_json_of_the_chat_is_written_from_the_contract_alone() -> None:
     forbidden = (*(f"services.{name}" for name in (*SERVICES, "kit")), "gateway", "deploy")
     assert offenders("services/client_json", forbidden) == []
+
+
+PRONOUNS = re.compile(
+    r"(?<![a-z])(?:h[e]|hi[sm]|hi[m]self)(?![a-z])", re.IGNORECASE
+)  # written so as not to match itself
+TEXTS = ("py", "proto", "md", "mjs", "yml", "yaml", "toml", "html")
+FOLDERS = ("services", "gateway", "deploy", "protos", "docs", "clients", "bench", "tests", ".github")
+AS_PUBLISHED = ("docs/contract/source-short-video.md", "docs/contract/source-hichat.md")  # others wrote them
+
+
+def test_a_user_is_they() -> None:
+    texts = [*ROOT.glob("*.*"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.*"))]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in texts
+        if path.suffix[1:] in TEXTS and str(path.relative_to(ROOT)) not in AS_PUBLISHED
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if PRONOUNS.search(line)
+    ]
+    assert wrong == []
 
 
 def test_nothing_in_production_imports_tests_or_development_tools() -> None:

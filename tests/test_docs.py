@@ -14,9 +14,6 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(r"`((?:services|gateway|deploy|docs|tests|protos|clients|bench)/[\w./-]+)`(?! \(new\))")
 CITED = re.compile(r"\b((?:services|gateway|deploy|docs|tests|protos|bench)/[\w/.-]+\.(?:py|md|proto|yaml|yml|mjs))\b")
 
-HE = re.compile(r"\b(?:he|his|him|himself)\b", re.IGNORECASE)
-AS_PUBLISHED = ("source-short-video.md", "source-hichat.md")  # others wrote them
-
 
 def walk(kind: str, *folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (ROOT / folder).rglob(kind))
@@ -53,11 +50,6 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_paths_exist(document: Path) -> None:
     made = ("clients/build/",)  # by a command
     assert [path for path in PATH.findall(prose(document)) if not (ROOT / path).exists() and path not in made] == []
-
-
-@each_document
-def test_a_user_is_they(document: Path) -> None:
-    assert document.name in AS_PUBLISHED or HE.findall(prose(document)) == []
 
 
 def test_code_cites_files_that_exist() -> None:

@@ -18,8 +18,8 @@ import structlog
 from prometheus_client import Counter
 
 MIN_PAUSE, MAX_PAUSE = 0.2, 30.0  # seconds before a restart; the pause doubles with each failure
-STEADY_SECONDS = 60.0  # a run of this length shows that a task works: its failures before it are forgotten
-GIVE_UP_SECONDS = 300.0  # from the first of its failures, about 15 restarts, to the end of the process
+STEADY_SECONDS = 60.0  # a run of this length resets the failures before it
+GIVE_UP_SECONDS = 300.0  # from the first failure to the end of the process, about 15 restarts
 
 RESTARTS = Counter("hitok_background_restarts", "Background tasks that failed and were restarted", ["task"])
 log = structlog.get_logger("background")
@@ -28,7 +28,7 @@ Factory = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Keeper:
-    """Runs one task until it returns or is cancelled."""
+    """Runs one task, restarting it on failure, until it returns or is cancelled."""
 
     def __init__(
         self,
@@ -38,14 +38,15 @@ class Keeper:
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`factory` makes the coroutine anew for each run. `give_up` is called once the task has failed too long."""
+        """`factory` creates the coroutine for each run. `give_up` is called once the task has kept failing for
+        GIVE_UP_SECONDS."""
         self.name, self._factory, self._give_up, self._clock, self._sleep = name, factory, give_up, clock, sleep
         self._pause = MIN_PAUSE
         self._failing_since: float | None = None
         self._down_until = 0.0
 
     def is_down(self) -> bool:
-        """From a failure until the restarted task has lived for as long as the pause before it."""
+        """True from a failure until the restarted task has run as long as the pause before it."""
         return self._clock() < self._down_until
 
     async def keep(self) -> None:
@@ -97,7 +98,7 @@ def gave_up() -> bool:
 
 
 def end_process() -> None:
-    """Stops as SIGTERM does: what can still be saved is saved."""
+    """Stops the process as SIGTERM does, so that it ends in order."""
     global _gave_up
     _gave_up = True
     os.kill(os.getpid(), signal.SIGTERM)
@@ -105,7 +106,7 @@ def end_process() -> None:
 
 @asynccontextmanager
 async def run(**tasks: Factory) -> AsyncIterator[None]:
-    """Runs the tasks, by their names, while the block runs; then cancels them and waits until they have ended."""
+    """Runs the named tasks while the block runs, then cancels them and waits until they have ended."""
     keepers = [Keeper(name, factory, end_process) for name, factory in tasks.items()]
     _keepers.update(keepers)
     running = [asyncio.create_task(keeper.keep()) for keeper in keepers]
@@ -117,7 +118,8 @@ async def run(**tasks: Factory) -> AsyncIterator[None]:
 
 
 async def cancel(task: asyncio.Task[None]) -> None:
-    """Again until it ends: before Python 3.12 asyncio.wait_for, which the drivers use too, may swallow it."""
+    """Cancels until the task ends: before Python 3.12 asyncio.wait_for, which the drivers use too, may swallow a
+    cancellation."""
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=0.2)
@@ -126,6 +128,6 @@ async def cancel(task: asyncio.Task[None]) -> None:
 
 
 def _is_cancelled() -> bool:
-    """Whether this task itself was asked to end; else a cancellation leaked from something it waited for."""
+    """Whether this task itself is being cancelled. If not, the cancellation came from something that it awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""Batching: items that are submitted at the same moment are handled by one call."""
+"""Batching: items submitted at the same moment are handled by one call."""
 
 import asyncio
 import contextvars
@@ -12,7 +12,7 @@ from services.kit.errors import HitokError, Unavailable
 T = TypeVar("T")
 R = TypeVar("R")
 
-MAX_ITEMS = 500  # in one batch; what the services' batch RPCs take
+MAX_ITEMS = 500  # per batch; the limit of the services' batch RPCs
 MAX_WAITING = 20_000  # items
 MAX_RUNNING = 4  # batches
 
@@ -20,7 +20,7 @@ Run = Callable[[list[T]], Awaitable[Sequence[R | BaseException]]]
 
 
 class _Entry(Generic[T, R]):
-    """An item that waits, with everybody who waits for its result."""
+    """A waiting item, with the futures of all callers that wait for its result."""
 
     __slots__ = ("futures", "item", "size", "traces")
 
@@ -33,9 +33,9 @@ class _Entry(Generic[T, R]):
 class Batcher(Generic[T, R]):
     """Gathers items into batches, in the order of their submission.
 
-    An item never joins a batch that has started, so a lookup sees every write that was finished before it was
-    submitted. A caller that is cancelled does not stop its item. Batches run in an empty context: they have no
-    caller, no request id and no deadline of their own.
+    An item never joins a batch that has started, so a lookup sees every write that was finished before the lookup was
+    submitted. Cancelling a caller does not stop its item. Batches run in an empty context: they have no caller, no
+    request id and no deadline of their own.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Batcher(Generic[T, R]):
         self._by_item: dict[T, _Entry[T, R]] | None = {} if dedupe else None
         self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()  # the event loop holds them weakly
-        self._gathering = False  # a timer runs for what waits
-        self._due = False  # what waits has gathered long enough, and goes as soon as fewer batches run
+        self._gathering = False  # a timer runs for the waiting items
+        self._due = False  # the waiting items start as soon as fewer batches run
 
     def submit(self, item: T) -> asyncio.Future[R]:
-        """The result, to be awaited. Raises `overloaded`."""
+        """Returns the future result. Raises `overloaded`."""
         if self._by_item is not None and (entry := self._by_item.get(item)):
             return self._join(entry)
         if len(self._waiting) >= self._max_waiting:
@@ -84,7 +84,7 @@ class Batcher(Generic[T, R]):
         return self._join(self._add(item))
 
     def submit_all(self, items: Sequence[T]) -> list[asyncio.Future[R]]:
-        """As `submit`, for all of the items or, if there is no room for all, for none."""
+        """Like `submit`, for all of the items or, if there is no room for all, for none."""
         if len(self._waiting) + len(items) > self._max_waiting:
             raise self._overloaded("too many wait")
         return [self.submit(item) for item in items]
@@ -121,17 +121,13 @@ class Batcher(Generic[T, R]):
         self._due = self._due and bool(self._waiting)
 
     def _take_batch(self) -> list[_Entry[T, R]]:
-        batch, size = [self._waiting.popleft()], 0
-        if self._max_bytes is None:
-            count = min(len(self._waiting), self._max_items - 1)
-            batch += [self._waiting.popleft() for _ in range(count)]
-        else:
-            size = batch[0].size
-            while self._waiting and len(batch) < self._max_items:
-                size += self._waiting[0].size
-                if size > self._max_bytes:
-                    break
-                batch.append(self._waiting.popleft())
+        batch = [self._waiting.popleft()]
+        size = batch[0].size
+        while self._waiting and len(batch) < self._max_items:
+            size += self._waiting[0].size
+            if self._max_bytes is not None and size > self._max_bytes:
+                break
+            batch.append(self._waiting.popleft())
         if self._by_item is not None:
             for entry in batch:
                 del self._by_item[entry.item]
@@ -143,14 +139,14 @@ class Batcher(Generic[T, R]):
                 results = await self._run([entry.item for entry in batch])
             if len(results) != len(batch):
                 raise RuntimeError(f"{self._name}: {len(results)} results for {len(batch)} items")
-        except Exception as error:  # whatever it is, nobody may wait for ever
+        except Exception as error:  # any error, so that no caller waits for ever
             results = [error] * len(batch)
         except asyncio.CancelledError:
             for future in (future for entry in batch for future in entry.futures):
                 future.cancel()
             raise
         finally:
-            self._running -= 1  # before the callers hear of it: their next items are not to wait for this batch
+            self._running -= 1  # before the callers learn it: their next items must not wait for this batch
             self._start_batches()
         for entry, result in zip(batch, results, strict=True):
             _answer(entry.futures, result)
@@ -162,6 +158,6 @@ def _answer(futures: Sequence[asyncio.Future[R]], result: R | BaseException) -> 
             continue  # its caller was cancelled
         if isinstance(result, BaseException):
             future.set_exception(result)
-            future.exception()  # marks it as seen: the caller may never look
+            future.exception()  # marks it as retrieved: the caller may be gone
         else:
             future.set_result(result)

@@ -11,19 +11,19 @@ from msgspec import Meta, Struct
 
 PREFIX = "HITOK_"
 MIN_SECRET_BYTES = 32
-MIN_SECRET_CHARACTERS = 10  # different ones: 64 random hexadecimal digits always have more, "changeme" has not
-CONFIG_EXIT_CODE = 2  # tells a supervisor that starting again is of no use
+MIN_SECRET_CHARACTERS = 10  # distinct: 64 random hexadecimal digits always have more, "changeme" has fewer
+CONFIG_EXIT_CODE = 2  # tells a supervisor that restarting does not help
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 S = TypeVar("S", bound="Settings")
 
 
 class ConfigError(Exception):
-    """The operator has to change something; the text is one line that names it."""
+    """The operator has to change a setting. The text is one line that names it."""
 
 
 class Settings(Struct, kw_only=True, frozen=True):
-    """The settings of every process. The environment variable is HITOK_ and the field's name in capitals."""
+    """The settings of every process. A field is read from the variable HITOK_ and its name in capitals."""
 
     internal_secret: Annotated[str, Meta(description="shared by services and gateway; a call without it is refused")]
     nats_url: Annotated[str, Meta(pattern="^(nats|tls)://", description="where events travel")]
@@ -44,7 +44,7 @@ class Settings(Struct, kw_only=True, frozen=True):
 
 
 class ServiceSettings(Settings, kw_only=True, frozen=True):
-    """The further settings of a gRPC service with a database."""
+    """The additional settings of a gRPC service with a database."""
 
     grpc_port: Port
     metrics_port: Port
@@ -59,7 +59,7 @@ class ServiceSettings(Settings, kw_only=True, frozen=True):
 
 
 def variable_names(service: str, field: str) -> tuple[str, str]:
-    """The two variables a field is read from, the service's own first."""
+    """The two variables that a field is read from, the service's own first."""
     return f"{PREFIX}{service.upper()}_{field.upper()}", f"{PREFIX}{field.upper()}"
 
 
@@ -87,9 +87,9 @@ def _convert(name: str, text: str, kind: object) -> object:
         raise ConfigError(f"{name} can be guessed: make one with `openssl rand -hex 32`")
     try:
         if name.endswith("_URL"):
-            _ = urlsplit(text).port  # raises if it is no number, as when a password was not escaped
+            _ = urlsplit(text).port  # raises if the port is not a number, as when a password was not escaped
         info = msgspec.inspect.type_info(kind)
-        if isinstance(getattr(info, "type", info), msgspec.inspect.VarTupleType):  # a description wraps it
+        if isinstance(getattr(info, "type", info), msgspec.inspect.VarTupleType):  # Meta wraps the type
             return msgspec.convert([part for part in text.split(",") if part], kind, strict=False)
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -99,6 +99,6 @@ def _convert(name: str, text: str, kind: object) -> object:
 
 
 def refuse(error: ConfigError) -> NoReturn:
-    """Ends the process with the error as its last line."""
+    """Prints the error as the last line and ends the process with CONFIG_EXIT_CODE."""
     print(f"error: {error}", file=sys.stderr)
     raise SystemExit(CONFIG_EXIT_CODE)

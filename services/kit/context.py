@@ -1,4 +1,4 @@
-"""Who calls, and how it travels from process to process as gRPC metadata."""
+"""The caller and the request id, in a context and as gRPC metadata from process to process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SESSION_ID_KEY = "x-session-id"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user on whose behalf a request runs; all zero for an anonymous one."""
+    """The user on whose behalf a request runs. All fields are zero for an anonymous request."""
 
     user_id: int = 0
     role: int = 0
@@ -30,16 +30,16 @@ class Caller:
 ANONYMOUS = Caller()
 current_caller: ContextVar[Caller] = ContextVar("caller", default=ANONYMOUS)
 current_request_id: ContextVar[str] = ContextVar("request_id", default="")
-# Event-loop time at which the request we serve gives up; calls made for it may not outlive it.
+# The event-loop time at which the current request times out; calls made for it may not last longer.
 current_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 class CallerMissing(Unauthenticated):
-    """The RPC acts for a user, and the call named none."""
+    """The RPC acts for a user, but the call names none."""
 
 
 def require_caller() -> Caller:
-    """The caller, who must be a user. Raises CallerMissing."""
+    """The caller, if it is a user. Raises CallerMissing."""
     caller = current_caller.get()
     if not caller.user_id:
         raise CallerMissing
@@ -64,7 +64,7 @@ def to_metadata(internal_secret: str) -> list[tuple[str, str]]:
 
 
 def from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Caller, str]:
-    """The caller and the request id of an incoming call whose credential was checked."""
+    """The caller and the request id of an incoming call. Check the call's credential first."""
     values = dict(metadata)
     caller = Caller(*(int(values.get(key, 0)) for key in (USER_ID_KEY, ROLE_KEY, SESSION_ID_KEY)))
     return caller, str(values.get(REQUEST_ID_KEY) or new_request_id())

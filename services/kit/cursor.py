@@ -1,4 +1,4 @@
-"""Keyset cursors: an opaque mark of a place in a list."""
+"""Keyset cursors: opaque positions in a list."""
 
 import base64
 from typing import TypeVar
@@ -15,12 +15,12 @@ class CursorInvalid(Invalid):
 
 
 def encode_cursor(*position: int | str | float) -> str:
-    """An opaque mark of a place in a list: the sort key of the last row sent."""
+    """The cursor after a row, from that row's sort key."""
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, kind: type[T]) -> T | None:
-    """The position in `cursor` as `kind` (a tuple type), None for the first page. Raises CursorInvalid."""
+    """The position in `cursor` as `kind` (a tuple type); None for the first page. Raises CursorInvalid."""
     if not cursor:
         return None
     try:

@@ -20,10 +20,10 @@ CONNECT = {
     "connect_timeout": 3,
     "keepalives_idle": 10,
     "tcp_user_timeout": 5_000,
-    # A statement that outlives its caller only holds locks.
+    # Without these limits a statement would hold locks after its caller has given up.
     "options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000",
 }
-AFTER_COMMIT = "after_commit"  # in a connection's `info`: the callbacks of its transaction
+AFTER_COMMIT = "after_commit"  # key in a connection's `info` for the callbacks of its transaction
 POOL_SIZE = Gauge("hitok_pool_size", "Connections to Postgres at most")
 POOL_IN_USE = Gauge("hitok_pool_in_use", "Connections to Postgres that transactions hold")
 POOL_WAITING = Gauge("hitok_pool_waiting", "Transactions that wait for a connection to Postgres")
@@ -31,7 +31,7 @@ log = structlog.get_logger("db")
 
 
 class Database:
-    """The service's database. Every transaction of an RPC is opened and committed here."""
+    """The database of a service, as one pool of connections."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -45,17 +45,17 @@ class Database:
             try:
                 yield connection
             finally:
-                if not (connection.closed or connection.invalidated):  # `info` stays with the pooled connection
+                if not (connection.closed or connection.invalidated):  # the pooled connection keeps its `info`
                     connection.info.pop(AFTER_COMMIT, None)
         for callback in callbacks:
             _call(callback)
 
 
 def after_commit(connection: AsyncConnection, callback: Callable[[], object]) -> None:
-    """Calls back once the `Database.transaction` of this connection is committed; never if it is rolled back.
+    """Calls `callback` once the `Database.transaction` of this connection is committed; never if it is rolled back.
 
-    In the order of registration. The callback must not block: it wakes a task or puts something on a queue. What it
-    raises is logged, since the transaction is done.
+    Callbacks run in the order of registration and must not block: they wake a task or fill a queue. Their exceptions
+    are logged, since the transaction is done.
     """
     connection.info[AFTER_COMMIT].append(callback)
 
@@ -69,13 +69,13 @@ def _call(callback: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def open_database(settings: ServiceSettings) -> AsyncIterator[Database]:
-    """Waits until the server answers, and says so while it waits."""
+    """Opens the pool once the server answers. Logs while it waits."""
     engine = create_async_engine(
         driver_url(settings.postgres_url),
         pool_size=settings.postgres_pool,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
-        hide_parameters=True,  # an error text goes to the log
+        hide_parameters=True,  # error texts are logged
         connect_args=CONNECT,
     )
     if telemetry.is_tracing():
@@ -89,10 +89,10 @@ async def open_database(settings: ServiceSettings) -> AsyncIterator[Database]:
 
 
 def show_pool(engine: AsyncEngine) -> None:
-    """Shows the pool as metrics. They are read at each scrape, so a request pays nothing for them."""
+    """Exports the pool as metrics. They are read at each scrape, so requests pay nothing."""
     POOL_SIZE.set(engine.pool.size())  # type: ignore[attr-defined]
     POOL_IN_USE.set_function(engine.pool.checkedout)  # type: ignore[attr-defined]
-    # SQLAlchemy does not tell; tests/kit/test_telemetry.py notices if it is kept elsewhere.
+    # SQLAlchemy has no public name for this; tests/kit/test_telemetry.py fails if it moves.
     POOL_WAITING.set_function(lambda: len(engine.pool._pool._queue._getters))  # type: ignore[attr-defined]
 
 
@@ -114,7 +114,7 @@ def trace_statements(engine: Engine) -> None:
 
 
 def driver_url(url: str) -> str:
-    """The url for SQLAlchemy, with the one driver we install."""
+    """The URL for SQLAlchemy, with the driver that hitok installs."""
     return "postgresql+psycopg://" + url.partition("://")[2]
 
 
@@ -132,16 +132,16 @@ async def _wait_for(engine: AsyncEngine) -> None:
 
 
 def one_of(column: Any, values: Sequence[Any]) -> ColumnElement[bool]:
-    """`column IN values` with one array parameter: the statement is the same for any number of values, so it is
+    """`column IN values` with one array parameter. The statement is the same for any number of values, so it is
     compiled and prepared once."""
     array = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
     return cast(ColumnElement[bool], column == any_(array))
 
 
 async def next_node(connection: AsyncConnection) -> int:
-    """A node number from the service's own database (sequence `id_node`).
+    """A node number from the sequence `id_node` of the service's database.
 
-    Every start takes a new one, so a clock that stepped back over a restart cannot repeat an id either.
+    Every start takes a new number, so even a clock that was set back between two starts cannot repeat an id.
     """
     number: int = (await connection.execute(text("SELECT nextval('id_node')"))).scalar_one()
     return number % (1 << NODE_BITS)

@@ -17,7 +17,7 @@ def _now_ms() -> int:
 
 
 class IdGenerator:
-    """Gives ids that only grow within a process and never meet another node's."""
+    """Generates ids that increase within a process and never equal those of another node."""
 
     def __init__(self, node: int, clock: Callable[[], int] = _now_ms) -> None:
         if not 0 <= node < 1 << NODE_BITS:
@@ -30,7 +30,7 @@ class IdGenerator:
         if now > self._ms:
             self._ms, self._sequence = now, 0
         else:
-            # The same millisecond, or the clock stepped back: go on from the last one, borrowing
+            # The same millisecond, or the clock was set back: continue from the last id, borrowing
             # milliseconds from the future rather than waiting.
             self._sequence += 1
             if self._sequence >> SEQUENCE_BITS:

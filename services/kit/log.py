@@ -16,12 +16,12 @@ SECRET_KEYS = frozenset(
     {"password", "old_password", "new_password", "code", "token", "atoken", "rtoken", "ticket", "authorization"}
 )
 REPEAT_SECONDS = 30.0
-LEVELS = {"exception": "error", "warn": "warning"}  # methods that are no level's name
+LEVELS = {"exception": "error", "warn": "warning"}  # logger methods not named like their level
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 def configure(settings: Settings, service: str) -> None:
-    """Sends structlog and the standard library's logging to stderr in the format the settings name."""
+    """Sends structlog's and the standard library's logs to stderr, in the format of the settings."""
     level = getattr(logging, settings.log_level.upper())
     processors: list[structlog.typing.Processor] = [structlog.contextvars.merge_contextvars, _finish]
     if settings.otlp_endpoint:
@@ -34,7 +34,7 @@ def configure(settings: Settings, service: str) -> None:
         processors.append(
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(),
-                exception_formatter=structlog.dev.plain_traceback,  # the rich one shows locals, secrets included
+                exception_formatter=structlog.dev.plain_traceback,  # the rich one prints variables, secrets included
             )
         )
         factory = structlog.WriteLoggerFactory(sys.stderr)
@@ -48,21 +48,22 @@ def configure(settings: Settings, service: str) -> None:
 
 
 def _finish(logger: Any, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Level, time and `redact` in one: structlog's own, one by one, cost a request as much as its routing."""
+    """Adds level and time, and calls `redact`: with structlog's separate processors a log line cost as much as routing
+    a request."""
     event["level"] = LEVELS.get(level, level)
     event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return event if SECRET_KEYS.isdisjoint(event) else redact(logger, level, event)
 
 
 def redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """No code may log a secret; this removes the ones that are logged all the same."""
+    """Replaces secrets. No code may log one; this catches mistakes."""
     for key in SECRET_KEYS & event.keys():
         event[key] = "[redacted]"
     return event
 
 
 class ThrottledWarning:
-    """A warning about something that is retried: each error is logged once per REPEAT_SECONDS."""
+    """A warning about something that is retried. Each error text is logged once per REPEAT_SECONDS."""
 
     def __init__(self, logger: Any, event: str, **fields: Any) -> None:
         self._logger, self._event, self._fields = logger, event, fields
@@ -77,7 +78,7 @@ class ThrottledWarning:
 
 
 class _Forward(logging.Handler):
-    """Libraries' records, in our format."""
+    """Logs the records of libraries in our format."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)

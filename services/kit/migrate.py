@@ -1,4 +1,4 @@
-"""Alembic's side of a schema, and what the migrations of several services have in common."""
+"""Runs Alembic, and holds the migrations that all services share."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from services.kit.events.outbox import CHANNEL, event_tables
 
 
 def apply(connection: Connection, migrations: Path) -> None:
-    """Every revision the database does not have yet, in the transaction of `connection`."""
+    """Applies all missing revisions, in the transaction of `connection`."""
     script = ScriptDirectory(str(migrations), version_locations=[str(migrations)])
     with EnvironmentContext(Config(), script, fn=lambda revision, _: script._upgrade_revs("head", revision)) as context:
         context.configure(connection=connection)
@@ -20,9 +20,9 @@ def apply(connection: Connection, migrations: Path) -> None:
 
 
 def create_event_tables() -> None:
-    """For a service's first migration: outbox, inbox and dead letters, and the NOTIFY that wakes the relay.
+    """For a service's first migration: the tables outbox, inbox and dead_letter, and the NOTIFY that wakes the relay.
 
-    A later change of theirs is a function of its own, called from a later migration of each service.
+    A later change of these tables is a further function here, called from a later migration of each service.
     """
     metadata = MetaData()
     event_tables(metadata)
@@ -37,5 +37,5 @@ def create_event_tables() -> None:
 
 
 def add_event_trace() -> None:
-    """The trace that an event belongs to; a database made by newer code has the column from its first migration."""
+    """Adds the event's trace. Databases created by newer code have this column from their first migration."""
     op.execute("ALTER TABLE outbox ADD COLUMN IF NOT EXISTS trace text")

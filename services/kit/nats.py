@@ -1,4 +1,4 @@
-"""The NATS client, and an event as it travels there."""
+"""The NATS client, and the format of events."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ log = structlog.get_logger("nats")
 
 
 class Event(msgspec.Struct, frozen=True):
-    """As it travels. `aggregate` is what it happened to, such as "user:42"."""
+    """An event as it is published. `aggregate` is the thing that changed, such as "user:42"."""
 
     id: int
     subject: str
@@ -31,7 +31,8 @@ class Event(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
-    """A client that starts without a server, reconnects for ever and notices a frozen one within seconds."""
+    """A client that connects in the background, reconnects for ever and notices an unresponsive server within
+    seconds."""
     client = Nats()
     waiting, reported = ThrottledWarning(log, "waiting for nats"), ThrottledWarning(log, "nats")
 
@@ -60,5 +61,5 @@ async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
         async with background.run(connect_nats=connect):
             yield client
     finally:
-        with suppress(NatsError, OSError, TimeoutError, AssertionError):  # the last: it never began to connect
+        with suppress(NatsError, OSError, TimeoutError, AssertionError):  # AssertionError: it never began to connect
             await client.close()

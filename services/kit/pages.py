@@ -10,7 +10,7 @@ from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.errors import BatchTooLarge
 from services.kit.ids import MAX_ID, Id
 
-MAX_LIMIT = 500  # rows of a page, unless a list says less
+MAX_LIMIT = 500  # rows per page, unless a list allows fewer
 MAX_BATCH = 500  # items of one batch RPC
 MAX_OFFSET = 10_000  # rows
 
@@ -26,10 +26,10 @@ async def fetch(
     cursor: str = "",
     offset: int = 0,
 ) -> Page:
-    """One page of an ordered query, and the cursor of the next page, "" if there is none.
+    """Returns one page of an ordered query, and the cursor of the next page, or "" on the last page.
 
-    `keys` are the columns of its order. The query itself has to leave out what comes before `cursor`. `limit` is
-    brought between 1 and `most`, `offset` between 0 and MAX_OFFSET; a cursor makes the offset 0.
+    `keys` are the columns of the order. The query itself has to exclude the rows before `cursor`. `limit` is clamped to
+    1…`most`, `offset` to 0…MAX_OFFSET; with a cursor the offset is 0.
     """
     limit = clamp(limit, most)
     offset = 0 if cursor else min(max(offset, 0), MAX_OFFSET)
@@ -39,29 +39,29 @@ async def fetch(
 
 
 def clamp(limit: int, most: int) -> int:
-    """The rows of a page: between 1 and `most`."""
+    """`limit`, but at least 1 and at most `most`."""
     return min(max(limit, 1), most)
 
 
 def id_after(cursor: str) -> int:
-    """The id that a page of rising ids begins after; 0 for the first page. Raises CursorInvalid."""
+    """For pages of ascending ids: the id to start after; 0 for the first page. Raises CursorInvalid."""
     position = decode_cursor(cursor, tuple[Id])
     return position[0] if position else 0
 
 
 def id_before(cursor: str) -> int:
-    """The id that a page of falling ids begins below; MAX_ID for the first page. Raises CursorInvalid."""
+    """For pages of descending ids: the id to start below; MAX_ID for the first page. Raises CursorInvalid."""
     position = decode_cursor(cursor, tuple[Id])
     return position[0] if position else MAX_ID
 
 
 def after(keys: Sequence[SQLColumnExpression[Any]], position: Sequence[Any]) -> ColumnElement[bool]:
-    """Whether a row follows `position` in a list by rising `keys`: one range of their index."""
+    """The condition that a row follows `position` in a list by ascending `keys`, as one range of their index."""
     return tuple_(*keys) > tuple_(*_literals(keys, position))
 
 
 def before(keys: Sequence[SQLColumnExpression[Any]], position: Sequence[Any]) -> ColumnElement[bool]:
-    """Whether a row follows `position` in a list by falling `keys`: one range of their index."""
+    """The condition that a row follows `position` in a list by descending `keys`, as one range of their index."""
     return tuple_(*keys) < tuple_(*_literals(keys, position))
 
 
@@ -70,7 +70,7 @@ def _literals(keys: Sequence[Any], position: Sequence[Any]) -> list[ColumnElemen
 
 
 def unnest(**columns: Sequence[int]) -> Any:
-    """A table with these columns, and with `place`: the number of the row from 1."""
+    """A table with these columns, and `place`, the row number from 1."""
     arrays = (literal(list(values), ARRAY(BigInteger)) for values in columns.values())
     return func.unnest(*arrays).table_valued(*columns, with_ordinality="place").render_derived()
 

@@ -1,15 +1,15 @@
-"""The Valkey or Redis client, with a deadline on each wait."""
+"""The client for Valkey or Redis, with a timeout on each wait."""
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-TIMEOUT = 0.5  # seconds; a slower cache is as good as none
+TIMEOUT = 0.5  # seconds; a slower cache is of no use
 
 
 def open_redis(url: str, connections: int = 20) -> "Redis":
-    """Does not connect yet, so that a process starts without it."""
+    """Does not connect yet, so a process starts without the server."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections,

@@ -1,6 +1,6 @@
-"""The schema a database has, and the one this code was written for.
+"""Compares a database's schema with the one that this code needs, and migrates it.
 
-Alembic is loaded only where there is something to apply: a process that serves would keep 8 MB of it.
+Alembic is loaded only if there is something to apply: it would cost a serving process 8 MB.
 """
 
 import re
@@ -12,12 +12,13 @@ from sqlalchemy.exc import OperationalError
 from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
 
-LOCK = 7_243_118_265  # any number; the same in every version of hitok
-FILE = re.compile(r"(\d{4})_\w+\.py")  # a migration's file has its revision for a name
+LOCK = 7_243_118_265  # arbitrary, but the same in every version of hitok
+FILE = re.compile(r"(\d{4})_\w+\.py")  # a migration's file name starts with its revision
 
 
 def upgrade(url: str, migrations: Path) -> None:
-    """Brings the database at `url` to the newest revision, in one transaction. Many may run it at once."""
+    """Migrates the database at `url` to the newest revision, in one transaction. Several processes may call it at
+    once."""
     engine = create_engine(driver_url(url), connect_args={"connect_timeout": 5})
     try:
         with engine.begin() as connection:
@@ -33,7 +34,7 @@ def upgrade(url: str, migrations: Path) -> None:
 
 
 async def require_current(database: Database, migrations: Path) -> None:
-    """Raises ConfigError unless the schema is the one this code was written for."""
+    """Raises ConfigError unless the schema is the one that this code needs."""
     async with database.engine.connect() as connection:
         revision, head = await connection.run_sync(_revision, migrations), _known(migrations)[-1]
     if revision != head:
@@ -46,7 +47,7 @@ def knows(migrations: Path, revision: str) -> bool:
 
 
 def _revision(connection: Connection, migrations: Path) -> str | None:
-    """The database's, None while it is empty. Raises ConfigError if this code does not know it."""
+    """The database's revision; None while it is empty. Raises ConfigError if this code does not know it."""
     if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
     revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))

@@ -1,6 +1,6 @@
-"""Metrics on a port of their own, and traces when an OTLP endpoint is set.
+"""Metrics on a port of their own, and traces if an OTLP endpoint is set.
 
-Without one nothing here makes a span: what is asked for then costs a call that returns at once.
+Without an endpoint no span is made: the functions here then return at once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ SERVED = Histogram("hitok_rpc_served_seconds", "RPCs served", ["method", "status
 CALLED = Histogram("hitok_rpc_called_seconds", "RPCs called, retries included", ["method", "status"], buckets=BUCKETS)
 BUILD = Gauge("hitok_build_info", "Always 1; what runs here", ["service", "version", "revision"])
 
-TRACE = "traceparent"  # the W3C header's name, in NATS messages too
+TRACE = "traceparent"  # the W3C header, used in NATS messages too
 MAX_LINKS = 32
 
 _tracer = trace.get_tracer("hitok")
@@ -29,8 +29,9 @@ _no_span = nullcontext(trace.INVALID_SPAN)
 
 
 def start(settings: Settings, service: str, metrics_port: int | None) -> None:
-    """Serves /metrics from a thread and starts exporting traces. `metrics_port` None: someone else serves them."""
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
+    """Serves /metrics from a thread and starts exporting traces. Without `metrics_port` something else has to serve
+    /metrics."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # else one more series per metric
     BUILD.labels(service, VERSION, settings.revision).set(1)
     if metrics_port is not None:
         try:
@@ -38,7 +39,7 @@ def start(settings: Settings, service: str, metrics_port: int | None) -> None:
         except OSError as error:
             raise ConfigError(f"port {metrics_port} for metrics: {error.strerror}") from None
     if settings.otlp_endpoint:
-        from services.kit import tracing  # noqa: PLC0415 - 5 MB, for who wants traces
+        from services.kit import tracing  # noqa: PLC0415 - 5 MB, needed for traces only
 
         trace.set_tracer_provider(tracing.open_provider(settings, service))
         global _tracing
@@ -46,7 +47,7 @@ def start(settings: Settings, service: str, metrics_port: int | None) -> None:
 
 
 def stop() -> None:
-    """Sends the spans still held."""
+    """Sends the remaining spans."""
     if _tracing:
         trace.get_tracer_provider().shutdown()  # type: ignore[attr-defined]  # the SDK's
 
@@ -56,7 +57,8 @@ def is_tracing() -> bool:
 
 
 def span(name: str, kind: SpanKind, carrier: Mapping[str, str] | None = None) -> AbstractContextManager[Span]:
-    """A span around the block, a child of the one in `carrier` or of the current one; nothing when tracing is off."""
+    """A span around the block: a child of the one in `carrier`, else of the current one. Does nothing when tracing is
+    off."""
     if not _tracing:
         return _no_span
     parent = propagate.extract(carrier) if carrier is not None else None
@@ -64,16 +66,16 @@ def span(name: str, kind: SpanKind, carrier: Mapping[str, str] | None = None) ->
 
 
 def following(name: str, kind: SpanKind, carrier: Mapping[str, str] | None) -> AbstractContextManager[Span]:
-    """A span for what a message causes, a child of its sender's; nothing for a message that carries no trace."""
+    """A span for handling a message: a child of its sender's span. Does nothing if the message carries no trace."""
     if not _tracing or not carrier or not carrier.get(TRACE):
         return _no_span
     return span(name, kind, carrier)
 
 
 def gathering(name: str, traces: Iterable[str]) -> AbstractContextManager[Span]:
-    """A span for what is done for many at once: a child of the first of them, with links to the others.
+    """A span for a batch: a child of the first item's span, with links to those of the others.
 
-    `traces` is what `here` gave to each.
+    `traces` are the results of `here` for the items.
     """
     known = [each for each in traces if each] if _tracing else []
     if not known:
@@ -84,7 +86,8 @@ def gathering(name: str, traces: Iterable[str]) -> AbstractContextManager[Span]:
 
 
 def statement_span(*statements: str) -> Span | None:
-    """For a trip to PostgreSQL of whatever is traced; the polling of background work is not. The caller ends it."""
+    """A span for a trip to PostgreSQL, within a traced request only: polling by background tasks makes none. The caller
+    ends it."""
     if not _tracing or not trace.get_current_span().is_recording():
         return None
     operation = statements[0].split(maxsplit=1)[0].upper()
@@ -94,17 +97,17 @@ def statement_span(*statements: str) -> Span | None:
 
 
 def fail(span: Span, error: BaseException) -> None:
-    """Only the kind: a server's text may quote a row."""
+    """Records only the error's class: the server's text may quote a row."""
     span.set_status(StatusCode.ERROR, type(error).__name__)
 
 
 def here() -> str:
-    """The current span, to be kept where a context does not reach; "" if there is none."""
+    """The current span as text, to be stored where contexts do not reach; "" if there is none."""
     return trace_headers().get(TRACE, "") if _tracing else ""
 
 
 def trace_headers() -> dict[str, str]:
-    """The W3C headers that make the callee's span a child of ours."""
+    """The W3C headers that make the callee's span a child of the current one."""
     headers: dict[str, str] = {}
     if _tracing:
         propagate.inject(headers)
@@ -112,7 +115,7 @@ def trace_headers() -> dict[str, str]:
 
 
 def add_trace_id(_: Any, __: str, event: EventDict) -> EventDict:
-    """For the log: by it a line's trace is found."""
+    """A log processor that adds the trace's id, so that a log line leads to its trace."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)

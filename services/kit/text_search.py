@@ -1,14 +1,14 @@
-"""Words for full-text search, and the query that finds them.
+"""Splits text into words for full-text search, and makes the query that finds them.
 
-A script that separates its words with spaces is indexed by word. Chinese, Japanese and Korean text is indexed by each
-pair of neighbouring characters, since PostgreSQL's own parser takes a whole sentence for one word, and its extensions
-for this are not installed everywhere.
+Scripts with spaces are indexed by word. Chinese, Japanese and Korean text is indexed by pairs of neighbouring
+characters: PostgreSQL's parser takes a whole sentence for one word, and extensions for these languages are not
+installed everywhere.
 """
 
 import re
 import unicodedata
 
-MAX_TEXT = 8_000  # characters that are read
+MAX_TEXT = 8_000  # characters; the rest is ignored
 MAX_WORDS, MAX_QUERY_WORDS = 1_000, 16
 MAX_WORD = 40  # characters
 UNSEPARATED = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -17,21 +17,21 @@ RUN = re.compile(rf"{WORD.pattern}|[{UNSEPARATED}]+")
 
 
 def fold(text: str) -> str:
-    """The text without case, width and other compatibility forms: what compares equal is found as equal."""
+    """The text without case, width and other compatibility forms, so that equivalent spellings compare equal."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def words_of(text: str, most: int = MAX_WORDS) -> list[str]:
-    """The lexemes to store for a text, without repetition, at most so many."""
+    """The distinct lexemes to store for a text, at most `most`."""
     words: dict[str, None] = {}
     for run in RUN.findall(fold(text[:MAX_TEXT])):
-        # The last character too, which begins no pair: a query for one character matches what begins with it.
+        # The last character begins no pair, but a query of one character matches by the first of a pair.
         words |= dict.fromkeys([run[:MAX_WORD]] if WORD.match(run) else [*_pairs(run), run[-1]])
     return list(words)[:most]
 
 
 def query_of(text: str) -> str:
-    """A tsquery that finds all words of the text, a word also by its beginning; "" if the text has none."""
+    """A tsquery that finds texts with all of these words or words beginning with them; "" if the text has none."""
     parts: list[str] = []
     for run in RUN.findall(fold(text[:MAX_TEXT])):
         is_word = WORD.match(run) or len(run) == 1

@@ -1,5 +1,5 @@
-"""The JWTs of docs/contract/api.md ("Identity"), the same for both API families. `class` separates access from refresh
-tokens."""
+"""Issues and verifies the JWTs of docs/contract/api.md ("Identity"), which both API families share. `class` separates
+access tokens from refresh tokens."""
 
 import secrets
 import time
@@ -29,7 +29,7 @@ class WrongTokenClass(Unauthenticated):
 
 
 class Claims(msgspec.Struct, kw_only=True):
-    """Times in Unix seconds. `userid` twice, since each family reads its own key."""
+    """Times are Unix seconds. The user id is there twice: each family reads its own key."""
 
     exp: int
     iat: int
@@ -45,7 +45,7 @@ class Claims(msgspec.Struct, kw_only=True):
 def issue(
     secret: str, *, user_id: int, username: str, role: int, session_id: int, token_class: TokenClass, lifetime: int
 ) -> tuple[str, int]:
-    """The token and when it expires."""
+    """Returns the token and its expiry time."""
     now = int(time.time())
     claims = Claims(
         exp=now + lifetime,
@@ -64,7 +64,7 @@ def issue(
 def verify(secret: str, token: str, token_class: TokenClass) -> Claims:
     """Raises TokenExpired, WrongTokenClass or TokenInvalid. Does not check whether the session is still live."""
     try:
-        # Not iat: the clock of the host that issued it may be a little ahead of ours.
+        # iat is not verified: the issuing host's clock may be slightly ahead.
         options: Options = {"require": ["exp", "iat"], "verify_iat": False}
         payload = jwt.decode(token, secret, [ALGORITHM], options)
         claims = msgspec.convert(payload, Claims)

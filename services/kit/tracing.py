@@ -1,4 +1,4 @@
-"""The side of OpenTelemetry that makes spans and sends them, loaded when an OTLP endpoint is set."""
+"""The OpenTelemetry SDK, which makes and sends spans. Loaded only if an OTLP endpoint is set."""
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource

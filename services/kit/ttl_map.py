@@ -1,4 +1,4 @@
-"""A bounded map whose entries end after a while."""
+"""A bounded map whose entries expire."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -11,10 +11,10 @@ D = TypeVar("D")
 
 
 class TtlMap(Generic[K, V]):
-    """When it is full, the entry that was put first makes room."""
+    """When the map is full, a new entry replaces the oldest one."""
 
     def __init__(self, ttl: float, max_size: int, clock: Callable[[], float] = monotonic) -> None:
-        """`ttl`: seconds, by `clock`."""
+        """`ttl`: seconds, measured by `clock`."""
         self._ttl, self._max_size, self._clock = ttl, max_size, clock
         self._entries: OrderedDict[K, tuple[V, float]] = OrderedDict()
 
@@ -23,17 +23,17 @@ class TtlMap(Generic[K, V]):
     @overload
     def get(self, key: K, default: D) -> V | D: ...
     def get(self, key: K, default: object = None) -> object:
-        """The value, or `default` if there is none or it has ended. For values that may be None see `entry`."""
+        """The value, or `default` if there is none or it has expired. If values may be None, use `entry`."""
         entry = self._entries.get(key)
         return entry[0] if entry and self._clock() < entry[1] else default
 
     def entry(self, key: K) -> tuple[V, float] | None:
-        """The value and the time on the clock when it ends."""
+        """The value and its expiry time on the clock."""
         entry = self._entries.get(key)
         return entry if entry and self._clock() < entry[1] else None
 
     def put(self, key: K, value: V, until: float | None = None) -> None:
-        """`until`: when it ends, on the clock; `ttl` from now if None."""
+        """`until`: the expiry time on the clock; None: `ttl` from now."""
         self._entries[key] = (value, self._clock() + self._ttl if until is None else until)
         self._entries.move_to_end(key)
         if len(self._entries) > self._max_size:
@@ -46,5 +46,5 @@ class TtlMap(Generic[K, V]):
         self._entries.clear()
 
     def __len__(self) -> int:
-        """Entries held, those that have ended included."""
+        """The number of entries, including expired ones."""
         return len(self._entries)

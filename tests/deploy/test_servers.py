@@ -264,7 +264,7 @@ def test_an_admin_need_not_be_a_superuser(postgres: Postgres) -> None:
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root needs another user for Postgres")
-def test_root_runs_postgres_as_nobody_in_a_folder_closed_to_him() -> None:
+def test_root_runs_postgres_as_nobody_in_a_folder_closed_to_nobody() -> None:
     with tempfile.TemporaryDirectory() as name, private_postgres(Path(name)) as server:
         assert Path(name).stat().st_mode & 0o777 == 0o700
         assert Path(f"/proc/{server.pid}").stat().st_uid == NOBODY

@@ -72,7 +72,7 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def forged(person: Person, **changes: Any) -> str:
     """A token with `changes` to the arguments of tokens.issue, otherwise as the person's own."""
-    of_his: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "user_id": int(person.id),
         "username": person.name,
         "role": 0,
@@ -80,4 +80,4 @@ def forged(person: Person, **changes: Any) -> str:
         "token_class": "atoken",
         "lifetime": 600,
     }
-    return tokens.issue(changes.pop("secret", JWT_SECRET), **of_his | changes)[0]
+    return tokens.issue(changes.pop("secret", JWT_SECRET), **arguments | changes)[0]

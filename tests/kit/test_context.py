@@ -22,7 +22,7 @@ async def test_a_caller_travels_as_metadata() -> None:
         assert from_metadata(to_metadata("secret")) == (caller, "r1")
 
 
-async def test_nobody_travels_as_nobody_with_a_request_id_of_his_own() -> None:
+async def test_an_anonymous_call_has_a_request_id_of_its_own() -> None:
     caller, request_id = from_metadata(to_metadata("secret"))
     assert caller == ANONYMOUS and len(request_id) == 16
     assert from_metadata([])[1] != from_metadata([])[1]

@@ -1,4 +1,4 @@
-"""Blocks: they end what there was, keep the blocked one away, and tell him nothing."""
+"""Blocks: they end the friendship, keep the blocked user away, and tell that user nothing."""
 
 from protos.social.v1 import friends_pb2 as pb
 from tests.support.social import (
@@ -54,7 +54,7 @@ async def test_the_list_is_the_callers_newest_first(social: Running) -> None:
     assert [*first.user_ids, *rest.user_ids] == others[::-1] and not rest.next_cursor
 
 
-async def test_nobody_blocks_himself_or_nobody(social: Running) -> None:
+async def test_a_user_cannot_block_themselves_or_user_0(social: Running) -> None:
     (me,) = new_users(1)
     assert await refusal(block(social, me, me)) == "SELF_BLOCK"
     for bad in (0, -1):
@@ -122,7 +122,7 @@ async def test_a_request_that_waits_cannot_be_accepted_once_its_sender_is_blocke
     assert await requests_of(social, asked) == []  # unblocking brings nothing back
 
 
-async def test_asking_again_after_the_block_is_over_reaches_him(social: Running) -> None:
+async def test_asking_again_after_the_block_is_over_arrives(social: Running) -> None:
     asker, asked = new_users(2)
     await block(social, asked, asker)
     await ask(social, asker, asked, "hidden")

@@ -1,4 +1,4 @@
-"""What becomes of a user's friends and groups when his account is deleted; the event comes over real NATS."""
+"""What becomes of a user's friends and groups when the account is deleted; the event comes over real NATS."""
 
 import asyncio
 import secrets
@@ -57,7 +57,7 @@ async def announce_deleted(social: Running, user: int, key: str = "") -> str:
 
 
 async def traces(social: Running, user: int) -> dict[str, int]:
-    """Rows that name him, by table."""
+    """Rows that name the user, by table."""
     found = {}
     for table, columns in EVERYWHERE.items():
         names = " OR ".join(f"{column} = :user" for column in columns)
@@ -67,7 +67,7 @@ async def traces(social: Running, user: int) -> dict[str, int]:
     return found
 
 
-async def test_nothing_is_left_of_him(social: Running) -> None:
+async def test_nothing_is_left_of_the_user(social: Running) -> None:
     gone, friend, other, asked, asker, owner = new_users(6)
     await add(social, gone, friend)
     await add(social, other, gone)
@@ -88,7 +88,7 @@ async def test_nothing_is_left_of_him(social: Running) -> None:
     assert (await events_of(social, pair_of(gone, friend)))[-1] == removed
 
 
-async def test_he_leaves_his_groups_and_they_count_right(social: Running) -> None:
+async def test_the_user_leaves_all_groups_and_they_count_right(social: Running) -> None:
     gone, owner = new_users(2)
     groups = [await group_with(social, owner, gone, managers=[gone]) for _ in range(3)]
     await announce_deleted(social, gone)
@@ -98,7 +98,7 @@ async def test_he_leaves_his_groups_and_they_count_right(social: Running) -> Non
         assert (await verbs_of(social, f"group:{group}"))[-1] == "group.left"
 
 
-async def test_his_groups_go_to_the_oldest_manager(social: Running) -> None:
+async def test_owned_groups_go_to_the_oldest_manager(social: Running) -> None:
     gone, member, second, first = new_users(4)
     group = await group_with(social, gone, member, first, second, managers=[second, first])
     await announce_deleted(social, gone)
@@ -147,7 +147,7 @@ async def test_who_have_to_do_with_each_other_may_go_at_once_while_others_go_on(
     assert set(refusals) <= {"", "ALREADY_FRIENDS"}
     for group in groups:
         assert set(leaving).isdisjoint(await roles_in(social, staying[0], group))
-    for user in leaving:  # whoever was added after he had gone is forgotten with the event's next delivery
+    for user in leaving:  # rows added after the deletion go with the next delivery of the event
         await forget(social, user)
         assert await traces(social, user) == {}
 

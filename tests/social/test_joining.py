@@ -121,7 +121,7 @@ async def test_an_invited_user_joins_at_once(social: Running) -> None:
     assert (await verbs_of(social, f"group:{group}"))[3:] == ["group.joined"]
 
 
-async def test_an_invited_user_need_not_name_who_invited_him(social: Running) -> None:
+async def test_an_invited_user_need_not_name_the_inviter(social: Running) -> None:
     owner, guest = new_users(2)
     group = await group_with(social, owner)
     await invite(social, owner, group, guest)

@@ -194,7 +194,7 @@ def method_of(rpc: str) -> str:
 
 
 @pytest.mark.parametrize("rpc", RPCS)
-async def test_everyone_gets_what_is_his(social: Running, rpc: str) -> None:
+async def test_everyone_gets_what_is_theirs(social: Running, rpc: str) -> None:
     call, expected = RPCS[rpc]
     world, found = await make_world(social), {}
     for role in ROLES:

@@ -147,7 +147,7 @@ async def test_lists_and_checks_read_no_whole_table(full: Running) -> None:
 
 
 async def test_writes_read_no_whole_table(full: Running) -> None:
-    """By the hub, who has the most rows, and in his group."""
+    """By the user with the most rows, and in that user's group."""
     with recording(full) as seen:
         await ask(full, 60_000, HUB)
         await add(full, 60_001, 60_000)

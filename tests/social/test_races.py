@@ -148,7 +148,7 @@ async def test_fifty_join_one_group(social: Running) -> None:
     assert set(await roles_in(social, owner, group)) == {owner, *guests}
 
 
-async def test_one_goes_once_whether_he_leaves_or_is_removed(social: Running) -> None:
+async def test_a_member_goes_once_by_leaving_or_by_removal(social: Running) -> None:
     owner, manager, member = new_users(3)
     group = await group_with(social, owner, manager, member, managers=[manager])
     calls = [

@@ -36,7 +36,7 @@ async def new_people(visitor: FrontEnd, user: Users, count: int) -> list[Person]
 
 @dataclass(slots=True)
 class World:
-    """A group (by approval) with its people, and a friend of its owner's, one he blocked, and a stranger."""
+    """A group (by approval) with its people; and of its owner a friend, a blocked user and a stranger."""
 
     visitor: FrontEnd
     users: Users

@@ -55,7 +55,7 @@ async def running_social_service(settings: SocialSettings) -> AsyncIterator[Runn
 
 
 def new_user() -> int:
-    """The id of one who has no friends and no groups."""
+    """The id of a user without friends and groups."""
     return next(_user_ids)
 
 
@@ -74,7 +74,7 @@ def acting(user_id: int, role: int = USER_ROLE) -> Iterator[None]:
 
 
 async def act(user_id: int, call: Any, request: Any, role: int = USER_ROLE) -> Any:
-    """One call made for that user; a task of its own keeps him apart from others acting at once."""
+    """One call on behalf of that user, in a task of its own, so that users who act at once do not mix."""
     with acting(user_id, role):
         return await call(request)
 

@@ -134,7 +134,7 @@ async def feed(media: Videos, viewer: int, order: int = pb.LATEST, role: int = 1
 
 
 async def set_likes(media: Videos, *changes: tuple[int, int, bool]) -> list[bool]:
-    """Of (user, video, whether he likes it); which were found."""
+    """Sets or removes likes, given as (user, video, liked). Returns which videos were found."""
     request = pb.SetVideoLikesRequest(changes=[_change(*change) for change in changes])
     return [outcome.found for outcome in (await media.videos.SetVideoLikes(request, timeout=10)).outcomes]
 

@@ -73,7 +73,7 @@ async def test_revoking_ends_every_session_but_lets_the_user_in_again(user: Runn
     assert await refusal(email_login(user, name)) == ""
 
 
-async def test_who_takes_anothers_address_or_phone_for_a_name_is_not_taken_for_him(user: Running) -> None:
+async def test_an_address_or_phone_as_username_is_not_taken_for_its_owner(user: Running) -> None:
     phone, address = new_phone(), f"{new_name()}@x.co"
     pretenders = [await phone_account(user, nickname=phone), await phone_account(user, nickname=address)]
     owner = await phone_account(user, phone)

@@ -248,7 +248,7 @@ async def test_logging_out_ends_the_callers_session_only(user: Running) -> None:
     assert not await is_live(user, first) and await is_live(user, second)
 
 
-async def test_a_user_is_logged_out_when_his_last_session_ends_and_in_again_with_the_next(user: Running) -> None:
+async def test_a_user_is_logged_out_with_the_last_session_and_in_again_with_the_next(user: Running) -> None:
     phone = new_phone()
     sessions = [await phone_account(user, phone), await phone_login(user, phone)]
     seen = []

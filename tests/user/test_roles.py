@@ -23,7 +23,7 @@ from tests.support.user import (
 
 ROLES = GUEST, USER, MEMBER, ADMIN, SUPER_ADMIN = range(5)
 
-# Actor → the (target's role, new role) he may set on others.
+# Actor → the (target's role, new role) that they may set on others.
 ON_OTHERS: dict[int, set[tuple[int, int]]] = {
     GUEST: set(),
     USER: set(),
@@ -31,8 +31,8 @@ ON_OTHERS: dict[int, set[tuple[int, int]]] = {
     ADMIN: set(product((GUEST, USER, MEMBER), (GUEST, USER, MEMBER))),
     SUPER_ADMIN: set(product(ROLES, ROLES)),
 }
-# (Own role, whether an admin set it) → the roles he may give himself; the one he has is no change.
-ON_HIMSELF: dict[tuple[int, bool], set[int]] = {
+# (Own role, whether an admin set it) → the roles that the user may take; keeping the present one is no change.
+ON_OWN_ACCOUNT: dict[tuple[int, bool], set[int]] = {
     (GUEST, False): {GUEST, USER},
     (GUEST, True): {GUEST},
     (USER, False): {USER},
@@ -86,12 +86,12 @@ async def test_what_each_role_may_set_on_others(user: Running, actor_role: int) 
         assert (reason, await role_of(user, target)) == (("", new) if allowed else ("NOT_PERMITTED", old)), (old, new)
 
 
-@pytest.mark.parametrize(("own_role", "by_admin"), list(ON_HIMSELF))
-async def test_what_each_role_may_set_on_himself(user: Running, own_role: int, by_admin: bool) -> None:
+@pytest.mark.parametrize(("own_role", "by_admin"), list(ON_OWN_ACCOUNT))
+async def test_what_each_role_may_set_on_the_own_account(user: Running, own_role: int, by_admin: bool) -> None:
     actor = await email_account(user)
     for new in ROLES:
         await give(user, actor, own_role, by_admin)
-        allowed = new in ON_HIMSELF[own_role, by_admin]
+        allowed = new in ON_OWN_ACCOUNT[own_role, by_admin]
         reason = await refusal(setting(user, actor, actor.user_id, new))
         assert (reason, await role_of(user, actor)) == (("", new) if allowed else ("NOT_PERMITTED", own_role)), new
 
@@ -112,7 +112,7 @@ async def test_nobody_sets_no_role(user: Running) -> None:
         assert await refusal(user.users.SetRole(users_pb.SetRoleRequest(user_id=1, role=1))) == "CALLER_MISSING"
 
 
-async def test_the_role_of_the_actor_is_the_one_he_has_now_not_his_tokens(user: Running) -> None:
+async def test_the_role_of_the_actor_is_the_present_one_not_the_tokens(user: Running) -> None:
     actor, target = await account(user, GUEST), await account(user, GUEST)
     caller = caller_of(user, actor)
     with acting(type(caller)(caller.user_id, SUPER_ADMIN, caller.session_id)):

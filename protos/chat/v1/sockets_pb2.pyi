@@ -136,7 +136,7 @@ class Connection(_message.Message):
     """empty for a request"""
     closed: _builtins.bool
     requested_at: _builtins.int
-    """no WebSocket: the user's last HTTP request, in Unix milliseconds"""
+    """Unix milliseconds of the user's last HTTP request; 0: this is a WebSocket"""
     def __init__(
         self,
         *,

@@ -61,8 +61,8 @@ class TicketsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchRedeemTickets(self, request, context):
-        """Uses the tickets up and answers with their holders, in order; a holder without user_id stands for a used, expired
-        or forged ticket. Fails while Valkey is away. At most 500.
+        """Uses the tickets up and answers with their holders, in order. A holder without user_id means a used, expired or
+        forged ticket. Fails while Valkey is away. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

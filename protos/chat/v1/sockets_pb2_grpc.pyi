@@ -19,8 +19,8 @@ class TicketsStub:
     BatchCreateTickets: _aio.UnaryUnaryMultiCallable[_sockets_pb2.BatchCreateTicketsRequest, _sockets_pb2.BatchCreateTicketsResponse]
     """A signed ticket for each holder, in their order, valid for 30 s and one use. At most 500."""
     BatchRedeemTickets: _aio.UnaryUnaryMultiCallable[_sockets_pb2.BatchRedeemTicketsRequest, _sockets_pb2.BatchRedeemTicketsResponse]
-    """Uses the tickets up and answers with their holders, in order; a holder without user_id stands for a used, expired
-    or forged ticket. Fails while Valkey is away. At most 500.
+    """Uses the tickets up and answers with their holders, in order. A holder without user_id means a used, expired or
+    forged ticket. Fails while Valkey is away. At most 500.
     """
 
 class TicketsServicer(metaclass=_abc_1.ABCMeta):
@@ -40,8 +40,8 @@ class TicketsServicer(metaclass=_abc_1.ABCMeta):
         request: _sockets_pb2.BatchRedeemTicketsRequest,
         context: _aio.ServicerContext[_sockets_pb2.BatchRedeemTicketsRequest, _abc.Awaitable[_sockets_pb2.BatchRedeemTicketsResponse]],
     ) -> _abc.Awaitable[_sockets_pb2.BatchRedeemTicketsResponse]:
-        """Uses the tickets up and answers with their holders, in order; a holder without user_id stands for a used, expired
-        or forged ticket. Fails while Valkey is away. At most 500.
+        """Uses the tickets up and answers with their holders, in order. A holder without user_id means a used, expired or
+        forged ticket. Fails while Valkey is away. At most 500.
         """
 
 def add_TicketsServicer_to_server(servicer: TicketsServicer, server: _aio.Server) -> None: ...

@@ -81,13 +81,13 @@ class Object(_message.Message):
     reason: _builtins.str
     """why it failed"""
     cover_path: _builtins.str
-    """of a video's frame, once there is one"""
+    """of a video's cover; empty while there is none"""
     playback_path: _builtins.str
-    """of what browsers play, where the object itself is not that"""
+    """of the rendition that browsers play; empty if they play the object itself"""
     private: _builtins.bool
-    """only by signed url"""
+    """served only by signed url"""
     hls_path: _builtins.str
-    """of the playlist of what playback_path names, where that had to be encoded"""
+    """of the HLS playlist; empty if the video did not have to be encoded"""
     blurhash: _builtins.str
     """of an image, or a video's cover; empty while there is none"""
     def __init__(
@@ -125,7 +125,7 @@ class UploadHeader(_message.Message):
 
     SIZE_FIELD_NUMBER: _builtins.int
     size: _builtins.int
-    """of the whole, if known; else 0"""
+    """of the whole file; 0: unknown"""
     def __init__(
         self,
         *,
@@ -171,7 +171,7 @@ class BatchGetObjectsRequest(_message.Message):
     HASHES_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
     hold: _builtins.bool
-    """something outside this service, such as a message, shows them from now on: keep them"""
+    """keep them: something outside this service, such as a message, shows them from now on"""
     @_builtins.property
     def hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -216,7 +216,7 @@ class UseObjectRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     hash: _builtins.str
     kind: _builtins.str
-    """which kind it has to be; empty for any"""
+    """the kind that the object must have; empty: any"""
     def __init__(
         self,
         *,
@@ -285,10 +285,10 @@ class PartialUpload(_message.Message):
     expires_at: _builtins.int
     """Unix seconds"""
     metadata: _builtins.str
-    """as it was given"""
+    """as the client sent it"""
     @_builtins.property
     def object(self) -> Global___Object:
-        """once it is finished"""
+        """set once the upload is finished"""
 
     def __init__(
         self,

@@ -74,14 +74,14 @@ class ObjectsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetObjects(self, request, context):
-        """What serving needs to know, for any caller; unknown hashes are left out. At most 500.
+        """The objects, for any caller that serves or shows them; unknown hashes are left out. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UseObject(self, request, context):
-        """The caller is about to show one of their own uploads, as an avatar for example: it is kept from now on.
+        """Keeps one of the caller's own uploads from now on, because it is about to be shown, for example as an avatar.
         OBJECT_NOT_FOUND if they did not upload it, OBJECT_KIND_INVALID if it is of another kind.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -19,9 +19,9 @@ class ObjectsStub:
     Upload: _aio.StreamUnaryMultiCallable[_objects_pb2.UploadRequest, _objects_pb2.Object]
     """The first message is the header, the others are chunks of at most 256 KiB."""
     BatchGetObjects: _aio.UnaryUnaryMultiCallable[_objects_pb2.BatchGetObjectsRequest, _objects_pb2.BatchGetObjectsResponse]
-    """What serving needs to know, for any caller; unknown hashes are left out. At most 500."""
+    """The objects, for any caller that serves or shows them; unknown hashes are left out. At most 500."""
     UseObject: _aio.UnaryUnaryMultiCallable[_objects_pb2.UseObjectRequest, _objects_pb2.Object]
-    """The caller is about to show one of their own uploads, as an avatar for example: it is kept from now on.
+    """Keeps one of the caller's own uploads from now on, because it is about to be shown, for example as an avatar.
     OBJECT_NOT_FOUND if they did not upload it, OBJECT_KIND_INVALID if it is of another kind.
     """
     GetStatus: _aio.UnaryUnaryMultiCallable[_objects_pb2.GetStatusRequest, _objects_pb2.Object]
@@ -46,7 +46,7 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
         request: _objects_pb2.BatchGetObjectsRequest,
         context: _aio.ServicerContext[_objects_pb2.BatchGetObjectsRequest, _abc.Awaitable[_objects_pb2.BatchGetObjectsResponse]],
     ) -> _abc.Awaitable[_objects_pb2.BatchGetObjectsResponse]:
-        """What serving needs to know, for any caller; unknown hashes are left out. At most 500."""
+        """The objects, for any caller that serves or shows them; unknown hashes are left out. At most 500."""
 
     @_abc_1.abstractmethod
     def UseObject(
@@ -54,7 +54,7 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
         request: _objects_pb2.UseObjectRequest,
         context: _aio.ServicerContext[_objects_pb2.UseObjectRequest, _abc.Awaitable[_objects_pb2.Object]],
     ) -> _abc.Awaitable[_objects_pb2.Object]:
-        """The caller is about to show one of their own uploads, as an avatar for example: it is kept from now on.
+        """Keeps one of the caller's own uploads from now on, because it is about to be shown, for example as an avatar.
         OBJECT_NOT_FOUND if they did not upload it, OBJECT_KIND_INVALID if it is of another kind.
         """
 

@@ -85,28 +85,28 @@ class Video(_message.Message):
     title: _builtins.str
     description: _builtins.str
     video_url: _builtins.str
-    """a path of this service is signed if the video is not public"""
+    """signed if it is a path of this service and the video is not public"""
     cover_url: _builtins.str
     type: _builtins.str
     visibility: Global___Visibility.ValueType
     like_count: _builtins.int
     comment_count: _builtins.int
-    """replies too"""
+    """including replies"""
     share_count: _builtins.int
     view_count: _builtins.int
     created_at: _builtins.int
     """Unix milliseconds"""
     updated_at: _builtins.int
     playback_url: _builtins.str
-    """what any browser plays; empty while there is nothing such"""
+    """plays in every browser; empty while there is none"""
     hls_url: _builtins.str
-    """the same for HLS players, where `video_url` had to be encoded"""
+    """for HLS players; empty if the video did not have to be encoded"""
     status: _objects_pb2.State.ValueType
     """only its owner sees a video before it is READY; an outside url is READY at once"""
     reason: _builtins.str
     """why it FAILED"""
     width: _builtins.int
-    """pixels, as shown; 0 if not known, like the next"""
+    """pixels as displayed; width, height and duration are 0 while unknown"""
     height: _builtins.int
     duration: _builtins.int
     """milliseconds"""

@@ -170,7 +170,7 @@ class VideosServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetLiked(self, request, context):
-        """Which of these pairs are likes, in order. At most 5,000.
+        """For each pair, in order, whether the user likes the video. At most 5,000.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,7 @@ class VideosStub:
     SetVideoLikes: _aio.UnaryUnaryMultiCallable[_videos_pb2.SetVideoLikesRequest, _videos_pb2.SetVideoLikesResponse]
     """Likes and unlikes of many users, in the order given; repeating one changes nothing. At most 500."""
     BatchGetLiked: _aio.UnaryUnaryMultiCallable[_videos_pb2.BatchGetLikedRequest, _videos_pb2.BatchGetLikedResponse]
-    """Which of these pairs are likes, in order. At most 5,000."""
+    """For each pair, in order, whether the user likes the video. At most 5,000."""
     ShareVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.ShareVideoRequest, _videos_pb2.ShareVideoResponse]
     """Counts one share per user."""
     ViewVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.ViewVideoRequest, _videos_pb2.ViewVideoResponse]
@@ -124,7 +124,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.BatchGetLikedRequest,
         context: _aio.ServicerContext[_videos_pb2.BatchGetLikedRequest, _abc.Awaitable[_videos_pb2.BatchGetLikedResponse]],
     ) -> _abc.Awaitable[_videos_pb2.BatchGetLikedResponse]:
-        """Which of these pairs are likes, in order. At most 5,000."""
+        """For each pair, in order, whether the user likes the video. At most 5,000."""
 
     @_abc_1.abstractmethod
     def ShareVideo(

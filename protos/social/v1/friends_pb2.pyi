@@ -30,7 +30,7 @@ class _ResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Result.ValueTy
     REFUSED: _Result.ValueType  # 2
 
 class Result(_Result, metaclass=_ResultEnumTypeWrapper):
-    """How a request, to be friends or to join, ended. The values are the chat document's."""
+    """How a friend or join request ended. The values are those of the chat document."""
 
 PENDING: Result.ValueType  # 0
 ACCEPTED: Result.ValueType  # 1
@@ -594,7 +594,7 @@ class Relation(_message.Message):
     user_id: _builtins.int
     friend: _builtins.bool
     blocked: _builtins.bool
-    """by the caller; whether the other user blocked the caller is not told"""
+    """by the caller; whether the other user blocked the caller is not revealed"""
     remark: _builtins.str
     def __init__(
         self,
@@ -741,7 +741,7 @@ Global___ListStandingsRequest: _TypeAlias = ListStandingsRequest  # noqa: Y015
 
 @_typing.final
 class Standing(_message.Message):
-    """What is between them on the user's side; a friendship is on both."""
+    """One direction of a relation: what `user_id` has with `peer_id`. A friendship has both directions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -778,7 +778,7 @@ class ListStandingsResponse(_message.Message):
     AS_OF_FIELD_NUMBER: _builtins.int
     next_cursor: _builtins.str
     as_of: _builtins.int
-    """the last number that an event was given before this was read"""
+    """the id of the last event written before this was read"""
     @_builtins.property
     def standings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Standing]: ...
     def __init__(

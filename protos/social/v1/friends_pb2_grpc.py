@@ -120,7 +120,7 @@ class FriendsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def HandleFriendRequest(self, request, context):
-        """Accepts or refuses; only the one asked, only once.
+        """Accepts or refuses a request. Only its receiver can, and only once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,7 +133,7 @@ class FriendsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddFriend(self, request, context):
-        """Makes both friends at once, without asking (the short-video family), and settles requests between them.
+        """Makes both friends at once, without asking (the short-video family), and closes requests between them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,7 +166,7 @@ class FriendsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Block(self, request, context):
-        """Ends the friendship too. The blocked user can no longer ask, add, invite or message, and is not told why.
+        """Ends the friendship too. The blocked user can no longer ask, add, invite or message, and does not learn why.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,7 +185,7 @@ class FriendsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetRelations(self, request, context):
-        """How the caller stands to each of these users; one answer each, in order. At most 500.
+        """The caller's relation to each of these users: one answer per user, in order. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

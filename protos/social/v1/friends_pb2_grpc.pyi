@@ -21,10 +21,10 @@ class FriendsStub:
     A request to a user who blocked the caller looks the same to the caller, and reaches nobody.
     """
     HandleFriendRequest: _aio.UnaryUnaryMultiCallable[_friends_pb2.HandleFriendRequestRequest, _friends_pb2.HandleFriendRequestResponse]
-    """Accepts or refuses; only the one asked, only once."""
+    """Accepts or refuses a request. Only its receiver can, and only once."""
     ListFriendRequests: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListFriendRequestsRequest, _friends_pb2.ListFriendRequestsResponse]
     AddFriend: _aio.UnaryUnaryMultiCallable[_friends_pb2.AddFriendRequest, _friends_pb2.AddFriendResponse]
-    """Makes both friends at once, without asking (the short-video family), and settles requests between them."""
+    """Makes both friends at once, without asking (the short-video family), and closes requests between them."""
     ListFriends: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListFriendsRequest, _friends_pb2.ListFriendsResponse]
     """The caller's friends, by relation id."""
     ListFriendIds: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListFriendIdsRequest, _friends_pb2.ListFriendIdsResponse]
@@ -32,11 +32,11 @@ class FriendsStub:
     DeleteFriend: _aio.UnaryUnaryMultiCallable[_friends_pb2.DeleteFriendRequest, _friends_pb2.DeleteFriendResponse]
     SetRemark: _aio.UnaryUnaryMultiCallable[_friends_pb2.SetRemarkRequest, _friends_pb2.SetRemarkResponse]
     Block: _aio.UnaryUnaryMultiCallable[_friends_pb2.BlockRequest, _friends_pb2.BlockResponse]
-    """Ends the friendship too. The blocked user can no longer ask, add, invite or message, and is not told why."""
+    """Ends the friendship too. The blocked user can no longer ask, add, invite or message, and does not learn why."""
     Unblock: _aio.UnaryUnaryMultiCallable[_friends_pb2.UnblockRequest, _friends_pb2.UnblockResponse]
     ListBlocks: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListBlocksRequest, _friends_pb2.ListBlocksResponse]
     BatchGetRelations: _aio.UnaryUnaryMultiCallable[_friends_pb2.BatchGetRelationsRequest, _friends_pb2.BatchGetRelationsResponse]
-    """How the caller stands to each of these users; one answer each, in order. At most 500."""
+    """The caller's relation to each of these users: one answer per user, in order. At most 500."""
     BatchCheckFriends: _aio.UnaryUnaryMultiCallable[_friends_pb2.BatchCheckFriendsRequest, _friends_pb2.BatchCheckFriendsResponse]
     """May `user_id` message `peer_id`? For the chat and media services; one answer each, in order. At most 500."""
     ListStandings: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListStandingsRequest, _friends_pb2.ListStandingsResponse]
@@ -61,7 +61,7 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         request: _friends_pb2.HandleFriendRequestRequest,
         context: _aio.ServicerContext[_friends_pb2.HandleFriendRequestRequest, _abc.Awaitable[_friends_pb2.HandleFriendRequestResponse]],
     ) -> _abc.Awaitable[_friends_pb2.HandleFriendRequestResponse]:
-        """Accepts or refuses; only the one asked, only once."""
+        """Accepts or refuses a request. Only its receiver can, and only once."""
 
     @_abc_1.abstractmethod
     def ListFriendRequests(
@@ -76,7 +76,7 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         request: _friends_pb2.AddFriendRequest,
         context: _aio.ServicerContext[_friends_pb2.AddFriendRequest, _abc.Awaitable[_friends_pb2.AddFriendResponse]],
     ) -> _abc.Awaitable[_friends_pb2.AddFriendResponse]:
-        """Makes both friends at once, without asking (the short-video family), and settles requests between them."""
+        """Makes both friends at once, without asking (the short-video family), and closes requests between them."""
 
     @_abc_1.abstractmethod
     def ListFriends(
@@ -114,7 +114,7 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         request: _friends_pb2.BlockRequest,
         context: _aio.ServicerContext[_friends_pb2.BlockRequest, _abc.Awaitable[_friends_pb2.BlockResponse]],
     ) -> _abc.Awaitable[_friends_pb2.BlockResponse]:
-        """Ends the friendship too. The blocked user can no longer ask, add, invite or message, and is not told why."""
+        """Ends the friendship too. The blocked user can no longer ask, add, invite or message, and does not learn why."""
 
     @_abc_1.abstractmethod
     def Unblock(
@@ -136,7 +136,7 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         request: _friends_pb2.BatchGetRelationsRequest,
         context: _aio.ServicerContext[_friends_pb2.BatchGetRelationsRequest, _abc.Awaitable[_friends_pb2.BatchGetRelationsResponse]],
     ) -> _abc.Awaitable[_friends_pb2.BatchGetRelationsResponse]:
-        """How the caller stands to each of these users; one answer each, in order. At most 500."""
+        """The caller's relation to each of these users: one answer per user, in order. At most 500."""
 
     @_abc_1.abstractmethod
     def BatchCheckFriends(

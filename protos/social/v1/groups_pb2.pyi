@@ -443,7 +443,7 @@ class HandleJoinRequestResponse(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
-    """who had applied"""
+    """the applicant"""
     def __init__(
         self,
         *,

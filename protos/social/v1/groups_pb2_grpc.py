@@ -140,7 +140,7 @@ class GroupsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListGroups(self, request, context):
-        """The groups that the caller belongs to, oldest first; another's only for admins.
+        """The groups that the caller belongs to, oldest first; those of another user only for admins.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,15 +168,16 @@ class GroupsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def JoinGroup(self, request, context):
-        """Joins at once where no approval is asked for or the inviter really invited; else files an application.
-        For a member, and while an application is pending, a no-op.
+        """Joins at once if the group needs no approval or the inviter has really invited the caller; else files an
+        application.
+        Does nothing for a member, or while an application is pending.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def HandleJoinRequest(self, request, context):
-        """By the owner or a manager, once.
+        """Accepts or refuses an application: by the owner or a manager, once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,7 +190,7 @@ class GroupsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Invite(self, request, context):
-        """By the owner or a manager: the user may then join without approval.
+        """By the owner or a manager: lets the user join without approval.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -203,14 +204,14 @@ class GroupsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveMember(self, request, context):
-        """Managers remove members, the owner anyone else.
+        """Managers may remove members, the owner also managers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetMemberRole(self, request, context):
-        """By the owner: 0 member, 1 manager.
+        """Sets a member's role, by the owner: 0 member, 1 manager.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -20,7 +20,7 @@ class GroupsStub:
     BatchGetGroups: _aio.UnaryUnaryMultiCallable[_groups_pb2.BatchGetGroupsRequest, _groups_pb2.BatchGetGroupsResponse]
     """Public facts of groups; unknown and dismissed ids are left out. At most 500 ids."""
     ListGroups: _aio.UnaryUnaryMultiCallable[_groups_pb2.ListGroupsRequest, _groups_pb2.ListGroupsResponse]
-    """The groups that the caller belongs to, oldest first; another's only for admins."""
+    """The groups that the caller belongs to, oldest first; those of another user only for admins."""
     SearchGroups: _aio.UnaryUnaryMultiCallable[_groups_pb2.SearchGroupsRequest, _groups_pb2.ListGroupsResponse]
     """By name prefix."""
     ListMembers: _aio.UnaryUnaryMultiCallable[_groups_pb2.ListMembersRequest, _groups_pb2.ListMembersResponse]
@@ -28,20 +28,21 @@ class GroupsStub:
     ListMemberIds: _aio.UnaryUnaryMultiCallable[_groups_pb2.ListMemberIdsRequest, _groups_pb2.ListMemberIdsResponse]
     """All members; there are at most as many as the service allows (10,000). For members of the group only."""
     JoinGroup: _aio.UnaryUnaryMultiCallable[_groups_pb2.JoinGroupRequest, _groups_pb2.JoinGroupResponse]
-    """Joins at once where no approval is asked for or the inviter really invited; else files an application.
-    For a member, and while an application is pending, a no-op.
+    """Joins at once if the group needs no approval or the inviter has really invited the caller; else files an
+    application.
+    Does nothing for a member, or while an application is pending.
     """
     HandleJoinRequest: _aio.UnaryUnaryMultiCallable[_groups_pb2.HandleJoinRequestRequest, _groups_pb2.HandleJoinRequestResponse]
-    """By the owner or a manager, once."""
+    """Accepts or refuses an application: by the owner or a manager, once."""
     ListJoinRequests: _aio.UnaryUnaryMultiCallable[_groups_pb2.ListJoinRequestsRequest, _groups_pb2.ListJoinRequestsResponse]
     Invite: _aio.UnaryUnaryMultiCallable[_groups_pb2.InviteRequest, _groups_pb2.InviteResponse]
-    """By the owner or a manager: the user may then join without approval."""
+    """By the owner or a manager: lets the user join without approval."""
     LeaveGroup: _aio.UnaryUnaryMultiCallable[_groups_pb2.LeaveGroupRequest, _groups_pb2.LeaveGroupResponse]
     """The owner has to transfer or dismiss the group first."""
     RemoveMember: _aio.UnaryUnaryMultiCallable[_groups_pb2.RemoveMemberRequest, _groups_pb2.RemoveMemberResponse]
-    """Managers remove members, the owner anyone else."""
+    """Managers may remove members, the owner also managers."""
     SetMemberRole: _aio.UnaryUnaryMultiCallable[_groups_pb2.SetMemberRoleRequest, _groups_pb2.SetMemberRoleResponse]
-    """By the owner: 0 member, 1 manager."""
+    """Sets a member's role, by the owner: 0 member, 1 manager."""
     TransferGroup: _aio.UnaryUnaryMultiCallable[_groups_pb2.TransferGroupRequest, _groups_pb2.TransferGroupResponse]
     """The owner makes a member the owner, and becomes a manager."""
     DismissGroup: _aio.UnaryUnaryMultiCallable[_groups_pb2.DismissGroupRequest, _groups_pb2.DismissGroupResponse]
@@ -76,7 +77,7 @@ class GroupsServicer(metaclass=_abc_1.ABCMeta):
         request: _groups_pb2.ListGroupsRequest,
         context: _aio.ServicerContext[_groups_pb2.ListGroupsRequest, _abc.Awaitable[_groups_pb2.ListGroupsResponse]],
     ) -> _abc.Awaitable[_groups_pb2.ListGroupsResponse]:
-        """The groups that the caller belongs to, oldest first; another's only for admins."""
+        """The groups that the caller belongs to, oldest first; those of another user only for admins."""
 
     @_abc_1.abstractmethod
     def SearchGroups(
@@ -108,8 +109,9 @@ class GroupsServicer(metaclass=_abc_1.ABCMeta):
         request: _groups_pb2.JoinGroupRequest,
         context: _aio.ServicerContext[_groups_pb2.JoinGroupRequest, _abc.Awaitable[_groups_pb2.JoinGroupResponse]],
     ) -> _abc.Awaitable[_groups_pb2.JoinGroupResponse]:
-        """Joins at once where no approval is asked for or the inviter really invited; else files an application.
-        For a member, and while an application is pending, a no-op.
+        """Joins at once if the group needs no approval or the inviter has really invited the caller; else files an
+        application.
+        Does nothing for a member, or while an application is pending.
         """
 
     @_abc_1.abstractmethod
@@ -118,7 +120,7 @@ class GroupsServicer(metaclass=_abc_1.ABCMeta):
         request: _groups_pb2.HandleJoinRequestRequest,
         context: _aio.ServicerContext[_groups_pb2.HandleJoinRequestRequest, _abc.Awaitable[_groups_pb2.HandleJoinRequestResponse]],
     ) -> _abc.Awaitable[_groups_pb2.HandleJoinRequestResponse]:
-        """By the owner or a manager, once."""
+        """Accepts or refuses an application: by the owner or a manager, once."""
 
     @_abc_1.abstractmethod
     def ListJoinRequests(
@@ -133,7 +135,7 @@ class GroupsServicer(metaclass=_abc_1.ABCMeta):
         request: _groups_pb2.InviteRequest,
         context: _aio.ServicerContext[_groups_pb2.InviteRequest, _abc.Awaitable[_groups_pb2.InviteResponse]],
     ) -> _abc.Awaitable[_groups_pb2.InviteResponse]:
-        """By the owner or a manager: the user may then join without approval."""
+        """By the owner or a manager: lets the user join without approval."""
 
     @_abc_1.abstractmethod
     def LeaveGroup(
@@ -149,7 +151,7 @@ class GroupsServicer(metaclass=_abc_1.ABCMeta):
         request: _groups_pb2.RemoveMemberRequest,
         context: _aio.ServicerContext[_groups_pb2.RemoveMemberRequest, _abc.Awaitable[_groups_pb2.RemoveMemberResponse]],
     ) -> _abc.Awaitable[_groups_pb2.RemoveMemberResponse]:
-        """Managers remove members, the owner anyone else."""
+        """Managers may remove members, the owner also managers."""
 
     @_abc_1.abstractmethod
     def SetMemberRole(
@@ -157,7 +159,7 @@ class GroupsServicer(metaclass=_abc_1.ABCMeta):
         request: _groups_pb2.SetMemberRoleRequest,
         context: _aio.ServicerContext[_groups_pb2.SetMemberRoleRequest, _abc.Awaitable[_groups_pb2.SetMemberRoleResponse]],
     ) -> _abc.Awaitable[_groups_pb2.SetMemberRoleResponse]:
-        """By the owner: 0 member, 1 manager."""
+        """Sets a member's role, by the owner: 0 member, 1 manager."""
 
     @_abc_1.abstractmethod
     def TransferGroup(

@@ -368,7 +368,7 @@ class BindEmailRequest(_message.Message):
     email: _builtins.str
     code: _builtins.str
     password: _builtins.str
-    """the caller's, since whoever holds the email can reset it"""
+    """the caller's: the owner of the bound address can reset it"""
     def __init__(
         self,
         *,

@@ -156,7 +156,7 @@ class AccountsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResetPassword(self, request, context):
-        """By mailed code; ends every session of the account.
+        """Sets a password by mailed code; ends every session of the account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

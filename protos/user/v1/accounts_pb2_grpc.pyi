@@ -31,7 +31,7 @@ class AccountsStub:
     ChangePassword: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ChangePasswordRequest, _accounts_pb2.ChangePasswordResponse]
     """Ends the caller's other sessions."""
     ResetPassword: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ResetPasswordRequest, _accounts_pb2.ResetPasswordResponse]
-    """By mailed code; ends every session of the account."""
+    """Sets a password by mailed code; ends every session of the account."""
     BindEmail: _aio.UnaryUnaryMultiCallable[_accounts_pb2.BindEmailRequest, _accounts_pb2.BindEmailResponse]
     BindPhone: _aio.UnaryUnaryMultiCallable[_accounts_pb2.BindPhoneRequest, _accounts_pb2.BindPhoneResponse]
     DeleteAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.DeleteAccountRequest, _accounts_pb2.DeleteAccountResponse]
@@ -108,7 +108,7 @@ class AccountsServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.ResetPasswordRequest,
         context: _aio.ServicerContext[_accounts_pb2.ResetPasswordRequest, _abc.Awaitable[_accounts_pb2.ResetPasswordResponse]],
     ) -> _abc.Awaitable[_accounts_pb2.ResetPasswordResponse]:
-        """By mailed code; ends every session of the account."""
+        """Sets a password by mailed code; ends every session of the account."""
 
     @_abc_1.abstractmethod
     def BindEmail(

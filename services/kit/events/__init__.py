@@ -1,5 +1,5 @@
-"""Domain events: written in the transaction that made them true, relayed to JetStream, handled once.
+"""Domain events: written in the transaction of the change they describe, relayed to JetStream, handled once.
 
 Subjects are `events.<service>.<noun>.<verb>`. Delivery is at least once, and in order per aggregate; the inbox hides
-repeats. A gateway that only drops cache entries may listen with a plain subscription instead of a consumer.
+repeats. A gateway that only invalidates cache entries may use a plain subscription instead of a consumer.
 """

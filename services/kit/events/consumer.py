@@ -1,4 +1,4 @@
-"""Handles events of other services, each once."""
+"""Handles events of other services, each of them once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ from services.kit.nats import Event
 from services.kit.rpc.interceptors import as_hitok_error
 
 MAX_DELIVERIES = 5
-RETRY_DELAY = 1.0  # seconds before a failed event comes again
+RETRY_DELAY = 1.0  # seconds before a failed event is delivered again
 
 HANDLED = Counter("hitok_events_handled", "Events handled", ["consumer", "outcome"])
 log = structlog.get_logger("events")
@@ -35,7 +35,8 @@ Handler = Callable[[AsyncConnection, Event], Awaitable[None]]
 
 
 async def consume(database: Database, client: Nats, consumer: str, subjects: list[str], handler: Handler) -> None:
-    """Handles each event once, for ever: the inbox row and the handler's writes commit together, then the ack follows.
+    """Handles events until cancelled. The inbox row and the handler's writes commit together, then the event is
+    acknowledged.
 
     After MAX_DELIVERIES failures an event goes to the table dead_letter. Any number of processes may share the durable
     `consumer`.
@@ -53,7 +54,7 @@ async def _consume(database: Database, client: Nats, consumer: str, subjects: li
         try:
             jetstream = client.jetstream(timeout=PUBLISH_TIMEOUT)
             await ensure_stream(jetstream)
-            await jetstream.add_consumer(STREAM, config)  # also updates the subjects that an earlier version listed
+            await jetstream.add_consumer(STREAM, config)  # also updates the subjects that an older version listed
             subscription = await jetstream.pull_subscribe("", durable=consumer, stream=STREAM, config=config)
             messages: list[Msg] = []
             try:
@@ -66,7 +67,7 @@ async def _consume(database: Database, client: Nats, consumer: str, subjects: li
                             await _handle(database, consumer, handler, messages[0])
                         del messages[0]
             finally:
-                # Else no consumer would get the fetched messages, or those still on their way here, for `ack_wait`.
+                # Else no consumer would get the messages fetched, or being fetched, until `ack_wait` has passed.
                 with suppress(NatsError):
                     await subscription.unsubscribe()
                     for message in messages:
@@ -87,7 +88,7 @@ async def _handle(database: Database, consumer: str, handler: Handler, message: 
             if fresh:
                 await handler(connection, event)
     except Exception as error:
-        # Whatever the handler raised, the event must neither get lost nor block the events behind it.
+        # Whatever the handler raised, the event must not get lost, and must not block the events after it.
         log.warning(
             "event failed", consumer=consumer, id=key, deliveries=message.metadata.num_delivered, exc_info=error
         )

@@ -2,29 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    DateTime,
-    Index,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-    func,
-    insert,
-    text,
-)
+from sqlalchemy import BigInteger, Column, DateTime, Index, MetaData, Table, Text, UniqueConstraint, func, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import telemetry
 
-CHANNEL = "outbox"  # of the NOTIFY that the outbox's insert trigger sends
+CHANNEL = "outbox"  # the NOTIFY channel of the outbox's insert trigger
 
 
 def event_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
-    """The tables outbox, inbox and dead_letter, which every service has in its own database."""
+    """Defines the tables outbox, inbox and dead_letter, which every service has in its own database."""
     outbox = Table(
         "outbox",
         metadata,
@@ -64,5 +52,5 @@ OUTBOX, INBOX, DEAD_LETTER = event_tables(MetaData())
 
 
 async def emit(connection: AsyncConnection, subject: str, aggregate: str, **data: Any) -> None:
-    """Writes an event in the caller's transaction. Lock the aggregate's row first: that orders its events."""
+    """Writes an event in the caller's transaction. Lock the aggregate's row first: the lock orders its events."""
     await connection.execute(insert(OUTBOX).values(subject=f"events.{subject}", aggregate=aggregate, data=data))

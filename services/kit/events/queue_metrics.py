@@ -1,6 +1,6 @@
-"""What waits in a service's outbox and before its consumers, looked at every few seconds for those who scrape.
+"""Metrics of the events that wait in a service's outbox and before its consumers.
 
-Looked at, not counted along: only so it is right while NATS is away, or while another replica does the work.
+They are measured every few seconds instead of counted, so they are right while NATS is away or another replica works.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.kit.db import Database
 
-EVERY, AGAIN = 10.0, 2.0  # seconds between looks, and after one that failed
+EVERY, AGAIN = 10.0, 2.0  # seconds between measurements, and after a failed one
 TIMEOUT = 2.0
 
 OLDEST = Gauge("hitok_outbox_oldest_seconds", "Age of the oldest event not yet published")
 PENDING = Gauge("hitok_consumer_pending", "Events that a consumer has not handled yet", ["consumer"])
 DEAD = Gauge("hitok_dead_letters", "Events that a consumer gave up", ["consumer"])
 
-# Each reads a few entries of an index, whatever the table's size.
+# Each query reads a few index entries, whatever the table's size.
 OLDEST_EVENT = text(
     "SELECT extract(epoch FROM now() - occurred_at) FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 1"
 )
@@ -33,7 +33,7 @@ log = structlog.get_logger("backlog")
 
 
 async def watch(look: Callable[[], Awaitable[None]]) -> None:
-    """For ever. A look that fails because a server is away leaves the figures as they were."""
+    """Calls `look` until cancelled. If a server is away, the metrics keep their values."""
     while True:
         try:
             await look()

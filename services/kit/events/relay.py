@@ -34,7 +34,7 @@ log = structlog.get_logger("events")
 async def relaying(
     database: Database, client: Nats, source: str, postgres_url: str, keep_days: int
 ) -> AsyncIterator[None]:
-    """Relays the outbox of the service `source` while the block runs, and once more when it ends."""
+    """Relays the outbox of the service `source` while the block runs, and once more when the block ends."""
     relay = Relay(database, client, source, keep_days)
     try:
         async with background.run(
@@ -44,12 +44,12 @@ async def relaying(
         ):
             yield
     finally:
-        with suppress(*LOST):  # the rest stays in the outbox for the next start
+        with suppress(*LOST):  # unpublished events stay in the outbox for the next start
             await asyncio.wait_for(relay.drain(), PUBLISH_TIMEOUT)
 
 
 async def _listen(url: str, wake: asyncio.Event) -> None:
-    """Wakes the relay on each NOTIFY. While there is no connection, the relay polls."""
+    """Wakes the relay on each NOTIFY. While this connection is down, the relay polls."""
     while True:
         with suppress(ListenerLost):
             async with await Listener.connect(url, autocommit=True, connect_timeout=3) as connection:
@@ -61,7 +61,7 @@ async def _listen(url: str, wake: asyncio.Event) -> None:
 
 
 class Relay:
-    """Publishes the outbox in order: of all relays on a database only one publishes at a time."""
+    """Publishes the outbox in order. Of all relays on a database only one publishes at a time."""
 
     def __init__(self, database: Database, client: Nats, source: str, keep_days: int) -> None:
         self._database, self._client, self._source, self._keep_days = database, client, source, keep_days
@@ -84,7 +84,7 @@ class Relay:
                 await asyncio.sleep(1)
 
     async def drain(self) -> None:
-        """Publishes until nothing is left, or another relay is publishing."""
+        """Publishes until nothing is left, or until another relay holds the lock."""
         while await self._publish_batch() == BATCH:
             pass
 
@@ -93,7 +93,7 @@ class Relay:
             locked = await connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": RELAY_LOCK})
             if not locked.scalar_one():
                 return 0
-            # Not `id > last`: an id is drawn before its row commits, so a late row would be skipped for good.
+            # Not `id > last`: ids are assigned before the commit, so a row that commits late would be skipped for good.
             unpublished = select(OUTBOX).where(OUTBOX.c.published_at.is_(None)).order_by(OUTBOX.c.id).limit(BATCH)
             rows = (await connection.execute(unpublished.with_for_update(skip_locked=True))).all()
             if not rows:
@@ -107,7 +107,7 @@ class Relay:
         return len(rows)
 
     async def _publish(self, rows: Iterable[Any]) -> list[int]:
-        """The ids of the events that the stream stored. Events of one aggregate are published in order."""
+        """Returns the ids of the events that the stream stored. Events of one aggregate are published in order."""
         by_aggregate: dict[str, list[Any]] = {}
         for row in rows:
             by_aggregate.setdefault(row.aggregate, []).append(row)
@@ -116,8 +116,8 @@ class Relay:
         async def publish(events: list[Any]) -> None:
             for row in events:
                 event = Event(row.id, row.subject, row.aggregate, row.occurred_at.isoformat(), row.data)
-                # A publish that timed out may still land; the message id, then the inbox, hide the repeat. It holds
-                # the time because a new or restored database numbers its rows from the start again.
+                # A publish that timed out may still succeed. The message id, then the inbox, hide the repeat. The id
+                # holds the time, since a new or restored database numbers its rows from 1 again.
                 headers = {"Nats-Msg-Id": f"{self._source}:{row.id}:{event.occurred_at}"}
                 with telemetry.following(f"publish {row.subject}", SpanKind.PRODUCER, {telemetry.TRACE: row.trace}):
                     headers |= telemetry.trace_headers()

@@ -26,8 +26,11 @@ MIGRATE = typer.Option(False, "--migrate", help="bring the database to the newes
 
 
 class CommandLine(Generic[S]):
-    """`migrate` is there from the start. Commands go to the database, not to a server; what the operator has to
-    mend ends them with one line and exit code 2."""
+    """The command line of one service. The command `migrate` always exists.
+
+    Commands use the database directly, without a running server. An error that the operator can fix ends them with one
+    line and exit code 2.
+    """
 
     def __init__(self, service: str, settings: type[S], migrations: Path) -> None:
         self.app = typer.Typer(add_completion=False, help=f"The {service} service and its operator's commands.")
@@ -48,7 +51,7 @@ class CommandLine(Generic[S]):
             refuse(error)
 
     def _migrate_apart(self) -> None:
-        """In a child of its own, which takes with it what only that needed."""
+        """Migrates in a child process, so that this process never loads Alembic."""
         child = multiprocessing.get_context("fork").Process(target=self.migrate)
         child.start()
         child.join()
@@ -56,7 +59,7 @@ class CommandLine(Generic[S]):
             raise typer.Exit(abs(child.exitcode))
 
     def run(self, work: Callable[[Database, S], Awaitable[T]]) -> T:
-        """What `work` returns, given the database with the schema of this code."""
+        """Runs `work` on the database and returns its result. The schema must be that of this code."""
         settings = self.read_settings()
 
         async def run() -> T:
@@ -70,7 +73,7 @@ class CommandLine(Generic[S]):
             refuse(error)
 
     def add_check(self, count: Callable[[Database, S], Awaitable[Mapping[str, int]]]) -> None:
-        """The command `check`, from what counts the faults by their names."""
+        """Adds the command `check`. `count` returns the number of inconsistencies by name."""
 
         def check() -> None:
             """Count what must never be. Ends with 1 if there is any."""
@@ -86,7 +89,7 @@ class CommandLine(Generic[S]):
         protos: Sequence[FileDescriptor],
         compose: Callable[[S, grpc.aio.Server], AbstractAsyncContextManager[None]],
     ) -> None:
-        """What to do without a command; `compose` is that of `server.run`."""
+        """Makes the program serve if no command is given. `compose` is that of `server.run`."""
 
         def serve(context: typer.Context, with_migration: bool = MIGRATE) -> None:
             """Serve, when no command is given."""
@@ -101,6 +104,6 @@ class CommandLine(Generic[S]):
 
 
 async def count_faults(connection: AsyncConnection, queries: Mapping[str, str]) -> dict[str, int]:
-    """What each query counts, by its name. They read whole tables, for as long as it takes."""
+    """The results of these counting queries, by name. They read whole tables, so no statement timeout applies."""
     await connection.execute(text("SET LOCAL statement_timeout = 0"))
     return {what: (await connection.execute(text(query))).scalar_one() for what, query in queries.items()}

@@ -1,15 +1,15 @@
-"""Tunes the garbage collector of a process that has started."""
+"""Tunes the garbage collector once a process has started."""
 
 import gc
 
-YOUNG = 10_000  # objects made and not freed between collections of the youngest; Python's default is 700
+YOUNG = 10_000  # allocations between collections of the youngest generation; Python's default is 700
 
 
 def freeze() -> None:
-    """Excludes all present objects, mostly modules, from later collections.
+    """Excludes all existing objects, mostly modules, from later collections.
 
-    They are some 300,000: each full collection paused the gateway for a tenth of a second, and took a third of its CPU
-    time under load.
+    There are about 300,000. Each full collection paused the gateway for 0.1 s, and under load took a third of its CPU
+    time.
     """
     gc.collect()
     gc.freeze()

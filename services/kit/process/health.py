@@ -1,7 +1,7 @@
-"""Whether one of our processes on this machine says that it is ready.
+"""Asks a process of hitok on this machine whether it is ready.
 
-As a program: `python -m services.kit.process.health grpc user` (or `http gateway`) asks the process whose settings the
-environment holds, and ends with 0 or 1. The images check themselves with it.
+As a program, `python -m services.kit.process.health grpc user` (or `http gateway`) asks the process that runs with the
+settings of this environment, and exits with 0 or 1. It is the health check of the images.
 """
 
 import os
@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException
 
 SECONDS = 2
 GRPC_OPTIONS = (
-    # Its own connection: the shared pool waits longer after each refusal, which every start begins with.
+    # A connection of its own: the shared pool backs off after each refusal, and every start begins with some.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
 )
@@ -20,7 +20,7 @@ PORTS = {"grpc": "grpc_port", "http": "http_ports"}
 
 
 def is_ready(kind: str, service: str, port: int, environ: Mapping[str, str]) -> bool:
-    """`environ` is what the process was started with; over TLS its certificate has to name 127.0.0.1."""
+    """`environ` holds the settings of the process. With TLS, its certificate has to name 127.0.0.1."""
     return is_ready_grpc(service, port, environ) if kind == "grpc" else is_ready_http(port)
 
 
@@ -36,7 +36,7 @@ def is_ready_http(port: int) -> bool:
 
 
 def is_ready_grpc(service: str, port: int, environ: Mapping[str, str]) -> bool:
-    # Costs 10 MB, which a run without gRPC services need not pay; the message is too small to pay for more.
+    # Imported late: gRPC costs 10 MB. The two bytes of the answer need no generated code.
     import grpc  # noqa: PLC0415
 
     from services.kit.rpc import tls  # noqa: PLC0415
@@ -56,7 +56,7 @@ def is_ready_grpc(service: str, port: int, environ: Mapping[str, str]) -> bool:
 
 
 def find(environ: Mapping[str, str], service: str, field: str) -> str:
-    """The setting as text; "" if it is not there. The program is to be quick, so it loads no settings."""
+    """The setting as text; "" if unset. The program must start fast, so it does not load the settings classes."""
     return environ.get(f"HITOK_{service}_{field}".upper()) or environ.get(f"HITOK_{field}".upper(), "")
 
 

@@ -1,4 +1,4 @@
-"""How late the event loop is. A process is busy or blocked, and all of its callers wait that long."""
+"""Measures how late the event loop is: how long a busy or blocked process makes all of its callers wait."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ LAG = Histogram("hitok_loop_lag_seconds", "How much later than asked the event l
 
 
 def watch_loop() -> None:
-    """From now on, as long as the loop runs."""
+    """Measures as long as the event loop runs."""
     loop = asyncio.get_running_loop()
 
     def measure(due: float) -> None:

@@ -1,4 +1,4 @@
-"""The life of a gRPC process: wait for what it needs, serve, drain on SIGTERM."""
+"""The life of a gRPC process: wait for its dependencies, serve, drain on SIGTERM."""
 
 import asyncio
 import socket
@@ -26,16 +26,16 @@ from services.kit.rpc.channel import KEEPALIVE_MS
 from services.kit.rpc.interceptors import ServerInterceptor
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-MAX_CONCURRENT_RPCS = 1_000  # beyond this a caller is better served by "try again" than by a queue
-MAX_CONNECTION_AGE_MS = 300_000  # then a caller looks anew for our replicas: those that came since get calls as well
-GRACE = 15.0  # seconds for the calls in flight once the port is closed
-LIVE = "live"  # a kubelet asks for it by this name
+MAX_CONCURRENT_RPCS = 1_000  # beyond this "try again" is a better answer than a queue
+MAX_CONNECTION_AGE_MS = 300_000  # then a caller resolves our replicas again, so that new ones get calls
+GRACE = 15.0  # seconds for the calls in flight after the port is closed
+LIVE = "live"  # the name that a kubelet's liveness probe asks for
 
 Compose = Callable[[grpc.aio.Server], AbstractAsyncContextManager[None]]
 
 
 def run(service: str, settings: ServiceSettings, protos: Sequence[FileDescriptor], compose: Compose) -> None:
-    """Serves until SIGTERM or SIGINT. `compose` opens what the service holds and registers its servicers."""
+    """Serves until SIGTERM or SIGINT. `compose` opens the service's resources and registers its servicers."""
     log.configure(settings, service)
     try:
         telemetry.start(settings, service, settings.metrics_port)
@@ -53,7 +53,8 @@ async def _serve(service: str, settings: ServiceSettings, protos: Sequence[FileD
     stopping = stop_signal()
     watch_loop()
     server, health = build(settings, protos)
-    port = _bind(server, settings)
+    credentials = tls.server_credentials(tls.files_of(settings))
+    port = _listen(server, settings.grpc_host, settings.grpc_port, credentials)
     async with _plain_health(health, settings):
         holding = asyncio.create_task(_hold(server, health, compose, stopping, settings.drain_seconds))
         holding.add_done_callback(lambda _: stopping.set())
@@ -61,7 +62,7 @@ async def _serve(service: str, settings: ServiceSettings, protos: Sequence[FileD
         await stopping.wait()
         logger.info("stopping")
         if not health.serving:
-            holding.cancel()  # still waiting for something it needs
+            holding.cancel()  # still waiting for a dependency
         with suppress(asyncio.CancelledError):
             await holding
     logger.info("stopped")
@@ -82,9 +83,9 @@ async def _hold(
 
 
 class Health(HealthServicer):  # type: ignore[misc]
-    """The standard health service; one answer for the whole process.
+    """The standard health service, with one answer for the whole process.
 
-    Not serving also while a background task is down, except to a `Watch`, which nothing of ours uses.
+    `Check` also reports NOT_SERVING while a background task is down. `Watch` does not; nothing here uses it.
     """
 
     def __init__(self) -> None:
@@ -105,12 +106,12 @@ class Health(HealthServicer):  # type: ignore[misc]
 
 
 def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[grpc.aio.Server, Health]:
-    """A server with our interceptor, health and, by setting, reflection; not bound and not started."""
+    """A server with our interceptor, health and, if enabled, reflection. It is neither bound nor started."""
     server = grpc.aio.server(
         interceptors=[ServerInterceptor(settings.internal_secret)],
         maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
         options=[
-            ("grpc.so_reuseport", 0),  # else a second process would share the port in silence
+            ("grpc.so_reuseport", 0),  # else a second process could share the port unnoticed
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_MS),
             ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
@@ -125,15 +126,10 @@ def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[
     return server, health
 
 
-def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
-    credentials = tls.server_credentials(tls.files_of(settings))
-    return _listen(server, settings.grpc_host, settings.grpc_port, credentials)
-
-
 def _listen(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None) -> int:
     address = f"{host}:{port}"
     try:
-        # gRPC would tell of a port in use in lines of its own.
+        # Tried first: gRPC would log several lines of its own about a port in use.
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host.strip("[]"), port), family=family).close()
         return server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
@@ -143,9 +139,9 @@ def _listen(server: grpc.aio.Server, host: str, port: int, credentials: grpc.Ser
 
 @asynccontextmanager
 async def _plain_health(health: Health, settings: ServiceSettings) -> AsyncIterator[None]:
-    """A second server with nothing but our health: a kubelet's probes can show no certificate.
+    """Runs a second server with only the health service and without TLS: a kubelet's probes have no certificate.
 
-    It answers from the start, when what the service needs may still be missing: alive, but not serving.
+    It answers from the start, while dependencies may still be missing: alive, but not serving.
     """
     if not settings.health_port:
         yield

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT, as an event to wait for."""
+"""SIGTERM and SIGINT as an asyncio event."""
 
 import asyncio
 import os

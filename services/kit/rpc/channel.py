@@ -1,4 +1,4 @@
-"""Client channels: deadlines, retries of what may be repeated, fast reconnects, our credential on each call."""
+"""Client channels: timeouts, retries of repeatable calls, fast reconnects, and our credential on each call."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from services.kit import telemetry
 from services.kit.config import Settings
 from services.kit.rpc import tls
 
-REFUSED_KEY = "x-refused"  # in initial metadata: send no more of the stream, it will not be taken
-DEFAULT_TIMEOUT = 3.0  # seconds, for a call that names none
+REFUSED_KEY = "x-refused"  # in initial metadata: stop sending the stream, it is refused
+DEFAULT_TIMEOUT = 3.0  # seconds, for a call without a timeout
 KEEPALIVE_MS = 20_000
 Continuation = Callable[..., Awaitable[Any]]
 RETRY = {
@@ -36,11 +36,11 @@ RETRY = {
 def open_channel(target: str, settings: Settings, protos: Iterable[FileDescriptor]) -> grpc.aio.Channel:
     """A channel to `target` (host:port; all replicas: dns:///name:port, or ipv4:host:port,…).
 
-    Methods that a proto declares NO_SIDE_EFFECTS or IDEMPOTENT are retried on UNAVAILABLE, no others.
-    Raises ConfigError if TLS is half set.
+    Methods that a proto declares NO_SIDE_EFFECTS or IDEMPOTENT are retried on UNAVAILABLE; no others are. Raises
+    ConfigError if only some of the TLS settings are set.
     """
     options = [
-        ("grpc.enable_http_proxy", 0),  # our own services are never behind one
+        ("grpc.enable_http_proxy", 0),  # our services are never behind a proxy
         ("grpc.service_config", json.dumps(_service_config(protos))),
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 200),
@@ -73,7 +73,7 @@ def _service_config(protos: Iterable[FileDescriptor]) -> dict[str, Any]:
 
 
 class _Outgoing:
-    """Adds deadline, credential, caller, request id and trace to each call, and times it."""
+    """Adds timeout, credential, caller, request id and trace to each call, and measures it."""
 
     def __init__(self, internal_secret: str) -> None:
         self._secret = internal_secret
@@ -86,32 +86,30 @@ class _Outgoing:
         )
 
     async def watch(self, call: Any, method: str, started: float) -> None:
-        """Until the call has ended; it ends with us."""
+        """Waits until the call has ended. Cancelling this cancels the call."""
         try:
             status = await call.code()
         except asyncio.CancelledError:
-            call.cancel()  # else the service would work on for nobody
+            call.cancel()  # else the service would keep working for nobody
             raise
         telemetry.CALLED.labels(method, status.name).observe(time.perf_counter() - started)
 
 
-# One of each, since a channel takes an interceptor for the first kind it finds in it.
+# Three classes, since a channel uses an interceptor only for the first kind that it implements.
 class _OutgoingUnary(grpc.aio.UnaryUnaryClientInterceptor):
     def __init__(self, outgoing: _Outgoing) -> None:
         self._outgoing = outgoing
 
-    async def intercept_unary_unary(
-        self, continuation: Continuation, details: ClientCallDetails, request: Any
-    ) -> grpc.aio.UnaryUnaryCall[Any, Any]:
+    async def intercept_unary_unary(self, continuation: Any, details: ClientCallDetails, request: Any) -> Any:
         method, started = _name(details), time.perf_counter()
         with telemetry.span(method, SpanKind.CLIENT):
-            call: grpc.aio.UnaryUnaryCall[Any, Any] = await self._outgoing.start(continuation, details, request)
+            call = await self._outgoing.start(continuation, details, request)
             await self._outgoing.watch(call, method, started)
             return call
 
 
 class _Open:
-    """Gives the call while it runs: something of its answer comes before its end."""
+    """For calls with streams: returns the call at once, since part of its answer comes before its end."""
 
     def __init__(self, outgoing: _Outgoing) -> None:
         self._outgoing = outgoing
@@ -128,19 +126,13 @@ class _Open:
 
 
 class _OutgoingStream(_Open, grpc.aio.StreamUnaryClientInterceptor):
-    async def intercept_stream_unary(
-        self, continuation: Continuation, details: ClientCallDetails, requests: Any
-    ) -> grpc.aio.StreamUnaryCall[Any, Any]:
-        call: grpc.aio.StreamUnaryCall[Any, Any] = await self._start(continuation, details, requests)
-        return call
+    async def intercept_stream_unary(self, continuation: Any, details: ClientCallDetails, requests: Any) -> Any:
+        return await self._start(continuation, details, requests)
 
 
 class _OutgoingQuestion(_Open, grpc.aio.UnaryStreamClientInterceptor):
-    async def intercept_unary_stream(
-        self, continuation: Continuation, details: ClientCallDetails, request: Any
-    ) -> grpc.aio.UnaryStreamCall[Any, Any]:
-        call: grpc.aio.UnaryStreamCall[Any, Any] = await self._start(continuation, details, request)
-        return call
+    async def intercept_unary_stream(self, continuation: Any, details: ClientCallDetails, request: Any) -> Any:
+        return await self._start(continuation, details, request)
 
 
 def _name(details: ClientCallDetails) -> str:
@@ -148,7 +140,7 @@ def _name(details: ClientCallDetails) -> str:
 
 
 def _timeout(asked: float | None) -> float:
-    """The deadline of a call: what was asked for, but no longer than the request it is made for may live."""
+    """The timeout in seconds: as asked, but no longer than the request that this call is made for may still take."""
     timeout = DEFAULT_TIMEOUT if asked is None else asked
     deadline = ctx.current_deadline.get()
     if deadline is not None:

@@ -1,4 +1,4 @@
-"""What every RPC passes through: the server's side here checks, times, logs and renders errors once for all."""
+"""The server's interceptor: checks, measures, logs and error rendering for every RPC."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from services.kit.errors import (
     Unavailable,
 )
 
-MIN_DEADLINE = 0.1  # seconds: with less, the answer would come too late to be read
+MIN_DEADLINE = 0.1  # seconds: with less, the answer would come too late
 NO_DEADLINE = 86_400.0
 OPEN_SERVICES = ("/grpc.health.", "/grpc.reflection.")
 
@@ -39,11 +39,11 @@ log = structlog.get_logger("rpc")
 
 
 class CredentialMissing(Unauthenticated):
-    """The call did not come from one of our own processes."""
+    """The call does not come from a process of hitok."""
 
 
 class ServerInterceptor(grpc.aio.ServerInterceptor):
-    """Checks the internal credential and the deadline, sets the context, logs, measures, renders errors."""
+    """Checks the internal credential and the deadline, sets the context, logs, measures and renders errors."""
 
     def __init__(self, internal_secret: str) -> None:
         self._secret = internal_secret.encode()
@@ -109,8 +109,8 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _Call:
-    """One RPC from its start to its line in the log. As a context manager it keeps the error for `abort`,
-    since `context.abort` raises and must not be caught by the block it reports on."""
+    """One RPC from its start to its log line. As a context manager it keeps the error for `abort`: `context.abort`
+    raises, which must not happen inside the block."""
 
     def __init__(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         self.method, self.context = method, context
@@ -125,7 +125,7 @@ class _Call:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> bool:
         self.error = end_call(self.method, self._started, error)
-        self._span.__exit__(kind, error, traceback)  # after the line in the log, which names the trace
+        self._span.__exit__(kind, error, traceback)  # after the log line, which names the trace
         return self.error is not None
 
     async def abort(self) -> None:
@@ -139,7 +139,8 @@ class _Call:
 
 
 def end_call(method: str, started: float, error: BaseException | None) -> HitokError | None:
-    """Counts and logs an RPC that began then, by `time.perf_counter`; gives the error that its caller gets, if any."""
+    """Counts and logs an RPC that began at `started` (`time.perf_counter`). Returns the error for its caller, if
+    any."""
     seconds, fault = time.perf_counter() - started, None
     status = "OK" if error is None else "CANCELLED"
     if isinstance(error, Exception):
@@ -157,12 +158,12 @@ def end_call(method: str, started: float, error: BaseException | None) -> HitokE
 
 
 def told_of(error: HitokError) -> str:
-    """The text of an internal error stays in our log: it may quote data."""
+    """The error text for the caller. The text of an internal error stays in our log, since it may quote data."""
     return error.reason if error.status is grpc.StatusCode.INTERNAL else str(error)
 
 
 def as_hitok_error(error: Exception) -> HitokError:
-    """What a caller is told of any exception: ours as it is, a lost server as Unavailable, the rest as internal."""
+    """The error for the caller: ours unchanged, a server that is away as Unavailable, everything else as internal."""
     match error:
         case HitokError():
             return error

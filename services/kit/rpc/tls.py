@@ -1,4 +1,4 @@
-"""TLS between our own processes: each shows its certificate, and trusts only what HITOK_TLS_CA signed."""
+"""TLS between the processes of hitok: each shows its certificate, and trusts only what HITOK_TLS_CA signed."""
 
 import ssl
 from pathlib import Path
@@ -10,7 +10,7 @@ from services.kit.config import ConfigError, Settings
 
 
 class Files(NamedTuple):
-    """Where the three PEM files are; all empty: no TLS."""
+    """The paths of the three PEM files; all empty: no TLS."""
 
     ca: str
     cert: str
@@ -22,7 +22,7 @@ def files_of(settings: Settings) -> Files:
 
 
 def server_credentials(files: Files) -> grpc.ServerCredentials | None:
-    """None without TLS. A caller has to show a certificate as well. Raises ConfigError."""
+    """None without TLS. Callers have to show a certificate too. Raises ConfigError."""
     if not _complete(files):
         return None
     ca, cert, key = (Path(file).read_bytes() for file in files)
@@ -38,8 +38,8 @@ def channel_credentials(files: Files) -> grpc.ChannelCredentials | None:
 
 
 def _complete(files: Files) -> bool:
-    """Half of the settings would mean a service that some reach and others do not; gRPC would take a broken file
-    in silence and then never connect."""
+    """Checks the files. With half of the settings only some callers could reach a service, and gRPC accepts a broken
+    file silently and then never connects."""
     if not any(files):
         return False
     for name, file in zip(("HITOK_TLS_CA", "HITOK_TLS_CERT", "HITOK_TLS_KEY"), files, strict=True):

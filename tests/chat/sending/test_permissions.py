@@ -221,7 +221,7 @@ async def test_what_was_said_before_one_joined_stays_unseen_when_it_is_changed(c
     assert await refusal(edit(chat, late, cv, 1)) == "MESSAGE_NOT_FOUND"
 
 
-async def test_who_came_back_with_an_old_cursor_drops_what_he_kept(chat: Running, social: Social) -> None:
+async def test_a_user_who_rejoined_with_an_old_cursor_drops_the_cache(chat: Running, social: Social) -> None:
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
     cv = await group_conversation(chat, group_id, owner, user)

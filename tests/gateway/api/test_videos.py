@@ -244,7 +244,7 @@ async def test_a_random_page_one_is_another_each_time(alice: Person) -> None:
     assert seeded[0] == seeded[1]
 
 
-async def test_a_writer_sees_what_he_wrote(alice: Person, bob: Person) -> None:
+async def test_a_writer_sees_their_own_change(alice: Person, bob: Person) -> None:
     """Through warm caches, each time."""
     made = await publish(alice)
 

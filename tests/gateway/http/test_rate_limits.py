@@ -184,7 +184,7 @@ async def statuses(front: FrontEnd, method: str, path: str, calls: int, **option
     return Counter(answer.status_code for answer in answers)
 
 
-async def test_a_visitor_is_limited_by_his_address(limited: RunningGateway) -> None:
+async def test_a_visitor_is_limited_by_address(limited: RunningGateway) -> None:
     async with client_of(limited.app, new_ip()) as one, client_of(limited.app, new_ip()) as two:
         for http in (one, two):
             found = await statuses(FrontEnd(http), "POST", "/api/login/login", 10, json=LOGIN)
@@ -200,7 +200,7 @@ async def test_a_lie_about_the_address_changes_nothing(limited: RunningGateway) 
         assert found == {401: 4, 429: 4}
 
 
-async def test_a_user_is_limited_wherever_he_is_and_whoever_is_with_him(limited: RunningGateway, user: Running) -> None:
+async def test_a_user_is_limited_at_every_address_and_apart_from_others(limited: RunningGateway, user: Running) -> None:
     alice, bob = [await by_email(limited.http, user) for _ in range(2)]
     async with client_of(limited.app, new_ip()) as elsewhere:
         alice_elsewhere = FrontEnd(elsewhere, alice.token)

@@ -111,7 +111,7 @@ def test_requests_that_were_sent_ahead_are_answered_in_turn(run: Run, film: Path
     run(scenario())
 
 
-def test_fifty_readers_at_once_get_each_his_own(run: Run, film: Path) -> None:
+def test_fifty_readers_at_once_get_their_own_ranges(run: Run, film: Path) -> None:
     async def read(url: str, start: int) -> None:
         client = Client(*await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2])))
         client.ask(f"{start}-{start + 3_000_000}")

@@ -1,4 +1,4 @@
-"""Many who come back at the same moment: few calls for all of them, and each by himself."""
+"""Many clients reconnect at the same moment: few calls for all of them, and each gets its own answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def arrive(stage: Stage, ticket: str) -> str:
         return " ".join([socket.ready["user_id"], *listed])
 
 
-async def test_of_fifty_at_once_each_gets_his_own_in_few_calls(stage: Stage) -> None:
+async def test_fifty_at_once_get_their_own_answers_in_few_calls(stage: Stage) -> None:
     people = await stage.people(10)
     expected = {each.id: f"{each.id} {stage.chat.create(int(each.id))}" for each in people}
     comers = people * 5

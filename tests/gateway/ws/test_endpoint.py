@@ -77,7 +77,7 @@ async def test_a_header_or_the_token_in_the_hello_lets_in(stage: Stage, path: st
         assert socket.ready["user_id"] == anna.id
 
 
-async def test_who_does_not_say_who_he_is_is_told_and_closed(stage: Stage) -> None:
+async def test_a_socket_that_sends_no_hello_is_told_and_closed(stage: Stage) -> None:
     anna = await stage.person()
     async with raw_socket(stage.url) as socket:
         await socket.say("hello", "1", version=1)

@@ -42,7 +42,7 @@ async def test_one_that_another_video_shows_stays(local: Running) -> None:
     assert [object.private for object in await find(local, hash)] == [True]
 
 
-async def test_one_that_another_uploaded_stays_for_him(local: Running) -> None:
+async def test_a_file_that_another_user_uploaded_too_stays(local: Running) -> None:
     user, other, data = new_user(), new_user(), video()
     hash = (await upload(local, user, data)).hash
     await upload(local, other, data)

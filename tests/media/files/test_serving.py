@@ -201,7 +201,7 @@ class TestPrivate:
         await visitor.refused("GET", good, 404, 10054)
 
     async def test_is_what_all_references_say(self, media: Running, alice: Person, bob: Person) -> None:
-        """And none takes from another's file what he uploaded for something else."""
+        """A user cannot show as their own a file that another user uploaded for something else."""
 
         async def is_private(*visibilities: int, also_by_bob: bool = False) -> bool:
             data = png()

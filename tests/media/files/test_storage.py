@@ -174,7 +174,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Of 2 MB."""
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)]
     if not AS_ROOT or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root, where he may, mounts a disk")
+        pytest.skip("needs root with the right to mount a disk")
     yield tmp_path
     subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 

@@ -75,6 +75,6 @@ async def test_a_view_that_could_not_be_written_may_come_again(videos: Videos) -
     async with videos.service.database.transaction() as connection:
         await connection.exec_driver_sql(f"SELECT FROM video WHERE id = {video} FOR UPDATE")
         assert await refusal(view(videos, viewer, video, 5)) != ""
-        await asyncio.sleep(0.3)  # the statement waits for its lock as long as the caller for his answer
+        await asyncio.sleep(0.3)  # the statement waits for its lock as long as the caller waits for the answer
     assert await videos.service.redis.get(f"viewed:{video}:{viewer}") is None
     assert await view(videos, viewer, video, 5)
