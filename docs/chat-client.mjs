@@ -6,7 +6,7 @@
 //   await chat.send({ user_id: "42" }, { text: "hi" });
 
 export class ChatClient {
-  #base; #token; #on; #socket = null; #live = false; #stopped = false; #tries = 0; #ids = 0;
+  #base; #token; #on; #socket = null; #live = false; #stopped = false; #tries = 0; #ids = 0; #waiting = 0;
   #pending = new Map(); // request id → { resolve, reject }
   #unacked = new Map(); // client_msg_id → { data, resolve, reject }, in the order of sending
   #known = new Map(); // conversation_id → the last rev that was applied: the cursor
@@ -28,9 +28,14 @@ export class ChatClient {
   start() { this.#stopped = false; this.#connect(); }
   stop() { this.#stopped = true; this.#socket?.close(); }
 
-  /** Resolves with the ack: the message is stored. Rejects only if the error is not retryable. */
-  send(to, body, content_type = "text") {
-    const client_msg_id = crypto.randomUUID();
+  /** Connects now, if it waits before the next try: the network is back. */
+  retry() { if (this.#waiting && !this.#stopped) this.#connect(); }
+
+  /**
+   * Resolves with the ack: the message is stored. Rejects only if the error is not retryable. A message that the page
+   * kept over a reload has the `client_msg_id` of its first try, so that it is stored once.
+   */
+  send(to, body, content_type = "text", client_msg_id = crypto.randomUUID()) {
     return new Promise((resolve, reject) => {
       const data = { to, client_msg_id, content_type, body };
       this.#unacked.set(client_msg_id, { data, resolve, reject });
@@ -48,13 +53,20 @@ export class ChatClient {
     });
   }
 
+  /** For the next socket; null if the session has ended. Override it where a session is in a cookie, not in a token. */
+  async ticket() {
+    const answer = await fetch(`${this.#base}/api/chat/ws-ticket`, {
+      headers: { authorization: `Bearer ${await this.#token()}` },
+    });
+    return answer.status === 401 ? null : (await answer.json()).data.ticket;
+  }
+
   async #connect() {
+    clearTimeout(this.#waiting);
+    this.#waiting = 0;
     try {
-      const answer = await fetch(`${this.#base}/api/chat/ws-ticket`, {
-        headers: { authorization: `Bearer ${await this.#token()}` },
-      });
-      if (answer.status === 401) return this.#on.closed?.(4501);
-      const { ticket } = (await answer.json()).data;
+      const ticket = await this.ticket();
+      if (ticket === null) return this.#on.closed?.(4501);
       const socket = new WebSocket(`${this.#base.replace(/^http/, "ws")}/api/chat/ws?ticket=${ticket}`);
       this.#socket = socket;
       socket.onopen = () =>
@@ -77,7 +89,7 @@ export class ChatClient {
     if (this.#stopped || (code >= 4500 && code < 5000)) return this.#on.closed?.(code);
     // Full jitter, so that the clients of a restarted server do not all return at the same moment.
     const wait = Math.random() * Math.min(30_000, 500 * 2 ** this.#tries++);
-    setTimeout(() => this.#stopped || this.#connect(), wait);
+    this.#waiting = setTimeout(() => this.#stopped || this.#connect(), wait);
   }
 
   #write(frame) { this.#socket?.readyState === 1 && this.#socket.send(JSON.stringify(frame)); }

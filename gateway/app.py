@@ -22,6 +22,8 @@ from gateway.http.error_answers import error_renderer
 from gateway.http.middleware import RequestMiddleware
 from gateway.http.openapi import document
 from gateway.http.server import server_for
+from gateway.web import pages
+from gateway.web.session_cookies import SessionCookies
 from gateway.ws.endpoint import PATHS, upgrade_required
 from gateway.ws.protocol import MAX_FRAME_BYTES, SocketProtocol
 
@@ -56,6 +58,7 @@ def build_app(container: Container) -> Litestar:
             serving.handler,
             *tus.handlers,
             *health.handlers(document(ENDPOINTS)),
+            *([pages.handler(settings.public_url, settings.media_redirect)] if settings.web_app else []),
         ],
         state=State({"container": container}),
         exception_handlers={Exception: error_renderer(tus.PATH, tus.HEADERS)},
@@ -68,7 +71,10 @@ def build_app(container: Container) -> Litestar:
 
 def build_asgi(container: Container) -> RequestMiddleware:
     """The whole of it, sockets included."""
-    return RequestMiddleware(build_app(container), container.sockets, PATHS)
+    app: ASGIApp = build_app(container)
+    if container.settings.web_app:
+        app = SessionCookies(app, container.settings.public_url)
+    return RequestMiddleware(app, container.sockets, PATHS)
 
 
 def build_server(app: ASGIApp | Any, settings: GatewaySettings) -> uvicorn.Server:

@@ -96,7 +96,7 @@ ORDER = {
         "admin",
         "__main__",
     ),
-    "gateway": ("config", "http", "cache", "chat", "ws", "container", "files", "api", "app", "__main__"),
+    "gateway": ("config", "http", "cache", "chat", "ws", "container", "files", "api", "web", "app", "__main__"),
     "gateway/api": ("timeouts", "shortvideo", "hichat"),
     "deploy/local": (
         "errors services",

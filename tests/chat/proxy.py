@@ -10,11 +10,11 @@ CHUNK = 65_536
 
 class Proxy:
     """To `port` here. `delay`: up to so many seconds before each piece is passed on. While `swallowing` nothing is,
-    for good: the connections that lose something are cut when it ends."""
+    for good: the connections that lose something are cut when it ends. While `away`, nobody can connect."""
 
     def __init__(self, port: int, dice: random.Random) -> None:
         self._target, self._dice = port, dice
-        self.port, self.delay, self.swallowing = 0, 0.0, False
+        self.port, self.delay, self.swallowing, self.away = 0, 0.0, False, False
         self._lines: set[asyncio.StreamWriter] = set()
         self._robbed: set[asyncio.StreamWriter] = set()
 
@@ -31,6 +31,9 @@ class Proxy:
         self._robbed.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.away:
+            writer.transport.abort()
+            return
         try:
             to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:

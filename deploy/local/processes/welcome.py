@@ -8,6 +8,7 @@ from deploy.local.processes.service_process import ServiceProcess
 WELCOME = """
 everything is healthy
 
+  web app   {base}
   API       {bases}
   API page  {base}/docs
   metrics   {metrics}

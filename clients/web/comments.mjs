@@ -1,0 +1,85 @@
+// The comments of a video, in a dialog: read, write, reply, like, delete.
+import { get, post } from "./api.mjs";
+import { button, dialog, fill, h, icon } from "./dom.mjs";
+import { number, t, time } from "./i18n.mjs";
+import { me } from "./session.mjs";
+import { action, attempt, paged, userLink } from "./ui.mjs";
+
+/** `changed(by)` hears that there are more or fewer. */
+export function openComments(video_id, changed) {
+  const list = h("div", { class: "thread" });
+  const body = h("div", { class: "scroll" });
+  let answered = null; // the comment that is replied to, and where its replies are shown
+  const draw = () => {
+    fill(list);
+    fill(body, list, paged(list, (cursor) => read(video_id, true, cursor), show, t("empty.comments")));
+  };
+  const hint = h("p", { class: "hint", hidden: true });
+  const reply = (to) => {
+    answered = to;
+    hint.hidden = !to;
+    fill(hint, to && [t("replying", { name: to.name }), " ", button(t("cancel"), () => reply(null), { class: "plain" })]);
+    input.focus();
+  };
+  const show = (comment) => oneComment(comment, reply, () => changed(-1));
+  const input = h("input", { name: "text", maxlength: 500, required: true, autocomplete: "off", "aria-label": t("comment.write"), placeholder: t("comment.write") });
+  const form = h("form", { class: "row", onsubmit: (event) => {
+    event.preventDefault();
+    attempt(async () => {
+      const content = input.value.trim();
+      if (!content) return;
+      if (answered) await post("/api/videos/comment-comments", { father_id: answered.id, content });
+      else await post("/api/videos/comment-video", { video_id, content });
+      input.value = "";
+      changed(1);
+      if (answered) await answered.refresh(); else draw();
+      reply(null);
+    });
+  } }, input, h("button", { class: "primary", "aria-label": t("send") }, icon("send")));
+  dialog(t("comments"), t("close"), body, hint, form);
+  draw();
+}
+
+async function read(id, is_video, cursor = "") {
+  const page = await get("/api/videos/get-comments", { id, is_video, cursor });
+  return { items: page.comments, next_cursor: page.next_cursor };
+}
+
+/** A client may have written any JSON. */
+const textOf = (content) => (typeof content === "string" ? content : content?.text ?? JSON.stringify(content));
+
+function oneComment(comment, reply, gone) {
+  const replies = h("div", { class: "replies" });
+  const isReply = comment.reply_to_id !== "0";
+  let liked = false, likes = Number(comment.likes);
+  const refresh = async () => {
+    const { items } = await read(comment.id, false);
+    const answers = items.filter((item) => item.id !== comment.id).reverse(); // the oldest first, as they were said
+    fill(replies, answers.map((answer) => oneComment(answer, reply, gone)));
+    count.hidden = true;
+  };
+  const like = action([icon("like"), h("span", null, number(likes))], async () => {
+    await post(`/api/videos/${liked ? "unlike" : "like"}-comments`, { comment_id: comment.id });
+    liked = !liked;
+    likes += liked ? 1 : -1;
+    fill(like, icon("like"), h("span", null, number(likes)));
+    like.setAttribute("aria-pressed", String(liked));
+  }, { class: "plain like", "aria-label": t("like"), "aria-pressed": "false" });
+  const count = action(t("replies", { n: comment.comments }), refresh, { class: "plain" });
+  count.hidden = isReply || comment.comments === "0";
+  const element = h("article", { class: "comment", "data-id": comment.id },
+    userLink(comment.user_id),
+    h("p", { class: "text" }, textOf(comment.content)),
+    h("div", { class: "row meta" },
+      h("time", null, time(Number(comment.CreatedTime))), like,
+      !isReply && action(t("reply"), async () => {
+        reply({ id: comment.id, name: element.querySelector(".name")?.textContent ?? "", refresh });
+      }, { class: "plain reply" }),
+      comment.user_id === me.id && action(t("delete"), async () => {
+        await post("/api/videos/delete-comment", { comment_id: comment.id });
+        element.remove();
+        gone();
+      }, { class: "plain" })),
+    count, replies);
+  return element;
+}

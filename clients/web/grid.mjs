@@ -1,0 +1,18 @@
+// Videos as covers that link to them.
+import { h, webUrl } from "./dom.mjs";
+import { t } from "./i18n.mjs";
+import { paged } from "./ui.mjs";
+import { get } from "./api.mjs";
+
+/** `path` lists videos; `query` goes with it. */
+export function videoGrid(path, query = {}) {
+  const grid = h("div", { class: "grid" });
+  const read = async (cursor) => {
+    const page = await get(path, { ...query, cursor, page_size: 24 });
+    return { items: page.data, next_cursor: page.next_cursor };
+  };
+  const show = (video) => h("a", { href: `#/v/${video.id}`, "aria-label": video.title },
+    webUrl(video.cover) ? h("img", { src: webUrl(video.cover), alt: "", loading: "lazy" }) : h("span", { class: "hint" }, t(`status.${video.status}`)),
+    h("span", { class: "caption" }, video.title));
+  return [grid, paged(grid, read, show, t("empty.videos"))];
+}

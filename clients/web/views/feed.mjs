@@ -1,0 +1,32 @@
+// The feed: one video fills the view; it plays while it is in view.
+import { get } from "../api.mjs";
+import { h } from "../dom.mjs";
+import { t } from "../i18n.mjs";
+import { paged } from "../ui.mjs";
+import { videoCard } from "../video-card.mjs";
+
+const ORDERS = ["latest", "popular", "random"];
+
+/** `order` is one of ORDERS, or "search" with words. */
+export async function view(order = "latest", words = "") {
+  const list = h("div", { class: "videos" });
+  const searches = order === "search";
+  const read = async (cursor) => {
+    const page = searches ? await get("/api/videos/search-videos", { query: words, cursor })
+      : await get("/api/videos", { order_by: order, cursor });
+    return { items: page.data, next_cursor: page.next_cursor };
+  };
+  const search = h("form", { role: "search", onsubmit: (event) => {
+    event.preventDefault();
+    const typed = event.target.elements.words.value.trim();
+    location.hash = typed ? `#/feed/search/${encodeURIComponent(typed)}` : "#/";
+  } }, h("input", { name: "words", type: "search", value: words, placeholder: t("search.videos"), "aria-label": t("search.videos") }));
+  const bar = h("div", { class: "bar" },
+    h("div", { class: "tabs" }, ORDERS.map((name) =>
+      h("a", { href: `#/feed/${name}`, "aria-current": name === order && "page" }, t(`order.${name}`)))),
+    search);
+  return {
+    content: [h("h1", { class: "unseen" }, t("nav.feed")), bar, list, paged(list, read, videoCard, t("empty.videos"))],
+    className: "feed",
+  };
+}

@@ -1,0 +1,81 @@
+// Sign in, sign up, or set a new password: by email with a mailed code, or by phone.
+import { post } from "../api.mjs";
+import { field, fill, h } from "../dom.mjs";
+import { t } from "../i18n.mjs";
+import { signedIn } from "../session.mjs";
+import { action } from "../ui.mjs";
+
+let mode = "in", by = "email";
+
+const text = (form, name) => form.elements[name].value.trim();
+const password = (form) => form.elements.password.value;
+
+const SUBMIT = {
+  "in email": (form) => post("/api/login/login", { email: text(form, "email"), password: password(form) }),
+  "in phone": (form) => post("/api/v1/user/login", { phone: text(form, "phone"), password: password(form) }),
+  "up email": async (form) => {
+    const account = { email: text(form, "email"), password: password(form) };
+    await post("/api/login/register", { ...account, code: text(form, "code"), username: text(form, "username") });
+    await post("/api/login/login", account); // only a login brings a refresh token
+  },
+  "up phone": (form) => post("/api/v1/user/register", { phone: text(form, "phone"), password: password(form), nickname: text(form, "username") }),
+  "reset email": async (form) => {
+    const account = { email: text(form, "email"), password: password(form) };
+    await post("/api/login/reset-password", { ...account, code: text(form, "code") });
+    await post("/api/login/login", account);
+  },
+};
+
+export async function view() {
+  const card = h("div", { class: "card sign" });
+  draw(card);
+  return { content: card, title: t("sign.in"), className: "centered" };
+}
+
+function draw(card) {
+  const choose = (next) => { [mode, by] = next; draw(card); card.querySelector("input").focus(); };
+  const tab = (label, next, isChosen) =>
+    h("button", { type: "button", "aria-pressed": String(isChosen), onclick: () => choose(next) }, label);
+  const problem = h("p", { class: "problem", role: "alert" });
+  const code = mode !== "in" && by === "email";
+  const form = h("form", { onsubmit: (event) => { event.preventDefault(); submit(form, problem); } },
+    by === "email" ? field(t("email"), { name: "email", type: "email", autocomplete: "email", required: true })
+      : field(t("phone"), { name: "phone", type: "tel", autocomplete: "tel", required: true }),
+    code && h("div", { class: "row" },
+      field(t("code"), { name: "code", inputmode: "numeric", autocomplete: "one-time-code", pattern: "[0-9]{6}", required: true }),
+      action(t("send-code"), async () => {
+        if (!form.elements.email.reportValidity()) return;
+        await post("/api/login/send-code", { email: text(form, "email") });
+        problem.textContent = t("code-sent");
+      }, { name: "send-code" })),
+    mode === "up" && field(t("username"), { name: "username", maxlength: 30, autocomplete: "username", required: by === "email" }),
+    field(mode === "reset" ? t("new-password") : t("password"), {
+      name: "password", type: "password", minlength: 6, maxlength: 72, required: true,
+      autocomplete: mode === "in" ? "current-password" : "new-password" }),
+    problem,
+    h("button", { class: "primary", name: "submit" }, t(`sign.${mode}`)));
+  fill(card,
+    h("h1", null, "hitok"),
+    mode !== "reset" && h("div", { class: "tabs", role: "group", "aria-label": t("sign.what") },
+      tab(t("sign.in"), ["in", by], mode === "in"), tab(t("sign.up"), ["up", by], mode === "up")),
+    mode !== "reset" && h("div", { class: "tabs", role: "group", "aria-label": t("sign.how") },
+      tab(t("email"), [mode, "email"], by === "email"), tab(t("phone"), [mode, "phone"], by === "phone")),
+    form,
+    by === "email" && mode !== "up" && h("button", { type: "button", class: "plain", onclick: () => choose([mode === "reset" ? "in" : "reset", "email"]) },
+      mode === "reset" ? t("back") : t("forgot")));
+}
+
+async function submit(form, problem) {
+  const button = form.elements.submit;
+  button.disabled = true;
+  problem.textContent = "";
+  try {
+    await SUBMIT[`${mode} ${by}`](form);
+    await signedIn();
+    dispatchEvent(new Event("hitok:session"));
+  } catch (error) {
+    problem.textContent = error.message;
+  } finally {
+    button.disabled = false;
+  }
+}

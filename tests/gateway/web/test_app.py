@@ -1,0 +1,122 @@
+"""The web app in two real browsers, before a hitok that runs as `make run` starts it."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.chat.proxy import Proxy, proxy_to
+from tests.e2e.everything import Everything, everything
+from tests.gateway.web.page import Page
+from tests.support.browser import needs_chromium, running_tab
+from tests.support.media import video
+from tests.support.servers import temporary_folder
+from tests.support.user import PASSWORD, mailed_code, new_name, new_phone
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Everything]:
+    with temporary_folder() as folder, everything(folder / "var") as running:
+        yield running
+
+
+@dataclass(slots=True)
+class Two:
+    """Anna, who has an email, and Ben, who has a phone; `network` is between Ben and the gateway."""
+
+    anna: Page
+    ben: Page
+    network: Proxy
+    var: Path
+    anna_name: str
+    ben_name: str
+
+
+@pytest.fixture
+async def two(running: Everything) -> AsyncIterator[Two]:
+    port = int(running.urls[0].rpartition(":")[2])
+    async with AsyncExitStack() as stack:
+        network = await stack.enter_async_context(proxy_to(port, random.Random(1)))
+        anna_tab, ben_tab = await asyncio.gather(
+            stack.enter_async_context(running_tab()), stack.enter_async_context(running_tab())
+        )
+        anna, ben = Page(anna_tab, running.urls[0] + "/"), Page(ben_tab, f"http://127.0.0.1:{network.port}/")
+        await asyncio.gather(anna.start(), ben.start())
+        yield Two(anna, ben, network, running.var, new_name(), new_name())
+        assert await anna.faults() == await ben.faults() == []
+
+
+async def sign_up_by_email(page: Page, name: str, var: Path) -> None:
+    await page.click("Sign up")
+    await page.write(email=f"{name}@example.com", username=name, password=PASSWORD)
+    await page.click("Send code")
+    await page.see("a code is on its way")
+    await page.write(code=mailed_code(var, f"{name}@example.com"))
+    await page.click("Sign up", "form")
+    await page.present("#nav a")
+
+
+async def sign_up_by_phone(page: Page, name: str) -> str:
+    phone = new_phone()
+    await page.click("Sign up")
+    await page.click("Phone")
+    await page.write(phone=phone, username=name, password=PASSWORD)
+    await page.click("Sign up", "form")
+    await page.present("#nav a")
+    return phone
+
+
+async def publish(page: Page, file: Path, title: str) -> None:
+    """Returns when the page says that it plays."""
+    await page.go("#/upload")
+    await page.choose_file("input[type=file]", file)
+    await page.write(title=title)
+    await page.click("Upload and publish")
+    await page.see("It plays.")
+
+
+async def check_plays(page: Page, title: str) -> None:
+    video = f'article[aria-label="{title}"] video'
+    await page.present(video, "it.currentTime > 0.3 && !it.paused")
+
+
+async def test_two_people_meet(two: Two, tmp_path: Path) -> None:
+    anna, ben = two.anna, two.ben
+    await asyncio.gather(sign_up_by_email(anna, two.anna_name, two.var), sign_up_by_phone(ben, two.ben_name))
+    film = tmp_path / "film.mp4"
+    film.write_bytes(video(seconds=3))
+    await publish(anna, film, "A turning pattern")
+    await anna.click("Watch")
+    await check_plays(anna, "A turning pattern")
+
+    await ben.go("#/feed/latest")
+    await check_plays(ben, "A turning pattern")
+    await ben.click("Like")
+    await ben.present("button.like", "it.getAttribute('aria-pressed') === 'true' && it.innerText === '1'")
+    await ben.click("Comments")
+    await ben.write(text="<b>Nice</b> 好看")
+    await ben.press_enter("text")
+    await ben.see("<b>Nice</b> 好看", ".comment")
+    await anna.click("Comments")
+    await anna.see("<b>Nice</b> 好看", ".comment")
+    await anna.click("Reply")
+    await anna.write(text="Thank you")
+    await anna.press_enter("text")
+    await anna.see("Thank you", ".replies")
+
+    await ben.go("#/friends")
+    await ben.write(words=two.anna_name)
+    await ben.click("Search")
+    await ben.click("Add friend")
+    await ben.see("Request sent")
+    await anna.go("#/friends")
+    await anna.see(two.ben_name)
+    await anna.click("Accept")
+    await anna.see(two.ben_name, "main")
+    await anna.present("main", "!it.innerText.includes('Requests to you')")
