@@ -31,7 +31,7 @@ def main() -> None:
 
 
 async def serve(settings: GatewaySettings) -> None:
-    """After the signal: first unready, then no new requests, then the end. Raises ConfigError."""
+    """Serves until the signal. Then: first unready, then no new requests, then the end. Raises ConfigError."""
     listeners = [listen(settings.http_host, port) for port in settings.http_ports]
     stopping = stop_signal()
     watch_loop()

@@ -10,7 +10,7 @@ TTL, MAX_FILES = 1.0, 20_000
 
 
 def stored_files(objects: ObjectsStub) -> NearCache[str, Object]:
-    """By hash."""
+    """Loads by hash."""
 
     async def fetch(hashes: list[str]) -> Mapping[str, Object]:
         response = await objects.BatchGetObjects(BatchGetObjectsRequest(hashes=hashes))

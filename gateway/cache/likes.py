@@ -19,7 +19,8 @@ MAX_PAIRS = 5_000  # in one RPC
 
 
 class LikedKey(NamedTuple):
-    """Which of these videos does the user like? `change` numbers the user's last change: a new one is a new key."""
+    """A question: which of these videos does the user like? `change` numbers the user's last change, so that each
+    change makes new keys."""
 
     user_id: int
     change: int
@@ -33,7 +34,7 @@ class Likes:
         self._video_likes = Batcher(self._set_video_likes, name="like videos")
         self._comment_likes = Batcher(self._set_comment_likes, name="like comments")
         self._numbers = itertools.count(1)
-        self._changes: TtlMap[int, int] = TtlMap(2 * TTL, MAX_LIKED)  # by user; longer than anything in `liked` lives
+        self._changes: TtlMap[int, int] = TtlMap(2 * TTL, MAX_LIKED)  # by user; kept longer than the entries of `liked`
 
     async def set_video_like(self, caller: Caller, video_id: int, liked: bool) -> None:
         """Returns once it is committed. A repeat changes nothing. Raises VideoNotFound."""

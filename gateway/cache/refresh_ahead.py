@@ -15,7 +15,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 GATHER_SECONDS = 0.05  # in which entries that are due gather for one reload; nobody waits for it
-REFRESH_SHARE = 0.5  # of an entry's life; a lookup after that has it reloaded, and still gets the old value
+REFRESH_SHARE = 0.5  # of an entry's life; a later lookup triggers a reload, and still gets the old value
 
 
 class RefreshAheadCache(NearCache[K, V]):

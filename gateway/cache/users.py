@@ -13,7 +13,7 @@ ProfileKey = tuple[int, int]  # user and viewer
 
 
 def user_cards(users: UsersStub) -> NearCache[int, User]:
-    """By user id."""
+    """Loads by user id."""
 
     async def fetch(user_ids: list[int]) -> Mapping[int, User]:
         response = await users.BatchGetUsers(BatchGetUsersRequest(user_ids=user_ids))
@@ -23,7 +23,7 @@ def user_cards(users: UsersStub) -> NearCache[int, User]:
 
 
 def user_profiles(users: UsersStub) -> DataLoader[ProfileKey, User]:
-    """Read anew each time: private fields are not kept here."""
+    """Loads anew each time: private fields are not cached here."""
 
     async def fetch(keys: list[ProfileKey]) -> Mapping[ProfileKey, User]:
         lookups = [ProfileLookup(user_id=user_id, viewer_id=viewer_id) for user_id, viewer_id in keys]

@@ -1,4 +1,4 @@
-"""Who is online, as the chat service knows it. While it or Valkey is away, nobody is known to be online."""
+"""The users who are online, as the chat service reports them. While it or Valkey is away, nobody counts as online."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ log = structlog.get_logger("presence")
 
 
 class FirstPage(NamedTuple):
-    """`version`: the reporter's, so that a user of this gateway is on the page as soon as they come."""
+    """`version` is the reporter's, so that a user of this gateway appears on the page as soon as they connect."""
 
     offset: int
     limit: int

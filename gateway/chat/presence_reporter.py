@@ -88,7 +88,7 @@ class PresenceReporter:
             pb.Connection(user_id=each.user_id, connection_id=id, closed=True) for id, each in self._sockets.items()
         ]
         with suppress(TimeoutError):
-            async with asyncio.timeout(REPORT_TIMEOUT):  # in all, so that a chat service that hangs delays no stop
+            async with asyncio.timeout(REPORT_TIMEOUT):  # in total: a hanging chat service must not delay the stop
                 for start in range(0, len(closed), MAX_BATCH):
                     await self._report(closed[start : start + MAX_BATCH])
 

@@ -82,7 +82,7 @@ class SendBatcher:
 
     async def _send_batch(self, batch: Sequence[Waiting]) -> Sequence[None]:
         request = pb.BatchSendRequest(errands=[each.errand for each in batch])
-        # They arrived within a few milliseconds of each other, so the last one's deadline will do for all.
+        # They arrived within milliseconds of each other, so the last one's deadline is good enough for all.
         timeout = max(each.ends for each in batch) - asyncio.get_running_loop().time()
         failure: Exception = BatchFailed()
         try:

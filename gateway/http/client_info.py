@@ -1,4 +1,4 @@
-"""Where a request comes from."""
+"""The origin of a request: address, device and headers."""
 
 from dataclasses import dataclass
 from typing import Any

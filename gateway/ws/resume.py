@@ -24,7 +24,7 @@ from services.kit.errors import AWAY
 FIRST_PAGE = 100  # conversations in `ready`
 GATHER_SECONDS = 0.02  # while the lists of other hellos are read
 MAX_BATCH = 20  # users whose lists are read in one call
-MAX_WAITING = 5_000  # users who wait for such a call; a client beyond them is told to come again
+MAX_WAITING = 5_000  # users who wait for such a call; further clients are closed and asked to reconnect
 PAGE = 500
 MAX_CONVERSATIONS = 10_000  # of one user; the events of further ones are not delivered live
 SYNC_BATCH = 20  # conversations in one call

@@ -49,8 +49,8 @@ Sequence("id_node", metadata=Model.metadata)
 class Conversation(Model):
     """A direct conversation (low_id and high_id are its users, low_id < high_id), or a group's.
 
-    Whoever gives out a seq or a rev locks this row first. `event_id` is the id of the social service's last event
-    applied to the group; `complete` says that this service knows all of the group's members.
+    Lock this row before assigning a seq or a rev. `event_id` is the id of the social service's last event applied to
+    the group; `complete` says that this service knows all of the group's members.
     """
 
     __tablename__ = "conversation"
@@ -130,9 +130,9 @@ class Message(Model):
 
 
 class Push(Model):
-    """A frame that is not known to be published yet, written in the transaction whose change it announces.
+    """A frame that may not have been published yet, written in the transaction whose change it announces.
 
-    The relay publishes it once it is due: at once, or after the time that the writing process has to do so itself.
+    The relay publishes it when it is due: at once, or after the time that the writing process has to publish it itself.
     """
 
     __tablename__ = "push"

@@ -1,7 +1,7 @@
-"""Who is online, in Valkey: a sorted set for each user of what keeps them online, scored by when that ends (Unix
-seconds), and one of all users online, scored by when the last of theirs ends.
+"""The users who are online, in Valkey.
 
-Without Valkey the methods raise RedisError.
+One sorted set per user holds what keeps them online, scored by when that ends (Unix seconds). One sorted set holds all
+users online, scored by when the last of these ends. Without Valkey the methods raise RedisError.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.pages import MAX_LIMIT, MAX_OFFSET, clamp
 
 ONLINE = "chat:online"
-BATCH = 500  # users in one pipeline, and in one look for those who went
+BATCH = 500  # users per pipeline, and per search for expired ones
 
 # Both sets change in one script, so that they agree whichever gateways report a user at the same moment. Pairs of what
 # keeps the user online and when that ends follow the first two arguments; an empty end removes it. Returns whether the
@@ -35,7 +35,7 @@ redis.call('ZADD', online, last, user)
 redis.call('EXPIREAT', ends, math.ceil(last) + 1)
 return {was, 1}
 """
-# Returns users of whom nothing is left, each to one caller only.
+# Removes and returns the users whose entries have all ended, so that each goes to one caller only.
 EXPIRED = """
 local users = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 if #users > 0 then redis.call('ZREM', KEYS[1], unpack(users)) end

@@ -32,7 +32,7 @@ MAX_BATCH = 200
 MAX_LOOKUP = 10_000  # users in one lookup, and connections in one report
 REQUEST_SECONDS = 60.0  # for which a request keeps its user online
 REQUEST = "request"  # instead of a connection id
-SWEEP_SECONDS = 5.0  # between looks for users who went without a report
+SWEEP_SECONDS = 5.0  # between searches for users who left without a report
 MAX_STORED = 10_000  # users whose last_seen is stored in one statement
 
 # Those of the users who share a group with the caller.
@@ -91,7 +91,8 @@ class Presence:
         return True
 
     def _ends(self, reports: Sequence[Report]) -> dict[int, dict[str, float | None]]:
-        """By user and connection, when each ends. No two ends are equal, as a page goes on after its last one."""
+        """When each connection of each user ends. No two times are equal, because a page continues after the last
+        one."""
         now = self._clock()
         changes: dict[int, dict[str, float | None]] = {}
         for number, report in enumerate(reports):
@@ -155,7 +156,7 @@ class Presence:
             raise
 
     async def batch_get(self, caller: Caller, user_ids: Sequence[int]) -> list[UserPresence]:
-        """Of the caller, their friends, and users who share a group with them; the others are left out.
+        """The presence of the caller, their friends, and users who share a group with them. Others are left out.
 
         Raises BatchTooLarge, SocialUnavailable.
         """

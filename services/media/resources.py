@@ -1,4 +1,4 @@
-"""What every room of the media service works with."""
+"""The resources that all rooms of the media service share."""
 
 import asyncio
 from dataclasses import dataclass, field

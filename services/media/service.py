@@ -1,4 +1,4 @@
-"""Opens what the media service works with, and runs its relay and its metrics meanwhile."""
+"""Opens the resources of the media service, and runs its relay and its metrics."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The RPCs: unpack, one call, pack. The contract is in protos/media/v1."""
+"""The RPCs of protos/media/v1: each unpacks its request, makes one call, and packs the result."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Opens what the social service works with: its database, NATS, and the relay of its events."""
+"""Opens the resources of the social service: its database, NATS, and the relay of its events."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Opens what the user service works with: its database, Valkey, NATS, and the relay of its events."""
+"""Opens the resources of the user service: its database, Valkey, NATS, and the relay of its events."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -23,7 +23,7 @@ NO_GROUP = ("NOT_MEMBER", "GROUP_NOT_FOUND")  # the social service's reasons
 
 
 class ConversationRef(NamedTuple):
-    """What never changes of a conversation, except that `complete` becomes true."""
+    """The constant properties of a conversation; `complete` may become true later."""
 
     id: int
     kind: int
@@ -67,7 +67,7 @@ class ConversationDirectory:
         return found if found and found.complete else await self.complete(group_id)
 
     async def complete(self, group_id: int) -> ConversationRef:
-        """As `of_group`, for a conversation of which this service does not know all members yet."""
+        """Like `of_group`, for a conversation whose members this service does not all know yet."""
         try:
             ids = (await self._groups.ListMemberIds(ListMemberIdsRequest(group_id=group_id))).user_ids
             groups = (await self._groups.BatchGetGroups(BatchGetGroupsRequest(group_ids=[group_id]))).groups

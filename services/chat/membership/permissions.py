@@ -75,7 +75,7 @@ class Permissions:
 
     @property
     def _is_deaf(self) -> bool:
-        """No event would end a cached yes."""
+        """Whether no event would end a cached yes: NATS is away."""
         return not (self._is_listening and self._nats.is_connected)
 
     def _cache_seconds(self) -> float:

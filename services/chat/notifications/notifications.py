@@ -19,17 +19,17 @@ KINDS = (
     "friend_request", "friend_accepted", "friend_added", "group_request", "group_joined", "group_invited",
     "like", "comment", "reply", "comment_like", "mention", "video_ready", "video_failed",
 )  # fmt: skip
-ABOUT_OWN_DOING = ("video_ready", "video_failed")  # kinds that tell users how something that they started has ended
+ABOUT_OWN_DOING = ("video_ready", "video_failed")  # kinds about the receiver's own action
 MAX_LIMIT, MAX_UNREAD, MAX_MARKED = 100, 100, 500
 MAX_ACTORS = 500  # remembered, so that a user who does it twice counts once
 JOINS_SINCE = text("now() - interval '24 hours'")
-# Two that would join the same row at the same moment take turns. The key is the user's id.
+# Two transactions that would join the same row take turns. The key is the user's id.
 LOCK = text("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")
 UNREAD = Notification.read_at.is_(None)
 
 
 class NewNotification(NamedTuple):
-    """What `user_id` is told. Those of the same `topic` share a row while it is unread; "" shares with none."""
+    """A notification to `user_id`. Those of the same `topic` share a row while it is unread; "" shares with none."""
 
     user_id: int
     kind: str

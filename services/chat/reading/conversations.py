@@ -91,7 +91,8 @@ async def batch_list(connection: AsyncConnection, user_ids: Sequence[int], limit
 
 
 def _chunks(by_user: Mapping[int, Sequence[Any]]) -> Iterator[Mapping[int, Sequence[Any]]]:
-    """One user each, or several with no more conversations than one may ask for: their last messages are in memory."""
+    """Splits the users into calls with at most as many conversations as one user may ask for: their last messages are
+    in memory."""
     some: dict[int, Sequence[Any]] = {}
     count = 0
     for user_id, rows in by_user.items():

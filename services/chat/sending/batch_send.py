@@ -38,7 +38,7 @@ async def run(errands: Sequence[pb.Errand], send: Send) -> AsyncIterator[list[pb
     left = len(tasks)
     try:
         while left:
-            await known.wait()  # all that one transaction wrote are known when this returns
+            await known.wait()  # returns once per transaction: its results are known together
             known.clear()
             some, results = results, []
             left -= len(some)

@@ -27,7 +27,7 @@ REFUSALS: dict[str, type[HitokError]] = {
     "TYPE": FileTypeRefused,
     "LARGE": FileTooLarge,
     "BROKEN": FileBroken,
-    "DIED": FileBroken,  # the child itself, killed or out of memory
+    "DIED": FileBroken,  # the child was killed or ran out of memory
     "TRUNCATED": FileTruncated,
     "ENCRYPTED": FileEncrypted,
     "CODEC": FileCodecUnsupported,
@@ -49,11 +49,11 @@ class Facts(NamedTuple):
     duration: int = 0  # milliseconds
     codec: str = ""
     blurhash: str = ""
-    changed: bool = False  # the file was, in its place: what it told of people is gone
+    changed: bool = False  # whether personal metadata was removed in place
 
 
 async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
-    """Takes out of a picture or a video what it tells of places, devices and people.
+    """Returns the facts of a file, and removes personal metadata from pictures and videos.
 
     Raises an error of REFUSALS, or ProbeOverloaded.
     """
@@ -84,14 +84,14 @@ async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
 
 
 async def run_child(name: str, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """What the sandboxed program `name` answers to the request. A child that dies or hangs: broken file."""
+    """The answer of the sandboxed program `name` to the request. A child that dies or hangs means a broken file."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         f"services.media.processing.sandbox.{name}",
         json.dumps(request),
         cwd=ROOT,
-        env={"PYTHONDONTWRITEBYTECODE": "1"},  # and none of our secrets
+        env={"PYTHONDONTWRITEBYTECODE": "1"},  # without our secrets
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -35,7 +35,7 @@ async def watch_media(database: Database, storage: Storage) -> None:
         async with database.transaction() as connection:
             found = (await connection.execute(LOOK)).one()
         JOBS.labels("due").set(found.due)
-        JOBS.labels("held").set(found.held)  # by a worker, or put off after a failure
+        JOBS.labels("held").set(found.held)  # held by a worker, or postponed after a failure
         UPLOADS.set(found.uploads)
         OLDEST_JOB.set(found.wait)
         OLDEST_DELETION.set(found.deletion)

@@ -11,7 +11,7 @@ from services.media.models import Model
 PUBLIC_COUNTER_SLOTS = 16
 
 IS_LIVE, IS_TOP = text("deleted_at IS NULL"), text("father_id = id AND deleted_at IS NULL")
-# Ten times the reactions are worth as much as being published 45,000 s (12.5 hours) later. A score never decays:
+# Ten times the reactions count as much as being published 45,000 s (12.5 hours) later. A score never decays:
 # newer videos start with a higher one.
 SCORE = (
     "log((1 + like_count + 2 * comment_count + 3 * share_count + view_count / 10)::double precision)"
@@ -42,7 +42,7 @@ class Video(Model):
     share_count: Mapped[int] = mapped_column(server_default="0")
     view_count: Mapped[int] = mapped_column(server_default="0")
     score: Mapped[float] = mapped_column(Double, Computed(SCORE, persisted=True))
-    random_key: Mapped[int]  # its place in the random order; each viewer starts at another place of the same order
+    random_key: Mapped[int]  # its place in the random order; each viewer starts at a different place
     words: Mapped[str] = mapped_column(TSVECTOR)  # text_search.py
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -71,7 +71,7 @@ class Comment(Model):
     father_id: Mapped[int]
     reply_to_id: Mapped[int] = mapped_column(server_default="0")
     user_id: Mapped[int]
-    owner_id: Mapped[int]  # the owner of the video, or the author of the comment, that it answers
+    owner_id: Mapped[int]  # the owner of the video, or the author of the comment, that this comment answers
     content: Mapped[str]
     like_count: Mapped[int] = mapped_column(server_default="0")
     reply_count: Mapped[int] = mapped_column(server_default="0")

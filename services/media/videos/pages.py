@@ -20,7 +20,7 @@ Rank = Annotated[float, Meta(ge=-1e15, le=1e15)]  # the range of a count or scor
 
 
 class PageRequest(NamedTuple):
-    """The rows that are asked for: at most `limit` after `cursor`, or, without one, after `offset` rows."""
+    """A page to read: at most `limit` rows after `cursor` or, without one, after `offset` rows."""
 
     cursor: str
     limit: int
@@ -28,7 +28,7 @@ class PageRequest(NamedTuple):
 
     @classmethod
     def of(cls, request: Any) -> Self:
-        """Of a request with these fields, brought within the bounds."""
+        """Reads these fields of a request and clamps them."""
         return cls(
             request.cursor,
             clamp(request.limit, MAX_LIMIT),

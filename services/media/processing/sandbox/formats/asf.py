@@ -1,4 +1,4 @@
-"""What a Windows Media file tells of itself in its header (Advanced Systems Format, revision 1.20)."""
+"""Metadata in the header of a Windows Media file (Advanced Systems Format, revision 1.20)."""
 
 import struct
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ CONTENT, EXTENDED, METADATA, LIBRARY, EXTENSION, PADDING = (
     )
 )
 TECHNICAL = {"WM/EncodingSettings", "WMFSDKVersion", "WMFSDKNeeded", "IsVBR", "AspectRatioX", "AspectRatioY"}
-HEADER, EXTENSION_HEADER = 30, 46  # bytes before the objects that are in them
+HEADER, EXTENSION_HEADER = 30, 46  # bytes before the objects inside
 MAX_HEADER = 64 * 1_048_576
 
 
 def strip(path: Path) -> bool:
-    """Makes padding of what is not only technical. Whether there was any."""
+    """Turns objects that are not only technical into padding. Returns whether there were any."""
     with path.open("r+b") as file:
         (size,) = struct.unpack_from("<Q", file.read(HEADER).ljust(HEADER, b"\0"), 16)
         file.seek(0)
@@ -37,7 +37,7 @@ def strip(path: Path) -> bool:
 
 
 def _objects(header: bytearray, at: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where each begins and ends; of the extension those in it."""
+    """Yields where each object begins and ends, including those in the header extension."""
     while at + 24 <= end:
         (size,) = struct.unpack_from("<Q", header, at + 16)
         if size < 24 or at + size > end:

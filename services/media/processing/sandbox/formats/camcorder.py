@@ -1,5 +1,5 @@
-"""The date, place and camera that camcorders write between their pictures: AVCHD's MDPM, an SEI message of H.264
-(ITU-T H.264, D.1.7), in whatever container its pictures are."""
+"""The date, place and camera that camcorders write between the frames: AVCHD's MDPM, an SEI message of H.264 (ITU-T
+H.264, D.1.7), in any container."""
 
 import mmap
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ MAX_SIZE = 65_536
 
 
 def strip(path: Path) -> bool:
-    """Where the pictures lie in one piece. Whether there was any."""
+    """For formats that store each frame in one piece. Returns whether there was any such message."""
     if not path.stat().st_size:
         return False
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
@@ -22,8 +22,8 @@ def strip(path: Path) -> bool:
 
 
 def find(data: bytes | bytearray | mmap.mmap) -> Iterator[int]:
-    """The places of the bytes to be overwritten by others than zeros. What keeps zeros from looking like a start code
-    (7.4.1.1) stays, since it is no part of the message's length."""
+    """Yields the offsets of the bytes to overwrite, and not with zeros. The bytes that keep zeros from looking like a
+    start code (7.4.1.1) stay, since the message's length does not count them."""
     at = data.find(UUID + NAME)
     while at >= 0:
         size, before = data[at - 1], at - 2

@@ -1,4 +1,4 @@
-"""What a Flash video tells beside its pictures and sound: tags of script data (Adobe Flash Video File Format 10.1)."""
+"""Metadata in a Flash video: tags of script data (Adobe Flash Video File Format 10.1)."""
 
 import struct
 from pathlib import Path
@@ -10,14 +10,14 @@ TECHNICAL = {
     *("compatible_brands", "hasVideo", "hasAudio", "hasMetadata", "hasKeyframes", "canSeekToEnd", "datasize"),
     *("videosize", "audiosize", "lasttimestamp", "lastkeyframetimestamp", "lastkeyframelocation"),
 }
-NAME = b"\x02\0\x0aonMetaData\x08"  # a string, and the beginning of an array
+NAME = b"\x02\0\x0aonMetaData\x08"  # a string, and the start of an array
 EMPTY = NAME + bytes(4) + b"\0\0\x09"
 END = b"\0\0\x09"
 NUMBER, BOOLEAN, STRING = 0, 1, 2
 
 
 def strip(path: Path) -> bool:
-    """Makes nothing of what is not only technical, in its place. Whether there was any."""
+    """Overwrites script data in place unless it is only technical. Returns whether there was any."""
     changed, end = False, path.stat().st_size
     with path.open("r+b") as file:
         at = struct.unpack(">I", file.read(9)[5:].ljust(4, b"\0"))[0] + 4
@@ -36,7 +36,7 @@ def strip(path: Path) -> bool:
 
 
 def _is_technical(content: bytes) -> bool:
-    """Of numbers and words with known names; what is left after them must be nothing."""
+    """Whether the data holds only numbers and texts with known names, and nothing after them."""
     if not content.startswith(NAME):
         return not content.strip(b"\0") or EMPTY.startswith(content)
     at = len(NAME) + 4

@@ -14,8 +14,8 @@ from services.media.processing.sandbox.formats.boxes import Inner, find, inside,
 
 OUTER = {b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"free", b"wide", b"skip", b"pdin"}
 OUTER |= {b"prft", b"pssh"}
-SPACE = {b"free", b"skip", b"wide"}  # which some programs use for what they have to say
-SHORT = 32  # bytes: in so few nothing is told
+SPACE = {b"free", b"skip", b"wide"}  # free space, in which some programs store metadata
+SHORT = 32  # bytes: too few to hold any metadata
 USER_DATA = {b"kind", b"ludt", b"name", b"chpl", b"hnti", b"hinf", b"free", b"LOOP", b"AllF", b"SelO"}
 PLAYED = {b"vide", b"soun", b"tmcd"}
 TEXT = {b"text", b"sbtl", b"subt"}
@@ -27,7 +27,7 @@ PIECE = 1_048_576
 def strip(path: Path) -> bool:
     """Returns whether the file had any. Raises Refused."""
     changed = False
-    gone: dict[int, int] = {}  # tracks that were taken out, and the bytes of their samples
+    gone: dict[int, int] = {}  # the removed tracks, with the bytes of their samples
     with path.open("r+b") as file:
         for box in list(boxes.walk(path)):
             if box.kind in (b"moov", b"moof") and box.size <= boxes.MAX_INDEX:
@@ -51,7 +51,7 @@ def strip(path: Path) -> bool:
 
 
 def _strip_index(index: bytearray, file: BinaryIO) -> dict[int, int]:
-    """Which tracks it took out, and the bytes of their samples in fragments that do not tell."""
+    """Returns the tracks that were removed, with the size of their samples in fragments that do not state it."""
     movie = root(index)
     sizes = mp4_fragments.default_sizes(index, movie)
     gone = {}
@@ -99,7 +99,7 @@ def _strip_meta(index: bytearray, box: Inner) -> None:
 
 
 def _strip_track(index: bytearray, track: Inner, file: BinaryIO, is_fragmented: bool) -> bool:
-    """Whether it took out the track. The words of one in fragments are not looked into: it goes."""
+    """Returns whether the track was removed. The texts of a fragmented track are not read: the track goes."""
     for inner in inside(index, track):
         if inner.kind == b"udta":
             _strip_user_data(index, inner)

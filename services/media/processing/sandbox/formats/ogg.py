@@ -6,23 +6,23 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-HEADER, CHECKSUM = 27, 22  # bytes of a page's header, and where its checksum is
+HEADER, CHECKSUM = 27, 22  # bytes of a page's header; offset of its checksum
 BEGINS = 0x02  # the flag of a stream's first page
 PREFIXES = (b"\x81theora", b"\x03vorbis", b"OpusTags", b"OVP80\x02 ")
-FLAC_COMMENT = 4  # the kind of a FLAC block, before three bytes of its length
-TECHNICAL = (b"ENCODER=", b"-")  # the second: one that was overwritten
+FLAC_COMMENT = 4  # type of a FLAC block, followed by three bytes of length
+TECHNICAL = (b"ENCODER=", b"-")  # the second marks an overwritten comment
 MAX_COMMENTS = 16 * 1_048_576
 
 
 class Piece(NamedTuple):
-    """Of a packet: where it is in the file."""
+    """A piece of a packet, by its place in the file."""
 
     start: int
     content: bytes
 
 
 def strip(path: Path) -> bool:
-    """Overwrites comments that are not only technical. Whether there were any."""
+    """Overwrites comments that are not only technical. Returns whether there were any."""
     with path.open("r+b") as file:
         packets = list(_comment_packets(file, path.stat().st_size))
         changed = [(place, size) for packet in packets for place, size in _telling(packet)]
@@ -35,7 +35,7 @@ def strip(path: Path) -> bool:
 
 
 def _pages(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes, bytes]]:
-    """Where each begins, its header, and the lengths in it."""
+    """Yields each page: its offset, its header, and the segment lengths in it."""
     at = 0
     while at + HEADER <= end:
         file.seek(at)
@@ -74,7 +74,7 @@ def _comment_packets(file: BinaryIO, end: int) -> Iterator[list[Piece]]:
 
 
 def _telling(pieces: list[Piece]) -> Iterator[tuple[int, int]]:
-    """The stretches of the file that are comments which tell something."""
+    """Yields the stretches of the file that hold personal comments."""
     packet = b"".join(piece.content for piece in pieces)
     for begins, ends in _comments(packet):
         if not packet[begins:ends].upper().startswith(TECHNICAL):
@@ -105,7 +105,7 @@ def _comments(packet: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _sign(file: BinaryIO, end: int, places: set[int]) -> None:
-    """Writes the checksums of the pages that have these places anew."""
+    """Recomputes the checksums of the pages that contain these places."""
     last = max(places)
     for at, _, lengths in _pages(file, end):
         size = HEADER + len(lengths) + sum(lengths)
@@ -128,7 +128,7 @@ def _checksum(page: bytes | bytearray) -> int:
 
 @cache
 def _table() -> list[int]:
-    """The remainders of each byte, of the polynomial of RFC 3533, 6."""
+    """The CRC table for the polynomial of RFC 3533, 6."""
     found = []
     for byte in range(256):
         value = byte << 24

@@ -1,4 +1,4 @@
-"""What a transport stream (ITU-T H.222.0) carries beside its pictures and sound: names, positions, texts."""
+"""Metadata in a transport stream (ITU-T H.222.0): names, positions and texts beside video and audio."""
 
 import mmap
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ import av
 
 from services.media.processing.sandbox.formats import camcorder
 
-PACKET, TIMED = 188, 192  # bytes; cameras write 4 more before each (M2TS)
+PACKET, TIMED = 188, 192  # bytes; cameras write 4 more before each packet (M2TS)
 SYNC = 0x47
-PROGRAMS, NOTHING = 0, 0x1FFF  # identifiers of the list of programs, and of packets to be ignored
+PROGRAMS, NOTHING = 0, 0x1FFF  # packet identifiers: the program association table, null packets
 EMPTY = bytes([SYNC, NOTHING >> 8, NOTHING & 0xFF, 0x10]) + b"\xff" * (PACKET - 4)
-NAMELESS = b"FFmpeg\x09Service01"  # as FFmpeg describes what it was told no name of
-WINDOW = 8 * 1_048_576  # bytes of pictures that are looked through at once
+NAMELESS = b"FFmpeg\x09Service01"  # FFmpeg's description of a service without a name
+WINDOW = 8 * 1_048_576  # bytes of video that are searched at once
 OVERLAP = camcorder.MAX_SIZE
 
 
 def strip(path: Path) -> bool:
-    """Makes packets that are ignored of all that nobody plays. Whether there was anything."""
+    """Turns packets of streams that nobody plays into null packets. Returns whether there were any."""
     with av.open(str(path), format="mpegts") as container:
         kinds = {stream.id: stream.type for stream in container.streams}
     kept = {PROGRAMS, NOTHING} | {id for id, kind in kinds.items() if kind in ("video", "audio")}
@@ -38,7 +38,7 @@ def strip(path: Path) -> bool:
 
 
 def _packets(data: mmap.mmap) -> Iterator[int]:
-    """Where each begins; where one should and does not, the next that does."""
+    """Yields the offset of each packet. Where one is missing, continues with the next one found."""
     end = len(data)
     at = next((at for at in (0, TIMED - PACKET) if data[at] == SYNC), 0)
     step = TIMED if at or (end > PACKET and data[PACKET] != SYNC) else PACKET
@@ -55,7 +55,7 @@ def _id(data: mmap.mmap, at: int) -> int:
 
 
 def _indexes(packet: bytes) -> set[int]:
-    """The identifiers of the lists of streams that a list of programs names (2.4.4.3)."""
+    """Yields the packet identifiers of the program map tables that a program association table lists (2.4.4.3)."""
     if not packet[1] & 0x40:
         return set()
     start = _payload(packet)
@@ -87,7 +87,7 @@ def _strip_pictures(data: mmap.mmap, id: int) -> bool:
 
 
 def _overwrite(data: mmap.mmap, held: bytearray, places: list[tuple[int, int]]) -> bool:
-    """`places`: where stretches begin, in what is held and in the file."""
+    """`places`: the offsets of each stretch, in the buffer and in the file."""
     piece, changed = 0, False
     for found in list(camcorder.find(held)):
         while piece + 1 < len(places) and places[piece + 1][0] <= found:
