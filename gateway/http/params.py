@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from litestar import Request
 from msgspec import Meta, Struct
-from msgspec.inspect import BoolType, IntType, ListType, Metadata, NoneType, UnionType
+from msgspec.inspect import BoolType, IntType, ListType, Metadata, NoneType, StructType, UnionType
 
 from gateway.http.client_info import header_of
 from gateway.http.errors import (
@@ -18,6 +18,7 @@ from gateway.http.errors import (
     ParameterMissing,
     ParameterMistyped,
 )
+from gateway.http.json_depth import check_depth
 from services.kit.ids import MAX_ID
 
 MAX_FIELDS = 100  # in a query string
@@ -35,7 +36,7 @@ OptionalId = Annotated[
 Text = Annotated[str, Meta(min_length=1)]
 PageSize = Annotated[int, Meta(ge=1, le=100)]
 LongPageSize = Annotated[int, Meta(ge=1, le=500)]
-PageNumber = Annotated[int, Meta(ge=1, le=1_000_000)]
+PageNumber = Annotated[int, Meta(ge=1, le=1_000_000, description="0 counts as 1")]
 Seconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="Unix seconds; 0: now")]
 
 T = TypeVar("T")
@@ -68,25 +69,35 @@ async def read_params(request: Request[Any, Any, Any], kind: type[T]) -> T:
             body = await request.body()
     if body:
         values = _read_body(body, header_of(request.scope, b"content-type") or "") | values
-    _drop_blanks(values, kind)
+    _drop_absent(values, kind)
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _explain(str(error)) from None
 
 
-def _drop_blanks(values: dict[str, Any], kind: Any) -> None:
-    """Removes "" for fields that are not text: a form sends it for a number that was not entered."""
-    for name in _non_text_fields(kind):
-        if values.get(name) == "":
+def _drop_absent(values: dict[str, Any], kind: Any) -> None:
+    """Removes what means that nothing was entered: "" for a field that is not text, and page 0."""
+    non_text, nested = _fields_of(kind)
+    for name in non_text:
+        if values.get(name) == "" or (name == "page" and values.get(name) in (0, "0")):
             del values[name]
+    for name, part in nested.items():
+        if isinstance(values.get(name), dict):
+            _drop_absent(values[name], part)
 
 
 @cache
-def _non_text_fields(kind: Any) -> frozenset[str]:
-    """The optional fields whose type accepts no text."""
+def _fields_of(kind: Any) -> tuple[frozenset[str], dict[str, Any]]:
+    """The fields whose type accepts no text, and those that are structs, with their classes."""
     fields = msgspec.inspect.type_info(kind).fields  # type: ignore[attr-defined]
-    return frozenset(field.encode_name for field in fields if not field.required and _is_non_text(field.type))
+    nested = {field.encode_name: part for field in fields if (part := _struct_in(field.type))}
+    return frozenset(field.encode_name for field in fields if _is_non_text(field.type)), nested
+
+
+def _struct_in(kind: msgspec.inspect.Type) -> Any:
+    parts = kind.types if isinstance(kind, UnionType) else (kind,)
+    return next((part.cls for part in parts if isinstance(part, StructType)), None)
 
 
 def _is_non_text(kind: msgspec.inspect.Type) -> bool:
@@ -123,6 +134,7 @@ def _read_body(body: bytes, content_type: str) -> dict[str, Any]:
     if media_type and not media_type.endswith(("/json", "+json")):
         raise ContentTypeInvalid(field="content-type")
     try:
+        check_depth(body)
         values = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ParameterInvalid from None

@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind
 from gateway.chat import commands, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid, TooManyRequests
+from gateway.http.json_depth import check_depth
 from gateway.http.rate_limits import RateLimiter, per_second
 from gateway.ws import metrics
 from gateway.ws.connection import Connection
@@ -91,6 +92,11 @@ class Dispatcher:
             return
         if wait := self._seconds_over_limit():
             self._refuse(frame, TooManyRequests(retry_after=wait))
+            return
+        try:
+            check_depth(text)
+        except msgspec.DecodeError as error:
+            self._refuse(frame, ParameterInvalid(str(error)))
             return
         match frame.type:
             case "pong":

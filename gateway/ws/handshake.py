@@ -11,6 +11,7 @@ from gateway.chat.tickets import Tickets
 from gateway.config import GatewaySettings
 from gateway.http.auth import Authenticator
 from gateway.http.errors import ParameterInvalid
+from gateway.http.json_depth import check_depth
 from gateway.ws.frames import Close, Frame, Hello, decode_frame, decode_hello, error_of
 from services.kit.context import Caller
 from services.kit.errors import HitokError
@@ -79,6 +80,7 @@ async def _receive_hello(receive: Receive) -> tuple[Frame, Hello]:
         pass
     try:
         frame = decode_frame(text)
+        check_depth(text)
         if frame.type != "hello":
             raise SocketRefused(Close.PROTOCOL_ERROR, ParameterInvalid("the first frame is `hello`"))
         return frame, decode_hello(frame.data)

@@ -77,7 +77,7 @@ async def login(call: Call, params: LoginByPhone) -> Token:
     return Token(tokens.atoken, tokens.atoken_expires_at)
 
 
-@endpoint("GET", "/api/v1/user/detail", family=CHAT, limit=READS)
+@endpoint("GET", "/api/v1/user/detail", "/api/v1/user/user", family=CHAT, limit=READS)
 async def detail(call: Call, params: NoParams) -> Detail:
     """The caller."""
     user = await call.container.profile(call.caller.user_id, call.caller.user_id, call.caller.role)

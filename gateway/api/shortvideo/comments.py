@@ -13,12 +13,11 @@ from gateway.cache.videos import NEWEST_COMMENTS
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
-from gateway.http.errors import ParameterInvalid, ParameterMissing
+from gateway.http.errors import ParameterMissing
 from gateway.http.params import Id, OptionalId
 from protos.media.v1 import comments_pb2 as pb
 
-ORDERS = {
-    "": pb.NEWEST,
+ORDERS = {  # any other order_by is NEWEST
     "latest": pb.NEWEST,
     "created_at": pb.NEWEST,
     "popular": pb.MOST_LIKED,
@@ -73,6 +72,10 @@ class CommentPage(Struct):
     next_cursor: str
 
 
+class CommentLikes(Struct):
+    comment_likes: str
+
+
 class OneComment(Struct):
     comment: CommentView
 
@@ -123,12 +126,17 @@ async def unlike_comments(call: Call, params: OfComment) -> None:
     call.container.video_cache.drop_comments(video_id)
 
 
+@endpoint("GET", "/api/videos/get-comment-likes", family=SHORT_VIDEO, limit=VIDEO)
+async def get_comment_likes(call: Call, params: OfComment) -> CommentLikes:
+    """The number of likes of a comment."""
+    comment = await call.container.comments.GetComment(pb.GetCommentRequest(comment_id=params.either_id))
+    return CommentLikes(str(comment.like_count))
+
+
 @endpoint("GET", "/api/videos/get-comments", family=SHORT_VIDEO, limit=VIDEO)
 async def get_comments(call: Call, params: GetComments) -> CommentPage:
     """A video's top-level comments, or a comment and its replies; the newest first, or the most liked (popular)."""
-    order = ORDERS.get(params.order_by)
-    if order is None:
-        raise ParameterInvalid
+    order = ORDERS.get(params.order_by, pb.NEWEST)
     if params.is_beyond_pages:
         return CommentPage([], "0", "")
     page = await _newest_comments(call, params) if order == pb.NEWEST else None
@@ -177,6 +185,7 @@ endpoints = [
     delete_comment,
     like_comments,
     unlike_comments,
+    get_comment_likes,
     get_comments,
     get_comment_all,
     get_comment_member,

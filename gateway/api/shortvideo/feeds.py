@@ -10,7 +10,6 @@ from gateway.api.shortvideo.video_views import VideoPage, video_page
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
-from gateway.http.errors import ParameterInvalid
 from gateway.http.params import Id, OptionalId, PageNumber, Text
 from gateway.http.rate_limits import per_second
 from protos.media.v1 import videos_pb2 as pb
@@ -19,8 +18,7 @@ FEED = per_second(20, 100)  # the document states no limit
 MAX_SIZE = 50
 MAX_OFFSET = 5_000  # videos that can be reached by `page`; the cursor goes further
 
-ORDERS = {
-    "": pb.LATEST,
+ORDERS = {  # any other order_by is LATEST: clients of the original send names of their own
     "latest": pb.LATEST,
     "created_at": pb.LATEST,
     "popular": pb.POPULAR,
@@ -76,10 +74,8 @@ class Search(VideoPaging, kw_only=True):
 
 @endpoint("GET", "/api/videos", family=SHORT_VIDEO, limit=FEED)
 async def list_videos(call: Call, params: ListVideos) -> VideoPage:
-    """The videos that the caller may see: latest (created_at), popular (likes) or random."""
-    order = ORDERS.get(params.order_by)
-    if order is None:
-        raise ParameterInvalid
+    """The videos that the caller may see: latest (created_at), popular (likes) or random; any other order is latest."""
+    order = ORDERS.get(params.order_by, pb.LATEST)
     if order != pb.RANDOM and params.page == 1 and not params.cursor:
         shared = await call.container.video_cache.first_page(call.caller, order, params.limit)
         if shared is not None:

@@ -29,6 +29,7 @@ async def test_the_documents_own_registration_works(visitor: FrontEnd) -> None:
     assert claims["hichat2.com"] == claims["userid"]
     detail = await visitor.with_token(data["token"]).chat("GET", "/api/v1/user/detail")
     assert set(detail) == {"info"}
+    assert await visitor.with_token(data["token"]).chat("GET", "/api/v1/user/user") == detail
     info = detail["info"]
     fields = {"id", "mobile", "nickname", "sex", "avatar", "lastLogin", "Introduction", "email"}
     assert set(info) >= fields

@@ -88,6 +88,7 @@ ROUTES = [
     Route("GET", API + "/get-comments", by_id(of_video, is_video=True)),
     Route("GET", API + "/get-comments", by_id(of_comment, is_video=False), NO_COMMENT),
     Route("GET", API + "/get-comment-all", of_comment, NO_COMMENT),
+    Route("GET", API + "/get-comment-likes", of_comment, NO_COMMENT),
     Route("GET", API + "/get-comment-member", by_id(of_video, is_video=True)),
     Route("GET", API + "/get-comment-member", by_id(of_comment, is_video=False), NO_COMMENT),
     Route("POST", API + "/update-video", with_(of_video, title="学姐"), only=("owner",)),
@@ -381,10 +382,24 @@ async def test_anothers_private_file(alice: Person, bob: Person, media: Videos) 
         await bob.refused("POST", f"{API}/create-video", 404, 10054, json=body)
 
 
+async def test_what_clients_of_the_original_send(alice: Person) -> None:
+    """docs/contract/compat.md, "Always (tolerance)"."""
+    made = await publish(alice)
+    plain = await alice.get(API, page_size=5)
+    for order in ("CreatedTime", "size", ""):
+        assert await alice.get(API, page_size=5, order_by=order) == plain
+        assert await alice.get(API, page_size=5, order_by=order, page=2) == await alice.get(API, page_size=5, page=2)
+    assert plain == await alice.get(API, page_size=5, page=0) == await alice.get(API, page_size="5", page="0")
+    (item,) = [item for item in plain["data"] if item["id"] == made["id"]]
+    assert item["status"] == "ready"
+    assert len(item["CreatedTime"]) == len(item["UpdatedTime"]) == 13
+    await alice.post(f"{API}/like-video", video_id=made["id"], user_id="")
+    await alice.refused("POST", f"{API}/like-video", 400, 10004, json={"video_id": "", "user_id": ""})
+
+
 async def test_how_far_pages_go(alice: Person) -> None:
     far = await alice.get(API, page=501, page_size=10)
     assert (far["data"], far["has_more"]) == ([], False)
     assert (await alice.get(API, page_size=1000))["page_size"] == "50"
-    await alice.refused("GET", API, 400, 10001, params={"page": 0})
-    await alice.refused("GET", API, 400, 10001, params={"order_by": "size"})
+    await alice.refused("GET", API, 400, 10001, params={"page": -1})
     await alice.refused("GET", API, 400, 10001, params={"cursor": "x"})

@@ -67,7 +67,7 @@ class TestRoutes:
         ids = [listed["id"] for page in (first, second, third) for listed in page["users"]]
         assert ids[:5] == newest_first
 
-    @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 501}, {"page": 0}, {"page": 10**30}, {"cursor": "x"}])
+    @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 501}, {"page": -1}, {"page": 10**30}, {"cursor": "x"}])
     async def test_bad_pages(self, visitor: FrontEnd, query: dict[str, int]) -> None:
         await visitor.refused("GET", "/api/contact/get-user-list-online", 400, 10001, params=query)
 

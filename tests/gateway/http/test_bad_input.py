@@ -282,3 +282,21 @@ async def test_one_bad_field_changes_none_of_the_good_ones(alice: Person) -> Non
         body = {"username": new_name(), "bio": "changed"} | bad
         response = await alice.call("POST", "/api/user/set-profile", json=body)
         assert response.status_code == 400
+
+
+def nested(levels: int) -> bytes:
+    """An object of that depth."""
+    return b'{"x":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+
+
+@every_route
+async def test_json_deeper_than_32_levels(alice: Person, route: Route) -> None:
+    for levels in (33, 60, 900):
+        await is_refused(route, alice, INVALID, content=nested(levels), headers=JSON)
+    await is_refused(route, alice, INVALID, content=b'{"x":' + b'{"y":[' * 16 + b"]}" * 16 + b"}", headers=JSON)
+
+
+async def test_json_of_32_levels_or_with_many_brackets_is_taken(alice: Person) -> None:
+    wide = b'{"x":[' + b"[]," * 100 + b'"' + b"[" * 100 + b'"]}'
+    for body in (nested(32), wide):
+        assert (await alice.call("GET", "/api/user/get-my-info", content=body, headers=JSON)).status_code == 200

@@ -62,6 +62,8 @@ BAD_REQUESTS = [
     ("send", {**SEND, "to": {"user_id": "1"}, "mentions": ["x"]}),
     ("send", {**SEND, "to": {"user_id": "1"}, "reply_to_seq": -1}),
     ("send", {**SEND, "to": {"user_id": str(2**63)}}),
+    ("send", {**SEND, "to": {"user_id": "1"}, "body": json.loads("[" * 31 + "]" * 31)}),
+    ("typing", {"conversation_id": "1", "unknown": json.loads("[" * 40 + "]" * 40)}),
     ("history", {"conversation_id": "1", "limit": 101}),
     ("history", {"conversation_id": "x"}),
     ("sync", {"conversation_id": "1"}),
