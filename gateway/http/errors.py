@@ -171,6 +171,7 @@ FAILURES: dict[str, Failure] = {
     "REQUEST_NOT_FOUND": Failure(404, 10037, "申请不存在", 100024),
     "RESULT_INVALID": Failure(400, 10001, "参数无效", 100002),
     "MESSAGE_INVALID": Failure(400, 10001, "参数无效", 100002),
+    "SETTING_INVALID": Failure(400, 10001, "参数无效", 100002),
     "REMARK_INVALID": Failure(400, 10001, "参数无效", 100002),
     "GROUP_INVALID": Failure(400, 10001, "参数无效", 100002),
     # Videos and comments

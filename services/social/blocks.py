@@ -11,17 +11,18 @@ from services.kit.roles import GROUP_OWNER
 from services.social import events
 from services.social.errors import SelfBlock
 from services.social.models import PENDING, Block, FriendRequest, JoinRequest, Member
-from services.social.relationships import lock_pair, part
+from services.social.relationships import lock_pair, part, refuse
 
 
 async def block(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
-    """Blocks a user and ends the friendship with them. Raises SelfBlock, UserNotFound."""
+    """Blocks a user and ends the friendship with them; unblocked, they have to ask. Raises SelfBlock, UserNotFound."""
     if user_id == caller.user_id:
         raise SelfBlock
     standing = await lock_pair(connection, caller.user_id, user_id)
     if standing.blocks:
         return
     await connection.execute(insert(Block).values(user_id=caller.user_id, blocked_id=user_id))
+    await refuse(connection, caller.user_id, user_id)
     if standing.asked:
         await connection.execute(delete(FriendRequest).where(FriendRequest.id == standing.asked.id))
     await _hide_requests(connection, caller.user_id, user_id)

@@ -15,7 +15,17 @@ from services.social import events
 from services.social.config import SERVICE
 from services.social.groups import dismiss
 from services.social.members import RANK, transfer_ownership
-from services.social.models import Block, FriendRequest, Friendship, Group, Invitation, JoinRequest, Member
+from services.social.models import (
+    Block,
+    ContactSettings,
+    FriendRequest,
+    Friendship,
+    Group,
+    Invitation,
+    JoinRequest,
+    Member,
+    Refusal,
+)
 from services.social.relationships import lock_users
 from services.social.service import Service
 
@@ -45,6 +55,9 @@ async def forget_user(connection: AsyncConnection, user_id: int) -> None:
     await _end_friendships(connection, user_id)
     await _delete(connection, FriendRequest, FriendRequest.from_id == user_id)
     await _delete(connection, FriendRequest, FriendRequest.to_id == user_id)
+    await connection.execute(delete(Refusal).where(Refusal.user_id == user_id))
+    await connection.execute(delete(Refusal).where(Refusal.peer_id == user_id))
+    await connection.execute(delete(ContactSettings).where(ContactSettings.user_id == user_id))
     await _delete(connection, Block, Block.user_id == user_id)
     await _delete(connection, Block, Block.blocked_id == user_id)
     await connection.execute(delete(Invitation).where(Invitation.user_id == user_id))

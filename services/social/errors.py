@@ -17,6 +17,10 @@ class ResultInvalid(Invalid):
     field = "result"
 
 
+class SettingInvalid(Invalid):
+    """No such choice of who may add the caller."""
+
+
 class RoleInvalid(Invalid):
     """The role is neither member nor manager. A group gets another owner by transfer only."""
 

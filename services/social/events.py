@@ -22,16 +22,21 @@ async def friend_requested(connection: AsyncConnection, request: Any) -> None:
 
 async def friend_accepted(connection: AsyncConnection, request: Any) -> None:
     """Also when the user who was asked sends a request in turn."""
-    await _request(connection, "accepted", request, request.to_id)
+    await _request(connection, "accepted", request, request.to_id, actor_agreed=True, user_agreed=True)
 
 
 async def friend_refused(connection: AsyncConnection, request: Any) -> None:
     await _request(connection, "refused", request, request.to_id)
 
 
-async def friend_added(connection: AsyncConnection, actor_id: int, user_id: int) -> None:
-    """A friendship without a request."""
-    await _pair(connection, "friend.added", actor_id, user_id)
+async def friend_added(connection: AsyncConnection, actor_id: int, user_id: int, user_agreed: bool) -> None:
+    """A friendship without a request, to which the actor agrees; the user only if they had asked for it."""
+    await _pair(connection, "friend.added", actor_id, user_id, actor_agreed=True, user_agreed=user_agreed)
+
+
+async def friend_agreed(connection: AsyncConnection, actor_id: int, user_id: int) -> None:
+    """The actor, whom the user had added, agrees to the friendship."""
+    await _pair(connection, "friend.agreed", actor_id, user_id, agreed=True)
 
 
 async def friend_removed(connection: AsyncConnection, actor_id: int, user_id: int) -> None:
@@ -61,18 +66,18 @@ async def user_unblocked(connection: AsyncConnection, actor_id: int, user_id: in
     await _pair(connection, "user.unblocked", actor_id, user_id)
 
 
-async def _request(connection: AsyncConnection, verb: str, request: Any, actor_id: int) -> None:
+async def _request(connection: AsyncConnection, verb: str, request: Any, actor_id: int, **data: Any) -> None:
     users = {"from_user_id": str(request.from_id), "to_user_id": str(request.to_id)}
     peer_id = request.from_id + request.to_id - actor_id
     fields = {"request_id": str(request.id), "message": request.message, **users}
-    await _pair(connection, f"friend.{verb}", actor_id, peer_id, **fields)
+    await _pair(connection, f"friend.{verb}", actor_id, peer_id, **fields, **data)
 
 
 def _pair_of(a: int, b: int) -> str:
     return f"pair:{min(a, b)}:{max(a, b)}"
 
 
-async def _pair(connection: AsyncConnection, what: str, actor_id: int, user_id: int, **data: str) -> None:
+async def _pair(connection: AsyncConnection, what: str, actor_id: int, user_id: int, **data: Any) -> None:
     ids = {"actor_id": str(actor_id), "user_id": str(user_id)}
     await emit(connection, f"social.{what}", _pair_of(actor_id, user_id), **ids, **data)
 

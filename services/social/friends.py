@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from services.kit import pages
 from services.kit.context import Caller
@@ -12,7 +13,7 @@ from services.social import events
 from services.social.errors import FriendNotFound
 from services.social.models import Block, Friendship
 from services.social.queries import probe
-from services.social.relationships import lock_pair, part
+from services.social.relationships import lock_pair, part, refuse
 from services.social.validation import check_remark
 
 
@@ -26,16 +27,22 @@ async def list_friends(connection: AsyncConnection, caller: Caller, cursor: str,
     return await pages.fetch(connection, query, "id", limit=limit, cursor=cursor, offset=offset)
 
 
-async def list_friend_ids(connection: AsyncConnection, caller: Caller) -> Sequence[int]:
+async def list_friend_ids(connection: AsyncConnection, caller: Caller, only_agreed: bool) -> Sequence[int]:
+    """The caller's friends, by id; `only_agreed`: without those who have not agreed to it."""
     query = select(Friendship.friend_id).where(Friendship.user_id == caller.user_id).order_by(Friendship.friend_id)
+    if only_agreed:
+        me, friend = Friendship.user_id, Friendship.friend_id
+        theirs = aliased(Friendship)
+        query = query.join(theirs, (theirs.user_id == friend) & (theirs.friend_id == me)).where(theirs.agreed)
     return (await connection.execute(query)).scalars().all()
 
 
 async def delete_friend(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
-    """Ends a friendship; does nothing if the user is no friend. Raises UserNotFound."""
+    """Ends a friendship, after which the user has to ask. Does nothing without a friendship. Raises UserNotFound."""
     standing = await lock_pair(connection, caller.user_id, user_id)
     if standing.friends:
         await part(connection, caller.user_id, user_id)
+        await refuse(connection, caller.user_id, user_id)
         await events.friend_removed(connection, caller.user_id, user_id)
 
 
@@ -59,13 +66,21 @@ async def get_relations(connection: AsyncConnection, caller: Caller, user_ids: S
 
 
 async def check_friends(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> Sequence[Row[Any]]:
-    """For each pair, in order: whether they are friends, and whether one blocks the other. Raises BatchTooLarge."""
+    """For each pair, in order: whether they are friends and which of them agreed, whether one blocks the other, and
+    whether it is the first who does. Raises BatchTooLarge."""
     pages.check_batch(pairs)
     asked = pages.unnest(user_id=[user for user, _ in pairs], peer_id=[peer for _, peer in pairs])
     user, peer = asked.c.user_id, asked.c.peer_id
-    friend = probe(Friendship.id, Friendship.user_id == user, Friendship.friend_id == peer)
+    agreed = probe(Friendship.agreed, Friendship.user_id == user, Friendship.friend_id == peer)
+    peer_agreed = probe(Friendship.agreed, Friendship.user_id == peer, Friendship.friend_id == user)
     blocks = probe(Block.id, Block.user_id == user, Block.blocked_id == peer)
     blocked = probe(Block.id, Block.user_id == peer, Block.blocked_id == user)
     between = or_(blocks.is_not(None), blocked.is_not(None))
-    columns: tuple[Any, ...] = (friend.is_not(None).label("friend"), between.label("blocked"))
+    columns: tuple[Any, ...] = (
+        agreed.is_not(None).label("friend"),
+        between.label("blocked"),
+        agreed.label("agreed"),
+        peer_agreed.label("peer_agreed"),
+        blocks.is_not(None).label("blocks"),
+    )
     return (await connection.execute(select(*columns).select_from(asked).order_by(asked.c.place))).all()

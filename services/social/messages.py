@@ -38,7 +38,13 @@ def relation(row: Any) -> Relation:
 
 
 def friend_check(row: Any) -> FriendCheck:
-    return FriendCheck(friend=row.friend, blocked=row.blocked)
+    return FriendCheck(
+        friend=row.friend,
+        blocked=row.blocked,
+        user_agreed=row.agreed,
+        peer_agreed=row.peer_agreed,
+        blocks=row.blocks,
+    )
 
 
 def group(row: Any) -> Group:
@@ -87,4 +93,10 @@ def join_request(row: Any) -> JoinRequest:
 
 
 def standing(row: Any) -> Standing:
-    return Standing(user_id=row.user_id, peer_id=row.peer_id, friend=row.friend, blocks=row.blocks)
+    return Standing(
+        user_id=row.user_id,
+        peer_id=row.peer_id,
+        friend=row.friend,
+        blocks=row.blocks,
+        peer_agreed=row.peer_agreed,
+    )

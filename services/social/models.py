@@ -9,6 +9,7 @@ from services.kit.events.outbox import event_tables
 
 PENDING, ACCEPTED, REFUSED = range(3)  # results of friend requests and of join requests
 REQUESTED, ADDED = range(2)  # how a friendship began
+EVERYONE, ASK, NOBODY = range(3)  # who may add a user
 
 IS_PENDING, IS_LIVE = text("result = 0"), text("dismissed_at IS NULL")
 
@@ -19,7 +20,10 @@ class Model(DeclarativeBase):
 
 
 class Friendship(Model):
-    """One direction of a friendship, which is a pair of rows: both are written and deleted together."""
+    """One direction of a friendship, which is a pair of rows: both are written and deleted together.
+
+    `agreed`: `user_id` wants the friendship, so what they show to friends is open to `friend_id`.
+    """
 
     __tablename__ = "friendship"
 
@@ -28,6 +32,7 @@ class Friendship(Model):
     friend_id: Mapped[int]
     remark: Mapped[str] = mapped_column(server_default="")
     source: Mapped[int] = mapped_column(SmallInteger)
+    agreed: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
@@ -55,6 +60,28 @@ class FriendRequest(Model):
         Index("friend_request_from", "from_id", "result", "id"),
         Index("friend_request_to", "to_id", "result", "id"),
     )
+
+
+class Refusal(Model):
+    """`user_id` removed, refused or blocked `peer_id`, whose next add therefore asks. Ends when `user_id` takes up
+    the friendship themselves. Erasing either account deletes it."""
+
+    __tablename__ = "refusal"
+
+    user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    peer_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (Index("refusal_peer", "peer_id"),)
+
+
+class ContactSettings(Model):
+    """What a user set; a user without a row has the defaults. Erasing the account deletes it."""
+
+    __tablename__ = "contact_settings"
+
+    user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    who_may_add: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
 
 class Block(Model):

@@ -1,4 +1,8 @@
-"""Friend requests. A request to a user who blocked its sender is stored hidden: its receiver never sees it."""
+"""Friend requests, and adding a friend without one.
+
+A request to a user who blocked its sender, or who lets nobody add them, is stored hidden: its receiver never sees it.
+Each side of a friendship agrees for itself (docs/contract/api.md, "Consent, blocks, privacy").
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,9 +23,9 @@ from services.social.errors import (
     ResultInvalid,
     SelfFriend,
 )
-from services.social.models import ACCEPTED, ADDED, PENDING, REFUSED, REQUESTED, FriendRequest
+from services.social.models import ACCEPTED, ADDED, EVERYONE, NOBODY, PENDING, REFUSED, REQUESTED, FriendRequest
 from services.social.queries import merge
-from services.social.relationships import Standing, befriend, lock_pair
+from services.social.relationships import Standing, agree, befriend, lock_pair, refuse
 from services.social.validation import check_message, parse_time
 
 BOTH, MINE, TO_ME = range(3)  # directions
@@ -30,13 +34,15 @@ BOTH, MINE, TO_ME = range(3)  # directions
 async def request_friend(
     connection: AsyncConnection, settings: SocialSettings, caller: Caller, user_id: int, message: str, requested_at: int
 ) -> None:
-    """Sends a request, or accepts the one that the other user sent.
+    """Sends a request, accepts the one that the other user sent, or agrees to the friendship that they began.
 
     Raises MessageInvalid, SelfFriend, UserNotFound, Blocked, AlreadyFriends, FriendLimitReached, RequestLimitReached.
     """
     check_message(message)
     standing = await _lock_for_friendship(connection, caller, user_id)
-    if standing.was_asked and not standing.blocked:
+    if standing.friends:
+        await _agree(connection, caller, user_id)
+    elif standing.was_asked and not standing.blocked:
         await befriend(connection, settings, caller.user_id, user_id, REQUESTED)
         await events.friend_accepted(connection, standing.was_asked)
     else:
@@ -44,26 +50,53 @@ async def request_friend(
 
 
 async def add_friend(connection: AsyncConnection, settings: SocialSettings, caller: Caller, user_id: int) -> None:
-    """Befriends a user at once. If they blocked the caller it becomes a request that they never see.
+    """Befriends a user at once, which only the caller agrees to, or agrees to the friendship that the user began.
+
+    Files a request instead if the user refused, removed or blocked the caller, or wants to be asked.
 
     Raises SelfFriend, UserNotFound, Blocked, AlreadyFriends, FriendLimitReached, RequestLimitReached.
     """
     standing = await _lock_for_friendship(connection, caller, user_id)
-    if standing.blocked:
+    if standing.friends:
+        await _agree(connection, caller, user_id)
+    elif _has_to_ask(standing):
         await _file(connection, settings, caller, user_id, standing, "", 0)
-        return
-    await befriend(connection, settings, caller.user_id, user_id, ADDED)
-    await events.friend_added(connection, caller.user_id, user_id)
+    else:
+        peer_agreed = standing.was_asked is not None
+        await befriend(connection, settings, caller.user_id, user_id, ADDED, peer_agreed)
+        await events.friend_added(connection, caller.user_id, user_id, peer_agreed)
+
+
+def _has_to_ask(standing: Standing) -> bool:
+    """Whether an add has to wait for the peer's answer. A peer who asked the caller has answered already."""
+    if standing.blocked:
+        return True
+    return standing.was_asked is None and (standing.refused or standing.who_may_add != EVERYONE)
+
+
+async def agree_to_friend(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
+    """Agrees to the friendship that the user began; does nothing without one. Raises UserNotFound."""
+    standing = await lock_pair(connection, caller.user_id, user_id)
+    if standing.friends and not standing.agreed:
+        await _agree(connection, caller, user_id)
+
+
+async def _agree(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
+    await agree(connection, caller.user_id, user_id)
+    await events.friend_agreed(connection, caller.user_id, user_id)
 
 
 async def _lock_for_friendship(connection: AsyncConnection, caller: Caller, user_id: int) -> Standing:
-    """Raises SelfFriend, UserNotFound, Blocked, AlreadyFriends."""
+    """Locks the two, who may be friends if the caller has not agreed yet.
+
+    Raises SelfFriend, UserNotFound, Blocked, AlreadyFriends.
+    """
     if user_id == caller.user_id:
         raise SelfFriend
     standing = await lock_pair(connection, caller.user_id, user_id)
     if standing.blocks:
         raise Blocked
-    if standing.friends:
+    if standing.agreed:
         raise AlreadyFriends
     return standing
 
@@ -77,12 +110,13 @@ async def _file(
     message: str,
     requested_at: int,
 ) -> None:
-    """Stores a pending request. A hidden one becomes visible if the caller, no longer blocked, asks again."""
-    values = {"message": message, "requested_at": parse_time(requested_at), "hidden": standing.blocked}
+    """Stores a pending request. A hidden one becomes visible if the caller asks again and nothing hides it now."""
+    hidden = standing.blocked or standing.who_may_add == NOBODY
+    values = {"message": message, "requested_at": parse_time(requested_at), "hidden": hidden}
     if standing.asked is None:
         await _require_room(connection, settings, caller)
         statement: Any = insert(FriendRequest).values(from_id=caller.user_id, to_id=user_id, **values)
-    elif standing.asked.hidden and not standing.blocked:
+    elif standing.asked.hidden and not hidden:
         statement = update(FriendRequest).where(FriendRequest.id == standing.asked.id).values(values)
     else:
         return
@@ -128,6 +162,7 @@ async def _settle(
         return
     refused = update(FriendRequest).where(FriendRequest.id == request.id)
     await connection.execute(refused.values(result=REFUSED, handled_at=func.now()))
+    await refuse(connection, caller.user_id, request.from_id)
     await events.friend_refused(connection, request)
 
 

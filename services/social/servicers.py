@@ -7,7 +7,7 @@ from protos.social.v1 import groups_pb2 as groups_pb
 from protos.social.v1.friends_pb2_grpc import FriendsServicer, add_FriendsServicer_to_server
 from protos.social.v1.groups_pb2_grpc import GroupsServicer, add_GroupsServicer_to_server
 from services.kit.context import require_caller
-from services.social import blocks, friends, groups, join_requests, members, messages, requests, standings
+from services.social import blocks, friends, groups, join_requests, members, messages, requests, settings, standings
 from services.social.service import Service
 
 PROTOS = (pb.DESCRIPTOR, groups_pb.DESCRIPTOR)
@@ -49,6 +49,21 @@ class Friends(FriendsServicer):
             await requests.add_friend(connection, self._settings, require_caller(), request.user_id)
         return pb.AddFriendResponse()
 
+    async def AgreeToFriend(self, request: pb.AgreeToFriendRequest, context: object) -> pb.AgreeToFriendResponse:
+        async with self._database.transaction() as connection:
+            await requests.agree_to_friend(connection, require_caller(), request.user_id)
+        return pb.AgreeToFriendResponse()
+
+    async def GetSettings(self, request: pb.GetSettingsRequest, context: object) -> pb.GetSettingsResponse:
+        async with self._database.transaction() as connection:
+            who_may_add = await settings.get_who_may_add(connection, require_caller())
+        return pb.GetSettingsResponse(who_may_add=pb.WhoMayAdd.ValueType(who_may_add))
+
+    async def SetSettings(self, request: pb.SetSettingsRequest, context: object) -> pb.SetSettingsResponse:
+        async with self._database.transaction() as connection:
+            await settings.set_who_may_add(connection, require_caller(), request.who_may_add)
+        return pb.SetSettingsResponse()
+
     async def ListFriends(self, request: pb.ListFriendsRequest, context: object) -> pb.ListFriendsResponse:
         page = (request.cursor, request.limit, request.offset)
         async with self._database.transaction() as connection:
@@ -57,7 +72,7 @@ class Friends(FriendsServicer):
 
     async def ListFriendIds(self, request: pb.ListFriendIdsRequest, context: object) -> pb.ListFriendIdsResponse:
         async with self._database.transaction() as connection:
-            user_ids = await friends.list_friend_ids(connection, require_caller())
+            user_ids = await friends.list_friend_ids(connection, require_caller(), request.agreed)
         return pb.ListFriendIdsResponse(user_ids=user_ids)
 
     async def DeleteFriend(self, request: pb.DeleteFriendRequest, context: object) -> pb.DeleteFriendResponse:

@@ -10,13 +10,14 @@ from services.kit import pages
 from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.ids import Id
 from services.social.models import Block, Friendship
+from services.social.queries import probe
 
 # Every event written after this was read has a higher number.
 LAST_EVENT = text("SELECT last_value FROM pg_sequences WHERE sequencename = 'outbox_id_seq'")
 
 
 async def list_standings(connection: AsyncConnection, cursor: str, limit: int) -> pages.Page:
-    """One row per user and peer whom the user befriended or blocked, ordered by both ids. Raises CursorInvalid."""
+    """One row per user and peer who are friends or whom the user blocked, ordered by both ids. Raises CursorInvalid."""
     position = decode_cursor(cursor, tuple[Id, Id]) or (0, 0)
     limit = pages.clamp(limit, pages.MAX_LIMIT)
     parts = union_all(
@@ -24,7 +25,9 @@ async def list_standings(connection: AsyncConnection, cursor: str, limit: int) -
         _part(Block.user_id, Block.blocked_id, position, limit, false(), true()),
     ).subquery()
     both = (func.bool_or(parts.c.friend).label("friend"), func.bool_or(parts.c.blocks).label("blocks"))
-    query = select(parts.c.user_id, parts.c.peer_id, *both).group_by(parts.c.user_id, parts.c.peer_id)
+    agreed = probe(Friendship.agreed, Friendship.user_id == parts.c.peer_id, Friendship.friend_id == parts.c.user_id)
+    query = select(parts.c.user_id, parts.c.peer_id, *both, agreed.label("peer_agreed"))
+    query = query.group_by(parts.c.user_id, parts.c.peer_id)
     rows = (await connection.execute(query.order_by(parts.c.user_id, parts.c.peer_id).limit(limit + 1))).all()
     page: Sequence[Any] = rows[:limit]
     return page, encode_cursor(page[-1].user_id, page[-1].peer_id) if len(rows) > limit else ""

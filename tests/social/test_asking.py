@@ -64,7 +64,10 @@ async def test_accepting_makes_both_friends(social: Running) -> None:
     data = {"request_id": str(request_id), "message": "hi", "from_user_id": str(asker), "to_user_id": str(asked)}
     assert await events_of(social, pair_of(asker, asked)) == [
         ("friend.requested", {**data, "actor_id": str(asker), "user_id": str(asked)}),
-        ("friend.accepted", {**data, "actor_id": str(asked), "user_id": str(asker)}),
+        (
+            "friend.accepted",
+            {**data, "actor_id": str(asked), "user_id": str(asker), "actor_agreed": True, "user_agreed": True},
+        ),
     ]
 
 
@@ -102,6 +105,7 @@ async def test_asking_one_who_asked_makes_friends(social: Running) -> None:
 async def test_friends_oneself_and_nobody_cannot_be_asked(social: Running) -> None:
     a, b = new_users(2)
     await add(social, a, b)
+    await add(social, b, a)
     assert await refusal(ask(social, a, b)) == "ALREADY_FRIENDS" == await refusal(ask(social, b, a))
     assert await refusal(ask(social, a, a)) == "SELF_FRIEND"
     assert await refusal(ask(social, a, 0)) == "USER_NOT_FOUND" == await refusal(ask(social, a, -1))

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 
 import msgspec
 
+from protos.social.v1 import friends_pb2 as friends_pb
 from protos.social.v1 import groups_pb2 as pb
 from services.kit.nats import Event
 from services.social.consumer import forget_user
@@ -30,12 +31,15 @@ from tests.support.social import (
     pair_of,
     requests_of,
     roles_in,
+    set_who_may_add,
     verbs_of,
 )
 
 EVERYWHERE = {
     "friendship": ("user_id", "friend_id"),
     "friend_request": ("from_id", "to_id"),
+    "refusal": ("user_id", "peer_id"),
+    "contact_settings": ("user_id",),
     "block": ("user_id", "blocked_id"),
     "member": ("user_id",),
     "join_request": ("user_id",),
@@ -75,6 +79,7 @@ async def test_nothing_is_left_of_the_user(social: Running) -> None:
     await ask(social, asker, gone)
     await block(social, gone, new_user())
     await block(social, owner, gone)
+    await set_who_may_add(social, gone, friends_pb.ASK)
     await join(social, gone, await create_group(social, other))
     own = await create_group(social, gone)
     await invite(social, gone, own, asker)

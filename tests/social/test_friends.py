@@ -48,7 +48,8 @@ async def test_adding_makes_both_friends_at_once(social: Running) -> None:
         (friend,) = await list_friends(social, user)
         assert (friend.user_id, friend.remark) == (other, "") and 0 < friend.relation_id < 2**53
         assert abs(friend.since / 1000 - time.time()) < 5
-    assert await events_of(social, pair_of(a, b)) == [("friend.added", {"actor_id": str(a), "user_id": str(b)})]
+    data = {"actor_id": str(a), "user_id": str(b), "actor_agreed": True, "user_agreed": False}
+    assert await events_of(social, pair_of(a, b)) == [("friend.added", data)]
 
 
 async def test_adding_settles_what_was_asked(social: Running) -> None:
@@ -61,6 +62,7 @@ async def test_adding_settles_what_was_asked(social: Running) -> None:
 async def test_friends_cannot_be_added_again(social: Running) -> None:
     a, b = new_users(2)
     await add(social, a, b)
+    await add(social, b, a)
     assert await refusal(add(social, a, b)) == "ALREADY_FRIENDS" == await refusal(add(social, b, a))
     assert await refusal(add(social, a, a)) == "SELF_FRIEND"
     assert await refusal(add(social, a, 0)) == "USER_NOT_FOUND" == await refusal(add(social, a, -7))

@@ -45,6 +45,7 @@ async def make_world(social: Running) -> World:
     people = dict(zip(ROLES, others, strict=True)) | {"anonymous": 0}
     owner, manager = people["owner"], people["manager"]
     await add(social, target, people["friend"])
+    await add(social, people["friend"], target)
     await ask(social, asker, target)
     group = await group_with(social, owner, manager, people["member"], target, managers=[manager])
     await join(social, applicant, group)
@@ -80,6 +81,9 @@ RPCS: dict[str, tuple[Call, dict[str, str]]] = {
         lambda s, w: (s.friends.AddFriend, f.AddFriendRequest(user_id=w.target)),
         by("friend", reason="ALREADY_FRIENDS"),
     ),
+    "AgreeToFriend": (lambda s, w: (s.friends.AgreeToFriend, f.AgreeToFriendRequest(user_id=w.target)), EVERYONE),
+    "GetSettings": (lambda s, w: (s.friends.GetSettings, f.GetSettingsRequest()), EVERYONE),
+    "SetSettings": (lambda s, w: (s.friends.SetSettings, f.SetSettingsRequest()), EVERYONE),
     "HandleFriendRequest": (
         lambda s, w: (
             s.friends.HandleFriendRequest,

@@ -74,6 +74,7 @@ async def new_world(visitor: FrontEnd, users: Users, social: Social) -> World:
     owner, manager, member, friend, stranger, blocked = await new_people(visitor, users, 6)
     group = await graph.group_with(social, owner.id, manager.id, member.id, managers=[manager.id])
     await graph.add(social, owner.id, friend.id)
+    await graph.add(social, friend.id, owner.id)
     await graph.block(social, owner.id, blocked.id)
     return World(visitor, users, social, owner, manager, member, friend, stranger, blocked, group)
 

@@ -92,6 +92,14 @@ async def add(social: Running, user_id: int, peer_id: int) -> None:
     await act(user_id, social.friends.AddFriend, pb.AddFriendRequest(user_id=peer_id))
 
 
+async def agree(social: Running, user_id: int, peer_id: int) -> None:
+    await act(user_id, social.friends.AgreeToFriend, pb.AgreeToFriendRequest(user_id=peer_id))
+
+
+async def set_who_may_add(social: Running, user_id: int, who: pb.WhoMayAdd.ValueType) -> None:
+    await act(user_id, social.friends.SetSettings, pb.SetSettingsRequest(who_may_add=who))
+
+
 async def unfriend(social: Running, user_id: int, peer_id: int) -> None:
     await act(user_id, social.friends.DeleteFriend, pb.DeleteFriendRequest(user_id=peer_id))
 

@@ -43,6 +43,7 @@ async def new_video_world(visitor: FrontEnd, users: Users, social: Social, media
     async with users.service.database.transaction() as connection:
         await connection.exec_driver_sql(f"UPDATE account SET role = 3 WHERE id = {admin.id}")
     await graph.add(social, owner.id, friend.id)
+    await graph.add(social, friend.id, owner.id)
     await graph.block(social, owner.id, blocked.id)
     await heard(media, owner.id, friend.id, blocked.id)
     world = VideoWorld(visitor, owner, friend, stranger, blocked, admin, {}, {}, {})

@@ -200,16 +200,17 @@ async def view(media: Videos, user_id: int, video_id: int, seconds: float) -> bo
     return bool((await act(user_id, media.videos.ViewVideo, request)).counted)
 
 
-async def social_event(media: Videos, verb: str, actor_id: int, user_id: int, event_id: int = 0) -> None:
+async def social_event(media: Videos, verb: str, actor_id: int, user_id: int, event_id: int = 0, **data: Any) -> None:
     """As the social service announces it: `friend.added`, `user.blocked`."""
-    ids = {"actor_id": str(actor_id), "user_id": str(user_id)}
+    ids = {"actor_id": str(actor_id), "user_id": str(user_id), **data}
     told = Event(event_id or next(_event_ids), f"events.social.{verb}", "pair:1:2", "", ids)
     async with media.service.database.transaction() as connection:
         await projection.apply_event(connection, told)
 
 
 async def befriend(media: Videos, a: int, b: int) -> None:
-    await social_event(media, "friend.added", a, b)
+    """Both agree to it."""
+    await social_event(media, "friend.accepted", a, b)
 
 
 async def block(media: Videos, user_id: int, blocked_id: int) -> None:

@@ -1,6 +1,7 @@
 """api/contact/*: friends, blocks, and users who are online."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from msgspec import Struct
 
@@ -8,7 +9,7 @@ from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.views import ListedUser, listed_user
 from gateway.chat.commands import recheck
 from gateway.container import Call
-from gateway.http.endpoint import endpoint
+from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged, ParameterMissing, UserNotFound
 from gateway.http.params import Id, LongPageSize, PageNumber, PageSize, Paging, Text
@@ -17,6 +18,11 @@ from protos.social.v1 import friends_pb2 as pb
 from protos.user.v1.users_pb2 import BatchGetUsersByUsernameRequest, SearchUsersRequest
 
 CONTACT = per_minute(20, 40)
+WHO_MAY_ADD: dict[int, Literal["everyone", "ask", "nobody"]] = {
+    pb.EVERYONE: "everyone",
+    pb.ASK: "ask",
+    pb.NOBODY: "nobody",
+}
 
 
 class AddFriend(Struct):
@@ -60,6 +66,12 @@ class Search(Struct):
     limit: PageSize = 20
 
 
+class ContactSettings(Struct):
+    """Who may add the caller as a friend: `everyone` at once, `ask`: whoever the caller accepts, or `nobody`."""
+
+    who_may_add: Literal["everyone", "ask", "nobody"]
+
+
 class UserPage(Struct):
     """`next_cursor` is empty on the last page."""
 
@@ -76,7 +88,11 @@ async def user_page(call: Call, user_ids: Iterable[int], next_cursor: str) -> Us
 
 @endpoint("POST", "/api/contact/add-friend", family=SHORT_VIDEO, limit=CONTACT)
 async def add_friend(call: Call, params: AddFriend) -> None:
-    """Become friends with the user of that name, without a request."""
+    """Become friends with the user of that name, without a request, or agree to having been added by them.
+
+    It opens nothing of theirs before they agree too. It becomes a request if they removed or refused the caller, or
+    want to be asked.
+    """
     name = params.username or params.user_name
     if name is None:
         raise ParameterMissing(field="username")
@@ -106,7 +122,7 @@ async def get_user_list_online(call: Call, params: ListOnline) -> UserPage:
 
 @endpoint("POST", "/api/contact/delete-friend", family=SHORT_VIDEO, limit=OURS)
 async def delete_friend(call: Call, params: Target) -> None:
-    """End a friendship for both users; without one nothing changes."""
+    """End a friendship for both users; the other has to ask from then on. Without a friendship nothing changes."""
     await call.container.friends.DeleteFriend(pb.DeleteFriendRequest(user_id=params.target_id))
     await recheck(call.container.chat, user_id=params.target_id)
 
@@ -138,6 +154,20 @@ async def get_block_list(call: Call, params: ListPage) -> UserPage:
     return await user_page(call, page.user_ids, page.next_cursor)
 
 
+@endpoint("GET", "/api/contact/get-settings", family=SHORT_VIDEO, limit=OURS)
+async def get_settings(call: Call, params: NoParams) -> ContactSettings:
+    """What the caller set about being contacted."""
+    found = await call.container.friends.GetSettings(pb.GetSettingsRequest())
+    return ContactSettings(WHO_MAY_ADD[found.who_may_add])
+
+
+@endpoint("POST", "/api/contact/set-settings", family=SHORT_VIDEO, limit=OURS)
+async def set_settings(call: Call, params: ContactSettings) -> None:
+    """Set who may add the caller as a friend. Friends and requests that exist stay."""
+    who_may_add = pb.WhoMayAdd.Value(params.who_may_add.upper())
+    await call.container.friends.SetSettings(pb.SetSettingsRequest(who_may_add=who_may_add))
+
+
 @endpoint("GET", "/api/contact/search-users", family=SHORT_VIDEO, limit=OURS)
 async def search_users(call: Call, params: Search) -> UserPage:
     """Users by the beginning of their username, or by a whole phone or email if they allow it."""
@@ -155,5 +185,7 @@ endpoints = [
     block,
     unblock,
     get_block_list,
+    get_settings,
+    set_settings,
     search_users,
 ]

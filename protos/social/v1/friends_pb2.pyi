@@ -54,6 +54,24 @@ MINE: Direction.ValueType  # 1
 TO_ME: Direction.ValueType  # 2
 Global___Direction: _TypeAlias = Direction  # noqa: Y015
 
+class _WhoMayAdd:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WhoMayAddEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WhoMayAdd.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVERYONE: _WhoMayAdd.ValueType  # 0
+    ASK: _WhoMayAdd.ValueType  # 1
+    NOBODY: _WhoMayAdd.ValueType  # 2
+
+class WhoMayAdd(_WhoMayAdd, metaclass=_WhoMayAddEnumTypeWrapper):
+    """Who may add the caller as a friend: everyone at once; whoever asks and is accepted; nobody, whose requests stay hidden."""
+
+EVERYONE: WhoMayAdd.ValueType  # 0
+ASK: WhoMayAdd.ValueType  # 1
+NOBODY: WhoMayAdd.ValueType  # 2
+Global___WhoMayAdd: _TypeAlias = WhoMayAdd  # noqa: Y015
+
 @_typing.final
 class RequestFriendRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -264,6 +282,108 @@ class AddFriendResponse(_message.Message):
 Global___AddFriendResponse: _TypeAlias = AddFriendResponse  # noqa: Y015
 
 @_typing.final
+class AgreeToFriendRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgreeToFriendRequest: _TypeAlias = AgreeToFriendRequest  # noqa: Y015
+
+@_typing.final
+class AgreeToFriendResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgreeToFriendResponse: _TypeAlias = AgreeToFriendResponse  # noqa: Y015
+
+@_typing.final
+class GetSettingsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSettingsRequest: _TypeAlias = GetSettingsRequest  # noqa: Y015
+
+@_typing.final
+class GetSettingsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHO_MAY_ADD_FIELD_NUMBER: _builtins.int
+    who_may_add: Global___WhoMayAdd.ValueType
+    def __init__(
+        self,
+        *,
+        who_may_add: Global___WhoMayAdd.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["who_may_add", b"who_may_add"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSettingsResponse: _TypeAlias = GetSettingsResponse  # noqa: Y015
+
+@_typing.final
+class SetSettingsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHO_MAY_ADD_FIELD_NUMBER: _builtins.int
+    who_may_add: Global___WhoMayAdd.ValueType
+    def __init__(
+        self,
+        *,
+        who_may_add: Global___WhoMayAdd.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["who_may_add", b"who_may_add"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetSettingsRequest: _TypeAlias = SetSettingsRequest  # noqa: Y015
+
+@_typing.final
+class SetSettingsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetSettingsResponse: _TypeAlias = SetSettingsResponse  # noqa: Y015
+
+@_typing.final
 class ListFriendsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -346,12 +466,17 @@ Global___ListFriendsResponse: _TypeAlias = ListFriendsResponse  # noqa: Y015
 class ListFriendIdsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    AGREED_FIELD_NUMBER: _builtins.int
+    agreed: _builtins.bool
+    """only those who agreed to the friendship"""
     def __init__(
         self,
+        *,
+        agreed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -680,18 +805,29 @@ class FriendCheck(_message.Message):
 
     FRIEND_FIELD_NUMBER: _builtins.int
     BLOCKED_FIELD_NUMBER: _builtins.int
+    USER_AGREED_FIELD_NUMBER: _builtins.int
+    PEER_AGREED_FIELD_NUMBER: _builtins.int
+    BLOCKS_FIELD_NUMBER: _builtins.int
     friend: _builtins.bool
     blocked: _builtins.bool
     """in either direction"""
+    user_agreed: _builtins.bool
+    """to the friendship, so what user_id shows to friends is open to peer_id"""
+    peer_agreed: _builtins.bool
+    blocks: _builtins.bool
+    """user_id blocks peer_id"""
     def __init__(
         self,
         *,
         friend: _builtins.bool = ...,
         blocked: _builtins.bool = ...,
+        user_agreed: _builtins.bool = ...,
+        peer_agreed: _builtins.bool = ...,
+        blocks: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "friend", b"friend"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "blocks", b"blocks", "friend", b"friend", "peer_agreed", b"peer_agreed", "user_agreed", b"user_agreed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -749,10 +885,13 @@ class Standing(_message.Message):
     PEER_ID_FIELD_NUMBER: _builtins.int
     FRIEND_FIELD_NUMBER: _builtins.int
     BLOCKS_FIELD_NUMBER: _builtins.int
+    PEER_AGREED_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     peer_id: _builtins.int
     friend: _builtins.bool
     blocks: _builtins.bool
+    peer_agreed: _builtins.bool
+    """to the friendship, so what the peer shows to friends is open to the user"""
     def __init__(
         self,
         *,
@@ -760,10 +899,11 @@ class Standing(_message.Message):
         peer_id: _builtins.int = ...,
         friend: _builtins.bool = ...,
         blocks: _builtins.bool = ...,
+        peer_agreed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "friend", b"friend", "peer_id", b"peer_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "friend", b"friend", "peer_agreed", b"peer_agreed", "peer_id", b"peer_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

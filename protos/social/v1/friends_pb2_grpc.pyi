@@ -17,14 +17,22 @@ class FriendsStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestFriend: _aio.UnaryUnaryMultiCallable[_friends_pb2.RequestFriendRequest, _friends_pb2.RequestFriendResponse]
-    """Does nothing if a request to the user is pending; befriends both if a request from the user is pending.
-    A request to a user who blocked the caller looks the same to the caller, and reaches nobody.
+    """Does nothing if a request to the user is pending; befriends both if a request from the user is pending; agrees to
+    a friendship that the user began. A request to a user who blocked the caller, or who lets nobody add them, looks the
+    same to the caller, and reaches nobody.
     """
     HandleFriendRequest: _aio.UnaryUnaryMultiCallable[_friends_pb2.HandleFriendRequestRequest, _friends_pb2.HandleFriendRequestResponse]
     """Accepts or refuses a request. Only its receiver can, and only once."""
     ListFriendRequests: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListFriendRequestsRequest, _friends_pb2.ListFriendRequestsResponse]
     AddFriend: _aio.UnaryUnaryMultiCallable[_friends_pb2.AddFriendRequest, _friends_pb2.AddFriendResponse]
-    """Makes both friends at once, without asking (the short-video family), and closes requests between them."""
+    """Makes both friends at once, without asking (the short-video family), and closes requests between them. Only the
+    caller agrees to it, so it opens nothing of the user; if the user had added the caller, the caller agrees now.
+    Files a request if the user refused, removed or blocked the caller, or wants to be asked.
+    """
+    AgreeToFriend: _aio.UnaryUnaryMultiCallable[_friends_pb2.AgreeToFriendRequest, _friends_pb2.AgreeToFriendResponse]
+    """Agrees to a friendship that the user began; does nothing without one. For the chat service: answering is agreeing."""
+    GetSettings: _aio.UnaryUnaryMultiCallable[_friends_pb2.GetSettingsRequest, _friends_pb2.GetSettingsResponse]
+    SetSettings: _aio.UnaryUnaryMultiCallable[_friends_pb2.SetSettingsRequest, _friends_pb2.SetSettingsResponse]
     ListFriends: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListFriendsRequest, _friends_pb2.ListFriendsResponse]
     """The caller's friends, by relation id."""
     ListFriendIds: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListFriendIdsRequest, _friends_pb2.ListFriendIdsResponse]
@@ -51,8 +59,9 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         request: _friends_pb2.RequestFriendRequest,
         context: _aio.ServicerContext[_friends_pb2.RequestFriendRequest, _abc.Awaitable[_friends_pb2.RequestFriendResponse]],
     ) -> _abc.Awaitable[_friends_pb2.RequestFriendResponse]:
-        """Does nothing if a request to the user is pending; befriends both if a request from the user is pending.
-        A request to a user who blocked the caller looks the same to the caller, and reaches nobody.
+        """Does nothing if a request to the user is pending; befriends both if a request from the user is pending; agrees to
+        a friendship that the user began. A request to a user who blocked the caller, or who lets nobody add them, looks the
+        same to the caller, and reaches nobody.
         """
 
     @_abc_1.abstractmethod
@@ -76,7 +85,32 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         request: _friends_pb2.AddFriendRequest,
         context: _aio.ServicerContext[_friends_pb2.AddFriendRequest, _abc.Awaitable[_friends_pb2.AddFriendResponse]],
     ) -> _abc.Awaitable[_friends_pb2.AddFriendResponse]:
-        """Makes both friends at once, without asking (the short-video family), and closes requests between them."""
+        """Makes both friends at once, without asking (the short-video family), and closes requests between them. Only the
+        caller agrees to it, so it opens nothing of the user; if the user had added the caller, the caller agrees now.
+        Files a request if the user refused, removed or blocked the caller, or wants to be asked.
+        """
+
+    @_abc_1.abstractmethod
+    def AgreeToFriend(
+        self,
+        request: _friends_pb2.AgreeToFriendRequest,
+        context: _aio.ServicerContext[_friends_pb2.AgreeToFriendRequest, _abc.Awaitable[_friends_pb2.AgreeToFriendResponse]],
+    ) -> _abc.Awaitable[_friends_pb2.AgreeToFriendResponse]:
+        """Agrees to a friendship that the user began; does nothing without one. For the chat service: answering is agreeing."""
+
+    @_abc_1.abstractmethod
+    def GetSettings(
+        self,
+        request: _friends_pb2.GetSettingsRequest,
+        context: _aio.ServicerContext[_friends_pb2.GetSettingsRequest, _abc.Awaitable[_friends_pb2.GetSettingsResponse]],
+    ) -> _abc.Awaitable[_friends_pb2.GetSettingsResponse]: ...
+
+    @_abc_1.abstractmethod
+    def SetSettings(
+        self,
+        request: _friends_pb2.SetSettingsRequest,
+        context: _aio.ServicerContext[_friends_pb2.SetSettingsRequest, _abc.Awaitable[_friends_pb2.SetSettingsResponse]],
+    ) -> _abc.Awaitable[_friends_pb2.SetSettingsResponse]: ...
 
     @_abc_1.abstractmethod
     def ListFriends(

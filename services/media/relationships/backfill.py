@@ -77,7 +77,7 @@ async def _write(
         "as_of": as_of,
         "users": [each.user_id for each in standings],
         "peers": [each.peer_id for each in standings],
-        "friends": [each.friend for each in standings],
+        "friends": [each.peer_agreed for each in standings],
         "blocks": [each.blocks for each in standings],
     }
     values |= dict(zip(("from_user", "from_peer", "to_user", "to_peer"), (*after, *until), strict=True))

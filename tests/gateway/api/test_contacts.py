@@ -20,6 +20,7 @@ PRIVATE = ("password", "email", "Phone", "ClientIp", "ClientPort", "DeviceInfo")
 async def befriend(social: Social, person: Person, others: list[Person]) -> None:
     for other in others:
         await graph.add(social, person.id, other.id)
+        await graph.add(social, other.id, person.id)
 
 
 async def pages_of(person: Person, path: str, key: str, method: str = "POST", **params: Any) -> list[list[str]]:
@@ -70,8 +71,21 @@ class TestAddFriend:
     async def test_twice_and_oneself(self, visitor: FrontEnd, user: Users) -> None:
         me, you = await new_people(visitor, user, 2)
         await me.post("/api/contact/add-friend", username=you.name)
-        await you.refused("POST", "/api/contact/add-friend", 409, 10013, json={"username": me.name})
+        assert await you.post("/api/contact/add-friend", username=me.name) == {}  # agrees
+        for one, other in ((me, you), (you, me)):
+            await one.refused("POST", "/api/contact/add-friend", 409, 10013, json={"username": other.name})
         await me.refused("POST", "/api/contact/add-friend", 400, 10012, json={"username": me.name})
+
+    async def test_who_wants_to_be_asked_is_asked(self, visitor: FrontEnd, user: Users) -> None:
+        me, you = await new_people(visitor, user, 2)
+        assert await you.get("/api/contact/get-settings") == {"who_may_add": "everyone"}
+        assert await you.post("/api/contact/set-settings", who_may_add="ask") == {}
+        assert await you.get("/api/contact/get-settings") == {"who_may_add": "ask"}
+        assert await me.post("/api/contact/add-friend", username=you.name) == {}
+        assert (await me.post("/api/contact/get-friend-list"))["users"] == []
+        (request,) = (await you.social("GET", "/v1/social/friend/putIns"))["list"]
+        assert request["user_id"] == me.uid
+        await you.refused("POST", "/api/contact/set-settings", 400, 10001, json={"who_may_add": "some"})
 
 
 class TestRequests:

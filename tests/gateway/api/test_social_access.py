@@ -104,6 +104,8 @@ ROUTES = [
     Route("POST", CONTACT + "block", given(target_id=owner), {"owner": (400, 10029)}),
     Route("POST", CONTACT + "unblock", given(target_id=owner), {}),
     Route("GET", CONTACT + "get-block-list", given(), {}),
+    Route("GET", CONTACT + "get-settings", given(), {}),
+    Route("POST", CONTACT + "set-settings", given(who_may_add="ask"), {}),
     Route("GET", CONTACT + "search-users", given(query="u"), {}),
     Route("GET", CONTACT + "search-communities", given(query="群"), {}),
     Route("GET", CONTACT + "get-group-list", given(), {}),

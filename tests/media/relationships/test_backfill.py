@@ -27,9 +27,11 @@ async def test_what_no_event_told_is_known_then(
 ) -> None:
     """In pages of two; and what is no more is forgotten, but for what an event told since."""
     monkeypatch.setattr(backfill, "PAGE", 2)
-    owner, *friends, blocked, blocker, stale, newer, pardoned = new_users(9)
+    owner, *friends, blocked, blocker, stale, newer, pardoned, imposed = new_users(10)
     for friend in friends:
         await s.add(social, friend, owner)
+        await s.add(social, owner, friend)
+    await s.add(social, imposed, owner)
     await s.block(social, owner, blocked)
     await s.block(social, blocker, owner)
     await social_event(videos, "friend.added", owner, stale, 1)
@@ -40,8 +42,8 @@ async def test_what_no_event_told_is_known_then(
     video = (await publish(videos, owner, pb.FRIENDS)).video_id
     for _ in range(2):  # and again it changes nothing
         pairs = await backfill.copy_standings(videos.service.database, social.friends, settle=0)
-        assert pairs == 2 * len(friends) + 2
-        seen = {user: bool(await get(videos, user, video)) for user in (*friends, stale, newer, blocked)}
+        assert pairs == 2 * len(friends) + 4
+        seen = {user: bool(await get(videos, user, video)) for user in (*friends, stale, newer, blocked, imposed)}
         assert seen == {user: user in (*friends[1:], newer) for user in seen}
         for user in (blocked, blocker):
             assert await get(videos, user, public) is None

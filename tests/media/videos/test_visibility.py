@@ -132,11 +132,24 @@ async def test_late_events_change_nothing(videos: Videos) -> None:
     await social_event(videos, "friend.removed", peer, owner, 12)
     await social_event(videos, "friend.accepted", owner, peer, 11)
     assert await get(videos, peer, video) is None
-    await social_event(videos, "friend.added", peer, owner, 13)
+    await social_event(videos, "friend.accepted", peer, owner, 13)
     assert await get(videos, peer, video)
     await social_event(videos, "user.blocked", peer, owner, 15)
     await social_event(videos, "user.unblocked", peer, owner, 14)
     assert await get(videos, peer, video) is None
+
+
+async def test_what_is_for_friends_is_open_to_those_whom_the_owner_agreed_to(videos: Videos) -> None:
+    owner, peer = new_users(2)
+    video, theirs = [(await publish(videos, user, pb.FRIENDS)).video_id for user in (owner, peer)]
+    await social_event(videos, "friend.added", peer, owner, 20, actor_agreed=True, user_agreed=False)
+    assert await get(videos, peer, video) is None and await get(videos, owner, theirs)
+    await social_event(videos, "friend.agreed", owner, peer, 22, agreed=True)
+    await social_event(videos, "friend.agreed", owner, peer, 21, agreed=False)  # late
+    assert await get(videos, peer, video) and await get(videos, owner, theirs)
+    await social_event(videos, "friend.removed", peer, owner, 23)
+    await social_event(videos, "friend.added", owner, peer, 24)  # of an older version, which does not say who agreed
+    assert await get(videos, peer, video) and await get(videos, owner, theirs) is None
 
 
 async def test_a_block_of_one_side_is_not_lifted_by_the_other(videos: Videos) -> None:
