@@ -41,7 +41,14 @@ KIT = {
 }
 CONSUMER = {"watch_consumer": "services.kit.events.consumer.watch_consumer"}
 PROCESSES = {
-    "user": Process("UserSettings", KIT | {"sweep_sessions": "services.user.sessions.sweep"}),
+    "user": Process(
+        "UserSettings",
+        KIT
+        | {
+            "sweep_sessions": "services.user.sessions.sweep",
+            "tell_old_addresses": "services.user.email_changes.tell_old_addresses",
+        },
+    ),
     "social": Process("SocialSettings", KIT | CONSUMER | {"consume": "services.kit.events.consumer._consume"}),
     "media": Process(
         "MediaSettings",

@@ -10,7 +10,7 @@ import aiosmtplib
 
 from deploy.doctor.checks import CheckContext, Fault
 from services.user.config import UserSettings
-from services.user.mail import Mailer
+from services.user.proofs.mail import Mailer
 
 SECONDS = 10
 

@@ -21,9 +21,10 @@ from gateway.files.responses import Chunk, ChunkedResponse, HeadersResponse, Loc
 from gateway.http.client_info import ClientInfo
 from gateway.http.error_answers import error_answer
 from gateway.http.errors import ObjectNotFound, RangeInvalid
-from gateway.http.rate_limits import declare, network_of, per_second
+from gateway.http.rate_limits import declare, per_second
 from gateway.http.sendfile import SENDFILE
 from protos.media.v1.objects_pb2 import Object
+from services.kit.context import network_of
 from services.kit.errors import Unavailable
 from services.objectstore.signatures import is_signed, sign_file
 from services.objectstore.store import key_of

@@ -21,8 +21,8 @@ from gateway.http.auth import Authenticator
 from gateway.http.client_info import ClientInfo, header_of
 from gateway.http.envelopes import Family
 from gateway.http.params import read_params
-from gateway.http.rate_limits import RateLimit, RateLimiter, network_of
-from services.kit.context import ANONYMOUS, Caller, current_caller, current_deadline
+from gateway.http.rate_limits import RateLimit, RateLimiter
+from services.kit.context import ANONYMOUS, Caller, current_caller, current_deadline, network_of
 
 Method = Literal["GET", "POST", "PUT"]
 

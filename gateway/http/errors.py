@@ -146,6 +146,7 @@ FAILURES: dict[str, Failure] = {
     "ROLE_INVALID": Failure(400, 10001, "参数无效", 100002),
     "CODE_INVALID": Failure(400, 10008, "验证码无效", 100002),
     "TOO_MANY_CODES": Failure(429, -20007, "请求过于频繁", 100006),
+    "TOO_MANY_GUESSES": Failure(429, -20007, "请求过于频繁", 100006),
     "CREDENTIALS_WRONG": Failure(401, 10009, "账号或密码错误", 100007),
     "EMAIL_TAKEN": Failure(409, 10010, "用户已存在", 100005),
     "PHONE_TAKEN": Failure(409, 10010, "用户已存在", 100005),

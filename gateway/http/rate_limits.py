@@ -1,6 +1,5 @@
 """Rate limits: token buckets in Valkey, shared by all gateways, each decided in one atomic call."""
 
-import ipaddress
 from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
@@ -96,14 +95,3 @@ class RateLimiter:
         if wait_here <= 0:
             self._full_at.put(key, full_at, full_at)
         return wait_here
-
-
-def network_of(ip: str) -> str:
-    """The key of an anonymous client: the address, or for IPv6 the /64 network, which belongs to one customer."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return ip
-    if isinstance(address, ipaddress.IPv6Address) and not address.ipv4_mapped:
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -72,3 +74,12 @@ def from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Caller, 
 
 def metadata_of(context: grpc.aio.ServicerContext[object, object]) -> list[tuple[str, str | bytes]]:
     return list(context.invocation_metadata() or ())
+
+
+def network_of(ip: str) -> str:
+    """The address, or for IPv6 the /64 network, which belongs to one customer."""
+    with suppress(ValueError):
+        address = ipaddress.IPv6Address(ip)
+        if not address.ipv4_mapped:
+            return str(ipaddress.ip_network((address, 64), strict=False))
+    return ip

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import grpc.aio
 
 from services.kit import background
-from services.user import sessions
+from services.user import email_changes, sessions
 from services.user.admin import commands
 from services.user.config import UserSettings
 from services.user.service import open_service
@@ -17,7 +17,10 @@ from services.user.servicers import PROTOS, register
 async def compose(settings: UserSettings, grpc_server: grpc.aio.Server) -> AsyncIterator[None]:
     async with open_service(settings) as service:
         register(service, grpc_server)
-        async with background.run(sweep_sessions=lambda: sessions.sweep(service.database)):
+        async with background.run(
+            sweep_sessions=lambda: sessions.sweep(service.database),
+            tell_old_addresses=lambda: email_changes.tell_old_addresses(service),
+        ):
             yield
 
 

@@ -10,57 +10,75 @@ from prometheus_client import Counter
 from sqlalchemy import Row
 
 from services.kit.context import Caller
-from services.user import events, sessions
+from services.user import email_changes, events, sessions
 from services.user.accounts import change_account, find_account, lock_account, relock, taken
-from services.user.errors import AccountDisabled, CredentialsWrong, UserNotFound
+from services.user.errors import AccountDisabled, CredentialsWrong, TooManyGuesses, UserNotFound
 from services.user.identities import parse_email, parse_phone
 from services.user.models import Account, Session
-from services.user.passwords import check_password
+from services.user.proofs import codes, guesses
+from services.user.proofs.passwords import check_password
 from services.user.service import Service
 from services.user.sessions import Client, IssuedTokens
 
 LOGINS = Counter("hitok_logins", "Logins by password", ["outcome"])
-for outcome in ("done", "refused", "disabled"):
+OUTCOMES = {CredentialsWrong: "refused", TooManyGuesses: "limited", AccountDisabled: "disabled"}
+for outcome in ("done", *OUTCOMES.values()):
     LOGINS.labels(outcome)
 
 
 async def login_by_email(service: Service, email: str, password: str, client: Client) -> IssuedTokens:
-    """Raises EmailInvalid, CredentialsWrong, AccountDisabled."""
-    account = await find_account(service, Account.email == parse_email(email))
-    settings = service.settings
-    return await _login(service, account, password, client, settings.atoken_seconds, settings.rtoken_seconds)
+    """Raises EmailInvalid, CredentialsWrong, TooManyGuesses, AccountDisabled."""
+    address, settings = parse_email(email), service.settings
+    return await _login(
+        service, Account.email, address, password, client, settings.atoken_seconds, settings.rtoken_seconds
+    )
 
 
 async def login_by_phone(service: Service, phone: str, password: str, client: Client) -> IssuedTokens:
-    """Raises PhoneInvalid, CredentialsWrong, AccountDisabled."""
-    account = await find_account(service, Account.phone == parse_phone(phone, service.settings.phone_region))
-    return await _login(service, account, password, client, service.settings.chat_token_seconds)
+    """Raises PhoneInvalid, CredentialsWrong, TooManyGuesses, AccountDisabled."""
+    number = parse_phone(phone, service.settings.phone_region)
+    return await _login(service, Account.phone, number, password, client, service.settings.chat_token_seconds)
 
 
 async def _login(
-    service: Service, account: Row[Any] | None, password: str, client: Client, access: int, refresh: int = 0
+    service: Service, column: Any, identity: str, password: str, client: Client, access: int, refresh: int = 0
 ) -> IssuedTokens:
-    """One bcrypt comparison whether or not the account exists, so that the time does not reveal it."""
-    if not await service.passwords.verify(password, account and account.password_hash) or account is None:
-        LOGINS.labels("refused").inc()
-        raise CredentialsWrong
+    """The account whose `column` is `identity`, if the password is right.
+
+    One bcrypt comparison whether or not the account exists, so that the time does not reveal it.
+    """
+    account = await find_account(service, column == identity)
+    try:
+        async with guesses.of_login(service, account.id if account else 0, identity, client.ip):
+            if not await service.passwords.verify(password, account and account.password_hash) or account is None:
+                raise CredentialsWrong
+            issued = await _start_session(service, account, client, access, refresh)
+    except (CredentialsWrong, TooManyGuesses, AccountDisabled) as error:
+        LOGINS.labels(OUTCOMES[type(error)]).inc()
+        raise
+    LOGINS.labels("done").inc()
+    return issued
+
+
+async def _start_session(
+    service: Service, account: Row[Any], client: Client, access: int, refresh: int
+) -> IssuedTokens:
     async with service.database.transaction() as connection:
         current = await relock(connection, account)
         if current.disabled_at:
-            LOGINS.labels("disabled").inc()
             raise AccountDisabled
         session_id, _ = await sessions.start(connection, service, current, client, max(access, refresh))
-    LOGINS.labels("done").inc()
     return sessions.issue(service, current, session_id, access, refresh)
 
 
 async def verify_own_password(service: Service, caller: Caller, password: str) -> Row[Any]:
-    """The caller's account. Raises UserNotFound, CredentialsWrong, Overloaded."""
+    """The caller's account. Raises UserNotFound, CredentialsWrong, TooManyGuesses, Overloaded."""
     account = await find_account(service, Account.id == caller.user_id, Account.deleted_at.is_(None))
     if account is None:
         raise UserNotFound
-    if not await service.passwords.verify(password, account.password_hash):
-        raise CredentialsWrong
+    async with guesses.of_session(service, caller):
+        if not await service.passwords.verify(password, account.password_hash):
+            raise CredentialsWrong
     return account
 
 
@@ -75,14 +93,16 @@ async def change_password(service: Service, caller: Caller, old: str, new: str) 
         await sessions.revoke(connection, caller.user_id, Session.id != caller.session_id)
 
 
-async def reset_password(service: Service, email: str, code: str, password: str) -> None:
-    """Ends all sessions. Raises EmailInvalid, PasswordInvalid, CodeInvalid, UserNotFound.
+async def reset_password(service: Service, email: str, code: str, password: str, client: Client) -> None:
+    """Ends all sessions; the account knows the client's network from then on.
+
+    Raises EmailInvalid, PasswordInvalid, CodeInvalid, UserNotFound.
 
     UserNotFound is raised after the code was checked: only the holder of the address learns that it has no account.
     """
     address = parse_email(email)
     check_password(password)
-    await service.codes.redeem(address, code)
+    await service.codes.redeem(address, code, codes.RESETTING, client.ip)
     account = await find_account(service, Account.email == address)
     if account is None:
         raise UserNotFound
@@ -92,27 +112,34 @@ async def reset_password(service: Service, email: str, code: str, password: str)
         if current.email != address:
             raise UserNotFound
         await change_account(connection, account.id, password_hash=new_hash)
+        await guesses.remember_network(connection, service, account.id, client.ip)
         await sessions.revoke(connection, account.id)
 
 
-async def bind_email(service: Service, caller: Caller, email: str, code: str, password: str) -> None:
-    """Raises EmailInvalid, CredentialsWrong, CodeInvalid, EmailTaken."""
+async def bind_email(service: Service, caller: Caller, email: str, code: str, password: str, client: Client) -> None:
+    """The address it replaces can undo that. Raises EmailInvalid, CredentialsWrong, CodeInvalid, EmailTaken."""
     address = parse_email(email)
     account = await verify_own_password(service, caller, password)
-    await service.codes.redeem(address, code)
-    await _bind(service, account, email=address)
+    await service.codes.redeem(address, code, codes.BINDING, client.ip)
+    await _bind(service, caller, account, email=address)
 
 
 async def bind_phone(service: Service, caller: Caller, phone: str, password: str) -> None:
     """Raises PhoneInvalid, CredentialsWrong, PhoneTaken."""
     number = parse_phone(phone, service.settings.phone_region)
     account = await verify_own_password(service, caller, password)
-    await _bind(service, account, phone=number)
+    await _bind(service, caller, account, phone=number)
 
 
-async def _bind(service: Service, account: Row[Any], **identity: str) -> None:
+async def _bind(service: Service, caller: Caller, account: Row[Any], **identity: str) -> None:
+    """Ends the caller's other sessions, unless nothing changes."""
     with taken():
         async with service.database.transaction() as connection:
-            await relock(connection, account)
+            current = await relock(connection, account)
+            if all(getattr(current, name) == value for name, value in identity.items()):
+                return
+            if "email" in identity:
+                await email_changes.record(connection, service, current)
             await change_account(connection, account.id, **identity)
+            await sessions.revoke(connection, account.id, Session.id != caller.session_id)
             await events.profile_updated(connection, account.id)

@@ -3,10 +3,11 @@
 from sqlalchemy import func, update
 
 from services.kit.context import Caller
-from services.user import events, sessions
+from services.user import email_changes, events, sessions
 from services.user.accounts import change_account, relock
 from services.user.credentials import verify_own_password
 from services.user.models import Session
+from services.user.proofs import guesses
 from services.user.service import Service
 
 
@@ -21,6 +22,8 @@ async def delete_account(service: Service, caller: Caller, password: str) -> Non
         await relock(connection, account)
         await sessions.revoke(connection, caller.user_id)
         await connection.execute(update(Session).where(Session.user_id == caller.user_id).values(device="", ip=""))
+        await guesses.forget_networks(connection, caller.user_id)
+        await email_changes.forget(connection, caller.user_id)
         await change_account(
             connection,
             caller.user_id,

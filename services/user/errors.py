@@ -49,6 +49,10 @@ class TooManyCodes(TooMany):
     pass
 
 
+class TooManyGuesses(TooMany):
+    """Too many wrong passwords were tried on this account, from networks it does not know or from this one."""
+
+
 class MailFailed(Unavailable):
     pass
 

@@ -86,4 +86,37 @@ class RoleChange(Model):
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class KnownNetwork(Model):
+    """A network from which the user has logged in, as a keyed hash of user and network (proofs/guesses.py)."""
+
+    __tablename__ = "known_network"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    network: Mapped[bytes] = mapped_column(primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class PasswordGuess(Model):
+    """How far a subject's allowance of wrong passwords is used up (GCRA): it is whole again at `full_at`."""
+
+    __tablename__ = "password_guess"
+
+    subject: Mapped[bytes] = mapped_column(primary_key=True)  # a keyed hash
+    full_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class EmailChange(Model):
+    """An email that was replaced; until 72 hours after, its holder can undo that (email_changes.py)."""
+
+    __tablename__ = "email_change"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    old_email: Mapped[str]
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    next_try_at: Mapped[datetime | None] = mapped_column(server_default=func.now())  # of the mail; null: sent
+
+    __table_args__ = (Index("email_change_waiting", "next_try_at", postgresql_where=text("next_try_at IS NOT NULL")),)
+
+
 event_tables(Model.metadata)

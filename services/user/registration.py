@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from services.user import codes, events, sessions
+from services.user import events, sessions
 from services.user.accounts import find_account, taken
 from services.user.errors import PhoneTaken, UsernameTaken
 from services.user.identities import (
@@ -20,23 +20,31 @@ from services.user.identities import (
     username_key,
 )
 from services.user.models import Account
-from services.user.passwords import check_password
 from services.user.profiles import check_avatar, check_sex
+from services.user.proofs import codes, guesses
+from services.user.proofs.passwords import check_password
 from services.user.service import Service
 from services.user.sessions import Client, IssuedTokens
 
 LAZY_BIO = "{}很懒，什么都没留下"  # the bio of a new account in the short-video document
 
 
-async def send_code(service: Service, email: str) -> None:
+async def send_code(service: Service, email: str, purpose: str, client: Client) -> None:
     """Mails a code, whether or not the address has an account. Raises EmailInvalid, TooManyCodes, MailFailed."""
     address = parse_email(email)
-    code = await service.codes.create(address)
+    known = await _knows_network(service, address, client.ip)
+    code = await service.codes.create(address, purpose, client.ip, known)
     try:
         await service.mailer.send_code(address, code, codes.LIFETIME // 60)
     except Exception:
-        await service.codes.discard(address, code)
+        await service.codes.discard(address, code, purpose, client.ip)
         raise
+
+
+async def _knows_network(service: Service, email: str, ip: str) -> bool:
+    account = await find_account(service, Account.email == email)
+    async with service.database.transaction() as connection:
+        return await guesses.knows_network(connection, service, account.id if account else 0, ip)
 
 
 async def register_by_email(
@@ -47,7 +55,7 @@ async def register_by_email(
     check_password(password)
     check_avatar(avatar)
     await _require_free_username(service, name)  # before the code, which can be used only once
-    await service.codes.redeem(address, code)
+    await service.codes.redeem(address, code, codes.REGISTERING, client.ip)
     fields = {"email": address, "avatar": avatar, "bio": LAZY_BIO.format(name)}
     return await _register(service, name, name, password, client, service.settings.atoken_seconds, **fields)
 

@@ -11,10 +11,10 @@ from services.kit.ids import IdGenerator
 from services.kit.nats import open_nats
 from services.kit.redis import open_redis
 from services.kit.schema import require_current
-from services.user.codes import Codes
 from services.user.config import SERVICE, UserSettings
-from services.user.mail import Mailer
-from services.user.passwords import Passwords
+from services.user.proofs.codes import Codes
+from services.user.proofs.mail import Mailer
+from services.user.proofs.passwords import Passwords
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -16,7 +16,19 @@ from protos.user.v1.accounts_pb2_grpc import (
 )
 from protos.user.v1.users_pb2_grpc import UsersServicer, add_UsersServicer_to_server
 from services.kit.context import require_caller
-from services.user import accounts, credentials, erasure, messages, profiles, registration, roles, search, sessions
+from services.user import (
+    accounts,
+    credentials,
+    email_changes,
+    erasure,
+    messages,
+    profiles,
+    registration,
+    roles,
+    search,
+    sessions,
+)
+from services.user.proofs import codes
 from services.user.service import Service
 from services.user.sessions import Client
 
@@ -38,7 +50,8 @@ class Accounts(AccountsServicer):
         self._service = service
 
     async def SendCode(self, request: pb.SendCodeRequest, context: object) -> pb.SendCodeResponse:
-        await registration.send_code(self._service, request.email)
+        purpose = codes.PURPOSES[request.purpose] if request.purpose < len(codes.PURPOSES) else codes.ANY
+        await registration.send_code(self._service, request.email, purpose, _client(request.client))
         return pb.SendCodeResponse()
 
     async def RegisterByEmail(self, request: pb.RegisterByEmailRequest, context: object) -> pb.Tokens:
@@ -88,12 +101,21 @@ class Accounts(AccountsServicer):
         return pb.ChangePasswordResponse()
 
     async def ResetPassword(self, request: pb.ResetPasswordRequest, context: object) -> pb.ResetPasswordResponse:
-        await credentials.reset_password(self._service, request.email, request.code, request.password)
+        client = _client(request.client)
+        await credentials.reset_password(self._service, request.email, request.code, request.password, client)
         return pb.ResetPasswordResponse()
 
     async def BindEmail(self, request: pb.BindEmailRequest, context: object) -> pb.BindEmailResponse:
-        await credentials.bind_email(self._service, require_caller(), request.email, request.code, request.password)
+        await credentials.bind_email(
+            self._service, require_caller(), request.email, request.code, request.password, _client(request.client)
+        )
         return pb.BindEmailResponse()
+
+    async def UndoEmailChange(self, request: pb.UndoEmailChangeRequest, context: object) -> pb.UndoEmailChangeResponse:
+        with accounts.taken():
+            async with self._service.database.transaction() as connection:
+                await email_changes.undo(connection, self._service, request.key)
+        return pb.UndoEmailChangeResponse()
 
     async def BindPhone(self, request: pb.BindPhoneRequest, context: object) -> pb.BindPhoneResponse:
         await credentials.bind_phone(self._service, require_caller(), request.phone, request.password)

@@ -17,6 +17,7 @@ from services.user import events
 from services.user.accounts import lock_account
 from services.user.errors import SessionEnded, SessionNotFound
 from services.user.models import Account, Session
+from services.user.proofs import guesses
 from services.user.service import Service
 
 MAX_LIVE = 50  # sessions per user; the oldest end when more begin
@@ -65,6 +66,7 @@ async def start(
             device=device,
         )
     )
+    await guesses.remember_network(connection, service, account.id, client.ip)
     newest = select(Session.id).where(Session.user_id == account.id, *LIVE).order_by(Session.id.desc()).limit(MAX_LIVE)
     await revoke(connection, account.id, Session.id.not_in(newest))
     return session_id, expires_at
@@ -175,11 +177,15 @@ async def list_live(connection: AsyncConnection, caller: Caller, cursor: str, li
 
 
 async def sweep(database: Database) -> None:
-    """Deletes sessions that expired KEEP_EXPIRED ago, for ever; runs in the background."""
+    """Deletes sessions that expired KEEP_EXPIRED ago and guesses that no longer count.
+
+    It runs in the background, for ever.
+    """
     while True:
         try:
             async with database.transaction() as connection:
                 await connection.execute(delete(Session).where(Session.expires_at < func.now() - KEEP_EXPIRED))
+                await guesses.sweep(connection)
         except SQLAlchemyError as error:
             structlog.get_logger("sessions").warning("sweep failed", error=repr(error)[:200])
         await asyncio.sleep(SWEEP_EVERY)

@@ -19,6 +19,7 @@ from tests.support.user import (
     Running,
     email_account,
     email_login,
+    mailed_code,
     new_name,
     outcomes,
     refusal,
@@ -208,3 +209,71 @@ async def test_no_code_goes_to_what_is_no_address(user: Running, address: str) -
 async def test_an_international_address_gets_its_code(user: Running) -> None:
     address = f"{new_name()}@例子.中国"
     assert len(await send_code(user, address)) == 6
+
+
+# -- what others do to an address's codes ------------------------------------------------------------------------------
+
+HOME, AWAY = "198.51.100.7", "203.0.113.9"
+
+
+async def code_for(user: Running, address: str, purpose: pb.CodePurpose.ValueType, ip: str = "") -> str:
+    await user.accounts.SendCode(pb.SendCodeRequest(email=address, purpose=purpose, client=pb.Client(ip=ip)))
+    return mailed_code(Path(user.settings.var), address)
+
+
+def registering_at(user: Running, address: str, code: str, ip: str) -> grpc.aio.UnaryUnaryCall[Any, Any]:
+    request = pb.RegisterByEmailRequest(email=address, code=code, password=PASSWORD, username=new_name())
+    request.client.ip = ip
+    return user.accounts.RegisterByEmail(request)
+
+
+async def test_a_code_for_one_purpose_serves_no_other(user: Running) -> None:
+    address = new_address()
+    resetting = await code_for(user, address, pb.CODE_FOR_RESETTING)
+    for _ in range(10):
+        assert await refusal(registering(user, address, resetting)) == "CODE_INVALID"
+    reset = pb.ResetPasswordRequest(email=address, code=resetting, password=PASSWORD)
+    assert await refusal(user.accounts.ResetPassword(reset)) == "USER_NOT_FOUND", "wrong uses did not use it up"
+    assert await refusal(registering(user, address, await code_for(user, address, pb.CODE_FOR_REGISTERING))) == ""
+
+
+async def test_strangers_cannot_void_a_code(user: Running) -> None:
+    address = new_address()
+    code = await code_for(user, address, pb.CODE_FOR_ANY, HOME)
+    guesses = (registering_at(user, address, wrong(code, by + 1), f"192.0.2.{by}") for by in range(50))
+    assert await outcomes(*guesses) == {"CODE_INVALID": 50}
+    assert await refusal(registering_at(user, address, code, AWAY)) == "CODE_INVALID", "strangers have had their tries"
+    assert await refusal(registering_at(user, address, code, HOME)) == ""
+
+
+async def test_strangers_cannot_replace_a_code(user: Running) -> None:
+    address = new_address()
+    code = await code_for(user, address, pb.CODE_FOR_ANY, HOME)
+    await code_for(user, address, pb.CODE_FOR_ANY, AWAY)
+    assert await refusal(registering_at(user, address, code, HOME)) == ""
+
+
+async def test_a_code_is_good_on_another_network_than_the_one_that_asked(user: Running) -> None:
+    address = new_address()
+    code = await code_for(user, address, pb.CODE_FOR_ANY, HOME)
+    assert await refusal(registering_at(user, address, wrong(code), AWAY)) == "CODE_INVALID"
+    assert await refusal(registering_at(user, address, code, AWAY)) == ""
+
+
+async def test_strangers_cannot_use_up_the_days_codes_of_a_network_that_the_account_knows(user: Running) -> None:
+    name = new_name()
+    address = f"{name}@example.com"
+    await email_account(user, name)
+    await email_login(user, name, ip=HOME)
+    calls = (code_for(user, address, pb.CODE_FOR_ANY, f"192.0.2.{number}") for number in range(20))
+    assert (await outcomes(*calls))["TOO_MANY_CODES"] >= 10
+    assert await refusal(code_for(user, address, pb.CODE_FOR_RESETTING, HOME)) == ""
+
+
+async def test_tags_of_one_mailbox_count_as_one_address(user: Running) -> None:
+    name = new_name()
+    for number in range(10):
+        await send_code(user, f"{name}+{number}@example.com")
+    assert await refusal(send_code(user, f"{name}+more@example.com")) == "TOO_MANY_CODES"
+    assert await refusal(send_code(user, f"{name}@example.com")) == "TOO_MANY_CODES"
+    assert await refusal(send_code(user, f"{name}@example.org")) == ""

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit import tokens
 from services.user.errors import Overloaded
-from services.user.passwords import MAX_WAITING, Passwords
+from services.user.proofs.passwords import MAX_WAITING, Passwords
 from tests.support.user import (
     PASSWORD,
     Running,

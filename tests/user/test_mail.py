@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit.config import ConfigError
-from services.user.mail import Mailer
+from services.user.proofs.mail import Mailer
 from tests.support.user import Running, new_name, refusal, running_user_service
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import bcrypt
 import grpc.aio
 import pytest
 
@@ -16,6 +17,7 @@ from tests.support.user import (
     email_account,
     email_login,
     events_of,
+    execute,
     is_live,
     new_name,
     new_phone,
@@ -126,3 +128,25 @@ async def test_resetting_without_an_account_tells_so_only_to_who_holds_the_addre
     assert await refusal(resetting(user, address, "000000")) == "CODE_INVALID"
     assert await refusal(resetting(user, address, await send_code(user, address))) == "USER_NOT_FOUND"
     assert await refusal(resetting(user, "nobody", "000000")) == "EMAIL_INVALID"
+
+
+async def test_a_password_is_one_in_whatever_form_its_letters_are_typed(user: Running) -> None:
+    phone, composed, decomposed = new_phone(), "caf\u00e9 pass", "cafe\u0301 pass"
+    await phone_account(user, phone, password=decomposed)
+    for typed in (composed, decomposed, "ｃａｆ\u00e9 pass"):
+        assert await refusal(phone_login(user, phone, typed)) == ""
+    assert await refusal(phone_login(user, phone, "cafe pass")) == "CREDENTIALS_WRONG"
+
+
+async def test_a_hash_of_a_password_as_it_was_typed_still_serves(user: Running) -> None:
+    phone, typed = new_phone(), "ｆｕｌｌ width"
+    made = await phone_account(user, phone)
+    old = bcrypt.hashpw(typed.encode(), bcrypt.gensalt(4)).decode()
+    await execute(user, "UPDATE account SET password_hash = :old WHERE id = :id", old=old, id=made.user_id)
+    assert await refusal(phone_login(user, phone, typed)) == ""
+    assert await refusal(phone_login(user, phone, "full width")) == "CREDENTIALS_WRONG"
+
+
+@pytest.mark.parametrize("password", ["①②", "\ufdfa" * 10, "ａ" * 25])
+async def test_a_password_out_of_bounds_in_either_form_is_refused(user: Running, password: str) -> None:
+    assert await refusal(phone_account(user, password=password)) == "PASSWORD_INVALID"

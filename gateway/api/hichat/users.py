@@ -9,12 +9,14 @@ from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import CHAT
 from gateway.http.errors import UserNotFound
 from gateway.http.params import Text
-from gateway.http.rate_limits import per_minute, per_second
+from gateway.http.rate_limits import RateLimit, per_minute, per_second
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.users_pb2 import User
+from services.kit.context import network_of
 
-# The document states no limits. These are loose, yet tight enough against guessing passwords.
+# The document states no limits. These are loose; the user service also limits the guesses of each account.
 CREDENTIALS = per_minute(30, 60)
+CREDENTIALS_PER_DAY = RateLimit(1_000, 86_400, 1_000)
 READS = per_second(20, 100)
 
 
@@ -56,6 +58,7 @@ class Detail(Struct):
 @endpoint("POST", "/api/v1/user/register", family=CHAT, limit=CREDENTIALS, auth=False)
 async def register(call: Call, params: RegisterByPhone) -> Token:
     """Register by phone."""
+    await _take_of_the_day(call, "/api/v1/user/register")
     await use_picture(call, params.avatar)
     request = pb.RegisterByPhoneRequest(
         phone=params.phone,
@@ -72,6 +75,7 @@ async def register(call: Call, params: RegisterByPhone) -> Token:
 @endpoint("POST", "/api/v2/user/login", "/api/v1/user/login", family=CHAT, limit=CREDENTIALS, auth=False)
 async def login(call: Call, params: LoginByPhone) -> Token:
     """Log in by phone and password."""
+    await _take_of_the_day(call, "/api/v2/user/login")
     request = pb.LoginByPhoneRequest(phone=params.phone, password=params.password, client=call.client.message())
     tokens = await call.container.accounts.LoginByPhone(request, timeout=HASHING_TIMEOUT)
     return Token(tokens.atoken, tokens.atoken_expires_at)
@@ -84,6 +88,11 @@ async def detail(call: Call, params: NoParams) -> Detail:
     if user is None:
         raise UserNotFound
     return Detail(_info(user))
+
+
+async def _take_of_the_day(call: Call, route: str) -> None:
+    """Raises TooManyRequests."""
+    await call.container.limiter.take(f"{route} (day)", CREDENTIALS_PER_DAY, network_of(call.client.ip))
 
 
 def _info(user: User) -> Info:

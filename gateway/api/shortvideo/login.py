@@ -1,5 +1,7 @@
 """api/login/*: accounts by email."""
 
+from typing import Literal
+
 import grpc.aio
 from msgspec import Struct
 
@@ -18,8 +20,20 @@ from services.kit.tokens import TokenExpired
 MAIL_TIMEOUT = 8.0  # seconds
 
 
+CodePurpose = Literal["", "register", "reset", "bind"]
+PURPOSES: dict[CodePurpose, pb.CodePurpose.ValueType] = {
+    "": pb.CODE_FOR_ANY,
+    "register": pb.CODE_FOR_REGISTERING,
+    "reset": pb.CODE_FOR_RESETTING,
+    "bind": pb.CODE_FOR_BINDING,
+}
+
+
 class SendCode(Struct):
+    """A code for a `purpose` serves no other; without one it serves each."""
+
     email: Text
+    purpose: CodePurpose = ""
 
 
 class Register(Struct):
@@ -45,6 +59,10 @@ class ResetPassword(Struct):
     password: Text
 
 
+class UndoEmailChange(Struct):
+    key: Text
+
+
 class AccessToken(Struct):
     atoken: str
 
@@ -57,7 +75,8 @@ class TokenPair(Struct):
 @endpoint("POST", "/api/login/send-code", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
 async def send_code(call: Call, params: SendCode) -> None:
     """Mail a code to an address, for registering or resetting a password."""
-    await call.container.accounts.SendCode(pb.SendCodeRequest(email=params.email), timeout=MAIL_TIMEOUT)
+    request = pb.SendCodeRequest(email=params.email, purpose=PURPOSES[params.purpose], client=call.client.message())
+    await call.container.accounts.SendCode(request, timeout=MAIL_TIMEOUT)
 
 
 @endpoint("POST", "/api/login/register", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
@@ -106,8 +125,16 @@ async def logout(call: Call, params: NoParams) -> None:
 @endpoint("POST", "/api/login/reset-password", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
 async def reset_password(call: Call, params: ResetPassword) -> None:
     """Set a new password with a mailed code; ends every session of the account."""
-    request = pb.ResetPasswordRequest(email=params.email, code=params.code, password=params.password)
+    request = pb.ResetPasswordRequest(
+        email=params.email, code=params.code, password=params.password, client=call.client.message()
+    )
     await call.container.accounts.ResetPassword(request, timeout=HASHING_TIMEOUT)
 
 
-endpoints = [send_code, register, login, refresh_token, logout, reset_password]
+@endpoint("POST", "/api/login/undo-email-change", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
+async def undo_email_change(call: Call, params: UndoEmailChange) -> None:
+    """Restore an email that was replaced, by the key mailed to it; ends all sessions and voids the password."""
+    await call.container.accounts.UndoEmailChange(pb.UndoEmailChangeRequest(key=params.key))
+
+
+endpoints = [send_code, register, login, refresh_token, logout, reset_password, undo_email_change]

@@ -163,7 +163,9 @@ async def change_password(call: Call, params: ChangePassword) -> None:
 @endpoint("POST", "/api/user/bind-email", family=SHORT_VIDEO, limit=per_minute(4))
 async def bind_email(call: Call, params: BindEmail) -> None:
     """Add or change the email for logging in; send-code mails the code, `password` is the account's."""
-    request = pb.BindEmailRequest(email=params.email, code=params.code, password=params.password)
+    request = pb.BindEmailRequest(
+        email=params.email, code=params.code, password=params.password, client=call.client.message()
+    )
     await call.container.accounts.BindEmail(request, timeout=HASHING_TIMEOUT)
 
 

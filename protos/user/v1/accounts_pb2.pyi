@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +18,26 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CodePurpose:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CodePurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CodePurpose.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CODE_FOR_ANY: _CodePurpose.ValueType  # 0
+    CODE_FOR_REGISTERING: _CodePurpose.ValueType  # 1
+    CODE_FOR_RESETTING: _CodePurpose.ValueType  # 2
+    CODE_FOR_BINDING: _CodePurpose.ValueType  # 3
+
+class CodePurpose(_CodePurpose, metaclass=_CodePurposeEnumTypeWrapper):
+    """A code for one purpose serves no other; one for any serves each of them."""
+
+CODE_FOR_ANY: CodePurpose.ValueType  # 0
+CODE_FOR_REGISTERING: CodePurpose.ValueType  # 1
+CODE_FOR_RESETTING: CodePurpose.ValueType  # 2
+CODE_FOR_BINDING: CodePurpose.ValueType  # 3
+Global___CodePurpose: _TypeAlias = CodePurpose  # noqa: Y015
 
 @_typing.final
 class Client(_message.Message):
@@ -81,15 +102,22 @@ class SendCodeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EMAIL_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
     email: _builtins.str
+    purpose: Global___CodePurpose.ValueType
+    @_builtins.property
+    def client(self) -> Global___Client: ...
     def __init__(
         self,
         *,
         email: _builtins.str = ...,
+        purpose: Global___CodePurpose.ValueType = ...,
+        client: Global___Client | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "email", b"email", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -325,19 +353,23 @@ class ResetPasswordRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     code: _builtins.str
     password: _builtins.str
+    @_builtins.property
+    def client(self) -> Global___Client: ...
     def __init__(
         self,
         *,
         email: _builtins.str = ...,
         code: _builtins.str = ...,
         password: _builtins.str = ...,
+        client: Global___Client | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "email", b"email", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "code", b"code", "email", b"email", "password", b"password"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -365,20 +397,24 @@ class BindEmailRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     code: _builtins.str
     password: _builtins.str
     """the caller's: the owner of the bound address can reset it"""
+    @_builtins.property
+    def client(self) -> Global___Client: ...
     def __init__(
         self,
         *,
         email: _builtins.str = ...,
         code: _builtins.str = ...,
         password: _builtins.str = ...,
+        client: Global___Client | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "email", b"email", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "code", b"code", "email", b"email", "password", b"password"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -398,6 +434,40 @@ class BindEmailResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BindEmailResponse: _TypeAlias = BindEmailResponse  # noqa: Y015
+
+@_typing.final
+class UndoEmailChangeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoEmailChangeRequest: _TypeAlias = UndoEmailChangeRequest  # noqa: Y015
+
+@_typing.final
+class UndoEmailChangeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoEmailChangeResponse: _TypeAlias = UndoEmailChangeResponse  # noqa: Y015
 
 @_typing.final
 class BindPhoneRequest(_message.Message):

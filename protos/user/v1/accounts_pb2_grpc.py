@@ -86,6 +86,11 @@ class AccountsStub:
                 request_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.BindEmailRequest.SerializeToString,
                 response_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.BindEmailResponse.FromString,
                 _registered_method=True)
+        self.UndoEmailChange = channel.unary_unary(
+                '/hitok.user.v1.Accounts/UndoEmailChange',
+                request_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.UndoEmailChangeRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.UndoEmailChangeResponse.FromString,
+                _registered_method=True)
         self.BindPhone = channel.unary_unary(
                 '/hitok.user.v1.Accounts/BindPhone',
                 request_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.BindPhoneRequest.SerializeToString,
@@ -163,7 +168,15 @@ class AccountsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BindEmail(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Ends the caller's other sessions, as BindPhone does. The old address is mailed a key that undoes it for 72 hours.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoEmailChange(self, request, context):
+        """By that key: restores the old address, ends all sessions and voids the password, which a code may then reset.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -233,6 +246,11 @@ def add_AccountsServicer_to_server(servicer, server):
                     servicer.BindEmail,
                     request_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.BindEmailRequest.FromString,
                     response_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.BindEmailResponse.SerializeToString,
+            ),
+            'UndoEmailChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoEmailChange,
+                    request_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.UndoEmailChangeRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.UndoEmailChangeResponse.SerializeToString,
             ),
             'BindPhone': grpc.unary_unary_rpc_method_handler(
                     servicer.BindPhone,
@@ -517,6 +535,33 @@ class Accounts:
             '/hitok.user.v1.Accounts/BindEmail',
             protos_dot_user_dot_v1_dot_accounts__pb2.BindEmailRequest.SerializeToString,
             protos_dot_user_dot_v1_dot_accounts__pb2.BindEmailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoEmailChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Accounts/UndoEmailChange',
+            protos_dot_user_dot_v1_dot_accounts__pb2.UndoEmailChangeRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_accounts__pb2.UndoEmailChangeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,6 +33,9 @@ class AccountsStub:
     ResetPassword: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ResetPasswordRequest, _accounts_pb2.ResetPasswordResponse]
     """Sets a password by mailed code; ends every session of the account."""
     BindEmail: _aio.UnaryUnaryMultiCallable[_accounts_pb2.BindEmailRequest, _accounts_pb2.BindEmailResponse]
+    """Ends the caller's other sessions, as BindPhone does. The old address is mailed a key that undoes it for 72 hours."""
+    UndoEmailChange: _aio.UnaryUnaryMultiCallable[_accounts_pb2.UndoEmailChangeRequest, _accounts_pb2.UndoEmailChangeResponse]
+    """By that key: restores the old address, ends all sessions and voids the password, which a code may then reset."""
     BindPhone: _aio.UnaryUnaryMultiCallable[_accounts_pb2.BindPhoneRequest, _accounts_pb2.BindPhoneResponse]
     DeleteAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.DeleteAccountRequest, _accounts_pb2.DeleteAccountResponse]
     """Erases the caller's personal data and frees their email, phone and username."""
@@ -115,7 +118,16 @@ class AccountsServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _accounts_pb2.BindEmailRequest,
         context: _aio.ServicerContext[_accounts_pb2.BindEmailRequest, _abc.Awaitable[_accounts_pb2.BindEmailResponse]],
-    ) -> _abc.Awaitable[_accounts_pb2.BindEmailResponse]: ...
+    ) -> _abc.Awaitable[_accounts_pb2.BindEmailResponse]:
+        """Ends the caller's other sessions, as BindPhone does. The old address is mailed a key that undoes it for 72 hours."""
+
+    @_abc_1.abstractmethod
+    def UndoEmailChange(
+        self,
+        request: _accounts_pb2.UndoEmailChangeRequest,
+        context: _aio.ServicerContext[_accounts_pb2.UndoEmailChangeRequest, _abc.Awaitable[_accounts_pb2.UndoEmailChangeResponse]],
+    ) -> _abc.Awaitable[_accounts_pb2.UndoEmailChangeResponse]:
+        """By that key: restores the old address, ends all sessions and voids the password, which a code may then reset."""
 
     @_abc_1.abstractmethod
     def BindPhone(

@@ -12,7 +12,8 @@ import pytest
 
 from deploy.local.servers.valkey import Valkey
 from gateway.http.errors import TooManyRequests
-from gateway.http.rate_limits import RETRY_REDIS, RateLimit, RateLimiter, network_of, per_minute
+from gateway.http.rate_limits import RETRY_REDIS, RateLimit, RateLimiter, per_minute
+from services.kit.context import network_of
 from services.kit.redis import open_redis
 from tests.gateway.people import Person, by_email
 from tests.gateway.routes import ENDPOINTS

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -32,11 +33,19 @@ class Passwords:
         return (await self._run(bcrypt.hashpw, check_password(password), bcrypt.gensalt(self._cost))).decode()
 
     async def verify(self, password: str, hashed: str | None) -> bool:
-        """Takes as long without a hash (no such account) as with one. Raises Overloaded."""
-        secret = password.encode()
+        """Takes as long without a hash (no such account) as with one. Raises Overloaded.
+
+        Hashes from before passwords were normalised are of the password as it was typed.
+        """
+        for form in dict.fromkeys((normalise(password), password)):
+            if await self._verify(form.encode(), hashed):
+                return True
+        return False
+
+    async def _verify(self, secret: bytes, hashed: str | None) -> bool:
         fits = MIN_BYTES <= len(secret) <= MAX_BYTES
         same = await self._run(bcrypt.checkpw, secret if fits else b"unfit", (hashed or self.decoy).encode())
-        return same and fits and hashed is not None
+        return same and fits and bool(hashed)
 
     async def _run(self, function: Callable[..., T], *args: bytes) -> T:
         if self._waiting >= self._limit:
@@ -53,10 +62,15 @@ class Passwords:
 
 def check_password(password: str) -> bytes:
     """The bytes to hash. Raises PasswordInvalid, also for a password longer than bcrypt reads."""
-    secret = password.encode()
-    if not MIN_BYTES <= len(secret) <= MAX_BYTES or b"\0" in secret:
+    secret = normalise(password).encode()
+    if not all(MIN_BYTES <= len(form) <= MAX_BYTES for form in (secret, password.encode())) or b"\0" in secret:
         raise PasswordInvalid(f"{MIN_BYTES} to {MAX_BYTES} bytes")
     return secret
+
+
+def normalise(password: str) -> str:
+    """NFKC: keyboards and systems type the same letters in different forms."""
+    return unicodedata.normalize("NFKC", password)
 
 
 def _yield_to_others() -> None:

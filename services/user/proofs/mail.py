@@ -32,15 +32,31 @@ class Mailer:
 
     async def send_code(self, email: str, code: str, minutes: int) -> None:
         """Raises MailFailed."""
+        await self._deliver(
+            email,
+            f"hitok 验证码 / your code: {code}",
+            f"您的验证码是 {code}，{minutes} 分钟内有效。如非本人操作，请忽略此邮件。\n\n"
+            f"Your code is {code}. It is good for {minutes} minutes.\nIf you did not ask for it, ignore this mail.\n",
+        )
+
+    async def tell_email_changed(self, email: str, key: str, hours: int) -> None:
+        """To the address that was replaced. Raises MailFailed."""
+        await self._deliver(
+            email,
+            "hitok 邮箱已更换 / your email was changed",
+            f"您账号的邮箱已更换为其他地址。如非本人操作，请在 {hours} 小时内用以下密钥撤销更换：\n{key}\n"
+            "（POST /api/login/undo-email-change）撤销后所有登录失效，请重置密码。\n\n"
+            f"The email of your account was replaced by another. If that was not you, undo it within {hours} hours "
+            f"with this key:\n{key}\n(POST /api/login/undo-email-change). "
+            "Undoing it ends all sessions and voids the password; set a new one with a mailed code.\n",
+        )
+
+    async def _deliver(self, email: str, subject: str, text: str) -> None:
         message = EmailMessage()
         message["From"], message["To"], message["Date"] = self._from, email, formatdate()
         message["Message-ID"] = make_msgid(domain="hitok.invalid")
-        message["Subject"] = f"hitok 验证码 / your code: {code}"
-        message.set_content(
-            f"您的验证码是 {code}，{minutes} 分钟内有效。如非本人操作，请忽略此邮件。\n\n"
-            f"Your code is {code}. It is good for {minutes} minutes.\nIf you did not ask for it, ignore this mail.\n",
-            cte="quoted-printable",  # so that the files can be read as they are
-        )
+        message["Subject"] = subject
+        message.set_content(text, cte="quoted-printable")  # so that the files can be read as they are
         try:
             await (self._send(message) if self._url.scheme else asyncio.to_thread(self._write, message))
         except (OSError, aiosmtplib.SMTPException, TimeoutError) as error:

@@ -1,0 +1,125 @@
+"""An email that was replaced: its holder hears of it and can undo it for 72 hours.
+
+The key in the mail is derived from the row's id, so a mail that failed is written again, and no key is stored.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.ids import MAX_ID
+from services.user import events, sessions
+from services.user.accounts import change_account, lock_account
+from services.user.errors import CodeInvalid, MailFailed, UserNotFound
+from services.user.models import EmailChange
+from services.user.service import Service
+
+UNDO_FOR = timedelta(hours=72)
+RETRY_AFTER = timedelta(seconds=60)
+LOOK_EVERY = 2.0  # seconds
+BATCH = 20  # mails
+
+log = structlog.get_logger("email_changes")
+
+
+async def record(connection: AsyncConnection, service: Service, account: Row[Any]) -> None:
+    """The locked account's email is about to be replaced."""
+    if account.email:
+        values = {"id": service.new_id(), "user_id": account.id, "old_email": account.email}
+        await connection.execute(insert(EmailChange).values(values))
+
+
+async def undo(connection: AsyncConnection, service: Service, key: str) -> None:
+    """Restores the address, ends all sessions and voids the password; later changes cannot be undone any more.
+
+    Whoever replaced the address knew the password, so only a code mailed to the old address opens the account again.
+    Nothing happens if the address is the account's already. Raises CodeInvalid and, from the unique index, EmailTaken.
+    """
+    change_id = _read_key(service, key)
+    query = select(EmailChange.__table__).where(
+        EmailChange.id == change_id, EmailChange.changed_at > func.now() - UNDO_FOR
+    )
+    change = (await connection.execute(query)).one_or_none()
+    if change is None:
+        raise CodeInvalid
+    try:
+        account = await lock_account(connection, change.user_id)
+    except UserNotFound:
+        raise CodeInvalid from None
+    if account.email == change.old_email:
+        return
+    if (await connection.execute(query)).one_or_none() is None:  # undone by an older one, before we had the lock
+        raise CodeInvalid
+    later = (EmailChange.user_id == account.id, EmailChange.id > change.id)
+    await connection.execute(delete(EmailChange).where(*later))
+    await change_account(connection, account.id, email=change.old_email, password_hash="")
+    await sessions.revoke(connection, account.id)
+    await events.profile_updated(connection, account.id)
+
+
+async def tell_old_addresses(service: Service) -> None:
+    """Mails, for ever, what waits to be told; runs in the background."""
+    while True:
+        try:
+            await tell_waiting(service)
+        except SQLAlchemyError as error:
+            log.warning("telling old addresses failed", error=repr(error)[:200])
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def tell_waiting(service: Service) -> None:
+    """Mails each old address that has not heard of its change; one that fails is tried again after RETRY_AFTER.
+
+    Deletes what can no longer be undone.
+    """
+    async with service.database.transaction() as connection:
+        await connection.execute(delete(EmailChange).where(EmailChange.changed_at < func.now() - UNDO_FOR))
+        changes = (await connection.execute(_take_waiting())).all()
+    for change in changes:
+        try:
+            hours = int(UNDO_FOR.total_seconds() // 3_600)
+            await service.mailer.tell_email_changed(change.old_email, _make_key(service, change.id), hours)
+        except MailFailed:
+            continue
+        async with service.database.transaction() as connection:
+            told = update(EmailChange).where(EmailChange.id == change.id).values(next_try_at=None)
+            await connection.execute(told)
+
+
+async def forget(connection: AsyncConnection, user_id: int) -> None:
+    await connection.execute(delete(EmailChange).where(EmailChange.user_id == user_id))
+
+
+def _take_waiting() -> Any:
+    """Another process does not take the same ones while this one mails them."""
+    due = select(EmailChange.id).where(EmailChange.next_try_at <= func.now()).limit(BATCH)
+    some = due.with_for_update(skip_locked=True)
+    taken = update(EmailChange).where(EmailChange.id.in_(some)).values(next_try_at=func.now() + RETRY_AFTER)
+    return taken.returning(EmailChange.id, EmailChange.old_email)
+
+
+def _make_key(service: Service, change_id: int) -> str:
+    secret = service.settings.internal_secret.encode()
+    digest = hmac.new(secret, f"undo email change\0{change_id}".encode(), hashlib.sha256).hexdigest()
+    return f"{change_id:x}-{digest[:40]}"
+
+
+def _read_key(service: Service, key: str) -> int:
+    """Raises CodeInvalid."""
+    try:
+        change_id = int(key.strip().partition("-")[0], 16)
+    except ValueError:
+        raise CodeInvalid from None
+    genuine = 0 <= change_id <= MAX_ID and hmac.compare_digest(
+        _make_key(service, change_id).encode(), key.strip().encode()
+    )
+    if not genuine:
+        raise CodeInvalid
+    return change_id
