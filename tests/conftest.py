@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    """Real PostgreSQL, Valkey and NATS, each started when first asked for."""
+    """Real PostgreSQL, Valkey and NATS, each started when a test first needs it."""
     from tests.support.servers import Servers
 
     with Servers() as servers:

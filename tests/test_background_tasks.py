@@ -1,7 +1,7 @@
-"""Every background task of every process: it is made to raise, and it comes back.
+"""Makes every background task of every process raise, and checks that it comes back.
 
-A row names a task, as `background.run` knows it, and a function that the task calls; the function raises until the task
-was restarted. A task without a row fails the test too.
+A row names a task, as `background.run` knows it, and a function that the task calls. The function raises until the task
+has been restarted. A task without a row fails the test.
 """
 
 import asyncio

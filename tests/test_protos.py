@@ -1,4 +1,4 @@
-"""A gateway and a service of two releases understand each other: contracts only grow."""
+"""Gateway and service of two releases understand each other: protos only grow."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package", autouse=True)
 def quiet() -> Iterator[None]:
-    """Two lines an RPC would take longer than the RPC."""
+    """Logs warnings only: writing two lines per RPC takes longer than the RPC."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     yield
     structlog.reset_defaults()
@@ -24,7 +24,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 async def no_events(servers: Servers) -> None:
-    """Empties the stream, on which other suites' groups have the ids that this suite's will have."""
+    """Empties the stream: events of other suites name groups by ids that this suite will use."""
     from nats import connect
     from nats.js.errors import NotFoundError
 
@@ -40,7 +40,7 @@ async def no_events(servers: Servers) -> None:
 
 @pytest.fixture(scope="package")
 async def social(servers: Servers, no_events: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Social]:
-    """The social service that decides who may write. Tests make their own users and groups."""
+    """The social service that decides who may write. Tests create their own users and groups."""
     from tests.support.social import running_social_service, social_settings
 
     settings = social_settings(servers.create_database("graph"), servers, tmp_path_factory.mktemp("graph"))
@@ -59,7 +59,7 @@ async def _chat(servers: Servers, social: Social, tmp_path_factory: pytest.TempP
 
 @pytest.fixture
 async def chat(_chat: Running) -> AsyncIterator[Running]:
-    """After each test there is no gap and no wrong count, whatever raced."""
+    """Checks after each test that there is no gap and no wrong count."""
     from tests.support.chat import faults
 
     yield _chat

@@ -1,4 +1,4 @@
-"""Two gateways and a chat service as processes of their own, on servers of their own, all to be killed at will."""
+"""Two gateways and a chat service as separate processes on private servers, which tests may kill."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ from tests.support.user import environment, running_user_service, user_settings
 
 
 class Given(NamedTuple):
-    """In the place of the suite's Servers."""
+    """Takes the place of the suite's Servers."""
 
     redis_url: str
     nats_url: str
@@ -54,7 +54,7 @@ class Fleet:
 
     @property
     def faults(self) -> dict[str, Callable[[random.Random], Awaitable[None]]]:
-        """Each ends with everything up again."""
+        """The faults to cause; after each one everything runs again."""
         return {f"kill {name}": self._killer(name) for name in (*self.servers, *self.processes)}
 
     def _killer(self, name: str) -> Callable[[random.Random], Awaitable[None]]:
@@ -68,7 +68,7 @@ class Fleet:
 
     @property
     def disturbances(self) -> dict[str, Callable[[random.Random], Awaitable[None]]]:
-        """Of the network between clients and gateways, and between gateways and NATS."""
+        """Faults of the network between clients and gateways, and between gateways and NATS."""
         proxies = {f"gateway {n}": proxy for n, proxy in enumerate(self.to_gateways)}
         proxies |= {f"nats of {n}": proxy for n, proxy in enumerate(self.to_nats)}
         ways = {"cut": _cut, "swallow": _swallow, "delay": _delay}

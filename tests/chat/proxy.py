@@ -1,4 +1,4 @@
-"""A network that misbehaves: a TCP proxy that delays, swallows and cuts."""
+"""A TCP proxy that delays, swallows and cuts connections."""
 
 import asyncio
 import random

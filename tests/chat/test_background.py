@@ -32,7 +32,7 @@ TASKS: list[tuple[str, Any, str]] = [
 
 
 def failing(work: Callable[..., Awaitable[None]], runs: int) -> Callable[..., Awaitable[None]]:
-    """The first `runs` runs of it raise."""
+    """The first `runs` runs of the task raise."""
     left = [runs]
 
     async def run(*args: Any) -> None:

@@ -1,4 +1,4 @@
-"""What holds while a server that the service needs is away, and after it, or the service itself, was killed."""
+"""What holds while a server that the service needs is away, and after it or the service itself was killed."""
 
 import asyncio
 import json

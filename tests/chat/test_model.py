@@ -1,7 +1,7 @@
-"""The promise of the chat, kept while everything it stands on is killed: twenty clients over two gateways do what they
-like, from a printed seed, and in the end everybody has the same log, in which each acknowledged message is once.
+"""The chat's guarantee while its servers and processes are killed: twenty clients over two gateways act at random, from
+a printed seed. In the end all have the same log, and each acknowledged message is in it once.
 
-`make soak` runs it for HITOK_SOAK_SECONDS, again from HITOK_SOAK_SEED if that is given.
+`make soak` runs it for HITOK_SOAK_SECONDS, with the seed HITOK_SOAK_SEED if that is set.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ async def fleet() -> AsyncIterator[Fleet]:
 
 
 class World:
-    """Clients, and where they talk: all in one group, some in another, and some pairs."""
+    """The clients and their conversations: one group of all, one of some, and some pairs."""
 
     def __init__(self, fleet: Fleet, devices: list[Device], targets: dict[int, list[dict[str, str]]]) -> None:
         self.fleet, self.devices, self.targets = fleet, devices, targets
         self.steps = 0
 
     def step(self, dice: random.Random) -> Awaitable[None] | None:
-        """What one of them does next."""
+        """Performs the next action of one client."""
         self.steps += 1
         device = dice.choice(self.devices)
         what = dice.choices(["send", "burst", "repeat", "edit", "recall", "read", "leave", "come"], STEPS)[0]
@@ -106,7 +106,7 @@ async def new_world(fleet: Fleet, dice: random.Random) -> World:
 
 
 async def play(world: World, dice: random.Random, seconds: float, faults: dict[str, Fault]) -> None:
-    """One fault after the other, each at least once, while the clients go on."""
+    """Causes each fault at least once, one after the other, while the clients go on."""
     lives = [asyncio.create_task(device.live()) for device in world.devices]
     work: set[asyncio.Task[None]] = set()
     failures: list[BaseException] = []
@@ -146,7 +146,7 @@ async def suffer(dice: random.Random, ends: float, faults: dict[str, Fault]) -> 
 
 
 async def bear(step: Awaitable[None]) -> None:
-    """A request may fail while something is away; what it was refused for has to be that."""
+    """Allows a request to fail while something is away, and checks the reason."""
     try:
         await step
     except ConnectionError:
@@ -157,7 +157,7 @@ async def bear(step: Awaitable[None]) -> None:
 
 
 async def settled(world: World) -> None:
-    """Until all is acknowledged, and each client has what there is: nobody tells it to look."""
+    """Waits until all messages are acknowledged and each client has everything without being told to look."""
     ends = time.monotonic() + CALM
     while late := [why for device in world.devices if (why := await lag(world, device))]:
         assert time.monotonic() < ends, f"seed {SEED}: {late}"

@@ -67,7 +67,7 @@ async def test_only_friends_and_members_of_a_group_know(chat: Running, social: S
 async def test_a_user_who_is_not_refreshed_goes_offline(
     servers: Servers, social: Social, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when a gateway was killed. The test moves the service's clock."""
+    """As after the kill of a gateway. The test moves the service's clock."""
     async with running_pair(servers, social, tmp_path, "killed") as chat:
         user, ahead = new_user(), [0.0]
         for clocked in (chat.service.presence, chat.service.presence._index):
@@ -88,7 +88,7 @@ async def test_a_user_who_is_not_refreshed_goes_offline(
 
 
 async def report_requests(chat: Running, *requests: tuple[int, float]) -> bool:
-    """`requests`: users, and how many seconds ago they made one. Whether it was kept."""
+    """Reports HTTP requests: by user, how many seconds ago. Returns whether the report was kept."""
     rows = [pb.Connection(user_id=user, requested_at=round((time.time() - ago) * 1000)) for user, ago in requests]
     return not (await chat.presence.RefreshConnections(pb.RefreshConnectionsRequest(connections=rows))).lost
 

@@ -1,4 +1,4 @@
-"""Tickets to the socket: short, for one user and session, once."""
+"""Tickets to the socket: short-lived, for one user and session, valid once."""
 
 import asyncio
 import time

@@ -21,13 +21,13 @@ class MissingValue(Exception):
 
 @cache
 def read_compose() -> dict[str, Any]:
-    """With its ${…} as they stand."""
+    """Leaves ${…} as they are."""
     read: dict[str, Any] = yaml.safe_load(FILE.read_text())
     return read
 
 
 def fill(text: str, environ: Mapping[str, str]) -> str:
-    """As `docker compose` does, of the two forms that we use."""
+    """Replaces ${…} like `docker compose`, in the two forms used here."""
 
     def value(use: re.Match[str]) -> str:
         found = environ.get(use["name"], "")
@@ -39,7 +39,7 @@ def fill(text: str, environ: Mapping[str, str]) -> str:
 
 
 def environment_of(name: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """What the process of a compose service gets: its image's, then its own."""
+    """The environment of a compose service's process: that of its image, then its own."""
     service = read_compose()["services"][name]
     target = target_of(service["image"])
     image = read_dockerfile()[target].environment if target else {}
@@ -51,7 +51,7 @@ def environment_of(name: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def target_of(image: str) -> str:
-    """The Dockerfile's target that some service builds it from, or ""."""
+    """The Dockerfile target from which a service is built, or ""."""
     builds = [service for service in read_compose()["services"].values() if "build" in service]
     return next((str(service["build"]["target"]) for service in builds if service["image"] == image), "")
 

@@ -1,4 +1,4 @@
-"""The Dockerfile as a test reads it, and its COPY instructions done by hand."""
+"""Reads the Dockerfile, and performs its COPY instructions."""
 
 import json
 import re
@@ -47,7 +47,7 @@ class Stage:
 
 @cache
 def read_dockerfile() -> dict[str, Stage]:
-    """Its stages by name."""
+    """The stages by name."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     arguments: dict[str, str] = {}
     stages: dict[str, Stage] = {}
@@ -70,7 +70,7 @@ def read_dockerfile() -> dict[str, Stage]:
 
 
 def is_ignored(path: str) -> bool:
-    """By .dockerignore, of which the last rule that fits counts."""
+    """Whether .dockerignore excludes the path; its last matching rule counts."""
     verdict = False
     parts = [path, *map(str, Path(path).parents)]
     for rule in IGNORE:
@@ -81,7 +81,7 @@ def is_ignored(path: str) -> bool:
 
 
 def copy_code(stages: dict[str, Stage], name: str, folder: Path) -> None:
-    """The code that the image has, at its place under `folder`."""
+    """Copies the code of the image to its place under `folder`."""
     sources = {destination: source for origin, source, destination in stages["code"].copies if not origin}
     for origin, source, destination in stages[name].copies:
         if origin == "code":
@@ -95,7 +95,7 @@ def copy_code(stages: dict[str, Stage], name: str, folder: Path) -> None:
 
 
 def ignored_in(folder: str, names: list[str]) -> set[str]:
-    """What of a folder no image gets."""
+    """The files of a folder that no image gets."""
     inside = Path(folder).relative_to(ROOT)
     return {name for name in names if name == "__pycache__" or ("." in name and is_ignored(str(inside / name)))}
 

@@ -1,4 +1,4 @@
-"""What the files of deploy/observability hold, and what of it a scrape does not serve."""
+"""Reads the files of deploy/observability, and finds what they use that a scrape does not serve."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ def panels(path: Path) -> list[dict[str, Any]]:
 
 
 def expressions() -> Iterator[tuple[str, str]]:
-    """Where each stands, and it."""
+    """Every expression, with its place."""
     for rule in rules():
         yield f"alerts.yml: {rule.get('alert') or rule['record']}", rule["expr"]
     for path in dashboards():
@@ -45,7 +45,7 @@ def expressions() -> Iterator[tuple[str, str]]:
 
 
 def not_served(scrape: str) -> list[str]:
-    """What expressions ask for that the text of a scrape does not show: metrics, and labels and values of theirs."""
+    """The metrics, labels and label values that expressions use but the text of a scrape lacks."""
     served: dict[str, list[dict[str, str]]] = {rule["record"]: [{}] for rule in rules() if "record" in rule}
     for family in text_string_to_metric_families(scrape):
         for sample in family.samples:

@@ -1,4 +1,4 @@
-"""The supervisor as the user runs it: a process of its own, whose output and descendants are watched."""
+"""The supervisor as a user runs it: a separate process, whose output and descendants are watched."""
 
 import json
 import os
@@ -50,7 +50,7 @@ class Run:
         return self._process.pid
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """The last match in what it has said."""
+        """The last match in the output so far."""
         ends = time.monotonic() + DEADLINE
         while time.monotonic() < ends:
             ended = self._process.poll() is not None and not self._reader.is_alive()
@@ -64,7 +64,7 @@ class Run:
         self.wait_for("everything is healthy")
 
     def ask_web(self) -> dict[str, str]:
-        """The environment it was given."""
+        """The environment of the stand-in."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['HITOK_WEB_PORTS']}/", timeout=5) as answer:
             environment: dict[str, str] = json.load(answer)
             return environment
@@ -76,7 +76,7 @@ class Run:
         self._process.send_signal(number)
 
     def wait(self) -> int:
-        """The exit code."""
+        """Returns the exit code."""
         code = self._process.wait(DEADLINE)
         self._reader.join(DEADLINE)
         return code
@@ -122,7 +122,7 @@ def wait_until_gone(pids: Sequence[int], *, seconds: float = 5) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """A zombie is not: it waits for the machine's first process, which in a container may never come."""
+    """A zombie does not count: it waits for the machine's first process, which may never come in a container."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Backups: what they hold, what they refuse, and the drill: everything destroyed, brought back, and compared."""
+"""Backups: their content, their refusals, and a drill: everything is destroyed, restored and compared."""
 
 import asyncio
 import dataclasses
@@ -53,7 +53,7 @@ KEY = key_of(f"{HASH}.txt")
 
 
 def make_place(servers: Servers, folder: Path, *, migrated: bool) -> Place:
-    """With an object that is in the store and known to the media service, if it is migrated."""
+    """A place with one object, in the store and, if the media service is migrated, in its database."""
     urls = {name: servers.create_database(f"backup_{name}") for name in DATABASE_SERVICES}
     store = LocalStore(folder / "store", mkdir=True)
     if migrated:
@@ -87,7 +87,7 @@ def source(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 @pytest.fixture(scope="module")
 def target(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Empty; only tests that leave it so use it."""
+    """An empty place, for tests that leave it empty."""
     return make_place(servers, tmp_path_factory.mktemp("target"), migrated=False)
 
 
@@ -109,7 +109,7 @@ def change(folder: Path, manifest: Manifest) -> None:
 
 
 def test_who_consumes_events_is_seen_before_who_sends_them() -> None:
-    """The order of the snapshots: else a consumer could know of an event whose sender will give its id again."""
+    """The order of the snapshots. Else a consumer could know an event whose sender will assign its id again."""
     heard = {
         "chat": [*chat_consumer.MEMBERSHIP, chat_consumer.DELETED, *rules.SUBJECTS, *chat_consumer.BLOCKS],
         "media": media_consumer.SUBJECTS,
@@ -213,7 +213,7 @@ def test_databases_that_are_not_empty_or_in_use_are_refused(backup: Path, source
 def test_a_bucket_that_is_not_there_yet_is_filled(
     backup: Path, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new SeaweedFS makes it when it gets its first file, and says until then that it cannot be listed."""
+    """A new SeaweedFS creates the bucket with the first file; until then listing it fails."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "server").mkdir()
@@ -231,7 +231,7 @@ def test_a_bucket_that_is_not_there_yet_is_filled(
 
 
 def test_all_databases_come_back_or_none(backup: Path, source: Place) -> None:
-    """The last to be restored fails; what the others hold since the backup is there still."""
+    """The last restore fails; what the others hold since the backup is still there."""
     manifest = read_manifest(backup)
     last = list(manifest.databases)[-1]
     rows = manifest.databases[last].rows
@@ -291,7 +291,7 @@ async def test_an_emptied_stream_forgets_what_it_has_seen(tmp_path: Path) -> Non
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_a_backup(source: Place, tmp_path: Path) -> None:
-    """As large a file as may be written is smaller than a dump: to the program it is a disk without room."""
+    """A limit on file sizes below the size of a dump acts like a full disk."""
     urls = {f"HITOK_{name.upper()}_POSTGRES_URL": url for name, url in source.urls.items()}
     secrets = {f"HITOK_{name}_SECRET": "a-secret-of-the-backups-own-tests" for name in ("INTERNAL", "JWT")}
     given = {"HITOK_REDIS_URL": "redis://nowhere", "HITOK_NATS_URL": "nats://nowhere", "HITOK_VAR": str(tmp_path)}
@@ -341,7 +341,7 @@ async def send(sender: Person, to: Person, text: str) -> Any:
 
 @asynccontextmanager
 async def writing(one: Person, other: Person, video_id: str) -> AsyncIterator[list[str]]:
-    """Comments and messages by `other`, one after the other, while the block runs; what was acknowledged."""
+    """`other` writes comments and messages while the block runs. Yields those acknowledged."""
     said: list[str] = []
 
     async def write() -> None:

@@ -1,6 +1,6 @@
-"""The files of deploy/observability: whole, and of one mind with the code, the documents and each other.
+"""The files of deploy/observability: complete, and consistent with the code, the documents and each other.
 
-That what they ask for is served is seen where everything runs: tests/e2e/test_journeys.py.
+tests/e2e/test_journeys.py checks that what they use is served.
 """
 
 import re
@@ -26,7 +26,7 @@ def test_every_process_is_scraped_where_it_serves_metrics() -> None:
 
 
 def metrics_port(ports: Any) -> int:
-    """The gateway serves them with all else."""
+    """The gateway serves metrics on its own port."""
     return int(ports[-1].default.split(",")[0])
 
 

@@ -32,7 +32,7 @@ from tests.support.servers import Servers
 
 @pytest.fixture
 def given(servers: Servers) -> dict[str, str]:
-    """Servers that run already, for tests that are about something else."""
+    """Servers that run already, for tests about something else."""
     return {
         "HITOK_POSTGRES_URL": servers.postgres_url,
         "HITOK_REDIS_URL": servers.redis_url,
@@ -42,7 +42,7 @@ def given(servers: Servers) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """One run with servers of its own."""
+    """A run with servers of its own."""
     with running("web", "rpc", var=tmp_path_factory.mktemp("own") / "var") as run:
         run.wait_until_healthy()
         yield run
@@ -204,7 +204,7 @@ def test_a_port_in_use_is_named_with_its_setting(tmp_path: Path) -> None:
 
 
 def test_grpc_and_metrics_take_any_free_port(tmp_path: Path, given: dict[str, str]) -> None:
-    """A second hitok needs other HTTP ports alone."""
+    """A second hitok needs only other HTTP ports."""
     with ExitStack() as taken:
         for port in (18051, 18151):
             if is_free(port):

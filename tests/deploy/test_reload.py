@@ -1,4 +1,4 @@
-"""`make run RELOAD=1`: a change of source restarts the processes that run it, and no other."""
+"""`make run RELOAD=1`: a source change restarts the processes that run that source, and no others."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.support.servers import Servers
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    """The folders of source of the stand-ins, by their names."""
+    """The source folders of the stand-ins, by name."""
     for name in ("web", "other"):
         (tmp_path / "code" / name).mkdir(parents=True)
         (tmp_path / "code" / name / "module.py").write_text("x = 1\n")
@@ -35,7 +35,7 @@ def run(servers: Servers, tmp_path: Path, code: Path) -> Iterator[Run]:
 
 
 def pids(run: Run, name: str) -> list[str]:
-    """Of each time it was healthy."""
+    """The process id of each start, in order."""
     return re.findall(rf"^{name} +healthy .*pid (\d+)", run.output, re.MULTILINE)
 
 

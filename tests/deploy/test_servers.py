@@ -1,4 +1,4 @@
-"""The servers that come with the install: real ones, which survive what happens to them."""
+"""The servers installed from wheels: real ones, tested with kills, full ports and stale files."""
 
 import os
 import signal
@@ -151,7 +151,7 @@ def test_a_port_that_was_lost_before_it_was_bound_is_chosen_again(
 
 
 class SlowServer(Server):
-    """It answers when it has told its progress `steps` times."""
+    """Answers once it has reported progress `steps` times."""
 
     name: ClassVar[str] = "slow"
     start_seconds: ClassVar[float] = 0.1

@@ -1,4 +1,4 @@
-"""What stands before the gateways in production: it asks each whether it is ready, and sends requests only there."""
+"""A load balancer as in production: asks each gateway whether it is ready, and sends requests only to those."""
 
 import asyncio
 import itertools
@@ -47,7 +47,7 @@ async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
 
 @asynccontextmanager
 async def balancing(urls: Sequence[str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of all of them, once they are ready."""
+    """A client of all gateways, once they are ready."""
     balancer = Balancer(urls)
     watching = asyncio.create_task(balancer.watch())
     async with asyncio.timeout(10):

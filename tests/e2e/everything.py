@@ -21,7 +21,7 @@ START_SECONDS, STOP_SECONDS = 60, 40
 
 
 def free_http_ports(replicas: int) -> str:
-    """Two, which are free for every replica. A second hitok on a machine needs no other ports of its own."""
+    """Two ports that are free for every replica. A second hitok on the machine needs no other port settings."""
     while True:
         found = [find_free_port(), find_free_port()]
         ports = [port + REPLICA_STEP * replica for port in found for replica in range(replicas)]
@@ -44,17 +44,17 @@ class Everything:
 
     @property
     def urls(self) -> list[str]:
-        """Of the first gateway."""
+        """The URLs of the first gateway."""
         return [f"http://127.0.0.1:{port}" for port in self._http_ports.split(",")]
 
     @property
     def gateways(self) -> list[str]:
-        """One URL of each."""
+        """One URL of each gateway."""
         first = int(self._http_ports.partition(",")[0])
         return [f"http://127.0.0.1:{first + REPLICA_STEP * replica}" for replica in range(self._replicas)]
 
     def start(self) -> None:
-        """Returns when all is healthy."""
+        """Returns when everything is healthy."""
         with self._said.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "deploy.local", "--replicas", str(self._replicas)],
@@ -79,17 +79,17 @@ class Everything:
         return self._process.pid
 
     def pid_of(self, name: str) -> int:
-        """Of the newest process of that name."""
+        """The newest process of that name."""
         return int(re.findall(rf"^{name} .*pid (\d+)", self.said, re.MULTILINE)[-1])
 
     def stop(self) -> int:
-        """As Ctrl-C does; the exit code."""
+        """Stops it as Ctrl-C does, and returns the exit code."""
         assert self._process
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(STOP_SECONDS)
 
     def kill(self) -> None:
-        """kill -9 of all at once."""
+        """Kills all processes at once (SIGKILL)."""
         for pid in find_family(self.pid):
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What a README tells its reader to do, and what it says that comes of it."""
+"""The commands in a README, and the output that it promises."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ ELIDED = "…"
 
 
 class Step(NamedTuple):
-    """Commands for one shell, and what they print; "" if the README does not say."""
+    """Commands for one shell, and the expected output; "" if the README shows none."""
 
     commands: str
     output: str
@@ -22,7 +22,7 @@ def read_steps(name: str) -> list[Step]:
 
 
 def fits(told: str, printed: str) -> bool:
-    """Whether it is what was told, with anything in the place of each `…`."""
+    """Whether the output matches, where each `…` stands for any text."""
     parts = map(re.escape, told.strip().split(ELIDED))
     return re.fullmatch(".*".join(parts), printed.strip(), re.DOTALL) is not None
 

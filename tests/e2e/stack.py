@@ -1,4 +1,4 @@
-"""A user service and gateways as processes of their own, on private servers, all to be killed at will."""
+"""A user service and gateways as separate processes on private servers, which tests may kill."""
 
 import os
 import re
@@ -30,7 +30,7 @@ TARGETS = [name for name in GatewaySettings.__struct_fields__ if name.endswith("
 
 
 class Process:
-    """`python -m <module>`; what it logs, over all its starts, is in `log`."""
+    """`python -m <module>`. `log` collects the output of all its starts."""
 
     def __init__(self, module: str, environment: dict[str, str], log: Path) -> None:
         self.module, self.environment, self.log = module, environment, log
@@ -76,7 +76,7 @@ class Process:
         return self._process is not None and self._process.poll() is None
 
     def wait(self) -> int:
-        """The exit code."""
+        """Returns the exit code."""
         assert self._process
         return self._process.wait(STOP_SECONDS)
 
@@ -85,7 +85,7 @@ class Process:
             self.kill()
 
     def events(self) -> list[dict[str, Any]]:
-        """The lines of its log, each of which must be JSON."""
+        """The log lines, each of which must be JSON."""
         return [msgspec.json.decode(line) for line in self.log.read_bytes().splitlines()]
 
 
@@ -98,7 +98,7 @@ class UserService(Process):
         return f"http://127.0.0.1:{self.environment['HITOK_USER_METRICS_PORT']}/metrics"
 
     def command(self, *arguments: str) -> str:
-        """An operator's; what it prints."""
+        """Runs an operator's command, and returns its output."""
         done = subprocess.run(
             [sys.executable, "-m", self.module, *arguments],
             env=self.environment,
@@ -114,7 +114,7 @@ class GatewayProcess(Process):
         return self.get("/health/ready") == 200
 
     def get(self, path: str) -> int:
-        """The status; 0 if nobody answers."""
+        """Returns the status; 0 if nobody answers."""
         try:
             return httpx.get(self.urls[0] + path, timeout=2).status_code
         except httpx.TransportError:
@@ -153,7 +153,7 @@ class Stack:
                 process.start()
 
     def code_for(self, address: str) -> str:
-        """That was mailed last."""
+        """The code mailed last."""
         for path in sorted((self.folder / "mail").glob("*.eml"), reverse=True):
             text = path.read_text()
             if f"To: {address}\n" in text:

@@ -1,4 +1,4 @@
-"""What a front end sees while something behind the gateway is away, and after."""
+"""What a front end sees while something behind the gateway is away, and afterwards."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(autouse=True)
 def _mended(stack: Stack) -> Iterator[None]:
-    """A test that fails leaves nothing broken to the next."""
+    """Restarts everything after a failed test."""
     yield
     stack.mend()
 
@@ -94,7 +94,7 @@ async def test_without_the_user_service_calls_say_503_and_work_again_soon(stack:
 
 
 async def test_after_a_long_absence_of_the_user_service_calls_work_as_soon(stack: Stack, alice: Person) -> None:
-    """The channel's pauses between attempts must not have grown."""
+    """The channel's reconnect pauses must not have grown."""
     stack.user.kill()
     ends = time.monotonic() + 4
     while time.monotonic() < ends:

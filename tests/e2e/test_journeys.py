@@ -1,4 +1,4 @@
-"""`make run`, and what a person does with it: both families, both ports, and the next day."""
+"""`make run`, and what a person does with it: both API families, both ports, and again the next day."""
 
 import asyncio
 import secrets
@@ -133,7 +133,7 @@ async def test_an_event_is_handled_in_the_trace_of_its_cause(
 
 
 async def test_what_panels_and_alerts_ask_for_is_served(running: Everything, http: httpx.AsyncClient) -> None:
-    """After the journeys: what has labels shows when it has happened."""
+    """Runs after the journeys, since metrics with labels appear with their first event."""
     alice = await new_person(running, http)
     await alice.call("POST", "/api/file/upload", files={"file": ("a.txt", b"nothing we take")})
     await alice.get("/api/videos")

@@ -35,7 +35,7 @@ def running() -> Iterator[Everything]:
 
 @pytest.fixture(scope="module")
 def walked(running: Everything) -> list[str]:
-    """What each step of the walk printed, all in one shell, as the README is read."""
+    """The output of each step, all run in one shell in the README's order."""
     script = "".join(f"{step.commands}code=$?; echo; echo '{MARK}' $code\n" for step in WALK)
     environ = {
         "PATH": os.environ["PATH"],
@@ -105,7 +105,7 @@ def test_each_step_prints_what_the_readme_says(walked: list[str], place: int) ->
 
 
 async def test_the_demo_stands(running: Everything, http: httpx.AsyncClient) -> None:
-    """As one of its people sees it, whose login was printed."""
+    """Checks the demo as one of its users, whose login was printed."""
     story, draw = read_story(), SeededChoices(1)
     password = load_secrets(running.var, [])["demo"][:16]
     tokens = await FrontEnd(http).post("/api/login/login", email=draw.email(story.people[0]), password=password)

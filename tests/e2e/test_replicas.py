@@ -1,4 +1,4 @@
-"""Two of every process: each is restarted in its turn, and nobody notices."""
+"""Two of every process: each is restarted in turn, and no client notices."""
 
 import asyncio
 import os
@@ -52,7 +52,7 @@ async def test_each_process_restarted_in_turn_under_load_fails_no_request() -> N
 
 
 async def restart(running: Everything, label: str) -> None:
-    """As an orchestrator does: SIGTERM, and on when the new one is healthy."""
+    """As an orchestrator does: sends SIGTERM, and waits until the new process is healthy."""
     old = running.pid_of(label)
     os.kill(old, signal.SIGTERM)
     async with asyncio.timeout(60):
@@ -66,7 +66,7 @@ async def send(sender: Person, user_id: str, id: str) -> Any:
 
 
 class Load:
-    """Reads and writes of every service, at a steady rate whatever the answers."""
+    """Reads and writes of every service, at a steady rate, whatever the answers."""
 
     def __init__(self, http: httpx.AsyncClient, alice: Person, ben: Person) -> None:
         self.failures: list[str] = []

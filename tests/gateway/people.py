@@ -1,4 +1,4 @@
-"""Users and what they hold, made by way of the routes themselves or, where that is not the point, at the service."""
+"""Users and their data, created through the routes or, where that is not the point, at the service."""
 
 import base64
 import json
@@ -71,7 +71,7 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def forged(person: Person, **changes: Any) -> str:
-    """A token with `changes` to the arguments of tokens.issue, otherwise as the person's own."""
+    """A token made with these changes to the arguments of tokens.issue."""
     arguments: dict[str, Any] = {
         "user_id": int(person.id),
         "username": person.name,

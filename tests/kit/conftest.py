@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package", autouse=True)
 def plain_logs() -> None:
-    """structlog's own tracebacks take seconds each to draw."""
+    """Turns structlog's own tracebacks off: each takes seconds to draw."""
     structlog.configure([structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 
@@ -45,7 +45,7 @@ def settings(postgres_url: str, servers: Servers, tmp_path: Path) -> UserSetting
 
 @pytest.fixture
 def own_settings(settings: UserSettings) -> UserSettings:
-    """With ports for a process."""
+    """Settings with ports for a process."""
     import msgspec
 
     from deploy.local.ports import find_free_port
@@ -74,7 +74,7 @@ def mortal_postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def mortal_postgres(mortal_postgres_server: Postgres) -> Iterator[Postgres]:
-    """A migrated server that the test may kill; it runs again for the next."""
+    """A migrated server that the test may kill; it is running again for the next test."""
     yield mortal_postgres_server
     if mortal_postgres_server.pid is None:
         mortal_postgres_server.start()

@@ -1,4 +1,4 @@
-"""A tiny server with the real protos, whose every answer a test decides."""
+"""A small server with the real protos, whose answers the test decides."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

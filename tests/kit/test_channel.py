@@ -156,7 +156,7 @@ async def test_a_restarted_service_is_found_again_within_two_seconds() -> None:
 
 
 async def test_a_connection_is_given_up_now_and_then_and_no_call_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a replica that came later would never be called."""
+    """Else a replica that was added later would never be called."""
     monkeypatch.setattr(server, "MAX_CONNECTION_AGE_MS", 150)
     peers = set()
 

@@ -1,4 +1,4 @@
-"""From the outbox through the stream to the inbox. Each test has a database, and subjects, of its own."""
+"""From the outbox through the stream to the inbox. Each test has its own database and subjects."""
 
 import asyncio
 import random
@@ -54,7 +54,7 @@ def mortal_nats(tmp_path: Path) -> Iterator[Nats]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits that are seconds in earnest."""
+    """Shortens waits that take seconds in production."""
     monkeypatch.setattr(consumers, "RETRY_DELAY", 0.05)
     for module in (relays, consumers):
         monkeypatch.setattr(module, "POLL", 0.5)
@@ -69,7 +69,7 @@ async def connected(url: str) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def relay(settings: UserSettings, client: Client, noun: str) -> AsyncIterator[Database]:
-    """Another process, as it were: a database connection pool and a relay."""
+    """Acts as another process: a connection pool and a relay of its own."""
     async with open_database(settings) as database:
         async with relaying(database, client, noun, settings.postgres_url, 7):
             yield database
@@ -230,7 +230,7 @@ async def test_an_event_published_but_not_marked_is_not_published_twice(
 
 
 async def test_a_database_that_counts_its_rows_again_is_heard(settings: UserSettings, nats: Client, noun: str) -> None:
-    """One that was put back from a backup, or made anew: its ids are those of other events."""
+    """A restored or new database assigns ids that other events had."""
     async with relay(settings, nats, noun) as database:
         await announce(database, noun, 1)
         await eventually(lambda: rows(database, "SELECT FROM outbox WHERE published_at IS NOT NULL"))

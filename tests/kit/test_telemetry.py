@@ -1,4 +1,4 @@
-"""What operators see: gauges that are right when read, and spans that hang together. Each test has spans of its own."""
+"""Metrics and traces: gauges are right when read, and spans are linked. Each test has its own spans."""
 
 import asyncio
 import secrets
@@ -56,7 +56,7 @@ async def nats(settings: UserSettings) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits that are seconds in earnest."""
+    """Shortens waits that take seconds in production."""
     monkeypatch.setattr(consumer, "RETRY_DELAY", 0.05)
     monkeypatch.setattr(queue_metrics, "EVERY", 0.1)
     monkeypatch.setattr(queue_metrics, "AGAIN", 0.1)

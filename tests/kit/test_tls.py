@@ -1,4 +1,4 @@
-"""TLS between the processes, with certificates of the moment; and how a kubelet and an image ask for health."""
+"""TLS between processes, with freshly made certificates; and how a kubelet and an image check health."""
 
 import asyncio
 import subprocess
@@ -40,7 +40,7 @@ def files(tmp_path: Path) -> tls.Files:
 
 @pytest.fixture
 def strange(tmp_path: Path) -> tls.Files:
-    """Good in themselves, signed by someone else."""
+    """Valid certificates, signed by another authority."""
     (folder := tmp_path / "strange").mkdir()
     return certify(folder, trustme.CA())
 
@@ -64,13 +64,13 @@ def channel_of(settings: UserSettings) -> grpc.aio.Channel:
 
 
 def nameless_channel(settings: UserSettings) -> grpc.aio.Channel:
-    """It trusts our authority, and shows nothing itself."""
+    """Trusts our authority, but shows no certificate."""
     credentials = grpc.ssl_channel_credentials(Path(settings.tls_ca).read_bytes())
     return grpc.aio.secure_channel(f"127.0.0.1:{settings.grpc_port}", credentials)
 
 
 async def asks_itself(process: Process, settings: UserSettings) -> int:
-    """The exit code of the command with which an image checks its health."""
+    """The exit code of the image's health check."""
     command = [sys.executable, "-m", "services.kit.process.health", "grpc", "user"]
     asked = await asyncio.to_thread(subprocess.run, command, env=environment(settings), stderr=subprocess.PIPE)
     assert b"Traceback" not in asked.stderr, process.output

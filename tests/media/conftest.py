@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package")
 async def media(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    """The service on a database and a folder of its own, for the whole session: tests make their own files."""
+    """The service on its own database and folder, for the whole session. Tests create their own files."""
     from tests.support.media import media_settings, running_media_service
 
     settings = media_settings(servers.create_database("media"), servers, tmp_path_factory.mktemp("media"))
@@ -35,7 +35,7 @@ async def user(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> As
 
 @pytest.fixture(scope="package")
 async def gateway(servers: Servers, user: RunningUser, media: Running) -> AsyncIterator[RunningGateway]:
-    """Without limits, and in front of no more than users and files."""
+    """Without limits, in front of users and files only."""
     from tests.support.gateway import gateway_settings, running_gateway
 
     targets = {"HITOK_USER_TARGET": user.target, "HITOK_MEDIA_TARGET": media.target, "HITOK_VAR": media.settings.var}
@@ -79,7 +79,7 @@ async def _videos(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 async def videos(_videos: Videos) -> AsyncIterator[Videos]:
-    """After each test every counter equals its rows, whatever raced."""
+    """Checks after each test that every counter equals its rows."""
     from tests.support.videos import faults
 
     yield _videos
@@ -88,7 +88,7 @@ async def videos(_videos: Videos) -> AsyncIterator[Videos]:
 
 @pytest.fixture(scope="package")
 async def local(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    """A service whose sweeps and jobs the tests do themselves."""
+    """A service whose sweeps and jobs the tests run themselves."""
     from tests.support.media import media_settings, running_media_service
 
     folder = tmp_path_factory.mktemp("local")

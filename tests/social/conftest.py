@@ -22,7 +22,7 @@ async def _social(servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="package")
 async def small(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    """One whose limits are all three."""
+    """A service whose limits are all three."""
     from tests.support.social import running_social_service, social_settings
 
     limits = {f"HITOK_SOCIAL_MAX_{what}": "3" for what in ("FRIENDS", "FRIEND_REQUESTS", "GROUPS", "MEMBERS")}
@@ -33,7 +33,7 @@ async def small(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> A
 
 @pytest.fixture
 async def social(_social: Running) -> AsyncIterator[Running]:
-    """After each test friendships are pairs and groups count their members, whatever raced."""
+    """Checks after each test that friendships are pairs and that groups count their members."""
     from tests.support.social import faults
 
     yield _social

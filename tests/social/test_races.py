@@ -1,4 +1,5 @@
-"""Many at once: one wins, and what is left is whole (the `social` fixture looks at pairs and counts after each)."""
+"""Concurrent calls: one wins, and the result is consistent (the `social` fixture checks pairs and counts after each
+test)."""
 
 import asyncio
 from collections import Counter

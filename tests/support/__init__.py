@@ -1,1 +1,1 @@
-"""What several parts of the suite stand on."""
+"""What several parts of the suite share."""

@@ -24,7 +24,7 @@ PORTS = range(9_000, 9_990)
 
 
 class ServerLost(Exception):
-    """It ended by itself, as when one of its ports was taken meanwhile, or did not answer in time."""
+    """The server ended by itself, for example because a port was taken, or did not answer in time."""
 
 
 @contextmanager

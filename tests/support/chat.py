@@ -75,7 +75,7 @@ def _running(settings: ChatSettings, service: Any, target: str, channel: grpc.ai
 async def running_pair(
     servers: Servers, social: graph.Running, folder: Path, name: str, **more: str
 ) -> AsyncIterator[Running]:
-    """A chat service of its own over the given social service."""
+    """A separate chat service over the given social service."""
     async with running_chat_service(
         chat_settings(servers.create_database(name), servers, folder, social.target, **more)
     ) as running:
@@ -203,7 +203,7 @@ async def notifications(
 
 
 async def friends(social: graph.Running, count: int = 2) -> list[int]:
-    """New users who are all friends."""
+    """New users, all friends of each other."""
     users = graph.new_users(count)
     for i, user in enumerate(users):
         for other in users[i + 1 :]:

@@ -1,4 +1,4 @@
-"""A clock that a test moves, for whatever takes one in place of time.monotonic."""
+"""A clock that tests move, in place of time.monotonic."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ class Clock:
 
 @contextmanager
 def stopped(cache: NearCache[Any, Any]) -> Iterator[Clock]:
-    """What the cache holds ends only when the test moves the clock."""
+    """Entries of the cache expire only when the test moves the clock."""
     clock, before = Clock(), cache._clock
     clock.now = before()
     cache._clock = cache._entries._clock = clock

@@ -74,7 +74,7 @@ class Device:
                 await asyncio.sleep(0.02)
 
     async def leave(self, rudely: bool) -> None:
-        """Goes off the network until `come`; rudely: without a close frame."""
+        """Disconnects until `come`; rudely: without a close frame."""
         self.away = True
         if self._socket and rudely:
             self._socket.transport.abort()

@@ -1,4 +1,4 @@
-"""The gateway in this process, behind no port or a real one, and a front end to talk to it."""
+"""The gateway in this process, without a port or on a real one, and a front end to call it."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ async def serving_gateway(settings: GatewaySettings) -> AsyncIterator[tuple[Cont
 
 @asynccontextmanager
 async def serving(app: ASGIApp, settings: GatewaySettings) -> AsyncIterator[str]:
-    """Any application on our server."""
+    """Serves any application with our server."""
     # The protocol named, as asyncio turns Nagle's algorithm off only then: it costs 40 ms an answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
@@ -74,7 +74,7 @@ def client_of(app: ASGIApp, ip: str = "127.0.0.1") -> httpx.AsyncClient:
 
 
 def in_own_task(app: ASGIApp) -> ASGIApp:
-    """As under Uvicorn: what a request sets in its context is not left behind in the test's."""
+    """As under Uvicorn: context set by a request does not leak into the test."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         async def serve() -> None:
@@ -86,7 +86,7 @@ def in_own_task(app: ASGIApp) -> ASGIApp:
 
 
 async def until_it_hears(running: RunningGateway) -> None:
-    """Its caches hear the services' events: it connects to NATS in the background."""
+    """Waits until its caches receive the services' events: it connects to NATS in the background."""
     async with asyncio.timeout(30):
         while not running.container.invalidation.subscribed:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -139,7 +139,7 @@ class FrontEnd:
         return response.json()
 
     async def refused(self, method: str, path: str, status: int, code: int, **options: Any) -> httpx.Response:
-        """That it is, with this status and code, in the envelope of the path's family."""
+        """Checks that the answer has this status and code, in the envelope of the path's family."""
         response = await self.call(method, path, **options)
         assert refusal_of(path, response) == (status, code), (path, response.status_code, response.text)
         return response

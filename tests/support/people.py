@@ -1,4 +1,4 @@
-"""Users with a front end each, and how they stand to the owner of a group: what the tests of contacts need."""
+"""Users with a front end each, and their relations to the owner of a group, for tests of contacts."""
 
 import asyncio
 from collections import Counter
@@ -15,7 +15,7 @@ from tests.support.user import new_name, phone_account
 
 
 class Person(FrontEnd):
-    """A front end that knows whose it is."""
+    """A front end that knows its user."""
 
     id: int
     uid: str
@@ -59,7 +59,7 @@ class World:
         return person
 
     async def new_friend_request(self) -> int:
-        """To the owner."""
+        """A request to the owner."""
         person = await self.newcomer()
         await graph.ask(self.social, person.id, self.owner.id)
         return await graph.request_between(self.social, person.id, self.owner.id)

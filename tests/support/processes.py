@@ -1,4 +1,4 @@
-"""What the processes of hitok have in common when a test runs one within its own: settings, a port, a channel."""
+"""The common parts of running a process of hitok inside a test: settings, a port, a channel."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager

@@ -30,7 +30,7 @@ S = TypeVar("S", bound=Server)
 
 
 class Servers:
-    """The session's shared servers, each started when first asked for. Use it as a context manager."""
+    """The session's shared servers, each started when first needed. Use it as a context manager."""
 
     def __init__(self) -> None:
         self._exits = ExitStack()
@@ -84,7 +84,7 @@ class Servers:
 
 @contextmanager
 def private_postgres(folder: Path) -> Iterator[Postgres]:
-    """A server for one test, to be killed, frozen or stopped at will; `start` brings its data back."""
+    """A server for one test, which may kill, freeze or stop it; `start` restores its data."""
     with closing(start_postgres(folder / "postgres", secrets.token_hex(16), durable=False)) as server:
         yield server
 
@@ -116,7 +116,7 @@ def frozen(server: Server) -> Iterator[None]:
 
 
 def find_family(pid: int) -> list[int]:
-    """The process and all that descend from it (a Postgres backend has a session of its own)."""
+    """The process and all of its descendants (a PostgreSQL backend has a session of its own)."""
     parents: dict[int, int] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:

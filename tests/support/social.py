@@ -124,7 +124,7 @@ async def requests_of(social: Running, user_id: int, direction: int = 0, *result
 
 
 async def request_between(social: Running, asker: int, asked: int) -> int:
-    """The id of the request that one made and the other sees."""
+    """The id of the request between the two users."""
     return next(r.request_id for r in await requests_of(social, asked, pb.TO_ME) if r.from_user_id == asker)
 
 
@@ -218,7 +218,7 @@ async def execute(social: Running, statement: str, **values: Any) -> list[Any]:
 
 
 async def events_of(social: Running, aggregate: str) -> list[tuple[str, dict[str, Any]]]:
-    """Subject and data of what was announced, oldest first."""
+    """Subject and data of the events, oldest first."""
     query = "SELECT subject, data FROM outbox WHERE aggregate = :aggregate ORDER BY id"
     rows = await execute(social, query, aggregate=aggregate)
     return [(row.subject.removeprefix("events.social."), row.data) for row in rows]
@@ -233,13 +233,13 @@ def pair_of(a: int, b: int) -> str:
 
 
 async def faults(social: Running) -> dict[str, int]:
-    """What the `check` command finds wrong with all that any test has left."""
+    """The inconsistencies that the `check` command finds."""
     async with social.service.database.transaction() as connection:
         return {what: count for what, count in (await count_faults(connection, FAULTS)).items() if count}
 
 
 async def refusal(call: Awaitable[object]) -> str:
-    """The reason for which the call was refused; "" if it was not."""
+    """The reason of the refusal; "" if the call succeeded."""
     try:
         await call
     except grpc.aio.AioRpcError as error:
@@ -248,5 +248,5 @@ async def refusal(call: Awaitable[object]) -> str:
 
 
 async def outcomes(*calls: Awaitable[object]) -> Counter[str]:
-    """How often each refusal came of calls made at once; "" counts those that went well."""
+    """How often each reason occurred among concurrent calls; "" counts the successful ones."""
     return Counter(await asyncio.gather(*map(refusal, calls)))

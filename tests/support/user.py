@@ -157,14 +157,14 @@ async def execute(running: Running, statement: str, **values: Any) -> list[Any]:
 
 
 async def events_of(running: Running, user_id: int) -> list[tuple[str, dict[str, Any]]]:
-    """Subject and data of what was announced of a user, oldest first."""
+    """Subject and data of a user's events, oldest first."""
     query = "SELECT subject, data FROM outbox WHERE aggregate = :aggregate ORDER BY id"
     rows = await execute(running, query, aggregate=f"user:{user_id}")
     return [(row.subject.removeprefix("events.user."), row.data) for row in rows]
 
 
 async def refusal(call: Awaitable[object]) -> str:
-    """The reason for which the call was refused; "" if it was not."""
+    """The reason of the refusal; "" if the call succeeded."""
     try:
         await call
     except grpc.aio.AioRpcError as error:
@@ -173,5 +173,5 @@ async def refusal(call: Awaitable[object]) -> str:
 
 
 async def outcomes(*calls: Awaitable[object]) -> Counter[str]:
-    """How often each refusal came of calls made at once; "" counts those that went well."""
+    """How often each reason occurred among concurrent calls; "" counts the successful ones."""
     return Counter(await asyncio.gather(*map(refusal, calls)))

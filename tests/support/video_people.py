@@ -21,7 +21,7 @@ VISIBILITIES = ("public", "friends", "private")
 
 @dataclass(slots=True)
 class VideoWorld:
-    """`videos` by visibility, each of a file of ours, each with a comment by the owner."""
+    """`videos` by visibility: each has an uploaded file and a comment by the owner."""
 
     visitor: FrontEnd
     owner: Person
@@ -56,7 +56,7 @@ async def new_video_world(visitor: FrontEnd, users: Users, social: Social, media
 
 
 async def heard(media: Videos, user_id: int, *peer_ids: int) -> None:
-    """Waits until the media service knows how they stand."""
+    """Waits until the media service knows the relations."""
     query = "SELECT count(*) FROM standing WHERE user_id = :user AND peer_id = ANY(:peers)"
     async with asyncio.timeout(10):
         while (await execute(media, query, user=user_id, peers=list(peer_ids)))[0].count < len(peer_ids):  # noqa: ASYNC110
@@ -64,7 +64,7 @@ async def heard(media: Videos, user_id: int, *peer_ids: int) -> None:
 
 
 async def upload(person: Person, media: Videos) -> str:
-    """The url of a film that no other is like, and that plays."""
+    """The url of a unique film that can be played."""
     files = {"file": ("a.mp4", _film() + _free_box(), "video/mp4")}
     sent = await person.ok("POST", "/api/file/upload", files=files)
     await execute(media, "UPDATE job SET due_at = NULL WHERE object_hash = :hash", hash=sent["id"])
@@ -85,7 +85,7 @@ def _film() -> bytes:
 
 
 def _free_box() -> bytes:
-    """Players skip it; it makes the file another one."""
+    """A box that players skip; it makes the file unique."""
     return struct.pack(">I4s16s", 24, b"free", os.urandom(16))
 
 

@@ -1,4 +1,4 @@
-"""Videos and what is said of them, in the media service, by users who are only ids."""
+"""Videos, comments and likes in the media service, by users who exist only as ids."""
 
 import asyncio
 import itertools
@@ -225,14 +225,14 @@ async def execute(media: Videos, statement: str, **values: Any) -> list[Any]:
 
 
 async def verbs_of(media: Videos, video_id: int) -> list[str]:
-    """What was announced of a video, oldest first."""
+    """The events of a video, oldest first."""
     query = "SELECT subject FROM outbox WHERE aggregate = :aggregate ORDER BY id"
     rows = await execute(media, query, aggregate=f"video:{video_id}")
     return [row.subject.removeprefix("events.media.") for row in rows]
 
 
 async def faults(media: Videos) -> dict[str, int]:
-    """What the `check` command finds wrong with all that any test has left."""
+    """The inconsistencies that the `check` command finds."""
     async with media.service.database.transaction() as connection:
         return {what: count for what, count in (await count_faults(connection, FAULTS)).items() if count}
 
@@ -250,7 +250,7 @@ async def all_pages(read: Any, **part: Any) -> list[Any]:
 
 
 async def grow(media: Videos, owner: int, count: int = 20_000) -> None:
-    """As many rows as a planner takes seriously: videos of that owner, likes, comments and standings."""
+    """Adds enough rows for the planner to choose indexes: videos of that owner, likes, comments and standings."""
     base = (await publish(media, owner)).video_id - (30 * 86_400_000 << 22)  # a month ago, and a millisecond each
     await execute(
         media,
@@ -291,7 +291,7 @@ async def grow(media: Videos, owner: int, count: int = 20_000) -> None:
 
 @asynccontextmanager
 async def explaining(media: Videos) -> AsyncIterator[list[tuple[str, str]]]:
-    """Fills the list with each statement that the service makes in the block, and its plan."""
+    """Collects each statement of the service in the block, with its plan."""
     plans: list[tuple[str, str]] = []
     engine = media.service.database.engine.sync_engine
 

@@ -1,4 +1,4 @@
-"""The one form in which emails, phones and usernames are kept, and what is none."""
+"""The stored form of emails, phones and usernames, and what is invalid."""
 
 import unicodedata
 
@@ -112,6 +112,6 @@ def test_an_emoji_joined_of_several_is_a_good_name() -> None:
 
 
 def test_letters_make_no_phone() -> None:
-    """The library would take them for the keys they are on, and a username for somebody's number."""
+    """The library would read them as keys of a phone, so a username could be another user's number."""
     with pytest.raises(PhoneInvalid):
         parse_phone("ue159610b4e9f", "CN")

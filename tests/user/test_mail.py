@@ -42,7 +42,7 @@ async def smtp_server(mailbox: Mailbox) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def mailing(user: Running, url: str) -> AsyncIterator[Running]:
-    """A second process of the service, as it were, that mails by SMTP."""
+    """Acts as a second process of the service, which mails by SMTP."""
     async with running_user_service(msgspec.structs.replace(user.settings, smtp_url=url)) as running:
         yield running
 

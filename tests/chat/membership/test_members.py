@@ -28,7 +28,7 @@ group_ids = itertools.count(10**9)  # none that the social service knows
 
 
 async def announce(chat: Running, subject: str, id: int, key: str = "", **data: object) -> None:
-    """The event as a service sends it; returns when it was handled."""
+    """Publishes the event as the service does, and returns when it has been handled."""
     key = key or f"test:{secrets.token_hex(8)}"
     event = Event(id, f"events.{subject}", "test", "2026-01-01T00:00:00+00:00", data)
     jetstream = chat.service.nats.jetstream(timeout=5)
@@ -93,7 +93,7 @@ async def test_a_name_is_told(chat: Running, social: Social) -> None:
 
 
 async def test_a_group_that_no_event_told_of_is_asked_for_at_the_first_message(chat: Running, social: Social) -> None:
-    """As when the stream has forgotten what happened before this service was there."""
+    """As when the stream has dropped events from before this service existed."""
     owner, member, removed = new_users(3)
     group_id = await group_with(social, owner, member, removed, approval=False)
     await group_conversation(chat, group_id, owner, member, removed)

@@ -1,4 +1,4 @@
-"""A membership change holds in the chat from the answer to `Recheck` on, whatever races it."""
+"""A membership change holds in the chat from the answer to `Recheck` on, whatever happens at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ async def test_who_joined_gets_what_is_sent_before_the_event_has_come(chat: Runn
 
 
 async def test_nothing_sent_after_a_removal_reaches_the_removed(chat: Running, social: Social) -> None:
-    """With sends through another process of the service all the while."""
+    """While another process of the service keeps sending."""
     owner, user = new_users(2)
     group_id = await group_with(social, owner, user, approval=False)
     cv = await group_conversation(chat, group_id, owner, user)
@@ -79,7 +79,7 @@ async def test_nothing_sent_after_a_removal_reaches_the_removed(chat: Running, s
 async def test_who_is_out_by_the_event_is_so_at_the_gateways_before_the_answer(
     chat: Running, social: Social, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though the event's own push is still on its way."""
+    """Even if the event's own push is still on its way."""
 
     async def nothing() -> int:
         return 0

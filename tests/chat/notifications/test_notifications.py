@@ -44,7 +44,7 @@ from tests.support.social import (
 
 
 async def announce(chat: Running, subject: str, key: str = "", **data: Any) -> None:
-    """As the media service does; returns when it was handled."""
+    """Publishes the event as the media service does, and returns when it has been handled."""
     key = key or f"media:{secrets.token_hex(8)}"
     ids = {name: str(value) for name, value in data.items()}
     event = Event(secrets.randbelow(2**40), f"events.media.{subject}", "video:1", "2026-01-01T00:00:00+00:00", ids)

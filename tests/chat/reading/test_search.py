@@ -1,4 +1,4 @@
-"""Search, in Chinese and where words are written apart, in what the searcher may see."""
+"""Search, in Chinese and in languages with spaces, in the messages that the searcher may see."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Catching up: what a client kept, and the frames it got, and what a sync gives it, are what there is."""
+"""Syncs: what a client cached, the frames it got and its sync together equal the conversation."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ from tests.support.social import act, group_with, join, new_user, refusal, remov
 
 
 def in_frame(message: pb.Message) -> dict[str, Any]:
-    """As a frame shows it; what a gateway does."""
+    """The message as a frame shows it, as a gateway makes it."""
 
     def moment(ms: int) -> str:
         return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -53,7 +53,7 @@ def in_frame(message: pb.Message) -> dict[str, Any]:
 
 
 class Client:
-    """Of one user, for one conversation; keeps to the rule of chat.md."""
+    """A client of one user for one conversation, which follows the rules of docs/contract/chat.md."""
 
     def __init__(self, chat: Running, user: int, cv: int, frames: Frames) -> None:
         self.chat, self.user, self.cv, self.frames = chat, user, cv, frames
@@ -63,7 +63,7 @@ class Client:
         self.syncs = 0
 
     async def reconnect(self) -> None:
-        """Frames up to now are lost to it."""
+        """Loses all frames up to now."""
         self.place = len(self.frames.seen)
         await self.catch_up()
 
@@ -160,7 +160,7 @@ async def step(chat: Running, dice: random.Random, client: Client) -> None:
 
 
 async def until_receipts(client: Client) -> None:
-    """Of a direct conversation the positions agree too, once all frames have come."""
+    """Waits until the receipts of a direct conversation agree too."""
     fresh = (await sync(client.chat, client.user, {client.cv: 0}))[client.cv].members
     positions = {m.user_id: (m.left, m.read_seq, m.delivered_seq) for m in fresh if m.rev == 0}
 

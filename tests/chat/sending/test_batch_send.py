@@ -1,4 +1,4 @@
-"""Many callers' sends in one call: each fails, waits and is written by itself, in the order they came."""
+"""Sends of many callers in one call: each fails, waits and is written by itself, in the order of arrival."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ def errand(user_id: int, send: pb.SendRequest) -> pb.Errand:
 
 
 async def outcomes(chat: Running, asked: list[pb.Errand]) -> list[pb.SendResponse | str]:
-    """Of each the answer, or the reason why not."""
+    """The answer or the refusal of each."""
     found: dict[int, pb.SendResponse | str] = {}
     async for answer in chat.conversations.BatchSend(pb.BatchSendRequest(errands=asked), timeout=10):
         for result in answer.results:

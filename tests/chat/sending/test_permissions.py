@@ -1,4 +1,4 @@
-"""Who may do what: a table for sending, one for changing, and that foreign conversations do not exist."""
+"""Permissions: a table for sending, a table for changing, and conversations of others do not exist."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -53,7 +53,7 @@ from tests.support.social import (
 
 
 async def settled(chat: Running, user: int, to: pb.Target, reason: str) -> None:
-    """The event that ends a yes takes a moment; after it the answer stays."""
+    """Waits until an event has ended a cached yes; after that the answer stays."""
 
     async def refused() -> bool:
         return await refusal(send(chat, user, to)) == reason
@@ -124,7 +124,7 @@ async def test_only_members_write_to_a_group(chat: Running, social: Social) -> N
 
 
 async def nothing_is_there(chat: Running, user: int, cv: int) -> None:
-    """For the user the conversation does not exist: all RPCs answer as for one that was never there."""
+    """Checks that for this user all RPCs answer as for a conversation that never existed."""
     for id in (cv, 12345):
         calls = [
             send(chat, user, conversation(id)),
@@ -151,7 +151,7 @@ async def test_a_foreign_conversation_does_not_exist(chat: Running, social: Soci
 
 
 async def test_one_who_joined_writes_at_once(chat: Running, social: Social) -> None:
-    """Whether or not the event of it has come."""
+    """Whether or not the event has arrived."""
     (owner,) = new_users(1)
     group_id = await group_with(social, owner, approval=False)
     for _ in range(10):

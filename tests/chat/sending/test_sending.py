@@ -42,7 +42,7 @@ async def test_the_first_message_makes_the_conversation(chat: Running, social: S
 
 
 async def test_fifty_who_write_at_once_leave_no_gap_and_keep_their_order(chat: Running, social: Social) -> None:
-    """Two conversations by turns; each sender's messages are numbered in the order of their sending."""
+    """Two conversations in turn; the messages of each sender are numbered in the order of sending."""
     users = new_users(50)
     group_ids = [await group_with(social, *users, approval=False) for _ in range(2)]
     rooms = [await group_conversation(chat, group_id, *users) for group_id in group_ids]

@@ -1,4 +1,4 @@
-"""A service that falls at every start."""
+"""A service that fails at every start."""
 
 if __name__ == "__main__":
     raise SystemExit("something inside is broken")

@@ -1,4 +1,4 @@
-"""A service that does not want to end."""
+"""A service that ignores the stop signal."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A stand-in for the gateway: healthy at once, and tells its environment."""
+"""A stand-in for the gateway: healthy at once; serves its environment."""
 
 import json
 import os

@@ -50,7 +50,7 @@ async def alice(gateway: RunningGateway, user: RunningUser) -> Person:
 
 
 def form(*parts: bytes, boundary: bytes = b"xyz") -> dict[str, Any]:
-    """A body by hand."""
+    """A multipart body, written by hand."""
     body = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts) + b"--" + boundary + b"--\r\n"
     return {"content": body, "headers": {"content-type": f"multipart/form-data; boundary={boundary.decode()}"}}
 
@@ -155,7 +155,7 @@ async def test_bytes_are_limited_by_network(servers: Servers, user: RunningUser,
 
 
 async def test_a_large_body_is_not_held(servers: Servers, user: RunningUser, files: Running) -> None:
-    """Behind a real port; refused by the service once it is too large, which is long before it ends."""
+    """Over a real port. The service refuses the body long before its end."""
     async with serving_gateway(gateway_settings(servers, **targets(user, files))) as (_, url):
         async with httpx.AsyncClient(base_url=url) as http:
             person = await new_person(FrontEnd(http), user)

@@ -1,4 +1,4 @@
-"""Coalescing and the near cache: few fetches, never a stale answer to who has just written."""
+"""DataLoader and near cache: few fetches, and never a stale answer after one's own write."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What one gateway changes the others show at once: their caches hear the services' events."""
+"""A change through one gateway shows at the others at once: their caches follow the services' events."""
 
 import asyncio
 import time

@@ -1,4 +1,5 @@
-"""The cache that is refreshed before an entry ends: nobody waits, one fetch for many, never older than a drop."""
+"""The cache that refreshes entries before they expire: nobody waits, one fetch serves many, nothing is older than a
+drop."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Messages that arrive together travel together, and each is answered by itself."""
+"""Messages that arrive together travel together, and each gets its own answer."""
 
 import asyncio
 import time

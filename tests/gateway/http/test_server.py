@@ -1,4 +1,4 @@
-"""The server on a real port: what it takes from a client, and what it does not."""
+"""The server on a real port: what it accepts from a client, and what it refuses."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Random people over two gateways, from a printed seed: each log is exactly what was acknowledged, in order."""
+"""Random users over two gateways, from a printed seed: each log holds exactly what was acknowledged, in order."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What is taken, what is refused and why; and that of what is refused nothing is left."""
+"""Which files are accepted, which are refused and why; a refused file leaves nothing behind."""
 
 import asyncio
 import hashlib
@@ -187,7 +187,7 @@ async def test_what_we_refuse(media: Running, name: str) -> None:
 
 @pytest.fixture(scope="module")
 async def small(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    """A service with limits that are soon reached."""
+    """A service with low limits."""
     limits = {
         "HITOK_MAX_IMAGE_BYTES": "20000",
         "HITOK_MAX_DOCUMENT_BYTES": "1000",

@@ -1,4 +1,4 @@
-"""What becomes of files when the videos that showed them are gone."""
+"""What happens to files when the videos that showed them are deleted."""
 
 from services.media.files import deletions, references
 from services.media.processing.jobs import processing

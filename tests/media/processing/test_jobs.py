@@ -1,4 +1,4 @@
-"""What is made of videos: covers, what browsers play, states, and jobs that outlive their workers."""
+"""The results of processing: covers, renditions, states, and jobs that survive their workers."""
 
 import asyncio
 import hashlib

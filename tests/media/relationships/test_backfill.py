@@ -1,4 +1,4 @@
-"""The copy of friendships and blocks, read anew from the social service."""
+"""The copy of friendships and blocks, rebuilt from the social service."""
 
 from collections.abc import AsyncIterator
 
