@@ -30,7 +30,7 @@ from services.objectstore.store import key_of
 
 MEMORY_MEGABYTES = 2_048
 LADDER = "ladder"
-FIRST_PLAYBACK = "playback-first"
+FIRST_PLAYBACK, FIRST_MASTER = "playback-first", "hls-master-first"
 
 
 async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
@@ -40,9 +40,10 @@ async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
     Raises FileBroken and the other refusals, Unavailable, FileNotFoundError.
     """
     with _scratch(service) as scratch:
-        made = await _convert(service, job, scratch)
+        begun = await _begun_ladder(service, job.hash) if job.profile == LADDER else ""
+        made = await _convert(service, job, scratch, {"begun": True} if begun else {})
         if job.profile == LADDER:
-            await _keep_ladder(service, job.hash, scratch, made["rungs"])
+            await _keep_ladder(service, job.hash, scratch, made["rungs"], begun)
         elif made["extension"]:
             await _keep_rendition(service, job, scratch, made)
         return [LADDER] if made.get("ladder") else []
@@ -71,11 +72,23 @@ async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made
         if "rung" in made:  # the smallest size, shown until the others are made
             await _keep(service, job.hash, FIRST_PLAYBACK, target, facts)
             text = master([(await _keep_text(service, job.hash, "hls-first", scratch, text, facts), made["rung"])])
-            await _keep_text(service, job.hash, "hls-master-first", scratch, text, facts)
+            await _keep_text(service, job.hash, FIRST_MASTER, scratch, text, facts)
         await _keep_text(service, job.hash, "hls", scratch, text, facts)
 
 
-async def _keep_ladder(service: Resources, source: str, scratch: Path, rungs: Sequence[dict[str, Any]]) -> None:
+async def _begun_ladder(service: Resources, source: str) -> str:
+    """The master playlist of the lowest rung, if that was made to be watched soon; else ""."""
+    made = select(Derivative.object_hash).where(Derivative.source_hash == source, Derivative.profile == FIRST_MASTER)
+    async with service.database.transaction() as connection:
+        hash = (await connection.execute(made)).scalar_one_or_none()
+    if hash is None:
+        return ""
+    return b"".join([chunk async for chunk in service.storage.read(key_of(f"{hash}.m3u8"))]).decode()
+
+
+async def _keep_ladder(
+    service: Resources, source: str, scratch: Path, rungs: Sequence[dict[str, Any]], begun: str
+) -> None:
     """Stores all sizes. Files that were shown before keep their addresses."""
     listed = []
     for rung in rungs:
@@ -83,11 +96,8 @@ async def _keep_ladder(service: Resources, source: str, scratch: Path, rungs: Se
         file = await _keep(service, source, f"segments-{rung['side']}", Path(rung["cuts"]), facts)
         text = playlist(file, rung["segments"])
         listed.append((await _keep_text(service, source, f"hls-{rung['side']}", scratch, text, facts), rung))
-    await _keep_text(service, source, "hls", scratch, master(listed), facts)
-    first = select(Derivative.object_hash).where(Derivative.source_hash == source, Derivative.profile == FIRST_PLAYBACK)
-    async with service.database.transaction() as connection:
-        encoded = (await connection.execute(first)).first()
-    if encoded:
+    await _keep_text(service, source, "hls", scratch, master(listed, begun), facts)
+    if begun:
         await _keep(service, source, "playback", Path(rungs[-1]["whole"]), facts)
 
 
@@ -111,7 +121,7 @@ async def _describe(service: Resources, hash: str, blurhash: str) -> None:
         await connection.execute(update(Object).where(Object.hash == hash).values(blurhash=blurhash))
 
 
-async def _convert(service: Resources, job: Row[Any], scratch: Path) -> dict[str, Any]:
+async def _convert(service: Resources, job: Row[Any], scratch: Path, options: dict[str, Any]) -> dict[str, Any]:
     settings = service.settings
     async with service.storage.local(key_of(f"{job.hash}.{job.extension}")) as source:
         request = {
@@ -120,6 +130,7 @@ async def _convert(service: Resources, job: Row[Any], scratch: Path) -> dict[str
             "extension": job.extension,
             "target": str(_target(scratch)),
             "cuts": str(_cuts(scratch)),
+            "options": options,
             "frugal": job.attempts > 1,
             "cpu_seconds": settings.job_seconds * 2,
             "memory_megabytes": MEMORY_MEGABYTES,

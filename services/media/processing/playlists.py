@@ -23,10 +23,10 @@ def playlist(file: str, segments: Sequence[tuple[int, int, float]]) -> str:
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
 
 
-def master(rungs: Sequence[tuple[str, dict[str, Any]]]) -> str:
+def master(rungs: Sequence[tuple[str, dict[str, Any]]], begun: str = "") -> str:
     """The master playlist of (media playlist, description) pairs. Descriptions come from sandbox/ladder.py; players
-    start with the first one."""
-    lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    start with the first one. `begun`: a master playlist whose rungs come before these."""
+    lines = begun.splitlines() or ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     for file, rung in rungs:
         attributes = [
             f"BANDWIDTH={rung['peak']}",

@@ -2,8 +2,12 @@
 
 import asyncio
 import io
+import os
 import re
+import signal
+from contextlib import suppress
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -92,6 +96,9 @@ async def test_the_lowest_rung_comes_first_and_the_others_follow(idle: Running) 
     assert durations[0] == durations[1], "segments begin at the same times"
     assert float(durations[0][0]) <= 1.0
     assert [rung["CODECS"][:6] for _, rung in shown] == ['"avc1.'] * 2
+    assert (await rungs_of(idle, first.hls_path))[0] == shown[0], "the lowest is not made twice"
+    profiles = await execute(idle, "SELECT profile FROM derivative WHERE source_hash = :hash", hash=hash)
+    assert "segments-360" not in {row.profile for row in profiles}
     with av.open(io.BytesIO(await content(idle, done.playback_path))) as container:
         assert (container.streams.video[0].width, container.streams.video[0].height) == (854, 480)
     for path in (first.hls_path, first.playback_path, first.cover_path):
@@ -131,6 +138,54 @@ async def test_a_killed_child_is_tried_again_with_less(idle: Running, monkeypatc
         done = await settled(idle, user, hash, 60)
     assert done.state == READY
     assert asked == [("cover", False), ("cover", True), ("playback", False), ("playback", True)]
+
+
+async def test_a_child_without_memory_is_tried_again_with_less(
+    idle: Running,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user, asked, run_child = new_user(), [], probe.run_child
+
+    async def has_little_at_first(name: str, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        if name == "conversion" and not request["frugal"]:
+            request = request | {"memory_megabytes": 64}
+        answer = await run_child(name, request, seconds)
+        asked.append((name, answer.get("refused", "")))
+        return answer
+
+    monkeypatch.setattr(probe, "run_child", has_little_at_first)
+    hash = (await upload(idle, user, video("matroska", "mpeg4", seconds=0.5))).hash
+    async with processing(idle.service):
+        done = await settled(idle, user, hash, 60)
+    assert done.state == READY
+    assert asked.count(("conversion", "DIED")) == 2, "the cover's and the playback's"
+
+
+async def test_a_child_that_was_killed_is_tried_again(idle: Running) -> None:  # noqa: F811
+    user = new_user()
+    hash = (await upload(idle, user, video("matroska", "mpeg4", seconds=0.5))).hash
+    async with processing(idle.service):
+        async with asyncio.timeout(60):
+            while not (child := child_of(hash, '"profile": "playback"')):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        os.kill(child, signal.SIGKILL)
+        done = await settled(idle, user, hash, 60)
+    assert done.state == READY
+    assert not spooled(idle), "the files of the killed child are gone"
+
+
+def spooled(media: Running) -> list[str]:
+    return [path.name for path in Path(media.settings.var, "spool").iterdir()]
+
+
+def child_of(hash: str, word: str) -> int:
+    """The id of a process that converts the file, with that in its request; 0 for none."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (folder / "cmdline").read_bytes().decode()
+            if "sandbox.conversion" in line and hash in line and word in line:
+                return int(folder.name)
+    return 0
 
 
 async def test_one_user_s_many_uploads_delay_another_s_by_one_job(idle: Running) -> None:  # noqa: F811

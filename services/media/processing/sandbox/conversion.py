@@ -25,7 +25,7 @@ def main(request: dict[str, Any]) -> None:
     try:
         maker = import_module(f"services.media.processing.sandbox.{PROFILES[request['profile']]}")
         source, target, cuts = (Path(request[name]) for name in ("source", "target", "cuts"))
-        made = maker.make(source, request["extension"], target, cuts)
+        made = maker.make(source, request["extension"], target, cuts, **request["options"])
     except MemoryError:
         answer(refused="DIED", detail="out of memory")
     except Refused as refusal:

@@ -16,12 +16,12 @@ from services.media.processing.sandbox.encoding import Lane, Pictures, Sounds
 FRUGAL = 2  # sizes, the smallest ones, if an attempt to make all failed
 
 
-def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, Any]:
+def make(source: Path, extension: str, target: Path, cuts: Path, begun: bool = False) -> dict[str, Any]:
     """Returns `rungs`, smallest first. Each size is written twice: as a file that plays by itself, and cut into
-    segments."""
+    segments. `begun`: the smallest exists already and is left out."""
     format = TYPES[extension].format
     look = renditions.look_at(source, format)
-    sides = rungs.sides_of(look.shape)[: FRUGAL if filters.THREADS == 1 else None]
+    sides = rungs.sides_of(look.shape)[int(begun) : FRUGAL if filters.THREADS == 1 else None]
     files = [(side, target.with_name(f"{target.name}-{side}")) for side in sides]
     with ExitStack() as stack:
         container = stack.enter_context(av.open(str(source), format=format))

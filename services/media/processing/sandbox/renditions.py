@@ -79,8 +79,10 @@ def look_at(source: Path, format: str) -> Look:
     with av.open(str(source), format=format) as container:
         picture = sources.picture_of(container)
         frames = sources.first_frames(container, picture, LOOKED_AT)
-        interlaced = any(frame.interlaced_frame for frame in frames)
-        return Look(sources.shape_of(picture, frames[0]), sources.colours_of(frames[0]), interlaced)
+        first = next(frames)
+        shape, colours, interlaced = sources.shape_of(picture, first), sources.colours_of(first), first.interlaced_frame
+        del first
+        return Look(shape, colours, interlaced or any(frame.interlaced_frame for frame in frames))
 
 
 def _plays(container: Any, picture: Any, look: Look) -> bool:
@@ -123,7 +125,8 @@ def _encode(source: Path, format: str, look: Look, copied: list[bool], target: P
             graph = filters.PictureGraph(look.shape, form, look.interlaced, table_for(stack, cuts, look))
             lanes.append(Lane(picture, Pictures(output, picture, form, graph, start), output))
         if sound:
-            track = Copy(output, sound, start) if copied[1] else Sounds(output, sound, start)
+            # The sound of all rungs is to be alike, so that players can change between them.
+            track = Copy(output, sound, start) if copied[1] and not reduced else Sounds(output, sound, start)
             lanes.append(Lane(sound, track, output))
         encoding.encode(container, lanes)
     found = segments.cut(target, cuts)
