@@ -4,7 +4,6 @@ from typing import Any
 
 import uvicorn
 from litestar import Litestar
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
@@ -21,6 +20,7 @@ from gateway.http import health
 from gateway.http.error_answers import error_renderer
 from gateway.http.middleware import RequestMiddleware
 from gateway.http.openapi import document
+from gateway.http.origins import cors_config
 from gateway.http.server import server_for
 from gateway.web import pages
 from gateway.web.session_cookies import SessionCookies
@@ -42,12 +42,6 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *groups.endpoints,
 ]
 
-# Headers of our answers that scripts of other origins may read.
-READABLE = ["x-error", "x-request-id", "retry-after", "content-range", "location", "x-file-url"]
-# The headers that a tus client in a browser sends, and those it reads.
-TUS_REQUEST = ["tus-resumable", "upload-checksum", "upload-length", "upload-metadata", "upload-offset"]
-TUS_RESPONSE = ["tus-resumable", "tus-version", "tus-extension", "tus-max-size", "upload-expires", "upload-offset"]
-
 
 def build_app(container: Container) -> Litestar:
     settings = container.settings
@@ -62,7 +56,7 @@ def build_app(container: Container) -> Litestar:
         ],
         state=State({"container": container}),
         exception_handlers={Exception: error_renderer(tus.PATH, tus.HEADERS)},
-        cors_config=_cors(settings.cors_origins),
+        cors_config=cors_config(settings),
         request_max_body_size=settings.max_body_bytes,
         openapi_config=None,
         logging_config=None,
@@ -80,15 +74,3 @@ def build_asgi(container: Container) -> RequestMiddleware:
 def build_server(app: ASGIApp | Any, settings: GatewaySettings) -> uvicorn.Server:
     """The server of production for any application: the tests and bench/ run theirs on it, too."""
     return server_for(app, settings, SocketProtocol, MAX_FRAME_BYTES)
-
-
-def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
-    if not origins:
-        return None
-    return CORSConfig(
-        allow_origins=list(origins),
-        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-        allow_headers=["authorization", "content-type", "range", "x-request-id", *TUS_REQUEST],
-        expose_headers=[*READABLE, *TUS_RESPONSE],
-        max_age=600,
-    )

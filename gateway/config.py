@@ -40,7 +40,7 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
     chat_target: Annotated[str, Meta(description="address of the chat service, likewise")] = "127.0.0.1:18054"
     chat_origins: Annotated[
         tuple[str, ...],
-        Meta(description="Origins of pages that may open WebSockets, besides our own; *: any; empty: cors_origins"),
+        Meta(description="Origins of pages that may open WebSockets, likewise, besides our own; empty: cors_origins"),
     ] = ()
     chat_sockets: Annotated[
         int, Meta(ge=1, description="WebSockets of one user on one gateway; a further one closes their oldest")
@@ -48,7 +48,14 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
     web_app: Annotated[bool, Meta(description="serve the web app at /")] = False
     rate_limit_scale: Annotated[float, Meta(ge=0, description="factor for all rate limits; 0: no limits")] = 1.0
     cors_origins: Annotated[
-        tuple[str, ...], Meta(description="Origins of browser front ends that may call the API; *: any")
+        tuple[str, ...],
+        Meta(
+            description="Origins of browser front ends that may call the API, with credentials; "
+            "loopback: every origin on this machine; *: any, without credentials"
+        ),
+    ] = ()
+    cors_headers: Annotated[
+        tuple[str, ...], Meta(description="headers that these front ends may send, besides those that we read; *: any")
     ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...], Meta(description="networks of proxies whose X-Forwarded-For header is trusted")

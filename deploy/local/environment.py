@@ -30,6 +30,7 @@ def make_environment(
         "HITOK_INTERNAL_SECRET": secrets["internal"],
         "HITOK_LOG_FORMAT": "console",
         "HITOK_WEB_APP": "true",
+        "HITOK_CORS_ORIGINS": "loopback",
         "HITOK_REVISION": read_revision(environ),
         "PYTHONUNBUFFERED": "1",
         "GRPC_VERBOSITY": "NONE",  # gRPC's core would write into our logs

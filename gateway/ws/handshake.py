@@ -12,6 +12,7 @@ from gateway.config import GatewaySettings
 from gateway.http.auth import Authenticator
 from gateway.http.errors import ParameterInvalid
 from gateway.http.json_depth import check_depth
+from gateway.http.origins import is_allowed
 from gateway.ws.frames import Close, Frame, Hello, decode_frame, decode_hello, error_of
 from services.kit.context import Caller
 from services.kit.errors import HitokError
@@ -37,8 +38,7 @@ class Handshake:
     def allows_origin(self, scope: Scope) -> bool:
         """Whether the page may connect. A client that is not a browser sends no Origin, and is allowed."""
         origin, host = _header(scope, b"origin"), _header(scope, b"host")
-        allowed = self._origins
-        return origin is None or "*" in allowed or origin in allowed or urlsplit(origin).netloc == host
+        return origin is None or is_allowed(origin, self._origins) or urlsplit(origin).netloc == host
 
     async def receive_hello(self, scope: Scope, receive: Receive) -> tuple[Caller, Frame, Hello]:
         """The caller and their hello. Raises SocketRefused, Disconnected."""

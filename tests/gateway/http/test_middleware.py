@@ -9,6 +9,8 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
+from gateway.config import GatewaySettings
+from gateway.http.origins import is_allowed
 from services.kit.context import current_request_id
 from tests.gateway.people import Person, by_email
 from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
@@ -201,7 +203,7 @@ async def test_an_origin_named_in_the_settings_is_let_in(open_front: FrontEnd) -
     assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
     for response in (preflight, answer, failure):
         assert response.headers["access-control-allow-origin"] == "https://app.example.com", response.request.url
-        assert response.headers.get("access-control-allow-credentials") is None
+        assert response.headers["access-control-allow-credentials"] == "true"
     exposed = answer.headers["access-control-expose-headers"].lower()
     assert "retry-after" in exposed
     assert "x-request-id" in exposed
@@ -213,6 +215,54 @@ async def test_any_other_origin_is_not(open_front: FrontEnd) -> None:
             headers = extra | {"Origin": origin}
             response = await open_front.call(method, "/api/login/login", headers=headers)
             assert "access-control-allow-origin" not in response.headers, (origin, method)
+
+
+async def allowed(settings: GatewaySettings, origin: str, headers: str = "authorization") -> tuple[str, str]:
+    """The origin that a preflight is told, and whether with credentials; "" for what is missing."""
+    async with running_gateway(settings) as running:
+        preflight = PREFLIGHT | {"Origin": origin, "Access-Control-Request-Headers": headers}
+        found = (await running.http.options("/api/login/login", headers=preflight)).headers
+        simple = (await running.http.get("/nowhere", headers={"Origin": origin})).headers
+    if headers == "authorization":
+        assert simple.get("access-control-allow-origin") == found.get("access-control-allow-origin")
+    return found.get("access-control-allow-origin", ""), found.get("access-control-allow-credentials", "")
+
+
+async def test_any_origin_is_let_in_without_credentials(servers: Servers) -> None:
+    settings = gateway_settings(servers, HITOK_CORS_ORIGINS="*,https://app.example.com")
+    assert await allowed(settings, "https://evil.example.com") == ("*", "")
+    assert await allowed(settings, "https://app.example.com") == ("*", "")
+
+
+LOCAL = ["http://localhost:5173", "http://127.0.0.1:3000", "https://localhost", "http://[::1]:8080"]
+NOT_LOCAL = [
+    "http://localhost.evil.com",
+    "http://localhost:80.evil.com",
+    "http://127.0.0.1.evil.com",
+    "null",
+    "file://",
+]
+
+
+async def test_loopback_is_every_origin_on_this_machine(servers: Servers) -> None:
+    settings = gateway_settings(servers, HITOK_CORS_ORIGINS="loopback,https://app.example.com")
+    for origin in (*LOCAL, "https://app.example.com"):
+        assert await allowed(settings, origin) == (origin, "true")
+        assert is_allowed(origin, settings.cors_origins), "sockets have the same rule"
+    for origin in (*NOT_LOCAL, "loopback", "https://app_example.com"):
+        assert await allowed(settings, origin) == ("", "")
+        assert not is_allowed(origin, settings.cors_origins) or origin == "loopback"
+
+
+async def test_headers_of_a_front_end_of_its_own(servers: Servers) -> None:
+    origin = "https://app.example.com"
+    plain = gateway_settings(servers, HITOK_CORS_ORIGINS=origin)
+    named = gateway_settings(servers, HITOK_CORS_ORIGINS=origin, HITOK_CORS_HEADERS="X-App,x-b3")
+    every = gateway_settings(servers, HITOK_CORS_ORIGINS=origin, HITOK_CORS_HEADERS="*")
+    assert await allowed(plain, origin, "x-app") == ("", "")
+    assert await allowed(named, origin, "x-app,x-b3,authorization,upload-offset") == (origin, "true")
+    assert await allowed(named, origin, "x-other") == ("", "")
+    assert await allowed(every, origin, "x-other") == (origin, "true")
 
 
 async def test_a_client_that_goes_away_is_no_error_of_ours(gateway: RunningGateway, logged: list[Any]) -> None:
