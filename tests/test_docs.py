@@ -46,6 +46,11 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(target.resolve()), link
 
 
+def test_each_decision_has_a_number_of_its_own() -> None:
+    numbers = [path.name[:4] for path in walk("*.md", "docs/adr")]
+    assert sorted(set(numbers)) == numbers
+
+
 @each_document
 def test_paths_exist(document: Path) -> None:
     made = ("clients/build/",)  # by a command

@@ -247,7 +247,7 @@ def test_what_observes_looks_where_the_processes_are() -> None:
     assert COMPOSE["services"]["otel-collector"]["environment"]["TRACES_ENDPOINT"] == "jaeger:4317"
 
 
-# -- what it stands on -------------------------------------------------------------------------------------------------
+# -- the servers that it needs -----------------------------------------------------------------------------------------
 
 
 def test_nats_takes_its_configuration_and_keeps_what_it_acknowledged() -> None:

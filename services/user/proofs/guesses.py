@@ -3,7 +3,7 @@
 Guesses from all networks that an account does not know share one allowance; each network from which the user has
 logged in has one of its own. Whoever uses up the first keeps the owner out of no network of the second kind. An
 identity without an account is limited in the same way, so that the limit does not tell which exist
-(docs/adr/0030-guesses-per-account.md).
+(docs/adr/0031-guesses-per-account.md).
 """
 
 import hashlib
