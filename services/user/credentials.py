@@ -10,12 +10,12 @@ from prometheus_client import Counter
 from sqlalchemy import Row
 
 from services.kit.context import Caller
-from services.user import email_changes, events, sessions
+from services.user import email_changes, events, guesses, sessions
 from services.user.accounts import change_account, find_account, lock_account, relock, taken
 from services.user.errors import AccountDisabled, CredentialsWrong, TooManyGuesses, UserNotFound
 from services.user.identities import parse_email, parse_phone
 from services.user.models import Account, Session
-from services.user.proofs import codes, guesses
+from services.user.proofs import codes
 from services.user.proofs.passwords import check_password
 from services.user.service import Service
 from services.user.sessions import Client, IssuedTokens

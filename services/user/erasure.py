@@ -3,11 +3,10 @@
 from sqlalchemy import func, update
 
 from services.kit.context import Caller
-from services.user import email_changes, events, sessions
+from services.user import email_changes, events, guesses, sessions
 from services.user.accounts import change_account, relock
 from services.user.credentials import verify_own_password
 from services.user.models import Session
-from services.user.proofs import guesses
 from services.user.service import Service
 
 

@@ -87,7 +87,7 @@ class RoleChange(Model):
 
 
 class KnownNetwork(Model):
-    """A network from which the user has logged in, as a keyed hash of user and network (proofs/guesses.py)."""
+    """A network from which the user has logged in, as a keyed hash of user and network (guesses.py)."""
 
     __tablename__ = "known_network"
 

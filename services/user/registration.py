@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from services.user import events, sessions
+from services.user import events, guesses, sessions
 from services.user.accounts import find_account, taken
 from services.user.errors import PhoneTaken, UsernameTaken
 from services.user.identities import (
@@ -21,7 +21,7 @@ from services.user.identities import (
 )
 from services.user.models import Account
 from services.user.profiles import check_avatar, check_sex
-from services.user.proofs import codes, guesses
+from services.user.proofs import codes
 from services.user.proofs.passwords import check_password
 from services.user.service import Service
 from services.user.sessions import Client, IssuedTokens

@@ -13,11 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit import pages, tokens
 from services.kit.context import Caller
 from services.kit.db import Database, one_of
-from services.user import events
+from services.user import events, guesses
 from services.user.accounts import lock_account
 from services.user.errors import SessionEnded, SessionNotFound
 from services.user.models import Account, Session
-from services.user.proofs import guesses
 from services.user.service import Service
 
 MAX_LIVE = 50  # sessions per user; the oldest end when more begin

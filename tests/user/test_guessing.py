@@ -7,7 +7,7 @@ import pytest
 
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit.errors import retry_after_of
-from services.user.proofs.guesses import MAX_NETWORKS
+from services.user.guesses import MAX_NETWORKS
 from tests.support.user import (
     PASSWORD,
     Running,

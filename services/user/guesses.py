@@ -1,8 +1,8 @@
 """Limits wrong passwords per account, in PostgreSQL, so that a cache that is lost or away opens nothing.
 
 Guesses from all networks that an account does not know share one allowance; each network from which the user has
-logged in has one of its own. Whoever uses up the first keeps the owner out of no network of the second kind. An
-identity without an account is limited in the same way, so that the limit does not tell which exist
+logged in has one of its own. So strangers who use up the first allowance do not lock the owner out of a known network.
+An identity without an account is limited in the same way, so that the limit does not reveal which accounts exist
 (docs/adr/0031-guesses-per-account.md).
 """
 
