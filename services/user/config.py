@@ -25,3 +25,6 @@ class UserSettings(ServiceSettings, kw_only=True, frozen=True):
     rtoken_seconds: Annotated[int, Meta(ge=60, description="life of a refresh token and its session")] = 604_800
     chat_token_seconds: Annotated[int, Meta(ge=60, description="life of a chat-family token")] = 8_640_000
     rate_limit_scale: Annotated[float, Meta(ge=0, description="factor for all rate limits; 0: no limits")] = 1.0
+    reserved_names: Annotated[
+        tuple[str, ...], Meta(description="nobody may take these usernames, or ones that look like them")
+    ] = ("admin", "administrator", "hitok", "moderator", "official", "root", "staff", "support", "system")

@@ -28,6 +28,7 @@ async def delete_account(service: Service, caller: Caller, password: str) -> Non
             caller.user_id,
             username=gone,
             username_key=gone,
+            username_skeleton=None,
             nickname="",
             avatar="",
             bio="",

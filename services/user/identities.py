@@ -5,23 +5,27 @@ import unicodedata
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
-from services.kit.text_search import fold
 from services.user.errors import EmailInvalid, PhoneInvalid, UsernameInvalid
+from services.user.lookalikes import has_visible, is_noncharacter, seen_key
 
 MAX_USERNAME = 30  # characters (docs/contract/api.md)
-FILLERS = "\u115f\u1160"  # invisible letters; NFKC turns the other fillers into these
 MAX_EMAIL = 254  # RFC 5321
 BIDI_CONTROLS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)}
 
 
 def parse_email(text: str) -> str:
     """Lower-cased and normalised. Only a mailed code shows whether the address receives mail. Raises EmailInvalid."""
-    if len(text) > MAX_EMAIL:
+    if len(text) > MAX_EMAIL or "=?" in text:  # mail programs decode what looks like an encoded word
         raise EmailInvalid
     try:
         return validate_email(text.strip(), check_deliverability=False).normalized.lower()
     except EmailNotValidError as error:
         raise EmailInvalid(str(error)) from None
+
+
+def ascii_email(address: str) -> str:
+    """A parsed address with its domain in the form that relays without SMTPUTF8 take."""
+    return validate_email(address, check_deliverability=False).ascii_email or address
 
 
 def parse_phone(text: str, region: str) -> str:
@@ -44,14 +48,19 @@ def format_phone(phone: str, region: str) -> str:
 
 
 def parse_username(text: str) -> str:
-    """NFC, trimmed. Raises UsernameInvalid unless 1 to 30 visible characters are left."""
+    """NFC, trimmed. Raises UsernameInvalid unless 1 to 30 characters are left, of which one is seen."""
     name = unicodedata.normalize("NFC", text).strip()
-    unseen = any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Zl", "Zp") or c in BIDI_CONTROLS for c in name)
-    if unseen or not 1 <= len(name) <= MAX_USERNAME or not username_key(name):
+    if not 1 <= len(name) <= MAX_USERNAME or any(map(_is_refused, name)):
+        raise UsernameInvalid
+    if not has_visible(name) or not has_visible(username_key(name)):
         raise UsernameInvalid
     return name
 
 
+def _is_refused(c: str) -> bool:
+    return unicodedata.category(c) in ("Cc", "Cs", "Co", "Zl", "Zp") or c in BIDI_CONTROLS or is_noncharacter(c)
+
+
 def username_key(name: str) -> str:
-    """The form that has to be unique: without case, width, other compatibility forms and invisible characters."""
-    return "".join(c for c in fold(name) if unicodedata.category(c) != "Cf" and c not in FILLERS).strip()
+    """The form that has to be unique: without case, width, other compatibility forms and what nobody sees."""
+    return seen_key(name)

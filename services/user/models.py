@@ -20,7 +20,8 @@ class Account(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     username: Mapped[str]
-    username_key: Mapped[str] = mapped_column(unique=True)  # folded: names that differ only in case or width collide
+    username_key: Mapped[str] = mapped_column(unique=True)  # folded: names that look the same collide
+    username_skeleton: Mapped[str | None]  # lookalikes.py; null in rows of releases before
     nickname: Mapped[str]
     avatar: Mapped[str] = mapped_column(server_default="")
     bio: Mapped[str] = mapped_column(server_default="")
@@ -50,6 +51,7 @@ class Account(Model):
             text('username_key COLLATE "C"'),
             postgresql_where=text("deleted_at IS NULL AND disabled_at IS NULL"),
         ),
+        Index("account_staff", "username_skeleton", postgresql_where=text("role >= 3")),
     )
 
 

@@ -15,6 +15,7 @@ from services.user import events
 from services.user.accounts import lock_account
 from services.user.errors import EmailUnverified, NotPermitted, ProfileInvalid
 from services.user.identities import parse_email, parse_username, username_key
+from services.user.lookalikes import require_no_impostor, skeleton
 from services.user.models import Account
 
 MAX_AVATAR, MAX_BIO = 2_048, 500  # characters
@@ -52,8 +53,12 @@ async def batch_view(
     ]
 
 
-async def update_profile(connection: AsyncConnection, caller: Caller, user_id: int, changes: dict[str, Any]) -> None:
+async def update_profile(
+    connection: AsyncConnection, caller: Caller, user_id: int, changes: dict[str, Any], reserved: tuple[str, ...] = ()
+) -> None:
     """Changes the given fields of `username, avatar, bio, email, searchable_by_phone, searchable_by_email`.
+
+    Nobody may take a name that looks `reserved`.
 
     Raises NotPermitted, UserNotFound, UsernameInvalid, ProfileInvalid, EmailInvalid, EmailUnverified, and, from
     the unique index, UsernameTaken (by accounts.taken).
@@ -64,6 +69,8 @@ async def update_profile(connection: AsyncConnection, caller: Caller, user_id: i
     if changes.get("email") and parse_email(changes["email"]) != account.email:
         raise EmailUnverified
     values = {key: value for key, value in _parse(changes).items() if value != getattr(account, key)}
+    if "username_key" in values:
+        await require_no_impostor(connection, values["username"], reserved, user_id)
     if values:
         await connection.execute(update(Account).where(Account.id == user_id).values(updated_at=func.now(), **values))
         await events.profile_updated(connection, user_id)
@@ -77,6 +84,7 @@ def _parse(changes: dict[str, Any]) -> dict[str, Any]:
     if "username" in changes:
         name = parse_username(changes["username"])
         values |= {"username": name, "username_key": username_key(name), "nickname": name}
+        values["username_skeleton"] = skeleton(name)
     return values
 
 

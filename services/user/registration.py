@@ -19,6 +19,7 @@ from services.user.identities import (
     parse_username,
     username_key,
 )
+from services.user.lookalikes import require_no_impostor, skeleton
 from services.user.models import Account
 from services.user.profiles import check_avatar, check_sex
 from services.user.proofs import codes
@@ -54,6 +55,7 @@ async def register_by_email(
     address, name = parse_email(email), parse_username(username)
     check_password(password)
     check_avatar(avatar)
+    await _require_no_impostor(service, name)
     await _require_free_username(service, name)  # before the code, which can be used only once
     await service.codes.redeem(address, code, codes.REGISTERING, client.ip)
     fields = {"email": address, "avatar": avatar, "bio": LAZY_BIO.format(name)}
@@ -65,13 +67,15 @@ async def register_by_phone(
 ) -> IssuedTokens:
     """The nickname defaults to the phone number and need not be unique; the unique username is made from it.
 
-    Raises PhoneInvalid, UsernameInvalid, PasswordInvalid, ProfileInvalid, PhoneTaken.
+    Raises PhoneInvalid, UsernameInvalid, PasswordInvalid, ProfileInvalid, PhoneTaken, and
+    UsernameTaken for a nickname that looks like the name of staff.
     """
     number = parse_phone(phone, service.settings.phone_region)
     nickname = parse_username(nickname or format_phone(number, service.settings.phone_region))
     check_password(password)
     check_avatar(avatar)
     check_sex(sex)
+    await _require_no_impostor(service, nickname)
     await _require_free_phone(service, number)  # before the work of hashing
     fields = {"phone": number, "avatar": avatar, "sex": sex}
     lifetime = service.settings.chat_token_seconds
@@ -91,6 +95,7 @@ async def _register(
         "id": service.new_id(),
         "username": username,
         "username_key": username_key(username),
+        "username_skeleton": skeleton(username),
         "nickname": nickname,
         "password_hash": password_hash,
         **fields,
@@ -101,6 +106,11 @@ async def _register(
             session_id, _ = await sessions.start(connection, service, account, client, lifetime)
             await events.account_registered(connection, account.id, username)
     return sessions.issue(service, account, session_id, lifetime)
+
+
+async def _require_no_impostor(service: Service, name: str) -> None:
+    async with service.database.transaction() as connection:
+        await require_no_impostor(connection, name, service.settings.reserved_names)
 
 
 async def _require_free_username(service: Service, name: str) -> None:

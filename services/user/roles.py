@@ -10,6 +10,7 @@ from services.kit.roles import ADMIN, GUEST, MEMBER, SUPER_ADMIN, USER
 from services.user import events
 from services.user.accounts import lock_account
 from services.user.errors import NotPermitted, RoleInvalid
+from services.user.lookalikes import skeleton
 from services.user.models import Account, RoleChange
 
 
@@ -43,6 +44,7 @@ async def change_role(connection: AsyncConnection, account: Row[Any], role: int,
     if role == account.role and (account.role_set_by_admin or not by_admin):
         return
     values = {"role": role, "role_set_by_admin": by_admin or account.role_set_by_admin, "updated_at": func.now()}
+    values["username_skeleton"] = skeleton(account.username)  # rows of releases before have none
     await connection.execute(update(Account).where(Account.id == account.id).values(values))
     change = {"user_id": account.id, "by_user_id": by_user_id, "old_role": account.role, "new_role": role}
     await connection.execute(insert(RoleChange).values(change))

@@ -150,6 +150,7 @@ class Sessions(SessionsServicer):
 class Users(UsersServicer):
     def __init__(self, service: Service) -> None:
         self._database, self._region = service.database, service.settings.phone_region
+        self._reserved = service.settings.reserved_names
 
     async def BatchGetUsers(
         self, request: users_pb.BatchGetUsersRequest, context: object
@@ -188,7 +189,7 @@ class Users(UsersServicer):
         changes = {field.name: value for field, value in request.ListFields() if field.name != "user_id"}
         with accounts.taken():
             async with self._database.transaction() as connection:
-                await profiles.update_profile(connection, require_caller(), request.user_id, changes)
+                await profiles.update_profile(connection, require_caller(), request.user_id, changes, self._reserved)
         return users_pb.UpdateProfileResponse()
 
     async def SetRole(self, request: users_pb.SetRoleRequest, context: object) -> users_pb.SetRoleResponse:

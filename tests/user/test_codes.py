@@ -200,7 +200,18 @@ async def test_sending_answers_alike_with_and_without_an_account(user: Running) 
 
 @pytest.mark.parametrize(
     "address",
-    ["", "x", "@example.com", "a@", "a b@example.com", "a@b\n.com", "a@b.com\0", "a@[127.0.0.1]", "a" * 250 + "@b.co"],
+    [
+        "",
+        "x",
+        "=?utf-8?q?x?=@example.com",
+        "@example.com",
+        "a@",
+        "a b@example.com",
+        "a@b\n.com",
+        "a@b.com\0",
+        "a@[127.0.0.1]",
+        "a" * 250 + "@b.co",
+    ],
 )
 async def test_no_code_goes_to_what_is_no_address(user: Running, address: str) -> None:
     assert await refusal(user.accounts.SendCode(pb.SendCodeRequest(email=address))) == "EMAIL_INVALID"

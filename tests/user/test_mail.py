@@ -96,3 +96,14 @@ def test_a_folder_that_cannot_be_written_is_a_config_error(user: Running, tmp_pa
     (tmp_path / "var").touch()
     with pytest.raises(ConfigError, match="cannot write mails to"):
         Mailer(msgspec.structs.replace(user.settings, var=str(tmp_path / "var")))
+
+
+@pytest.mark.parametrize("host", ["bücher.example", "xn--bcher-kva.example", "例え.jp"])
+async def test_mail_reaches_international_domains_through_an_old_relay(user: Running, host: str) -> None:
+    mailbox, name = Mailbox(), new_name()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(mailbox, enable_SMTPUTF8=False, loop=loop), "127.0.0.1", 0)
+    async with server, mailing(user, f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}") as running:
+        await running.accounts.SendCode(pb.SendCodeRequest(email=f"{name}@{host}"))
+    (recipients, text), ascii_host = mailbox.mails[0], host.encode("idna").decode()
+    assert recipients == [f"{name}@{ascii_host}"] and f"To: {name}@{ascii_host}" in text

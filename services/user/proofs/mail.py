@@ -15,6 +15,7 @@ import structlog
 from services.kit.config import ConfigError
 from services.user.config import UserSettings
 from services.user.errors import MailFailed
+from services.user.identities import ascii_email
 
 TIMEOUT = 5.0  # seconds for the whole exchange
 
@@ -53,7 +54,7 @@ class Mailer:
 
     async def _deliver(self, email: str, subject: str, text: str) -> None:
         message = EmailMessage()
-        message["From"], message["To"], message["Date"] = self._from, email, formatdate()
+        message["From"], message["To"], message["Date"] = self._from, ascii_email(email), formatdate()
         message["Message-ID"] = make_msgid(domain="hitok.invalid")
         message["Subject"] = subject
         message.set_content(text, cte="quoted-printable")  # so that the files can be read as they are
