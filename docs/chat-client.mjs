@@ -15,7 +15,8 @@ export class ChatClient {
 
   /**
    * `token` returns the access token. `on` holds a handler for each event type (message, message.updated, receipt,
-   * typing, notification …), and for ready, reset (drop what is cached of a conversation), left and closed.
+   * typing, notification …), and for ready, lost (it reconnects), reset (drop what is cached of a conversation), left and
+   * closed (it does not).
    */
   constructor(base, token, on = {}, cursors = {}) {
     this.#base = base; this.#token = token; this.#on = on;
@@ -87,6 +88,7 @@ export class ChatClient {
     for (const { reject } of this.#pending.values()) reject(new Error("connection lost"));
     this.#pending.clear();
     if (this.#stopped || (code >= 4500 && code < 5000)) return this.#on.closed?.(code);
+    this.#on.lost?.();
     // Full jitter, so that the clients of a restarted server do not all return at the same moment.
     const wait = Math.random() * Math.min(30_000, 500 * 2 ** this.#tries++);
     this.#waiting = setTimeout(() => this.#stopped || this.#connect(), wait);

@@ -1,8 +1,10 @@
 // Starts the page: who is here, then the view that the address names.
 import { onSignedOut } from "./api.mjs";
-import { fill, h, icon } from "./dom.mjs";
+import { chat, restart, start, state, stop, unread } from "./chat.mjs";
+import { button, fill, h, icon } from "./dom.mjs";
 import { t } from "./i18n.mjs";
 import { kept } from "./kept.mjs";
+import { countUnseen, describe, linkOf, noticed, unseen } from "./notifications.mjs";
 import { forget, load, me } from "./session.mjs";
 import { toast } from "./ui.mjs";
 
@@ -18,29 +20,51 @@ const VIEWS = {
   me: () => import("./views/me.mjs"),
   upload: () => import("./views/upload.mjs"),
   friends: () => import("./views/friends.mjs"),
+  chats: () => import("./views/chats.mjs"),
+  chat: () => import("./views/chat.mjs"),
+  notifications: () => import("./views/notifications.mjs"),
 };
-const NAV = [["", "feed"], ["friends", "friends"], ["upload", "upload"], ["me", "me"]];
+const NAV = [["", "feed"], ["friends", "friends"], ["upload", "upload"], ["chats", "chats"], ["notifications", "bell"], ["me", "me"]];
+const INSIDE = { feed: "", v: "", chat: "chats" }; // views without an entry of their own
+const COUNTS = { chats: unread, notifications: unseen };
 
 const main = document.getElementById("main"), nav = document.getElementById("nav");
+const banner = document.getElementById("connection");
 let leaving = null; // what the present view wants done when it goes
-let shown = 0;
+let shown = 0, place = "", showing = 0;
 
-function showNav(place) {
+function showNav() {
+  const now = JSON.stringify([me?.id, place, ...Object.values(COUNTS).map((number) => number())]);
+  if (nav.dataset.shows === now) return; // whoever is tabbing through it keeps their place
+  nav.dataset.shows = now;
   nav.hidden = !me;
   nav.setAttribute("aria-label", t("nav"));
   fill(nav, NAV.map(([path, name]) =>
-    h("a", { href: `#/${path}`, "aria-current": path === place && "page", "data-nav": name }, icon(name), h("span", null, t(`nav.${name}`)))));
+    h("a", { href: `#/${path}`, "aria-current": path === place && "page", "data-nav": name }, icon(name), h("span", null, t(`nav.${name}`)), count(COUNTS[path]?.()))));
+}
+
+const count = (number) => number > 0 && h("span", { class: "badge", "aria-label": t("unread", { n: number }) }, number > 99 ? "99+" : String(number));
+
+function showConnection() {
+  const closed = state === "closed" && me;
+  const slow = state === "connecting";
+  clearTimeout(showing);
+  // A short interruption needs no notice.
+  if (slow) showing = setTimeout(() => fill(banner, t("connecting")), 1500);
+  else fill(banner, closed && [t("connection.closed"), " ", button(t("again"), restart, { class: "plain" })]);
 }
 
 async function show() {
   const number = ++shown, address = location.hash;
-  const [place, ...rest] = address.replace(/^#\/?/, "").split("/");
+  const [name, ...rest] = address.replace(/^#\/?/, "").split("/");
   leaving?.();
   leaving = null;
   document.querySelectorAll("dialog[open]").forEach((open) => open.close());
-  const known = VIEWS[place] ? place : "";
-  showNav(known === "feed" ? "" : known);
+  const known = VIEWS[name] ? name : "";
+  place = INSIDE[known] ?? known;
+  showNav();
   try {
+    if (me) start();
     const { view } = await (me ? VIEWS[known]() : import("./views/sign.mjs"));
     const made = await view(...rest.map(decodeURIComponent));
     if (number !== shown) return made.leave?.();
@@ -58,6 +82,7 @@ async function show() {
 
 onSignedOut.call = () => {
   if (!me && !kept("signed-in")) return;
+  stop();
   forget();
   toast(t("signed-out"));
   show();
@@ -68,6 +93,18 @@ skip.textContent = t("skip");
 skip.addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 addEventListener("hashchange", show);
 // A view asks for it when somebody signed in or out.
-addEventListener("hitok:session", show);
+addEventListener("hitok:session", () => {
+  stop();
+  countUnseen().then(showNav, () => {}); // the next notification brings the number
+  show();
+});
+chat.addEventListener("change", showNav);
+chat.addEventListener("state", showConnection);
+chat.addEventListener("notification", ({ detail }) => {
+  noticed(detail);
+  showNav();
+  describe(detail).then((text) => toast(text, linkOf(detail)));
+});
 await load().catch((error) => error.status === 401 || toast(error.message));
 await show();
+if (me) countUnseen().then(showNav, () => {});

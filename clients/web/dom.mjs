@@ -17,6 +17,14 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** Makes `elements` what the element holds, without moving those that are in place: a video among them plays on. */
+export function arrange(element, elements) {
+  elements.forEach((each, at) => {
+    if (element.children[at] !== each) element.insertBefore(each, element.children[at] ?? null);
+  });
+  while (element.children.length > elements.length) element.lastChild.remove();
+}
+
 const present = (children) => children.flat(Infinity).filter((child) => child != null && child !== false);
 
 const SVG = "http://www.w3.org/2000/svg";

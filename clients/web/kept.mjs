@@ -11,3 +11,10 @@ export function keep(name, value) {
     else localStorage.setItem(PREFIX + name, JSON.stringify(value));
   } catch { /* as above */ }
 }
+
+/** The names under which something is kept, of those that begin with `prefix`. */
+export function keptNames(prefix) {
+  try {
+    return Object.keys(localStorage).filter((name) => name.startsWith(PREFIX + prefix)).map((name) => name.slice(PREFIX.length));
+  } catch { return []; }
+}

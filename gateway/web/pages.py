@@ -72,12 +72,14 @@ def handler(public_url: str, media_redirect: str) -> HTTPRouteHandler:
         if asset is None:
             raise RouteNotFound
         headers = {"etag": asset.etag, "cache-control": CACHE, "vary": "accept-encoding"}
+        # With a 304 as well: the browser replaces the headers that it kept by those of the 304.
+        headers["content-security-policy"] = policy
         if header_of(request.scope, b"if-none-match") == asset.etag:
             return ASGIResponse(status_code=304, headers=headers)
         body = asset.plain
         if "gzip" in (header_of(request.scope, b"accept-encoding") or ""):
             body, headers = asset.zipped, headers | {"content-encoding": "gzip"}
-        headers |= {"content-type": asset.media_type, "content-security-policy": policy}
+        headers["content-type"] = asset.media_type
         if request.method == "HEAD":
             return ASGIResponse(headers=headers, content_length=len(body), is_head_response=True)
         return ASGIResponse(body=body, headers=headers)

@@ -49,6 +49,7 @@ function friendRow(friend, present, refresh) {
   return h("li", null,
     userLink(friend.friend_uid, { username: friend.nickname, ...friend }),
     present[friend.friend_uid] && h("span", { class: "online" }, t("online")),
+    h("a", { class: "button", href: `#/chat/with/${friend.friend_uid}` }, t("message")),
     action(t("remove"), async () => {
       if (!confirm(t("friends.remove.sure", { name: friend.remark }))) return;
       await unfriend(friend.friend_uid);

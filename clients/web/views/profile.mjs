@@ -25,7 +25,7 @@ function relations(id, friend) {
       await request(id);
       add.replaceWith(h("span", { class: "hint" }, t("friends.asked")));
     }, { class: "primary", name: "add-friend" });
-  return h("div", { class: "row" }, add,
+  return h("div", { class: "row" }, add, h("a", { class: "button", href: `#/chat/with/${id}` }, t("message")),
     action(t("block"), async () => {
       if (!confirm(t("block.sure"))) return;
       await post("/api/contact/block", { target_id: id });

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 from pathlib import Path
-from typing import Any
 
 from tests.support.browser import Tab
 
@@ -70,6 +69,10 @@ class Page:
         found = f"labelled({json.dumps(label)}, {json.dumps(within)})"
         await self.tab.run(f"awaited(() => {found}, {json.dumps(label)}).then((found) => {{ found.click(); }})")
 
+    async def press(self, selector: str) -> None:
+        await self.present(selector)
+        await self.tab.run(f"document.querySelector({json.dumps(selector)}).click()")
+
     async def write(self, **fields: str) -> None:
         """Into inputs, by their names."""
         for name, value in fields.items():
@@ -94,9 +97,6 @@ class Page:
             f"[...document.querySelectorAll({json.dumps(selector)})].map((it) => it.innerText.trim())"
         )
         return found
-
-    async def value(self, script: str) -> Any:
-        return await self.tab.run(script)
 
     async def faults(self) -> list[str]:
         """Errors of scripts, and what the page's policy forbade."""

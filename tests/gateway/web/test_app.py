@@ -120,3 +120,63 @@ async def test_two_people_meet(two: Two, tmp_path: Path) -> None:
     await anna.click("Accept")
     await anna.see(two.ben_name, "main")
     await anna.present("main", "!it.innerText.includes('Requests to you')")
+
+    await check_chat(two)
+    await check_nothing_is_lost(two)
+
+
+async def said(page: Page) -> list[str]:
+    """The messages on the page, in their order."""
+    return await page.texts(".bubble .text")
+
+
+async def check_chat(two: Two) -> None:
+    anna, ben = two.anna, two.ben
+    await anna.click("Message", "main")
+    await anna.write(message="Hello Ben")
+    await anna.press_enter("message")
+    await anna.see("Hello Ben", ".bubble.mine:not(.waiting)")
+    await ben.present("#nav a[data-nav=chats] .badge", "it.innerText === '1'")
+    await ben.go("#/chats")
+    await ben.press(".conversation a")
+    await ben.see("Hello Ben", ".bubble")
+    await anna.see("Read", ".bubble.mine")
+    await ben.write(message="Hello Anna")
+    await anna.see(f"{two.ben_name} is typing", ".doing")
+    await ben.press_enter("message")
+    await anna.see("Hello Anna", ".bubble:not(.mine)")
+    await ben.see("Read", ".bubble.mine")
+    assert await said(anna) == await said(ben) == ["Hello Ben", "Hello Anna"]
+
+
+async def check_nothing_is_lost(two: Two) -> None:
+    """Through a lost connection, and a reload while messages wait to be sent."""
+    anna, ben = two.anna, two.ben
+    two.network.away = True
+    two.network.cut()
+    await ben.see("No connection", "#connection")
+    for text in ("one", "two"):
+        await ben.write(message=text)
+        await ben.press_enter("message")
+    await ben.see("Waiting to be sent", ".waiting")
+    await anna.write(message="three")
+    await anna.press_enter("message")
+    await anna.see("three", ".bubble.mine:not(.waiting)")
+    two.network.away = False
+    await ben.tab.run("dispatchEvent(new Event('online'))")
+    await ben.see("three", ".bubble")
+    await ben.present(".messages", "it.innerText.includes('two') && !it.querySelector('.waiting')")
+    whole = ["Hello Ben", "Hello Anna", "three", "one", "two"]
+    await anna.see("two", ".bubble:not(.mine)")
+    assert await said(anna) == await said(ben) == whole
+
+    two.network.away = True
+    two.network.cut()
+    await ben.write(message="four")
+    await ben.press_enter("message")
+    await ben.see("Waiting to be sent", ".waiting")
+    two.network.away = False
+    await asyncio.gather(ben.reload(), anna.reload())
+    for page in (anna, ben):
+        await page.present(".messages", "it.innerText.includes('four') && !it.querySelector('.waiting')")
+        assert await said(page) == [*whole, "four"]

@@ -57,6 +57,8 @@ async def test_a_file_that_has_not_changed_is_not_sent_again(browser: httpx.Asyn
     assert (first.status_code, first.headers["cache-control"]) == (200, "no-cache")
     again = await browser.get("/web/app.mjs", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    for name in ("etag", "cache-control", "content-security-policy"):
+        assert again.headers[name] == first.headers[name], "the browser keeps those of the last answer"
 
 
 @pytest.mark.parametrize("path", ["/web/none.mjs", "/web/../config.py", "/web/%2e%2e/%2e%2e/README.md", "/web/lang"])

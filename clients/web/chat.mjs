@@ -1,0 +1,246 @@
+// The chat of this page: conversations, their messages, receipts, who types, and what waits to be sent. The socket and
+// its rules are ChatClient's (docs/chat-client.mjs, served as it is).
+import { ChatClient } from "./chat-client.mjs";
+import { get, onSignedOut, refusal, request } from "./api.mjs";
+import { keep, kept, keptNames } from "./kept.mjs";
+import { me } from "./session.mjs";
+
+/** Conversations by id, as the API gives them; with `dismissed` where a group is gone. */
+export const conversations = new Map();
+/** Tells of "change" (something of the chat), "state" (the connection), "notification" (with it as detail). */
+export const chat = new EventTarget();
+/** "off", "connecting", "live", or "closed": not coming back by itself. */
+export let state = "off";
+
+const threads = new Map(); // conversation id → { messages: seq → message, more, positions: user id → member, typing }
+const outbox = new Map(); // client_msg_id → { id, to, body, content_type, at, error? }
+let client = null;
+
+class CookieClient extends ChatClient {
+  async ticket() {
+    const response = await request("GET", "/api/chat/ws-ticket");
+    if (response.status === 401) return null;
+    if (!response.ok) throw await refusal(response);
+    return (await response.json()).data.ticket;
+  }
+}
+
+export function start() {
+  if (client) return;
+  client = new CookieClient(location.origin, () => "", handlers);
+  become("connecting");
+  const waiting = keptNames(`outbox.${me.id}.`).map((name) => kept(name)).filter(Boolean);
+  for (const item of waiting.sort((a, b) => a.at - b.at)) {
+    outbox.set(item.id, item);
+    if (!item.error) transmit(item);
+  }
+  client.start();
+}
+
+/** Forgets what belongs to the user; messages that were not sent stay in the browser for their next visit. */
+export function stop() {
+  client?.stop();
+  client = null;
+  for (const each of [conversations, threads, outbox]) each.clear();
+  become("off");
+}
+
+addEventListener("online", () => client?.retry());
+
+const handlers = {
+  ready(data) {
+    for (const one of data.conversations) conversations.set(one.conversation_id, one);
+    become("live");
+    changed();
+    if (data.next_cursor) listMore(data.next_cursor);
+  },
+  lost: () => become("connecting"),
+  closed(code) {
+    const ended = code === 4501 || code === 4503;
+    become(client ? "closed" : "off");
+    if (ended && client) onSignedOut.call();
+  },
+  conversation(data) {
+    const known = conversations.get(data.conversation_id);
+    if (!known && !data.kind) return;
+    conversations.set(data.conversation_id, { last_seq: 0, read_seq: 0, unread: 0, last_message: null, ...known, ...data });
+    changed();
+  },
+  left(id) {
+    conversations.delete(id);
+    threads.delete(id);
+    changed();
+  },
+  reset(id) {
+    threads.delete(id);
+    changed();
+  },
+  message: arrived,
+  "message.updated": arrived,
+  "message.recalled": arrived,
+  member: (data) => positioned(data),
+  receipt: (data) => positioned(data),
+  typing(data) {
+    const thread = threads.get(data.conversation_id);
+    if (!thread) return;
+    clearTimeout(thread.typing.get(data.user_id));
+    thread.typing.delete(data.user_id);
+    if (data.expires_ms) {
+      thread.typing.set(data.user_id, setTimeout(() => {
+        thread.typing.delete(data.user_id);
+        changed();
+      }, data.expires_ms));
+    }
+    changed();
+  },
+  notification: (data) => chat.dispatchEvent(new CustomEvent("notification", { detail: data })),
+};
+
+function become(next) {
+  state = next;
+  chat.dispatchEvent(new Event("state"));
+}
+
+const changed = () => chat.dispatchEvent(new Event("change"));
+
+async function listMore(cursor) {
+  while (cursor) {
+    const page = await ask("conversations", { cursor, limit: 100 });
+    if (!page) return;
+    for (const one of page.conversations) if (!conversations.has(one.conversation_id)) conversations.set(one.conversation_id, one);
+    cursor = page.next_cursor;
+  }
+  changed();
+}
+
+/** A request that may be lost: undefined if it was refused or the connection broke. */
+export const ask = (type, data) => client?.ask(type, data).catch(() => undefined);
+
+function arrived(message) {
+  const { conversation_id: id, seq } = message, conversation = conversations.get(id), thread = threads.get(id);
+  if (message.sender_id === me.id) settle(message.client_msg_id);
+  if (thread) store(thread, message);
+  if (conversation) {
+    if (seq > conversation.last_seq) {
+      conversation.last_seq = seq;
+      if (message.sender_id === me.id) conversation.read_seq = seq;
+      else conversation.unread += 1;
+    }
+    if (seq === conversation.last_seq) conversation.last_message = message;
+  }
+  if (message.sender_id !== me.id) {
+    thread?.typing.delete(message.sender_id);
+    ask("delivered", { conversation_id: id, seq });
+  }
+  changed();
+}
+
+/** The newest state of a message counts: history and events may overtake each other. */
+function store(thread, message) {
+  const known = thread.messages.get(message.seq);
+  if (!known || message.rev >= known.rev) thread.messages.set(message.seq, message);
+}
+
+function positioned(member) {
+  const thread = threads.get(member.conversation_id);
+  if (!thread) return;
+  const known = thread.positions.get(member.user_id) ?? { read_seq: 0, delivered_seq: 0 };
+  thread.positions.set(member.user_id, {
+    read_seq: Math.max(known.read_seq, member.read_seq ?? 0),
+    delivered_seq: Math.max(known.delivered_seq, member.delivered_seq ?? 0),
+  });
+  changed();
+}
+
+/** The conversation's thread, with its newest messages once they are read. Throws Refusal. */
+export async function open(id) {
+  let thread = threads.get(id);
+  if (!thread) {
+    thread = { messages: new Map(), more: true, positions: new Map(), typing: new Map(), isRead: false };
+    threads.set(id, thread); // at once, so that events from now on are not missed
+    try { await older(id); } catch (error) { threads.delete(id); throw error; }
+    const answer = await ask("receipts", { conversation_id: id, after_user_id: 0, limit: 500 });
+    for (const member of answer?.members ?? []) positioned({ conversation_id: id, ...member });
+  }
+  return thread;
+}
+
+/** Reads the messages before the oldest that is known. */
+export async function older(id) {
+  const thread = threads.get(id);
+  const first = Math.min(...thread.messages.keys());
+  const page = await get("/api/chat/messages", { conversation_id: id, limit: 50, before_seq: Number.isFinite(first) && thread.isRead ? first : undefined });
+  for (const message of page.messages) {
+    store(thread, message);
+    if (message.sender_id === me.id) settle(message.client_msg_id);
+  }
+  thread.isRead = true;
+  thread.more = page.more;
+  changed();
+}
+
+/** What is known of it, undefined before `open`. */
+export const threadOf = (id) => threads.get(id);
+
+export const directWith = (userId) => [...conversations.values()].find((one) => one.peer_id === userId)?.conversation_id;
+export const ofGroup = (groupId) => [...conversations.values()].find((one) => one.group_id === groupId)?.conversation_id;
+
+/** The conversation was seen to its end. */
+export function markRead(id) {
+  const conversation = conversations.get(id);
+  if (!conversation?.unread || state !== "live") return;
+  conversation.unread = 0;
+  conversation.read_seq = conversation.last_seq;
+  ask("read", { conversation_id: id, seq: conversation.last_seq });
+  changed();
+}
+
+/** How many messages nobody has read yet here, over all conversations. */
+export const unread = () => [...conversations.values()].reduce((sum, one) => sum + (one.unread || 0), 0);
+
+/** Keeps the message until it is stored, over lost connections and reloads. Resolves with the ack, undefined if refused. */
+export function send(to, body, content_type = "text") {
+  const id = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const item = { id, to, body, content_type, at: Date.now() };
+  outbox.set(id, item);
+  keep(`outbox.${me.id}.${id}`, item);
+  changed();
+  return transmit(item);
+}
+
+async function transmit(item) {
+  try {
+    const ack = await client.send(item.to, item.body, item.content_type, item.id);
+    const thread = threads.get(ack.conversation_id);
+    // Its event may come later than the ack; until then the message is shown from here.
+    if (thread) store(thread, { ...ack, sender_id: me.id, content_type: item.content_type, body: item.body });
+    settle(item.id);
+    changed();
+    return ack;
+  } catch (error) {
+    item.error = error.data?.code ?? "internal";
+    if (outbox.has(item.id)) keep(`outbox.${me.id}.${item.id}`, item);
+    changed();
+    return undefined;
+  }
+}
+
+function settle(id) {
+  if (outbox.delete(id)) keep(`outbox.${me.id}.${id}`, null);
+}
+
+export function discard(id) {
+  settle(id);
+  changed();
+}
+
+/** What waits to be sent there: to the conversation, or to whom it is with. */
+export const waiting = (id, conversation = conversations.get(id)) => [...outbox.values()].filter(({ to }) =>
+  to.conversation_id === id || (to.user_id && to.user_id === conversation?.peer_id) || (to.group_id && to.group_id === conversation?.group_id));
+
+/** Connects anew after "closed". */
+export function restart() {
+  client?.stop();
+  client = null;
+  start();
+}
