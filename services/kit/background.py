@@ -38,8 +38,7 @@ class Keeper:
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`factory` creates the coroutine for each run. `give_up` is called once the task has kept failing for
-        GIVE_UP_SECONDS."""
+        """`factory` creates the coroutine for each run; `give_up` is called after GIVE_UP_SECONDS of failures."""
         self.name, self._factory, self._give_up, self._clock, self._sleep = name, factory, give_up, clock, sleep
         self._pause = MIN_PAUSE
         self._failing_since: float | None = None
@@ -118,8 +117,7 @@ async def run(**tasks: Factory) -> AsyncIterator[None]:
 
 
 async def cancel(task: asyncio.Task[None]) -> None:
-    """Cancels until the task ends: before Python 3.12 asyncio.wait_for, which the drivers use too, may swallow a
-    cancellation."""
+    """Cancels until the task ends: before Python 3.12 asyncio.wait_for may swallow a cancellation."""
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=0.2)

@@ -15,9 +15,7 @@ from services.kit.errors import Unauthenticated
 
 SECRET_KEY = "x-internal-secret"  # noqa: S105
 REQUEST_ID_KEY = "x-request-id"
-USER_ID_KEY = "x-user-id"
-ROLE_KEY = "x-role"
-SESSION_ID_KEY = "x-session-id"
+CALLER_KEYS = ("x-user-id", "x-role", "x-session-id")  # one for each field of Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +55,14 @@ def to_metadata(internal_secret: str) -> list[tuple[str, str]]:
     metadata = [(SECRET_KEY, internal_secret), (REQUEST_ID_KEY, current_request_id.get() or new_request_id())]
     caller = current_caller.get()
     if caller.user_id:
-        metadata += [
-            (USER_ID_KEY, str(caller.user_id)),
-            (ROLE_KEY, str(caller.role)),
-            (SESSION_ID_KEY, str(caller.session_id)),
-        ]
+        metadata += zip(CALLER_KEYS, map(str, (caller.user_id, caller.role, caller.session_id)), strict=True)
     return metadata
 
 
 def from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Caller, str]:
     """The caller and the request id of an incoming call. Check the call's credential first."""
     values = dict(metadata)
-    caller = Caller(*(int(values.get(key, 0)) for key in (USER_ID_KEY, ROLE_KEY, SESSION_ID_KEY)))
+    caller = Caller(*(int(values.get(key, 0)) for key in CALLER_KEYS))
     return caller, str(values.get(REQUEST_ID_KEY) or new_request_id())
 
 

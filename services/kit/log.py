@@ -48,8 +48,7 @@ def configure(settings: Settings, service: str) -> None:
 
 
 def _finish(logger: Any, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Adds level and time, and calls `redact`: with structlog's separate processors a log line cost as much as routing
-    a request."""
+    """Adds level and time, and redacts: three processors would cost a request as much as its routing."""
     event["level"] = LEVELS.get(level, level)
     event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return event if SECRET_KEYS.isdisjoint(event) else redact(logger, level, event)

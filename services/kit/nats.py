@@ -31,8 +31,7 @@ class Event(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
-    """A client that connects in the background, reconnects for ever and notices an unresponsive server within
-    seconds."""
+    """A client that connects in the background, reconnects for ever and notices a dead server within seconds."""
     client = Nats()
     waiting, reported = ThrottledWarning(log, "waiting for nats"), ThrottledWarning(log, "nats")
 

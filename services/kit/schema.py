@@ -17,8 +17,7 @@ FILE = re.compile(r"(\d{4})_\w+\.py")  # a migration's file name starts with its
 
 
 def upgrade(url: str, migrations: Path) -> None:
-    """Migrates the database at `url` to the newest revision, in one transaction. Several processes may call it at
-    once."""
+    """Migrates the database to the newest revision, in one transaction. Several processes may call it at once."""
     engine = create_engine(driver_url(url), connect_args={"connect_timeout": 5})
     try:
         with engine.begin() as connection:

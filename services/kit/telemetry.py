@@ -29,8 +29,7 @@ _no_span = nullcontext(trace.INVALID_SPAN)
 
 
 def start(settings: Settings, service: str, metrics_port: int | None) -> None:
-    """Serves /metrics from a thread and starts exporting traces. Without `metrics_port` something else has to serve
-    /metrics."""
+    """Serves /metrics from a thread, if a port is given, and starts exporting traces."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # else one more series per metric
     BUILD.labels(service, VERSION, settings.revision).set(1)
     if metrics_port is not None:
@@ -57,8 +56,7 @@ def is_tracing() -> bool:
 
 
 def span(name: str, kind: SpanKind, carrier: Mapping[str, str] | None = None) -> AbstractContextManager[Span]:
-    """A span around the block: a child of the one in `carrier`, else of the current one. Does nothing when tracing is
-    off."""
+    """A span around the block: a child of the one in `carrier`, else of the current one; none when tracing is off."""
     if not _tracing:
         return _no_span
     parent = propagate.extract(carrier) if carrier is not None else None
@@ -86,8 +84,7 @@ def gathering(name: str, traces: Iterable[str]) -> AbstractContextManager[Span]:
 
 
 def statement_span(*statements: str) -> Span | None:
-    """A span for a trip to PostgreSQL, within a traced request only: polling by background tasks makes none. The caller
-    ends it."""
+    """A span for a trip to PostgreSQL of a traced request; background polling gets none. The caller ends it."""
     if not _tracing or not trace.get_current_span().is_recording():
         return None
     operation = statements[0].split(maxsplit=1)[0].upper()

@@ -35,8 +35,8 @@ Handler = Callable[[AsyncConnection, Event], Awaitable[None]]
 
 
 async def consume(database: Database, client: Nats, consumer: str, subjects: list[str], handler: Handler) -> None:
-    """Handles events until cancelled. The inbox row and the handler's writes commit together, then the event is
-    acknowledged.
+    """Handles events until cancelled. The inbox row and the handler's writes commit together, before the
+    acknowledgement.
 
     After MAX_DELIVERIES failures an event goes to the table dead_letter. Any number of processes may share the durable
     `consumer`.

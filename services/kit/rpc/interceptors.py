@@ -139,8 +139,7 @@ class _Call:
 
 
 def end_call(method: str, started: float, error: BaseException | None) -> HitokError | None:
-    """Counts and logs an RPC that began at `started` (`time.perf_counter`). Returns the error for its caller, if
-    any."""
+    """Counts and logs an RPC that began at `started` (`time.perf_counter`). Returns the error to answer, if any."""
     seconds, fault = time.perf_counter() - started, None
     status = "OK" if error is None else "CANCELLED"
     if isinstance(error, Exception):

@@ -23,30 +23,33 @@ def files_of(settings: Settings) -> Files:
 
 def server_credentials(files: Files) -> grpc.ServerCredentials | None:
     """None without TLS. Callers have to show a certificate too. Raises ConfigError."""
-    if not _complete(files):
+    if not (contents := _read(files)):
         return None
-    ca, cert, key = (Path(file).read_bytes() for file in files)
+    ca, cert, key = contents
     return grpc.ssl_server_credentials([(key, cert)], ca, require_client_auth=True)
 
 
 def channel_credentials(files: Files) -> grpc.ChannelCredentials | None:
     """None without TLS. Raises ConfigError."""
-    if not _complete(files):
+    if not (contents := _read(files)):
         return None
-    ca, cert, key = (Path(file).read_bytes() for file in files)
+    ca, cert, key = contents
     return grpc.ssl_channel_credentials(ca, key, cert)
 
 
-def _complete(files: Files) -> bool:
-    """Checks the files. With half of the settings only some callers could reach a service, and gRPC accepts a broken
-    file silently and then never connects."""
+def _read(files: Files) -> list[bytes] | None:
+    """The contents of valid files; None if none is set. Raises ConfigError.
+
+    With half of the settings only some callers could reach a service; gRPC accepts a broken file and never connects.
+    """
     if not any(files):
-        return False
+        return None
+    contents = []
     for name, file in zip(("HITOK_TLS_CA", "HITOK_TLS_CERT", "HITOK_TLS_KEY"), files, strict=True):
         if not file:
             raise ConfigError(f"{name} is not set: TLS between services needs all three HITOK_TLS_* or none")
         try:
-            Path(file).read_bytes()
+            contents.append(Path(file).read_bytes())
         except OSError as error:
             raise ConfigError(f"{name}: {file}: {error.strerror}") from None
     context = ssl.create_default_context()
@@ -60,4 +63,4 @@ def _complete(files: Files) -> bool:
         raise ConfigError(
             f"HITOK_TLS_CERT and HITOK_TLS_KEY: {error.reason or 'not a certificate and its key'}"
         ) from None
-    return True
+    return contents
