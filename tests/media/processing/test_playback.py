@@ -4,13 +4,15 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
 
+from tests.media.processing import hls_rules
 from tests.support.browser import Tab, needs_chromium, running_tab
 from tests.support.gateway import FrontEnd, gateway_settings, serving_gateway
-from tests.support.media import Running, video
+from tests.support.media import Running, execute, video
 from tests.support.people import Person, new_person
 from tests.support.servers import Servers
 from tests.support.user import Running as Users
@@ -98,6 +100,43 @@ async def test_what_browsers_do_not_play_plays(front_end: Person, tab: Tab, kind
     assert (206, shown["playback_url"]) in tab.requests
     assert (await check_plays(tab, shown["hls_url"], size))["sound"] > 1_000
     assert {status for status, url in tab.requests if url != shown["hls_url"]} == {206}
+
+
+async def show_all_rungs(front_end: Person, media: Running, data: bytes) -> tuple[dict[str, Any], hls_rules.Read]:
+    """The video, published when its ladder is made, and what reads a file that a playlist names."""
+    file = await front_end.ok("POST", "/api/file/upload", files={"file": data})
+    query = "SELECT count(*) FROM job WHERE due_at IS NOT NULL"
+    async with asyncio.timeout(60):
+        while (await execute(media, query))[0][0]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    async def read(name: str) -> bytes:
+        return (await front_end.call("GET", urljoin(file["url"], name))).content
+
+    return await publish(front_end, video_path=file["url"]), read
+
+
+LADDERS: dict[str, Callable[[], bytes]] = {
+    "encoded": lambda: video("matroska", "mpeg4", SECONDS, (854, 480), sound="libmp3lame"),
+    "encoded and upright": lambda: video("mov", "libx265", SECONDS, (480, 640), sound="aac"),
+    "played as it is": lambda: video("mp4", "libx264", SECONDS, (640, 640), sound="aac", movflags="+faststart"),
+}
+
+
+@pytest.mark.parametrize("kind", LADDERS)
+async def test_each_rung_keeps_the_rules_and_plays(front_end: Person, tab: Tab, media: Running, kind: str) -> None:
+    shown, read = await show_all_rungs(front_end, media, LADDERS[kind]())
+    text = (await front_end.call("GET", shown["hls_url"])).text
+    rungs = await hls_rules.check(text, read)
+    assert len(rungs) > 1
+    files = [line for line in text.splitlines() if not line.startswith("#")]
+    for rung, file in zip(rungs, files, strict=True):
+        width, height = map(int, rung.said["RESOLUTION"].split("x"))
+        assert (await check_plays(tab, urljoin(shown["hls_url"], file), (width, height)))["sound"] > 1_000
+    tab.requests.clear()
+    assert (await tab.play(shown["hls_url"], 0.85))["to"] > SECONDS * 0.8
+    names = {url.rpartition("/")[2] for _, url in tab.requests}
+    assert names & set(files), "the player went to a rung of the master playlist"
 
 
 async def test_a_private_one_plays_for_whoever_got_its_addresses(front_end: Person, tab: Tab) -> None:

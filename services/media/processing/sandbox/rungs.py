@@ -1,5 +1,6 @@
 """The sizes in which a recording is made, and their entries in the master playlist."""
 
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,21 @@ def describe(path: Path, found: list[Segment]) -> dict[str, Any]:
             "height": stream.height,
             "codecs": ",".join(codecs),
             "rate": round(stream.frames / max(seconds, 0.001), 3),
-            "peak": max(round(size * 8 / max(length, 0.5)) for _, size, length in found),
+            "peak": round(peak_of(found)),
             "mean": round(sum(size for _, size, _ in found) * 8 / max(seconds, 0.001)),
         }
+
+
+def peak_of(found: list[Segment]) -> float:
+    """Bits per second: the most of any segments in a row that last about as long as one (RFC 8216bis, 4.1)."""
+    target = math.ceil(max(length for _, _, length in found))
+    rates = [sum(size for _, size, _ in found) * 8 / max(sum(length for _, _, length in found), 0.001)]
+    for first in range(len(found)):
+        size = seconds = 0.0
+        for _, more, length in found[first:]:
+            size, seconds = size + more, seconds + length
+            if seconds > 1.5 * target:
+                break
+            if seconds >= 0.5 * target:
+                rates.append(size * 8 / seconds)
+    return max(rates)
