@@ -1,6 +1,6 @@
-"""The depth of JSON from clients: at most 32 levels at every door (docs/contract/api.md).
+"""The maximum depth of JSON from clients: 32 levels, wherever it is read (docs/contract/api.md).
 
-Deeper values cost whoever walks through them more than they cost their sender, and break parsers with less stack.
+Deeper values cost more to walk through than to send, and break parsers with less stack.
 """
 
 from typing import Any
@@ -11,13 +11,13 @@ MAX_DEPTH = 32
 
 
 def check_depth(text: str | bytes) -> None:
-    """Raises msgspec's ValidationError for a text that nests deeper, its DecodeError or RecursionError for no JSON."""
+    """Raises msgspec's ValidationError if the text nests deeper, DecodeError or RecursionError if it is not JSON."""
     if _count(text) > MAX_DEPTH and _is_deeper(msgspec.json.decode(text), MAX_DEPTH):
         raise msgspec.ValidationError(f"JSON nests deeper than {MAX_DEPTH} levels")
 
 
 def _count(text: str | bytes) -> int:
-    """The number of brackets that open, those in strings included."""
+    """The number of opening brackets, including those in strings."""
     if isinstance(text, str):
         return text.count("{") + text.count("[")
     return text.count(b"{") + text.count(b"[")

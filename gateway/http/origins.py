@@ -1,4 +1,4 @@
-"""Which pages of other origins may call us: over HTTP by CORS, and at the handshake of a WebSocket."""
+"""Which pages of other origins may call the API: over HTTP by CORS, and at a WebSocket handshake."""
 
 import re
 from collections.abc import Collection
@@ -7,8 +7,8 @@ from litestar.config.cors import CORSConfig
 
 from gateway.config import GatewaySettings
 
-ANY, LOOPBACK = "*", "loopback"  # besides origins, what the settings may name
-LOOPBACK_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"  # as of a front end's development server
+ANY, LOOPBACK = "*", "loopback"  # values that the settings may hold besides origins
+LOOPBACK_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"  # such as a front end's development server
 
 REQUEST_HEADERS = ["authorization", "content-type", "range", "x-request-id"]
 # Headers of our answers that scripts may read.
@@ -19,14 +19,14 @@ TUS_RESPONSE = ["tus-resumable", "tus-version", "tus-extension", "tus-max-size",
 
 
 def is_allowed(origin: str, allowed: Collection[str]) -> bool:
-    """`allowed`: origins, and ANY or LOOPBACK."""
+    """`allowed` holds origins, and may hold ANY or LOOPBACK."""
     if ANY in allowed or origin in allowed:
         return True
     return LOOPBACK in allowed and re.fullmatch(LOOPBACK_ORIGIN, origin) is not None
 
 
 def cors_config(settings: GatewaySettings) -> CORSConfig | None:
-    """Credentials, which are cookies, only for origins that are named: any page might use them otherwise."""
+    """Allows credentials, that is cookies, only for origins that the settings name: else any page could use them."""
     origins = settings.cors_origins
     if not origins:
         return None

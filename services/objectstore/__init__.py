@@ -1,1 +1,1 @@
-"""How the media service, the gateway and the backups reach the bytes of files. No service: nothing here runs."""
+"""The object store, as the media service, the gateway and the backups reach it. A library: nothing here runs."""

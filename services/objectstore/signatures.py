@@ -9,20 +9,20 @@ MEDIA_PREFIX = "/media/"
 
 
 def sign_path(internal_secret: str, file: str, seconds: int) -> str:
-    """`/media/<file>?exp=…&sig=…`, good for between one and two times `seconds`.
+    """`/media/<file>?exp=…&sig=…`, valid for between one and two times `seconds`.
 
-    The end is rounded up, so that a client that asks again gets an address that it has cached already.
+    The expiry is rounded up, so a client that asks again gets the same address, which it may have cached.
     """
     return MEDIA_PREFIX + sign_file(internal_secret, file, str((int(time.time()) // seconds + 2) * seconds))
 
 
 def sign_file(internal_secret: str, file: str, expires: str) -> str:
-    """`<file>?exp=…&sig=…`, good until then."""
+    """`<file>?exp=…&sig=…`, valid until `expires`."""
     return f"{file}?{urlencode({'exp': expires, 'sig': _signature(internal_secret, file, expires)})}"
 
 
 def is_signed(internal_secret: str, file: str, expires: str, signature: str) -> bool:
-    """Whether the signature is ours and still good."""
+    """Whether the signature is ours and has not expired."""
     right = hmac.compare_digest(signature.encode(), _signature(internal_secret, file, expires).encode())
     return right and int(expires) >= time.time()  # a number, since we signed it
 

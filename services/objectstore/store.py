@@ -9,7 +9,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from services.kit.config import ConfigError
 
-TIMEOUT = timedelta(seconds=30)  # of one request; a part or a range, never a whole file
+TIMEOUT = timedelta(seconds=30)  # per request, which is for a part or a range, never a whole file
 
 
 def open_store(url: str, var: str) -> ObjectStore:
@@ -34,5 +34,5 @@ def open_store(url: str, var: str) -> ObjectStore:
 
 
 def key_of(file: str) -> str:
-    """Where the store has the file `<hash>.<extension>`."""
+    """The key of the file `<hash>.<extension>`."""
     return f"{file[:2]}/{file}"

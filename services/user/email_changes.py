@@ -1,6 +1,6 @@
-"""An email that was replaced: its holder hears of it and can undo it for 72 hours.
+"""Replaced emails: the old address gets a mail, with which its holder can undo the change for 72 hours.
 
-The key in the mail is derived from the row's id, so a mail that failed is written again, and no key is stored.
+The key in the mail is derived from the row's id. So a mail that failed can be written again, and no key is stored.
 """
 
 import asyncio
@@ -30,17 +30,18 @@ log = structlog.get_logger("email_changes")
 
 
 async def record(connection: AsyncConnection, service: Service, account: Row[Any]) -> None:
-    """The locked account's email is about to be replaced."""
+    """Records that the email of a locked account is about to be replaced."""
     if account.email:
         values = {"id": service.new_id(), "user_id": account.id, "old_email": account.email}
         await connection.execute(insert(EmailChange).values(values))
 
 
 async def undo(connection: AsyncConnection, service: Service, key: str) -> None:
-    """Restores the address, ends all sessions and voids the password; later changes cannot be undone any more.
+    """Restores the address, ends all sessions and voids the password. Later changes can then no longer be undone.
 
-    Whoever replaced the address knew the password, so only a code mailed to the old address opens the account again.
-    Nothing happens if the address is the account's already. Raises CodeInvalid and, from the unique index, EmailTaken.
+    The user who replaced the address knew the password, so only a code mailed to the old address opens the account
+    again. Does nothing if the account has this address already. Raises CodeInvalid and, from the unique index,
+    EmailTaken.
     """
     change_id = _read_key(service, key)
     query = select(EmailChange.__table__).where(
@@ -55,7 +56,7 @@ async def undo(connection: AsyncConnection, service: Service, key: str) -> None:
         raise CodeInvalid from None
     if account.email == change.old_email:
         return
-    if (await connection.execute(query)).one_or_none() is None:  # undone by an older one, before we had the lock
+    if (await connection.execute(query)).one_or_none() is None:  # an older change was undone before we got the lock
         raise CodeInvalid
     later = (EmailChange.user_id == account.id, EmailChange.id > change.id)
     await connection.execute(delete(EmailChange).where(*later))
@@ -65,7 +66,7 @@ async def undo(connection: AsyncConnection, service: Service, key: str) -> None:
 
 
 async def tell_old_addresses(service: Service) -> None:
-    """Mails, for ever, what waits to be told; runs in the background."""
+    """Sends the waiting mails; runs in the background for ever."""
     while True:
         try:
             await tell_waiting(service)
@@ -75,9 +76,9 @@ async def tell_old_addresses(service: Service) -> None:
 
 
 async def tell_waiting(service: Service) -> None:
-    """Mails each old address that has not heard of its change; one that fails is tried again after RETRY_AFTER.
+    """Mails each old address that has not got its mail yet. A mail that failed is tried again after RETRY_AFTER.
 
-    Deletes what can no longer be undone.
+    Deletes changes that can no longer be undone.
     """
     async with service.database.transaction() as connection:
         await connection.execute(delete(EmailChange).where(EmailChange.changed_at < func.now() - UNDO_FOR))
@@ -98,7 +99,7 @@ async def forget(connection: AsyncConnection, user_id: int) -> None:
 
 
 def _take_waiting() -> Any:
-    """Another process does not take the same ones while this one mails them."""
+    """Claims changes, so that no other process mails them at the same time."""
     due = select(EmailChange.id).where(EmailChange.next_try_at <= func.now()).limit(BATCH)
     some = due.with_for_update(skip_locked=True)
     taken = update(EmailChange).where(EmailChange.id.in_(some)).values(next_try_at=func.now() + RETRY_AFTER)

@@ -22,20 +22,20 @@ from services.user.errors import CredentialsWrong, TooManyGuesses
 from services.user.models import KnownNetwork, PasswordGuess
 from services.user.service import Service
 
-MAX_NETWORKS = 20  # remembered per account: those of the last logins
+MAX_NETWORKS = 20  # remembered per account, by last login
 NOW = func.clock_timestamp()
 
 
 class Allowance(NamedTuple):
-    """So many wrong passwords at once, then one more in each interval."""
+    """`burst` wrong passwords at once, then one more in each `interval`."""
 
     burst: int
     interval: timedelta
 
 
-STRANGERS = Allowance(60, timedelta(minutes=10))  # of one account, all networks together that it does not know
-KNOWN = Allowance(60, timedelta(minutes=2))  # of one account and one network that it knows
-OWN = Allowance(20, timedelta(minutes=5))  # of one session, whose user gives the password again
+STRANGERS = Allowance(60, timedelta(minutes=10))  # per account, for all unknown networks together
+KNOWN = Allowance(60, timedelta(minutes=2))  # per account and known network
+OWN = Allowance(20, timedelta(minutes=5))  # per session, for a user who repeats their password
 
 
 @asynccontextmanager
@@ -54,13 +54,13 @@ async def of_login(service: Service, user_id: int, identity: str, ip: str) -> As
 
 @asynccontextmanager
 async def of_session(service: Service, caller: Caller) -> AsyncIterator[None]:
-    """The same where a user gives their own password again: a stolen token does not buy endless guesses."""
+    """For a user who repeats their own password: a stolen token does not buy endless guesses."""
     async with _counted(service, _digest(service, "session", caller.session_id), OWN):
         yield
 
 
 async def remember_network(connection: AsyncConnection, service: Service, user_id: int, ip: str) -> None:
-    """Called with the account locked; keeps the last MAX_NETWORKS."""
+    """Call it with the account locked. Keeps the last MAX_NETWORKS."""
     if not ip:
         return
     row = insert(KnownNetwork).values(user_id=user_id, network=_digest(service, user_id, network_of(ip)))
@@ -80,7 +80,7 @@ async def forget_networks(connection: AsyncConnection, user_id: int) -> None:
 
 
 async def sweep(connection: AsyncConnection) -> None:
-    """Deletes allowances that are whole again."""
+    """Deletes allowances that are full again."""
     await connection.execute(delete(PasswordGuess).where(PasswordGuess.full_at < NOW))
 
 

@@ -1,8 +1,8 @@
-"""Names that look alike: what of a name is seen, and its skeleton (UTS #39).
+"""Usernames that look alike: the visible part of a name, and its skeleton (UTS #39).
 
-The key of a username leaves out what nobody sees; it is unique. The skeleton also takes letters that look alike for
-one, as Cyrillic а for a, and 1, I and l. Two users may share a skeleton, but nobody may look like staff or like a
-reserved name.
+The key of a username leaves out invisible characters; it is unique. The skeleton also maps letters that look alike to
+one letter, such as Cyrillic а to a, and 1, I and l. Two users may share a skeleton, but no user may look like staff or
+like a reserved name.
 """
 
 import unicodedata
@@ -39,18 +39,18 @@ _IGNORABLE = (
     (0xE0000, 0xE0FFF),
 )
 UNSEEN = frozenset(code for first, last in _IGNORABLE for code in range(first, last + 1))
-ROUNDS = 4  # of folding until a key stays as it is
+ROUNDS = 4  # of folding, until a key no longer changes
 TABLE = Path(__file__).parent / "confusables.txt"
 
 
 def seen(text: str) -> str:
-    """The text without what is invisible; one space for each run of them."""
+    """The text without invisible characters; each run of them becomes one space."""
     shown = "".join(c for c in text if ord(c) not in UNSEEN and unicodedata.category(c) != "Cf")
     return " ".join(shown.split())
 
 
 def seen_key(text: str) -> str:
-    """The folded form of what is seen. Leaving a character out may join others, which are folded again."""
+    """The folded form of the visible text. Leaving a character out may join others, which are folded again."""
     for _ in range(ROUNDS):
         folded = seen(fold(text))
         if folded == text:
@@ -60,7 +60,7 @@ def seen_key(text: str) -> str:
 
 
 def has_visible(text: str) -> bool:
-    """Whether more than marks, which need another character to stand on, is seen."""
+    """Whether the text has a visible character other than combining marks."""
     return any(unicodedata.category(c)[0] not in "MZC" for c in seen(text))
 
 
@@ -69,14 +69,14 @@ def is_noncharacter(c: str) -> bool:
 
 
 def skeleton(name: str) -> str:
-    """Equal for names that look alike. Case is folded in between, as capital I looks like l and small i like 1."""
+    """Equal for names that look alike. Case is folded in between, since capital I looks like l and small i like 1."""
     return _prototypes(fold(_prototypes(seen(name)))).replace("i", "l").replace(" ", "")
 
 
 async def require_no_impostor(
     connection: AsyncConnection, name: str, reserved: tuple[str, ...], user_id: int = 0
 ) -> None:
-    """Raises UsernameTaken for a name that looks reserved, or like the name of a user of staff, `user_id` apart."""
+    """Raises UsernameTaken for a name that looks reserved, or like the name of a staff member other than `user_id`."""
     form = skeleton(name)
     staff = (Account.username_skeleton == form, Account.role >= ADMIN, Account.deleted_at.is_(None))
     query = select(Account.id).where(*staff, Account.id != user_id).limit(1)

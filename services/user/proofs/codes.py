@@ -1,8 +1,9 @@
-"""Mailed codes: six digits, five minutes, five tries, stored hashed in Valkey
-(docs/contract/api.md, "login/send-code").
+"""Mailed codes: six digits, five minutes, five tries, stored hashed in Valkey (docs/contract/api.md,
+"login/send-code").
 
-An address has a code for each purpose and network that asked for one, so nobody replaces the code of another. A code
-has five tries for the network that asked for it and five for all others together: strangers cannot void it either.
+An address has a code for each purpose and network that asked for one, so nobody can replace the code of another user. A
+code has five tries for the network that asked for it, and five for all other networks together, so strangers cannot
+void it.
 """
 
 import hashlib
@@ -61,9 +62,9 @@ class Codes:
         self._store, self._redeem, self._discard = map(redis.register_script, (STORE, REDEEM, DISCARD))
 
     async def create(self, address: str, purpose: str = ANY, ip: str = "", known: bool = False) -> str:
-        """A new code for `address`, which replaces the one that this network asked for before. Raises TooManyCodes.
+        """A new code for `address`. It replaces the one that this network asked for before. Raises TooManyCodes.
 
-        `known`: the account of the address knows the network, which has an allowance apart from strangers' then.
+        `known`: the account of the address knows the network, which then has an allowance apart from that of strangers.
         """
         code = f"{secrets.randbelow(10**6):06}"
         keys = [self._key(address), self._key(_without_tag(address), "sent-known" if known else "sent")]
@@ -78,7 +79,7 @@ class Codes:
         await self._discard(keys=[self._key(address)], args=[self._slot(purpose, ip), self._digest(address, code)])
 
     async def redeem(self, address: str, code: str, purpose: str = ANY, ip: str = "") -> None:
-        """Uses the address's codes up. Raises CodeInvalid, also for a code of another purpose."""
+        """Uses up the codes of the address. Raises CodeInvalid, also for a code of another purpose."""
         args: list[str | int] = [self._digest(address, code), purpose, self._network(ip), TRIES]
         if not await self._redeem(keys=[self._key(address)], args=args):
             raise CodeInvalid

@@ -1,32 +1,37 @@
-"""Where the samples of a fragmented MP4's tracks are (ISO/IEC 14496-12, 8.8)."""
+"""Finds the samples of a fragmented MP4's tracks (ISO/IEC 14496-12, 8.8)."""
 
 import struct
 from collections.abc import Iterator
 
 from services.media.processing.sandbox.formats.boxes import Inner, find, inside
 
-BASE, DESCRIPTION, DURATION, SIZE, FLAGS = 0x1, 0x2, 0x8, 0x10, 0x20  # what a `tfhd` has
-OFFSET, FIRST_FLAGS = 0x1, 0x4  # what a `trun` has
-SAMPLE_FIELDS = (0x100, 0x200, 0x400, 0x800)  # of each sample of it: duration, size, flags, shift
+BASE, DESCRIPTION, DURATION, SIZE, FLAGS = 0x1, 0x2, 0x8, 0x10, 0x20  # flags of a `tfhd`: which fields it has
+OFFSET, FIRST_FLAGS = 0x1, 0x4  # flags of a `trun`
+SAMPLE_FIELDS = (
+    0x100,
+    0x200,
+    0x400,
+    0x800,
+)  # flags of a `trun` for fields of each sample: duration, size, flags, shift
 SAMPLE_SIZE = 0x200
 MAX_SAMPLES = 2_000_000
 
 
 def id_of(index: bytes | bytearray, track: Inner) -> int:
-    """A track's, of its `tkhd`; 0 for none."""
+    """The id of a track, from its `tkhd`; 0 if it has none."""
     header = find(index, track, b"tkhd")
     return int(_number(index, header.content + (20 if index[header.content] else 12))) if header else 0
 
 
 def default_sizes(index: bytes | bytearray, movie: Inner) -> dict[int, int]:
-    """By track: the bytes of a sample whose fragment does not tell."""
+    """By track: the bytes of a sample if its fragment does not state them."""
     extends = find(index, movie, b"mvex")
     tracks = inside(index, extends) if extends else ()
     return {_number(index, box.content + 4): _number(index, box.content + 16) for box in tracks if box.kind == b"trex"}
 
 
 def tracks_of(fragment: bytes | bytearray) -> Iterator[tuple[int, Inner]]:
-    """The tracks' ids and their boxes, of a `moof`."""
+    """The track ids of a `moof`, with their boxes."""
     for box in inside(fragment, Inner(b"moof", 0, 16 if fragment[:4] == b"\0\0\0\1" else 8, len(fragment))):
         header = find(fragment, box, b"tfhd") if box.kind == b"traf" else None
         if header:
@@ -34,7 +39,7 @@ def tracks_of(fragment: bytes | bytearray) -> Iterator[tuple[int, Inner]]:
 
 
 def samples(fragment: bytes | bytearray, start: int, track: Inner, default: int) -> Iterator[tuple[int, int]]:
-    """Where each run of samples of a track is in the file, and its bytes. `start`: where the `moof` is."""
+    """Yields the offset and size of each run of samples of a track. `start` is the offset of the `moof`."""
     header = find(fragment, track, b"tfhd")
     if not header:
         return
