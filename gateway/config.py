@@ -1,12 +1,13 @@
 """The gateway's settings; docs/operating.md lists those of every process."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from services.kit.config import Port, Settings
 
 SERVICE = "gateway"
+Original = Literal["hichat-derivative"]
 
 
 class GatewaySettings(Settings, kw_only=True, frozen=True):
@@ -56,6 +57,13 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
     ] = ()
     cors_headers: Annotated[
         tuple[str, ...], Meta(description="headers that these front ends may send, besides those that we read; *: any")
+    ] = ()
+    compat: Annotated[
+        tuple[Original, ...],
+        Meta(
+            description="hichat-derivative: number the types of chats and messages on the socket as derivatives of "
+            "hichat do (docs/contract/compat.md)"
+        ),
     ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...], Meta(description="networks of proxies whose X-Forwarded-For header is trusted")

@@ -126,7 +126,13 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
         limiter, chat = RateLimiter(redis, settings.rate_limit_scale), chat_at(chat_channel)
         tickets, presence = Tickets(chat), PresenceReporter(chat)
         await stack.enter_async_context(presence.running())
-        sockets = Sockets(settings, chat, tickets, nats, authenticator, limiter, presence)
+        friends, online_users = FriendsStub(social_channel), OnlineUsers(chat, presence)
+
+        async def online_friends() -> list[int]:
+            friend_ids = (await friends.ListFriendIds(friends_pb2.ListFriendIdsRequest())).user_ids
+            return sorted(await online_users.among(friend_ids))
+
+        sockets = Sockets(settings, chat, tickets, nats, authenticator, limiter, presence, online_friends)
         await stack.enter_async_context(sockets.running())
         yield Container(
             settings=settings,
@@ -134,7 +140,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             accounts=AccountsStub(user_channel),
             sessions=sessions,
             users=users,
-            friends=FriendsStub(social_channel),
+            friends=friends,
             groups=GroupsStub(social_channel),
             objects=objects,
             uploads=UploadsStub(media_channel),
@@ -155,6 +161,6 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             limiter=limiter,
             authenticator=authenticator,
             presence=presence,
-            online_users=OnlineUsers(chat, presence),
+            online_users=online_users,
             sockets=sockets,
         )

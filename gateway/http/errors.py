@@ -82,6 +82,10 @@ class CommentNotFound(NotFound):
     pass
 
 
+class MessageNotFound(NotFound):
+    pass
+
+
 class MethodNotAllowed(Invalid):
     pass
 

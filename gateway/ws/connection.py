@@ -100,6 +100,10 @@ class Connection:
         if self._queue.is_over:
             self.close(Close.SLOW, "too much unread")
 
+    def announce(self, frame: bytes) -> None:
+        """Sends a frame about the connection itself, such as why it ends."""
+        self.reply(frame)
+
     def request_resync(self, conversation_ids: list[int] | None, reason: str) -> None:
         """Tells the client, after all that is queued, to sync these conversations; None: all of them."""
         metrics.RESYNCS.labels(reason).inc()

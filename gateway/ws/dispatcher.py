@@ -4,7 +4,7 @@ frame with an id.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,9 +16,10 @@ from gateway.chat import commands, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.json_depth import check_depth
-from gateway.http.rate_limits import RateLimiter, per_second
+from gateway.http.rate_limits import RateLimiter
 from gateway.ws import metrics
 from gateway.ws.connection import Connection
+from gateway.ws.frame_limit import seconds_over_limit
 from gateway.ws.frames import LITERAL_PONG, PONG, Close, Error, Frame, Typing, decode_frame, error_of, pack
 from gateway.ws.hub import Hub
 from gateway.ws.push_subscriber import PushSubscriber
@@ -27,8 +28,6 @@ from services.client_json import chat as client_json
 from services.kit import telemetry
 from services.kit.context import current_caller, current_deadline, current_request_id, new_request_id
 
-FRAME_LIMIT = per_second(20, 40)  # of one socket
-FLOOD_SECONDS = 30.0  # a client that would have to wait for longer is closed
 MAX_MALFORMED = 20  # frames that cannot be decoded, after which the socket is closed
 TYPING_MS = 6_000
 
@@ -90,7 +89,7 @@ class Dispatcher:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._reject_malformed(error)
             return
-        if wait := self._seconds_over_limit():
+        if wait := seconds_over_limit(connection, self._scale):
             self._refuse(frame, TooManyRequests(retry_after=wait))
             return
         try:
@@ -115,17 +114,6 @@ class Dispatcher:
             return
         detail = str(error) if isinstance(error, ValidationError) else "not a JSON object"
         self._connection.reply(pack("error", Error("bad_request", detail)))
-
-    def _seconds_over_limit(self) -> float:
-        """Seconds until the next frame is allowed. Closes a client that goes on for long all the same."""
-        if not self._scale:
-            return 0.0
-        full_at, wait = FRAME_LIMIT.bucket(self._scale).take(self._connection.frame_bucket, monotonic())
-        if wait > FLOOD_SECONDS:
-            self._connection.close(Close.OVERLOADED, "flood")
-        # Refused frames count too, so a client that does not slow down stays refused.
-        self._connection.frame_bucket = full_at
-        return max(wait, 0.0)
 
     async def _dispatch(self, frame: Frame) -> None:
         request = REQUESTS.get(frame.type)

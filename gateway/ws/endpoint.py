@@ -5,8 +5,9 @@ It is the composition root of this folder: only here are its parts put together.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 import grpc.aio
 import structlog
@@ -21,14 +22,17 @@ from gateway.chat.presence_reporter import PresenceReporter
 from gateway.chat.tickets import Tickets
 from gateway.config import GatewaySettings
 from gateway.http.auth import Authenticator
-from gateway.http.errors import TokenMissing
 from gateway.http.rate_limits import RateLimiter
 from gateway.ws import connection as heartbeat
-from gateway.ws import dispatcher
 from gateway.ws.connection import Connection
+from gateway.ws.dialects.connection import DialectConnection
+from gateway.ws.dialects.opening import opening_of
+from gateway.ws.dialects.service import Dialects
+from gateway.ws.dialects.welcome import Welcome
 from gateway.ws.dispatcher import Dispatcher
-from gateway.ws.frames import Close, Frame, Hello, Limits, Ready, error_of, pack
-from gateway.ws.handshake import Disconnected, Handshake, SocketRefused, next_text, refusal_of
+from gateway.ws.frame_limit import FRAME_LIMIT
+from gateway.ws.frames import Close, Limits, Ready, error_of, pack
+from gateway.ws.handshake import Disconnected, ForeignGreeting, Handshake, SocketRefused, next_text, refusal_of
 from gateway.ws.hub import Hub
 from gateway.ws.protocol import MAX_FRAME_BYTES, protocol_of
 from gateway.ws.push_subscriber import PushSubscriber
@@ -43,6 +47,7 @@ HELLO_SECONDS = 5.0
 DRAIN_STEPS = 20
 RECONNECT_MS = (500, 5_000)  # the range in which the clients of a stopping gateway are spread
 
+T = TypeVar("T")
 log = structlog.get_logger("sockets")
 
 
@@ -58,7 +63,9 @@ class Sockets:
         authenticator: Authenticator,
         limiter: RateLimiter,
         presence: PresenceReporter,
+        online_friends: Callable[[], Awaitable[list[int]]],
     ) -> None:
+        """`online_friends`: the ids of the caller's friends who are online."""
         self._settings, self._chat, self._authenticator, self._limiter = settings, chat, authenticator, limiter
         self.hub = Hub()
         self._reconciler = Reconciler(self.hub, chat, authenticator)
@@ -66,6 +73,9 @@ class Sockets:
         self._presence = presence
         self._handshake = Handshake(settings, tickets, authenticator)
         self._first_pages = first_pages(chat)
+        self._dialects = Dialects(
+            chat, limiter, settings.rate_limit_scale, settings.request_seconds, settings.compat, online_friends
+        )
         self._draining = False
 
     @asynccontextmanager
@@ -80,7 +90,7 @@ class Sockets:
         random.shuffle(connections)
         for connection in connections:
             wait = random.randint(*RECONNECT_MS)  # noqa: S311
-            connection.reply(pack("goaway", {"reconnect_in_ms": wait}))
+            connection.announce(pack("goaway", {"reconnect_in_ms": wait}))
         for step in range(DRAIN_STEPS):
             await asyncio.sleep(seconds / DRAIN_STEPS)
             for connection in connections[step::DRAIN_STEPS]:
@@ -91,17 +101,34 @@ class Sockets:
         if not self._handshake.allows_origin(scope):
             await send({"type": "websocket.close", "code": 1008, "reason": ""})  # before accept: becomes 403
             return
+        protocol, opening = protocol_of(scope), opening_of(scope)
+        greeting: ForeignGreeting | None = None
         try:
-            await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+            if opening:
+                self._refuse_while_draining()
+                greeting = await self._handshake.greet(opening, self._settings.request_seconds)
+            await send({"type": "websocket.accept", "subprotocol": opening and opening.subprotocol, "headers": []})
+        except SocketRefused as refusal:
+            log.info("socket refused", close=int(refusal.code), cause=type(refusal.cause).__name__)
+            protocol.refuse(401 if refusal.code is Close.UNAUTHENTICATED else 503)
+            return
         except ClientDisconnected:
             return
-        connection = Connection(protocol_of(scope))
+        if greeting is None:
+            connection = Connection(protocol)
+            greeting = await self._keep(connection, self._serve(connection, scope, receive))
+        if greeting:
+            dialect = self._dialects.connection(protocol, greeting.spoken.dialect)
+            await self._keep(dialect, self._serve_dialect(dialect, greeting, receive))
+
+    async def _keep(self, connection: Connection, serving: Awaitable[T]) -> T | None:
+        """Serves the connection to its end. What is returned is left to be done with the socket."""
         try:
-            await self._serve(connection, scope, receive)
+            return await serving
         except SocketRefused as refusal:
             error = error_of(refusal.cause)
             log.info("socket refused", close=int(refusal.code), error=error.code, cause=type(refusal.cause).__name__)
-            connection.reply(pack("error", error))
+            connection.announce(pack("error", error))
             connection.close(refusal.code, error.code)
         except Disconnected:
             pass
@@ -113,16 +140,17 @@ class Sockets:
             connection.dispose()
             if connection.caller.user_id:
                 self._presence.closed(connection.id, connection.caller.user_id)
+        return None
 
-    async def _serve(self, connection: Connection, scope: Scope, receive: Receive) -> None:
+    async def _serve(self, connection: Connection, scope: Scope, receive: Receive) -> ForeignGreeting | None:
+        """Returns at once if the first frame is a dialect's."""
         self._refuse_while_draining()
-        try:
-            async with asyncio.timeout(HELLO_SECONDS):
-                caller, frame, hello = await self._handshake.receive_hello(scope, receive)
-        except TimeoutError:
-            raise SocketRefused(Close.UNAUTHENTICATED, TokenMissing()) from None
-        self._refuse_while_draining()
-        await self._admit(connection, caller, frame, hello)
+        greeting = await self._handshake.receive_greeting(scope, receive, HELLO_SECONDS)
+        if isinstance(greeting, ForeignGreeting):
+            return greeting
+        resumption = Resumption(self.hub, self._chat, self._first_pages, connection, greeting.hello)
+        await self._admit(connection, greeting.caller, resumption)
+        resumption.finish(greeting.frame.id, self._ready(connection))
         settings = self._settings
         requests = Dispatcher(
             connection,
@@ -136,12 +164,26 @@ class Sockets:
         while True:
             await requests.receive(await next_text(receive))
 
+    async def _serve_dialect(self, connection: DialectConnection, greeting: ForeignGreeting, receive: Receive) -> None:
+        welcome = Welcome(self.hub, self._chat, self._first_pages, connection)
+        await self._admit(connection, greeting.caller, welcome)
+        session = self._dialects.session(connection, greeting.spoken.dialect)
+        welcome.finish()
+        try:
+            if greeting.spoken.text:
+                await session.receive(greeting.spoken.text)
+            while True:
+                await session.receive(await next_text(receive))
+        finally:
+            session.end()
+
     def _refuse_while_draining(self) -> None:
         if self._draining:
             raise SocketRefused(Close.GOING_AWAY, Unavailable())
 
-    async def _admit(self, connection: Connection, caller: Caller, frame: Frame, hello: Hello) -> None:
-        """Registers the connection and brings its client up to date. Raises SocketRefused, Disconnected."""
+    async def _admit(self, connection: Connection, caller: Caller, resumption: Resumption | Welcome) -> None:
+        """Registers the connection and reads what its client misses. Raises SocketRefused, Disconnected."""
+        self._refuse_while_draining()
         connection.caller = caller
         structlog.contextvars.bind_contextvars(user_id=caller.user_id)
         self._evict_oldest(caller.user_id)
@@ -154,7 +196,6 @@ class Sockets:
                 # After hub.add, so that a session which ends from now on finds its connection.
                 if await self._authenticator.verdicts.load(caller.session_id) is None:
                     raise SocketRefused(Close.SESSION_REVOKED, Unauthenticated())
-                resumption = Resumption(self.hub, self._chat, self._first_pages, connection, hello)
                 await resumption.read()
         except (grpc.aio.AioRpcError, HitokError, TimeoutError) as error:
             raise refusal_of(error) from None
@@ -162,7 +203,6 @@ class Sockets:
             current_deadline.set(None)
         if connection.is_closing:
             raise Disconnected
-        resumption.finish(frame.id, self._ready(connection))
 
     def _evict_oldest(self, user_id: int) -> None:
         """Makes room for one more socket. The oldest one goes, because its network may be gone unnoticed."""
@@ -174,7 +214,7 @@ class Sockets:
 
     def _ready(self, connection: Connection) -> Ready:
         scale = self._settings.rate_limit_scale
-        frames, sends = dispatcher.FRAME_LIMIT, commands.SEND_LIMIT
+        frames, sends = FRAME_LIMIT, commands.SEND_LIMIT
         limits = Limits(
             MAX_FRAME_BYTES,
             frames.refill * scale,

@@ -1,6 +1,7 @@
 """Decides who may open a socket: the page's Origin, then a ticket, an Authorization header, or the hello's token."""
 
-from typing import Any
+import asyncio
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import grpc.aio
@@ -10,9 +11,10 @@ from litestar.types import Receive, Scope
 from gateway.chat.tickets import Tickets
 from gateway.config import GatewaySettings
 from gateway.http.auth import Authenticator
-from gateway.http.errors import ParameterInvalid
+from gateway.http.errors import ParameterInvalid, TokenMissing
 from gateway.http.json_depth import check_depth
 from gateway.http.origins import is_allowed
+from gateway.ws.dialects.opening import Opening, Spoken, spoken_in
 from gateway.ws.frames import Close, Frame, Hello, decode_frame, decode_hello, error_of
 from services.kit.context import Caller
 from services.kit.errors import HitokError
@@ -30,6 +32,21 @@ class SocketRefused(Exception):
         self.code, self.cause = code, cause
 
 
+class Greeting(NamedTuple):
+    """The frame `hello`, and who said it."""
+
+    caller: Caller
+    frame: Frame
+    hello: Hello
+
+
+class ForeignGreeting(NamedTuple):
+    """A first frame of a dialect, after an Authorization header."""
+
+    caller: Caller
+    spoken: Spoken
+
+
 class Handshake:
     def __init__(self, settings: GatewaySettings, tickets: Tickets, authenticator: Authenticator) -> None:
         self._origins = settings.chat_origins or settings.cors_origins
@@ -40,11 +57,31 @@ class Handshake:
         origin, host = _header(scope, b"origin"), _header(scope, b"host")
         return origin is None or is_allowed(origin, self._origins) or urlsplit(origin).netloc == host
 
-    async def receive_hello(self, scope: Scope, receive: Receive) -> tuple[Caller, Frame, Hello]:
-        """The caller and their hello. Raises SocketRefused, Disconnected."""
-        caller = await self._caller_of_request(scope)
-        frame, hello = await _receive_hello(receive)
-        return caller or await self._caller_of_token(hello.token), frame, hello
+    async def receive_greeting(self, scope: Scope, receive: Receive, seconds: float) -> Greeting | ForeignGreeting:
+        """The caller and their first frame, which has to come within `seconds`. Raises SocketRefused, Disconnected."""
+        caller: Caller | None = None
+        try:
+            async with asyncio.timeout(seconds):
+                caller = await self._caller_of_request(scope)
+                text = await _first_frame(receive)
+                spoken = spoken_in(text) if caller and _header(scope, b"authorization") else None
+                if caller and spoken:
+                    return ForeignGreeting(caller, spoken)
+                frame, hello = _read_hello(text)
+                return Greeting(caller or await self._caller_of_token(hello.token), frame, hello)
+        except TimeoutError:
+            if caller:
+                missing = ParameterInvalid(f"no `hello` came within {seconds:g} s")
+                raise SocketRefused(Close.PROTOCOL_ERROR, missing) from None
+            raise SocketRefused(Close.UNAUTHENTICATED, TokenMissing()) from None
+
+    async def greet(self, opening: Opening, seconds: float) -> ForeignGreeting:
+        """The caller whom a URL or a subprotocol names. Raises SocketRefused."""
+        try:
+            async with asyncio.timeout(seconds):
+                return ForeignGreeting(await self._caller_of_token(opening.token), Spoken(opening.dialect, ""))
+        except TimeoutError as error:
+            raise refusal_of(error) from None
 
     async def _caller_of_request(self, scope: Scope) -> Caller | None:
         """By the ticket or the header; None if the request has neither."""
@@ -58,6 +95,7 @@ class Handshake:
         return await self._caller_of_token(header) if header else None
 
     async def _caller_of_token(self, token: str) -> Caller:
+        """Raises SocketRefused."""
         try:
             return await self._authenticator.authenticate(self._authenticator.read(token))
         except (HitokError, grpc.aio.AioRpcError) as error:
@@ -75,9 +113,13 @@ async def next_text(receive: Receive) -> str:
     return text
 
 
-async def _receive_hello(receive: Receive) -> tuple[Frame, Hello]:
+async def _first_frame(receive: Receive) -> str:
     while (text := await next_text(receive)) == "ping":
         pass
+    return text
+
+
+def _read_hello(text: str) -> tuple[Frame, Hello]:
     try:
         frame = decode_frame(text)
         check_depth(text)

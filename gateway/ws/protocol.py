@@ -12,6 +12,7 @@ from typing import Any
 
 from litestar.types import Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 MAX_FRAME_BYTES = 64 * 1024  # of a client's frame; a larger one closes the socket with 1009
 CLOSE_SECONDS = 3.0  # for the client to answer a close frame, before the connection is cut
@@ -22,9 +23,12 @@ _log.setLevel(logging.WARNING)
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """`on_writable` is called when a transport that was full accepts data again."""
+    """`on_writable` is called when a transport that was full accepts data again, `on_pong` when the client answers a
+    ping of the WebSocket protocol.
+    """
 
     on_writable: Callable[[], None] | None = None
+    on_pong: Callable[[], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -63,6 +67,17 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self.on_writable:
             self.on_writable()
+
+    def refuse(self, status: int) -> None:
+        """Answers the handshake with an HTTP error."""
+        self.conn.send_response(self.conn.reject(status, ""))
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = self.handshake_complete = True
+        self.transport.close()
+
+    def handle_pong(self, event: Frame) -> None:
+        if self.on_pong:
+            self.on_pong()
 
     def close(self, code: int, reason: str) -> None:
         """Sends a close frame, ends the application's `receive`, and cuts the connection if no answer comes in time.

@@ -51,6 +51,8 @@ class Conversation:
     messages: list[pb.Message] = field(default_factory=list)
     read: dict[int, int] = field(default_factory=dict)
     joined: dict[int, int] = field(default_factory=dict)  # the seq beyond which one sees
+    delivered: dict[int, int] = field(default_factory=dict)
+    direct: bool = False
 
 
 class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, NotificationsServicer):
@@ -136,6 +138,7 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
             if conversation.members == pair:
                 return conversation
         conversation = self.conversations[self.create()]
+        conversation.direct = True
         for member in pair:
             await self.join(conversation.id, member)
         return conversation
@@ -239,9 +242,30 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         user_id = await self._enter("MarkRead")
         conversation = self._of(request.conversation_id, user_id)
         conversation.read[user_id] = max(conversation.read.get(user_id, 0), request.seq)
-        data = {"conversation_id": str(conversation.id), "user_id": str(user_id), "read_seq": request.seq}
+        data: dict[str, Any] = {"conversation_id": str(conversation.id), "user_id": str(user_id)}
+        data |= {"read_seq": conversation.read[user_id], "delivered_seq": conversation.read[user_id]}
         await self.push(f"push.conv.{conversation.id}", "receipt", data, key=f"receipt:{conversation.id}:{user_id}")
         return pb.MarkReadResponse(read_seq=conversation.read[user_id])
+
+    async def MarkDelivered(self, request: pb.MarkDeliveredRequest, context: Any) -> pb.MarkDeliveredResponse:
+        user_id = await self._enter("MarkDelivered")
+        conversation = self._of(request.conversation_id, user_id)
+        conversation.delivered[user_id] = max(conversation.delivered.get(user_id, 0), request.seq)
+        return pb.MarkDeliveredResponse(delivered_seq=conversation.delivered[user_id])
+
+    async def Recall(self, request: pb.RecallRequest, context: Any) -> pb.RecallResponse:
+        conversation = self._of(request.conversation_id, await self._enter("Recall"))
+        conversation.rev += 1
+        message = conversation.messages[request.seq - 1]
+        message.rev, message.body, message.recalled_at = conversation.rev, b"null", message.created_at
+        view = client_json.message(message)
+        await self.push(f"push.conv.{conversation.id}", "message.recalled", view, **_headers(message))
+        return pb.RecallResponse(rev=conversation.rev)
+
+    async def GetReceipts(self, request: pb.GetReceiptsRequest, context: Any) -> pb.GetReceiptsResponse:
+        conversation = self._of(request.conversation_id, await self._enter("GetReceipts"))
+        members = [pb.Member(user_id=id, read_seq=conversation.read.get(id, 0)) for id in sorted(conversation.members)]
+        return pb.GetReceiptsResponse(members=members)
 
     async def BatchGetRevs(self, request: pb.BatchGetRevsRequest, context: Any) -> pb.BatchGetRevsResponse:
         await self._enter("BatchGetRevs")
@@ -311,12 +335,14 @@ def _listed(row: Conversation, user_id: int) -> pb.Conversation:
     unread = sum(message.seq > read and message.sender_id != user_id for message in row.messages)
     return pb.Conversation(
         conversation_id=row.id,
-        kind=pb.GROUP,
-        group_id=1,
+        kind=pb.DIRECT if row.direct else pb.GROUP,
+        peer_id=next(iter(row.members - {user_id}), 0) if row.direct else 0,
+        group_id=0 if row.direct else 1,
         rev=row.rev,
         last_seq=len(row.messages),
         read_seq=read,
         joined_seq=row.joined.get(user_id, 0),
+        delivered_seq=row.delivered.get(user_id, 0),
         unread=min(unread, 100),
         last_message=row.messages[-1] if row.messages else None,
     )

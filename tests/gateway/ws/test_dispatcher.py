@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.http.errors import TooManyRequests
-from gateway.ws import dispatcher
+from gateway.ws import frame_limit
 from services.kit.errors import DatabaseUnavailable, Forbidden, HitokError, Invalid, NotFound
 from tests.gateway.chat_stage import Stage, gateway_of, running_stage
 from tests.gateway.fake_chat import ConversationNotFound, NotFriends
@@ -184,7 +184,7 @@ async def test_unanswered_requests_are_bounded(stage: Stage) -> None:
 async def test_a_flood_is_refused_then_closed_and_each_id_answered_at_most_once(
     servers: Servers, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher, "monotonic", lambda: 1_000.0)  # no bucket of frames fills up meanwhile
+    monkeypatch.setattr(frame_limit, "monotonic", lambda: 1_000.0)  # no bucket of frames fills up meanwhile
     async with gateway_of(stage.chat, servers, stage.user, HITOK_RATE_LIMIT_SCALE="1") as limited:
         anna, ben = await limited.people(2)
         async with limited.socket(anna) as socket, limited.socket(ben) as calm:

@@ -1,0 +1,124 @@
+"""Clients of the originals for tests: each keeps the messages that it was shown, by their text."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from urllib.parse import quote
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+
+class Client:
+    def __init__(self, ws: ClientConnection) -> None:
+        self.ws = ws
+        self.seen: list[dict[str, Any]] = []
+
+    async def send(self, frame: Any) -> None:
+        await self.ws.send(json.dumps(frame))
+
+    async def wait(self, wanted: Callable[[dict[str, Any]], Any], timeout: float = 10.0) -> dict[str, Any]:
+        for frame in self.seen:
+            if wanted(frame):
+                self.seen.remove(frame)
+                return frame
+        async with asyncio.timeout(timeout):
+            while not wanted(frame := json.loads(await self.ws.recv())):
+                self.seen.append(frame)
+        return dict(frame)
+
+    async def drain(self, seconds: float = 0.3) -> list[dict[str, Any]]:
+        """All that came and that comes within a time."""
+        with suppress(TimeoutError, ConnectionClosed):
+            async with asyncio.timeout(seconds):
+                while True:
+                    self.seen.append(json.loads(await self.ws.recv()))
+        seen, self.seen = self.seen, []
+        return seen
+
+    async def closed(self, timeout: float = 10.0) -> int:
+        with suppress(ConnectionClosed):
+            async with asyncio.timeout(timeout):
+                while True:
+                    await self.ws.recv()
+        assert self.ws.close_code is not None
+        return self.ws.close_code
+
+    async def say(self, to: str, text: str) -> None:
+        raise NotImplementedError
+
+    def text_in(self, frame: dict[str, Any]) -> str | None:
+        """The text of a message from someone else."""
+        raise NotImplementedError
+
+    async def texts(self, count: int) -> list[str]:
+        """Of the next messages."""
+        found = [await self.wait(lambda frame: self.text_in(frame) is not None) for _ in range(count)]
+        return [str(self.text_in(frame)) for frame in found]
+
+
+class A(Client):
+    async def say(self, to: str, text: str) -> None:
+        content = json.dumps({"content": text, "to_type": "user", "to": int(to)})
+        await self.send({"type": "chat", "content": content})
+
+    def text_in(self, frame: dict[str, Any]) -> str | None:
+        return str(frame["content"]) if frame.get("type") == "chat" else None
+
+    async def history(self, **asked: Any) -> None:
+        await self.send({"type": "history", "content": json.dumps(asked)})
+
+
+class B1(Client):
+    async def say(self, to: str, text: str) -> None:
+        await self.send({"frameType": 0, "method": "chat.user", "userId": to, "data": text})
+
+    def text_in(self, frame: dict[str, Any]) -> str | None:
+        return str(frame["data"]) if frame.get("frameType") == 0 else None
+
+
+class B2(Client):
+    async def say(self, to: str, text: str) -> None:
+        await self.chat(text, chatType=1, recvId=to)
+
+    async def chat(self, text: str, id: str = "", method: str = "chat.user", **data: Any) -> dict[str, Any]:
+        """The acknowledgement, or the error."""
+        data.setdefault("msg", {"mType": 1, "content": text})
+        return await self.ask(method, data, id)
+
+    async def ask(self, method: str, data: Any, id: str = "") -> dict[str, Any]:
+        id = id or uuid.uuid4().hex
+        await self.send({"id": id, "ackSeq": 0, "frameType": 0, "method": method, "data": data})
+        answer = await self.wait(lambda frame: frame.get("id") == id and frame["frameType"] in (2, 3))
+        if answer["frameType"] == 3:
+            await self.send({"id": id, "ackSeq": 2, "frameType": 3})
+        return answer
+
+    def text_in(self, frame: dict[str, Any]) -> str | None:
+        if frame.get("frameType") != 0 or frame["data"]["contentType"] != 0:
+            return None
+        return str(frame["data"]["msg"]["content"])
+
+
+@asynccontextmanager
+async def dialect(url: str, name: str, token: str, **options: Any) -> AsyncIterator[Any]:
+    """A, B1 or B2 of that user."""
+    kind: type[Client] = {"A": A, "B1": B1, "B2": B2}[name]
+    path = {"A": f"/ws?token={quote('Bearer ' + token)}", "B1": "/ws", "B2": f"/ws?token={token}"}[name]
+    headers = {"Authorization": f"Bearer {token}"} if name == "B1" else {}
+    options = {
+        "max_size": None,
+        "ping_interval": None,
+        "close_timeout": 1,
+        "compression": None,
+        "proxy": None,
+    } | options
+    async with connect(url.replace("http", "ws", 1) + path, additional_headers=headers, **options) as ws:
+        client = kind(ws)
+        if name == "B1":
+            await client.send({"frameType": 1})
+            await client.wait(lambda frame: frame.get("frameType") == 1)
+        yield client
