@@ -121,7 +121,8 @@ class Session:
 def decode(data: Any, kind: type[T]) -> T:
     """Raises ParameterInvalid."""
     try:
-        check_depth(data)
+        if isinstance(data, str):  # JSON in a string of a frame, whose own depth was checked
+            check_depth(data)
         return msgspec.json.decode(data, type=kind, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ParameterInvalid(str(error)) from None
