@@ -1,7 +1,7 @@
 """Writes the parts of the documentation that the code already says: `make docs`.
 
-All of `docs/api.md`; in other files what is between two comments: the settings in `docs/operating.md`, the list of
-decisions in `docs/README.md`.
+All of `docs/api.md` and `docs/erasure.md`; in other files what is between two comments: the settings in
+`docs/operating.md`, the list of decisions in `docs/README.md`.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from docs import erasure_table
 from gateway.app import ENDPOINTS
 from gateway.config import SERVICE as GATEWAY
 from gateway.config import GatewaySettings
@@ -114,6 +115,7 @@ def rendered() -> dict[Path, str]:
     operating, index = DOCS / "operating.md", DOCS / "README.md"
     return {
         DOCS / "api.md": routes(),
+        DOCS / "erasure.md": erasure_table.page(),
         operating: between("settings", operating.read_text(), settings()),
         index: between("decisions", index.read_text(), decisions()),
     }

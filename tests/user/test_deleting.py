@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc.aio
 
+from docs.erasure_table import TABLES
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
 from tests.support.user import (
@@ -24,6 +25,7 @@ from tests.support.user import (
     phone_login,
     profile,
     refusal,
+    send_code,
 )
 
 
@@ -88,6 +90,21 @@ async def test_nothing_personal_stays_in_its_rows(user: Running) -> None:
     rows += await execute(user, "SELECT * FROM session WHERE user_id = :id", id=made.user_id)
     kept = repr([tuple(row) for row in rows])
     assert not any(trace in kept for trace in (name, phone, "很懒", "203.0.113.7", "Firefox", "$2b$"))
+
+
+async def test_no_table_but_the_events_names_them_any_more(user: Running) -> None:
+    """The events go after their retention (docs/erasure.md)."""
+    name, phone, bound = new_name(), new_phone(), new_name()
+    made = await email_account(user, name)
+    code = await send_code(user, f"{bound}@example.com")
+    with acting(caller_of(user, made)):
+        await user.accounts.BindPhone(pb.BindPhoneRequest(phone=phone, password=PASSWORD))
+        request = pb.BindEmailRequest(email=f"{bound}@example.com", code=code, password=PASSWORD)
+        await user.accounts.BindEmail(request)
+    await deleting(user, made)
+    for table in TABLES["user"].keys() - {"outbox"}:
+        rows = str(await execute(user, f'SELECT t::text FROM "{table}" t'))
+        assert not any(trace in rows for trace in (name, phone, bound)), table
 
 
 async def test_it_needs_the_password(user: Running) -> None:

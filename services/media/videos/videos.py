@@ -130,7 +130,7 @@ async def delete_video(connection: AsyncConnection, caller: Caller, video_id: in
 
 async def erase(connection: AsyncConnection, video: Any, actor_id: int) -> None:
     """Empties a locked video. Its comments and likes can only be reached through it."""
-    blank: dict[str, Any] = {"title": "", "description": "", "video_url": "", "cover_url": ""}
+    blank: dict[str, Any] = {"title": "", "description": "", "type": "", "video_url": "", "cover_url": ""}
     blank |= {"object_hash": None, "publish_as": None}
     statement = update(Video).where(Video.id == video.id)
     await connection.execute(statement.values(deleted_at=func.now(), words=video_words(""), **blank))

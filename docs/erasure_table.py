@@ -1,0 +1,160 @@
+"""What erasing an account does to each column with a user's id or content; `make docs` writes erasure.md.
+
+tests/test_erasure.py compares this with the schemas that the migrations make, column by column: a new table or column
+belongs in here, as the user's or as nobody's.
+"""
+
+from typing import NamedTuple
+
+
+class Table(NamedTuple):
+    personal: str  # columns with a user's id or content
+    other: str  # columns that say nothing of a user by themselves
+    erasure: str
+
+
+ROW_GOES = "The rows are deleted."
+EXPIRES = "Deleted `HITOK_OUTBOX_DAYS` after publishing; the event stream keeps its copy 7 days."
+EVENTS = {
+    "outbox": Table("subject aggregate data", "id occurred_at published_at trace", EXPIRES),
+    "inbox": Table("", "consumer event handled_at", "Holds ids of events only."),
+    "dead_letter": Table(
+        "subject data error",
+        "id consumer event died_at",
+        "**Stays** until the operator has replayed or deleted the event.",
+    ),
+}
+ID_STAYS = "The id stays; it names an emptied account."
+
+TABLES: dict[str, dict[str, Table]] = {
+    "user": {
+        "account": Table(
+            "id username username_key username_skeleton nickname avatar bio sex email phone password_hash client_ip"
+            " client_port device",
+            "role role_set_by_admin created_at updated_at login_at heartbeat_at logout_at is_logout disabled_at"
+            " deleted_at searchable_by_phone searchable_by_email",
+            "Emptied at once. The id stays, since other rows name it; so do the times and the role.",
+        ),
+        "session": Table(
+            "user_id device ip",
+            "id created_at last_seen_at expires_at revoked_at",
+            "Ended at once, device and address emptied; the row is deleted 30 days after it would have expired.",
+        ),
+        "role_change": Table("user_id by_user_id", "id old_role new_role changed_at", f"{ID_STAYS} It is an audit."),
+        "known_network": Table("user_id network", "seen_at", f"{ROW_GOES} At once."),
+        "email_change": Table("user_id old_email", "id changed_at next_try_at", f"{ROW_GOES} At once."),
+        "password_guess": Table("subject", "full_at", "A keyed hash; deleted within a day."),
+        **EVENTS,
+    },
+    "social": {
+        "friendship": Table("user_id friend_id remark", "id source agreed created_at", ROW_GOES),
+        "friend_request": Table(
+            "from_id to_id message", "id requested_at result handled_at hidden", f"{ROW_GOES} Of either side."
+        ),
+        "refusal": Table("user_id peer_id", "created_at", f"{ROW_GOES} Of either side."),
+        "contact_settings": Table("user_id", "who_may_add", ROW_GOES),
+        "block": Table("user_id blocked_id", "id created_at", f"{ROW_GOES} Of either side."),
+        "group": Table(
+            "name name_key icon description owner_id announcement announced_by",
+            "id approval member_count created_at updated_at dismissed_at",
+            "The group goes to its oldest manager or member, else it is dismissed. What was written of it is the"
+            f" group's and stays. `announced_by`: {ID_STAYS}",
+        ),
+        "member": Table(
+            "user_id inviter_id", "id group_id role joined_at", f"{ROW_GOES} `inviter_id` of others: {ID_STAYS}"
+        ),
+        "join_request": Table(
+            "user_id message inviter_id handler_id",
+            "id group_id requested_at handled_at result hidden",
+            f"{ROW_GOES} `inviter_id` and `handler_id` of others' rows: {ID_STAYS}",
+        ),
+        "invitation": Table("user_id inviter_id", "group_id created_at", f"{ROW_GOES} Of either side."),
+        **EVENTS,
+    },
+    "media": {
+        "video": Table(
+            "owner_id title description type video_url cover_url object_hash words",
+            "id visibility publish_as like_count comment_count share_count view_count score random_key created_at"
+            " updated_at deleted_at",
+            f"Emptied in small transactions. {ID_STAYS}",
+        ),
+        "comment": Table(
+            "user_id owner_id content",
+            "id video_id father_id reply_to_id like_count reply_count created_at updated_at deleted_at",
+            f"Emptied in small transactions. {ID_STAYS}",
+        ),
+        "video_like": Table("user_id", "video_id id withdrawn created_at", ROW_GOES),
+        "comment_like": Table("user_id", "comment_id withdrawn created_at", ROW_GOES),
+        "video_share": Table("user_id", "video_id created_at", ROW_GOES),
+        "shelf": Table(
+            "owner_id", "public_count friends_count private_count", f"The counts fall to 0 with the videos. {ID_STAYS}"
+        ),
+        "tally": Table("", "slot public_count", "A count of all users' videos."),
+        "standing": Table(
+            "user_id peer_id",
+            "friend blocks blocked friend_event blocks_event blocked_event",
+            f"{ROW_GOES} Of either side.",
+        ),
+        "object": Table(
+            "hash extension kind media_type size width height duration codec reason blurhash",
+            "state held_at created_at",
+            "The rows and the bytes are deleted, unless another user uploaded the same file or shows it.",
+        ),
+        "upload": Table("object_hash user_id size", "created_at renewed_at", ROW_GOES),
+        "object_reference": Table("object_hash owner_id", "video_id visibility", f"{ROW_GOES} With the video."),
+        "derivative": Table("source_hash object_hash", "profile", f"{ROW_GOES} With the file, and their bytes."),
+        "job": Table("object_hash reason", "profile due_at attempts started_at", f"{ROW_GOES} With the file."),
+        "partial_upload": Table(
+            "user_id size metadata object_hash", "id received expires_at", f"{ROW_GOES} With the bytes received."
+        ),
+        "part": Table("key", "upload_id start size", f"{ROW_GOES} With the upload they belong to."),
+        "deletion": Table("key", "id created_at", "Deleted as soon as the store has deleted the bytes."),
+        "leaver": Table("user_id", "created_at", "Deleted when everything else of the account is erased."),
+        **EVENTS,
+    },
+    "chat": {
+        "conversation": Table(
+            "low_id high_id title",
+            "id kind group_id last_seq rev member_count complete event_id created_at active_at dismissed_at",
+            f"{ID_STAYS} The title is the group's.",
+        ),
+        "conversation_member": Table(
+            "user_id delivered_seq read_seq",
+            "conversation_id rev joined_seq joined_rev left_seq left_at event_id",
+            f"The member leaves. {ID_STAYS}",
+        ),
+        "message": Table(
+            "id sender_id client_msg_id body size mentions words",
+            "conversation_id seq rev content_type reply_to_seq created_at edited_at recalled_at",
+            "**Stays** for those it was written to, without a name: the sender is an emptied account.",
+        ),
+        "push": Table("subject header payload", "id due_at", "Deleted within seconds, when the frame is published."),
+        "notification": Table(
+            "user_id actor_ids subject",
+            "id kind event topic actor_count created_at read_at",
+            f"{ROW_GOES} In those of others: {ID_STAYS}",
+        ),
+        "notification_mute": Table("user_id", "kind", ROW_GOES),
+        "block": Table("user_id blocked_id", "event_id blocked", f"{ROW_GOES} `blocked_id` of others: {ID_STAYS}"),
+        "user_last_seen": Table("user_id", "seen_at", ROW_GOES),
+        **EVENTS,
+    },
+}
+
+
+def page() -> str:
+    """docs/erasure.md."""
+    lines = [
+        "# What erasing an account does",
+        "",
+        "`make docs` writes this page from `docs/erasure_table.py`, which a test compares with the schemas: no table",
+        "and no column can be forgotten. `POST /api/user/delete-account` empties the account in one transaction and",
+        "announces it; the other services erase what they hold when they hear of it. Backups made before keep their",
+        "data.",
+    ]
+    for service, tables in TABLES.items():
+        lines += ["", f"## {service}", "", "| table | columns of a user | what erasure does |", "|---|---|---|"]
+        for name, table in tables.items():
+            columns = " ".join(f"`{column}`" for column in table.personal.split())
+            lines.append(f"| `{name}` | {columns} | {table.erasure} |")
+    return "\n".join(lines) + "\n"
