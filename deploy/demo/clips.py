@@ -33,8 +33,8 @@ class Clip(NamedTuple):
 
 
 LANDSCAPE, PORTRAIT = (640, 360), (360, 640)
-# The same pictures must make the same bytes each time. Several threads do not, nor does x264's macroblock tree, which
-# reads memory that nothing has written when a picture's size is no multiple of 16.
+# The same pictures must make the same bytes each time. They do not with several threads, nor with x264's macroblock
+# tree, which depends on memory that nothing has written.
 ENCODER = {"preset": "veryfast", "crf": "23", "threads": "1", "x264-params": "mbtree=0"}
 
 
