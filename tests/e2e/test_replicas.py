@@ -44,7 +44,8 @@ async def test_each_process_restarted_in_turn_under_load_fails_no_request() -> N
             log = await heard(device, conversation, load.sent)
             await cancel(living)
             device.stop()
-    assert not load.failures
+        errors = [line for line in running.logs().splitlines() if '"level": "error"' in line]
+    assert not load.failures, errors
     assert load.done > 1_000
     assert device.connections > 1, "it was never told to go"
     assert not device.failures

@@ -224,7 +224,7 @@ async def faults(chat: Running) -> dict[str, int]:
         return {what: count for what, count in (await count_faults(connection, FAULTS)).items() if count}
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
     """Waits until `condition` returns something true, and returns that."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not (result := await condition()):
