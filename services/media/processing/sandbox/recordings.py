@@ -7,7 +7,7 @@ from typing import Any
 import av
 
 from services.media.processing.sandbox import sources
-from services.media.processing.sandbox.formats import boxes, metadata
+from services.media.processing.sandbox.formats import asf, boxes, metadata
 from services.media.processing.sandbox.limits import Refused
 
 SLACK = 2.0  # seconds by which a recording may end before its container says
@@ -20,6 +20,8 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
     """
     if format in ("mp4", "mov"):
         boxes.check(path)
+    if format == "asf":
+        asf.check(path)
     if format == "avi":
         _check_riff(path)
     facts = _inspect(path, kind, format, limits)

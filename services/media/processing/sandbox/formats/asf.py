@@ -3,11 +3,15 @@
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID
 
-CONTENT, EXTENDED, METADATA, LIBRARY, EXTENSION, PADDING = (
+from services.media.processing.sandbox.limits import Refused
+
+PROPERTIES, CONTENT, EXTENDED, METADATA, LIBRARY, EXTENSION, PADDING = (
     UUID(guid).bytes_le
     for guid in (
+        "8cabdca1-a947-11cf-8ee4-00c00c205365",
         "75b22633-668e-11cf-a6d9-00aa0062ce6c",
         "d2d0a440-e307-11d2-97f0-00a0c95ea850",
         "c5f8cbea-5baf-4877-8467-aa8c44fa4cca",
@@ -19,14 +23,32 @@ CONTENT, EXTENDED, METADATA, LIBRARY, EXTENSION, PADDING = (
 TECHNICAL = {"WM/EncodingSettings", "WMFSDKVersion", "WMFSDKNeeded", "IsVBR", "AspectRatioX", "AspectRatioY"}
 HEADER, EXTENSION_HEADER = 30, 46  # bytes before the objects inside
 MAX_HEADER = 64 * 1_048_576
+FILE_SIZE, FLAGS = 40, 88  # where these are in the file's properties
+BROADCAST = 0x1  # a flag: the size is not known
+
+
+def check(path: Path) -> None:
+    """Raises Refused for a file that is smaller than it says."""
+    with path.open("rb") as file:
+        header = _read_header(file)
+    for start, end in _objects(header, HEADER, len(header)):
+        if header[start : start + 16] == PROPERTIES and end - start >= FLAGS + 4:
+            (size,) = struct.unpack_from("<Q", header, start + FILE_SIZE)
+            (flags,) = struct.unpack_from("<I", header, start + FLAGS)
+            if not flags & BROADCAST and size > path.stat().st_size:
+                raise Refused("TRUNCATED", "cut short")
+
+
+def _read_header(file: BinaryIO) -> bytearray:
+    (size,) = struct.unpack_from("<Q", file.read(HEADER).ljust(HEADER, b"\0"), 16)
+    file.seek(0)
+    return bytearray(file.read(min(size, MAX_HEADER)))
 
 
 def strip(path: Path) -> bool:
     """Turns objects that are not only technical into padding. Returns whether there were any."""
     with path.open("r+b") as file:
-        (size,) = struct.unpack_from("<Q", file.read(HEADER).ljust(HEADER, b"\0"), 16)
-        file.seek(0)
-        header = bytearray(file.read(min(size, MAX_HEADER)))
+        header = _read_header(file)
         telling = [(start, end) for start, end in _objects(header, HEADER, len(header)) if _tells(header, start, end)]
         for start, end in telling:
             header[start : start + 16] = PADDING
