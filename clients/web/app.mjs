@@ -22,10 +22,12 @@ const VIEWS = {
   friends: () => import("./views/friends.mjs"),
   chats: () => import("./views/chats.mjs"),
   chat: () => import("./views/chat.mjs"),
+  groups: () => import("./views/groups.mjs"),
+  group: () => import("./views/group.mjs"),
   notifications: () => import("./views/notifications.mjs"),
 };
 const NAV = [["", "feed"], ["friends", "friends"], ["upload", "upload"], ["chats", "chats"], ["notifications", "bell"], ["me", "me"]];
-const INSIDE = { feed: "", v: "", chat: "chats" }; // views without an entry of their own
+const INSIDE = { feed: "", v: "", chat: "chats", groups: "chats", group: "chats" }; // views without an entry of their own
 const COUNTS = { chats: unread, notifications: unseen };
 
 const main = document.getElementById("main"), nav = document.getElementById("nav");

@@ -39,5 +39,6 @@ export async function describe({ kind, actor, subject }) {
 export function linkOf({ kind, actor, subject }) {
   if (subject?.video_id) return `#/v/${subject.video_id}`;
   if (subject?.conversation_id) return `#/chat/${subject.conversation_id}`;
+  if (subject?.group_id) return `#/group/${subject.group_id}`;
   return kind === "friend_request" ? "#/friends" : `#/u/${actor.user_id}`;
 }

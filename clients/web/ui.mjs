@@ -3,11 +3,13 @@ import { button, fill, h, webUrl } from "./dom.mjs";
 import { t } from "./i18n.mjs";
 import { user } from "./session.mjs";
 
-const TOAST_MS = 5000;
+const TOAST_MS = 5000, MAX_TOASTS = 3;
 
 export function toast(text, href) {
   const element = href ? h("a", { class: "toast", href }, text) : h("p", { class: "toast" }, text);
-  document.getElementById("toasts").append(element);
+  const toasts = document.getElementById("toasts");
+  toasts.append(element);
+  if (toasts.childElementCount > MAX_TOASTS) toasts.firstChild.remove();
   setTimeout(() => element.remove(), TOAST_MS);
 }
 

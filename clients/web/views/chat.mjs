@@ -52,7 +52,8 @@ function drawHead(head, conversation, target) {
   if (head.childElementCount && headOf === key) return;
   headOf = key;
   if (!peer) {
-    fill(head, h("h1", null, conversation?.title || t("group")));
+    const name = h("h1", { class: "name" }, conversation?.title || t("group")), groupId = conversation?.group_id ?? target.group_id;
+    fill(head, groupId ? h("a", { class: "user", href: `#/group/${groupId}` }, avatar({ username: name.textContent }), name) : name);
     return;
   }
   user(peer).then((of) => fill(head, h("a", { class: "user", href: `#/u/${peer}` }, avatar(of), h("h1", { class: "name" }, of.username))));
@@ -63,14 +64,14 @@ function drawMessages(list, made, id, target) {
   const follows = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END;
   const conversation = conversations.get(id) ?? { peer_id: target.user_id, group_id: target.group_id };
   const thread = id && threadOf(id);
-  const messages = thread ? [...thread.messages.values()].sort((a, b) => a.seq - b.seq) : [];
+  const messages = thread?.isRead ? [...thread.messages.values()].sort((a, b) => a.seq - b.seq) : [];
   const keep = (key, make) => made.get(key) ?? made.set(key, make()).get(key);
   const elements = messages.map((message) => {
     const receipt = receiptOf(message, thread, conversation);
     return keep(`${message.seq} ${message.rev} ${receipt}`, () => bubble(message, receipt, conversation.kind === "group"));
   });
   for (const item of waiting(id, conversation)) elements.push(keep(`${item.id} ${item.error}`, () => waitingBubble(item)));
-  if (thread?.isRead && thread.more) elements.unshift(keep("older", () => h("li", { class: "end" }, action(t("messages.older"), () => older(id)))));
+  if (messages.length && thread.more) elements.unshift(keep("older", () => h("li", { class: "end" }, action(t("messages.older"), () => older(id)))));
   arrange(list, elements);
   const present = new Set(elements);
   for (const [key, element] of made) if (!present.has(element)) made.delete(key);

@@ -15,7 +15,7 @@ export async function view() {
   chat.addEventListener("change", draw);
   draw();
   return {
-    content: [h("h1", null, t("nav.chats")), list],
+    content: [h("div", { class: "row between" }, h("h1", null, t("nav.chats")), h("a", { class: "button", href: "#/groups" }, t("groups"))), list],
     title: t("nav.chats"), className: "narrow", leave: () => chat.removeEventListener("change", draw),
   };
 }

@@ -1,4 +1,5 @@
 // Friends, requests from and to others, and a search for users.
+import { chat } from "../chat.mjs";
 import { fill, h } from "../dom.mjs";
 import { answer, friendPage, online, request, requests, search, unfriend } from "../friends.mjs";
 import { t } from "../i18n.mjs";
@@ -20,10 +21,12 @@ export async function view() {
     const list = h("ul", { class: "rows" });
     fill(friends, list, paged(list, friendPage, (friend) => friendRow(friend, present, refresh), t("empty.friends")));
   };
+  const heard = ({ detail }) => detail.kind.startsWith("friend_") && attempt(refresh);
+  chat.addEventListener("notification", heard);
   await refresh();
   return {
     content: [h("h1", null, t("nav.friends")), form, found, asked, section(t("friends.yours"), friends), mine],
-    title: t("nav.friends"), className: "narrow",
+    title: t("nav.friends"), className: "narrow", leave: () => chat.removeEventListener("notification", heard),
   };
 }
 

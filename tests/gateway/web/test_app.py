@@ -123,6 +123,7 @@ async def test_two_people_meet(two: Two, tmp_path: Path) -> None:
 
     await check_chat(two)
     await check_nothing_is_lost(two)
+    await check_groups(two)
 
 
 async def said(page: Page) -> list[str]:
@@ -180,3 +181,34 @@ async def check_nothing_is_lost(two: Two) -> None:
     for page in (anna, ben):
         await page.present(".messages", "it.innerText.includes('four') && !it.querySelector('.waiting')")
         assert await said(page) == [*whole, "four"]
+
+
+async def check_groups(two: Two) -> None:
+    """One that needs approval: applied to, admitted, written to by both."""
+    anna, ben, name = two.anna, two.ben, f"Hikers {new_name()}"
+    await anna.go("#/groups")
+    await anna.write(name=name)
+    await anna.press("[name=approval]")
+    await anna.click("Create a group", "form")
+    await anna.see(name, ".rows")
+    await ben.go("#/groups")
+    await ben.write(words=name)
+    await ben.click("Search")
+    await ben.click("Apply")
+    await ben.see("Application sent")
+    await anna.click(f"{two.ben_name} wants to join {name}", "#toasts")
+    await anna.click("Accept")
+    await anna.go("#/groups")
+    await anna.press(".rows a")
+    await anna.see("Members: 2")
+    await anna.click("Message", "main")
+    await anna.write(message="Where to?")
+    await anna.press_enter("message")
+    await anna.see("Where to?", ".bubble.mine:not(.waiting)")
+    await ben.go("#/chats")
+    await ben.press(".conversation a")
+    await ben.see("Where to?", ".bubble")
+    await ben.write(message="Up")
+    await ben.press_enter("message")
+    await anna.see("Up", ".bubble:not(.mine)")
+    await anna.see("Read by 1", ".bubble.mine")
