@@ -1,5 +1,6 @@
 """The application: every route, the handler of their errors, and the layers around them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -8,12 +9,14 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from gateway.api.compat.hichat_original import HichatOriginal
+from gateway.api.compat.shortvideo_original import ShortVideoOriginal
 from gateway.api.hichat import friends, groups
 from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import comments, communities, contacts, feeds, login, users, videos
 from gateway.api.shortvideo import files as uploads
-from gateway.config import GatewaySettings
+from gateway.config import GatewaySettings, Original
 from gateway.container import Container
 from gateway.files import serving, tus
 from gateway.http import health
@@ -43,6 +46,12 @@ ENDPOINTS: list[HTTPRouteHandler] = [
 ]
 
 
+ORIGINALS: dict[Original, Callable[[ASGIApp], ASGIApp]] = {  # those that differ over HTTP
+    "shortvideo-original": ShortVideoOriginal,
+    "hichat-original": HichatOriginal,
+}
+
+
 def build_app(container: Container) -> Litestar:
     settings = container.settings
     return Litestar(
@@ -63,12 +72,15 @@ def build_app(container: Container) -> Litestar:
     )
 
 
-def build_asgi(container: Container) -> RequestMiddleware:
+def build_asgi(container: Container) -> ASGIApp:
     """The whole of it, sockets included."""
     app: ASGIApp = build_app(container)
     if container.settings.web_app:
         app = SessionCookies(app, container.settings.public_url)
-    return RequestMiddleware(app, container.sockets, PATHS)
+    app = RequestMiddleware(app, container.sockets, PATHS)
+    for name in ORIGINALS.keys() & set(container.settings.compat):
+        app = ORIGINALS[name](app)
+    return app
 
 
 def build_server(app: ASGIApp | Any, settings: GatewaySettings) -> uvicorn.Server:

@@ -7,7 +7,7 @@ from msgspec import Meta
 from services.kit.config import Port, Settings
 
 SERVICE = "gateway"
-Original = Literal["hichat-derivative"]
+Original = Literal["shortvideo-original", "hichat-original", "hichat-derivative"]
 
 
 class GatewaySettings(Settings, kw_only=True, frozen=True):
@@ -61,8 +61,9 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
     compat: Annotated[
         tuple[Original, ...],
         Meta(
-            description="hichat-derivative: number the types of chats and messages on the socket as derivatives of "
-            "hichat do (docs/contract/compat.md)"
+            description="clients of the originals that are answered in the way of their servers: shortvideo-original, "
+            "hichat-original; hichat-derivative: number the types of chats and messages on the socket as derivatives "
+            "of hichat do (docs/contract/compat.md)"
         ),
     ] = ()
     trusted_proxies: Annotated[

@@ -97,7 +97,7 @@ ORDER = {
         "__main__",
     ),
     "gateway": ("config", "http", "cache", "chat", "ws", "container", "files", "api", "web", "app", "__main__"),
-    "gateway/api": ("timeouts", "shortvideo", "hichat"),
+    "gateway/api": ("timeouts", "compat", "shortvideo", "hichat"),
     "deploy/local": (
         "errors services",
         "data_dir databases ports launcher",

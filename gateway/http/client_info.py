@@ -6,6 +6,7 @@ from typing import Any
 from protos.user.v1.accounts_pb2 import Client as ClientMessage
 
 MAX_DEVICE = 512  # characters of a User-Agent
+WEB_APP_HEADER = b"x-hitok-web"  # on every request of our own web app
 
 
 def header_of(scope: Any, name: bytes) -> str | None:

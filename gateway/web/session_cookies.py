@@ -14,9 +14,8 @@ import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from gateway.http.client_info import header_of
+from gateway.http.client_info import WEB_APP_HEADER, header_of
 
-MARK = b"x-hitok-web"
 REFRESH, LOGOUT = "/api/login/refresh-token", "/api/login/logout"
 ISSUING = frozenset(
     {"/api/login/register", "/api/login/login", REFRESH}
@@ -34,7 +33,7 @@ class SessionCookies:
         self._app, self._public = app, urlsplit(public_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or header_of(scope, MARK) is None or not self._is_same_origin(scope):
+        if scope["type"] != ScopeType.HTTP or not self._is_of_app(scope):
             await self._app(scope, receive, send)
             return
         path, cookies = scope["path"], _Cookies(scope, self._is_secure(scope))
@@ -48,8 +47,11 @@ class SessionCookies:
             send = _clearing(send, cookies)
         await self._app(scope, receive, send)
 
+    def _is_of_app(self, scope: HTTPScope) -> bool:
+        return header_of(scope, WEB_APP_HEADER) is not None and self._is_same_origin(scope)
+
     def _is_same_origin(self, scope: HTTPScope) -> bool:
-        """By every header in which the browser says it; a GET over plain HTTP may have none besides MARK."""
+        """By every header in which the browser says it; a GET over plain HTTP may have none besides WEB_APP_HEADER."""
         site, origin = header_of(scope, b"sec-fetch-site"), header_of(scope, b"origin")
         if site not in (None, "same-origin"):
             return False

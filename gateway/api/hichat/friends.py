@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from gateway.api.compat import hichat_original
 from gateway.api.hichat import views
 from gateway.api.hichat.users import READS
 from gateway.container import Call
@@ -85,8 +86,10 @@ async def handle_friend_request(call: Call, params: HandleFriendRequest) -> None
 @endpoint("GET", "/v1/socialfriend/putIns", "/v1/social/friend/putIns", family=CHAT_SOCIAL, limit=READS)
 async def list_friend_requests(call: Call, params: ListFriendRequests) -> FriendRequestPage:
     """Friend requests by and to the caller, the oldest first."""
+    is_original = "hichat-original" in call.container.settings.compat
+    direction = hichat_original.read_class(params.direction) if is_original else params.direction
     request = pb.ListFriendRequestsRequest(
-        direction=pb.Direction.ValueType(params.direction),
+        direction=pb.Direction.ValueType(direction),
         results=[] if params.type is None else [pb.Result.ValueType(params.type)],
         cursor=params.cursor,
         limit=params.limit,
