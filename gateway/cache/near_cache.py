@@ -39,18 +39,19 @@ class NearCache(Generic[K, V]):
 
     async def load_many(self, keys: Iterable[K]) -> dict[K, V]:
         """The values of the keys that have one. Keys that are not in the cache are loaded as one batch."""
-        found: dict[K, V | None] = {}
-        missing = []
-        for key in dict.fromkeys(keys):
-            if entry := self._entries.entry(key):
-                found[key] = entry[0]
-            else:
-                missing.append(key)
-        self.hits += len(found)
-        self.misses += len(missing)
-        if missing:
-            found |= await self._load_missing(missing)
-        return {key: value for key, value in found.items() if value is not None}
+        wanted = list(keys)
+        entries = self._entries.entries(wanted)
+        self._after_hits(entries)
+        self.hits += len(entries)
+        found = {key: value for key, (value, _) in entries.items() if value is not None}
+        if len(entries) < len(wanted) and (missing := list(dict.fromkeys(key for key in wanted if key not in entries))):
+            self.misses += len(missing)
+            loaded = await self._load_missing(missing)
+            found |= {key: value for key, value in loaded.items() if value is not None}
+        return found
+
+    def _after_hits(self, entries: Mapping[K, tuple[V | None, float]]) -> None:
+        """`entries`: what a lookup of many keys found, with the times at which it expires."""
 
     async def _load_missing(self, keys: list[K]) -> dict[K, V | None]:
         expires = self._clock() + self._ttl  # from before the load: what it brings may be as old as that

@@ -33,21 +33,21 @@ class RefreshAheadCache(NearCache[K, V]):
 
     async def load(self, key: K) -> V | None:
         entry = self._entries.entry(key)
-        if entry and self._clock() < entry[1] - self._ttl * REFRESH_SHARE:
-            self.hits += 1
-            return entry[0]
-        self._refresh((key,))
-        return await super().load(key)
+        if entry is None:
+            return await super().load(key)
+        self.hits += 1
+        if entry[1] < self._clock() + self._ttl * REFRESH_SHARE:
+            self._refresh([key])
+        return entry[0]
 
-    async def load_many(self, keys: Iterable[K]) -> dict[K, V]:
-        wanted = list(keys)
-        self._refresh(wanted)
-        return await super().load_many(wanted)
+    def _after_hits(self, entries: Mapping[K, tuple[V | None, float]]) -> None:
+        soon = self._clock() + self._ttl * REFRESH_SHARE
+        if due := [key for key, (_, until) in entries.items() if until < soon]:
+            self._refresh(due)
 
     def _refresh(self, keys: Iterable[K]) -> None:
-        """Schedules a reload of the keys whose entries end soon."""
-        soon, entry_of = self._clock() + self._ttl * REFRESH_SHARE, self._entries.entry
-        due = [key for key in keys if (entry := entry_of(key)) and entry[1] < soon and key not in self._refreshing]
+        """Schedules a reload of the keys, but for those that have one."""
+        due = [key for key in keys if key not in self._refreshing]
         if due and not self._due:
             asyncio.get_running_loop().call_later(GATHER_SECONDS, self._send)
         self._due += due
