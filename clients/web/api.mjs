@@ -1,6 +1,6 @@
 // Calls the gateway. The session is in cookies that no script can read; X-Hitok-Web lets the gateway take them into
 // account, and no page of another origin can send it.
-import { has, t } from "./i18n.mjs";
+import { has, language, t } from "./i18n.mjs";
 
 const MARK = { "x-hitok-web": "1" };
 const SIGNING = /^\/api\/(login\/|v\d\/user\/(login|register))/;
@@ -8,7 +8,9 @@ const SIGNING = /^\/api\/(login\/|v\d\/user\/(login|register))/;
 /** `status` is 0 if nobody answered. */
 export class Refusal extends Error {
   constructor(status, code, message) {
-    super(status === 0 ? t("error.network") : has(`error.${code}`) ? t(`error.${code}`) : message || t("error.other"));
+    // The server's own texts are Chinese.
+    const other = language === "zh" && message ? message : t("error.other");
+    super(status === 0 ? t("error.network") : has(`error.${code}`) ? t(`error.${code}`) : other);
     this.status = status;
     this.code = code;
   }

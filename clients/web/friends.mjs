@@ -1,5 +1,6 @@
 // Friends and friend requests, by the routes with a step of acceptance.
 import { get, post, put } from "./api.mjs";
+import { me } from "./session.mjs";
 
 const SOCIAL = "/v1/social/friend";
 
@@ -8,8 +9,11 @@ export const request = (user_uid, req_msg = "") => post(`${SOCIAL}/putIn`, { use
 
 export const answer = (friend_req_id, accepts) => put(`${SOCIAL}/putIn`, { friend_req_id, handle_result: accepts ? 1 : 2 });
 
-/** Unanswered ones: to me, or by me. */
-export const requests = async (toMe) => (await get(`${SOCIAL}/putIns`, { class: toMe ? 2 : 1, type: 0 })).list;
+/** Unanswered ones: `toMe` and `byMe`. */
+export async function requests() {
+  const { list } = await get(`${SOCIAL}/putIns`, { type: 0 });
+  return { toMe: list.filter((one) => one.user_id !== me.id), byMe: list.filter((one) => one.user_id === me.id) };
+}
 
 export const friendPage = async (cursor) => {
   const page = await get(`${SOCIAL}s`, { cursor });

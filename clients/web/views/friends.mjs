@@ -15,7 +15,7 @@ export async function view() {
   h("input", { name: "words", type: "search", required: true, "aria-label": t("search.users"), placeholder: t("search.users") }),
   h("button", { class: "primary", name: "search" }, t("search")));
   const refresh = async () => {
-    const [toMe, byMe, present] = await Promise.all([requests(true), requests(false), online()]);
+    const [{ toMe, byMe }, present] = await Promise.all([requests(), online()]);
     fill(asked, toMe.length > 0 && section(t("friends.requests"), h("ul", { class: "rows" }, toMe.map((one) => requestRow(one, refresh)))));
     fill(mine, byMe.length > 0 && section(t("friends.sent"), h("ul", { class: "rows" }, byMe.map((one) => h("li", null, userLink(one.req_uid))))));
     const list = h("ul", { class: "rows" });

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.support.browser import Tab
 
 SECONDS = 20
+CONTROLS = {"button", "link", "textbox", "searchbox", "combobox", "checkbox", "dialog", "progressbar", "video"}
 PRELUDE = """
 window.faults = [];
 addEventListener("unhandledrejection", (event) => faults.push(String(event.reason)));
@@ -97,6 +98,13 @@ class Page:
             f"[...document.querySelectorAll({json.dumps(selector)})].map((it) => it.innerText.trim())"
         )
         return found
+
+    async def unnamed(self) -> list[str]:
+        """Controls that a screen reader could not name."""
+        nodes = (await self.tab.ask("Accessibility.getFullAXTree"))["nodes"]
+        controls = [node for node in nodes if not node["ignored"] and node["role"]["value"] in CONTROLS]
+        assert controls
+        return [node["role"]["value"] for node in controls if not node.get("name", {}).get("value")]
 
     async def faults(self) -> list[str]:
         """Errors of scripts, and what the page's policy forbade."""

@@ -1,7 +1,9 @@
 """The web app in two real browsers, before a hitok that runs as `make run` starts it."""
 
 import asyncio
+import os
 import random
+import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -88,7 +90,7 @@ async def check_plays(page: Page, title: str) -> None:
 
 async def test_two_people_meet(two: Two, tmp_path: Path) -> None:
     anna, ben = two.anna, two.ben
-    await asyncio.gather(sign_up_by_email(anna, two.anna_name, two.var), sign_up_by_phone(ben, two.ben_name))
+    _, phone = await asyncio.gather(sign_up_by_email(anna, two.anna_name, two.var), sign_up_by_phone(ben, two.ben_name))
     film = tmp_path / "film.mp4"
     film.write_bytes(video(seconds=3))
     await publish(anna, film, "A turning pattern")
@@ -124,6 +126,9 @@ async def test_two_people_meet(two: Two, tmp_path: Path) -> None:
     await check_chat(two)
     await check_nothing_is_lost(two)
     await check_groups(two)
+    await check_an_upload_goes_on(two, tmp_path)
+    await check_names(anna, "#/", "#/friends", "#/upload", "#/chats", "#/groups", "#/notifications", "#/me")
+    await check_signing_out(two, phone)
 
 
 async def said(page: Page) -> list[str]:
@@ -212,3 +217,68 @@ async def check_groups(two: Two) -> None:
     await ben.press_enter("message")
     await anna.see("Up", ".bubble:not(.mine)")
     await anna.see("Read by 1", ".bubble.mine")
+
+
+async def check_an_upload_goes_on(two: Two, folder: Path) -> None:
+    """After the network was away in the middle, from where it was."""
+    ben, title, size = two.ben, f"A long one {new_name()}", 6 * 1024 * 1024
+    film = folder / "long.mp4"
+    film.write_bytes(video(seconds=2) + free_box(size))
+    await ben.go("#/upload")
+    await ben.choose_file("input[type=file]", film)
+    await ben.write(title=title)
+    await ben.tab.run(f"window.sent = 0; {COUNT_SENT}")
+    two.network.delay = 0.03
+    await ben.click("Upload and publish")
+    await ben.present("progress", "it.value > 0.2")
+    two.network.away = True
+    two.network.cut()
+    await ben.see("Waiting for the network")
+    two.network.away, two.network.delay = False, 0
+    await ben.tab.run("dispatchEvent(new Event('online'))")
+    await ben.see("It plays.")
+    assert await ben.tab.run("window.sent") < 1.7 * size, "it began anew"
+    await ben.click("Watch")
+    await check_plays(ben, title)
+
+
+def free_box(size: int) -> bytes:
+    """Players skip it (ISO/IEC 14496-12, 8.1.2)."""
+    return struct.pack(">I4s", size, b"free") + os.urandom(size - 8)
+
+
+COUNT_SENT = """
+const real = window.fetch;
+window.fetch = (url, options) => {
+    if (options?.method === "PATCH") window.sent += options.body.size;
+    return real(url, options);
+};
+"""
+
+
+async def check_names(page: Page, *hashes: str) -> None:
+    for hash in hashes:
+        await page.go(hash)
+        assert await page.unnamed() == [], hash
+
+
+async def check_signing_out(two: Two, phone: str) -> None:
+    """What the page kept is gone with the session, and what the server has comes back; in Chinese this time."""
+    ben = two.ben
+    await ben.go("#/me")
+    await ben.click("Sign out")
+    await ben.see("Forgot your password?")
+    assert await ben.tab.run("document.querySelector('#nav').hidden && !document.cookie")
+    await ben.tab.run("localStorage.setItem('hitok.language', '\"zh\"')")
+    await ben.reload()
+    await ben.click("手机号")
+    await ben.write(phone=phone, password="not the right one")
+    await ben.click("登录", "form")
+    await ben.see("手机号或密码错误", ".problem")
+    await ben.write(password=PASSWORD)
+    await ben.click("登录", "form")
+    await ben.present("#nav a")
+    await ben.go("#/friends")
+    await ben.see(two.anna_name, "main")
+    await ben.go("#/chats")
+    await ben.see("four", ".conversation")
