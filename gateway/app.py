@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 
 from gateway.api.compat.hichat_original import HichatOriginal
 from gateway.api.compat.shortvideo_original import ShortVideoOriginal
-from gateway.api.hichat import friends, groups
+from gateway.api.hichat import friends, groups, messages
 from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import comments, communities, contacts, feeds, login, users, videos
@@ -43,6 +43,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *chat_users.endpoints,
     *friends.endpoints,
     *groups.endpoints,
+    *messages.endpoints,
 ]
 
 

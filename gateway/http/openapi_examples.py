@@ -64,6 +64,13 @@ VALUES: dict[str, Any] = {
     "group_req_id": 3, "Friend.id": 3, "Joining.group_id": 7, "FriendRequest.id": 3, "JoinRequest.id": 3,
     "Member.id": 3, "FileView.id": HASH, "FileView.kind": "video", "FileView.type": "video/mp4", "ByFile.id": HASH,
     "onLineList": {str(OTHER_ID): True},
+    "conversationId": OTHER_ID, "msgId": OTHER_ID, "sendId": ID, "recvId": OTHER_ID, "chatType": 1, "msgType": 1,
+    "msgContent": "hi", "startSendTime": 0, "endSendTime": 0, "count": 20,
+    "reads": OTHER_ID, "unReads": OTHER_ID,
+    "ConversationStates.conversationList": {
+        str(OTHER_ID): {"conversationId": str(OTHER_ID), "chatType": 1, "isShow": True, "seq": 17, "read": 16}
+    },
+    "ChangeConversations.conversationList": {str(OTHER_ID): {"read": 17}},
 }  # fmt: skip
 
 

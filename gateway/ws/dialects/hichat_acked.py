@@ -18,7 +18,7 @@ from gateway.ws.dialects.connection import DialectConnection
 from gateway.ws.dialects.hichat_content import Msg
 from gateway.ws.dialects.reading import ReadingReports
 from gateway.ws.dialects.session import Session, Tools, decode
-from gateway.ws.dialects.timeline import find_message
+from gateway.ws.dialects.timeline import Reads, find_message
 from services.kit.ids import MAX_ID
 
 DATA, PING, ERROR, NO_ACK = 0, 1, 2, 4
@@ -132,7 +132,7 @@ class AckedSession(Session):
         conversation_id = self._conversation(mark)
         if mark.msgIds:
             newest = max(map(number_of, mark.msgIds))
-            message = await find_message(self.tools.chat, conversation_id, newest)
+            message = await find_message(Reads(self.tools.chat), conversation_id, newest)
             if message is None:
                 raise MessageNotFound
             seq = message.seq
@@ -143,7 +143,7 @@ class AckedSession(Session):
     async def _recall(self, frame: Frame, id: str) -> None:
         recall = decode(frame.data, Recall)
         conversation_id = self._conversation(recall)
-        message = await find_message(self.tools.chat, conversation_id, number_of(recall.msgId))
+        message = await find_message(Reads(self.tools.chat), conversation_id, number_of(recall.msgId))
         if message is None:
             raise MessageNotFound
         await commands.recall(self.tools.chat, commands.OfMessage(conversation_id, message.seq))

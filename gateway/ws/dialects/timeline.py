@@ -72,9 +72,8 @@ async def page_before(
     return await reads.page(conversation_id, high, limit)
 
 
-async def find_message(chat: Chat, conversation_id: int, message_id: int) -> MessageView | None:
+async def find_message(reads: Reads, conversation_id: int, message_id: int) -> MessageView | None:
     """By its id, which grows with time, though not strictly with seq."""
-    reads = Reads(chat)
     page = await reads.page(conversation_id, None, PAGE)
     if page and all(int(message.message_id) > message_id for message in page):
         before = await page_before(reads, conversation_id, lambda each: int(each.message_id) > message_id, 1)
