@@ -31,8 +31,8 @@ TABLES: dict[str, dict[str, Table]] = {
         "account": Table(
             "id username username_key username_skeleton nickname avatar bio sex email phone password_hash client_ip"
             " client_port device",
-            "role role_set_by_admin created_at updated_at login_at heartbeat_at logout_at is_logout disabled_at"
-            " deleted_at searchable_by_phone searchable_by_email",
+            "phone_proven_at role role_set_by_admin created_at updated_at login_at heartbeat_at logout_at is_logout"
+            " disabled_at deleted_at searchable_by_phone searchable_by_email",
             "Emptied at once. The id stays, since other rows name it; so do the times and the role.",
         ),
         "session": Table(

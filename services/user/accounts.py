@@ -1,7 +1,12 @@
-"""Accounts: finding, locking and changing their rows."""
+"""Accounts: finding, locking and changing their rows.
+
+Where SMS is configured, a phone without proof opens nothing and hinders nobody who proves it (docs/contract/api.md,
+"Consent").
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg.errors import UniqueViolation
@@ -9,10 +14,12 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.user.errors import CredentialsWrong, EmailTaken, PhoneTaken, UsernameTaken, UserNotFound
+from services.user import events
+from services.user.errors import CodeInvalid, CredentialsWrong, EmailTaken, PhoneTaken, UsernameTaken, UserNotFound
 from services.user.models import Account
 from services.user.service import Service
 
+MAX_CODE = 20  # characters; what is longer is refused also where no code is asked for
 TAKEN = {
     "account_email_key": EmailTaken,
     "account_phone_key": PhoneTaken,
@@ -66,3 +73,27 @@ def taken() -> Iterator[None]:
         if isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name in TAKEN:
             raise TAKEN[error.orig.diag.constraint_name] from None
         raise
+
+
+async def prove_phone(service: Service, phone: str, code: str, purpose: str, ip: str) -> datetime | None:
+    """When the phone was proven: now, if a code was given; None without SMS or a code. Raises CodeInvalid."""
+    if len(code) > MAX_CODE:
+        raise CodeInvalid
+    if not service.sms.is_on or not code:
+        return None
+    await service.codes.redeem(phone, code, purpose, ip)
+    return datetime.now(UTC)
+
+
+async def lock_phone_holder(connection: AsyncConnection, phone: str, user_id: int = 0) -> None:
+    """Locks the phone's holder and the user in the order of their ids, so that two who swap phones do not deadlock."""
+    ids = [user_id, *(await connection.execute(select(Account.id).where(Account.phone == phone))).scalars()]
+    await connection.execute(select(Account.id).where(Account.id.in_(ids)).order_by(Account.id).with_for_update())
+
+
+async def take_phone_from_others(connection: AsyncConnection, phone: str, user_id: int, *which: Any) -> None:
+    """Whoever else has the phone, and matches `which`, loses it: the user has proven it."""
+    others = update(Account).where(Account.phone == phone, Account.id != user_id, *which)
+    gone = others.values(phone=None, phone_proven_at=None).returning(Account.id)
+    for loser in (await connection.execute(gone)).scalars().all():
+        await events.profile_updated(connection, loser)

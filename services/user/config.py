@@ -18,6 +18,13 @@ class UserSettings(ServiceSettings, kw_only=True, frozen=True):
         Meta(description="smtp:// or smtps://user:password@host:port; empty: mails are files in HITOK_VAR/mail"),
     ] = ""
     mail_from: Annotated[str, Meta(description="sender of mailed codes")] = "hitok <noreply@localhost>"
+    sms_url: Annotated[
+        str,
+        Meta(
+            description="webhook that sends codes to phones, POST {phone, code, text}; `file`: into HITOK_VAR/sms;"
+            " empty: phones need no proof"
+        ),
+    ] = ""
     bcrypt_cost: Annotated[int, Meta(ge=4, le=16, description="each step doubles the time of a login")] = 10
     bcrypt_threads: Annotated[int, Meta(ge=1, le=64, description="passwords hashed at the same time")] = 1
     phone_region: Annotated[str, Meta(pattern="^[A-Z]{2}$", description="country of numbers without a prefix")] = "CN"

@@ -11,7 +11,16 @@ from sqlalchemy import Row
 
 from services.kit.context import Caller
 from services.user import email_changes, events, guesses, sessions
-from services.user.accounts import change_account, find_account, lock_account, relock, taken
+from services.user.accounts import (
+    change_account,
+    find_account,
+    lock_account,
+    lock_phone_holder,
+    prove_phone,
+    relock,
+    take_phone_from_others,
+    taken,
+)
 from services.user.errors import AccountDisabled, CredentialsWrong, TooManyGuesses, UserNotFound
 from services.user.identities import parse_email, parse_phone
 from services.user.models import Account, Session
@@ -124,22 +133,32 @@ async def bind_email(service: Service, caller: Caller, email: str, code: str, pa
     await _bind(service, caller, account, email=address)
 
 
-async def bind_phone(service: Service, caller: Caller, phone: str, password: str) -> None:
-    """Raises PhoneInvalid, CredentialsWrong, PhoneTaken."""
+async def bind_phone(service: Service, caller: Caller, phone: str, password: str, code: str, client: Client) -> None:
+    """With a `code`, where SMS is configured, the phone moves from whoever has it.
+
+    Raises PhoneInvalid, CredentialsWrong, CodeInvalid, PhoneTaken.
+    """
     number = parse_phone(phone, service.settings.phone_region)
     account = await verify_own_password(service, caller, password)
-    await _bind(service, caller, account, phone=number)
+    proven_at = await prove_phone(service, number, code, codes.BINDING, client.ip)
+    await _bind(service, caller, account, phone=number, phone_proven_at=proven_at)
 
 
-async def _bind(service: Service, caller: Caller, account: Row[Any], **identity: str) -> None:
+async def _bind(service: Service, caller: Caller, account: Row[Any], **identity: Any) -> None:
     """Ends the caller's other sessions, unless nothing changes."""
+    proven_at = identity.get("phone_proven_at")
     with taken():
         async with service.database.transaction() as connection:
+            if proven_at:
+                await lock_phone_holder(connection, identity["phone"], account.id)
             current = await relock(connection, account)
-            if all(getattr(current, name) == value for name, value in identity.items()):
+            given = identity.keys() - {"phone_proven_at"}
+            if not proven_at and all(getattr(current, name) == identity[name] for name in given):
                 return
             if "email" in identity:
                 await email_changes.record(connection, service, current)
+            if proven_at:
+                await take_phone_from_others(connection, identity["phone"], account.id)
             await change_account(connection, account.id, **identity)
             await sessions.revoke(connection, account.id, Session.id != caller.session_id)
             await events.profile_updated(connection, account.id)

@@ -35,6 +35,7 @@ async def delete_account(service: Service, caller: Caller, password: str) -> Non
             sex=0,
             email=None,
             phone=None,
+            phone_proven_at=None,
             password_hash="",
             client_ip="",
             client_port=0,

@@ -57,6 +57,10 @@ class MailFailed(Unavailable):
     pass
 
 
+class SmsFailed(Unavailable):
+    pass
+
+
 class Overloaded(Unavailable):
     """More passwords wait for hashing than can be hashed in time."""
 

@@ -28,6 +28,7 @@ class Account(Model):
     sex: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     email: Mapped[str | None] = mapped_column(unique=True)
     phone: Mapped[str | None] = mapped_column(unique=True)  # E.164
+    phone_proven_at: Mapped[datetime | None]
     password_hash: Mapped[str]
     role: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     role_set_by_admin: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -6,11 +6,11 @@ looks whether the name is free, and the unique indexes decide in the second.
 
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import ColumnElement, insert
 
 from services.user import events, guesses, sessions
-from services.user.accounts import find_account, taken
-from services.user.errors import PhoneTaken, UsernameTaken
+from services.user.accounts import find_account, lock_phone_holder, prove_phone, take_phone_from_others, taken
+from services.user.errors import PhoneInvalid, PhoneTaken, UsernameTaken
 from services.user.identities import (
     MAX_USERNAME,
     format_phone,
@@ -33,7 +33,7 @@ LAZY_BIO = "{}很懒，什么都没留下"  # the bio of a new account in the sh
 async def send_code(service: Service, email: str, purpose: str, client: Client) -> None:
     """Mails a code, whether or not the address has an account. Raises EmailInvalid, TooManyCodes, MailFailed."""
     address = parse_email(email)
-    known = await _knows_network(service, address, client.ip)
+    known = await _knows_network(service, Account.email == address, client.ip)
     code = await service.codes.create(address, purpose, client.ip, known)
     try:
         await service.mailer.send_code(address, code, codes.LIFETIME // 60)
@@ -42,8 +42,22 @@ async def send_code(service: Service, email: str, purpose: str, client: Client) 
         raise
 
 
-async def _knows_network(service: Service, email: str, ip: str) -> bool:
-    account = await find_account(service, Account.email == email)
+async def send_phone_code(service: Service, phone: str, purpose: str, client: Client) -> None:
+    """The same by SMS. Raises PhoneInvalid, also where no SMS is configured, TooManyCodes, SmsFailed."""
+    number = parse_phone(phone, service.settings.phone_region)
+    if not service.sms.is_on:
+        raise PhoneInvalid("no SMS is configured")
+    known = await _knows_network(service, Account.phone == number, client.ip)
+    code = await service.codes.create(number, purpose, client.ip, known)
+    try:
+        await service.sms.send_code(number, code, codes.LIFETIME // 60)
+    except Exception:
+        await service.codes.discard(number, code, purpose, client.ip)
+        raise
+
+
+async def _knows_network(service: Service, which: ColumnElement[bool], ip: str) -> bool:
+    account = await find_account(service, which)
     async with service.database.transaction() as connection:
         return await guesses.knows_network(connection, service, account.id if account else 0, ip)
 
@@ -63,11 +77,13 @@ async def register_by_email(
 
 
 async def register_by_phone(
-    service: Service, *, phone: str, password: str, nickname: str, sex: int, avatar: str, client: Client
+    service: Service, *, phone: str, password: str, nickname: str, sex: int, avatar: str, code: str, client: Client
 ) -> IssuedTokens:
     """The nickname defaults to the phone number and need not be unique; the unique username is made from it.
 
-    Raises PhoneInvalid, UsernameInvalid, PasswordInvalid, ProfileInvalid, PhoneTaken, and
+    With a `code`, where SMS is configured, an account that has the phone without proof loses it.
+
+    Raises CodeInvalid, PhoneInvalid, UsernameInvalid, PasswordInvalid, ProfileInvalid, PhoneTaken, and
     UsernameTaken for a nickname that looks like the name of staff.
     """
     number = parse_phone(phone, service.settings.phone_region)
@@ -76,8 +92,10 @@ async def register_by_phone(
     check_avatar(avatar)
     check_sex(sex)
     await _require_no_impostor(service, nickname)
-    await _require_free_phone(service, number)  # before the work of hashing
-    fields = {"phone": number, "avatar": avatar, "sex": sex}
+    proves = service.sms.is_on and bool(code)
+    await _require_free_phone(service, number, proves)  # before the work of hashing
+    proven_at = await prove_phone(service, number, code, codes.REGISTERING, client.ip)
+    fields = {"phone": number, "phone_proven_at": proven_at, "avatar": avatar, "sex": sex}
     lifetime = service.settings.chat_token_seconds
     try:
         await _require_free_username(service, nickname)
@@ -102,6 +120,10 @@ async def _register(
     }
     with taken():
         async with service.database.transaction() as connection:
+            if fields.get("phone_proven_at"):
+                await lock_phone_holder(connection, fields["phone"])
+                unproven = Account.phone_proven_at.is_(None)
+                await take_phone_from_others(connection, fields["phone"], values["id"], unproven)
             account = (await connection.execute(insert(Account).values(values).returning(Account.__table__))).one()
             session_id, _ = await sessions.start(connection, service, account, client, lifetime)
             await events.account_registered(connection, account.id, username)
@@ -118,8 +140,9 @@ async def _require_free_username(service: Service, name: str) -> None:
         raise UsernameTaken
 
 
-async def _require_free_phone(service: Service, phone: str) -> None:
-    if await find_account(service, Account.phone == phone):
+async def _require_free_phone(service: Service, phone: str, proves: bool) -> None:
+    holder = await find_account(service, Account.phone == phone)
+    if holder and (holder.phone_proven_at or not proves):
         raise PhoneTaken
 
 

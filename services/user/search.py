@@ -20,9 +20,11 @@ LAST = "\U0010ffff"  # sorts after every character that may follow a prefix
 
 
 async def search_users(
-    connection: AsyncConnection, query: str, region: str, cursor: str, limit: int
+    connection: AsyncConnection, query: str, region: str, cursor: str, limit: int, proven_only: bool = False
 ) -> tuple[Sequence[Row[Any]], str]:
     """A page ordered by username, and the next page's cursor. Matches of a phone or email come first of all.
+
+    `proven_only`: a phone finds only those who have proven it.
 
     Raises CursorInvalid.
     """
@@ -32,7 +34,7 @@ async def search_users(
     prefix, limit = username_key(query), clamp(limit, MAX_LIMIT)
     if not prefix or "\0" in prefix:
         return [], ""
-    exact = await _find_exact(connection, query, region)
+    exact = await _find_exact(connection, query, region, proven_only)
     # A range, not LIKE: its index is used whether or not the statement is prepared.
     named = select(Account.__table__).where(
         *FINDABLE, ordered_key >= prefix, ordered_key < prefix + LAST, Account.id.not_in([row.id for row in exact])
@@ -45,12 +47,13 @@ async def search_users(
     return page if after else [*exact, *page], next_cursor
 
 
-async def _find_exact(connection: AsyncConnection, query: str, region: str) -> Sequence[Row[Any]]:
+async def _find_exact(connection: AsyncConnection, query: str, region: str, proven_only: bool) -> Sequence[Row[Any]]:
     ways = []
     with suppress(EmailInvalid):
         ways.append(and_(Account.email == parse_email(query), Account.searchable_by_email))
     with suppress(PhoneInvalid):
-        ways.append(and_(Account.phone == parse_phone(query, region), Account.searchable_by_phone))
+        proven = [Account.phone_proven_at.is_not(None)] if proven_only else []
+        ways.append(and_(Account.phone == parse_phone(query, region), Account.searchable_by_phone, *proven))
     if not ways:
         return []
     return (await connection.execute(select(Account.__table__).where(*FINDABLE, or_(*ways)))).all()

@@ -15,6 +15,7 @@ from services.user.config import SERVICE, UserSettings
 from services.user.proofs.codes import Codes
 from services.user.proofs.mail import Mailer
 from services.user.proofs.passwords import Passwords
+from services.user.proofs.sms import SmsSender
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -25,6 +26,7 @@ class Service:
     database: Database
     codes: Codes
     mailer: Mailer
+    sms: SmsSender
     passwords: Passwords
     new_id: IdGenerator
 
@@ -32,7 +34,7 @@ class Service:
 @asynccontextmanager
 async def open_service(settings: UserSettings) -> AsyncIterator[Service]:
     """Waits for Postgres; Valkey and NATS may come and go."""
-    mailer = Mailer(settings)
+    mailer, sms = Mailer(settings), SmsSender(settings)
     async with (
         open_database(settings) as database,
         open_redis(settings.redis_url) as redis,
@@ -44,6 +46,7 @@ async def open_service(settings: UserSettings) -> AsyncIterator[Service]:
         passwords = Passwords(settings.bcrypt_cost, settings.bcrypt_threads)
         try:
             async with relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days):
-                yield Service(settings, database, Codes(redis, settings.internal_secret), mailer, passwords, new_id)
+                codes = Codes(redis, settings.internal_secret)
+                yield Service(settings, database, codes, mailer, sms, passwords, new_id)
         finally:
             passwords.close()

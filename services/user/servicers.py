@@ -54,6 +54,11 @@ class Accounts(AccountsServicer):
         await registration.send_code(self._service, request.email, purpose, _client(request.client))
         return pb.SendCodeResponse()
 
+    async def SendPhoneCode(self, request: pb.SendPhoneCodeRequest, context: object) -> pb.SendPhoneCodeResponse:
+        purpose = codes.PURPOSES[request.purpose] if request.purpose < len(codes.PURPOSES) else codes.ANY
+        await registration.send_phone_code(self._service, request.phone, purpose, _client(request.client))
+        return pb.SendPhoneCodeResponse()
+
     async def RegisterByEmail(self, request: pb.RegisterByEmailRequest, context: object) -> pb.Tokens:
         issued = await registration.register_by_email(
             self._service,
@@ -78,6 +83,7 @@ class Accounts(AccountsServicer):
             nickname=request.nickname,
             sex=request.sex,
             avatar=request.avatar,
+            code=request.code,
             client=_client(request.client),
         )
         return messages.tokens(issued)
@@ -118,7 +124,9 @@ class Accounts(AccountsServicer):
         return pb.UndoEmailChangeResponse()
 
     async def BindPhone(self, request: pb.BindPhoneRequest, context: object) -> pb.BindPhoneResponse:
-        await credentials.bind_phone(self._service, require_caller(), request.phone, request.password)
+        await credentials.bind_phone(
+            self._service, require_caller(), request.phone, request.password, request.code, _client(request.client)
+        )
         return pb.BindPhoneResponse()
 
     async def DeleteAccount(self, request: pb.DeleteAccountRequest, context: object) -> pb.DeleteAccountResponse:
@@ -150,7 +158,7 @@ class Sessions(SessionsServicer):
 class Users(UsersServicer):
     def __init__(self, service: Service) -> None:
         self._database, self._region = service.database, service.settings.phone_region
-        self._reserved = service.settings.reserved_names
+        self._reserved, self._proven_only = service.settings.reserved_names, service.sms.is_on
 
     async def BatchGetUsers(
         self, request: users_pb.BatchGetUsersRequest, context: object
@@ -170,7 +178,7 @@ class Users(UsersServicer):
         require_caller()
         async with self._database.transaction() as connection:
             rows, next_cursor = await search.search_users(
-                connection, request.query, self._region, request.cursor, request.limit
+                connection, request.query, self._region, request.cursor, request.limit, self._proven_only
             )
         users = [messages.user(row, self._region) for row in rows]
         return users_pb.SearchUsersResponse(users=users, next_cursor=next_cursor)

@@ -21,11 +21,14 @@ READS = per_second(20, 100)
 
 
 class RegisterByPhone(Struct):
+    """A `code` (send-phone-code) proves the phone, where SMS is configured."""
+
     phone: Text
     password: Text
     nickname: str = ""
     sex: int = 0
     avatar: str = ""
+    code: str = ""
 
 
 class LoginByPhone(Struct):
@@ -66,6 +69,7 @@ async def register(call: Call, params: RegisterByPhone) -> Token:
         nickname=params.nickname,
         sex=params.sex if 0 <= params.sex <= 2 else -1,  # fits int32; the service checks the bounds
         avatar=params.avatar,
+        code=params.code,
         client=call.client.message(),
     )
     tokens = await call.container.accounts.RegisterByPhone(request, timeout=HASHING_TIMEOUT)

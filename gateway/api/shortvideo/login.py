@@ -36,6 +36,11 @@ class SendCode(Struct):
     purpose: CodePurpose = ""
 
 
+class SendPhoneCode(Struct):
+    phone: Text
+    purpose: CodePurpose = ""
+
+
 class Register(Struct):
     email: Text
     code: Text
@@ -77,6 +82,15 @@ async def send_code(call: Call, params: SendCode) -> None:
     """Mail a code to an address, for registering or resetting a password."""
     request = pb.SendCodeRequest(email=params.email, purpose=PURPOSES[params.purpose], client=call.client.message())
     await call.container.accounts.SendCode(request, timeout=MAIL_TIMEOUT)
+
+
+@endpoint("POST", "/api/login/send-phone-code", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
+async def send_phone_code(call: Call, params: SendPhoneCode) -> None:
+    """Send a code to a phone by SMS, where that is configured, for registering or binding it with proof."""
+    request = pb.SendPhoneCodeRequest(
+        phone=params.phone, purpose=PURPOSES[params.purpose], client=call.client.message()
+    )
+    await call.container.accounts.SendPhoneCode(request, timeout=MAIL_TIMEOUT)
 
 
 @endpoint("POST", "/api/login/register", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
@@ -137,4 +151,4 @@ async def undo_email_change(call: Call, params: UndoEmailChange) -> None:
     await call.container.accounts.UndoEmailChange(pb.UndoEmailChangeRequest(key=params.key))
 
 
-endpoints = [send_code, register, login, refresh_token, logout, reset_password, undo_email_change]
+endpoints = [send_code, send_phone_code, register, login, refresh_token, logout, reset_password, undo_email_change]

@@ -71,8 +71,11 @@ class BindEmail(Struct):
 
 
 class BindPhone(Struct):
+    """A `code` proves the phone, where SMS is configured."""
+
     phone: Text
     password: Text
+    code: str = ""
 
 
 class DeleteAccount(Struct):
@@ -172,7 +175,9 @@ async def bind_email(call: Call, params: BindEmail) -> None:
 @endpoint("POST", "/api/user/bind-phone", family=SHORT_VIDEO, limit=per_minute(4))
 async def bind_phone(call: Call, params: BindPhone) -> None:
     """Add or change the phone for logging in to the chat family; `password` is the account's."""
-    request = pb.BindPhoneRequest(phone=params.phone, password=params.password)
+    request = pb.BindPhoneRequest(
+        phone=params.phone, password=params.password, code=params.code, client=call.client.message()
+    )
     await call.container.accounts.BindPhone(request, timeout=HASHING_TIMEOUT)
 
 

@@ -139,6 +139,47 @@ class SendCodeResponse(_message.Message):
 Global___SendCodeResponse: _TypeAlias = SendCodeResponse  # noqa: Y015
 
 @_typing.final
+class SendPhoneCodeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PHONE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
+    phone: _builtins.str
+    purpose: Global___CodePurpose.ValueType
+    @_builtins.property
+    def client(self) -> Global___Client: ...
+    def __init__(
+        self,
+        *,
+        phone: _builtins.str = ...,
+        purpose: Global___CodePurpose.ValueType = ...,
+        client: Global___Client | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "phone", b"phone", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendPhoneCodeRequest: _TypeAlias = SendPhoneCodeRequest  # noqa: Y015
+
+@_typing.final
+class SendPhoneCodeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendPhoneCodeResponse: _TypeAlias = SendPhoneCodeResponse  # noqa: Y015
+
+@_typing.final
 class RegisterByEmailRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -209,11 +250,14 @@ class RegisterByPhoneRequest(_message.Message):
     SEX_FIELD_NUMBER: _builtins.int
     AVATAR_FIELD_NUMBER: _builtins.int
     CLIENT_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
     phone: _builtins.str
     password: _builtins.str
     nickname: _builtins.str
     sex: _builtins.int
     avatar: _builtins.str
+    code: _builtins.str
+    """of the phone, where SMS is configured"""
     @_builtins.property
     def client(self) -> Global___Client: ...
     def __init__(
@@ -225,10 +269,11 @@ class RegisterByPhoneRequest(_message.Message):
         sex: _builtins.int = ...,
         avatar: _builtins.str = ...,
         client: Global___Client | None = ...,
+        code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "client", b"client", "nickname", b"nickname", "password", b"password", "phone", b"phone", "sex", b"sex"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "client", b"client", "code", b"code", "nickname", b"nickname", "password", b"password", "phone", b"phone", "sex", b"sex"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -475,17 +520,25 @@ class BindPhoneRequest(_message.Message):
 
     PHONE_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
     phone: _builtins.str
     password: _builtins.str
+    code: _builtins.str
+    """of the phone, where SMS is configured"""
+    @_builtins.property
+    def client(self) -> Global___Client: ...
     def __init__(
         self,
         *,
         phone: _builtins.str = ...,
         password: _builtins.str = ...,
+        code: _builtins.str = ...,
+        client: Global___Client | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "phone", b"phone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "code", b"code", "password", b"password", "phone", b"phone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

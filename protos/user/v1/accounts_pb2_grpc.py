@@ -41,6 +41,11 @@ class AccountsStub:
                 request_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.SendCodeRequest.SerializeToString,
                 response_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.SendCodeResponse.FromString,
                 _registered_method=True)
+        self.SendPhoneCode = channel.unary_unary(
+                '/hitok.user.v1.Accounts/SendPhoneCode',
+                request_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.SendPhoneCodeRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.SendPhoneCodeResponse.FromString,
+                _registered_method=True)
         self.RegisterByEmail = channel.unary_unary(
                 '/hitok.user.v1.Accounts/RegisterByEmail',
                 request_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.RegisterByEmailRequest.SerializeToString,
@@ -110,6 +115,13 @@ class AccountsServicer:
 
     def SendCode(self, request, context):
         """Mails a 6-digit code that lives 5 minutes. The answer is the same whether or not the address has an account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendPhoneCode(self, request, context):
+        """The same by SMS, where it is configured. Who proves a phone by such a code takes it from whoever has it unproven.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,6 +214,11 @@ def add_AccountsServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.SendCodeRequest.FromString,
                     response_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.SendCodeResponse.SerializeToString,
             ),
+            'SendPhoneCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendPhoneCode,
+                    request_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.SendPhoneCodeRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.SendPhoneCodeResponse.SerializeToString,
+            ),
             'RegisterByEmail': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterByEmail,
                     request_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.RegisterByEmailRequest.FromString,
@@ -292,6 +309,33 @@ class Accounts:
             '/hitok.user.v1.Accounts/SendCode',
             protos_dot_user_dot_v1_dot_accounts__pb2.SendCodeRequest.SerializeToString,
             protos_dot_user_dot_v1_dot_accounts__pb2.SendCodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendPhoneCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Accounts/SendPhoneCode',
+            protos_dot_user_dot_v1_dot_accounts__pb2.SendPhoneCodeRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_accounts__pb2.SendPhoneCodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,6 +20,8 @@ class AccountsStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     SendCode: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SendCodeRequest, _accounts_pb2.SendCodeResponse]
     """Mails a 6-digit code that lives 5 minutes. The answer is the same whether or not the address has an account."""
+    SendPhoneCode: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SendPhoneCodeRequest, _accounts_pb2.SendPhoneCodeResponse]
+    """The same by SMS, where it is configured. Who proves a phone by such a code takes it from whoever has it unproven."""
     RegisterByEmail: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RegisterByEmailRequest, _accounts_pb2.Tokens]
     LoginByEmail: _aio.UnaryUnaryMultiCallable[_accounts_pb2.LoginByEmailRequest, _accounts_pb2.Tokens]
     RegisterByPhone: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RegisterByPhoneRequest, _accounts_pb2.Tokens]
@@ -52,6 +54,14 @@ class AccountsServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_accounts_pb2.SendCodeRequest, _abc.Awaitable[_accounts_pb2.SendCodeResponse]],
     ) -> _abc.Awaitable[_accounts_pb2.SendCodeResponse]:
         """Mails a 6-digit code that lives 5 minutes. The answer is the same whether or not the address has an account."""
+
+    @_abc_1.abstractmethod
+    def SendPhoneCode(
+        self,
+        request: _accounts_pb2.SendPhoneCodeRequest,
+        context: _aio.ServicerContext[_accounts_pb2.SendPhoneCodeRequest, _abc.Awaitable[_accounts_pb2.SendPhoneCodeResponse]],
+    ) -> _abc.Awaitable[_accounts_pb2.SendPhoneCodeResponse]:
+        """The same by SMS, where it is configured. Who proves a phone by such a code takes it from whoever has it unproven."""
 
     @_abc_1.abstractmethod
     def RegisterByEmail(
