@@ -46,7 +46,9 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
     chat_sockets: Annotated[
         int, Meta(ge=1, description="WebSockets of one user on one gateway; a further one closes their oldest")
     ] = 10
-    web_app: Annotated[bool, Meta(description="serve the web app at /")] = False
+    web_app: Annotated[
+        bool, Meta(description="serve the web app at /; its cookies are Secure over HTTPS, or if public_url is https")
+    ] = False
     rate_limit_scale: Annotated[float, Meta(ge=0, description="factor for all rate limits; 0: no limits")] = 1.0
     cors_origins: Annotated[
         tuple[str, ...],

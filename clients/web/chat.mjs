@@ -27,7 +27,10 @@ class CookieClient extends ChatClient {
 
 export function start() {
   if (client) return;
-  client = new CookieClient(location.origin, () => "", handlers);
+  const started = new CookieClient(location.origin, () => "", Object.fromEntries(
+    // One that was stopped says so later, when another may have taken its place.
+    Object.entries(handlers).map(([name, handle]) => [name, (data) => client === started && handle(data)])));
+  client = started;
   become("connecting");
   const waiting = keptNames(`outbox.${me.id}.`).map((name) => kept(name)).filter(Boolean);
   for (const item of waiting.sort((a, b) => a.at - b.at)) {
@@ -56,9 +59,8 @@ const handlers = {
   },
   lost: () => become("connecting"),
   closed(code) {
-    const ended = code === 4501 || code === 4503;
-    become(client ? "closed" : "off");
-    if (ended && client) onSignedOut.call();
+    become("closed");
+    if (code === 4501 || code === 4503) onSignedOut.call();
   },
   conversation(data) {
     const known = conversations.get(data.conversation_id);

@@ -262,10 +262,23 @@ async def check_names(page: Page, *hashes: str) -> None:
         assert await page.unnamed() == [], hash
 
 
+# The chat begins anew when the user changed; the end of the former connection comes later and changes nothing.
+BECOMES_LIVE = """async () => {
+    const chat = await import("/web/chat.mjs");
+    await awaited(() => chat.state === "live", "a chat that is live");
+    await new Promise((wake) => setTimeout(wake, 500));
+    if (chat.state !== "live") throw new Error(`the chat is ${chat.state}`);
+}"""
+
+
 async def check_signing_out(two: Two, phone: str) -> None:
     """What the page kept is gone with the session, and what the server has comes back; in Chinese this time."""
     ben = two.ben
     await ben.go("#/me")
+    await ben.write(bio="Up")
+    await ben.click("Save")
+    await ben.see("Saved")
+    await ben.tab.run(f"({BECOMES_LIVE})()")
     await ben.click("Sign out")
     await ben.see("Forgot your password?")
     assert await ben.tab.run("document.querySelector('#nav').hidden && !document.cookie")
