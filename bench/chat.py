@@ -44,6 +44,7 @@ async def sends(http: httpx.AsyncClient, base: str, folder: Path, people: list[P
     pairs = list(zip(people[:PAIRS], people[PAIRS : 2 * PAIRS], strict=True))
     for one, other in pairs:
         await post(http, one, "/api/contact/add-friend", username=other["name"])
+        await post(http, other, "/api/contact/add-friend", username=one["name"])
     clients = [(await open_client(base, person["token"]))[0] for pair in pairs for person in pair]
     targets = [person["id"] for pair in pairs for person in pair]
     gateway, stack = pid_of("gateway", folder), pid_of("deploy.local", folder)

@@ -40,6 +40,7 @@ async def measure(http: httpx.AsyncClient, base: str, folder: Path, people: list
     row("deliveries", f"{calm.rate:.0f}/s", f"{_quantiles(calm)}, shared with this client")
     row("per second of the gateway", f"{calm.requests / spent:.0f}/s", "of its CPU time; aim: 20000")
     await post(http, owner, "/api/contact/add-friend", username=others[0]["name"])
+    await post(http, others[0], "/api/contact/add-friend", username=owner["name"])
     await stuck(base, gateway, sender, group, crowd, others[0])
     for client in [sender, *crowd]:
         client.transport.close()

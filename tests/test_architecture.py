@@ -71,7 +71,7 @@ ORDER = {
         "process",
     ),
     "services/chat": (
-        "errors config models messages pipeline batched_lookup",
+        "errors config models messages pipeline batched_lookup apart",
         "push",
         "notifications",
         "membership",

@@ -64,7 +64,7 @@ PROCESSES = {
     ),
     "chat": Process(
         "ChatSettings",
-        {"connect_nats": KIT["connect_nats"]}
+        KIT
         | CONSUMER
         | {
             "consume_membership": "services.kit.events.consumer._consume",

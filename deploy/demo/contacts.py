@@ -20,6 +20,7 @@ async def _add_friends(run: DemoRun, maker: str) -> None:
     for friend in (run.users[other] for one, other in run.story.friends.pairs if one == maker):
         if friend.id not in known:
             await user.post("/api/contact/add-friend", username=friend.username)
+            await friend.post("/api/contact/add-friend", username=user.username)
             run.added["friendships"] += 1
 
 

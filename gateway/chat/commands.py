@@ -58,6 +58,10 @@ class OfMessage(Struct):
     seq: Number
 
 
+class OfConversation(Struct):
+    conversation_id: Id
+
+
 class ListConversations(Struct):
     cursor: str = ""
     limit: ListLimit = 100
@@ -174,6 +178,20 @@ async def read(chat: Chat, params: OfMessage) -> views.ReadView:
 async def delivered(chat: Chat, params: OfMessage) -> views.DeliveredView:
     request = pb.MarkDeliveredRequest(conversation_id=params.conversation_id, seq=params.seq)
     return views.DeliveredView((await chat.conversations.MarkDelivered(request)).delivered_seq)
+
+
+async def accept(chat: Chat, params: OfConversation) -> None:
+    await chat.conversations.AnswerRequest(pb.AnswerRequestRequest(conversation_id=params.conversation_id, accept=True))
+
+
+async def decline(chat: Chat, params: OfConversation) -> None:
+    await chat.conversations.AnswerRequest(pb.AnswerRequestRequest(conversation_id=params.conversation_id))
+
+
+async def typing(chat: Chat, conversation_id: int, active: bool, connection_id: str) -> None:
+    """`connection_id`: the caller's socket, which is not told."""
+    request = pb.SendTypingRequest(conversation_id=conversation_id, active=active, connection_id=connection_id)
+    await chat.conversations.SendTyping(request)
 
 
 async def receipts(chat: Chat, params: ListReceipts) -> views.ReceiptPage:

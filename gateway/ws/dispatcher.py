@@ -22,14 +22,11 @@ from gateway.ws.connection import Connection
 from gateway.ws.frame_limit import seconds_over_limit
 from gateway.ws.frames import LITERAL_PONG, PONG, Close, Error, Frame, Typing, decode_frame, error_of, pack
 from gateway.ws.hub import Hub
-from gateway.ws.push_subscriber import PushSubscriber
 from gateway.ws.task_queue import MAX_PENDING
-from services.client_json import chat as client_json
 from services.kit import telemetry
 from services.kit.context import current_caller, current_deadline, current_request_id, new_request_id
 
 MAX_MALFORMED = 20  # frames that cannot be decoded, after which the socket is closed
-TYPING_MS = 6_000
 
 log = structlog.get_logger("sockets")
 
@@ -50,6 +47,8 @@ REQUESTS = {
     "receipts": Request(commands.ListReceipts, commands.receipts),
     "read": Request(commands.OfMessage, commands.read, needs_id=False),
     "delivered": Request(commands.OfMessage, commands.delivered, needs_id=False),
+    "accept": Request(commands.OfConversation, commands.accept),
+    "decline": Request(commands.OfConversation, commands.decline),
     "notification.list": Request(commands.ListNotifications, commands.list_notifications),
     "notification.read": Request(commands.ReadNotifications, commands.read_notifications, needs_id=False),
     "presence.subscribe": Request(commands.SubscribePresence, commands.presences, needs_id=False),
@@ -61,20 +60,19 @@ decode_typing = msgspec.json.Decoder(Typing, strict=False).decode
 class Dispatcher:
     """Serves one socket; `receive` is called with the text of each frame."""
 
-    __slots__ = ("_chat", "_connection", "_hub", "_limiter", "_malformed", "_scale", "_subscriber", "_timeout")
+    __slots__ = ("_chat", "_connection", "_hub", "_limiter", "_malformed", "_scale", "_timeout")
 
     def __init__(
         self,
         connection: Connection,
         hub: Hub,
         chat: Chat,
-        subscriber: PushSubscriber,
         limiter: RateLimiter,
         scale: float,
         timeout: float,
     ) -> None:
         """`scale`: the scale of all rate limits; 0: no limits. `timeout`: seconds for one request."""
-        self._connection, self._hub, self._chat, self._subscriber = connection, hub, chat, subscriber
+        self._connection, self._hub, self._chat = connection, hub, chat
         self._limiter, self._scale, self._timeout = limiter, scale, timeout
         self._malformed = 0
 
@@ -180,19 +178,17 @@ class Dispatcher:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._refuse(frame, ParameterInvalid(str(error)))
             return
-        if params.conversation_id in self._connection.conversations:
-            user_id = self._connection.caller.user_id
-            data = {
-                "conversation_id": str(params.conversation_id),
-                "user_id": str(user_id),
-                "expires_ms": TYPING_MS if params.active else 0,
-            }
-            payload = client_json.encode({"type": "typing", "data": data})
-            # The key holds the conversation, so that a receiver hears of each one in which the user types.
-            key = f"typing:{params.conversation_id}:{user_id}"
-            await self._subscriber.publish_latest(params.conversation_id, payload, key, self._connection.id)
-        if frame.id is not None:
-            self._connection.reply(pack("ack", {}, frame.id))
+        if params.conversation_id not in self._connection.conversations:
+            if frame.id is not None:
+                self._connection.reply(pack("ack", {}, frame.id))
+        elif self._connection.tasks.is_full:
+            self._refuse(frame, TooManyRequests(f"{MAX_PENDING} unanswered", retry_after=1.0))
+        else:
+            request = Request(Typing, self._send_typing, needs_id=False)
+            self._connection.tasks.put("typing", lambda: self._run(frame, request, params))
+
+    async def _send_typing(self, chat: Chat, params: Typing) -> None:
+        await commands.typing(chat, params.conversation_id, params.active, self._connection.id)
 
 
 def _ordering_key(type: str, params: Any) -> Hashable:
@@ -202,6 +198,6 @@ def _ordering_key(type: str, params: Any) -> Hashable:
     if type == "send":
         to = params.to
         return to.conversation_id, to.user_id, to.group_id
-    if type in ("edit", "recall", "read", "delivered"):
+    if type in ("edit", "recall", "read", "delivered", "accept", "decline"):
         return params.conversation_id, None, None
     return type

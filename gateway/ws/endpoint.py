@@ -156,7 +156,6 @@ class Sockets:
             connection,
             self.hub,
             self._chat,
-            self.subscriber,
             self._limiter,
             settings.rate_limit_scale,
             settings.request_seconds,

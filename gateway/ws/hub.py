@@ -1,7 +1,7 @@
 """Routes events to sockets: by conversation, by user, and by the users whose presence a client subscribed to."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from gateway.ws import metrics
 from gateway.ws.connection import Connection
@@ -140,16 +140,20 @@ class Hub:
         frame = event.frame if is_visible else rev_only(event.conversation_id, event.rev)
         connection.deliver(frame, event.conversation_id, event.rev)
 
-    def latest_to_conversation(self, conversation_id: int, frame: bytes, key: str, except_id: str = "") -> None:
+    def latest_to_conversation(
+        self, conversation_id: int, frame: bytes, key: str, except_id: str = "", hidden: Container[int] = ()
+    ) -> None:
+        """Delivers a frame to all members' sockets but one, and but those of the users `hidden` from it."""
         subscribers = self.conversations.get(conversation_id)
         for connection in subscribers.connections if subscribers else ():
-            if connection.id != except_id:
+            if connection.id != except_id and connection.caller.user_id not in hidden:
                 connection.deliver_latest(frame, key)
 
-    def to_watchers(self, user_id: int, frame: bytes) -> None:
+    def to_watchers(self, user_id: int, frame: bytes, hidden: Container[int] = ()) -> None:
         """Delivers a change of the user's presence to the clients that subscribed to it."""
         for connection in self.watchers.get(user_id, ()):
-            connection.deliver_latest(frame, f"presence:{user_id}")
+            if connection.caller.user_id not in hidden:
+                connection.deliver_latest(frame, f"presence:{user_id}")
 
     def to_user(self, user_id: int, frame: bytes, key: str = "") -> None:
         """Delivers a frame to all devices of one user."""

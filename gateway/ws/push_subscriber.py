@@ -71,13 +71,6 @@ class PushSubscriber:
         self.subscribed = False
         self._taken = self._reconnects = 0
 
-    async def publish_latest(self, conversation_id: int, payload: bytes, key: str, except_id: str) -> None:
-        """Sends a frame to the other members, on all gateways. Does nothing while NATS is away."""
-        if self._nats.is_connected:
-            with suppress(NatsError):
-                headers = {"key": key, "except": except_id}
-                await self._nats.publish(f"push.conv.{conversation_id}", payload, headers=headers)
-
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with background.run(push_subscription=self._receive):
@@ -149,16 +142,17 @@ class PushSubscriber:
     def _route(self, message: Msg) -> None:
         _, kind, number = message.subject.split(".")
         headers, frame, id = message.headers or {}, text_frame(message.data), int(number)
+        hidden = {int(user_id) for user_id in headers.get("hidden_from", "").split(",") if user_id}
         metrics.EVENTS.labels(kind).inc()
         match kind:
             case "conv" if "rev" in headers:
                 self._hub.to_conversation(Event(id, int(headers["rev"]), frame, int(headers.get("seq", 0))))
             case "conv":
-                self._hub.latest_to_conversation(id, frame, headers["key"], headers.get("except", ""))
+                self._hub.latest_to_conversation(id, frame, headers["key"], headers.get("except", ""), hidden)
             case "user":
                 self._route_to_user(id, message, frame, headers)
             case "presence":
-                self._hub.to_watchers(id, frame)
+                self._hub.to_watchers(id, frame, hidden)
 
     def _route_to_user(self, user_id: int, message: Msg, frame: bytes, headers: dict[str, str]) -> None:
         if left := headers.get("left"):

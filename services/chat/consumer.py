@@ -8,7 +8,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.config import SERVICE
-from services.chat.membership import members
+from services.chat.membership import members, requests
 from services.chat.models import Conversation, UserLastSeen
 from services.chat.notifications import notifications, rules
 from services.chat.push import frames
@@ -21,6 +21,7 @@ from services.kit.nats import Event
 GROUPS = "events.social.group."
 BLOCKS = [BLOCKED, UNBLOCKED] = ["events.social.user.blocked", "events.social.user.unblocked"]
 DELETED = "events.user.account.deleted"
+AGREED = [f"events.social.friend.{verb}" for verb in ("accepted", "added", "agreed")]
 MEMBERSHIP = [f"{GROUPS}{verb}" for verb in ("created", "joined", "left", "removed", "dismissed", "updated")]
 
 
@@ -32,7 +33,9 @@ async def consuming(service: Service) -> AsyncIterator[None]:
     database, nats = service.database, service.nats
     notifying = f"{SERVICE}-notifications"
     async with background.run(
-        consume_membership=lambda: consume(database, nats, SERVICE, [*MEMBERSHIP, DELETED], handler.apply_membership),
+        consume_membership=lambda: consume(
+            database, nats, SERVICE, [*MEMBERSHIP, *AGREED, DELETED], handler.apply_membership
+        ),
         consume_notifications=lambda: consume(
             database, nats, notifying, [*rules.SUBJECTS, *BLOCKS], handler.add_notifications
         ),
@@ -47,6 +50,8 @@ class EventHandler:
     async def apply_membership(self, connection: AsyncConnection, event: Event) -> None:
         if event.subject == DELETED:
             pushes = await erase_user(connection, int(event.data["user_id"]))
+        elif event.subject in AGREED:
+            pushes = await _open_requests(connection, event.data)
         else:
             pushes = await self._apply_group_event(connection, event)
         await self._publisher.store_for_relay(connection, pushes)
@@ -78,6 +83,17 @@ class EventHandler:
         elif verb == "dismissed":
             pushes += await members.dismiss(connection, conversation, event.id)
         return pushes
+
+
+async def _open_requests(connection: AsyncConnection, data: dict[str, Any]) -> list[Push]:
+    """Whoever agreed to a friendship has agreed to the messages that wait for them."""
+    actor_id, user_id = int(data["actor_id"]), int(data["user_id"])
+    pushes: list[Push] = []
+    if data.get("actor_agreed") or data.get("agreed"):
+        pushes += await requests.open_of_pair(connection, actor_id, user_id)
+    if data.get("user_agreed"):
+        pushes += await requests.open_of_pair(connection, user_id, actor_id)
+    return pushes
 
 
 async def _record_event(connection: AsyncConnection, conversation: Any, event: Event) -> tuple[Any, list[Push]]:

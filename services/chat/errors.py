@@ -21,7 +21,11 @@ class NotFriends(Forbidden):
 
 
 class Blocked(Forbidden):
-    """One of the two users has blocked the other."""
+    """The caller has blocked the other user. One whom the other blocked gets NotFriends."""
+
+
+class AnswerAwaited(Forbidden):
+    """The peer has not agreed to hear from the caller, who has sent as many messages as a request may have."""
 
 
 class NotMember(Forbidden):

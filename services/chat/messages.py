@@ -8,7 +8,7 @@ import msgspec
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
-from services.chat.models import DIRECT
+from services.chat.models import ASKED, DIRECT
 
 PUSHED_RECEIPTS = 100  # members; in larger groups a client has to ask for receipts
 MAX_ACTORS_SHOWN = 3
@@ -80,6 +80,7 @@ def conversation(
     unread: int = 0,
     last: Any | None = None,
     delivered_seq: int = 0,
+    request: bool = False,
 ) -> pb.Conversation:
     """The conversation as the member `user_id` sees it; `row` has its columns."""
     return pb.Conversation(
@@ -96,13 +97,23 @@ def conversation(
         push_receipts=row.member_count <= PUSHED_RECEIPTS,
         joined_seq=joined_seq,
         delivered_seq=delivered_seq,
+        request=request,
     )
 
 
 def conversation_page(page: Any, user_id: int) -> pb.ListConversationsResponse:
     """A page of reading/conversations.py as that user sees it."""
     rows = (
-        conversation(row, user_id, row.read_seq, row.joined_seq, unread, last, row.delivered_seq)
+        conversation(
+            row,
+            user_id,
+            row.read_seq,
+            row.joined_seq,
+            unread,
+            last,
+            row.delivered_seq,
+            request=row.request == ASKED,
+        )
         for row, unread, last in page.summaries
     )
     return pb.ListConversationsResponse(conversations=rows, next_cursor=page.next_cursor)

@@ -27,6 +27,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from services.kit.events.outbox import event_tables
 
 DIRECT, GROUP = range(2)  # kinds of conversations
+# A message request, in the row of the user who was asked (ASKED, or DECLINED) and of the one who waits (WAITING).
+NO_REQUEST, ASKED, DECLINED, WAITING = range(4)
 PARTITIONS = 8
 LAST_EVENT_ID = 2**62  # no event has a higher id, so none changes the row again
 
@@ -92,6 +94,7 @@ class ConversationMember(Model):
     event_id: Mapped[int] = mapped_column(server_default="0")
     delivered_seq: Mapped[int] = mapped_column(server_default="0")
     read_seq: Mapped[int] = mapped_column(server_default="0")
+    request: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
     __table_args__ = (
         Index("conversation_member_user", "user_id", "conversation_id", postgresql_where=text("left_at IS NULL")),
@@ -175,8 +178,8 @@ class NotificationMute(Model):
 
 
 class Block(Model):
-    """A copy of the social service's blocks, kept by its events. A user gets no notification of what a user they
-    blocked does."""
+    """A copy of the social service's blocks, kept by its events. Neither user gets a notification, a receipt, typing
+    or presence of the other. Erasing either account deletes it."""
 
     __tablename__ = "block"
 
@@ -184,6 +187,8 @@ class Block(Model):
     blocked_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     event_id: Mapped[int]
     blocked: Mapped[bool]
+
+    __table_args__ = (Index("block_blocked", "blocked_id"),)
 
 
 class UserLastSeen(Model):

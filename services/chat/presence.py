@@ -6,7 +6,7 @@ Without Valkey presence is unknown, and the chat goes on.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from services.chat.apart import apart_from
 from services.chat.membership.permissions import Permissions
 from services.chat.messages import milliseconds
 from services.chat.models import GROUP, UserLastSeen
@@ -33,6 +34,7 @@ MAX_LOOKUP = 10_000  # users in one lookup, and connections in one report
 REQUEST_SECONDS = 60.0  # for which a request keeps its user online
 REQUEST = "request"  # instead of a connection id
 SWEEP_SECONDS = 5.0  # between searches for users who left without a report
+MAX_HIDDEN = 1_000  # users named in a frame; one with more blocks is not announced
 MAX_STORED = 10_000  # users whose last_seen is stored in one statement
 
 # Those of the users who share a group with the caller.
@@ -81,13 +83,15 @@ class Presence:
         BatchTooLarge.
         """
         check_batch(reports, MAX_LOOKUP)
-        changes = self._ends(reports)
+        changed: dict[int, bool] = {}
         try:
-            async for user_id, is_online in self._index.refresh(changes):
-                self._publish_change(user_id, is_online)
+            async for user_id, is_online in self._index.refresh(self._ends(reports)):
+                changed[user_id] = is_online  # noqa: PERF403 (kept if one fails)
         except RedisError as error:
             log.warning("presence unknown", error=repr(error)[:200])
             return False
+        finally:
+            await self._publish_changes(changed)
         return True
 
     def _ends(self, reports: Sequence[Report]) -> dict[int, dict[str, float | None]]:
@@ -118,10 +122,22 @@ class Presence:
         except RedisError:
             return Page([], "")
 
-    def _publish_change(self, user_id: int, online: bool) -> None:
+    async def _publish_changes(self, changed: Mapping[int, bool]) -> None:
+        """Tells those who subscribed to the users and may see them; nobody while PostgreSQL is away."""
         now = datetime.fromtimestamp(self._clock(), UTC)
-        self._seen[user_id] = now
-        self._publisher.publish_unstored(frames.presence_changed(user_id, online, milliseconds(now)))
+        self._seen |= dict.fromkeys(changed, now)
+        if not changed:
+            return
+        try:
+            async with self._database.transaction() as connection:
+                apart = await apart_from(connection, list(changed))
+        except LOST as error:
+            log.warning("presence not published", error=repr(error)[:200])
+            return
+        for user_id, online in changed.items():
+            hidden = apart.get(user_id, ())
+            if len(hidden) <= MAX_HIDDEN:
+                self._publisher.publish_unstored(frames.presence_changed(user_id, online, milliseconds(now), hidden))
 
     async def sweep(self) -> None:
         """Announces users who went without a report, and stores when users were last seen."""
@@ -135,8 +151,7 @@ class Presence:
 
     async def sweep_now(self) -> None:
         while expired := await self._index.take_expired():
-            for user_id in expired:
-                self._publish_change(user_id, online=False)
+            await self._publish_changes(dict.fromkeys(expired, False))
 
     async def save_seen(self) -> None:
         """Raises one of LOST, and keeps what it could not store."""
@@ -179,8 +194,9 @@ class Presence:
 
     async def _visible(self, caller: Caller, user_ids: list[int]) -> list[int]:
         """Those of the users whose presence the caller may see."""
-        friends = await self._permissions.friends_among(caller.user_id, user_ids)
-        others = [id for id in user_ids if id not in friends]
+        checks = await self._permissions.check_friends(caller.user_id, user_ids)
+        friends = {id for id, check in checks.items() if check.peer_agreed and not check.blocked}
+        others = [id for id in user_ids if id not in friends and not checks[id].blocked]
         values = {"user_id": caller.user_id, "others": others}
         async with self._database.transaction() as connection:
             sharing = set((await connection.execute(SHARING_A_GROUP, values)).scalars()) if others else set[int]()

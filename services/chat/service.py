@@ -24,6 +24,7 @@ from services.chat.sending.sending import Sending
 from services.chat.tickets import Tickets
 from services.kit import background
 from services.kit.db import Database, next_node, open_database
+from services.kit.events.relay import relaying
 from services.kit.events.stream import LOST
 from services.kit.ids import IdGenerator
 from services.kit.nats import open_nats
@@ -67,7 +68,10 @@ async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
         async with database.transaction() as connection:
             new_id = IdGenerator(await next_node(connection))
         permissions, attachments = Permissions(settings, social, nats), Attachments(media)
-        async with publishing(database, nats) as publisher:
+        async with (
+            relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days),
+            publishing(database, nats) as publisher,
+        ):
             directory = ConversationDirectory(database, publisher, social, new_id)
             presence = Presence(database, redis, publisher, permissions, settings.presence_seconds)
             write_messages = partial(write, database, publisher, new_id)

@@ -17,11 +17,13 @@ from protos.chat.v1.sockets_pb2_grpc import (
 )
 from services.chat import messages
 from services.chat.errors import ConversationNotFound
+from services.chat.membership import requests
 from services.chat.notifications import notifications
 from services.chat.reading import conversations, receipts, syncs
 from services.chat.sending import batch_send
 from services.chat.sending.content import parse_body, parse_content
 from services.chat.sending.edits import MessageKey
+from services.chat.sending.typing_signals import send_typing
 from services.chat.service import Service
 from services.chat.tickets import Holder
 from services.kit.context import require_caller
@@ -108,6 +110,19 @@ class Conversations(ConversationsServicer):
         async with self._database.transaction() as connection:
             seq = await receipts.mark_delivered(connection, self._publisher, require_caller(), *delivered)
         return pb.MarkDeliveredResponse(delivered_seq=seq)
+
+    async def AnswerRequest(self, request: pb.AnswerRequestRequest, context: object) -> pb.AnswerRequestResponse:
+        answer = (request.conversation_id, request.accept)
+        async with self._database.transaction() as connection:
+            pushes = await requests.answer(connection, require_caller(), *answer)
+            await self._publisher.store_for_relay(connection, pushes)
+        return pb.AnswerRequestResponse()
+
+    async def SendTyping(self, request: pb.SendTypingRequest, context: object) -> pb.SendTypingResponse:
+        typing = (request.conversation_id, request.active, request.connection_id)
+        async with self._database.transaction() as connection:
+            await send_typing(connection, self._publisher, require_caller(), *typing)
+        return pb.SendTypingResponse()
 
     async def GetReceipts(self, request: pb.GetReceiptsRequest, context: object) -> pb.GetReceiptsResponse:
         page = (request.conversation_id, request.after_user_id, request.limit)

@@ -37,7 +37,10 @@ class MessageView(Struct):
 
 
 class ConversationView(Struct):
-    """`unread` counts up to 100. In `last_message` a long body is left out: `body_omitted`."""
+    """`request`: the user has not agreed to hear from the peer yet.
+
+    `unread` counts up to 100. In `last_message` a long body is left out: `body_omitted`.
+    """
 
     conversation_id: str
     kind: str
@@ -50,6 +53,7 @@ class ConversationView(Struct):
     push_receipts: bool
     peer_id: str | UnsetType = UNSET
     group_id: str | UnsetType = UNSET
+    request: bool | UnsetType = UNSET
 
 
 class MemberView(Struct):
@@ -130,6 +134,7 @@ def conversation(row: pb.Conversation) -> ConversationView:
         push_receipts=row.push_receipts,
         peer_id=str(row.peer_id) if row.peer_id else UNSET,
         group_id=str(row.group_id) if row.group_id else UNSET,
+        request=row.request or UNSET,
     )
 
 

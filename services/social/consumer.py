@@ -1,4 +1,4 @@
-"""Handles events of other services: when an account is deleted, everything stored about its user is removed."""
+"""Handles events of other services: a deleted account, of whose user everything is removed, and an answered message."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,9 +27,11 @@ from services.social.models import (
     Refusal,
 )
 from services.social.relationships import lock_users
+from services.social.requests import agree_to_friend
 from services.social.service import Service
 
-SUBJECTS = ["events.user.account.deleted"]
+ANSWERED = "events.chat.request.accepted"  # in the chat, which is agreeing
+SUBJECTS = ["events.user.account.deleted", ANSWERED]
 ONE_AT_A_TIME = 0  # locked like a user: two accounts deleted at once could each hold rows that name the other
 BATCH = 2_000  # rows per statement, which has to end before the statement timeout
 
@@ -42,7 +44,10 @@ async def consuming(service: Service) -> AsyncIterator[None]:
 
 
 async def handle(connection: AsyncConnection, event: Event) -> None:
-    await forget_user(connection, int(event.data["user_id"]))
+    if event.subject == ANSWERED:
+        await agree_to_friend(connection, int(event.data["actor_id"]), int(event.data["user_id"]))
+    else:
+        await forget_user(connection, int(event.data["user_id"]))
 
 
 async def forget_user(connection: AsyncConnection, user_id: int) -> None:

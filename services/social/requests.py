@@ -41,7 +41,7 @@ async def request_friend(
     check_message(message)
     standing = await _lock_for_friendship(connection, caller, user_id)
     if standing.friends:
-        await _agree(connection, caller, user_id)
+        await _agree(connection, caller.user_id, user_id)
     elif standing.was_asked and not standing.blocked:
         await befriend(connection, settings, caller.user_id, user_id, REQUESTED)
         await events.friend_accepted(connection, standing.was_asked)
@@ -58,7 +58,7 @@ async def add_friend(connection: AsyncConnection, settings: SocialSettings, call
     """
     standing = await _lock_for_friendship(connection, caller, user_id)
     if standing.friends:
-        await _agree(connection, caller, user_id)
+        await _agree(connection, caller.user_id, user_id)
     elif _has_to_ask(standing):
         await _file(connection, settings, caller, user_id, standing, "", 0)
     else:
@@ -74,16 +74,16 @@ def _has_to_ask(standing: Standing) -> bool:
     return standing.was_asked is None and (standing.refused or standing.who_may_add != EVERYONE)
 
 
-async def agree_to_friend(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
-    """Agrees to the friendship that the user began; does nothing without one. Raises UserNotFound."""
-    standing = await lock_pair(connection, caller.user_id, user_id)
+async def agree_to_friend(connection: AsyncConnection, user_id: int, peer_id: int) -> None:
+    """The user agrees to the friendship that the peer began; does nothing without one. Raises UserNotFound."""
+    standing = await lock_pair(connection, user_id, peer_id)
     if standing.friends and not standing.agreed:
-        await _agree(connection, caller, user_id)
+        await _agree(connection, user_id, peer_id)
 
 
-async def _agree(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
-    await agree(connection, caller.user_id, user_id)
-    await events.friend_agreed(connection, caller.user_id, user_id)
+async def _agree(connection: AsyncConnection, user_id: int, peer_id: int) -> None:
+    await agree(connection, user_id, peer_id)
+    await events.friend_agreed(connection, user_id, peer_id)
 
 
 async def _lock_for_friendship(connection: AsyncConnection, caller: Caller, user_id: int) -> Standing:

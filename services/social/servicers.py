@@ -49,11 +49,6 @@ class Friends(FriendsServicer):
             await requests.add_friend(connection, self._settings, require_caller(), request.user_id)
         return pb.AddFriendResponse()
 
-    async def AgreeToFriend(self, request: pb.AgreeToFriendRequest, context: object) -> pb.AgreeToFriendResponse:
-        async with self._database.transaction() as connection:
-            await requests.agree_to_friend(connection, require_caller(), request.user_id)
-        return pb.AgreeToFriendResponse()
-
     async def GetSettings(self, request: pb.GetSettingsRequest, context: object) -> pb.GetSettingsResponse:
         async with self._database.transaction() as connection:
             who_may_add = await settings.get_who_may_add(connection, require_caller())

@@ -69,6 +69,7 @@ TABLES = r"message(_\d)?|conversation_member|conversation|notification"
 async def people(social: Social) -> list[int]:
     me, peer = new_users(2)
     await befriend(social, me, peer)
+    await befriend(social, peer, me)
     return [me, peer]
 
 

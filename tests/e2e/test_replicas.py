@@ -29,6 +29,7 @@ async def test_each_process_restarted_in_turn_under_load_fails_no_request() -> N
         async with balancing(running.gateways) as http:
             alice, ben = [await register(http, lambda address: mailed_code(running.var, address)) for _ in range(2)]
             await ben.post("/api/contact/add-friend", username=alice.name)
+            await alice.post("/api/contact/add-friend", username=ben.name)
             user_id = (await alice.get("/api/user/get-my-info"))["id"]
             conversation = (await send(ben, user_id, str(uuid.uuid4())))["conversation_id"]
             await ben.post("/api/videos/create-video", video_path=URL, title="clip")

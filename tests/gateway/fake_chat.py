@@ -267,6 +267,15 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         members = [pb.Member(user_id=id, read_seq=conversation.read.get(id, 0)) for id in sorted(conversation.members)]
         return pb.GetReceiptsResponse(members=members)
 
+    async def SendTyping(self, request: pb.SendTypingRequest, context: Any) -> pb.SendTypingResponse:
+        user_id = await self._enter("SendTyping")
+        conversation = self._of(request.conversation_id, user_id)
+        data: dict[str, Any] = {"conversation_id": str(conversation.id), "user_id": str(user_id)}
+        data["expires_ms"] = 6_000 if request.active else 0
+        headers = {"key": f"typing:{conversation.id}:{user_id}", "except": request.connection_id}
+        await self.push(f"push.conv.{conversation.id}", "typing", data, **headers)
+        return pb.SendTypingResponse()
+
     async def BatchGetRevs(self, request: pb.BatchGetRevsRequest, context: Any) -> pb.BatchGetRevsResponse:
         await self._enter("BatchGetRevs")
         found = [self.conversations[id] for id in request.conversation_ids if id in self.conversations]

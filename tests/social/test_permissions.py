@@ -81,7 +81,6 @@ RPCS: dict[str, tuple[Call, dict[str, str]]] = {
         lambda s, w: (s.friends.AddFriend, f.AddFriendRequest(user_id=w.target)),
         by("friend", reason="ALREADY_FRIENDS"),
     ),
-    "AgreeToFriend": (lambda s, w: (s.friends.AgreeToFriend, f.AgreeToFriendRequest(user_id=w.target)), EVERYONE),
     "GetSettings": (lambda s, w: (s.friends.GetSettings, f.GetSettingsRequest()), EVERYONE),
     "SetSettings": (lambda s, w: (s.friends.SetSettings, f.SetSettingsRequest()), EVERYONE),
     "HandleFriendRequest": (

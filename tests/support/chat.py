@@ -184,6 +184,17 @@ async def search(
         request.cursor = answer.next_cursor
 
 
+async def answer(chat: Running, user_id: int, conversation_id: int, accept: bool) -> None:
+    """Accepts a message request, or declines it."""
+    request = pb.AnswerRequestRequest(conversation_id=conversation_id, accept=accept)
+    await graph.act(user_id, chat.conversations.AnswerRequest, request)
+
+
+async def say_typing(chat: Running, user_id: int, conversation_id: int) -> None:
+    request = pb.SendTypingRequest(conversation_id=conversation_id, active=True, connection_id="one")
+    await graph.act(user_id, chat.conversations.SendTyping, request)
+
+
 async def new_ticket(chat: Running, user_id: int, session_id: int = SESSION, role: int = 1) -> str:
     holder = sockets_pb.TicketHolder(user_id=user_id, session_id=session_id, role=role)
     answer = await chat.tickets.BatchCreateTickets(sockets_pb.BatchCreateTicketsRequest(holders=[holder]))
@@ -203,11 +214,12 @@ async def notifications(
 
 
 async def friends(social: graph.Running, count: int = 2) -> list[int]:
-    """New users, all friends of each other."""
+    """New users, all friends of each other, to which all agreed."""
     users = graph.new_users(count)
     for i, user in enumerate(users):
         for other in users[i + 1 :]:
             await graph.add(social, user, other)
+            await graph.add(social, other, user)
     return users
 
 

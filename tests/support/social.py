@@ -20,7 +20,9 @@ from protos.social.v1.groups_pb2_grpc import GroupsStub
 from services.kit import schema
 from services.kit.context import Caller, current_caller
 from services.kit.errors import reason_of
+from services.kit.nats import Event
 from services.kit.process.commands import count_faults
+from services.social import consumer
 from services.social.admin import FAULTS
 from services.social.config import SERVICE, SocialSettings
 from services.social.consumer import consuming
@@ -93,7 +95,10 @@ async def add(social: Running, user_id: int, peer_id: int) -> None:
 
 
 async def agree(social: Running, user_id: int, peer_id: int) -> None:
-    await act(user_id, social.friends.AgreeToFriend, pb.AgreeToFriendRequest(user_id=peer_id))
+    """As when the chat service says that the user answered the peer."""
+    data = {"actor_id": str(user_id), "user_id": str(peer_id)}
+    async with social.service.database.transaction() as connection:
+        await consumer.handle(connection, Event(1, consumer.ANSWERED, "pair", "", data))
 
 
 async def set_who_may_add(social: Running, user_id: int, who: pb.WhoMayAdd.ValueType) -> None:

@@ -58,6 +58,18 @@ async def read(call: Call, params: commands.OfMessage) -> views.ReadView:
     return await commands.read(call.container.chat, params)
 
 
+@endpoint("POST", "/api/chat/accept", family=SHORT_VIDEO, limit=READS)
+async def accept(call: Call, params: commands.OfConversation) -> None:
+    """Accept a message request: agree to hear from its sender."""
+    await commands.accept(call.container.chat, params)
+
+
+@endpoint("POST", "/api/chat/decline", family=SHORT_VIDEO, limit=READS)
+async def decline(call: Call, params: commands.OfConversation) -> None:
+    """Decline a message request: hide the conversation, of which its sender is not told."""
+    await commands.decline(call.container.chat, params)
+
+
 @endpoint("GET", "/api/chat/notifications", family=SHORT_VIDEO, limit=READS)
 async def list_notifications(call: Call, params: commands.ListNotifications) -> views.NotificationPage:
     """The caller's notifications, the newest first."""
@@ -76,6 +88,8 @@ endpoints = [
     list_messages,
     send,
     read,
+    accept,
+    decline,
     list_notifications,
     read_notifications,
 ]

@@ -99,7 +99,9 @@ async def add_friend(call: Call, params: AddFriend) -> None:
     found = await call.container.users.BatchGetUsersByUsername(BatchGetUsersByUsernameRequest(usernames=[name]))
     if not found.users:
         raise UserNotFound(field="username")
-    await call.container.friends.AddFriend(pb.AddFriendRequest(user_id=found.users[0].user_id))
+    user_id = found.users[0].user_id
+    await call.container.friends.AddFriend(pb.AddFriendRequest(user_id=user_id))
+    await recheck(call.container.chat, user_id=user_id)
 
 
 @endpoint("POST", "/api/contact/get-friend-list", family=SHORT_VIDEO, limit=CONTACT)

@@ -445,6 +445,7 @@ class Conversation(_message.Message):
     PUSH_RECEIPTS_FIELD_NUMBER: _builtins.int
     JOINED_SEQ_FIELD_NUMBER: _builtins.int
     DELIVERED_SEQ_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.int
     kind: Global___Kind.ValueType
     peer_id: _builtins.int
@@ -463,6 +464,8 @@ class Conversation(_message.Message):
     """the caller may see the messages after it"""
     delivered_seq: _builtins.int
     """up to which one of the caller's devices has the messages"""
+    request: _builtins.bool
+    """the caller has not agreed to hear from the peer yet"""
     @_builtins.property
     def last_message(self) -> Global___Message: ...
     def __init__(
@@ -481,10 +484,11 @@ class Conversation(_message.Message):
         push_receipts: _builtins.bool = ...,
         joined_seq: _builtins.int = ...,
         delivered_seq: _builtins.int = ...,
+        request: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_message", b"last_message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "delivered_seq", b"delivered_seq", "group_id", b"group_id", "joined_seq", b"joined_seq", "kind", b"kind", "last_message", b"last_message", "last_seq", b"last_seq", "peer_id", b"peer_id", "push_receipts", b"push_receipts", "read_seq", b"read_seq", "rev", b"rev", "title", b"title", "unread", b"unread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "delivered_seq", b"delivered_seq", "group_id", b"group_id", "joined_seq", b"joined_seq", "kind", b"kind", "last_message", b"last_message", "last_seq", b"last_seq", "peer_id", b"peer_id", "push_receipts", b"push_receipts", "read_seq", b"read_seq", "request", b"request", "rev", b"rev", "title", b"title", "unread", b"unread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -871,6 +875,84 @@ class MarkDeliveredResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MarkDeliveredResponse: _TypeAlias = MarkDeliveredResponse  # noqa: Y015
+
+@_typing.final
+class AnswerRequestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    ACCEPT_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.int
+    accept: _builtins.bool
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.int = ...,
+        accept: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "conversation_id", b"conversation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerRequestRequest: _TypeAlias = AnswerRequestRequest  # noqa: Y015
+
+@_typing.final
+class AnswerRequestResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerRequestResponse: _TypeAlias = AnswerRequestResponse  # noqa: Y015
+
+@_typing.final
+class SendTypingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    CONNECTION_ID_FIELD_NUMBER: _builtins.int
+    conversation_id: _builtins.int
+    active: _builtins.bool
+    connection_id: _builtins.str
+    """the caller's socket, which is not told"""
+    def __init__(
+        self,
+        *,
+        conversation_id: _builtins.int = ...,
+        active: _builtins.bool = ...,
+        connection_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "connection_id", b"connection_id", "conversation_id", b"conversation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendTypingRequest: _TypeAlias = SendTypingRequest  # noqa: Y015
+
+@_typing.final
+class SendTypingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendTypingResponse: _TypeAlias = SendTypingResponse  # noqa: Y015
 
 @_typing.final
 class GetReceiptsRequest(_message.Message):

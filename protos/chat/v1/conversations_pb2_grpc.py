@@ -89,6 +89,16 @@ class ConversationsStub:
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredRequest.SerializeToString,
                 response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredResponse.FromString,
                 _registered_method=True)
+        self.AnswerRequest = channel.unary_unary(
+                '/hitok.chat.v1.Conversations/AnswerRequest',
+                request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.AnswerRequestRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.AnswerRequestResponse.FromString,
+                _registered_method=True)
+        self.SendTyping = channel.unary_unary(
+                '/hitok.chat.v1.Conversations/SendTyping',
+                request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.SendTypingRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.SendTypingResponse.FromString,
+                _registered_method=True)
         self.GetReceipts = channel.unary_unary(
                 '/hitok.chat.v1.Conversations/GetReceipts',
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.GetReceiptsRequest.SerializeToString,
@@ -191,6 +201,20 @@ class ConversationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnswerRequest(self, request, context):
+        """Accepts a message request, which is agreeing to hear from the peer, or declines it, of which the peer is not told.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendTyping(self, request, context):
+        """Tells the other members whether the caller is typing, except those who may not know.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetReceipts(self, request, context):
         """The members' positions, for groups whose receipts are not pushed.
         """
@@ -273,6 +297,16 @@ def add_ConversationsServicer_to_server(servicer, server):
                     servicer.MarkDelivered,
                     request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredRequest.FromString,
                     response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredResponse.SerializeToString,
+            ),
+            'AnswerRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerRequest,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.AnswerRequestRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.AnswerRequestResponse.SerializeToString,
+            ),
+            'SendTyping': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendTyping,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.SendTypingRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.SendTypingResponse.SerializeToString,
             ),
             'GetReceipts': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReceipts,
@@ -570,6 +604,60 @@ class Conversations:
             '/hitok.chat.v1.Conversations/MarkDelivered',
             protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredRequest.SerializeToString,
             protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.chat.v1.Conversations/AnswerRequest',
+            protos_dot_chat_dot_v1_dot_conversations__pb2.AnswerRequestRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_conversations__pb2.AnswerRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendTyping(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.chat.v1.Conversations/SendTyping',
+            protos_dot_chat_dot_v1_dot_conversations__pb2.SendTypingRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_conversations__pb2.SendTypingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,10 @@ class ConversationsStub:
     MarkRead: _aio.UnaryUnaryMultiCallable[_conversations_pb2.MarkReadRequest, _conversations_pb2.MarkReadResponse]
     """Marks everything up to seq as read. The position never goes back."""
     MarkDelivered: _aio.UnaryUnaryMultiCallable[_conversations_pb2.MarkDeliveredRequest, _conversations_pb2.MarkDeliveredResponse]
+    AnswerRequest: _aio.UnaryUnaryMultiCallable[_conversations_pb2.AnswerRequestRequest, _conversations_pb2.AnswerRequestResponse]
+    """Accepts a message request, which is agreeing to hear from the peer, or declines it, of which the peer is not told."""
+    SendTyping: _aio.UnaryUnaryMultiCallable[_conversations_pb2.SendTypingRequest, _conversations_pb2.SendTypingResponse]
+    """Tells the other members whether the caller is typing, except those who may not know."""
     GetReceipts: _aio.UnaryUnaryMultiCallable[_conversations_pb2.GetReceiptsRequest, _conversations_pb2.GetReceiptsResponse]
     """The members' positions, for groups whose receipts are not pushed."""
     BatchGetRevs: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchGetRevsRequest, _conversations_pb2.BatchGetRevsResponse]
@@ -152,6 +156,22 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.MarkDeliveredRequest,
         context: _aio.ServicerContext[_conversations_pb2.MarkDeliveredRequest, _abc.Awaitable[_conversations_pb2.MarkDeliveredResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.MarkDeliveredResponse]: ...
+
+    @_abc_1.abstractmethod
+    def AnswerRequest(
+        self,
+        request: _conversations_pb2.AnswerRequestRequest,
+        context: _aio.ServicerContext[_conversations_pb2.AnswerRequestRequest, _abc.Awaitable[_conversations_pb2.AnswerRequestResponse]],
+    ) -> _abc.Awaitable[_conversations_pb2.AnswerRequestResponse]:
+        """Accepts a message request, which is agreeing to hear from the peer, or declines it, of which the peer is not told."""
+
+    @_abc_1.abstractmethod
+    def SendTyping(
+        self,
+        request: _conversations_pb2.SendTypingRequest,
+        context: _aio.ServicerContext[_conversations_pb2.SendTypingRequest, _abc.Awaitable[_conversations_pb2.SendTypingResponse]],
+    ) -> _abc.Awaitable[_conversations_pb2.SendTypingResponse]:
+        """Tells the other members whether the caller is typing, except those who may not know."""
 
     @_abc_1.abstractmethod
     def GetReceipts(

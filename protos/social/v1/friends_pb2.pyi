@@ -282,40 +282,6 @@ class AddFriendResponse(_message.Message):
 Global___AddFriendResponse: _TypeAlias = AddFriendResponse  # noqa: Y015
 
 @_typing.final
-class AgreeToFriendRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    USER_ID_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    def __init__(
-        self,
-        *,
-        user_id: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___AgreeToFriendRequest: _TypeAlias = AgreeToFriendRequest  # noqa: Y015
-
-@_typing.final
-class AgreeToFriendResponse(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___AgreeToFriendResponse: _TypeAlias = AgreeToFriendResponse  # noqa: Y015
-
-@_typing.final
 class GetSettingsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -55,11 +55,6 @@ class FriendsStub:
                 request_serializer=protos_dot_social_dot_v1_dot_friends__pb2.AddFriendRequest.SerializeToString,
                 response_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.AddFriendResponse.FromString,
                 _registered_method=True)
-        self.AgreeToFriend = channel.unary_unary(
-                '/hitok.social.v1.Friends/AgreeToFriend',
-                request_serializer=protos_dot_social_dot_v1_dot_friends__pb2.AgreeToFriendRequest.SerializeToString,
-                response_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.AgreeToFriendResponse.FromString,
-                _registered_method=True)
         self.GetSettings = channel.unary_unary(
                 '/hitok.social.v1.Friends/GetSettings',
                 request_serializer=protos_dot_social_dot_v1_dot_friends__pb2.GetSettingsRequest.SerializeToString,
@@ -152,13 +147,6 @@ class FriendsServicer:
         """Makes both friends at once, without asking (the short-video family), and closes requests between them. Only the
         caller agrees to it, so it opens nothing of the user; if the user had added the caller, the caller agrees now.
         Files a request if the user refused, removed or blocked the caller, or wants to be asked.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def AgreeToFriend(self, request, context):
-        """Agrees to a friendship that the user began; does nothing without one. For the chat service: answering is agreeing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -264,11 +252,6 @@ def add_FriendsServicer_to_server(servicer, server):
                     servicer.AddFriend,
                     request_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.AddFriendRequest.FromString,
                     response_serializer=protos_dot_social_dot_v1_dot_friends__pb2.AddFriendResponse.SerializeToString,
-            ),
-            'AgreeToFriend': grpc.unary_unary_rpc_method_handler(
-                    servicer.AgreeToFriend,
-                    request_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.AgreeToFriendRequest.FromString,
-                    response_serializer=protos_dot_social_dot_v1_dot_friends__pb2.AgreeToFriendResponse.SerializeToString,
             ),
             'GetSettings': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSettings,
@@ -440,33 +423,6 @@ class Friends:
             '/hitok.social.v1.Friends/AddFriend',
             protos_dot_social_dot_v1_dot_friends__pb2.AddFriendRequest.SerializeToString,
             protos_dot_social_dot_v1_dot_friends__pb2.AddFriendResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def AgreeToFriend(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/hitok.social.v1.Friends/AgreeToFriend',
-            protos_dot_social_dot_v1_dot_friends__pb2.AgreeToFriendRequest.SerializeToString,
-            protos_dot_social_dot_v1_dot_friends__pb2.AgreeToFriendResponse.FromString,
             options,
             channel_credentials,
             insecure,

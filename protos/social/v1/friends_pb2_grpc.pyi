@@ -29,8 +29,6 @@ class FriendsStub:
     caller agrees to it, so it opens nothing of the user; if the user had added the caller, the caller agrees now.
     Files a request if the user refused, removed or blocked the caller, or wants to be asked.
     """
-    AgreeToFriend: _aio.UnaryUnaryMultiCallable[_friends_pb2.AgreeToFriendRequest, _friends_pb2.AgreeToFriendResponse]
-    """Agrees to a friendship that the user began; does nothing without one. For the chat service: answering is agreeing."""
     GetSettings: _aio.UnaryUnaryMultiCallable[_friends_pb2.GetSettingsRequest, _friends_pb2.GetSettingsResponse]
     SetSettings: _aio.UnaryUnaryMultiCallable[_friends_pb2.SetSettingsRequest, _friends_pb2.SetSettingsResponse]
     ListFriends: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListFriendsRequest, _friends_pb2.ListFriendsResponse]
@@ -89,14 +87,6 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         caller agrees to it, so it opens nothing of the user; if the user had added the caller, the caller agrees now.
         Files a request if the user refused, removed or blocked the caller, or wants to be asked.
         """
-
-    @_abc_1.abstractmethod
-    def AgreeToFriend(
-        self,
-        request: _friends_pb2.AgreeToFriendRequest,
-        context: _aio.ServicerContext[_friends_pb2.AgreeToFriendRequest, _abc.Awaitable[_friends_pb2.AgreeToFriendResponse]],
-    ) -> _abc.Awaitable[_friends_pb2.AgreeToFriendResponse]:
-        """Agrees to a friendship that the user began; does nothing without one. For the chat service: answering is agreeing."""
 
     @_abc_1.abstractmethod
     def GetSettings(

@@ -48,15 +48,17 @@ class ConversationDirectory:
             raise ConversationNotFound
         return found
 
-    async def of_pair(self, user_id: int, peer_id: int) -> ConversationRef:
-        """The two users' direct conversation, created if there is none."""
+    async def of_pair(self, user_id: int, peer_id: int, is_request: bool = False) -> ConversationRef:
+        """The two users' direct conversation, created if there is none; as a request to the peer if `is_request`."""
         low_id, high_id = sorted((user_id, peer_id))
         if cached := self._cached.get((low_id, high_id)):
             return cached
         if found := await self._find(Conversation.low_id == low_id, Conversation.high_id == high_id):
             return found
         async with self._database.transaction() as connection:
-            row, pushes = await members.create_direct(connection, self._new_id(), low_id, high_id)
+            row, pushes = await members.create_direct(
+                connection, self._new_id(), low_id, high_id, asked_id=peer_id if is_request else 0
+            )
             await self._publisher.store(connection, pushes)
         return self._cache(row)
 

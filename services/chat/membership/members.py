@@ -11,7 +11,17 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.errors import ConversationNotFound, NotMember
-from services.chat.models import DIRECT, GROUP, LAST_EVENT_ID, Conversation, ConversationMember
+from services.chat.models import (
+    ASKED,
+    DECLINED,
+    DIRECT,
+    GROUP,
+    LAST_EVENT_ID,
+    NO_REQUEST,
+    WAITING,
+    Conversation,
+    ConversationMember,
+)
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.kit.context import Caller
@@ -176,9 +186,12 @@ async def leave_all(connection: AsyncConnection, user_id: int) -> list[Push]:
     return [*gone, *map(frames.member_changed, rows)]
 
 
-async def create_direct(connection: AsyncConnection, new_id: int, low_id: int, high_id: int) -> tuple[Any, list[Push]]:
+async def create_direct(
+    connection: AsyncConnection, new_id: int, low_id: int, high_id: int, asked_id: int = 0
+) -> tuple[Any, list[Push]]:
     """The two users' conversation, created if there is none, and what to push.
 
+    `asked_id`: the one of them who has not agreed to hear from the other; 0: none.
     Two who create it at the same time get the same one.
     """
     users = {"low_id": low_id, "high_id": high_id}
@@ -187,12 +200,14 @@ async def create_direct(connection: AsyncConnection, new_id: int, low_id: int, h
     created = (await connection.execute(row.on_conflict_do_nothing().returning(*table.columns))).one_or_none()
     if created is None:
         return (await connection.execute(select(table).filter_by(**users))).one(), []
-    both = [{"conversation_id": created.id, "user_id": id, "rev": 0} for id in (low_id, high_id)]
-    await connection.execute(insert(Member).values(both))
-    return created, [frames.conversation_added(created, id) for id in (low_id, high_id)]
+    sides = {id: NO_REQUEST if not asked_id else ASKED if id == asked_id else WAITING for id in (low_id, high_id)}
+    rows = [{"conversation_id": created.id, "user_id": id, "rev": 0, "request": side} for id, side in sides.items()]
+    await connection.execute(insert(Member).values(rows))
+    return created, [frames.conversation_added(created, id, request=side == ASKED) for id, side in sides.items()]
 
 
 async def current_among(connection: AsyncConnection, conversation_id: int, user_ids: Sequence[int]) -> Sequence[int]:
-    """Those of the users who are members now."""
+    """Those of the users who are members now, without one who has not answered a request."""
     query = select(Member.user_id).where(Member.conversation_id == literal(conversation_id), CURRENT)
+    query = query.where(Member.request.not_in((ASKED, DECLINED)))
     return (await connection.execute(query.where(Member.user_id.in_(user_ids)))).scalars().all()

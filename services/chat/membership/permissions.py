@@ -43,13 +43,17 @@ class Permissions:
         )
         self._is_listening = False
 
-    async def require_friends(self, user_id: int, peer_id: int) -> None:
-        """Checks that the user may write to the peer. Raises NotFriends, Blocked, SocialUnavailable."""
+    async def require_friends(self, user_id: int, peer_id: int) -> FriendCheck:
+        """Checks that the user may write to the peer, and returns who of them agreed to that.
+
+        A user whom the peer blocked hears what a stranger hears. Raises NotFriends, Blocked, SocialUnavailable.
+        """
         check = await self._friends.get((user_id, peer_id), self._is_deaf)
-        if check.blocked:
+        if check.blocks:
             raise Blocked
-        if user_id == peer_id or peer_id <= 0 or not (check.friend or self._strangers):
+        if user_id == peer_id or peer_id <= 0 or check.blocked or not (check.friend or self._strangers):
             raise NotFriends
+        return check
 
     async def require_member(self, user_id: int, group_id: int, fresh: bool = False) -> int:
         """The user's role in the group; `fresh`: not from the cache. Raises NotMember, SocialUnavailable."""
@@ -58,10 +62,10 @@ class Permissions:
             raise NotMember
         return check.role
 
-    async def friends_among(self, user_id: int, peer_ids: Sequence[int]) -> set[int]:
-        """Those of the peers who are the user's friends, with no block between them. Raises SocialUnavailable."""
+    async def check_friends(self, user_id: int, peer_ids: Sequence[int]) -> dict[int, FriendCheck]:
+        """What is between the user and each of the peers. Raises SocialUnavailable."""
         checks = await asyncio.gather(*(self._friends.get((user_id, peer), self._is_deaf) for peer in peer_ids))
-        return {peer for peer, check in zip(peer_ids, checks, strict=True) if _is_yes(check)}
+        return dict(zip(peer_ids, checks, strict=True))
 
     def drop_friends(self, user_id: int, peer_id: int) -> None:
         """Forgets whether the two are friends."""

@@ -7,6 +7,7 @@ from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chat.apart import apart_from
 from services.chat.errors import KindInvalid
 from services.chat.models import Block, Notification, NotificationMute
 from services.chat.push import frames
@@ -51,7 +52,7 @@ async def add(
 
 
 async def _wanted(connection: AsyncConnection, notifications: Sequence[NewNotification]) -> list[NewNotification]:
-    """Leaves out what the receivers did themselves, what they muted, and what users they blocked did."""
+    """Leaves out what the receivers did themselves, what they muted, and what users did who are apart from them."""
     new_to_them = [
         new for new in notifications if new.user_id > 0 and (new.user_id != new.actor_id or new.kind in ABOUT_OWN_DOING)
     ]
@@ -61,14 +62,12 @@ async def _wanted(connection: AsyncConnection, notifications: Sequence[NewNotifi
     if any(new.topic for new in new_to_them):
         await connection.execute(LOCK, {"ids": user_ids})
     muted = select(NotificationMute.user_id, NotificationMute.kind).where(NotificationMute.user_id.in_(user_ids))
-    actor_ids = {new.actor_id for new in new_to_them}
-    blocked = select(Block.user_id, Block.blocked_id).where(
-        Block.user_id.in_(user_ids), Block.blocked_id.in_(actor_ids), Block.blocked
-    )
     mutes = {tuple(row) for row in await connection.execute(muted)}
-    blocks = {tuple(row) for row in await connection.execute(blocked)}
+    apart = await apart_from(connection, user_ids)
     return [
-        new for new in new_to_them if (new.user_id, new.kind) not in mutes and (new.user_id, new.actor_id) not in blocks
+        new
+        for new in new_to_them
+        if (new.user_id, new.kind) not in mutes and new.actor_id not in apart.get(new.user_id, ())
     ]
 
 
@@ -141,6 +140,7 @@ async def set_muted(connection: AsyncConnection, caller: Caller, kind: str, mute
 async def erase_user(connection: AsyncConnection, user_id: int) -> None:
     for model in (Notification, NotificationMute, Block):
         await connection.execute(delete(model).where(model.user_id == user_id))
+    await connection.execute(delete(Block).where(Block.blocked_id == user_id))
 
 
 async def set_block(connection: AsyncConnection, user_id: int, blocked_id: int, blocked: bool, event_id: int) -> None:

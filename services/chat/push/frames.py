@@ -5,15 +5,19 @@ The subject is `push.conv.<id>` for the members of a conversation, `push.user.<i
 reading the frame:
 `rev: <n>` the frame is durable; `seq: <n>` it shows that message, so only those who joined before it may see it;
 `key: <key>` only the latest frame with this key counts;
+`except: <connection>` not for that socket; `hidden_from: <ids>` not for those users, as a block is between them;
 `joined: <conversation>`, `left: <conversation>` the user's membership changed, so route their frames anew.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.chat import messages
 from services.client_json import chat as client_json
 from services.kit import telemetry
+
+TYPING_MS = 6_000  # for which a typing frame holds
 
 
 class Push(NamedTuple):
@@ -53,10 +57,30 @@ def conversation_changed(row: Any) -> Push:
     return _push(f"push.conv.{row.id}", f"rev: {row.rev}", "conversation", data)
 
 
-def conversation_added(row: Any, user_id: int, read_seq: int = 0) -> Push:
+def conversation_added(row: Any, user_id: int, read_seq: int = 0, request: bool = False) -> Push:
     """The user is a member from now on; the data is what `ready` lists of a conversation."""
-    data = client_json.conversation(messages.conversation(row, user_id, read_seq, joined_seq=row.last_seq))
+    data = client_json.conversation(
+        messages.conversation(row, user_id, read_seq, joined_seq=row.last_seq, request=request)
+    )
     return _push(f"push.user.{user_id}", f"joined: {row.id}", "conversation", data)
+
+
+def request_ended(row: Any, user_id: int) -> Push:
+    """The user accepted a message request, or answered it; for their devices."""
+    data = {"conversation_id": str(row.id), "rev": row.rev, "request": False}
+    return _push(f"push.user.{user_id}", "", "conversation", data)
+
+
+def typing(conversation_id: int, user_id: int, active: bool, except_id: str, apart: Iterable[int]) -> Push:
+    data = {"conversation_id": str(conversation_id), "user_id": str(user_id), "expires_ms": TYPING_MS if active else 0}
+    # The key holds the conversation, so that a receiver hears of each one in which the user types.
+    header = f"key: typing:{conversation_id}:{user_id}\nexcept: {except_id}" + _hidden_from(apart)
+    return _push(f"push.conv.{conversation_id}", header, "typing", data)
+
+
+def _hidden_from(user_ids: Iterable[int]) -> str:
+    ids = ",".join(map(str, sorted(user_ids)))
+    return f"\nhidden_from: {ids}" if ids else ""
 
 
 def conversation_left(conversation_id: int, rev: int, user_id: int) -> Push:
@@ -65,10 +89,11 @@ def conversation_left(conversation_id: int, rev: int, user_id: int) -> Push:
 
 
 def receipt(row: Any, to_all: bool) -> Push:
-    """`row` is the member's. Goes to all members, or only to the user's own devices."""
+    """`row` is the member's. Goes to all members but those apart from the user, or only to the user's own devices."""
     data = client_json.receipt(row.conversation_id, messages.member(row))
     subject = f"push.conv.{row.conversation_id}" if to_all else f"push.user.{row.user_id}"
-    return _push(subject, f"key: receipt:{row.conversation_id}:{row.user_id}", "receipt", data)
+    header = f"key: receipt:{row.conversation_id}:{row.user_id}" + _hidden_from(row.apart or ())
+    return _push(subject, header, "receipt", data)
 
 
 def notified(row: Any) -> Push:
@@ -76,10 +101,11 @@ def notified(row: Any) -> Push:
     return _push(f"push.user.{row.user_id}", "", "notification", client_json.notification(messages.notification(row)))
 
 
-def presence_changed(user_id: int, online: bool, last_seen_at: int) -> Push:
+def presence_changed(user_id: int, online: bool, last_seen_at: int, apart: Iterable[int]) -> Push:
     """`last_seen_at` is in Unix milliseconds."""
     row = sockets_pb.UserPresence(user_id=user_id, online=online, last_seen_at=last_seen_at)
-    return _push(f"push.presence.{user_id}", f"key: presence:{user_id}", "presence", client_json.presence(row))
+    header = f"key: presence:{user_id}" + _hidden_from(apart)
+    return _push(f"push.presence.{user_id}", header, "presence", client_json.presence(row))
 
 
 def _push(subject: str, header: str, kind: str, data: Any, trace: str = "") -> Push:

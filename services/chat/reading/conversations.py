@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.membership import members
 from services.chat.messages import COLUMNS
-from services.chat.models import GROUP
+from services.chat.models import DECLINED, GROUP
 from services.chat.pipeline import Statement, fetch, int_array
 from services.chat.reading import receipts
 from services.chat.reading.syncs import MAX_ANSWER, fitting
@@ -27,15 +27,15 @@ MICROSECOND = timedelta(microseconds=1)
 # A lateral join with a limit uses one index look-up for each row, even where the rows are most of a small table. A
 # direct conversation whose first message failed is left out, unless it is so new that the message may be on its way.
 PAGE = """SELECT page.* FROM unnest(CAST(:users AS bigint[])) WITH ORDINALITY AS asked(user_id, place)
- CROSS JOIN LATERAL (SELECT one.*, mine.user_id, mine.joined_seq, mine.delivered_seq, mine.read_seq
+ CROSS JOIN LATERAL (SELECT one.*, mine.user_id, mine.joined_seq, mine.delivered_seq, mine.read_seq, mine.request
   FROM conversation_member AS mine
   CROSS JOIN LATERAL (SELECT * FROM conversation WHERE id = mine.conversation_id LIMIT 1) AS one
-  WHERE mine.user_id = asked.user_id AND mine.left_at IS NULL
+  WHERE mine.user_id = asked.user_id AND mine.left_at IS NULL AND mine.request <> {declined}
   AND (one.kind = {group} OR one.last_seq > 0 OR one.created_at > now() - interval '1 minute') {after}
   ORDER BY one.active_at DESC, one.id DESC LIMIT :limit) AS page
  ORDER BY asked.place, page.active_at DESC, page.id DESC"""
-FIRST = Statement(PAGE.format(group=GROUP, after=""))
-NEXT = Statement(PAGE.format(group=GROUP, after="AND (one.active_at, one.id) < (:active_at, :id)"))
+FIRST = Statement(PAGE.format(group=GROUP, declined=DECLINED, after=""))
+NEXT = Statement(PAGE.format(group=GROUP, declined=DECLINED, after="AND (one.active_at, one.id) < (:active_at, :id)"))
 LAST = Statement(f"""SELECT message.* FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS asked(id, seq)
  CROSS JOIN LATERAL (SELECT {COLUMNS} FROM message WHERE conversation_id = asked.id AND seq = asked.seq LIMIT 1
  ) AS message""")  # noqa: S608

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chat.apart import IN_CONVERSATION, positions
 from services.chat.membership import members
 from services.chat.messages import PUSHED_RECEIPTS
-from services.chat.models import ConversationMember
+from services.chat.models import ASKED, DECLINED
 from services.chat.pipeline import Statement, fetch, int_array
 from services.chat.push import frames
 from services.chat.push.outbox import Publisher
@@ -20,10 +21,10 @@ MAX_UNREAD = 100
 MAX_LIMIT = 500
 
 # A position never goes back, nor beyond the last message.
-MARK = """UPDATE conversation_member AS mine SET delivered_seq = greatest(delivered_seq, least(:seq, last_seq)){read}
+MARK = f"""UPDATE conversation_member AS mine SET delivered_seq = greatest(delivered_seq, least(:seq, last_seq)){{read}}
  FROM conversation WHERE conversation.id = mine.conversation_id AND mine.conversation_id = :conversation_id
- AND user_id = :user_id AND left_at IS NULL AND {column} < least(:seq, last_seq)
- RETURNING mine.*, conversation.member_count"""
+ AND user_id = :user_id AND left_at IS NULL AND {{column}} < least(:seq, last_seq)
+ RETURNING mine.*, conversation.member_count, {IN_CONVERSATION} AS apart"""  # noqa: S608
 READ = text(MARK.format(read=", read_seq = greatest(read_seq, least(:seq, last_seq))", column="read_seq"))
 DELIVERED = text(MARK.format(read="", column="delivered_seq"))
 UNREAD = Statement(f"""SELECT asked.user_id, asked.conversation, counted.unread
@@ -32,6 +33,8 @@ UNREAD = Statement(f"""SELECT asked.user_id, asked.conversation, counted.unread
  CROSS JOIN LATERAL (SELECT count(*) AS unread FROM (
   SELECT FROM message WHERE conversation_id = asked.conversation AND seq > asked.seq
   AND sender_id <> asked.user_id AND recalled_at IS NULL LIMIT {MAX_UNREAD}) AS found) AS counted""")  # noqa: S608
+RECEIPTS = text(f"""SELECT {positions("member")} FROM conversation_member AS member
+ WHERE conversation_id = :id AND left_at IS NULL AND user_id > :after ORDER BY user_id LIMIT :limit""")  # noqa: S608
 MemberKey = tuple[int, int]  # user id, conversation id
 
 
@@ -59,7 +62,8 @@ async def _mark(
     row = (await connection.execute(statement, values)).one_or_none()
     if row is None:  # nothing changed
         return await members.require_member(connection, caller, conversation_id)
-    receipt = frames.receipt(row, to_all=row.member_count <= PUSHED_RECEIPTS)
+    is_open = row.request not in (ASKED, DECLINED)  # else nobody hears that the caller has the request
+    receipt = frames.receipt(row, to_all=is_open and row.member_count <= PUSHED_RECEIPTS)
     after_commit(connection, lambda: publisher.publish_unstored(receipt))
     return row
 
@@ -83,9 +87,7 @@ def unread_counts(rows: Sequence[Any]) -> dict[MemberKey, int]:
 async def get_receipts(
     connection: AsyncConnection, caller: Caller, conversation_id: int, after_user_id: int, limit: int
 ) -> Sequence[Row[Any]]:
-    """The members' rows, by user id. Raises ConversationNotFound."""
+    """The members' rows, by user id; positions that the caller may not see are 0. Raises ConversationNotFound."""
     await members.require_member(connection, caller, conversation_id)
-    member = ConversationMember
-    query = select(member.__table__).where(member.conversation_id == conversation_id, members.CURRENT)
-    query = query.where(member.user_id > after_user_id).order_by(member.user_id)
-    return (await connection.execute(query.limit(clamp(limit, MAX_LIMIT)))).all()
+    values = {"viewer": caller.user_id, "id": conversation_id, "after": after_user_id}
+    return (await connection.execute(RECEIPTS, values | {"limit": clamp(limit, MAX_LIMIT)})).all()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chat.apart import positions
 from services.chat.membership import members
 from services.chat.messages import COLUMNS
 from services.chat.models import Conversation, ConversationMember
@@ -29,7 +30,7 @@ CHANGED = text(f"""SELECT {FITTING}, total FROM (
  ) AS message ORDER BY place, rev""")  # noqa: S608
 # Both members of a direct conversation always, because no rev tells that their receipts changed. Nobody who left
 # before the caller joined.
-MEMBERS = text(f"""SELECT changed.* FROM {POINTS} CROSS JOIN LATERAL (
+MEMBERS = text(f"""SELECT {positions("changed")} FROM {POINTS} CROSS JOIN LATERAL (
  (SELECT * FROM conversation_member WHERE conversation_id = point.id AND rev > point.from_rev AND rev <= point.to_rev
   AND (left_at IS NULL OR rev > point.joined_rev) ORDER BY rev LIMIT {MAX_ROWS + 1})
  UNION (SELECT * FROM conversation_member WHERE conversation_id = point.id AND rev = 0 AND event_id = 0 LIMIT 2)
@@ -61,6 +62,7 @@ async def batch_sync(connection: AsyncConnection, caller: Caller, points: Mappin
         "to_revs": [each.rev for each in memberships],
         "joined": [each.joined_seq for each in memberships],
         "joined_revs": [each.joined_rev for each in memberships],
+        "viewer": caller.user_id,
     }
     changed = _by_conversation((await connection.execute(CHANGED, values)).all())
     moved = _by_conversation((await connection.execute(MEMBERS, values)).all())

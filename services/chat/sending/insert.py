@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chat.errors import ConversationNotFound, MessageInvalid, NotMember
-from services.chat.membership import members
+from services.chat.errors import AnswerAwaited, ConversationNotFound, MessageInvalid, NotMember
+from services.chat.membership import members, requests
 from services.chat.messages import COLUMNS, StoredMessage
+from services.chat.models import ASKED, DECLINED, WAITING
 from services.chat.notifications import notifications, rules
 from services.chat.pipeline import Statement, fetch, int_array, json_rows
 from services.chat.push import frames, outbox
@@ -49,10 +50,10 @@ class MembershipUnconfirmed(Exception):
 LOCK = Statement("""SELECT id, rev, last_seq, dismissed_at FROM conversation
  WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE""")
 # Lateral joins with a limit always use one index look-up each, whatever the planner thinks of the tables' sizes.
-FIND = Statement(f"""SELECT mine.event_id, mine.live, message.*
+FIND = Statement(f"""SELECT mine.event_id, mine.live, mine.request, message.*
  FROM ROWS FROM (jsonb_to_recordset(CAST(:asked AS jsonb)) AS (conversation bigint, sender bigint, key uuid))
   WITH ORDINALITY AS asked(conversation, sender, key, place)
- LEFT JOIN LATERAL (SELECT event_id, left_at IS NULL AS live FROM conversation_member
+ LEFT JOIN LATERAL (SELECT event_id, left_at IS NULL AS live, request FROM conversation_member
   WHERE conversation_id = asked.conversation AND user_id = asked.sender LIMIT 1) AS mine ON true
  LEFT JOIN LATERAL (SELECT {COLUMNS} FROM message
   WHERE conversation_id = asked.conversation AND sender_id = asked.sender AND client_msg_id = asked.key LIMIT 1
@@ -82,7 +83,8 @@ class LockedConversation:
 async def write(
     database: Database, publisher: Publisher, new_id: IdGenerator, sends: Sequence[Outgoing]
 ) -> list[Sent | Exception]:
-    """The result of each: Sent, or MembershipUnconfirmed, ConversationNotFound, NotMember or MessageInvalid."""
+    """The result of each: Sent, or MembershipUnconfirmed, ConversationNotFound, NotMember, AnswerAwaited or
+    MessageInvalid."""
     now = datetime.now(UTC)
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     async with database.transaction() as connection:
@@ -100,6 +102,12 @@ async def write(
             pushes = [frames.message_sent(message, send.trace) for send, message in fresh]
             ids = await _insert(connection, fresh, conversations, pushes, now)
             publisher.publish_after_commit(connection, ids, pushes)
+        answered = dict.fromkeys(
+            (outcome.message.conversation_id, outcome.message.sender_id)
+            for outcome, row in zip(outcomes, found, strict=True)
+            if isinstance(outcome, Sent) and not outcome.duplicate and row.request in (ASKED, DECLINED)
+        )
+        await publisher.store_for_relay(connection, await requests.open_answered(connection, list(answered)))
         await _notify_mentioned(connection, publisher, new_id, [message for _, message in fresh])
     return outcomes
 
@@ -133,6 +141,8 @@ def _plan(
             outcomes.append(refusal or ConversationNotFound())
         elif row.seq is not None or key in written:
             outcomes.append(Sent(written.get(key, row), duplicate=True))
+        elif row.request == WAITING and conversation.last_seq >= requests.MAX_WAITING:
+            outcomes.append(AnswerAwaited())
         elif send.content.reply_to_seq > conversation.last_seq:
             outcomes.append(MessageInvalid("reply_to_seq"))
         else:

@@ -38,8 +38,8 @@ class Sending:
     async def send(self, caller: Caller, target: Target, content: Content) -> Sent:
         """Returns once the message is committed. A caller's messages to one target are written in their order.
 
-        Raises ConversationNotFound, NotFriends, Blocked, NotMember, MessageInvalid, MessageTooLarge, ObjectNotFound,
-        Overloaded, SocialUnavailable, MediaUnavailable.
+        Raises ConversationNotFound, NotFriends, Blocked, AnswerAwaited, NotMember, MessageInvalid, MessageTooLarge,
+        ObjectNotFound, Overloaded, SocialUnavailable, MediaUnavailable.
         """
         turn = self._turns.setdefault((caller.user_id, target), asyncio.Lock())
         async with turn:  # keeps the order, however long the look-ups for the first message take
@@ -80,8 +80,8 @@ class Sending:
         """The conversation, to which the caller may write now. Raises what `send` raises."""
         to, id = target
         if to == "user_id":
-            await self._permissions.require_friends(caller.user_id, id)
-            return await self._directory.of_pair(caller.user_id, id)
+            check = await self._permissions.require_friends(caller.user_id, id)
+            return await self._directory.of_pair(caller.user_id, id, is_request=not check.peer_agreed)
         if to == "group_id":
             await self._permissions.require_member(caller.user_id, id)
             return await self._directory.of_group(id)

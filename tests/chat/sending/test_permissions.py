@@ -84,11 +84,12 @@ async def test_nothing_passes_a_block_either_way(chat: Running, social: Social, 
     cv = (await send(chat, pair[0], direct(pair[1]))).conversation_id
     await block(social, pair[blocker], pair[1 - blocker])
     for user, peer in (pair, pair[::-1]):
-        await settled(chat, user, direct(peer), "BLOCKED")
-        assert await refusal(send(chat, user, conversation(cv))) == "BLOCKED"
+        reason = "BLOCKED" if user == pair[blocker] else "NOT_FRIENDS"  # as a stranger hears
+        await settled(chat, user, direct(peer), reason)
+        assert await refusal(send(chat, user, conversation(cv))) == reason
     await unblock(social, pair[blocker], pair[1 - blocker])
     await settled(chat, pair[0], direct(pair[1]), "NOT_FRIENDS")
-    await add(social, *pair)
+    await add(social, pair[blocker], pair[1 - blocker])
     assert (await send(chat, pair[0], direct(pair[1]))).conversation_id == cv
 
 
@@ -99,7 +100,8 @@ async def test_a_setting_lets_strangers_write_but_not_across_a_block(
         a, b = new_users(2)
         assert (await send(chat, a, direct(b))).seq == 1
         await block(social, b, a)
-        await settled(chat, a, direct(b), "BLOCKED")
+        await settled(chat, a, direct(b), "NOT_FRIENDS")
+        await settled(chat, b, direct(a), "BLOCKED")
 
 
 async def test_only_members_write_to_a_group(chat: Running, social: Social) -> None:
