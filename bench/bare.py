@@ -3,9 +3,10 @@
 import os
 import socket
 import sys
+from typing import Any
 
 import uvloop
-from litestar import Litestar, get
+from litestar import Litestar, Request, get, post
 from litestar.response.base import ASGIResponse
 
 from gateway.app import build_server
@@ -27,8 +28,16 @@ async def block() -> ASGIResponse:
     return ASGIResponse(body=BLOCK)
 
 
+@post("/take")
+async def take(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Reads the body and drops it."""
+    async for _ in request.stream():
+        pass
+    return ASGIResponse(body=BODY)
+
+
 async def main(port: int) -> None:
-    app = Litestar([hello, block], openapi_config=None, logging_config=None)
+    app = Litestar([hello, block, take], openapi_config=None, logging_config=None, request_max_body_size=None)
     settings = GatewaySettings(internal_secret="", nats_url="", redis_url="", jwt_secret="")
     listener = socket.create_server(("127.0.0.1", port))
     await build_server(app, settings).serve([listener])

@@ -86,14 +86,18 @@ async def fetch(requests: list[bytes], url: str) -> float:
 
 def upload(base: str, token: str) -> str:
     """Uploads a WAV of noise; returns its url."""
-    size = FILE - 44
-    head = b"RIFF" + (size + 36).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
-    head += bytes.fromhex("0100020080bb000000ee02000400 1000".replace(" ", "")) + b"data" + size.to_bytes(4, "little")
-    content = head + os.urandom(size)
     answer = httpx.post(
         f"{base}/api/file/upload",
-        files={"file": (secrets.token_hex(4), content, "audio/wav")},
+        files={"file": (secrets.token_hex(4), noise(), "audio/wav")},
         headers={"Authorization": f"Bearer {token}"},
         timeout=120,
     )
     return str(answer.raise_for_status().json()["data"]["url"])
+
+
+def noise() -> bytes:
+    """A WAV of FILE bytes."""
+    size = FILE - 44
+    head = b"RIFF" + (size + 36).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
+    head += bytes.fromhex("0100020080bb000000ee02000400 1000".replace(" ", "")) + b"data" + size.to_bytes(4, "little")
+    return head + os.urandom(size)
