@@ -17,7 +17,7 @@ from gateway.ws.protocol import SocketProtocol
 MAX_QUEUED_FRAMES = 128  # beyond these the socket reads from the store what is still to come
 MAX_QUEUED_BYTES = 256 * 1024
 KEEPALIVE_SECONDS = 30.0
-CONFIRM_SECONDS = 1.0  # from a message to the ping whose answer shows that the client has it
+CONFIRM_SECONDS = 3.0  # from a message to the ping whose answer shows that the client has it
 PING = b"\x89\x00"
 BY_SEQ = -1  # instead of a rev: the messages after `seq` are still to be sent
 
