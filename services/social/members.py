@@ -21,7 +21,7 @@ from services.social.errors import (
     RoleInvalid,
 )
 from services.social.groups import lock_as, require_role, require_room_for_group
-from services.social.models import ACCEPTED, PENDING, Group, Invitation, JoinRequest, Member
+from services.social.models import ACCEPTED, PENDING, Block, Group, Invitation, JoinRequest, Member
 from services.social.queries import Rank, probe
 
 RANK = -Member.role  # the owner first
@@ -155,10 +155,16 @@ async def list_members(
     return await pages.fetch(connection, query, "rank", "id", limit=limit, cursor=cursor, offset=offset)
 
 
-async def list_member_ids(connection: AsyncConnection, caller: Caller, group_id: int) -> Sequence[int]:
-    """Raises GroupNotFound, NotMember."""
+async def list_member_ids(
+    connection: AsyncConnection, caller: Caller, group_id: int, only_visible: bool
+) -> Sequence[int]:
+    """`only_visible`: without those between whom and the caller a block is. Raises GroupNotFound, NotMember."""
     await require_role(connection, caller, group_id, GROUP_MEMBER)
     query = select(Member.user_id).where(Member.group_id == group_id).order_by(Member.user_id)
+    if only_visible:
+        blocked = select(Block.blocked_id).where(Block.user_id == caller.user_id)
+        blockers = select(Block.user_id).where(Block.blocked_id == caller.user_id)
+        query = query.where(Member.user_id.not_in(blocked.union_all(blockers)))
     return (await connection.execute(query)).scalars().all()
 
 

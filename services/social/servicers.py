@@ -158,8 +158,9 @@ class Groups(GroupsServicer):
     async def ListMemberIds(
         self, request: groups_pb.ListMemberIdsRequest, context: object
     ) -> groups_pb.ListMemberIdsResponse:
+        asked = (request.group_id, request.visible)
         async with self._database.transaction() as connection:
-            user_ids = await members.list_member_ids(connection, require_caller(), request.group_id)
+            user_ids = await members.list_member_ids(connection, require_caller(), *asked)
         return groups_pb.ListMemberIdsResponse(user_ids=user_ids)
 
     async def JoinGroup(self, request: groups_pb.JoinGroupRequest, context: object) -> groups_pb.JoinGroupResponse:

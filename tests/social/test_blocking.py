@@ -1,6 +1,7 @@
 """Blocks: they end the friendship, keep the blocked user away, and tell that user nothing."""
 
 from protos.social.v1 import friends_pb2 as pb
+from protos.social.v1 import groups_pb2 as groups_pb
 from tests.support.social import (
     Running,
     act,
@@ -151,6 +152,15 @@ async def test_blocks_are_of_one_direction(social: Running) -> None:
     await ask(social, a, b)  # b has blocked a still
     assert await requests_of(social, b) == []
     assert await refusal(ask(social, b, a)) == "BLOCKED"
+
+
+async def test_a_block_hides_each_from_the_others_list_of_members_online(social: Running) -> None:
+    a, b, c = new_users(3)
+    group = await group_with(social, a, b, c)
+    await block(social, a, b)
+    for user, shown in ((a, [a, c]), (b, [b, c]), (c, [a, b, c])):
+        request = groups_pb.ListMemberIdsRequest(group_id=group, visible=True)
+        assert list((await act(user, social.groups.ListMemberIds, request)).user_ids) == shown
 
 
 async def test_who_the_owner_blocks_disappears_from_the_groups_applications(social: Running) -> None:

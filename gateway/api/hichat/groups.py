@@ -174,7 +174,7 @@ async def list_online_members(call: Call, params: ByGroup) -> Online:
     """The members of a group who are online; up to a second old. For members only."""
 
     async def read_ids() -> Sequence[int]:
-        request = pb.ListMemberIdsRequest(group_id=params.group_id)
+        request = pb.ListMemberIdsRequest(group_id=params.group_id, visible=True)
         return (await call.container.groups.ListMemberIds(request)).user_ids
 
     return await list_online(call, params.group_id, read_ids)
