@@ -110,6 +110,13 @@ def test_a_box_beside_the_recording_is_empty(kind: bytes, tmp_path: Path) -> Non
     assert not found(strip(path))
 
 
+def test_a_box_with_a_long_size_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "source.mp4"
+    told = struct.pack(">I4sQ", 1, b"uuid", 16 + 16 + len(SECRET)) + bytes(16) + SECRET.encode()
+    path.write_bytes(make(path, f"{X264} -c:a aac") + told + box(b"free", b""))
+    assert not found(strip(path))
+
+
 def in_packets(pid: int) -> Callable[[bytes], bytes]:
     """After each packet of a transport stream another of a stream that nobody plays."""
 

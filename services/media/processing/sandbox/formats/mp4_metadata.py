@@ -43,9 +43,10 @@ def strip(path: Path) -> bool:
                     file.write(index)
                     changed = True
             elif box.kind not in OUTER or (box.kind in SPACE and box.size > SHORT and not _is_blank(file, box)):
+                content = _content(file, box)
                 file.seek(box.start + 4)
                 file.write(b"free")
-                _blank(file, box.start + 8, box.start + box.size)
+                _blank(file, content, box.start + box.size)
                 changed = True
     return changed
 
@@ -159,11 +160,13 @@ def _read(file: BinaryIO, start: int, size: int) -> bytes:
 
 
 def _is_blank(file: BinaryIO, box: boxes.Box) -> bool:
-    return not any(_read(file, at, box.start + box.size - at).strip(b"\0") for at in _pieces(box))
+    pieces = range(_content(file, box), box.start + box.size, PIECE)
+    return not any(_read(file, at, box.start + box.size - at).strip(b"\0") for at in pieces)
 
 
-def _pieces(box: boxes.Box) -> range:
-    return range(box.start + (16 if box.size > 0xFFFFFFFF else 8), box.start + box.size, PIECE)
+def _content(file: BinaryIO, box: boxes.Box) -> int:
+    """Where it begins: later if the size takes eight bytes more."""
+    return box.start + (16 if _read(file, box.start, 4) == b"\0\0\0\1" else 8)
 
 
 def _blank(file: BinaryIO, start: int, end: int) -> None:
