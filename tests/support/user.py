@@ -27,6 +27,7 @@ from services.kit.config import Settings
 from services.kit.context import ANONYMOUS, Caller, current_caller
 from services.kit.errors import reason_of
 from services.user.config import SERVICE, UserSettings
+from services.user.identities import ascii_email
 from services.user.service import MIGRATIONS, Service, open_service
 from services.user.servicers import PROTOS, register
 from tests.support.processes import service_settings, serving
@@ -95,7 +96,7 @@ def mailed_code(folder: Path, address: str) -> str:
     """The code in the newest mail to `address`."""
     for path in sorted((folder / "mail").glob("*.eml"), reverse=True):
         mail = message_from_bytes(path.read_bytes(), policy=default)
-        if mail["To"] == address:
+        if mail["To"] in (address, ascii_email(address)):
             body = mail.get_body()
             assert body is not None
             found = re.search(r"\b\d{6}\b", body.get_content())
