@@ -203,6 +203,7 @@ async def check_groups(two: Two) -> None:
     await ben.see("Application sent")
     await anna.click(f"{two.ben_name} wants to join {name}", "#toasts")
     await anna.click("Accept")
+    await anna.present("main", "!it.querySelector('[name=accept]')")
     await anna.go("#/groups")
     await anna.press(".rows a")
     await anna.see("Members: 2")
@@ -262,23 +263,24 @@ async def check_names(page: Page, *hashes: str) -> None:
         assert await page.unnamed() == [], hash
 
 
-# The chat begins anew when the user changed; the end of the former connection comes later and changes nothing.
-BECOMES_LIVE = """async () => {
-    const chat = await import("/web/chat.mjs");
-    await awaited(() => chat.state === "live", "a chat that is live");
-    await new Promise((wake) => setTimeout(wake, 500));
-    if (chat.state !== "live") throw new Error(`the chat is ${chat.state}`);
-}"""
+# The chat begins anew when the user changed; the end of the former connection comes meanwhile and changes nothing.
+WATCH_CHAT = """import("/web/chat.mjs").then((chat) => {
+    window.states = [];
+    chat.chat.addEventListener("state", () => states.push(chat.state));
+})"""
+LIVE_AGAIN = """awaited(() => states.at(-1) === "live", "a chat that is live")
+    .then(() => new Promise((wake) => setTimeout(wake, 500))).then(() => states)"""
 
 
 async def check_signing_out(two: Two, phone: str) -> None:
     """What the page kept is gone with the session, and what the server has comes back; in Chinese this time."""
     ben = two.ben
     await ben.go("#/me")
+    await ben.tab.run(WATCH_CHAT)
     await ben.write(bio="Up")
     await ben.click("Save")
     await ben.see("Saved")
-    await ben.tab.run(f"({BECOMES_LIVE})()")
+    assert await ben.tab.run(LIVE_AGAIN) == ["off", "connecting", "live"]
     await ben.click("Sign out")
     await ben.see("Forgot your password?")
     assert await ben.tab.run("document.querySelector('#nav').hidden && !document.cookie")
