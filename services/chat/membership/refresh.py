@@ -7,12 +7,13 @@ reach a user who was removed, does reach one who joined, and a user who was bloc
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 
 from services.chat.errors import NotMember
 from services.chat.membership import members
 from services.chat.membership.directory import ConversationDirectory
 from services.chat.membership.permissions import Permissions
-from services.chat.models import Conversation, ConversationMember
+from services.chat.models import Block, Conversation, ConversationMember
 from services.chat.push.outbox import Publisher
 from services.kit.context import Caller
 from services.kit.db import Database
@@ -34,11 +35,26 @@ class MembershipRefresh:
         and the user are friends. Raises SocialUnavailable.
         """
         if not group_id:
-            self._permissions.drop_friends(caller.user_id, user_id)
+            await self._refresh_block(caller.user_id, user_id)
         elif user_id:
             await self._refresh_member(group_id, user_id)
         elif not await self._directory.has_group(group_id):
             await self._dismiss(group_id)
+
+    async def _refresh_block(self, user_id: int, peer_id: int) -> None:
+        """Stores that the user blocks the peer, unless events that arrived since say something else."""
+        self._permissions.drop_friends(user_id, peer_id)
+        pair = {"user_id": user_id, "blocked_id": peer_id}
+        async with self._database.transaction() as connection:
+            seen = (await connection.execute(select(Block.event_id).filter_by(**pair))).scalar_one_or_none()
+        if not (await self._permissions.check_friends(user_id, [peer_id]))[peer_id].blocks:
+            return
+        row = insert(Block).values(**pair, event_id=0, blocked=True)
+        unchanged = row.on_conflict_do_update(
+            index_elements=["user_id", "blocked_id"], set_={"blocked": True}, where=Block.event_id == (seen or 0)
+        )
+        async with self._database.transaction() as connection:
+            await connection.execute(unchanged)
 
     async def _refresh_member(self, group_id: int, user_id: int) -> None:
         seen = await self._find_member(group_id, user_id)

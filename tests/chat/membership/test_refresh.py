@@ -158,5 +158,8 @@ async def test_who_is_parted_sends_nothing_more(chat: Running, social: Social, u
         await send(chat, b, direct(a))
         await undo(social, a, b)
         await recheck(chat, a, user_id=b)
+        if undo is block:
+            query = "SELECT FROM block WHERE user_id = :a AND blocked_id = :b AND blocked"
+            assert await execute(chat, query, a=a, b=b)
         assert await refusal(send(chat, b, direct(a))) == "NOT_FRIENDS"
         assert await refusal(send(chat, a, direct(b))) == reason
