@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(r"`((?:services|gateway|deploy|docs|tests|protos|clients|bench)/[\w./-]+)`(?! \(new\))")
+NEIGHBOUR = re.compile(r"\b(?:after|before|beside|into|the comment of|the list)\s+`\"?([\w-]+)\"?`")
 CITED = re.compile(r"\b((?:services|gateway|deploy|docs|tests|protos|bench)/[\w/.-]+\.(?:py|md|proto|yaml|yml|mjs))\b")
 
 
@@ -76,6 +77,28 @@ def test_the_worked_example_imports_what_exists() -> None:
     imports = [node for block in whole for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)]
     names = {(node.module or "", alias.name) for node in imports for alias in node.names}
     assert {name for module, name in names if not is_there(module, name)} <= {"SavedVideo"}
+
+
+def test_the_worked_example_has_its_neighbours() -> None:
+    """What it tells to write before, after, beside or into is in a file that its step names."""
+    example = (ROOT / "CONTRIBUTING.md").read_text().partition("## Add an endpoint")[2].partition("\n## ")[0]
+    steps = [FENCE.sub("", step) for step in example.split("\n### ")[1:]]
+    found = [(neighbour, step) for step in steps for neighbour in NEIGHBOUR.findall(step)]
+    assert len(found) > 10
+    assert [name for name, step in found if not any(name in text for text in named_files(step))] == []
+
+
+def named_files(step: str) -> list[str]:
+    """The texts of the files that a step names, by their paths or by a folder and their names."""
+    paths = [ROOT / path for path in PATH.findall(step)]
+    inside = [folder / name for folder in paths if folder.is_dir() for name in re.findall(r"`(\w+\.py)`", step)]
+    return [path.read_text() for path in (*paths, *inside) if path.is_file()]
+
+
+def test_the_guide_names_every_room() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    rooms = {path.parent.name for path in (*ROOT.glob("services/*/*/__init__.py"), *ROOT.glob("gateway/*/__init__.py"))}
+    assert {room for room in rooms if f"`{room}/`" not in guide} == set()
 
 
 def is_there(module: str, name: str) -> bool:

@@ -1,17 +1,12 @@
-"""The operator's commands, and that the schema is what the models say."""
+"""The operator's commands."""
 
 import psycopg
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine
 from typer.testing import CliRunner, Result
 
 from services.chat.admin import commands
-from services.chat.models import PARTITIONS, Model
 from services.chat.service import MIGRATIONS
 from services.kit import schema
-from services.kit.db import driver_url
 from tests.support.processes import SECRETS
 from tests.support.servers import Servers
 
@@ -43,19 +38,6 @@ def run(url: str, servers: Servers, command: str) -> Result:
         **SECRETS,
     }
     return CliRunner(env=environment).invoke(commands.app, command)
-
-
-def test_the_migrations_make_what_the_models_say(migrated: str) -> None:
-    engine = create_engine(driver_url(migrated))
-    partitions = {f"message_{number}" for number in range(PARTITIONS)}
-    with engine.connect() as connection:
-        options = {
-            "compare_type": True,
-            "compare_server_default": True,
-            "include_name": lambda name, kind, _: kind != "table" or name not in partitions,
-        }
-        assert compare_metadata(MigrationContext.configure(connection, opts=options), Model.metadata) == []
-    engine.dispose()
 
 
 BREAK = {

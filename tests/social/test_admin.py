@@ -1,15 +1,10 @@
-"""The schema, and the operator's commands."""
+"""The operator's commands."""
 
 import psycopg
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine
 from typer.testing import CliRunner, Result
 
-from services.kit.db import driver_url
 from services.social.admin import commands
-from services.social.models import Model
 from tests.support.processes import SECRETS
 from tests.support.servers import Servers
 
@@ -30,14 +25,6 @@ def run(url: str, servers: Servers, *command: str) -> Result:
         **SECRETS,
     }
     return CliRunner(env=environment).invoke(commands.app, command)
-
-
-def test_the_migrations_make_what_the_models_say(migrated: str) -> None:
-    engine = create_engine(driver_url(migrated))
-    with engine.connect() as connection:
-        options = {"compare_type": True, "compare_server_default": True}
-        assert compare_metadata(MigrationContext.configure(connection, opts=options), Model.metadata) == []
-    engine.dispose()
 
 
 BREAK = {

@@ -14,7 +14,7 @@ from services.kit.pages import before, id_before
 from services.kit.roles import is_admin
 from services.media.models import FRIENDS, PRIVATE, PUBLIC
 from services.media.relationships.models import Relationship
-from services.media.videos.counters import count_feed, count_owned
+from services.media.videos.list_totals import count_feed, count_owned
 from services.media.videos.models import Video, VideoLike
 from services.media.videos.pages import PageRequest, ShownRows
 from services.media.videos.text_search import query_words

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.media import events
 from services.media.models import ObjectReference
-from services.media.videos.counters import move_video
+from services.media.videos.list_totals import move_video
 from services.media.videos.models import Video
 
 

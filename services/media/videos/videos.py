@@ -18,7 +18,7 @@ from services.media.files import objects
 from services.media.files.filetypes import IMAGE, VIDEO
 from services.media.files.references import release_objects
 from services.media.models import FAILED, PRIVATE, PROCESSING, PUBLIC, READY, Derivative, Object, ObjectReference
-from services.media.videos.counters import move_video
+from services.media.videos.list_totals import move_video
 from services.media.videos.models import Video
 from services.media.videos.text_search import video_words
 from services.media.videos.visibility import lock_visible, visible_to

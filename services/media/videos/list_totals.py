@@ -1,4 +1,4 @@
-"""Counts of videos: each owner's, by visibility, and all public ones."""
+"""How many videos the lists have: each owner's, by visibility, and the public ones."""
 
 from collections.abc import Sequence
 
