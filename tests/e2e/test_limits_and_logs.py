@@ -182,7 +182,9 @@ class Seen:
             assert line["route"] in (path, "unmatched") or path.startswith("/api/v1/")
             assert line["ms"] > 0
             assert line["service"] == "gateway"
-            assert set(line) == {*("service", "event", "level", "timestamp", "request_id", "trace_id"), *REQUEST_FIELDS}
+            named = {*("service", "event", "level", "timestamp", "request_id", "trace_id"), *REQUEST_FIELDS}
+            refused = {"reason"} if line["status"] >= 400 else set()
+            assert set(line) - {"field"} == named | refused
         of_the_user = {line["route"] for line in ours if line["user_id"] == user_id}
         assert of_the_user == {ME, "/api/user/change-password", "/api/user/set-profile"}
 
