@@ -120,7 +120,7 @@ TABLES: dict[str, dict[str, Table]] = {
         ),
         "conversation_member": Table(
             "user_id delivered_seq read_seq",
-            "conversation_id rev joined_seq joined_rev left_seq left_at event_id",
+            "conversation_id rev joined_seq joined_rev left_seq left_at event_id request",
             f"The member leaves. {ID_STAYS}",
         ),
         "message": Table(
