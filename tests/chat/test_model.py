@@ -94,6 +94,7 @@ async def new_world(fleet: Fleet, dice: random.Random) -> World:
             targets[member].append({"group_id": str(group_id)})
     for one, other in pairwise(dice.sample(ids, 8)):
         await graph.add(fleet.social, one, other)
+        await graph.add(fleet.social, other, one)  # else the first messages would wait for an answer
         targets[one].append({"user_id": str(other)})
         targets[other].append({"user_id": str(one)})
     devices = [Device(issued.user_id, issued.atoken, fleet.urls, dice) for issued in tokens]

@@ -91,6 +91,7 @@ async def test_one_trace_leads_from_a_request_to_the_sockets_of_others(
 ) -> None:
     alice, bob = [await new_person(running, http) for _ in range(2)]
     await alice.post("/api/contact/add-friend", username=bob.name)
+    await bob.post("/api/contact/add-friend", username=alice.name)
     async with open_socket(running.urls[0], bob.token) as socket:
         bob_id = str((await bob.get(ME))["id"])
         body = {"to": {"user_id": bob_id}, "client_msg_id": str(uuid.uuid4()), "content_type": "text"}
