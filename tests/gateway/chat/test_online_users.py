@@ -40,6 +40,12 @@ async def come(person: Person) -> None:
     await person.get("/api/user/get-my-info")
 
 
+async def befriend(social: Social, one: Person, other: Person) -> None:
+    """Both agree to the friendship."""
+    await graph.add(social, one.id, other.id)
+    await graph.add(social, other.id, one.id)
+
+
 class TestRoutes:
     async def test_who_just_made_a_request_is_listed_to_anyone(self, visitor: FrontEnd, user: Users) -> None:
         for _ in range(3):  # whatever the page remembered
@@ -72,13 +78,15 @@ class TestRoutes:
         await visitor.refused("GET", "/api/contact/get-user-list-online", 400, 10001, params=query)
 
     async def test_friends_online(self, visitor: FrontEnd, user: Users, social: Social) -> None:
-        me, here, away, stranger = await new_people(visitor, user, 4)
+        me, here, away, added, stranger = await new_people(visitor, user, 5)
         for friend in (here, away):
-            await graph.add(social, me.id, friend.id)
-        for person in (here, stranger):
+            await befriend(social, me, friend)
+        await graph.add(social, me.id, added.id)  # who did not agree
+        for person in (here, added, stranger):
             await come(person)
         answer = await me.social("GET", "/v1/social/friends/online")
         assert answer == {"onLineList": {here.uid: True}}
+        assert await added.social("GET", "/v1/social/friends/online") == {"onLineList": {me.uid: True}}
 
     async def test_members_online(self, visitor: FrontEnd, user: Users, social: Social) -> None:
         me, here, away, stranger = await new_people(visitor, user, 4)
@@ -99,7 +107,7 @@ class TestRoutes:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         me, you = await new_people(visitor, user, 2)
-        await graph.add(social, me.id, you.id)
+        await befriend(social, me, you)
         await come(you)
         monkeypatch.setattr(gateway.container.online, "_clock", clock := Clock())
         assert await me.social("GET", "/v1/social/friends/online") == {"onLineList": {you.uid: True}}
@@ -114,7 +122,7 @@ class TestRoutes:
         self, visitor: FrontEnd, user: Users, social: Social, chat: FakeChat, fault: str
     ) -> None:
         me, you = await new_people(visitor, user, 2)
-        await graph.add(social, me.id, you.id)
+        await befriend(social, me, you)
         group = await graph.group_with(social, me.id, you.id)
         if fault == "away":
             chat.faults |= dict.fromkeys(("RefreshConnections", "BatchGetOnline", "ListOnlineUsers"), Unavailable())
@@ -188,12 +196,16 @@ async def test_a_request_and_a_socket_are_one_presence_in_the_chat_service(
         targets = {"USER": user.target, "SOCIAL": social.target, "CHAT": chat.target}
         named = {f"HITOK_{name}_TARGET": target for name, target in targets.items()}
         async with serving_gateway(gateway_settings(servers, **named)) as (_, url), AsyncClient(base_url=url) as http:
-            here, away, watcher = await new_people(FrontEnd(http), user, 3)
+            here, away, added, watcher = await new_people(FrontEnd(http), user, 4)
             for friend in (here, away):
-                await graph.add(social, watcher.id, friend.id)
+                await befriend(social, watcher, friend)
+            await graph.add(social, watcher.id, added.id)  # who did not agree
             async with open_socket(url, watcher.token) as socket:
-                page = await socket.ask("presence.subscribe", user_ids=[here.uid, away.uid])
-                assert [row["online"] for row in page["presences"]] == [False, False]
+                page = await socket.ask("presence.subscribe", user_ids=[here.uid, away.uid, added.uid])
+                assert [(row["user_id"], row["online"]) for row in page["presences"]] == [
+                    (here.uid, False),
+                    (away.uid, False),
+                ]
                 await come(here)
                 assert await socket.event("presence", user_id=here.uid, online=True)
                 assert await watcher.social("GET", "/v1/social/friends/online") == {"onLineList": {here.uid: True}}
