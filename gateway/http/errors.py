@@ -235,7 +235,7 @@ FAILURES: dict[str, Failure] = {
     # Servers
     "DATABASE_UNAVAILABLE": Failure(503, 60004, "数据库错误", 100004),
     "CACHE_UNAVAILABLE": Failure(503, 60005, "缓存错误", 100001),
-    "SMS_FAILED": Failure(503, 60006, "短信发送失败", 100001),
+    "SMS_FAILED": Failure(503, 10065, "短信发送失败", 100001),
     "MAIL_FAILED": Failure(503, 60006, "邮件发送失败", 100001),
     "UNAVAILABLE": UNAVAILABLE,
     "OVERLOADED": UNAVAILABLE,

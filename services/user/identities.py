@@ -23,11 +23,6 @@ def parse_email(text: str) -> str:
         raise EmailInvalid(str(error)) from None
 
 
-def ascii_email(address: str) -> str:
-    """A parsed address with its domain in the form that relays without SMTPUTF8 take."""
-    return validate_email(address, check_deliverability=False).ascii_email or address
-
-
 def parse_phone(text: str, region: str) -> str:
     """E.164. `region` reads numbers written without a country prefix. Raises PhoneInvalid."""
     if any(c.isalpha() for c in text):

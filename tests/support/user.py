@@ -27,7 +27,7 @@ from services.kit.config import Settings
 from services.kit.context import ANONYMOUS, Caller, current_caller
 from services.kit.errors import reason_of
 from services.user.config import SERVICE, UserSettings
-from services.user.identities import ascii_email
+from services.user.proofs.mail import ascii_email
 from services.user.service import MIGRATIONS, Service, open_service
 from services.user.servicers import PROTOS, register
 from tests.support.processes import service_settings, serving

@@ -10,12 +10,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
+import idna
 import structlog
 
 from services.kit.config import ConfigError
 from services.user.config import UserSettings
 from services.user.errors import MailFailed
-from services.user.identities import ascii_email
 
 TIMEOUT = 5.0  # seconds for the whole exchange
 
@@ -92,3 +92,9 @@ def _make_folder(folder: Path) -> None:
         raise ConfigError(
             f"cannot write mails to {folder}: {error.strerror}; set HITOK_SMTP_URL or HITOK_VAR"
         ) from None
+
+
+def ascii_email(address: str) -> str:
+    """A parsed address with its domain in the form that relays without SMTPUTF8 take."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{idna.encode(domain, uts46=True).decode()}"
