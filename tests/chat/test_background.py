@@ -1,6 +1,6 @@
 """Each background task of the chat service fails once for a reason it does not know, and its work goes on."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from services.chat.push.outbox import Publisher
 from services.chat.sending.group_commit import GroupCommit
 from services.kit import background
 from tests.support.chat import direct, execute, friends, group, group_conversation, running_pair, send, until, watching
-from tests.support.servers import Servers
+from tests.support.servers import Servers, private_nats
 from tests.support.social import Running as Social
-from tests.support.social import group_with, new_users, remove
+from tests.support.social import group_with, new_users, remove, running_social_service, social_settings
 
 TASKS: list[tuple[str, Any, str]] = [
     ("publish_pushes", Publisher, "publish_queue"),
@@ -48,14 +48,30 @@ def restarts(task: str) -> float:
     return REGISTRY.get_sample_value("hitok_background_restarts_total", {"task": task}) or 0.0
 
 
+@pytest.fixture
+def nats(tmp_path: Path) -> Iterator[str]:
+    """The URL of a server of its own. On the suite's, another chat service may run, with a database of its own but with
+    the same durable consumers: each of the two would get a part of the events only."""
+    with private_nats(tmp_path) as server:
+        yield server.url
+
+
+@pytest.fixture
+async def social(servers: Servers, nats: str, tmp_path: Path) -> AsyncIterator[Social]:
+    settings = social_settings(servers.create_database("graph"), servers, tmp_path, HITOK_NATS_URL=nats)
+    async with running_social_service(settings) as running:
+        yield running
+
+
 async def test_every_task_comes_back(
-    servers: Servers, social: Social, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, social: Social, nats: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for owner, name in dict.fromkeys((owner, name) for _, owner, name in TASKS):
         runs = sum((owner, name) == task[1:] for task in TASKS)
         monkeypatch.setattr(owner, name, failing(getattr(owner, name), runs))
     before = {task: restarts(task) for task, _, _ in TASKS}
-    async with running_pair(servers, social, tmp_path, "failing") as chat, watching(chat) as frames:
+    pair = running_pair(servers, social, tmp_path, "failing", HITOK_NATS_URL=nats)
+    async with pair as chat, watching(chat) as frames:
 
         async def restarted() -> bool:
             return all(restarts(task) > before[task] for task in before)
