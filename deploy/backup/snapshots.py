@@ -1,7 +1,8 @@
 """Dumps each database as it was at one moment, while the services go on writing.
 
 The snapshot of a service that consumes events is taken before those of the services that send them. So an event that a
-consumer has handled is always in its sender's outbox, and a row that names a row of another service finds it.
+consumer has handled is always in its sender's outbox, and a row that names a row of another service finds it. The
+chat's one event to the social service is the exception, see docs/adr/0010-a-backup-leaves-the-stream-out.md.
 """
 
 import subprocess

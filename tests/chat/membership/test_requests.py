@@ -26,7 +26,7 @@ from tests.support.chat import (
     watching,
 )
 from tests.support.social import Running as Social
-from tests.support.social import act, add, block, group_with, new_users, outcomes, refusal
+from tests.support.social import act, add, agree, block, group_with, new_users, outcomes, refusal
 
 SILENCE = 0.5  # seconds in which nothing arrives
 
@@ -74,6 +74,19 @@ async def test_a_first_message_is_a_request_and_an_answer_agrees(chat: Running, 
     assert await until(lambda: agreed(social, b, a))
     for _ in range(5):
         await send(chat, a, direct(b))
+
+
+async def test_an_answer_that_only_the_social_service_knows_ends_the_request(chat: Running, social: Social) -> None:
+    """As after a restore, whose snapshot of the chat is the earlier one (ADR 10)."""
+    a, b, id = await a_request(chat, social)
+    await agree(social, b, a)
+    assert await until(lambda: is_no_request(chat, b, id))
+    for _ in range(5):
+        await send(chat, a, direct(b))
+
+
+async def is_no_request(chat: Running, user: int, conversation_id: int) -> bool:
+    return await is_request(chat, user, conversation_id) is False
 
 
 async def test_between_users_who_agreed_there_is_no_request(chat: Running, social: Social) -> None:
