@@ -12,7 +12,7 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Self, TypeVar
@@ -106,13 +106,17 @@ def frozen(server: Server) -> Iterator[None]:
     """SIGSTOP: connections stay open and are accepted, but nothing answers."""
     assert server.pid is not None
     pids = find_family(server.pid)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    _signal_all(pids, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        _signal_all(pids, signal.SIGCONT)
+
+
+def _signal_all(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # a backend or a worker of PostgreSQL may end at any time
+            os.kill(pid, number)
 
 
 def find_family(pid: int) -> list[int]:
