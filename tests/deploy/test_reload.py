@@ -23,15 +23,20 @@ def code(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(servers: Servers, tmp_path: Path, code: Path) -> Iterator[Run]:
+def starting(servers: Servers, tmp_path: Path, code: Path) -> Iterator[Run]:
     settings = {
         "HITOK_REDIS_URL": servers.redis_url,
         "HITOK_NATS_URL": servers.nats_url,
         "HITOK_TEST_CODE": str(code),
     }
     with running("--reload", "web", "other", var=tmp_path / "var", settings=settings) as run:
-        run.wait_until_healthy()
         yield run
+
+
+@pytest.fixture
+def run(starting: Run) -> Run:
+    starting.wait_until_healthy()
+    return starting
 
 
 def pids(run: Run, name: str) -> list[str]:
@@ -77,3 +82,10 @@ def test_a_removed_file_is_a_change_and_no_syntax_error(tmp_path: Path) -> None:
     file.unlink()
     assert find_changes(before, read_snapshot([str(tmp_path)])) == [file]
     assert find_syntax_error([file]) == ""
+
+
+def test_a_change_while_the_processes_start_is_seen(starting: Run, code: Path) -> None:
+    starting.wait_for(r"^web +starting")
+    (code / "web/new.py").write_text("y = 2\n")
+    starting.wait_for(r"^web +stopped[^\0]*^web +healthy")
+    assert starting.stop() == 0

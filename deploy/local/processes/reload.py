@@ -10,6 +10,7 @@ from pathlib import Path
 from deploy.local.data_dir import ROOT
 from deploy.local.processes.process import Display
 from deploy.local.processes.service_process import ServiceProcess
+from deploy.local.services import Service
 
 POLL_SECONDS = 0.4
 
@@ -17,12 +18,12 @@ Snapshot = Mapping[Path, int]
 """The modification time, in ns, of each source file."""
 
 
-async def reload_on_change(processes: Sequence[ServiceProcess], display: Display) -> None:
-    """Runs until cancelled."""
-    before = await asyncio.to_thread(read_all, processes)
+async def reload_on_change(
+    processes: Sequence[ServiceProcess], before: Mapping[str, Snapshot], display: Display
+) -> None:
+    """Restarts the processes whose sources differ from `before`, then from the last look. Runs until cancelled."""
     while True:
-        await asyncio.sleep(POLL_SECONDS)
-        after = await asyncio.to_thread(read_all, processes)
+        after = await asyncio.to_thread(read_all, [process.service for process in processes])
         changed = [
             (process, find_changes(before[process.name], after[process.name]))
             for process in processes
@@ -30,10 +31,11 @@ async def reload_on_change(processes: Sequence[ServiceProcess], display: Display
         ]
         before = after
         await asyncio.gather(*(reload(process, files, display) for process, files in changed))
+        await asyncio.sleep(POLL_SECONDS)
 
 
-def read_all(processes: Iterable[ServiceProcess]) -> Mapping[str, Snapshot]:
-    return {process.name: read_snapshot(process.service.code) for process in processes}
+def read_all(services: Iterable[Service]) -> Mapping[str, Snapshot]:
+    return {service.label: read_snapshot(service.code) for service in services}
 
 
 def read_snapshot(folders: Iterable[str]) -> Snapshot:

@@ -14,7 +14,7 @@ from deploy.local.data_dir import load_secrets, locate_folder, open_folder
 from deploy.local.environment import make_environment, name_secrets
 from deploy.local.ports import AssignedPorts, assign_ports
 from deploy.local.processes.process import Display, Process
-from deploy.local.processes.reload import reload_on_change
+from deploy.local.processes.reload import read_all, reload_on_change
 from deploy.local.processes.server_process import ServerProcess
 from deploy.local.processes.service_process import ServiceProcess
 from deploy.local.processes.welcome import write_welcome
@@ -81,6 +81,8 @@ class Run:
             raise find_first(error)
 
     async def _work(self, reloading: bool) -> None:
+        # Read before the processes read their code, so that no change in between goes unseen.
+        sources = await asyncio.to_thread(read_all, self._replicas) if reloading else {}
         async with asyncio.TaskGroup() as tasks:
             servers = make_servers(self._services, self._environ, self._var, self._secrets)
             self._servers = [ServerProcess(server, self._display) for server in servers.values()]
@@ -96,7 +98,7 @@ class Run:
             await all_ready(self._processes)
             self._display.say(write_welcome(self._processes, self._var))
             if reloading:
-                await reload_on_change(self._processes, self._display)
+                await reload_on_change(self._processes, sources, self._display)
 
     def _start(self, services: Iterable[Service], tasks: asyncio.TaskGroup, backends: Backends) -> None:
         processes = []
