@@ -10,8 +10,8 @@ from services.kit.context import Caller
 from services.kit.roles import GROUP_OWNER
 from services.social import events
 from services.social.errors import SelfBlock
+from services.social.friendships import lock_pair, part, refuse
 from services.social.models import PENDING, Block, FriendRequest, JoinRequest, Member
-from services.social.relationships import lock_pair, part, refuse
 
 
 async def block(connection: AsyncConnection, caller: Caller, user_id: int) -> None:

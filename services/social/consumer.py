@@ -13,6 +13,8 @@ from services.kit.nats import Event
 from services.kit.roles import GROUP_OWNER
 from services.social import events
 from services.social.config import SERVICE
+from services.social.friend_requests import agree_to_friend
+from services.social.friendships import lock_users
 from services.social.groups import dismiss
 from services.social.members import RANK, transfer_ownership
 from services.social.models import (
@@ -26,8 +28,6 @@ from services.social.models import (
     Member,
     Refusal,
 )
-from services.social.relationships import lock_users
-from services.social.requests import agree_to_friend
 from services.social.service import Service
 
 ANSWERED = "events.chat.request.accepted"  # in the chat, which is agreeing

@@ -7,7 +7,17 @@ from protos.social.v1 import groups_pb2 as groups_pb
 from protos.social.v1.friends_pb2_grpc import FriendsServicer, add_FriendsServicer_to_server
 from protos.social.v1.groups_pb2_grpc import GroupsServicer, add_GroupsServicer_to_server
 from services.kit.context import require_caller
-from services.social import blocks, friends, groups, join_requests, members, messages, requests, settings, standings
+from services.social import (
+    blocks,
+    friend_requests,
+    friends,
+    groups,
+    join_requests,
+    members,
+    messages,
+    settings,
+    standings,
+)
 from services.social.service import Service
 
 PROTOS = (pb.DESCRIPTOR, groups_pb.DESCRIPTOR)
@@ -25,7 +35,7 @@ class Friends(FriendsServicer):
     async def RequestFriend(self, request: pb.RequestFriendRequest, context: object) -> pb.RequestFriendResponse:
         asked = (request.user_id, request.message, request.requested_at)
         async with self._database.transaction() as connection:
-            await requests.request_friend(connection, self._settings, require_caller(), *asked)
+            await friend_requests.request_friend(connection, self._settings, require_caller(), *asked)
         return pb.RequestFriendResponse()
 
     async def HandleFriendRequest(
@@ -33,7 +43,7 @@ class Friends(FriendsServicer):
     ) -> pb.HandleFriendRequestResponse:
         handled = (request.request_id, request.result)
         async with self._database.transaction() as connection:
-            await requests.handle_request(connection, self._settings, require_caller(), *handled)
+            await friend_requests.handle_request(connection, self._settings, require_caller(), *handled)
         return pb.HandleFriendRequestResponse()
 
     async def ListFriendRequests(
@@ -41,12 +51,12 @@ class Friends(FriendsServicer):
     ) -> pb.ListFriendRequestsResponse:
         wanted = (request.direction, request.results, request.cursor, request.limit)
         async with self._database.transaction() as connection:
-            rows, cursor = await requests.list_requests(connection, require_caller(), *wanted)
+            rows, cursor = await friend_requests.list_requests(connection, require_caller(), *wanted)
         return pb.ListFriendRequestsResponse(requests=map(messages.friend_request, rows), next_cursor=cursor)
 
     async def AddFriend(self, request: pb.AddFriendRequest, context: object) -> pb.AddFriendResponse:
         async with self._database.transaction() as connection:
-            await requests.add_friend(connection, self._settings, require_caller(), request.user_id)
+            await friend_requests.add_friend(connection, self._settings, require_caller(), request.user_id)
         return pb.AddFriendResponse()
 
     async def GetSettings(self, request: pb.GetSettingsRequest, context: object) -> pb.GetSettingsResponse:

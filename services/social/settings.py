@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.social.errors import SettingInvalid
+from services.social.friendships import lock_users
 from services.social.models import ASK, EVERYONE, NOBODY, ContactSettings
-from services.social.relationships import lock_users
 
 
 async def get_who_may_add(connection: AsyncConnection, caller: Caller) -> int:

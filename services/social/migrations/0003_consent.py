@@ -1,7 +1,7 @@
 """Which side of a friendship agreed to it, who has to be asked again, and what users set about being added.
 
 Friendships by request were agreed to by both. One that was added was agreed to by the adder alone, whose row has the
-lower id: both rows were written by one statement, the adder's first (relationships.py). The event tells the services
+lower id: both rows were written by one statement, the adder's first (friendships.py). The event tells the services
 that keep a copy, which took both sides for agreed.
 """
 
