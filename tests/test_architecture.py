@@ -96,6 +96,15 @@ ORDER = {
         "admin",
         "__main__",
     ),
+    "services/social": (
+        "errors config models",
+        "events messages queries validation service",
+        "friends",
+        "groups",
+        "servicers consumer",
+        "admin",
+        "__main__",
+    ),
     "gateway": ("config", "http", "cache", "chat", "ws", "container", "files", "api", "web", "app", "__main__"),
     "gateway/api": ("timeouts", "compat", "shortvideo", "hichat"),
     "deploy/local": (

@@ -13,10 +13,10 @@ from services.kit.nats import Event
 from services.kit.roles import GROUP_OWNER
 from services.social import events
 from services.social.config import SERVICE
-from services.social.friend_requests import agree_to_friend
-from services.social.friendships import lock_users
-from services.social.groups import dismiss
-from services.social.members import RANK, transfer_ownership
+from services.social.friends.friend_requests import agree_to_friend
+from services.social.friends.friendships import lock_users
+from services.social.groups.groups import dismiss
+from services.social.groups.members import RANK, transfer_ownership
 from services.social.models import (
     Block,
     ContactSettings,

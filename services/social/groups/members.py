@@ -20,7 +20,7 @@ from services.social.errors import (
     OwnerMustStay,
     RoleInvalid,
 )
-from services.social.groups import lock_as, require_role, require_room_for_group
+from services.social.groups.groups import lock_as, require_role, require_room_for_group
 from services.social.models import ACCEPTED, PENDING, Block, Group, Invitation, JoinRequest, Member
 from services.social.queries import Rank, probe
 

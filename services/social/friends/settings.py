@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.social.errors import SettingInvalid
-from services.social.friendships import lock_users
+from services.social.friends.friendships import lock_users
 from services.social.models import ASK, EVERYONE, NOBODY, ContactSettings
 
 

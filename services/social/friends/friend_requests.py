@@ -23,7 +23,7 @@ from services.social.errors import (
     ResultInvalid,
     SelfFriend,
 )
-from services.social.friendships import Standing, agree, befriend, lock_pair, refuse
+from services.social.friends.friendships import Standing, agree, befriend, lock_pair, refuse
 from services.social.models import ACCEPTED, ADDED, EVERYONE, NOBODY, PENDING, REFUSED, REQUESTED, FriendRequest
 from services.social.queries import merge
 from services.social.validation import check_message, parse_time

@@ -11,7 +11,7 @@ from services.kit import pages
 from services.kit.context import Caller
 from services.social import events
 from services.social.errors import FriendNotFound
-from services.social.friendships import lock_pair, part, refuse
+from services.social.friends.friendships import lock_pair, part, refuse
 from services.social.models import Block, Friendship
 from services.social.queries import probe
 from services.social.validation import check_remark

@@ -10,7 +10,7 @@ from services.kit.context import Caller
 from services.kit.roles import GROUP_OWNER
 from services.social import events
 from services.social.errors import SelfBlock
-from services.social.friendships import lock_pair, part, refuse
+from services.social.friends.friendships import lock_pair, part, refuse
 from services.social.models import PENDING, Block, FriendRequest, JoinRequest, Member
 
 

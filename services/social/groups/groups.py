@@ -15,7 +15,7 @@ from services.kit.roles import GROUP_MANAGER, GROUP_OWNER, is_admin
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import GroupLimitReached, GroupNotFound, NotMember, NotPermitted
-from services.social.friendships import lock_users
+from services.social.friends.friendships import lock_users
 from services.social.models import PENDING, REFUSED, Group, Invitation, JoinRequest, Member
 from services.social.queries import Name
 from services.social.validation import name_key, parse_group_fields
