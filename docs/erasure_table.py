@@ -44,6 +44,11 @@ TABLES: dict[str, dict[str, Table]] = {
         "known_network": Table("user_id network", "seen_at", f"{ROW_GOES} At once."),
         "email_change": Table("user_id old_email", "id changed_at next_try_at", f"{ROW_GOES} At once."),
         "password_guess": Table("subject", "full_at", "A keyed hash; deleted within a day."),
+        "audit": Table(
+            "actor_id operator target_id reason details",
+            "id at act target_kind key",
+            f"{ID_STAYS} What operators, admins and moderators wrote of the act stays with it.",
+        ),
         **EVENTS,
     },
     "social": {

@@ -39,6 +39,10 @@ class CodeInvalid(Invalid):
     field = "code"
 
 
+class AuditInvalid(Invalid):
+    """An act without a name or a target, or too long; or details that are no JSON object."""
+
+
 class EmailUnverified(Invalid):
     """A new email address has to be proved by a mailed code (BindEmail)."""
 

@@ -3,7 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from protos.user.v1.accounts_pb2 import Session, SessionVerdict, Tokens
+from protos.user.v1.audit_pb2 import AuditEntry
 from protos.user.v1.users_pb2 import User
 from services.kit.context import Caller
 from services.user.identities import format_phone
@@ -62,4 +65,18 @@ def verdict(row: Any) -> SessionVerdict:
 def tokens(issued: IssuedTokens) -> Tokens:
     return Tokens(
         user_id=issued.user_id, atoken=issued.atoken, rtoken=issued.rtoken, atoken_expires_at=issued.expires_at
+    )
+
+
+def audit_entry(row: Any) -> AuditEntry:
+    return AuditEntry(
+        audit_id=row.id,
+        at=milliseconds(row.at),
+        actor_id=row.actor_id or 0,
+        operator=row.operator,
+        act=row.act,
+        target_kind=row.target_kind,
+        target_id=row.target_id,
+        reason=row.reason,
+        details=msgspec.json.encode(row.details).decode(),
     )

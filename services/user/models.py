@@ -1,8 +1,10 @@
 """The user service's tables."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, SmallInteger, Text, func, text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, MetaData, SmallInteger, Text, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.kit.events.outbox import event_tables
@@ -120,6 +122,25 @@ class EmailChange(Model):
     next_try_at: Mapped[datetime | None] = mapped_column(server_default=func.now())  # of the mail; null: sent
 
     __table_args__ = (Index("email_change_waiting", "next_try_at", postgresql_where=text("next_try_at IS NOT NULL")),)
+
+
+class AuditEntry(Model):
+    """An act of an operator, an admin or a moderator (audit/entries.py). Rows are added and never changed."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    actor_id: Mapped[int | None]  # null: an operator on the command line, or a service
+    operator: Mapped[str]
+    act: Mapped[str]
+    target_kind: Mapped[str]
+    target_id: Mapped[int]
+    reason: Mapped[str]
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    key: Mapped[str | None] = mapped_column(unique=True)
+
+    __table_args__ = (Index("audit_target", "target_id", "id"), Index("audit_actor", "actor_id", "id"))
 
 
 event_tables(Model.metadata)

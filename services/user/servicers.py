@@ -7,6 +7,7 @@ open their own around that (docs/adr/0012-transactions-open-in-the-servicer.md).
 import grpc.aio
 
 from protos.user.v1 import accounts_pb2 as pb
+from protos.user.v1 import audit_pb2
 from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import (
     AccountsServicer,
@@ -14,6 +15,7 @@ from protos.user.v1.accounts_pb2_grpc import (
     add_AccountsServicer_to_server,
     add_SessionsServicer_to_server,
 )
+from protos.user.v1.audit_pb2_grpc import add_AuditServicer_to_server
 from protos.user.v1.users_pb2_grpc import UsersServicer, add_UsersServicer_to_server
 from services.kit.context import require_caller
 from services.user import (
@@ -28,17 +30,19 @@ from services.user import (
     search,
     sessions,
 )
+from services.user.audit.servicers import Audit
 from services.user.proofs import codes
 from services.user.service import Service
 from services.user.sessions import Client
 
-PROTOS = (pb.DESCRIPTOR, users_pb.DESCRIPTOR)
+PROTOS = (pb.DESCRIPTOR, users_pb.DESCRIPTOR, audit_pb2.DESCRIPTOR)
 
 
 def register(service: Service, server: grpc.aio.Server) -> None:
     add_AccountsServicer_to_server(Accounts(service), server)
     add_SessionsServicer_to_server(Sessions(service), server)
     add_UsersServicer_to_server(Users(service), server)
+    add_AuditServicer_to_server(Audit(service), server)
 
 
 def _client(client: pb.Client) -> Client:

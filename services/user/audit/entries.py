@@ -1,0 +1,73 @@
+"""The audit: what operators, admins and moderators did, to whom, when and why. It is only added to."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit import pages
+from services.user.errors import AuditInvalid
+from services.user.models import AuditEntry
+
+MAX_NAME, MAX_TEXT = 100, 4_000  # characters
+MAX_PAGE = 100  # entries
+
+
+class Act(NamedTuple):
+    """What was done to what. `details` is anything else worth knowing; it names users by their ids only."""
+
+    act: str
+    target_kind: str
+    target_id: int
+    reason: str = ""
+    details: dict[str, Any] = {}
+
+
+class Filter(NamedTuple):
+    """Empty or 0 for any."""
+
+    act: str = ""
+    target_kind: str = ""
+    target_id: int = 0
+    actor_id: int = 0
+
+
+def parse_details(json: str) -> dict[str, Any]:
+    """Raises AuditInvalid."""
+    if len(json) > MAX_TEXT or "\\u0000" in json:
+        raise AuditInvalid(field="details")
+    try:
+        return msgspec.json.decode(json or "{}", type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError):
+        raise AuditInvalid(field="details") from None
+
+
+async def append(
+    connection: AsyncConnection, act: Act, *, actor_id: int = 0, operator: str = "", key: str = ""
+) -> None:
+    """Call it in the transaction of the act. A `key` that was used records nothing more. Raises AuditInvalid."""
+    _check(act, key)
+    row = insert(AuditEntry).values(
+        **act._asdict(), actor_id=actor_id or None, operator=operator.replace("\0", "")[:MAX_NAME], key=key or None
+    )
+    await connection.execute(row.on_conflict_do_nothing(index_elements=(AuditEntry.key,)))
+
+
+def _check(act: Act, key: str) -> None:
+    for name in ("act", "target_kind"):
+        if not 0 < len(getattr(act, name)) <= MAX_NAME:
+            raise AuditInvalid(field=name)
+    if len(act.reason) > MAX_TEXT:
+        raise AuditInvalid(field="reason")
+    if len(key) > MAX_NAME or "\0" in f"{act.act}{act.target_kind}{act.reason}{key}":
+        raise AuditInvalid
+
+
+async def list_entries(connection: AsyncConnection, wanted: Filter, cursor: str, limit: int) -> pages.Page:
+    """Newest first, with the next page's cursor. Raises CursorInvalid."""
+    table = AuditEntry.__table__
+    which = [table.c[name] == value for name, value in wanted._asdict().items() if value]
+    query = select(table).where(table.c.id < pages.id_before(cursor), *which).order_by(table.c.id.desc())
+    return await pages.fetch(connection, query, "id", limit=limit, most=MAX_PAGE, cursor=cursor)
