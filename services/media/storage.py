@@ -104,6 +104,16 @@ class Storage:
         """Returns the path of a new file in the spool; the caller creates and deletes it."""
         return self.spool / secrets.token_hex(16)
 
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Yields a free path. Files whose names begin with it are deleted when the block ends."""
+        path = self.new_path()
+        try:
+            yield path
+        finally:
+            for made in path.parent.glob(f"{path.name}*"):
+                made.unlink(missing_ok=True)
+
     async def require_writable(self) -> None:
         """Raises ConfigError if the store refuses access or does not exist, not if it is unreachable."""
         key = f"trial/{secrets.token_hex(16)}"

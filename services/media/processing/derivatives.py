@@ -9,23 +9,20 @@ for each size, and replaces `hls` by the master playlist of all. If that video h
 smallest size at first, so that it can be watched soon, and the largest in the end.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.media.config import MIB
-from services.media.files import ingest, probe, references
+from services.media.files import probe
+from services.media.files.derivation import keep
 from services.media.files.filetypes import TYPES
 from services.media.files.probe import Facts
 from services.media.models import Derivative, Object
 from services.media.processing.playlists import master, playlist
 from services.media.resources import Resources
-from services.media.storage import measure
 from services.objectstore.store import key_of
 
 MEMORY_MEGABYTES = 2_048
@@ -39,7 +36,7 @@ async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
 
     Raises FileBroken and the other refusals, Unavailable, FileNotFoundError.
     """
-    with _scratch(service) as scratch:
+    with service.storage.scratch() as scratch:
         begun = await _begun_ladder(service, job.hash) if job.profile == LADDER else ""
         made = await _convert(service, job, scratch, {"begun": True} if begun else {})
         if job.profile == LADDER:
@@ -49,28 +46,17 @@ async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
         return [LADDER] if made.get("ladder") else []
 
 
-@contextmanager
-def _scratch(service: Resources) -> Iterator[Path]:
-    """Yields a free path. Files whose names begin with it are deleted when the block ends."""
-    path = service.storage.new_path()
-    try:
-        yield path
-    finally:
-        for made in path.parent.glob(f"{path.name}*"):
-            made.unlink(missing_ok=True)
-
-
 async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made: dict[str, Any]) -> None:
     target, cuts = _target(scratch), _cuts(scratch)
     facts = await probe.probe(service.settings, target, TYPES[made["extension"]])
-    await _keep(service, job.hash, job.profile, target, facts)
+    await keep(service, job.hash, job.profile, target, facts)
     if facts.blurhash:
         await _describe(service, job.hash, facts.blurhash)
     if segments := made.get("segments"):
-        file = await _keep(service, job.hash, "segments", cuts, facts)
+        file = await keep(service, job.hash, "segments", cuts, facts)
         text = playlist(file, segments)
         if "rung" in made:  # the smallest size, shown until the others are made
-            await _keep(service, job.hash, FIRST_PLAYBACK, target, facts)
+            await keep(service, job.hash, FIRST_PLAYBACK, target, facts)
             text = master([(await _keep_text(service, job.hash, "hls-first", scratch, text, facts), made["rung"])])
             await _keep_text(service, job.hash, FIRST_MASTER, scratch, text, facts)
         await _keep_text(service, job.hash, "hls", scratch, text, facts)
@@ -93,18 +79,18 @@ async def _keep_ladder(
     listed = []
     for rung in rungs:
         facts = await probe.probe(service.settings, Path(rung["whole"]), TYPES["mp4"])
-        file = await _keep(service, source, f"segments-{rung['side']}", Path(rung["cuts"]), facts)
+        file = await keep(service, source, f"segments-{rung['side']}", Path(rung["cuts"]), facts)
         text = playlist(file, rung["segments"])
         listed.append((await _keep_text(service, source, f"hls-{rung['side']}", scratch, text, facts), rung))
     await _keep_text(service, source, "hls", scratch, master(listed, begun), facts)
     if begun:
-        await _keep(service, source, "playback", Path(rungs[-1]["whole"]), facts)
+        await keep(service, source, "playback", Path(rungs[-1]["whole"]), facts)
 
 
 async def _keep_text(service: Resources, source: str, profile: str, scratch: Path, text: str, of: Facts) -> str:
     path = scratch.with_name(f"{scratch.name}.m3u8")
     path.write_text(text)
-    return await _keep(service, source, profile, path, Facts(TYPES["m3u8"], duration=of.duration))
+    return await keep(service, source, profile, path, Facts(TYPES["m3u8"], duration=of.duration))
 
 
 def _target(scratch: Path) -> Path:
@@ -142,21 +128,3 @@ async def _convert(service: Resources, job: Row[Any], scratch: Path, options: di
     if "refused" in made:
         raise probe.REFUSALS[made["refused"]](made["detail"])
     return made
-
-
-async def _keep(service: Resources, source: str, profile: str, path: Path, facts: Facts) -> str:
-    """Stores a file as the derivative `profile` of `source`. Returns the name under which it is served."""
-    file = await measure(path)
-
-    async def derive(connection: AsyncConnection) -> None:
-        """Replaces what an interrupted attempt stored, if its bytes differ."""
-        of = (Derivative.source_hash == source, Derivative.profile == profile)
-        before = (await connection.execute(select(Derivative.object_hash).where(*of))).scalar_one_or_none()
-        row = insert(Derivative).values(source_hash=source, profile=profile, object_hash=file.hash)
-        values = {"object_hash": row.excluded.object_hash}
-        await connection.execute(row.on_conflict_do_update(index_elements=["source_hash", "profile"], set_=values))
-        if before not in (None, file.hash):
-            await references.drop_unused(connection, before)
-
-    details = await ingest.store(service, file, facts, derive)
-    return f"{details.row.hash}.{details.row.extension}"
