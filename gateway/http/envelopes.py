@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from gateway.http.errors import Failure
+from gateway.http.failures import Failure
 
 _encode = msgspec.json.Encoder().encode
 

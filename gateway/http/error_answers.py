@@ -19,12 +19,11 @@ from gateway.http.errors import (
     BodyTooLarge,
     ClientGone,
     ContentTypeInvalid,
-    Failure,
     MethodNotAllowed,
     ParameterInvalid,
     RouteNotFound,
-    failure_of,
 )
+from gateway.http.failures import Failure, failure_of
 from services.kit.errors import HitokError, Unavailable, field_of, reason_of, retry_after_of
 
 AnyRequest = Request[Any, Any, Any]

@@ -10,7 +10,7 @@ from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Sc
 from gateway.http.client_info import WEB_APP_HEADER, header_of
 from gateway.http.envelopes import SHORT_VIDEO, family_of
 from gateway.http.error_answers import ERROR_HEADER
-from gateway.http.errors import failure_of
+from gateway.http.failures import failure_of
 from services.kit.tokens import TokenExpired
 
 PREFIX, RESUMABLE = "/api/", "/api/file/tus"  # resumable uploads need their status; the original has none

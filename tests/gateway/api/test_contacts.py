@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.http.errors import FAILURES
+from gateway.http.failures import FAILURES
 from tests.support import social as graph
 from tests.support.gateway import FrontEnd, RunningGateway
 from tests.support.people import Person, counting_calls, new_people, new_person

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.http.envelopes import CHAT, CHAT_SOCIAL, SHORT_VIDEO, family_of
-from gateway.http.errors import FAILURES, INTERNAL, failure_of
+from gateway.http.failures import FAILURES, INTERNAL, failure_of
 from services.kit.errors import (
     Conflict,
     Forbidden,

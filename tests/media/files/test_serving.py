@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from gateway.http.errors import FAILURES
+from gateway.http.failures import FAILURES
 from services.kit.errors import HitokError
 from services.media import errors
 from services.objectstore.signatures import sign_path

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.http.errors import failure_of
+from gateway.http.failures import failure_of
 from tests.gateway.api.test_social_access import test_each_kind_of_caller as test_each_kind_of_caller_of_another
 from tests.gateway.api.test_videos import test_each_kind_of_caller
 from tests.support.gateway import FrontEnd, gateway_settings, running_gateway
