@@ -115,7 +115,7 @@ COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/services/client_json services/client_json
 COPY --from=code /app/gateway gateway
 COPY clients/web clients/web
-COPY docs/chat-client.mjs docs/chat-client.mjs
+COPY clients/chat/chat-client.mjs clients/chat/chat-client.mjs
 ENV HITOK_HTTP_PORTS=8888,8889
 EXPOSE 8888 8889
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \

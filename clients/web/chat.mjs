@@ -1,5 +1,5 @@
 // The chat of this page: conversations, their messages, receipts, who types, and what waits to be sent. The socket and
-// its rules are ChatClient's (docs/chat-client.mjs, served as it is).
+// its rules are ChatClient's (clients/chat/chat-client.mjs, served as it is).
 import { ChatClient } from "./chat-client.mjs";
 import { get, onSignedOut, refusal, request } from "./api.mjs";
 import { keep, kept, keptNames } from "./kept.mjs";

@@ -21,6 +21,7 @@ WITH_VERSION = (
     Path("services/kit/__init__.py"),
     # Copies for tools that cannot read the first; tests/deploy/test_release.py compares them.
     Path("Dockerfile"),
+    Path("clients/chat/package.json"),
     Path("clients/typescript/package.json"),
     Path("deploy/kubernetes/small/kustomization.yaml"),
     Path("deploy/kubernetes/production/kustomization.yaml"),

@@ -16,7 +16,7 @@ from gateway.http.client_info import header_of
 from gateway.http.errors import RouteNotFound
 
 ROOT = Path(__file__).parents[2]
-FOLDER, CHAT_CLIENT = ROOT / "clients/web", ROOT / "docs/chat-client.mjs"
+FOLDER, CHAT_CLIENT = ROOT / "clients/web", ROOT / "clients/chat/chat-client.mjs"
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",

@@ -3,10 +3,14 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import AsyncIterator
+import tarfile
+import zipfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -42,6 +46,24 @@ const { id, username } = await me();
 await client.POST("/api/user/set-profile", { body: { id, bio: "from Node" } });
 console.log(username, (await me()).bio, (await login("wrong")).error.code);
 """
+CHAT = """
+import { ChatClient, storageOutbox, type Message } from "./chat-client.mjs";
+
+const chat = new ChatClient("https://chat.example", async () => "token", {
+  message: (message: Message) => console.log(message.seq),
+  conversation: (data) => data.conversation_id,
+  error: (error) => error.data?.code,
+}, { "7101": 41 }, { outbox: storageOutbox("outbox.42") });
+const ack = await chat.send({ user_id: "42" }, { text: "hi" });
+const page = await chat.ask("history", { conversation_id: ack.conversation_id });
+console.log(page.messages.map((message) => message.body), chat.waiting);
+// @ts-expect-error: two receivers
+await chat.send({ user: "42" }, {});
+// @ts-expect-error: no such request
+await chat.ask("shout", {});
+"""
+UNREACHABLE = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|dns error|error sending request")
+CHECK = ["npx", "tsc", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom"]
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +88,60 @@ async def say(*command: str, folder: Path, **environment: str) -> str:
     return output.decode().strip()
 
 
+def make_if_reachable(build: Path, kind: str) -> None:
+    try:
+        make(build, [kind])
+    except SystemExit as error:
+        if UNREACHABLE.search(str(error)):
+            pytest.skip("the package registry cannot be reached")
+        raise
+
+
 async def test_python_s(tmp_path: Path, url: str, ann: Person) -> None:
-    await asyncio.to_thread(make, tmp_path, ["python"])
+    await asyncio.to_thread(make_if_reachable, tmp_path, "python")
     answers = [sys.executable, "-c", PYTHON, url, ann.email, PASSWORD]
     said = await say(*answers, folder=tmp_path, PYTHONPATH=str(tmp_path / "python"))
     assert said == f"{ann.name} from Python 10009"
+    (wheel,) = (tmp_path / "packages").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert "hitok_client/py.typed" in archive.namelist()
 
 
-@pytest.mark.skipif(shutil.which("npm") is None, reason="needs Node.js: `apt-get install nodejs npm`")
+@pytest.mark.skipif(shutil.which("npm") is None, reason="Node.js is not installed: apt-get install nodejs npm")
 async def test_typescript_s(tmp_path: Path, url: str, ann: Person) -> None:
-    await asyncio.to_thread(make, tmp_path, ["typescript"])
+    await asyncio.to_thread(make_if_reachable, tmp_path, "typescript")
     folder = tmp_path / "typescript"
+    document = json.loads((tmp_path / "openapi.json").read_text())
+    (folder / "calls.ts").write_text("\n".join(calls_of(document)))
+    (tmp_path / "chat/use.mts").write_text(CHAT)
+    await say(*CHECK, "calls.ts", "../chat/use.mts", folder=folder)
+    names = await asyncio.to_thread(names_in, *sorted((tmp_path / "packages").glob("*.tgz")))
+    assert {"chat-client.mjs", "chat-client.d.mts", "frames.d.mts", "README.md", "LICENSE"} <= names
+    assert {"dist/index.js", "dist/index.d.ts", "dist/schema.d.ts"} <= names
     (folder / "smoke.mjs").write_text(NODE)
     said = await say("node", "smoke.mjs", url, ann.email, PASSWORD, folder=folder)
     assert said == f"{ann.name} from Node 10009"
+
+
+def calls_of(document: dict[str, Any]) -> Iterator[str]:
+    """TypeScript that calls every route with what it requires, and with nothing else."""
+    yield 'import { hitok } from "./index.js";\nconst api = hitok("");'
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            query = {each["name"]: each["example"] for each in operation.get("parameters", []) if each["required"]}
+            given: dict[str, Any] = {"params": {"query": query}} if query else {}
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+                given["body"] = {name: content["example"][name] for name in schema.get("required", [])}
+            yield f"await api.{method.upper()}({json.dumps(path)}, {json.dumps(given, ensure_ascii=False)});"
+
+
+def names_in(*archives: Path) -> set[str]:
+    names: set[str] = set()
+    for archive in archives:
+        with tarfile.open(archive) as tar:
+            names |= {name.removeprefix("package/") for name in tar.getnames()}
+    return names
 
 
 async def test_the_collection_holds_every_route_with_what_it_takes(tmp_path: Path, url: str, ann: Person) -> None:

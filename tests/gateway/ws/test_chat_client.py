@@ -1,4 +1,4 @@
-"""The example client of docs/, run by Node against a gateway: what front-end authors copy has to work."""
+"""The chat client of clients/, run by Node against a gateway: what front-end authors use has to work."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ import pytest
 from gateway.ws.dispatcher import REQUESTS
 from gateway.ws.frames import Hello
 from tests.gateway.chat_stage import Stage, running_stage, until
-from tests.gateway.people import Person
 from tests.support import asyncapi
 from tests.support.asyncapi import DOCUMENT
 from tests.support.servers import Servers
 from tests.support.user import Running
 
-DOCS = Path(__file__).parents[3] / "docs"
+ROOT = Path(__file__).parents[3]
+DOCS, CLIENT = ROOT / "docs", ROOT / "clients/chat/chat-client.mjs"
 PROGRAM = """
 import {{ ChatClient }} from "{module}";
 const out = (event) => console.log(JSON.stringify(event));
@@ -34,6 +34,50 @@ chat.start();
 for await (const line of (await import("node:readline")).createInterface({{ input: process.stdin }})) {{
   chat.send({{ user_id: "{peer}" }}, {{ text: line }}).then((ack) => out({{ acked: line, seq: ack.seq }}));
 }}
+"""
+
+# A queue that outlives its client: of one that never had a connection, then of one that has.
+OFFLINE = """
+import {{ ChatClient }} from "{module}";
+const kept = new Map();
+const outbox = {{
+  load: () => kept.values(),
+  save: (message) => kept.set(message.client_msg_id, message),
+  remove: (id) => kept.delete(id),
+}};
+const refused = await new Promise((heard) => {{
+  const chat = new ChatClient("http://127.0.0.1:9", () => "", {{ error: heard }}, {{}}, {{ outbox }});
+  chat.send({{ user_id: "{peer}" }}, {{ text: "later" }});
+  chat.send({{ user_id: "{peer}" }}, {{ text: "at last" }});
+  chat.start();
+  chat.stop();
+}});
+const waited = kept.size;
+const chat = new ChatClient("{url}", () => "{token}", {{
+  sent: (ack, {{ body }}) => {{
+    console.log(JSON.stringify([body.text, ack.seq, waited, kept.size, refused instanceof Error]));
+    if (!chat.waiting.length) chat.stop();
+  }},
+}}, {{}}, {{ outbox }});
+chat.start();
+"""
+# With sockets that only end: what each close code makes of the client.
+CLOSING = """
+import {{ ChatClient }} from "{module}";
+delete globalThis.WebSocket;
+const told = [];
+try {{ new ChatClient("", () => ""); }} catch (error) {{ told.push(error.message.slice(0, 26)); }}
+for (const code of [4499, 4500, 4999, 5000]) {{
+  class WebSocket {{ constructor() {{ setTimeout(() => this.onclose({{ code }})); }} close() {{}} }}
+  class Client extends ChatClient {{ async ticket() {{ return "x"; }} }}
+  await new Promise((ended) => {{
+    const end = (what) => (closed) => {{ told.push(what, closed); chat.stop(); ended(); }};
+    const on = {{ closed: end("closed"), lost: end("lost") }};
+    const chat = new Client("http://127.0.0.1", () => "", on, {{}}, {{ WebSocket }});
+    chat.start();
+  }});
+}}
+console.log(JSON.stringify(told));
 """
 
 
@@ -59,14 +103,12 @@ class Node:
                 pass
 
 
-async def run_client(stage: Stage, person: Person, peer: Person) -> Node:
+async def run_client(program: str, **values: str) -> Node:
     node = shutil.which("node")
     if node is None:
-        pytest.skip("no node here")
+        pytest.skip("Node.js is not installed: apt-get install nodejs")
     flags = [] if has_websocket(node) else ["--experimental-websocket"]
-    module = (DOCS / "chat-client.mjs").as_uri()
-    program = PROGRAM.format(module=module, url=stage.url, token=person.token, peer=peer.id)
-    pipe = subprocess.PIPE
+    program, pipe = program.format(module=CLIENT.as_uri(), **values), subprocess.PIPE
     command = [node, *flags, "--no-warnings", "--input-type=module", "-e", program]
     return Node(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
 
@@ -76,9 +118,9 @@ def has_websocket(node: str) -> bool:
     return answer.stdout.strip() == "function"
 
 
-async def test_the_example_client_reconnects_and_misses_nothing(stage: Stage) -> None:
+async def test_the_client_reconnects_and_misses_nothing(stage: Stage) -> None:
     anna, ben = await stage.people(2)
-    node = await run_client(stage, anna, ben)
+    node = await run_client(PROGRAM, url=stage.url, token=anna.token, peer=ben.id)
     try:
         await node.hear(ready=True)
         node.say("one")
@@ -106,6 +148,20 @@ async def test_the_example_client_reconnects_and_misses_nothing(stage: Stage) ->
         if node.process.returncode is None:
             node.process.kill()
         await node.process.wait()
+
+
+async def test_what_was_queued_without_a_connection_is_sent_by_the_next_client(stage: Stage) -> None:
+    anna, ben = await stage.people(2)
+    node = await run_client(OFFLINE, url=stage.url, token=anna.token, peer=ben.id)
+    output, _ = await asyncio.wait_for(node.process.communicate(), 60)
+    assert [json.loads(line) for line in output.splitlines()] == [["later", 1, 2, 1, True], ["at last", 2, 2, 0, True]]
+
+
+async def test_it_needs_a_websocket_and_ends_with_the_codes_that_say_so() -> None:
+    node = await run_client(CLOSING)
+    output, _ = await asyncio.wait_for(node.process.communicate(), 60)
+    ends = ["lost", None, "closed", 4500, "closed", 4999, "lost", None]
+    assert json.loads(output) == ["ChatClient needs WebSocket", *ends]
 
 
 def test_the_examples_of_the_protocol_are_what_the_gateway_speaks() -> None:

@@ -1,12 +1,25 @@
-// An example client of hitok's chat socket (docs/chat-protocol.md). It reconnects, repeats the sends that were not
-// acknowledged, and applies each change exactly once and in order. It needs fetch and WebSocket: a browser, or Node 22.
+// A client of hitok's chat socket (docs/chat-protocol.md), for browsers and Node. It reconnects, repeats the sends that
+// were not acknowledged, and applies each change exactly once and in order. chat-client.d.mts has its types.
 //
 //   const chat = new ChatClient("https://chat.example", () => token, { message: (m) => show(m) });
 //   chat.start();
 //   await chat.send({ user_id: "42" }, { text: "hi" });
 
+/** 128 random bits. Not crypto.randomUUID: a page over plain HTTP has none. */
+const newId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** Keeps what waits to be sent in the browser, over reloads. `name` has to differ from user to user. */
+export function storageOutbox(name, storage = localStorage) {
+  const items = () => Object.keys(storage).filter((key) => key.startsWith(`${name}.`)).map((key) => JSON.parse(storage.getItem(key)));
+  return {
+    load: () => items().sort((a, b) => a.at - b.at).map(({ data }) => data),
+    save: (data) => storage.setItem(`${name}.${data.client_msg_id}`, JSON.stringify({ at: Date.now(), data })),
+    remove: (client_msg_id) => storage.removeItem(`${name}.${client_msg_id}`),
+  };
+}
+
 export class ChatClient {
-  #base; #token; #on; #socket = null; #live = false; #stopped = false; #tries = 0; #ids = 0; #waiting = 0;
+  #base; #token; #on; #WebSocket; #outbox; #socket = null; #live = false; #stopped = false; #tries = 0; #ids = 0; #waiting = 0;
   #pending = new Map(); // request id → { resolve, reject }
   #unacked = new Map(); // client_msg_id → { data, resolve, reject }, in the order of sending
   #known = new Map(); // conversation_id → the last rev that was applied: the cursor
@@ -15,30 +28,50 @@ export class ChatClient {
 
   /**
    * `token` returns the access token. `on` holds a handler for each event type (message, message.updated, receipt,
-   * typing, notification …), and for ready, lost (it reconnects), reset (drop what is cached of a conversation), left and
-   * closed (it does not).
+   * typing, notification …), and for ready, lost (it reconnects), reset (drop what is cached of a conversation), left,
+   * closed (it does not reconnect: the code is 4500 to 4999) and error (why it could not connect, or what the server
+   * reported outside of an answer).
+   *
+   * `options.outbox` keeps the messages that wait to be sent over a restart; `sent` and `refused` of `on` tell what became
+   * of those that an earlier client left there. `options.WebSocket` replaces the global one. Throws if there is none.
    */
-  constructor(base, token, on = {}, cursors = {}) {
-    this.#base = base; this.#token = token; this.#on = on;
+  constructor(base, token, on = {}, cursors = {}, { WebSocket: Socket = globalThis.WebSocket, outbox = null } = {}) {
+    if (typeof Socket !== "function") {
+      throw new Error("ChatClient needs WebSocket: Node 22 or newer has it; else pass { WebSocket }, such as that of the package ws");
+    }
+    this.#base = base; this.#token = token; this.#on = on; this.#WebSocket = Socket; this.#outbox = outbox;
     for (const [id, rev] of Object.entries(cursors)) this.#known.set(id, rev);
+    for (const data of outbox?.load() ?? []) {
+      const settle = (name) => (value) => this.#on[name]?.(value, data);
+      this.#unacked.set(data.client_msg_id, { data, resolve: settle("sent"), reject: settle("refused") });
+    }
   }
+
+  /** The messages that are not acknowledged yet, in the order of sending. */
+  get waiting() { return [...this.#unacked.values()].map(({ data }) => data); }
 
   /** Store them together with the cached messages, and pass them to the next client. */
   get cursors() { return Object.fromEntries(this.#known); }
 
   start() { this.#stopped = false; this.#connect(); }
-  stop() { this.#stopped = true; this.#socket?.close(); }
+  stop() {
+    this.#stopped = true;
+    clearTimeout(this.#waiting);
+    this.#socket?.close();
+  }
 
   /** Connects now, if it waits before the next try: the network is back. */
   retry() { if (this.#waiting && !this.#stopped) this.#connect(); }
 
   /**
-   * Resolves with the ack: the message is stored. Rejects only if the error is not retryable. A message that the page
-   * kept over a reload has the `client_msg_id` of its first try, so that it is stored once.
+   * Resolves with the ack: the message is stored. Rejects only if the error is not retryable; without a connection it
+   * waits for one. A message that the page kept over a reload has the `client_msg_id` of its first try, so that it is
+   * stored once.
    */
-  send(to, body, content_type = "text", client_msg_id = crypto.randomUUID()) {
+  send(to, body, content_type = "text", client_msg_id = newId()) {
     return new Promise((resolve, reject) => {
       const data = { to, client_msg_id, content_type, body };
+      this.#outbox?.save(data);
       this.#unacked.set(client_msg_id, { data, resolve, reject });
       if (this.#live) this.#transmit(client_msg_id);
     });
@@ -59,7 +92,9 @@ export class ChatClient {
     const answer = await fetch(`${this.#base}/api/chat/ws-ticket`, {
       headers: { authorization: `Bearer ${await this.#token()}` },
     });
-    return answer.status === 401 ? null : (await answer.json()).data.ticket;
+    if (answer.status === 401) return null;
+    if (!answer.ok) throw new Error(`no ticket: HTTP ${answer.status}`);
+    return (await answer.json()).data.ticket;
   }
 
   async #connect() {
@@ -68,14 +103,16 @@ export class ChatClient {
     try {
       const ticket = await this.ticket();
       if (ticket === null) return this.#on.closed?.(4501);
-      const socket = new WebSocket(`${this.#base.replace(/^http/, "ws")}/api/chat/ws?ticket=${ticket}`);
+      if (this.#stopped) return this.#on.closed?.(1000);
+      const socket = new this.#WebSocket(`${this.#base.replace(/^http/, "ws")}/api/chat/ws?ticket=${ticket}`);
       this.#socket = socket;
       socket.onopen = () =>
         this.#write({ type: "hello", id: "hello", data: { version: 1, device_id: "web", cursors: this.cursors } });
       socket.onmessage = (event) => this.#take(JSON.parse(event.data));
       socket.onerror = () => {};
       socket.onclose = (event) => this.#lost(event.code);
-    } catch {
+    } catch (error) {
+      this.#on.error?.(error);
       this.#lost(0);
     }
   }
@@ -100,7 +137,11 @@ export class ChatClient {
     const message = this.#unacked.get(client_msg_id);
     if (!message) return;
     const id = String(++this.#ids);
-    const end = (settle) => (value) => { this.#unacked.delete(client_msg_id); settle(value); };
+    const end = (settle) => (value) => {
+      this.#unacked.delete(client_msg_id);
+      this.#outbox?.remove(client_msg_id);
+      settle(value);
+    };
     this.#pending.set(id, {
       resolve: end(message.resolve),
       reject: (error) => {
