@@ -108,6 +108,7 @@ FAILURES: dict[str, Failure] = {
     "UPLOAD_FINISHED": Failure(403, 10052, "上传已完成", 0),
     "NOT_FAILED": Failure(409, 10053, "文件无需重试", 0),
     "OBJECT_NOT_FOUND": Failure(404, 10054, "文件不存在", 100002),
+    "FILE_IN_USE": Failure(409, 10070, "文件正被视频使用", 0),
     "UPLOAD_NOT_FOUND": Failure(404, 10055, "上传不存在", 0),
     "RANGE_INVALID": Failure(416, 10056, "范围无效", 0),
     "TUS_VERSION_INVALID": Failure(412, 10057, "协议版本不支持", 0),

@@ -85,6 +85,10 @@ class ObjectNotFound(NotFound):
     pass
 
 
+class FileInUse(Conflict):
+    """A video of the caller shows it."""
+
+
 class ObjectKindInvalid(Invalid):
     """A file of another kind than is needed."""
 

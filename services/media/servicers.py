@@ -12,8 +12,8 @@ from protos.media.v1.objects_pb2_grpc import (
     add_UploadsServicer_to_server,
 )
 from services.kit.context import require_caller
-from services.media.files import ingest, objects, resumable
-from services.media.files.messages import object_message, partial_upload
+from services.media.files import ingest, objects, resumable, uploads
+from services.media.files.messages import object_message, own_upload, partial_upload
 from services.media.files.streams import chunks_of, header_of, refusing_early
 from services.media.resources import Resources
 from services.media.videos.servicers import VIDEO_PROTOS, register_videos
@@ -53,6 +53,16 @@ class Objects(ObjectsServicer):
         async with self._database.transaction() as connection:
             details = await objects.get_own(connection, require_caller(), request.hash)
         return object_message(details, self._signer, signed=True)
+
+    async def ListUploads(self, request: pb.ListUploadsRequest, context: object) -> pb.ListUploadsResponse:
+        async with self._database.transaction() as connection:
+            own, cursor = await uploads.list_own(connection, require_caller(), request.cursor, request.limit)
+        return pb.ListUploadsResponse(uploads=[own_upload(it, self._signer) for it in own], next_cursor=cursor)
+
+    async def DeleteObject(self, request: pb.DeleteObjectRequest, context: object) -> pb.DeleteObjectResponse:
+        async with self._database.transaction() as connection:
+            await uploads.delete_own(connection, require_caller(), request.hash)
+        return pb.DeleteObjectResponse()
 
     async def Retry(self, request: pb.RetryRequest, context: object) -> pb.Object:
         async with self._database.transaction() as connection:

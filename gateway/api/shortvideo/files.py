@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from gateway.api.shortvideo.video_views import STATES
 from gateway.container import Call
@@ -12,9 +12,11 @@ from gateway.files.urls import absolute, hash_in
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterInvalid
-from gateway.http.params import Text
+from gateway.http.params import PageSize, Text
 from gateway.http.rate_limits import per_minute, per_second
+from protos.media.v1 import objects_pb2 as pb
 from protos.media.v1.objects_pb2 import GetStatusRequest, Object, RetryRequest, UploadHeader, UploadRequest
+from services.client_json.times import rfc3339
 
 
 class FileView(Struct):
@@ -35,6 +37,23 @@ class FileView(Struct):
     playback: str
     hls: str
     blurhash: str
+
+
+class OwnFile(FileView):
+    """An upload of the caller; `in_use`: a video of theirs shows it. `uploaded_at` in RFC 3339."""
+
+    uploaded_at: str
+    in_use: bool
+
+
+class FilePage(Struct):
+    files: list[OwnFile]
+    next_cursor: str
+
+
+class ListFiles(Struct):
+    cursor: str = ""
+    limit: PageSize = 20
 
 
 class UploadForm(Struct):
@@ -75,6 +94,11 @@ def _file_view(call: Call, object: Object) -> FileView:
     )
 
 
+def _own_file(call: Call, upload: pb.OwnUpload) -> OwnFile:
+    file = structs.asdict(_file_view(call, upload.object))
+    return OwnFile(**file, uploaded_at=rfc3339(upload.uploaded_at), in_use=upload.in_use)
+
+
 @upload_endpoint("/api/file/upload", family=SHORT_VIDEO, limit=per_minute(3, 5), form=UploadForm)
 async def upload(call: Call, request: AnyRequest) -> FileView:
     """One file, as the form's `file`; the same file again has the same url."""
@@ -103,4 +127,18 @@ async def retry(call: Call, params: ByFile) -> FileView:
     return _file_view(call, await call.container.objects.Retry(RetryRequest(hash=params.hash)))
 
 
-endpoints = [upload, status, retry]
+@endpoint("GET", "/api/file/mine", family=SHORT_VIDEO, limit=per_second(4, 8))
+async def mine(call: Call, params: ListFiles) -> FilePage:
+    """The caller's uploads with their sizes, kinds and states, the last one first."""
+    page = await call.container.objects.ListUploads(pb.ListUploadsRequest(cursor=params.cursor, limit=params.limit))
+    return FilePage([_own_file(call, upload) for upload in page.uploads], page.next_cursor)
+
+
+@endpoint("POST", "/api/file/delete", family=SHORT_VIDEO, limit=per_minute(20, 40))
+async def delete(call: Call, params: ByFile) -> None:
+    """Delete one's upload: it is no longer served. Refused while a video of the caller shows it."""
+    await call.container.objects.DeleteObject(pb.DeleteObjectRequest(hash=params.hash))
+    call.container.files.drop(params.hash)
+
+
+endpoints = [upload, mine, status, retry, delete]

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dprotos/media/v1/objects.proto\x12\x0ehitok.media.v1\"\xb8\x02\n\x06Object\x12\x0c\n\x04hash\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04size\x18\x06 \x01(\x03\x12\r\n\x05width\x18\x07 \x01(\x05\x12\x0e\n\x06height\x18\x08 \x01(\x05\x12\x10\n\x08\x64uration\x18\t \x01(\x03\x12\r\n\x05\x63odec\x18\n \x01(\t\x12$\n\x05state\x18\x0b \x01(\x0e\x32\x15.hitok.media.v1.State\x12\x0e\n\x06reason\x18\x0c \x01(\t\x12\x12\n\ncover_path\x18\r \x01(\t\x12\x15\n\rplayback_path\x18\x0e \x01(\t\x12\x0f\n\x07private\x18\x0f \x01(\x08\x12\x10\n\x08hls_path\x18\x10 \x01(\t\x12\x10\n\x08\x62lurhash\x18\x11 \x01(\t\"\x1c\n\x0cUploadHeader\x12\x0c\n\x04size\x18\x01 \x01(\x03\"X\n\rUploadRequest\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.hitok.media.v1.UploadHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"6\n\x16\x42\x61tchGetObjectsRequest\x12\x0e\n\x06hashes\x18\x01 \x03(\t\x12\x0c\n\x04hold\x18\x02 \x01(\x08\"B\n\x17\x42\x61tchGetObjectsResponse\x12\'\n\x07objects\x18\x01 \x03(\x0b\x32\x16.hitok.media.v1.Object\".\n\x10UseObjectRequest\x12\x0c\n\x04hash\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\" \n\x10GetStatusRequest\x12\x0c\n\x04hash\x18\x01 \x01(\t\"\x1c\n\x0cRetryRequest\x12\x0c\n\x04hash\x18\x01 \x01(\t\"\x8e\x01\n\rPartialUpload\x12\x11\n\tupload_id\x18\x01 \x01(\x03\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x12\n\nexpires_at\x18\x04 \x01(\x03\x12\x10\n\x08metadata\x18\x05 \x01(\t\x12&\n\x06object\x18\x06 \x01(\x0b\x32\x16.hitok.media.v1.Object\"5\n\x13\x43reateUploadRequest\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x10\n\x08metadata\x18\x02 \x01(\t\"C\n\x0c\x41ppendHeader\x12\x11\n\tupload_id\x18\x01 \x01(\x03\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x03 \x01(\t\"^\n\x13\x41ppendUploadRequest\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.hitok.media.v1.AppendHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"%\n\x10GetUploadRequest\x12\x11\n\tupload_id\x18\x01 \x01(\x03\"(\n\x13\x44\x65leteUploadRequest\x12\x11\n\tupload_id\x18\x01 \x01(\x03\"\x16\n\x14\x44\x65leteUploadResponse*A\n\x05State\x12\x11\n\rSTATE_UNKNOWN\x10\x00\x12\x0e\n\nPROCESSING\x10\x01\x12\t\n\x05READY\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\x32\x91\x03\n\x07Objects\x12\x41\n\x06Upload\x12\x1d.hitok.media.v1.UploadRequest\x1a\x16.hitok.media.v1.Object(\x01\x12g\n\x0f\x42\x61tchGetObjects\x12&.hitok.media.v1.BatchGetObjectsRequest\x1a\'.hitok.media.v1.BatchGetObjectsResponse\"\x03\x90\x02\x01\x12J\n\tUseObject\x12 .hitok.media.v1.UseObjectRequest\x1a\x16.hitok.media.v1.Object\"\x03\x90\x02\x02\x12J\n\tGetStatus\x12 .hitok.media.v1.GetStatusRequest\x1a\x16.hitok.media.v1.Object\"\x03\x90\x02\x01\x12\x42\n\x05Retry\x12\x1c.hitok.media.v1.RetryRequest\x1a\x16.hitok.media.v1.Object\"\x03\x90\x02\x02\x32\xe6\x02\n\x07Uploads\x12R\n\x0c\x43reateUpload\x12#.hitok.media.v1.CreateUploadRequest\x1a\x1d.hitok.media.v1.PartialUpload\x12T\n\x0c\x41ppendUpload\x12#.hitok.media.v1.AppendUploadRequest\x1a\x1d.hitok.media.v1.PartialUpload(\x01\x12Q\n\tGetUpload\x12 .hitok.media.v1.GetUploadRequest\x1a\x1d.hitok.media.v1.PartialUpload\"\x03\x90\x02\x01\x12^\n\x0c\x44\x65leteUpload\x12#.hitok.media.v1.DeleteUploadRequest\x1a$.hitok.media.v1.DeleteUploadResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dprotos/media/v1/objects.proto\x12\x0ehitok.media.v1\"\xb8\x02\n\x06Object\x12\x0c\n\x04hash\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04size\x18\x06 \x01(\x03\x12\r\n\x05width\x18\x07 \x01(\x05\x12\x0e\n\x06height\x18\x08 \x01(\x05\x12\x10\n\x08\x64uration\x18\t \x01(\x03\x12\r\n\x05\x63odec\x18\n \x01(\t\x12$\n\x05state\x18\x0b \x01(\x0e\x32\x15.hitok.media.v1.State\x12\x0e\n\x06reason\x18\x0c \x01(\t\x12\x12\n\ncover_path\x18\r \x01(\t\x12\x15\n\rplayback_path\x18\x0e \x01(\t\x12\x0f\n\x07private\x18\x0f \x01(\x08\x12\x10\n\x08hls_path\x18\x10 \x01(\t\x12\x10\n\x08\x62lurhash\x18\x11 \x01(\t\"\x1c\n\x0cUploadHeader\x12\x0c\n\x04size\x18\x01 \x01(\x03\"X\n\rUploadRequest\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.hitok.media.v1.UploadHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"6\n\x16\x42\x61tchGetObjectsRequest\x12\x0e\n\x06hashes\x18\x01 \x03(\t\x12\x0c\n\x04hold\x18\x02 \x01(\x08\"B\n\x17\x42\x61tchGetObjectsResponse\x12\'\n\x07objects\x18\x01 \x03(\x0b\x32\x16.hitok.media.v1.Object\".\n\x10UseObjectRequest\x12\x0c\n\x04hash\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\" \n\x10GetStatusRequest\x12\x0c\n\x04hash\x18\x01 \x01(\t\"\x1c\n\x0cRetryRequest\x12\x0c\n\x04hash\x18\x01 \x01(\t\"3\n\x12ListUploadsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"V\n\x13ListUploadsResponse\x12*\n\x07uploads\x18\x01 \x03(\x0b\x32\x19.hitok.media.v1.OwnUpload\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"X\n\tOwnUpload\x12&\n\x06object\x18\x01 \x01(\x0b\x32\x16.hitok.media.v1.Object\x12\x13\n\x0buploaded_at\x18\x02 \x01(\x03\x12\x0e\n\x06in_use\x18\x03 \x01(\x08\"#\n\x13\x44\x65leteObjectRequest\x12\x0c\n\x04hash\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteObjectResponse\"\x8e\x01\n\rPartialUpload\x12\x11\n\tupload_id\x18\x01 \x01(\x03\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x12\n\nexpires_at\x18\x04 \x01(\x03\x12\x10\n\x08metadata\x18\x05 \x01(\t\x12&\n\x06object\x18\x06 \x01(\x0b\x32\x16.hitok.media.v1.Object\"5\n\x13\x43reateUploadRequest\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x10\n\x08metadata\x18\x02 \x01(\t\"C\n\x0c\x41ppendHeader\x12\x11\n\tupload_id\x18\x01 \x01(\x03\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x03 \x01(\t\"^\n\x13\x41ppendUploadRequest\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.hitok.media.v1.AppendHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"%\n\x10GetUploadRequest\x12\x11\n\tupload_id\x18\x01 \x01(\x03\"(\n\x13\x44\x65leteUploadRequest\x12\x11\n\tupload_id\x18\x01 \x01(\x03\"\x16\n\x14\x44\x65leteUploadResponse*A\n\x05State\x12\x11\n\rSTATE_UNKNOWN\x10\x00\x12\x0e\n\nPROCESSING\x10\x01\x12\t\n\x05READY\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\x32\xc9\x04\n\x07Objects\x12\x41\n\x06Upload\x12\x1d.hitok.media.v1.UploadRequest\x1a\x16.hitok.media.v1.Object(\x01\x12g\n\x0f\x42\x61tchGetObjects\x12&.hitok.media.v1.BatchGetObjectsRequest\x1a\'.hitok.media.v1.BatchGetObjectsResponse\"\x03\x90\x02\x01\x12J\n\tUseObject\x12 .hitok.media.v1.UseObjectRequest\x1a\x16.hitok.media.v1.Object\"\x03\x90\x02\x02\x12J\n\tGetStatus\x12 .hitok.media.v1.GetStatusRequest\x1a\x16.hitok.media.v1.Object\"\x03\x90\x02\x01\x12[\n\x0bListUploads\x12\".hitok.media.v1.ListUploadsRequest\x1a#.hitok.media.v1.ListUploadsResponse\"\x03\x90\x02\x01\x12Y\n\x0c\x44\x65leteObject\x12#.hitok.media.v1.DeleteObjectRequest\x1a$.hitok.media.v1.DeleteObjectResponse\x12\x42\n\x05Retry\x12\x1c.hitok.media.v1.RetryRequest\x1a\x16.hitok.media.v1.Object\"\x03\x90\x02\x02\x32\xe6\x02\n\x07Uploads\x12R\n\x0c\x43reateUpload\x12#.hitok.media.v1.CreateUploadRequest\x1a\x1d.hitok.media.v1.PartialUpload\x12T\n\x0c\x41ppendUpload\x12#.hitok.media.v1.AppendUploadRequest\x1a\x1d.hitok.media.v1.PartialUpload(\x01\x12Q\n\tGetUpload\x12 .hitok.media.v1.GetUploadRequest\x1a\x1d.hitok.media.v1.PartialUpload\"\x03\x90\x02\x01\x12^\n\x0c\x44\x65leteUpload\x12#.hitok.media.v1.DeleteUploadRequest\x1a$.hitok.media.v1.DeleteUploadResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,14 +37,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OBJECTS'].methods_by_name['UseObject']._serialized_options = b'\220\002\002'
   _globals['_OBJECTS'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_OBJECTS'].methods_by_name['GetStatus']._serialized_options = b'\220\002\001'
+  _globals['_OBJECTS'].methods_by_name['ListUploads']._loaded_options = None
+  _globals['_OBJECTS'].methods_by_name['ListUploads']._serialized_options = b'\220\002\001'
   _globals['_OBJECTS'].methods_by_name['Retry']._loaded_options = None
   _globals['_OBJECTS'].methods_by_name['Retry']._serialized_options = b'\220\002\002'
   _globals['_UPLOADS'].methods_by_name['GetUpload']._loaded_options = None
   _globals['_UPLOADS'].methods_by_name['GetUpload']._serialized_options = b'\220\002\001'
   _globals['_UPLOADS'].methods_by_name['DeleteUpload']._loaded_options = None
   _globals['_UPLOADS'].methods_by_name['DeleteUpload']._serialized_options = b'\220\002\002'
-  _globals['_STATE']._serialized_start=1190
-  _globals['_STATE']._serialized_end=1255
+  _globals['_STATE']._serialized_start=1482
+  _globals['_STATE']._serialized_end=1547
   _globals['_OBJECT']._serialized_start=50
   _globals['_OBJECT']._serialized_end=362
   _globals['_UPLOADHEADER']._serialized_start=364
@@ -61,22 +63,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_end=688
   _globals['_RETRYREQUEST']._serialized_start=690
   _globals['_RETRYREQUEST']._serialized_end=718
-  _globals['_PARTIALUPLOAD']._serialized_start=721
-  _globals['_PARTIALUPLOAD']._serialized_end=863
-  _globals['_CREATEUPLOADREQUEST']._serialized_start=865
-  _globals['_CREATEUPLOADREQUEST']._serialized_end=918
-  _globals['_APPENDHEADER']._serialized_start=920
-  _globals['_APPENDHEADER']._serialized_end=987
-  _globals['_APPENDUPLOADREQUEST']._serialized_start=989
-  _globals['_APPENDUPLOADREQUEST']._serialized_end=1083
-  _globals['_GETUPLOADREQUEST']._serialized_start=1085
-  _globals['_GETUPLOADREQUEST']._serialized_end=1122
-  _globals['_DELETEUPLOADREQUEST']._serialized_start=1124
-  _globals['_DELETEUPLOADREQUEST']._serialized_end=1164
-  _globals['_DELETEUPLOADRESPONSE']._serialized_start=1166
-  _globals['_DELETEUPLOADRESPONSE']._serialized_end=1188
-  _globals['_OBJECTS']._serialized_start=1258
-  _globals['_OBJECTS']._serialized_end=1659
-  _globals['_UPLOADS']._serialized_start=1662
-  _globals['_UPLOADS']._serialized_end=2020
+  _globals['_LISTUPLOADSREQUEST']._serialized_start=720
+  _globals['_LISTUPLOADSREQUEST']._serialized_end=771
+  _globals['_LISTUPLOADSRESPONSE']._serialized_start=773
+  _globals['_LISTUPLOADSRESPONSE']._serialized_end=859
+  _globals['_OWNUPLOAD']._serialized_start=861
+  _globals['_OWNUPLOAD']._serialized_end=949
+  _globals['_DELETEOBJECTREQUEST']._serialized_start=951
+  _globals['_DELETEOBJECTREQUEST']._serialized_end=986
+  _globals['_DELETEOBJECTRESPONSE']._serialized_start=988
+  _globals['_DELETEOBJECTRESPONSE']._serialized_end=1010
+  _globals['_PARTIALUPLOAD']._serialized_start=1013
+  _globals['_PARTIALUPLOAD']._serialized_end=1155
+  _globals['_CREATEUPLOADREQUEST']._serialized_start=1157
+  _globals['_CREATEUPLOADREQUEST']._serialized_end=1210
+  _globals['_APPENDHEADER']._serialized_start=1212
+  _globals['_APPENDHEADER']._serialized_end=1279
+  _globals['_APPENDUPLOADREQUEST']._serialized_start=1281
+  _globals['_APPENDUPLOADREQUEST']._serialized_end=1375
+  _globals['_GETUPLOADREQUEST']._serialized_start=1377
+  _globals['_GETUPLOADREQUEST']._serialized_end=1414
+  _globals['_DELETEUPLOADREQUEST']._serialized_start=1416
+  _globals['_DELETEUPLOADREQUEST']._serialized_end=1456
+  _globals['_DELETEUPLOADRESPONSE']._serialized_start=1458
+  _globals['_DELETEUPLOADRESPONSE']._serialized_end=1480
+  _globals['_OBJECTS']._serialized_start=1550
+  _globals['_OBJECTS']._serialized_end=2135
+  _globals['_UPLOADS']._serialized_start=2138
+  _globals['_UPLOADS']._serialized_end=2496
 # @@protoc_insertion_point(module_scope)

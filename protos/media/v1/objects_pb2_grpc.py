@@ -55,6 +55,16 @@ class ObjectsStub:
                 request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.Object.FromString,
                 _registered_method=True)
+        self.ListUploads = channel.unary_unary(
+                '/hitok.media.v1.Objects/ListUploads',
+                request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.ListUploadsRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.ListUploadsResponse.FromString,
+                _registered_method=True)
+        self.DeleteObject = channel.unary_unary(
+                '/hitok.media.v1.Objects/DeleteObject',
+                request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.DeleteObjectRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.DeleteObjectResponse.FromString,
+                _registered_method=True)
         self.Retry = channel.unary_unary(
                 '/hitok.media.v1.Objects/Retry',
                 request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.RetryRequest.SerializeToString,
@@ -95,6 +105,21 @@ class ObjectsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUploads(self, request, context):
+        """The caller's uploads, the last one first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteObject(self, request, context):
+        """Deletes one of the caller's uploads, and its bytes unless another user uploaded the same file. FILE_IN_USE while a
+        video of theirs shows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Retry(self, request, context):
         """Processes a failed upload of the caller again.
         """
@@ -124,6 +149,16 @@ def add_ObjectsServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.GetStatusRequest.FromString,
                     response_serializer=protos_dot_media_dot_v1_dot_objects__pb2.Object.SerializeToString,
+            ),
+            'ListUploads': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUploads,
+                    request_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.ListUploadsRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_objects__pb2.ListUploadsResponse.SerializeToString,
+            ),
+            'DeleteObject': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteObject,
+                    request_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.DeleteObjectRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_objects__pb2.DeleteObjectResponse.SerializeToString,
             ),
             'Retry': grpc.unary_unary_rpc_method_handler(
                     servicer.Retry,
@@ -240,6 +275,60 @@ class Objects:
             '/hitok.media.v1.Objects/GetStatus',
             protos_dot_media_dot_v1_dot_objects__pb2.GetStatusRequest.SerializeToString,
             protos_dot_media_dot_v1_dot_objects__pb2.Object.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUploads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Objects/ListUploads',
+            protos_dot_media_dot_v1_dot_objects__pb2.ListUploadsRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_objects__pb2.ListUploadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteObject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Objects/DeleteObject',
+            protos_dot_media_dot_v1_dot_objects__pb2.DeleteObjectRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_objects__pb2.DeleteObjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,6 +26,12 @@ class ObjectsStub:
     """
     GetStatus: _aio.UnaryUnaryMultiCallable[_objects_pb2.GetStatusRequest, _objects_pb2.Object]
     """The state of one of the caller's uploads; an admin may ask for any."""
+    ListUploads: _aio.UnaryUnaryMultiCallable[_objects_pb2.ListUploadsRequest, _objects_pb2.ListUploadsResponse]
+    """The caller's uploads, the last one first."""
+    DeleteObject: _aio.UnaryUnaryMultiCallable[_objects_pb2.DeleteObjectRequest, _objects_pb2.DeleteObjectResponse]
+    """Deletes one of the caller's uploads, and its bytes unless another user uploaded the same file. FILE_IN_USE while a
+    video of theirs shows it.
+    """
     Retry: _aio.UnaryUnaryMultiCallable[_objects_pb2.RetryRequest, _objects_pb2.Object]
     """Processes a failed upload of the caller again."""
 
@@ -65,6 +71,24 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_objects_pb2.GetStatusRequest, _abc.Awaitable[_objects_pb2.Object]],
     ) -> _abc.Awaitable[_objects_pb2.Object]:
         """The state of one of the caller's uploads; an admin may ask for any."""
+
+    @_abc_1.abstractmethod
+    def ListUploads(
+        self,
+        request: _objects_pb2.ListUploadsRequest,
+        context: _aio.ServicerContext[_objects_pb2.ListUploadsRequest, _abc.Awaitable[_objects_pb2.ListUploadsResponse]],
+    ) -> _abc.Awaitable[_objects_pb2.ListUploadsResponse]:
+        """The caller's uploads, the last one first."""
+
+    @_abc_1.abstractmethod
+    def DeleteObject(
+        self,
+        request: _objects_pb2.DeleteObjectRequest,
+        context: _aio.ServicerContext[_objects_pb2.DeleteObjectRequest, _abc.Awaitable[_objects_pb2.DeleteObjectResponse]],
+    ) -> _abc.Awaitable[_objects_pb2.DeleteObjectResponse]:
+        """Deletes one of the caller's uploads, and its bytes unless another user uploaded the same file. FILE_IN_USE while a
+        video of theirs shows it.
+        """
 
     @_abc_1.abstractmethod
     def Retry(

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from protos.media.v1.objects_pb2 import Object, PartialUpload, State
+from protos.media.v1.objects_pb2 import Object, OwnUpload, PartialUpload, State
 from services.media.files.objects import ObjectDetails
+from services.media.files.uploads import OwnUpload as Own
 from services.media.signing import Signer
 
 
@@ -31,6 +32,11 @@ def object_message(details: ObjectDetails, signer: Signer, signed: bool = False)
         private=details.private,
         blurhash=row.blurhash,
     )
+
+
+def own_upload(upload: Own, signer: Signer) -> OwnUpload:
+    object = object_message(upload.details, signer, signed=True)
+    return OwnUpload(object=object, uploaded_at=int(upload.uploaded_at.timestamp() * 1000), in_use=upload.in_use)
 
 
 def partial_upload(row: Any, object: Object | None) -> PartialUpload:

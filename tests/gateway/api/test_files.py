@@ -19,7 +19,15 @@ from tests.support.gateway import (
     running_gateway,
     serving_gateway,
 )
-from tests.support.media import Running, execute, media_settings, png, running_media_service, stored_files
+from tests.support.media import (
+    Running,
+    execute,
+    media_settings,
+    png,
+    refer,
+    running_media_service,
+    stored_files,
+)
 from tests.support.people import Person, new_person
 from tests.support.servers import Servers
 from tests.support.user import Running as RunningUser
@@ -128,6 +136,30 @@ async def test_status(alice: Person, user: RunningUser) -> None:
     await alice.refused("GET", "/api/file/status", 400, 10001, params={"id": "x"})
     await alice.refused("GET", "/api/file/status", 400, 10004)
     await alice.refused("POST", "/api/file/retry", 409, 10053, json={"id": url})
+
+
+async def test_ones_own_are_listed_and_deleted(alice: Person, user: RunningUser) -> None:
+    other = await new_person(alice.with_token(""), user)
+    data = png()
+    url = (await alice.ok("POST", UPLOAD, files={"file": ("a.png", data, "image/png")}))["url"]
+    page = await alice.get("/api/file/mine", limit=1)
+    (entry,) = page["files"]
+    assert (entry["url"], entry["size"], entry["status"]) == (url, len(data), "ready")
+    assert entry["uploaded_at"].endswith("Z") and entry["in_use"] is False and page["next_cursor"] == ""
+    assert (await other.get("/api/file/mine"))["files"] == []
+    await other.refused("POST", "/api/file/delete", 404, 10054, json={"id": url})
+    await FrontEnd(alice.http).refused("POST", "/api/file/delete", 401, -20001, json={"id": url})
+    await FrontEnd(alice.http).refused("GET", "/api/file/mine", 401, -20001)
+    assert await alice.post("/api/file/delete", id=url) == {}
+    assert (await alice.http.get(url)).status_code == 404, "at once, also where it was served a moment ago"
+    await alice.refused("POST", "/api/file/delete", 404, 10054, json={"id": url})
+    assert (await alice.get("/api/file/mine"))["files"] == []
+
+
+async def test_what_a_video_shows_is_not_deleted(alice: Person, files: Running) -> None:
+    url = (await alice.ok("POST", UPLOAD, files={"file": ("a.png", png(), "image/png")}))["url"]
+    await refer(files, url.rpartition("/")[2][:64], alice.id, visibility=0)
+    await alice.refused("POST", "/api/file/delete", 409, 10070, json={"id": url})
 
 
 async def test_the_limit_of_the_document(servers: Servers, user: RunningUser, files: Running) -> None:
