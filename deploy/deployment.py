@@ -29,3 +29,10 @@ def find_deployment(environ: Mapping[str, str]) -> Deployment:
     if missing:
         raise LocalError(f"{missing} is missing. Start `make run` once, or set HITOK_* as for the processes")
     return Deployment({name: json.loads(file.read_bytes()) for name, file in files.items()}, local=True)
+
+
+def find_url(deployment: Deployment) -> str:
+    """Of its gateway: HITOK_PUBLIC_URL, else the first port on this machine."""
+    environ = deployment.environs["gateway"]
+    port = environ.get("HITOK_HTTP_PORTS", "8888").partition(",")[0]
+    return environ.get("HITOK_PUBLIC_URL") or f"http://127.0.0.1:{port}"

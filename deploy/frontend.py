@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import httpx
 
-PATIENCE = 120.0  # seconds to wait for rate limits, in total
+PATIENCE = 120.0  # seconds to wait for one request, in total
 LONGEST = 60.0  # seconds for one answer: an upload may take long
 
 
@@ -24,7 +24,9 @@ class Unreachable(Exception):
 
 
 class FrontEnd:
-    """A visitor, or a user who is logged in. Waits as long as a rate limit asks for."""
+    """A visitor, or a user who is logged in. Waits as long as an answer with a status of `waits_for` asks for."""
+
+    waits_for = frozenset({429})
 
     def __init__(self, http: httpx.AsyncClient, token: str = "") -> None:
         self.http, self.token = http, token
@@ -44,7 +46,7 @@ class FrontEnd:
         while True:
             response = await self.call(method, path, **options)
             wait = float(response.headers.get("retry-after", 1))
-            if response.status_code != 429 or waited + wait > PATIENCE:
+            if response.status_code not in self.waits_for or waited + wait > PATIENCE:
                 break
             waited += wait
             await asyncio.sleep(wait)

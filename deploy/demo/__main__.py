@@ -14,28 +14,28 @@ from typing import Annotated
 import typer
 
 from deploy.demo.contacts import make_friends, make_groups
-from deploy.demo.demo_run import DemoError, DemoRun, Progress
+from deploy.demo.demo_run import DemoError, DemoRun, Progress, Visitor
 from deploy.demo.messages import send_messages
 from deploy.demo.progress import open_progress
 from deploy.demo.story import SECONDS, SeededChoices, read_story
 from deploy.demo.summary import write_summary
 from deploy.demo.users import register_users
 from deploy.demo.videos import upload_videos
-from deploy.frontend import FrontEnd, Refused, Unreachable, open_http
+from deploy.deployment import find_deployment, find_url
+from deploy.frontend import Refused, Unreachable, open_http
 from deploy.local.data_dir import load_secrets, locate_folder
 from deploy.local.errors import LocalError
-from deploy.local.services import SERVICES
 
 
 def main(
-    url: Annotated[str, typer.Option(help="of the gateway; default: that of `make run`")] = "",
+    url: Annotated[str, typer.Option(help="of the gateway; default: HITOK_PUBLIC_URL, else this machine")] = "",
     seed: Annotated[int, typer.Option(help="another seed makes other users with the same names")] = 1,
     password: Annotated[str, typer.Option(help="of all users; default: generated and kept in HITOK_VAR")] = "",
     seconds: Annotated[float, typer.Option(min=0.5, max=60, help="length of each video")] = SECONDS,
 ) -> None:
     """Fill a running hitok with demo data."""
     try:
-        url, password = url or find_url(), password or find_password()
+        url, password = url or find_url(find_deployment(os.environ)), password or find_password()
         with open_progress() as progress:
             run = asyncio.run(fill(url, seed, password, seconds, find_mails(), progress))
     except* (DemoError, LocalError, Refused, Unreachable) as errors:
@@ -48,18 +48,13 @@ async def fill(url: str, seed: int, password: str, seconds: float, mails: Path |
     """Raises DemoError, Refused, Unreachable, alone or in a group."""
     run = DemoRun(read_story(), SeededChoices(seed), progress)
     async with open_http(url) as http:
-        await register_users(run, FrontEnd(http), password, mails)
+        await register_users(run, Visitor(http), password, mails)
         await make_friends(run)
         groups = await make_groups(run)
         with tempfile.TemporaryDirectory(prefix="hitok-demo-") as folder:
             await upload_videos(run, Path(folder), seconds)
         await send_messages(run, groups)
     return run
-
-
-def find_url() -> str:
-    gateway = next(service for service in SERVICES if service.health == "http")
-    return f"http://127.0.0.1:{gateway.read_ports(os.environ)[0]}"
 
 
 def find_mails() -> Path | None:

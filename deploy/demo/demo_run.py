@@ -17,7 +17,13 @@ class DemoError(Exception):
     """Ends the run. The text says how to fix it."""
 
 
-class DemoUser(FrontEnd):
+class Visitor(FrontEnd):
+    """Also waits for a service that is away or busy for a moment."""
+
+    waits_for = frozenset({429, 503})
+
+
+class DemoUser(Visitor):
     """A person of the story, with their login."""
 
     person: Person

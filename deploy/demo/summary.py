@@ -5,13 +5,13 @@ from deploy.demo.demo_run import DemoRun
 SUMMARY = """
 {added}
 
-log in   POST {url}/api/login/login     {{"email": "{email}", "password": "{password}"}}
-         POST {url}/api/v1/user/login   {{"phone": "{phone}", "password": "{password}"}}
+web app  {url}/   log in by email or phone, with the password {password}
 
 {people}
 
-look     {url}/docs
-         {url}/api/videos?order_by=popular   (with a token of either login)
+API      POST {url}/api/login/login     {{"email": "{email}", "password": "{password}"}}
+         POST {url}/api/v1/user/login   {{"phone": "{phone}", "password": "{password}"}}
+         {url}/docs
 """
 
 

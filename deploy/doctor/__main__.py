@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from deploy.database_services import DATABASE_SERVICES
-from deploy.deployment import Deployment, find_deployment
+from deploy.deployment import Deployment, find_deployment, find_url
 from deploy.doctor.checks import Check, CheckContext, Finding, State, run_checks
 from deploy.doctor.journey import check_journey, exchange_message, upload_video
 from deploy.doctor.mail import check_mail
@@ -62,12 +62,6 @@ async def run(deployment: Deployment, url: str) -> list[Finding]:
         print(f"{finding.state.value:<8}{finding.name:<17}{finding.text}", flush=True)
         findings.append(finding)
     return findings
-
-
-def find_url(deployment: Deployment) -> str:
-    environ = deployment.environs["gateway"]
-    port = environ.get("HITOK_HTTP_PORTS", "8888").partition(",")[0]
-    return environ.get("HITOK_PUBLIC_URL") or f"http://127.0.0.1:{port}"
 
 
 if __name__ == "__main__":

@@ -1,17 +1,50 @@
 """What the demo is made of; that it fills a running hitok, and once only, is in tests/e2e/test_readme.py."""
 
+import shutil
 from pathlib import Path
 
 import av
+import httpx
 import phonenumbers
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from deploy.demo.__main__ import main as run_demo
 from deploy.demo.clips import Clip, main, write_clip
+from deploy.demo.demo_run import DemoUser
 from deploy.demo.scenes import SCENES
 from deploy.demo.story import SeededChoices, friends_of, read_story
+from deploy.deployment import MARK
+from deploy.local.services import SERVICES
 
 STORY = read_story()
+APP = typer.Typer()
+APP.command()(run_demo)
+
+
+async def test_it_waits_for_a_service_that_is_away_for_a_moment() -> None:
+    answers = iter(
+        [httpx.Response(503, headers={"retry-after": "0"}), httpx.Response(200, json={"code": 200, "data": 1})]
+    )
+    async with httpx.AsyncClient(
+        base_url="http://hitok", transport=httpx.MockTransport(lambda _: next(answers))
+    ) as http:
+        assert await DemoUser(http).get("/api/videos") == 1
+
+
+def test_it_finds_the_hitok_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On whatever port."""
+    monkeypatch.setenv("HITOK_VAR", str(tmp_path))
+    monkeypatch.delenv(MARK, raising=False)
+    (tmp_path / "settings").mkdir()
+    for service in SERVICES:
+        (tmp_path / f"settings/{service.name}.json").write_text('{"HITOK_HTTP_PORTS": "18123,18124"}')
+    result = CliRunner().invoke(APP, ["--password", "correct horse"])
+    assert result.exit_code == 1
+    assert "http://127.0.0.1:18123" in result.stderr
+    shutil.rmtree(tmp_path / "settings")
+    assert "Start `make run` once" in CliRunner().invoke(APP).stderr
 
 
 def test_the_story_names_only_people_it_has() -> None:

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from deploy.database_services import DATABASE_SERVICES
-from deploy.deployment import Deployment, find_deployment
-from deploy.doctor.__main__ import find_url, list_checks
+from deploy.deployment import Deployment, find_deployment, find_url
+from deploy.doctor.__main__ import list_checks
 from deploy.doctor.checks import Check, CheckContext, Concern, Fault, Finding, State, run_checks
 from deploy.doctor.mail import check_mail
 from deploy.doctor.processes import check_gateway, check_service
