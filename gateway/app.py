@@ -23,7 +23,7 @@ from gateway.http import health
 from gateway.http.error_answers import error_renderer
 from gateway.http.middleware import RequestMiddleware
 from gateway.http.openapi import document
-from gateway.http.origins import cors_config
+from gateway.http.origins import CrossOrigin
 from gateway.http.server import server_for
 from gateway.web import pages
 from gateway.web.session_cookies import SessionCookies
@@ -66,7 +66,6 @@ def build_app(container: Container) -> Litestar:
         ],
         state=State({"container": container}),
         exception_handlers={Exception: error_renderer(tus.PATH, tus.HEADERS)},
-        cors_config=cors_config(settings),
         request_max_body_size=settings.max_body_bytes,
         openapi_config=None,
         logging_config=None,
@@ -76,10 +75,13 @@ def build_app(container: Container) -> Litestar:
 def build_asgi(container: Container) -> ASGIApp:
     """The whole of it, sockets included."""
     app: ASGIApp = build_app(container)
-    if container.settings.web_app:
-        app = SessionCookies(app, container.settings.public_url)
+    settings = container.settings
+    if settings.web_app:
+        app = SessionCookies(app, settings.public_url)
+    if settings.cors_origins:
+        app = CrossOrigin(app, settings, serving.PREFIX)
     app = RequestMiddleware(app, container.sockets, PATHS)
-    for name in ORIGINALS.keys() & set(container.settings.compat):
+    for name in ORIGINALS.keys() & set(settings.compat):
         app = ORIGINALS[name](app)
     return app
 

@@ -29,7 +29,8 @@ from services.kit.errors import Unavailable
 from services.objectstore.signatures import is_signed, sign_file
 from services.objectstore.store import key_of
 
-ROUTE = "/media/{file}"
+PREFIX = "/media/"
+ROUTE = PREFIX + "{file}"
 LIMIT = per_second(200, 2_000)  # per network, since players send no token: many users may watch behind one address
 CHUNK = 524_288  # bytes read and sent at a time
 REDIRECT_SECONDS = 600
@@ -162,5 +163,5 @@ async def _read(container: Container, object: Object, part: ByteRange) -> AsyncI
         raise Unavailable(type(error).__name__) from None
 
 
-handler = HTTPRouteHandler("/media/{file:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD], status_code=200)(serve)
+handler = HTTPRouteHandler(PREFIX + "{file:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD], status_code=200)(serve)
 declare(ROUTE)

@@ -97,6 +97,10 @@ class RefreshTokenExpired(Unauthenticated):
     pass
 
 
+class NotPermitted(Forbidden):
+    """A page of that origin may not send such a request."""
+
+
 class ActorForged(Forbidden):
     """The body names a user other than the caller as the actor."""
 

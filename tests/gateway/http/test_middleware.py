@@ -296,3 +296,23 @@ def test_httpx_sends_what_we_think(gateway: RunningGateway) -> None:
     request = gateway.http.build_request("GET", "/", headers=[("X-Same", "a")] * 3)
     assert [name for name, _ in request.headers.raw].count(b"X-Same") == 3
     assert isinstance(gateway.http, httpx.AsyncClient)
+
+
+async def test_a_preflight_that_asks_for_too_much_is_told_what(open_front: FrontEnd) -> None:
+    asked = {
+        "origin": {"Origin": "https://evil.example.com"},
+        "access-control-request-method": {"Access-Control-Request-Method": "TRACE"},
+        "access-control-request-headers": {"Access-Control-Request-Headers": "x-other"},
+    }
+    for field, header in asked.items():
+        response = await open_front.call("OPTIONS", "/api/login/login", headers=PREFLIGHT | header)
+        assert (response.status_code, response.headers["x-error"]) == (403, f"NOT_PERMITTED {field}")
+        assert response.json()["code"] == -20008
+
+
+async def test_a_cache_never_answers_one_origin_with_what_another_got(open_front: FrontEnd) -> None:
+    """Also not with the answer to a request without any; the route's own `Vary` stays beside ours."""
+    missing = "/media/" + "0" * 64 + ".mp4"
+    for headers in ({}, ORIGIN):
+        response = await open_front.call("GET", missing, headers=headers)
+        assert response.headers["vary"] == "origin"

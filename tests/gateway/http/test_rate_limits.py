@@ -158,7 +158,7 @@ async def test_each_route_and_each_client_has_a_bucket_of_its_own(limiter: RateL
     assert await take(limiter, FOUR, first, "/other") == 0
 
 
-async def test_the_scale_loosens_tightens_or_turns_off_all(servers: Servers) -> None:
+async def test_the_scale_loosens_tightens_or_turns_off_all(servers: Servers, patience: None) -> None:
     async with open_redis(servers.redis_url) as redis:
         for scale, passed in ((0.5, 2), (3, 12), (0.001, 1), (0, 50), (1e9, 50)):
             assert await count_passed(FOUR, new_ip(), 50, RateLimiter(redis, scale)) == passed, scale
@@ -172,7 +172,7 @@ async def test_a_bucket_expires_when_it_is_full_again(limiter: RateLimiter, serv
         assert 14_000 < await redis.pttl(f"limit:/r:{who}") <= 15_000
 
 
-async def test_a_refusal_is_remembered_without_asking_again(servers: Servers) -> None:
+async def test_a_refusal_is_remembered_without_asking_again(servers: Servers, patience: None) -> None:
     async with open_redis(servers.redis_url) as redis:
         limiter, who = RateLimiter(redis, 1.0), new_ip()
         assert await count_passed(FOUR, who, 6, limiter) == 4
