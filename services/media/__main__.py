@@ -8,6 +8,7 @@ import grpc.aio
 from services.media.admin import commands
 from services.media.config import MediaSettings
 from services.media.consumer import consuming
+from services.media.maintenance.box_report import report_box
 from services.media.maintenance.sweeper import sweeping
 from services.media.processing.jobs import processing
 from services.media.service import open_service
@@ -17,6 +18,7 @@ from services.media.servicers import PROTOS, register
 @asynccontextmanager
 async def compose(settings: MediaSettings, grpc_server: grpc.aio.Server) -> AsyncIterator[None]:
     async with open_service(settings) as service:
+        await report_box(service.storage)
         register(service, grpc_server)
         async with processing(service), sweeping(service), consuming(service):
             yield

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -38,10 +39,10 @@ class LocalFile(NamedTuple):
 class Spool:
     """A file being received, hashed as it is written. The writer bounds its size."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.size, self.head = path, 0, b""
+    def __init__(self, folder: Path) -> None:
+        self.path, self.size, self.head = folder / "file", 0, b""
         self._hash, self._buffer = hashlib.sha256(), bytearray()
-        self._file = path.open("xb", buffering=0)
+        self._file = self.path.open("xb", buffering=0)
 
     async def write(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -69,15 +70,14 @@ class Spool:
 
     def close(self) -> None:
         self._file.close()
-        with suppress(FileNotFoundError):
-            self.path.unlink()
+        shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
 async def measure(path: Path) -> LocalFile:
     """Hashes an existing file."""
 
     def read() -> LocalFile:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:  # no link that a child left
             digest = hashlib.file_digest(file, "sha256")
             file.seek(0)
             head = file.read(HEAD)
@@ -94,25 +94,26 @@ class Storage:
     async def spooling(self) -> AsyncIterator[Spool]:
         """Opens a new spool, deleted when the block ends. Raises StoreUnavailable if the disk is full."""
         with _available():
-            spool = Spool(self.new_path())
+            spool = Spool(self.new_folder())
         try:
             yield spool
         finally:
             spool.close()
 
-    def new_path(self) -> Path:
-        """Returns the path of a new file in the spool; the caller creates and deletes it."""
-        return self.spool / secrets.token_hex(16)
+    def new_folder(self) -> Path:
+        """Makes a folder in the spool, for one child process at a time to write to; the caller deletes it."""
+        folder = self.spool / secrets.token_hex(16)
+        folder.mkdir(mode=0o700)
+        return folder
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Yields a free path. Files whose names begin with it are deleted when the block ends."""
-        path = self.new_path()
+        """Yields a free path in a new folder, which is deleted when the block ends."""
+        folder = self.new_folder()
         try:
-            yield path
+            yield folder / "made"
         finally:
-            for made in path.parent.glob(f"{path.name}*"):
-                made.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
     async def require_writable(self) -> None:
         """Raises ConfigError if the store refuses access or does not exist, not if it is unreachable."""

@@ -1,4 +1,4 @@
-"""Inspects files in a child process that is limited in time and memory."""
+"""Inspects files in a child process that is limited in time and memory, and shut in (processing/sandbox/box/)."""
 
 import asyncio
 import json
@@ -54,6 +54,8 @@ class Facts(NamedTuple):
 
 async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
     """Returns the facts of a file, and removes personal metadata from pictures and videos.
+
+    The file has a folder of its own, which is all that the child may write to.
 
     Raises an error of REFUSALS, or ProbeOverloaded.
     """

@@ -94,6 +94,10 @@ def sweep_spool(service: Resources) -> None:
                 if path.is_file() and path.stat().st_mtime < oldest:
                     path.unlink()
                     SWEPT.labels("temporary files").inc()
+    for path in service.storage.spool.iterdir():
+        with suppress(OSError):  # a folder that is not empty, or a file
+            if path.stat().st_mtime < oldest:
+                path.rmdir()
 
 
 async def _sweep_uploads(service: Resources) -> None:

@@ -78,13 +78,13 @@ async def _keep_ladder(
     """Stores all sizes. Files that were shown before keep their addresses."""
     listed = []
     for rung in rungs:
-        facts = await probe.probe(service.settings, Path(rung["whole"]), TYPES["mp4"])
-        file = await keep(service, source, f"segments-{rung['side']}", Path(rung["cuts"]), facts)
+        facts = await probe.probe(service.settings, _made(scratch, rung["whole"]), TYPES["mp4"])
+        file = await keep(service, source, f"segments-{rung['side']}", _made(scratch, rung["cuts"]), facts)
         text = playlist(file, rung["segments"])
         listed.append((await _keep_text(service, source, f"hls-{rung['side']}", scratch, text, facts), rung))
     await _keep_text(service, source, "hls", scratch, master(listed, begun), facts)
     if begun:
-        await keep(service, source, "playback", Path(rungs[-1]["whole"]), facts)
+        await keep(service, source, "playback", _made(scratch, rungs[-1]["whole"]), facts)
 
 
 async def _keep_text(service: Resources, source: str, profile: str, scratch: Path, text: str, of: Facts) -> str:
@@ -99,6 +99,11 @@ def _target(scratch: Path) -> Path:
 
 def _cuts(scratch: Path) -> Path:
     return scratch.with_name(f"{scratch.name}-cuts")
+
+
+def _made(scratch: Path, told: str) -> Path:
+    """The file that a child tells of. No path of a child leads out of its folder."""
+    return scratch.with_name(Path(told).name)
 
 
 async def _describe(service: Resources, hash: str, blurhash: str) -> None:

@@ -288,11 +288,15 @@ async def test_broken_off_half_way_nothing_is_left(small: Running) -> None:
 
 
 async def test_what_a_killed_service_left_is_swept(small: Running) -> None:
-    left = small.service.storage.new_path()
+    folder = small.service.storage.new_folder()
+    left = folder / "file"
     left.write_bytes(b"half a file")
     os.utime(left, (0, 0))
     await sweeper.sweep(small.service)
     assert not left.exists()
+    os.utime(folder, (0, 0))
+    await sweeper.sweep(small.service)
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ PROFILES = {"cover": "covers", "playback": "renditions", "ladder": "ladder"}
 
 
 def main(request: dict[str, Any]) -> None:
-    confine(request["cpu_seconds"], request["memory_megabytes"], request["file_megabytes"])
+    source, target, cuts = (Path(request[name]) for name in ("source", "target", "cuts"))
+    confine(request, source, target.parent, request["file_megabytes"])
     if request["frugal"]:
         filters.THREADS = 1
     try:
         maker = import_module(f"services.media.processing.sandbox.{PROFILES[request['profile']]}")
-        source, target, cuts = (Path(request[name]) for name in ("source", "target", "cuts"))
         made = maker.make(source, request["extension"], target, cuts, **request["options"])
     except MemoryError:
         answer(refused="DIED", detail="out of memory")

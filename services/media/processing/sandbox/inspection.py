@@ -57,7 +57,7 @@ def inspect_document(path: Path, format: str) -> dict[str, Any]:
 
 def main(request: dict[str, Any]) -> None:
     path = Path(request["path"])
-    confine(request["cpu_seconds"], request["memory_megabytes"], path.stat().st_size // MEGABYTE + ROOM)
+    confine(request, path, path.parent, path.stat().st_size // MEGABYTE + ROOM)
     try:
         facts = inspect(path, request["kind"], request["format"], request["limits"])
     except Refused as refusal:

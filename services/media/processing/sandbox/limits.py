@@ -1,16 +1,15 @@
 """Limits that a child process sets itself before it opens a file that users uploaded."""
 
-import ctypes
 import json
 import os
 import resource
-import signal
 import sys
-from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
+from services.media.processing.sandbox.box.confinement import Walls, shut_in
+
 MEGABYTE = 1_048_576
-PR_SET_PDEATHSIG = 1
 
 
 class Refused(Exception):
@@ -21,19 +20,20 @@ class Refused(Exception):
         self.code = code
 
 
-def confine(cpu_seconds: int, memory_megabytes: int, file_megabytes: int) -> None:
-    """Limits CPU time, address space and the size of each file written, and turns core dumps off."""
+def confine(request: dict[str, Any], source: Path, scratch: Path, file_megabytes: int) -> Walls:
+    """Limits CPU time, address space and the size of each file written, turns core dumps off, and leaves to the
+    process nothing but the source and its scratch folder. Returns what of that the kernel can do.
+    """
     for what, limit in (
-        (resource.RLIMIT_CPU, cpu_seconds),
-        (resource.RLIMIT_AS, memory_megabytes * MEGABYTE),
+        (resource.RLIMIT_CPU, request["cpu_seconds"]),
+        (resource.RLIMIT_AS, request["memory_megabytes"] * MEGABYTE),
         (resource.RLIMIT_FSIZE, file_megabytes * MEGABYTE),
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (limit, limit))
     os.nice(5)
-    with suppress(OSError, AttributeError):  # Linux: end when the service ends, even by kill -9
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    return shut_in([source], scratch)
 
 
 def answer(**values: Any) -> NoReturn:

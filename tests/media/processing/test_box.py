@@ -1,0 +1,101 @@
+"""A decoder that was taken over reaches nothing: each way out is tried from inside the box."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.media.files.probe import ROOT
+from services.media.maintenance.box_report import report_box
+from tests.support.media import Running
+
+ORDINARY = 64_714
+ALLOWED = {"read the source", "write to the scratch folder", "start a thread"}
+LIMITED = {"write too much", "open too many"}
+FILES = {"write outside", "overwrite outside", "delete outside", "write to the source", "write to our code"}
+READS = {"read a secret", "list a folder", "read an environment", "read a memory"}
+LEFT = {"leave a link", "leave a pipe"}
+PROCESSES = {"run a program", "spawn a program", "fork", "trace the service", "signal the service"}
+NETWORK = {"connect", "unix socket"}
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def intrude(folder: Path, port: int, uid: int = 0, without: tuple[str, ...] = ()) -> tuple[dict[str, Any], set[str]]:
+    """What was in force, and the attempts that were refused."""
+    scratch, outside = folder / "scratch", folder / "outside"
+    for made in (scratch, outside):
+        made.mkdir()
+    for name in ("secret", "source"):
+        (outside / name).write_text("of somebody")
+    request = {
+        "scratch": str(scratch),
+        "outside": str(outside),
+        "port": port,
+        "uid": uid,
+        "without": without,
+        "cpu_seconds": 20,
+        "memory_megabytes": 1_024,
+    }
+    for path in (*folder.parents, folder):
+        if path.stat().st_uid == os.geteuid() and uid and str(path).startswith(str(folder.parents[1])):
+            path.chmod(0o711)  # pytest's own folders are closed to other users
+    if uid:
+        for path in (scratch, outside, *outside.iterdir()):
+            os.chown(path, uid, uid)
+    command = [sys.executable, "-m", "tests.media.processing.intruder", json.dumps(request)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60)
+    told = json.loads(done.stdout)
+    if told["walls"]["uid"] or told["walls"]["landlock"]:
+        assert (outside / "secret").read_text() == (outside / "source").read_text() == "of somebody"
+    return told["walls"], {name for name, met in told["results"].items() if met != "done"}
+
+
+def expected(walls: dict[str, Any]) -> set[str]:
+    """What must be refused by the walls that this kernel has."""
+    refused = LIMITED | {"become root"} if walls["seccomp"] or os.geteuid() else LIMITED
+    if walls["landlock"]:
+        refused = refused | FILES | READS | LEFT | {"run a program", "trace the service"}
+    if walls["uid"]:
+        refused = refused | FILES | {"read an environment", "read a memory", "signal the service"}
+    if walls["seccomp"]:
+        refused = refused | NETWORK | PROCESSES | LEFT
+    if walls["landlock"] >= 4:
+        refused = refused | {"connect"}
+    return refused
+
+
+@pytest.mark.parametrize("without", [(), ("landlock",), ("seccomp",), ("landlock", "seccomp")])
+def test_nothing_outside_can_be_reached(tmp_path: Path, port: int, without: tuple[str, ...]) -> None:
+    walls, refused = intrude(tmp_path, port, without=without)
+    assert not any(walls[name] for name in without), "it says what is missing"
+    assert walls["uid"] == (os.geteuid() == 0)
+    assert expected(walls) <= refused
+    assert not ALLOWED & refused
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("without", [(), ("landlock",)])
+def test_an_ordinary_user_is_shut_in_as_well(tmp_path: Path, port: int, without: tuple[str, ...]) -> None:
+    walls, refused = intrude(tmp_path, port, ORDINARY, without)
+    assert not walls["uid"]
+    assert expected(walls) <= refused
+    assert not ALLOWED & refused
+
+
+async def test_the_service_says_what_is_in_force(media: Running) -> None:
+    walls = await report_box(media.service.storage)
+    assert walls["uid"] == (os.geteuid() == 0)
+    for wall, in_force in walls.items():
+        assert REGISTRY.get_sample_value("hitok_media_box", {"wall": wall}) == in_force
