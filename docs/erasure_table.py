@@ -43,6 +43,19 @@ TABLES: dict[str, dict[str, Table]] = {
         "role_change": Table("user_id by_user_id", "id old_role new_role changed_at", f"{ID_STAYS} It is an audit."),
         "known_network": Table("user_id network", "seen_at", f"{ROW_GOES} At once."),
         "email_change": Table("user_id old_email", "id changed_at next_try_at", f"{ROW_GOES} At once."),
+        "moderation_case": Table(
+            "subject_id owner_id conversation_id seq snapshot claimed_by",
+            "id kind report_count claimed_until created_at updated_at closed_at outcome",
+            f"The snapshot of what the user published is emptied. {ID_STAYS}",
+        ),
+        "moderation_report": Table(
+            "reporter_id reason note snapshot",
+            "id case_id created_at",
+            f"Those that the user made: {ROW_GOES} Those about the user: note and snapshot are emptied.",
+        ),
+        "moderation_act": Table(
+            "moderator_id owner_id note", "id case_id verb created_at", f"{ID_STAYS} It is an audit."
+        ),
         "password_guess": Table("subject", "full_at", "A keyed hash; deleted within a day."),
         "audit": Table(
             "actor_id operator target_id reason details",

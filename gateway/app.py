@@ -14,7 +14,7 @@ from gateway.api.compat.shortvideo_original import ShortVideoOriginal
 from gateway.api.hichat import friends, groups, messages
 from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import chat as chats
-from gateway.api.shortvideo import comments, communities, contacts, feeds, login, users, videos
+from gateway.api.shortvideo import comments, communities, contacts, feeds, login, moderation, reports, users, videos
 from gateway.api.shortvideo import files as uploads
 from gateway.config import GatewaySettings, Original
 from gateway.container import Container
@@ -40,6 +40,8 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *comments.endpoints,
     *chats.endpoints,
     *uploads.endpoints,
+    *reports.endpoints,
+    *moderation.endpoints,
     *chat_users.endpoints,
     *friends.endpoints,
     *groups.endpoints,

@@ -35,9 +35,10 @@ from protos.media.v1.videos_pb2_grpc import VideosStub
 from protos.social.v1 import friends_pb2, groups_pb2
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
-from protos.user.v1 import accounts_pb2, users_pb2
+from protos.user.v1 import accounts_pb2, moderation_pb2, users_pb2
 from protos.user.v1.accounts_pb2 import SessionVerdict
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
+from protos.user.v1.moderation_pb2_grpc import ModerationStub
 from protos.user.v1.users_pb2 import User
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit.nats import open_nats
@@ -49,7 +50,7 @@ from services.objectstore.store import open_store
 
 ONLINE_TTL, MAX_ONLINE = 1.0, 500  # seconds, lists
 SEED_TTL, MAX_SEEDS = 3_600.0, 50_000  # seconds, sessions
-USER_PROTOS = (accounts_pb2.DESCRIPTOR, users_pb2.DESCRIPTOR)
+USER_PROTOS = (accounts_pb2.DESCRIPTOR, users_pb2.DESCRIPTOR, moderation_pb2.DESCRIPTOR)
 SOCIAL_PROTOS = (friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR)
 MEDIA_PROTOS = (objects_pb2.DESCRIPTOR, videos_pb2.DESCRIPTOR, comments_pb2.DESCRIPTOR)
 
@@ -62,6 +63,7 @@ class Container:
     accounts: AccountsStub
     sessions: SessionsStub
     users: UsersStub
+    moderation: ModerationStub
     friends: FriendsStub
     groups: GroupsStub
     objects: ObjectsStub
@@ -140,6 +142,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             accounts=AccountsStub(user_channel),
             sessions=sessions,
             users=users,
+            moderation=ModerationStub(user_channel),
             friends=friends,
             groups=GroupsStub(social_channel),
             objects=objects,

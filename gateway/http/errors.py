@@ -75,6 +75,10 @@ class MessageNotFound(NotFound):
     pass
 
 
+class GroupNotFound(NotFound):
+    pass
+
+
 class MethodNotAllowed(Invalid):
     pass
 

@@ -129,6 +129,14 @@ FAILURES: dict[str, Failure] = {
     "TICKET_INVALID": Failure(401, -20002, "token无效", 100003),
     "SOCIAL_UNAVAILABLE": UNAVAILABLE,
     "MEDIA_UNAVAILABLE": UNAVAILABLE,
+    # Moderation
+    "REPORT_INVALID": Failure(400, 10001, "参数无效", 100002),
+    "SELF_REPORT": Failure(400, 10080, "不能举报自己", 100002),
+    "VERB_INVALID": Failure(400, 10001, "参数无效", 100002),
+    "NOTE_INVALID": Failure(400, 10001, "参数无效", 100002),
+    "CASE_NOT_FOUND": Failure(404, 10081, "举报不存在", 100030),
+    "CASE_CLAIMED": Failure(409, 10082, "举报正由他人处理", 100031),
+    "CASE_CLOSED": Failure(409, 10083, "举报已处理", 100032),
     # Servers
     "DATABASE_UNAVAILABLE": Failure(503, 60004, "数据库错误", 100004),
     "CACHE_UNAVAILABLE": Failure(503, 60005, "缓存错误", 100001),

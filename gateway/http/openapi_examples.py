@@ -27,6 +27,7 @@ TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl"  # noqa: S105 - 
 HASH = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
 FILE = f"/media/{HASH}"
 TEXT = {"text": "晚上一起看电影吗？"}
+SUBJECT = {"kind": "video", "id": str(OTHER_ID), "owner_id": str(ID), "conversation_id": "", "seq": 0}
 
 # By the name of the field, or by struct and field where one name has several meanings.
 VALUES: dict[str, Any] = {
@@ -71,6 +72,10 @@ VALUES: dict[str, Any] = {
     "ConversationStates.conversationList": {
         str(OTHER_ID): {"conversationId": str(OTHER_ID), "chatType": 1, "isShow": True, "seq": 17, "read": 16}
     },
+    "report_id": OTHER_ID, "case_id": OTHER_ID, "act_id": OTHER_ID, "reporter_id": ID, "moderator_id": ID,
+    "note": "at 0:10", "verb": "dismiss", "outcome": "dismiss", "snapshot": {"title": "日落"}, "report_count": 2,
+    "claimed_by": ID, "claimed_until": MOMENT, "closed_at": "", "CaseView.subject": SUBJECT, "ActView.subject": SUBJECT,
+    "CaseView.state": "claimed", "ReportView.snapshot": None, "OwnReport.kind": "video",
     "ChangeConversations.conversationList": {str(OTHER_ID): {"read": 17}},
 }  # fmt: skip
 

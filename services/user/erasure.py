@@ -7,6 +7,7 @@ from services.user import email_changes, events, guesses, sessions
 from services.user.accounts import change_account, relock
 from services.user.credentials import verify_own_password
 from services.user.models import Session
+from services.user.moderation import account_erasure
 from services.user.service import Service
 
 
@@ -23,6 +24,7 @@ async def delete_account(service: Service, caller: Caller, password: str) -> Non
         await connection.execute(update(Session).where(Session.user_id == caller.user_id).values(device="", ip=""))
         await guesses.forget_networks(connection, caller.user_id)
         await email_changes.forget(connection, caller.user_id)
+        await account_erasure.forget(connection, caller.user_id)
         await change_account(
             connection,
             caller.user_id,

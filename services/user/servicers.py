@@ -7,7 +7,7 @@ open their own around that (docs/adr/0012-transactions-open-in-the-servicer.md).
 import grpc.aio
 
 from protos.user.v1 import accounts_pb2 as pb
-from protos.user.v1 import audit_pb2
+from protos.user.v1 import audit_pb2, moderation_pb2
 from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import (
     AccountsServicer,
@@ -31,11 +31,12 @@ from services.user import (
     sessions,
 )
 from services.user.audit.servicers import Audit
+from services.user.moderation.servicers import register_moderation
 from services.user.proofs import codes
 from services.user.service import Service
 from services.user.sessions import Client
 
-PROTOS = (pb.DESCRIPTOR, users_pb.DESCRIPTOR, audit_pb2.DESCRIPTOR)
+PROTOS = (pb.DESCRIPTOR, users_pb.DESCRIPTOR, audit_pb2.DESCRIPTOR, moderation_pb2.DESCRIPTOR)
 
 
 def register(service: Service, server: grpc.aio.Server) -> None:
@@ -43,6 +44,7 @@ def register(service: Service, server: grpc.aio.Server) -> None:
     add_SessionsServicer_to_server(Sessions(service), server)
     add_UsersServicer_to_server(Users(service), server)
     add_AuditServicer_to_server(Audit(service), server)
+    register_moderation(service, server)
 
 
 def _client(client: pb.Client) -> Client:

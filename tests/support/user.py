@@ -22,6 +22,7 @@ from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.audit_pb2_grpc import AuditStub
+from protos.user.v1.moderation_pb2_grpc import ModerationStub
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit import schema, tokens
 from services.kit.config import Settings
@@ -46,6 +47,7 @@ class Running:
     sessions: SessionsStub
     users: UsersStub
     audit: AuditStub
+    moderation: ModerationStub
 
 
 def user_settings(postgres_url: str, servers: Servers, folder: Path, **more: str) -> UserSettings:
@@ -64,7 +66,8 @@ async def running_user_service(settings: UserSettings) -> AsyncIterator[Running]
     schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service:
         async with serving(settings, PROTOS, partial(register, service)) as (target, channel):
-            stubs = (AccountsStub(channel), SessionsStub(channel), UsersStub(channel), AuditStub(channel))
+            made = (AccountsStub, SessionsStub, UsersStub, AuditStub, ModerationStub)
+            stubs: list[Any] = [stub(channel) for stub in made]
             yield Running(settings, service, target, *stubs)
 
 

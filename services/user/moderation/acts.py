@@ -1,0 +1,54 @@
+"""Acts of moderators: who did what, when and why. Each is also in the audit of everything."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit import pages
+from services.kit.context import Caller
+from services.user.audit import entries
+from services.user.moderation.models import Act, Case
+from services.user.profiles import require_admin
+
+KINDS = ("", "user", "video", "comment", "message", "group")  # by SubjectKind
+DISMISS = "dismiss"
+DECISIONS = (DISMISS,)
+MAX_PAGE = 100  # acts
+
+
+async def record(
+    connection: AsyncConnection, act_id: int, case: Any, verb: str, moderator_id: int | None, note: str = ""
+) -> Row[Any]:
+    """Writes an act on a locked case; returns it as `select_acts` does."""
+    values = {"case_id": case.id, "verb": verb, "moderator_id": moderator_id, "owner_id": case.owner_id, "note": note}
+    await connection.execute(insert(Act).values(id=act_id, **values))
+    details = {"act_id": str(act_id), "case_id": str(case.id), "owner_id": str(case.owner_id)}
+    entry = entries.Act(f"moderation.{verb}", KINDS[case.kind], case.subject_id, note, details)
+    await entries.append(connection, entry, actor_id=moderator_id or 0)
+    return (await newest(connection, Act.id == act_id, limit=1))[0]
+
+
+async def newest(connection: AsyncConnection, *which: ColumnElement[bool], limit: int) -> Sequence[Row[Any]]:
+    rows: Sequence[Row[Any]] = (
+        await connection.execute(select_acts(*which).order_by(Act.id.desc()).limit(limit))
+    ).all()
+    return rows
+
+
+def select_acts(*which: ColumnElement[bool]) -> Select[Any]:
+    """Acts with the subjects of their cases."""
+    subject = (Case.kind, Case.subject_id, Case.conversation_id, Case.seq)
+    return select(Act.__table__, *subject).join(Case, Case.id == Act.case_id).where(*which)
+
+
+async def list_acts(
+    connection: AsyncConnection, caller: Caller, moderator_id: int, owner_id: int, cursor: str, limit: int
+) -> pages.Page:
+    """The newest first; `moderator_id` and `owner_id` 0: all. Raises NotPermitted, CursorInvalid."""
+    await require_admin(connection, caller)
+    which: list[ColumnElement[bool]] = [Act.id < pages.id_before(cursor)]
+    which += [Act.moderator_id == moderator_id] if moderator_id else []
+    which += [Act.owner_id == owner_id] if owner_id else []
+    return await pages.fetch(connection, select_acts(*which).order_by(Act.id.desc()), "id", limit=limit, most=MAX_PAGE)

@@ -1,0 +1,35 @@
+"""Errors of reports and of moderators' acts. The gateway maps each reason to a code (gateway/http/failures.py)."""
+
+from services.kit.errors import Conflict, Invalid, NotFound
+
+
+class ReportInvalid(Invalid):
+    """No such reason or kind of subject, a note of more than 500 characters, or a snapshot of more than 8 KiB."""
+
+
+class SelfReport(Invalid):
+    """What is reported is the reporter's own."""
+
+
+class VerbInvalid(Invalid):
+    """No such decision, or none for this kind of subject."""
+
+    field = "verb"
+
+
+class NoteInvalid(Invalid):
+    """More than 500 characters, or not text."""
+
+    field = "note"
+
+
+class CaseNotFound(NotFound):
+    pass
+
+
+class CaseClaimed(Conflict):
+    """Another moderator has claimed the case and may still decide it."""
+
+
+class CaseClosed(Conflict):
+    """The case was decided before."""

@@ -1,0 +1,31 @@
+"""The events of moderation: `events.user.moderation.<verb>`, aggregate `moderation:<kind>:<subject>`."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.events.outbox import emit
+from services.user.moderation.acts import KINDS
+from services.user.moderation.models import Report
+
+CHUNK = 500  # reporters named by one event
+
+
+async def case_closed(connection: AsyncConnection, case: Any, outcome: str) -> None:
+    """For the reporters, who hear the outcome."""
+    query = select(Report.reporter_id).where(Report.case_id == case.id).distinct().order_by(Report.reporter_id)
+    reporters = [str(id) for id in (await connection.execute(query)).scalars()]
+    for start in range(0, len(reporters), CHUNK):
+        told = {"outcome": outcome, "reporter_ids": reporters[start : start + CHUNK]}
+        await _emit(connection, "closed", case, **told)
+
+
+async def _emit(connection: AsyncConnection, verb: str, case: Any, **data: Any) -> None:
+    """`user_id` is the owner of the subject."""
+    kind = KINDS[case.kind]
+    subject = {"kind": kind, "subject_id": str(case.subject_id), "user_id": str(case.owner_id)}
+    if kind == "message":
+        subject |= {"conversation_id": str(case.conversation_id), "seq": str(case.seq)}
+    about = f"moderation:{kind}:{case.subject_id}"
+    await emit(connection, f"user.moderation.{verb}", about, case_id=str(case.id), **subject, **data)

@@ -1,0 +1,77 @@
+"""The tables of moderation: cases, the reports of which they consist, and the acts of moderators."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, Integer, SmallInteger, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.user.models import Model
+
+IS_OPEN, IS_CLOSED = text("closed_at IS NULL"), text("closed_at IS NOT NULL")
+
+
+class Case(Model):
+    """What was reported, once for each subject while it is open. `outcome` is the verb of the act that closed it."""
+
+    __tablename__ = "moderation_case"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[int] = mapped_column(SmallInteger)  # SubjectKind in protos/user/v1/moderation.proto
+    subject_id: Mapped[int]
+    owner_id: Mapped[int]
+    conversation_id: Mapped[int] = mapped_column(server_default="0")
+    seq: Mapped[int] = mapped_column(server_default="0")
+    snapshot: Mapped[str]  # JSON; empty once the owner's account is erased
+    report_count: Mapped[int] = mapped_column(Integer, server_default="0")
+    claimed_by: Mapped[int | None]
+    claimed_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    closed_at: Mapped[datetime | None]
+    outcome: Mapped[str] = mapped_column(server_default="")
+
+    __table_args__ = (
+        Index("moderation_case_subject", "kind", "subject_id", unique=True, postgresql_where=IS_OPEN),
+        Index("moderation_case_queue", "id", postgresql_where=IS_OPEN),
+        Index("moderation_case_closed", "id", postgresql_where=IS_CLOSED),
+        Index("moderation_case_owner", "owner_id", "id"),
+    )
+
+
+class Report(Model):
+    """`snapshot`: what this reporter saw, if it was not what the case has."""
+
+    __tablename__ = "moderation_report"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    case_id: Mapped[int] = mapped_column(ForeignKey("moderation_case.id"))
+    reporter_id: Mapped[int]
+    reason: Mapped[str]
+    note: Mapped[str]
+    snapshot: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        UniqueConstraint("case_id", "reporter_id", "reason"),
+        Index("moderation_report_reporter", "reporter_id", "id"),
+    )
+
+
+class Act(Model):
+    """What a moderator did, and why: the audit. `moderator_id` is null if the operator's command line did it."""
+
+    __tablename__ = "moderation_act"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    case_id: Mapped[int] = mapped_column(ForeignKey("moderation_case.id"))
+    verb: Mapped[str]
+    moderator_id: Mapped[int | None]
+    owner_id: Mapped[int]
+    note: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index("moderation_act_case", "case_id", "id"),
+        Index("moderation_act_owner", "owner_id", "id"),
+        Index("moderation_act_moderator", "moderator_id", "id"),
+    )
