@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from typing import Any
 
 import pytest
 
@@ -168,7 +169,7 @@ async def test_only_moderators_see_and_decide_cases(user: Running) -> None:
     owner, reporter = await new_caller(user), await new_caller(user)
     await report(user, reporter, video(owner, new_id()))
     (case,) = await cases_of(user, await new_caller(user, ADMIN), owner.user_id)
-    calls = {
+    calls: dict[Any, Any] = {
         user.moderation.ListCases: pb.ListCasesRequest(limit=1),
         user.moderation.GetCase: pb.GetCaseRequest(case_id=case.case_id),
         user.moderation.ClaimCase: pb.ClaimCaseRequest(case_id=case.case_id),
