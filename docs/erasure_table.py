@@ -144,7 +144,7 @@ TABLES: dict[str, dict[str, Table]] = {
         "message": Table(
             "id sender_id client_msg_id body size mentions words",
             "conversation_id seq rev content_type reply_to_seq created_at edited_at recalled_at",
-            "**Stays** for those it was written to, without a name: the sender is an emptied account.",
+            f"Emptied in small transactions, like one that its sender recalled. {ID_STAYS}",
         ),
         "push": Table("subject header payload", "id due_at", "Deleted within seconds, when the frame is published."),
         "notification": Table(
@@ -155,6 +155,7 @@ TABLES: dict[str, dict[str, Table]] = {
         "notification_mute": Table("user_id", "kind", ROW_GOES),
         "block": Table("user_id blocked_id", "event_id blocked", f"{ROW_GOES} `blocked_id` of others: {ID_STAYS}"),
         "user_last_seen": Table("user_id", "seen_at", ROW_GOES),
+        "leaver": Table("user_id", "conversation_id created_at", "Deleted when what the account wrote is erased."),
         **EVENTS,
     },
 }

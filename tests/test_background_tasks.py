@@ -70,6 +70,7 @@ PROCESSES = {
             "consume_membership": "services.kit.events.consumer._consume",
             "consume_notifications": "services.kit.events.consumer._consume",
             "confirm_pushes": "services.chat.push.outbox.Publisher.delete_published",
+            "erase_accounts": "services.chat.account_erasure.AccountEraser.run",
             "drop_permissions": "services.chat.membership.permissions.Permissions.listen",
             "publish_pushes": "services.chat.push.outbox.Publisher.publish_queue",
             "relay_pushes": "services.chat.push.outbox.Publisher.relay",

@@ -85,6 +85,7 @@ FAILURES: dict[str, Failure] = {
     "ROUTE_NOT_FOUND": Failure(404, 10022, "接口不存在", 100011),
     "METHOD_NOT_ALLOWED": Failure(405, 10023, "请求方法不允许", 100012),
     "ACCOUNT_DISABLED": Failure(403, 10024, "账号已停用", 100013),
+    "AUDIT_INVALID": Failure(400, 10001, "参数无效", 100002),
     "EMAIL_UNVERIFIED": Failure(400, 10025, "邮箱需要验证", 100002),
     "SESSION_NOT_FOUND": Failure(404, 10026, "会话不存在", 100014),
     "BODY_TOO_LARGE": Failure(413, 10027, "请求体过大", 100002),

@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chat.account_erasure import AccountEraser
 from services.chat.config import SERVICE
 from services.chat.membership import members, requests
-from services.chat.models import Conversation, UserLastSeen
+from services.chat.models import Conversation
 from services.chat.notifications import notifications, rules
 from services.chat.push import frames
 from services.chat.push.frames import Push
@@ -27,9 +28,12 @@ MEMBERSHIP = [f"{GROUPS}{verb}" for verb in ("created", "joined", "left", "remov
 
 @asynccontextmanager
 async def consuming(service: Service) -> AsyncIterator[None]:
-    """Handles events while the block runs. Memberships have a consumer of their own, so that they do not wait behind a
-    flood of likes."""
-    handler = EventHandler(service)
+    """Handles events and erases deleted accounts while the block runs.
+
+    Memberships have a consumer of their own, so that they do not wait behind a flood of likes.
+    """
+    eraser = AccountEraser(service.database, service.publisher)
+    handler = EventHandler(service, eraser)
     database, nats = service.database, service.nats
     notifying = f"{SERVICE}-notifications"
     async with background.run(
@@ -39,17 +43,18 @@ async def consuming(service: Service) -> AsyncIterator[None]:
         consume_notifications=lambda: consume(
             database, nats, notifying, [*rules.SUBJECTS, *BLOCKS], handler.add_notifications
         ),
+        erase_accounts=eraser.run,
     ):
         yield
 
 
 class EventHandler:
-    def __init__(self, service: Service) -> None:
-        self._new_id, self._publisher = service.new_id, service.publisher
+    def __init__(self, service: Service, eraser: AccountEraser) -> None:
+        self._new_id, self._publisher, self._eraser = service.new_id, service.publisher, eraser
 
     async def apply_membership(self, connection: AsyncConnection, event: Event) -> None:
         if event.subject == DELETED:
-            pushes = await erase_user(connection, int(event.data["user_id"]))
+            pushes = await self._eraser.remove(connection, int(event.data["user_id"]))
         elif event.subject in AGREED:
             pushes = await _open_requests(connection, event.data)
         else:
@@ -105,11 +110,3 @@ async def _record_event(connection: AsyncConnection, conversation: Any, event: E
     change = update(Conversation).where(Conversation.id == conversation.id).values(values)
     after = (await connection.execute(change.returning(Conversation.__table__))).one()
     return after, [frames.conversation_changed(after)] if renamed else []
-
-
-async def erase_user(connection: AsyncConnection, user_id: int) -> list[Push]:
-    """Removes a deleted account from all conversations. What the user wrote stays, under their id."""
-    pushes = await members.leave_all(connection, user_id)
-    await notifications.erase_user(connection, user_id)
-    await connection.execute(delete(UserLastSeen).where(UserLastSeen.user_id == user_id))
-    return pushes

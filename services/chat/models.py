@@ -98,6 +98,7 @@ class ConversationMember(Model):
 
     __table_args__ = (
         Index("conversation_member_user", "user_id", "conversation_id", postgresql_where=text("left_at IS NULL")),
+        Index("conversation_member_former", "user_id", "conversation_id", postgresql_where=text("left_at IS NOT NULL")),
         Index("conversation_member_rev", "conversation_id", "rev"),
     )
 
@@ -189,6 +190,16 @@ class Block(Model):
     blocked: Mapped[bool]
 
     __table_args__ = (Index("block_blocked", "blocked_id"),)
+
+
+class ErasedAccount(Model):
+    """A deleted account whose messages are not erased yet; done are its conversations up to `conversation_id`."""
+
+    __tablename__ = "leaver"
+
+    user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    conversation_id: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class UserLastSeen(Model):

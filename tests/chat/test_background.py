@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.chat import consumer
+from services.chat.account_erasure import AccountEraser
 from services.chat.membership.permissions import Permissions
 from services.chat.presence import Presence
 from services.chat.push.outbox import Publisher
@@ -26,6 +27,7 @@ TASKS: list[tuple[str, Any, str]] = [
     ("write_messages_1", GroupCommit, "help_out"),
     ("drop_permissions", Permissions, "listen"),
     ("sweep_presence", Presence, "sweep"),
+    ("erase_accounts", AccountEraser, "run"),
     ("consume_membership", consumer, "consume"),
     ("consume_notifications", consumer, "consume"),
 ]

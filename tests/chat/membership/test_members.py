@@ -110,7 +110,7 @@ async def test_a_group_that_no_event_told_of_is_asked_for_at_the_first_message(c
     assert (await listed(chat, owner))[0].unread == 1
 
 
-async def test_a_deleted_account_leaves_and_its_messages_stay(chat: Running, social: Social) -> None:
+async def test_a_deleted_account_leaves_and_its_conversations_stay(chat: Running, social: Social) -> None:
     a, b = await friends(social)
     group_id = await group_with(social, a, b)
     cv = await group_conversation(chat, group_id, a, b)
