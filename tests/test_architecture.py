@@ -85,7 +85,8 @@ ORDER = {
     ),
     "services/media": (
         "errors config models",
-        "events pages signing storage",
+        "events pages signing spools",
+        "storage",
         "resources",
         "files relationships",
         "videos",

@@ -17,7 +17,8 @@ commands = CommandLine(SERVICE, MediaSettings, MIGRATIONS)
 
 FAULTS = {
     "objects that are ready although a job is open": """
-        SELECT count(*) FROM object JOIN job ON object_hash = hash WHERE state = 2 AND due_at IS NOT NULL""",
+        SELECT count(*) FROM object JOIN job ON object_hash = hash
+        WHERE state = 2 AND due_at IS NOT NULL AND profile IN ('cover', 'playback')""",
     "objects in processing without an open job": """
         SELECT count(*) FROM object WHERE state = 1
         AND NOT EXISTS (SELECT FROM job WHERE object_hash = hash AND due_at IS NOT NULL)""",
@@ -30,7 +31,8 @@ FAULTS = {
 
 
 async def check(database: Database, settings: MediaSettings) -> dict[str, int]:
-    missing = await sweeper.count_missing(database, open_storage(settings))
+    with open_storage(settings) as storage:
+        missing = await sweeper.count_missing(database, storage)
     async with database.transaction() as connection:
         return await count_faults(connection, FAULTS) | {"objects whose file is not in the store": missing}
 

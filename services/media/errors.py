@@ -105,6 +105,10 @@ class StoreUnavailable(Unavailable):
     """The object store is unreachable, or the disk of the spool is full."""
 
 
+class ProcessingInterrupted(Unavailable):
+    """A child process was killed twice, or what it wrote cannot be read. A later attempt may succeed."""
+
+
 class ProbeOverloaded(Unavailable):
     """More files at once than can be inspected in time."""
 

@@ -23,19 +23,19 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 @asynccontextmanager
 async def open_service(settings: MediaSettings) -> AsyncIterator[Resources]:
     """Waits for Postgres; starts without Valkey and NATS, which may come and go. Raises ConfigError."""
-    storage = open_storage(settings)
     signer = Signer(settings.internal_secret, settings.signed_seconds)
-    async with (
-        open_database(settings) as database,
-        open_redis(settings.redis_url) as redis,
-        open_nats(settings.nats_url, SERVICE) as nats,
-    ):
-        await require_current(database, MIGRATIONS)
-        await storage.require_writable()
-        async with database.transaction() as connection:
-            new_id = IdGenerator(await next_node(connection))
+    with open_storage(settings) as storage:
         async with (
-            relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days),
-            background.run(watch_media=lambda: watch_media(database, storage)),
+            open_database(settings) as database,
+            open_redis(settings.redis_url) as redis,
+            open_nats(settings.nats_url, SERVICE) as nats,
         ):
-            yield Resources(settings, database, nats, redis, storage, signer, new_id)
+            await require_current(database, MIGRATIONS)
+            await storage.require_writable()
+            async with database.transaction() as connection:
+                new_id = IdGenerator(await next_node(connection))
+            async with (
+                relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days),
+                background.run(watch_media=lambda: watch_media(database, storage)),
+            ):
+                yield Resources(settings, database, nats, redis, storage, signer, new_id)

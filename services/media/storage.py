@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import LocalStore, ObjectStore
 
 from services.kit.config import ConfigError
+from services.media import spools
 from services.media.config import MIB, MediaSettings
 from services.media.errors import StoreUnavailable
 from services.objectstore.store import open_store
@@ -201,11 +202,15 @@ def _available() -> Iterator[None]:
         raise StoreUnavailable(type(error).__name__) from None
 
 
-def open_storage(settings: MediaSettings) -> Storage:
-    """Raises ConfigError."""
-    spool = Path(settings.var, "spool").absolute()
-    try:
-        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigError(f"cannot keep files under way in {spool}: {error.strerror}; set HITOK_VAR") from None
-    return Storage(open_store(settings.media_url, settings.var), spool)
+@contextmanager
+def open_storage(settings: MediaSettings) -> Iterator[Storage]:
+    """Deletes first what killed processes left in their spools. Raises ConfigError."""
+    parent = Path(settings.var, "spool").absolute()
+    with ExitStack() as stack:
+        try:
+            parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            spools.delete_abandoned(parent)
+            spool = stack.enter_context(spools.own_folder(parent))
+        except OSError as error:
+            raise ConfigError(f"cannot keep files under way in {parent}: {error.strerror}; set HITOK_VAR") from None
+        yield Storage(open_store(settings.media_url, settings.var), spool)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from services.media.errors import (
     FileTruncated,
     FileTypeRefused,
     ProbeOverloaded,
+    StoreUnavailable,
 )
 from services.media.files.filetypes import AUDIO, IMAGE, SOUND_ONLY, TYPES, VIDEO, FileType
 
@@ -27,7 +29,9 @@ REFUSALS: dict[str, type[HitokError]] = {
     "TYPE": FileTypeRefused,
     "LARGE": FileTooLarge,
     "BROKEN": FileBroken,
-    "DIED": FileBroken,  # the child was killed or ran out of memory
+    "KILLED": FileBroken,  # the child ended without an answer
+    "DIED": FileBroken,  # the child ran out of memory
+    "AWAY": StoreUnavailable,  # the disk is full, or the file is not there
     "TRUNCATED": FileTruncated,
     "ENCRYPTED": FileEncrypted,
     "CODEC": FileCodecUnsupported,
@@ -73,7 +77,10 @@ async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
     except TimeoutError:
         raise ProbeOverloaded(retry_after=QUEUE_SECONDS) from None
     try:
+        begun = time.monotonic()
         found = await run_child("inspection", request, cpu_seconds * WALL)
+        if found.get("refused") == "KILLED" and time.monotonic() - begun < cpu_seconds:  # not by its own limits
+            found = await run_child("inspection", request, cpu_seconds * WALL)
     finally:
         _turns.release()
     if "refused" in found:
@@ -104,7 +111,7 @@ async def run_child(name: str, request: dict[str, Any], seconds: float) -> dict[
         return answer
     except (TimeoutError, ValueError) as error:
         log.info("child gave up", child=name, code=process.returncode, error=repr(error)[:100])
-        code = "BROKEN" if isinstance(error, TimeoutError) else "DIED"
+        code = "BROKEN" if isinstance(error, TimeoutError) else "KILLED"
         return {"refused": code, "detail": "takes too long or too much to read"}
     finally:
         if process.returncode is None:

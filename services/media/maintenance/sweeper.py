@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.kit import background
 from services.kit.db import Database
 from services.kit.errors import HitokError
+from services.media import spools
 from services.media.files import deletions, ingest, resumable
 from services.media.maintenance.counter_audit import DriftAudit
 from services.media.maintenance.unused_uploads import sweep_unused
@@ -84,12 +85,14 @@ async def sweep(service: Resources) -> None:
 def sweep_spool(service: Resources) -> None:
     """Deletes temporary files that killed processes left on this machine."""
     oldest = time.time() - service.settings.sweep_grace_seconds
-    folders = [service.storage.spool]
+    spool = service.storage.spool.parent
+    SWEPT.labels("temporary files").inc(spools.delete_abandoned(spool))
+    folders = [spool]
     if isinstance(service.storage.store, LocalStore) and service.storage.store.prefix:
         folders.append(Path(service.storage.store.prefix))
     for folder in folders:
         # obstore writes to `<name>#<number>` first, and leaves that name out of its lists.
-        for path in folder.rglob("*" if folder == service.storage.spool else "*#*"):
+        for path in folder.rglob("*" if folder == spool else "*#*"):
             with suppress(FileNotFoundError):
                 if path.is_file() and path.stat().st_mtime < oldest:
                     path.unlink()

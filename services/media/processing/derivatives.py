@@ -15,7 +15,9 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
+from services.kit.errors import Invalid
 from services.media.config import MIB
+from services.media.errors import ProcessingInterrupted
 from services.media.files import probe
 from services.media.files.derivation import keep
 from services.media.files.filetypes import TYPES
@@ -27,6 +29,7 @@ from services.objectstore.store import key_of
 
 MEMORY_MEGABYTES = 2_048
 LADDER = "ladder"
+KILLED = ("KILLED", "DIED")  # the machine may have been short of memory
 FIRST_PLAYBACK, FIRST_MASTER = "playback-first", "hls-master-first"
 
 
@@ -34,7 +37,7 @@ async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
     """Makes the derivatives of one job (a row of `job` joined with its object). Returns the profiles of the jobs to
     add.
 
-    Raises FileBroken and the other refusals, Unavailable, FileNotFoundError.
+    Raises FileBroken and the other refusals, ProcessingInterrupted, Unavailable, OSError.
     """
     with service.storage.scratch() as scratch:
         begun = await _begun_ladder(service, job.hash) if job.profile == LADDER else ""
@@ -48,7 +51,7 @@ async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
 
 async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made: dict[str, Any]) -> None:
     target, cuts = _target(scratch), _cuts(scratch)
-    facts = await probe.probe(service.settings, target, TYPES[made["extension"]])
+    facts = await _facts_of(service, target, made["extension"])
     await keep(service, job.hash, job.profile, target, facts)
     if facts.blurhash:
         await _describe(service, job.hash, facts.blurhash)
@@ -60,6 +63,14 @@ async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made
             text = master([(await _keep_text(service, job.hash, "hls-first", scratch, text, facts), made["rung"])])
             await _keep_text(service, job.hash, FIRST_MASTER, scratch, text, facts)
         await _keep_text(service, job.hash, "hls", scratch, text, facts)
+
+
+async def _facts_of(service: Resources, path: Path, extension: str) -> Facts:
+    """The facts of a file that a child made. Raises ProcessingInterrupted for one that is not whole, Unavailable."""
+    try:
+        return await probe.probe(service.settings, path, TYPES[extension])
+    except Invalid as error:
+        raise ProcessingInterrupted(str(error)) from None
 
 
 async def _begun_ladder(service: Resources, source: str) -> str:
@@ -78,7 +89,7 @@ async def _keep_ladder(
     """Stores all sizes. Files that were shown before keep their addresses."""
     listed = []
     for rung in rungs:
-        facts = await probe.probe(service.settings, _made(scratch, rung["whole"]), TYPES["mp4"])
+        facts = await _facts_of(service, _made(scratch, rung["whole"]), "mp4")
         file = await keep(service, source, f"segments-{rung['side']}", _made(scratch, rung["cuts"]), facts)
         text = playlist(file, rung["segments"])
         listed.append((await _keep_text(service, source, f"hls-{rung['side']}", scratch, text, facts), rung))
@@ -128,8 +139,10 @@ async def _convert(service: Resources, job: Row[Any], scratch: Path, options: di
             "file_megabytes": 2 * settings.max_video_bytes // MIB + 16,
         }
         made = await probe.run_child("conversion", request, settings.job_seconds)
-        if made.get("refused") == "DIED":  # killed or out of memory: the machine may be short of it
+        if made.get("refused") in KILLED:
             made = await probe.run_child("conversion", request | {"frugal": True}, settings.job_seconds)
+    if made.get("refused") in KILLED:
+        raise ProcessingInterrupted(made["detail"])
     if "refused" in made:
         raise probe.REFUSALS[made["refused"]](made["detail"])
     return made

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit import background
 from services.kit.errors import HitokError, Unavailable
 from services.media import events
-from services.media.errors import FileBroken
+from services.media.errors import FileBroken, ProcessingInterrupted
 from services.media.files.ingest import PROFILES
 from services.media.models import FAILED, PROCESSING, READY, Job, Object, Upload
 from services.media.processing import derivatives
@@ -115,7 +115,13 @@ async def _do(service: Resources, job: Row[Any]) -> None:
             if job.attempts > ATTEMPTS:
                 raise FileBroken("every worker died of it")
             following = await derivatives.make(service, job)
-    except (Unavailable, FileNotFoundError, SQLAlchemyError) as error:
+    except ProcessingInterrupted as error:
+        log.warning("job was interrupted", hash=job.hash, profile=job.profile, detail=str(error)[:300])
+        if job.attempts < ATTEMPTS:
+            await _give_back(service, job, 2.0**job.attempts, is_counted=True)
+            return
+        reason = FileBroken().reason
+    except (Unavailable, OSError, SQLAlchemyError) as error:
         log.warning("job waits", hash=job.hash, profile=job.profile, error=repr(error)[:200])
         await _give_back(service, job, 2.0**job.attempts)
         return
@@ -155,9 +161,11 @@ def _of(job: Row[Any]) -> Any:
     return update(Job).where(Job.object_hash == job.hash, Job.profile == job.profile, Job.due_at.is_not(None))
 
 
-async def _give_back(service: Resources, job: Row[Any], seconds: float) -> None:
+async def _give_back(service: Resources, job: Row[Any], seconds: float, is_counted: bool = False) -> None:
+    """Makes the job due again in so many seconds. Only attempts that may have failed because of the file count."""
+    attempts = job.attempts if is_counted else job.attempts - 1
     async with service.database.transaction() as connection:
-        await connection.execute(_of(job).values(due_at=_after(seconds), attempts=job.attempts - 1))
+        await connection.execute(_of(job).values(due_at=_after(seconds), attempts=attempts))
 
 
 async def _end(connection: AsyncConnection, job: Row[Any], reason: str, following: Sequence[str] = ()) -> None:

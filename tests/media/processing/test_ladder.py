@@ -175,7 +175,7 @@ async def test_a_child_that_was_killed_is_tried_again(idle: Running) -> None:  #
 
 
 def spooled(media: Running) -> list[str]:
-    return [path.name for path in Path(media.settings.var, "spool").iterdir()]
+    return [path.name for path in media.service.storage.spool.iterdir()]
 
 
 def child_of(hash: str, word: str) -> int:

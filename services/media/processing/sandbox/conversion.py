@@ -7,13 +7,13 @@ It runs as a process: `python -m services.media.processing.sandbox.conversion <r
 
 import json
 import sys
-import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from services.media.processing.sandbox import filters
-from services.media.processing.sandbox.limits import Refused, answer, confine
+from services.media.processing.sandbox.failures import failure_of
+from services.media.processing.sandbox.limits import answer, confine
 
 PROFILES = {"cover": "covers", "playback": "renditions", "ladder": "ladder"}
 
@@ -23,15 +23,13 @@ def main(request: dict[str, Any]) -> None:
     confine(request, source, target.parent, request["file_megabytes"])
     if request["frugal"]:
         filters.THREADS = 1
+    source, target, cuts = (Path(request[name]) for name in ("source", "target", "cuts"))
     try:
         maker = import_module(f"services.media.processing.sandbox.{PROFILES[request['profile']]}")
         made = maker.make(source, request["extension"], target, cuts, **request["options"])
-    except MemoryError:
-        answer(refused="DIED", detail="out of memory")
-    except Refused as refusal:
-        answer(refused=refusal.code, detail=str(refusal))
-    except Exception:  # whatever a library raises about the file
-        answer(refused="BROKEN", detail=traceback.format_exc(limit=-1)[-300:])
+    except Exception as error:  # whatever a library raises
+        failure = failure_of(error, source)
+        answer(refused=failure.code, detail=failure.detail)
     answer(**made)
 
 

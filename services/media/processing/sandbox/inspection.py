@@ -5,13 +5,13 @@ The answer holds the file's facts, or why it is refused. `changed` says that per
 
 import json
 import sys
-import traceback
 import zipfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from services.media.files.filetypes import MARKUP, is_text
+from services.media.processing.sandbox.failures import failure_of
 from services.media.processing.sandbox.limits import MEGABYTE, Refused, answer, confine
 
 HEAD = 4_096
@@ -60,10 +60,9 @@ def main(request: dict[str, Any]) -> None:
     confine(request, path, path.parent, path.stat().st_size // MEGABYTE + ROOM)
     try:
         facts = inspect(path, request["kind"], request["format"], request["limits"])
-    except Refused as refusal:
-        answer(refused=refusal.code, detail=str(refusal))
-    except Exception:  # whatever a library raises about the file
-        answer(refused="BROKEN", detail=traceback.format_exc(limit=-1)[-300:])
+    except Exception as error:  # whatever a library raises
+        failure = failure_of(error, path)
+        answer(refused=failure.code, detail=failure.detail)
     answer(**facts)
 
 

@@ -1,0 +1,294 @@
+"""Drills: whatever fails in the middle of each stage, the video ends ready, and no file is left over."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.media import spools
+from services.media.errors import StoreUnavailable
+from services.media.files import deletions, probe
+from services.media.maintenance import sweeper
+from services.media.models import FAILED, READY
+from services.media.processing.jobs import processing
+from services.media.storage import Storage
+from services.objectstore.store import key_of
+from tests.media.processing.test_ladder import child_of, finish, rungs_of, spooled
+from tests.support.media import (
+    Running,
+    execute,
+    image,
+    keys_of,
+    media_settings,
+    running_media_service,
+    settled,
+    upload,
+    video,
+)
+from tests.support.servers import Servers
+from tests.support.social import new_user
+from tests.support.user import environment, refusal
+
+STAGES = ("cover", "playback", "ladder")
+# The objects of `clip`: itself, its cover, the lowest rung (whole, in segments, their playlist, the master playlist),
+# the highest rung (likewise; its master playlist names both).
+MADE = 10
+
+
+def clip() -> bytes:
+    """Of two rungs."""
+    return video("matroska", "mpeg4", seconds=1, size=(480, 480), sound="libmp3lame")
+
+
+@pytest.fixture(scope="module")
+async def drilled(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """A service without workers of its own, with leases of a second and no patience with orphans."""
+    more = {"HITOK_LEASE_SECONDS": "1", "HITOK_SWEEP_GRACE_SECONDS": "1"}
+    settings = media_settings(servers.create_database("faults"), servers, tmp_path_factory.mktemp("faults"), **more)
+    async with running_media_service(settings, background=False) as running:
+        yield running
+
+
+@asynccontextmanager
+async def impatient(media: Running) -> AsyncIterator[None]:
+    """A worker, and a clock by which each job that was given back is due soon."""
+
+    async def hurry() -> None:
+        while True:
+            await execute(media, "UPDATE job SET due_at = now() WHERE due_at > now() + interval '1.2 seconds'")
+            media.service.job_ready.set()
+            await asyncio.sleep(0.1)
+
+    async with processing(media.service):
+        hurrying = asyncio.create_task(hurry())
+        try:
+            yield
+        finally:
+            hurrying.cancel()
+
+
+async def check_whole(media: Running, user: int, hash: str) -> None:
+    """That the video is ready with all that is made of it, and nothing else is there."""
+    done = await settled(media, user, hash, 60)
+    assert (done.state, done.reason) == (READY, "")
+    await finish(media, hash)
+    rows = await execute(media, "SELECT object_hash FROM derivative WHERE source_hash = :hash", hash=hash)
+    assert len({row.object_hash for row in rows} | {hash}) == MADE
+    (shown,) = await execute(
+        media, "SELECT object_hash FROM derivative WHERE source_hash = :hash AND profile = 'hls'", hash=hash
+    )
+    assert [rung["RESOLUTION"] for _, rung in await rungs_of(media, f"{shown.object_hash}.m3u8")] == [
+        "360x360",
+        "480x480",
+    ]
+    assert not spooled(media)
+    await check_no_orphans(media)
+
+
+async def check_no_orphans(media: Running) -> None:
+    """That the store holds what the rows name, once the sweeper has seen what an interrupted attempt left."""
+    folder = Path(media.settings.var, "media")
+    for path in await asyncio.to_thread(files_in, folder):
+        os.utime(path, (0, 0))
+    await sweeper.sweep(media.service)
+    await deletions.drain(media.service.database, media.service.storage)
+    rows = await execute(media, "SELECT hash || '.' || extension AS file FROM object")
+    assert await keys_of(media) == {key_of(row.file) for row in rows}
+    assert not [path.name for path in await asyncio.to_thread(files_in, folder) if "#" in path.name]
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_a_killed_child(drilled: Running) -> None:
+    user = new_user()
+    hash = (await upload(drilled, user, clip())).hash
+    async with processing(drilled.service):
+        for stage in STAGES:
+            if child := await the_child(drilled, hash, stage):
+                os.kill(child, signal.SIGKILL)
+        await check_whole(drilled, user, hash)
+
+
+async def the_child(media: Running, hash: str, stage: str) -> int:
+    """The id of the process; 0 if it ended before it was seen, which a busy machine allows."""
+    over = "SELECT FROM job WHERE object_hash = :hash AND profile = :stage AND due_at IS NULL"
+    async with asyncio.timeout(60):
+        while not (child := child_of(hash, f'"profile": "{stage}"')):
+            if await execute(media, over, hash=hash, stage=stage):
+                return 0
+            await asyncio.sleep(0.005)
+    return child
+
+
+async def test_a_killed_service(drilled: Running) -> None:
+    """kill -9 while the cover's transaction waits, and in the ladder. test_jobs.py does it in the stage between."""
+    user = new_user()
+    hash = (await upload(drilled, user, clip())).hash
+    await kill_before_commit(drilled, hash)
+    async with a_service(drilled) as process:
+        await the_child(drilled, hash, "ladder")
+        process.kill()
+    async with processing(drilled.service):
+        await check_whole(drilled, user, hash)
+
+
+@asynccontextmanager
+async def a_service(media: Running) -> AsyncIterator[asyncio.subprocess.Process]:
+    environ = environment(media.settings) | {"HITOK_GRPC_PORT": "0", "HITOK_METRICS_PORT": "0"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.media", env=environ, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def kill_before_commit(media: Running, hash: str) -> None:
+    """The row to which the cover is tied is locked until the service is dead."""
+    waiting = """SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%object%'"""
+    async with media.service.database.transaction() as connection:
+        await connection.exec_driver_sql(f"SELECT FROM object WHERE hash = '{hash}' FOR UPDATE")
+        async with a_service(media) as process, asyncio.timeout(60):
+            while not await execute(media, waiting):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            process.kill()
+
+
+async def test_a_full_disk(drilled: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file that a stage makes meets it once: the child's files and the playlists."""
+    faults = ["-whole", "-whole", "-cuts", ".m3u8", "-whole-480", "-cuts-480", ".m3u8"]
+    given, new_path = iter(faults), drilled.service.storage.new_path
+
+    def in_a_full_folder() -> Path:
+        path = new_path()
+        if fault := next(given, ""):
+            path.with_name(path.name + fault).symlink_to("/dev/full")
+        return path
+
+    user = new_user()
+    hash = (await upload(drilled, user, clip())).hash
+    monkeypatch.setattr(drilled.service.storage, "new_path", in_a_full_folder)
+    async with impatient(drilled):
+        await check_whole(drilled, user, hash)
+    assert not list(given), "each was met"
+
+
+async def test_a_store_that_goes_away(drilled: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It refuses the first and the last object of each stage, once."""
+    seen: list[str] = []
+
+    async def refuses_at_first(self: Storage, key: str, *more: Any) -> None:
+        if key not in seen:
+            seen.append(key)
+            if len(seen) in (1, 2, 3, 6, 7, MADE):
+                raise StoreUnavailable("away")
+        await put(self, key, *more)
+
+    put, user, data = Storage.put, new_user(), clip()
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "put", refuses_at_first)
+        assert await refusal(upload(drilled, user, data)) == "STORE_UNAVAILABLE"
+        hash = (await upload(drilled, user, data)).hash
+        async with impatient(drilled):
+            await check_whole(drilled, user, hash)
+    assert len(seen) == MADE
+
+
+async def test_a_store_without_its_source(drilled: Running) -> None:
+    """Its folder is on a disk that is not mounted for a moment."""
+    user = new_user()
+    stored = await upload(drilled, user, clip())
+    path = Path(drilled.settings.var, "media", key_of(stored.file))
+    away = path.rename(path.with_name("away"))  # noqa: ASYNC240
+    async with impatient(drilled):
+        query = "SELECT FROM job WHERE object_hash = :hash AND started_at IS NOT NULL AND attempts = 0"
+        async with asyncio.timeout(30):
+            while not await execute(drilled, query, hash=stored.hash):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        away.rename(path)
+        await check_whole(drilled, user, stored.hash)
+
+
+async def test_one_that_kills_every_child_is_given_up(drilled: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_child, user, tries = probe.run_child, new_user(), []
+
+    async def dies(name: str, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        if name != "conversion" or request["profile"] != "playback":
+            return await run_child(name, request, seconds)
+        tries.append(request["frugal"])
+        return {"refused": "KILLED", "detail": ""}
+
+    monkeypatch.setattr(probe, "run_child", dies)
+    hash = (await upload(drilled, user, video("matroska", "mpeg4", seconds=0.5))).hash
+    async with impatient(drilled):
+        done = await settled(drilled, user, hash, 60)
+    assert (done.state, done.reason) == (FAILED, "FILE_BROKEN")
+    assert tries == [False, True, True, True, True, True], "three times, each with a second try"
+
+
+async def test_an_inspection_that_is_killed_is_done_again(drilled: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_child, killed = probe.run_child, list[str]()
+
+    async def killed_once(name: str, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        if not killed:
+            killed.append(name)
+            return {"refused": "KILLED", "detail": ""}
+        return await run_child(name, request, seconds)
+
+    monkeypatch.setattr(probe, "run_child", killed_once)
+    assert (await upload(drilled, new_user(), image("PNG"))).state == READY
+    assert killed == ["inspection"]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from services.media.spools import own_folder
+with own_folder(Path(sys.argv[1])) as folder:
+    (folder / "half a file").write_bytes(b"x")
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Another process with a spool in that folder; call it to kill the process."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as process:
+
+        def kill() -> None:
+            process.kill()
+            process.wait()
+
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"held\n"
+            yield kill
+        finally:
+            kill()
+
+
+def test_what_a_killed_process_left_is_deleted_and_what_another_uses_is_not(
+    tmp_path: Path, holder: Callable[[], None]
+) -> None:
+    with spools.own_folder(tmp_path) as own:
+        (own / "mine").touch()
+        assert spools.delete_abandoned(tmp_path) == 0
+        assert len(list(tmp_path.rglob("*"))) == 4
+        holder()
+        assert spools.delete_abandoned(tmp_path) == 1
+        assert [path.name for path in tmp_path.rglob("*")] == [own.name, "mine"]
+    assert not list(tmp_path.iterdir())
