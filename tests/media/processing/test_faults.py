@@ -1,11 +1,12 @@
 """Drills: whatever fails in the middle of each stage, the video ends ready, and no file is left over."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,14 @@ from services.media.errors import StoreUnavailable
 from services.media.files import deletions, probe
 from services.media.maintenance import sweeper
 from services.media.models import FAILED, READY
+from services.media.processing import derivatives
 from services.media.processing.jobs import processing
+from services.media.processing.sandbox.failures import failure_of
+from services.media.processing.sandbox.limits import Refused
+from services.media.resources import Resources
 from services.media.storage import Storage
 from services.objectstore.store import key_of
+from tests.deploy.people import AS_ROOT
 from tests.media.processing.test_ladder import child_of, finish, rungs_of, spooled
 from tests.support.media import (
     Running,
@@ -42,9 +48,9 @@ STAGES = ("cover", "playback", "ladder")
 MADE = 10
 
 
-def clip() -> bytes:
+def clip(seconds: float = 1) -> bytes:
     """Of two rungs."""
-    return video("matroska", "mpeg4", seconds=1, size=(480, 480), sound="libmp3lame")
+    return video("matroska", "mpeg4", seconds, (480, 480), sound="libmp3lame")
 
 
 @pytest.fixture(scope="module")
@@ -167,23 +173,58 @@ async def kill_before_commit(media: Running, hash: str) -> None:
             process.kill()
 
 
-async def test_a_full_disk(drilled: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each file that a stage makes meets it once: the child's files and the playlists."""
-    faults = ["-whole", "-whole", "-cuts", ".m3u8", "-whole-480", "-cuts-480", ".m3u8"]
-    given, new_path = iter(faults), drilled.service.storage.new_path
+@pytest.fixture
+def small_disk(drilled: Running) -> Iterator[Path]:
+    """The spool of the service, on a disk of 8 MB."""
+    spool = drilled.service.storage.spool
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", str(spool)]
+    if not AS_ROOT or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs root with the right to mount a disk")
+    yield spool
+    subprocess.run(["umount", "--lazy", str(spool)], check=True)
 
-    def in_a_full_folder() -> Path:
-        path = new_path()
-        if fault := next(given, ""):
-            path.with_name(path.name + fault).symlink_to("/dev/full")
-        return path
+
+@pytest.mark.parametrize("left", [0, 80_000])
+async def test_a_full_disk(drilled: Running, small_disk: Path, monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    """Each stage finds it nearly full at its first attempt: there is no room for its files, or for some of them."""
+    ballast, met, make = small_disk / "ballast", set[str](), derivatives.make
+
+    async def meets_it_first(service: Resources, job: Any) -> Sequence[str]:
+        if job.profile not in met:
+            met.add(job.profile)
+            fill(ballast, left)
+        try:
+            return await make(service, job)
+        finally:
+            ballast.unlink(missing_ok=True)
 
     user = new_user()
-    hash = (await upload(drilled, user, clip())).hash
-    monkeypatch.setattr(drilled.service.storage, "new_path", in_a_full_folder)
+    hash = (await upload(drilled, user, clip(seconds=3))).hash
+    monkeypatch.setattr(derivatives, "make", meets_it_first)
     async with impatient(drilled):
         await check_whole(drilled, user, hash)
-    assert not list(given), "each was met"
+    assert met == set(STAGES)
+
+
+def fill(path: Path, left: int) -> None:
+    """Takes all of the disk but so many bytes."""
+    disk = os.statvfs(path.parent)
+    path.write_bytes(bytes(disk.f_bavail * disk.f_frsize - left))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "full"), "AWAY"),
+        (OSError(errno.EIO, "FFmpeg says so of broken files, too"), "BROKEN"),
+        (MemoryError(), "DIED"),
+        (Refused("TRUNCATED", "cut short"), "TRUNCATED"),
+        (ValueError("of a library"), "BROKEN"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_fault_of_the_file(error: Exception, code: str, tmp_path: Path) -> None:
+    assert failure_of(error, tmp_path).code == code
+    assert failure_of(ValueError(), tmp_path / "gone").code == "AWAY"
 
 
 async def test_a_store_that_goes_away(drilled: Running, monkeypatch: pytest.MonkeyPatch) -> None:
