@@ -75,7 +75,7 @@ async function show() {
     main.dataset.view = address;
     leaving = made.leave;
     document.title = made.title ? `${made.title} · hitok` : "hitok";
-    main.focus({ preventScroll: true });
+    if (number > 1) main.focus({ preventScroll: true }); // of a page just loaded, the start is at its top
     if (!made.keepsScroll) scrollTo(0, 0);
   } catch (error) {
     if (number === shown) fill(main, h("p", { class: "hint", role: "alert" }, error.message), h("a", { class: "button", href: "#/", onclick: show }, t("again")));

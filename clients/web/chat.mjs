@@ -190,7 +190,7 @@ export const ofGroup = (groupId) => [...conversations.values()].find((one) => on
 /** The conversation was seen to its end. */
 export function markRead(id) {
   const conversation = conversations.get(id);
-  if (!conversation?.unread || state !== "live") return;
+  if (!conversation?.unread || conversation.request || state !== "live") return; // a request is read once it is accepted
   conversation.unread = 0;
   conversation.read_seq = conversation.last_seq;
   ask("read", { conversation_id: id, seq: conversation.last_seq });

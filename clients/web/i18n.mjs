@@ -17,5 +17,10 @@ const short = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle
 /** A time in milliseconds or RFC 3339. */
 export const time = (when) => short.format(new Date(when));
 
+const day = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "short" });
+const clock = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "short" });
+/** Short: the time of day for today, else the day. */
+export const when = (at) => (day.format(new Date(at)) === day.format(new Date()) ? clock : day).format(new Date(at));
+
 const compact = new Intl.NumberFormat(document.documentElement.lang, { notation: "compact" });
 export const number = (value) => compact.format(Number(value));

@@ -17,6 +17,7 @@ export async function view(id, what) {
   const find = () => target.conversation_id ?? (target.user_id ? directWith(target.user_id) : ofGroup(target.group_id));
   const list = h("ol", { class: "messages", "aria-label": t("messages"), tabindex: "0" });
   const made = new Map(), head = h("div", { class: "who" }), doing = h("span", { class: "hint doing", role: "status" });
+  const asked = h("div", { class: "asked", role: "region", "aria-label": t("request"), hidden: true });
   const draw = () => attempt(async () => {
     const found = find();
     if (found && !threadOf(found)) await open(found);
@@ -24,7 +25,10 @@ export async function view(id, what) {
     drawDoing(doing, found && threadOf(found));
     if (document.visibilityState === "visible" && found) markRead(found);
   });
-  const header = () => drawHead(head, conversations.get(find()), target);
+  const header = () => {
+    drawHead(head, conversations.get(find()), target);
+    drawRequest(asked, conversations.get(find()));
+  };
   const refresh = () => { header(); return draw(); };
   const reconnected = () => state === "live" && refresh();
   chat.addEventListener("change", refresh);
@@ -34,7 +38,7 @@ export async function view(id, what) {
   setTimeout(() => list.scrollTo(0, list.scrollHeight)); // once it is on the page
   return {
     content: [h("header", { class: "row" }, h("a", { class: "button plain", href: "#/chats", "aria-label": t("back") }, icon("back")), head, doing),
-      list, composer(target, find, list)],
+      asked, list, composer(target, find, list)],
     title: t("nav.chats"), className: "chat",
     leave: () => {
       chat.removeEventListener("change", refresh);
@@ -42,6 +46,21 @@ export async function view(id, what) {
       document.removeEventListener("visibilitychange", draw);
     },
   };
+}
+
+/** Somebody writes whom one has not agreed to hear from. */
+function drawRequest(asked, conversation) {
+  const isRequest = Boolean(conversation?.request);
+  if (asked.hidden !== isRequest) return; // shown already, or hidden already
+  asked.hidden = !isRequest;
+  if (!isRequest) return;
+  const name = h("span", { class: "name" }), { conversation_id } = conversation;
+  user(conversation.peer_id).then((of) => { name.textContent = of.username; });
+  fill(asked, h("p", null, name, " ", t("request.explained")), h("div", { class: "row" },
+    action(t("accept"), () => ask("accept", { conversation_id }), { class: "primary", name: "accept" }),
+    action(t("request.decline"), async () => {
+      if (await ask("decline", { conversation_id })) location.hash = "#/chats";
+    }, { name: "decline" })));
 }
 
 let headOf = "";
@@ -103,7 +122,7 @@ function composer(target, find, list) {
     told = Date.now();
     ask("typing", { conversation_id: find(), active: true });
   } });
-  const file = h("input", { type: "file", name: "attachment", class: "unseen", tabindex: "-1", onchange: () => attempt(async () => {
+  const file = h("input", { type: "file", name: "attachment", class: "unseen", tabindex: "-1", "aria-label": t("attach"), onchange: () => attempt(async () => {
     const [chosen] = file.files;
     file.value = "";
     const url = await upload(chosen, () => {}, new AbortController().signal);

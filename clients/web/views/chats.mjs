@@ -1,21 +1,23 @@
 // The conversations, the most recently active first.
 import { chat, conversations } from "../chat.mjs";
 import { fill, h } from "../dom.mjs";
-import { t, time } from "../i18n.mjs";
-import { avatar, nameOf } from "../ui.mjs";
+import { t, when } from "../i18n.mjs";
+import { avatar, nameOf, section } from "../ui.mjs";
 import { user } from "../session.mjs";
 import { textOf } from "../messages.mjs";
 
 export async function view() {
-  const list = h("ul", { class: "rows" });
+  const list = h("ul", { class: "rows" }), requests = h("div");
   const draw = () => {
     const all = [...conversations.values()].sort((a, b) => activity(b).localeCompare(activity(a)));
-    fill(list, all.length ? all.map(row) : h("li", { class: "hint" }, t("empty.chats")));
+    const asking = all.filter((one) => one.request), rest = all.filter((one) => !one.request);
+    fill(requests, asking.length > 0 && section(t("requests"), h("ul", { class: "rows" }, asking.map(row))));
+    fill(list, rest.length ? rest.map(row) : h("li", { class: "hint" }, t("empty.chats")));
   };
   chat.addEventListener("change", draw);
   draw();
   return {
-    content: [h("div", { class: "row between" }, h("h1", null, t("nav.chats")), h("a", { class: "button", href: "#/groups" }, t("groups"))), list],
+    content: [h("div", { class: "row between" }, h("h1", null, t("nav.chats")), h("a", { class: "button", href: "#/groups" }, t("groups"))), requests, list],
     title: t("nav.chats"), className: "narrow", leave: () => chat.removeEventListener("change", draw),
   };
 }
@@ -32,6 +34,6 @@ function row(conversation) {
     h("span", { class: "lines" },
       conversation.peer_id ? nameOf(conversation.peer_id) : h("span", { class: "name" }, conversation.title || t("group")),
       h("span", { class: "hint preview" }, last && textOf(last)))),
-  last && h("time", { class: "hint" }, time(last.created_at)),
+  last && h("time", { class: "hint", datetime: last.created_at }, when(last.created_at)),
   unread > 0 && h("span", { class: "badge", "aria-label": t("unread", { n: unread }) }, unread > 99 ? "99+" : String(unread)));
 }

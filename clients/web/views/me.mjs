@@ -1,5 +1,5 @@
 // Your profile and what you choose for this browser.
-import { post, uploadFile } from "../api.mjs";
+import { get, post, uploadFile } from "../api.mjs";
 import { field, h } from "../dom.mjs";
 import { videoGrid } from "../grid.mjs";
 import { language, t } from "../i18n.mjs";
@@ -7,7 +7,10 @@ import { keep, kept } from "../kept.mjs";
 import { changed, load, me, signOut } from "../session.mjs";
 import { action, attempt, avatar, section, toast } from "../ui.mjs";
 
+const WHO_MAY_ADD = ["everyone", "ask", "nobody"];
+
 export async function view() {
+  const { who_may_add } = await get("/api/contact/get-settings");
   return {
     content: [
       h("header", { class: "profile" }, avatar(me), h("div", null, h("h1", null, me.username), h("p", null, me.bio)),
@@ -18,7 +21,7 @@ export async function view() {
       section(t("profile.videos"), videoGrid("/api/videos/user-videos", { user_id: me.id })),
       section(t("profile.liked"), videoGrid("/api/videos/liked-videos")),
       section(t("profile.edit"), profileForm()),
-      section(t("settings"), choices()),
+      section(t("settings"), choices(who_may_add)),
     ],
     title: t("nav.me"),
   };
@@ -45,11 +48,16 @@ function profileForm() {
   return form;
 }
 
-function choices() {
+function choices(whoMayAdd) {
   const select = (label, name, options, chosen, choose) => h("label", { class: "field" }, h("span", null, label),
     h("select", { name, onchange: (event) => choose(event.target.value) },
       Object.entries(options).map(([value, text]) => h("option", { value, selected: value === chosen }, text))));
   return h("form", null,
+    select(t("may-add"), "may-add", Object.fromEntries(WHO_MAY_ADD.map((who) => [who, t(`may-add.${who}`)])), whoMayAdd, (value) =>
+      attempt(async () => {
+        await post("/api/contact/set-settings", { who_may_add: value });
+        toast(t("saved"));
+      })),
     select(t("language"), "language", { en: "English", zh: "中文" }, language, (value) => {
       keep("language", value);
       location.reload();

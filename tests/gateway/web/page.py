@@ -88,6 +88,14 @@ class Page:
         """Submits the form of that input."""
         await self.tab.run(f"document.querySelector('[name=\"{name}\"]').form.requestSubmit()")
 
+    async def key(self, key: str, code: int) -> None:
+        """Presses a key. `code`: its Windows virtual key code."""
+        text = "\r" if key == "Enter" else ""
+        for type in ("keyDown", "keyUp"):
+            await self.tab.ask(
+                "Input.dispatchKeyEvent", type=type, key=key, code=key, windowsVirtualKeyCode=code, text=text
+            )
+
     async def choose_file(self, selector: str, path: Path) -> None:
         await self.present(selector)
         found = await self.tab.ask("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.chat.proxy import Proxy, proxy_to
 from tests.e2e.everything import Everything, everything
+from tests.gateway.web.axe import serious_faults, set_colours
 from tests.gateway.web.page import Page
 from tests.support.browser import needs_chromium, running_tab
 from tests.support.media import video
@@ -24,7 +25,7 @@ pytestmark = needs_chromium
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Everything]:
-    with temporary_folder() as folder, everything(folder / "var") as running:
+    with temporary_folder() as folder, everything(folder / "var", HITOK_STRANGERS="true") as running:
         yield running
 
 
@@ -112,6 +113,9 @@ async def test_two_people_meet(two: Two, tmp_path: Path) -> None:
     await anna.press_enter("text")
     await anna.see("Thank you", ".replies")
 
+    await check_comments_by_keyboard(anna)
+    await check_message_request(two, 'article[aria-label="A turning pattern"] a.user')
+
     await ben.go("#/friends")
     await ben.write(words=two.anna_name)
     await ben.click("Search")
@@ -127,8 +131,52 @@ async def test_two_people_meet(two: Two, tmp_path: Path) -> None:
     await check_nothing_is_lost(two)
     await check_groups(two)
     await check_an_upload_goes_on(two, tmp_path)
-    await check_names(anna, "#/", "#/friends", "#/upload", "#/chats", "#/groups", "#/notifications", "#/me")
+    group, chat = await anna.tab.run(GROUP_HREF), await ben.tab.run(CHAT_HREF)
+    await check_accessible(anna, "#/", "#/friends", "#/upload", "#/chats", "#/groups", "#/notifications", "#/me", group)
+    await check_accessible(ben, chat)
     await check_signing_out(two, phone)
+
+
+async def check_comments_by_keyboard(page: Page) -> None:
+    """The dialog takes the focus, closes with Escape and gives the focus back; a link jumps over the navigation."""
+    assert await serious_faults(page.tab) == []
+    await page.key("Escape", 27)
+    await page.present("body", "!it.querySelector('dialog')")
+    await page.tab.run("document.querySelector('button.comments').focus()")
+    await page.key("Enter", 13)
+    await page.present("dialog", "it.contains(document.activeElement)")
+    await page.key("Escape", 27)
+    await page.present("body", "!it.querySelector('dialog')")
+    assert await page.tab.run("document.activeElement.className") == "comments"
+    await page.reload()
+    await page.key("Tab", 9)
+    assert await page.tab.run("document.activeElement.id") == "skip"
+    await page.key("Enter", 13)
+    assert await page.tab.run("document.activeElement.id") == "main"
+
+
+ASKED = "May I write to you?"
+
+
+async def check_message_request(two: Two, author: str) -> None:
+    """From one who is no friend: Anna decides, and Ben hears of it by nothing."""
+    anna, ben = two.anna, two.ben
+    await ben.go("#/feed/latest")
+    await ben.press(author)
+    await ben.click("Message", "main")
+    await ben.write(message=ASKED)
+    await ben.press_enter("message")
+    await ben.see(ASKED, ".bubble.mine:not(.waiting)")
+    await anna.go("#/chats")
+    await anna.see("Message requests")
+    await anna.press(".conversation a")
+    await anna.see(f"{two.ben_name} wants to write to you", ".asked")
+    assert await serious_faults(anna.tab) == []
+    await anna.see(ASKED, ".bubble")
+    await ben.see("Sent", ".bubble.mine")
+    await anna.click("Accept", ".asked")
+    await anna.present(".asked", "it.hidden")
+    await ben.see("Read", ".bubble.mine")
 
 
 async def said(page: Page) -> list[str]:
@@ -152,7 +200,7 @@ async def check_chat(two: Two) -> None:
     await ben.press_enter("message")
     await anna.see("Hello Anna", ".bubble:not(.mine)")
     await ben.see("Read", ".bubble.mine")
-    assert await said(anna) == await said(ben) == ["Hello Ben", "Hello Anna"]
+    assert await said(anna) == await said(ben) == [ASKED, "Hello Ben", "Hello Anna"]
 
 
 async def check_nothing_is_lost(two: Two) -> None:
@@ -172,7 +220,7 @@ async def check_nothing_is_lost(two: Two) -> None:
     await ben.tab.run("dispatchEvent(new Event('online'))")
     await ben.see("three", ".bubble")
     await ben.present(".messages", "it.innerText.includes('two') && !it.querySelector('.waiting')")
-    whole = ["Hello Ben", "Hello Anna", "three", "one", "two"]
+    whole = [ASKED, "Hello Ben", "Hello Anna", "three", "one", "two"]
     await anna.see("two", ".bubble:not(.mine)")
     assert await said(anna) == await said(ben) == whole
 
@@ -257,10 +305,18 @@ window.fetch = (url, options) => {
 """
 
 
-async def check_names(page: Page, *hashes: str) -> None:
+GROUP_HREF = "location.hash.replace('chat', 'group')"
+CHAT_HREF = "location.hash"
+
+
+async def check_accessible(page: Page, *hashes: str) -> None:
+    """Every control has a name, and axe finds nothing serious, in both colour schemes."""
     for hash in hashes:
         await page.go(hash)
         assert await page.unnamed() == [], hash
+        for scheme in ("dark", "light"):
+            await set_colours(page.tab, scheme)
+            assert await serious_faults(page.tab) == [], (hash, scheme)
 
 
 # The chat begins anew when the user changed; the end of the former connection comes meanwhile and changes nothing.
