@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.db import Database
-from services.media.videos.models import PUBLIC_COUNTER_SLOTS
+from services.media.videos.models import PUBLIC_COUNTER_SLOTS, SLOT_SHIFT
 
 BATCH = 50  # rows of a table that one step of the drift audit reads
 
@@ -65,7 +65,7 @@ TABLES = {
         "slot",
         "true",
         {
-            "public_count": f"""SELECT count(*) FROM video WHERE (id >> 12) % {PUBLIC_COUNTER_SLOTS} = row.slot
+            "public_count": f"""SELECT count(*) FROM video WHERE (id >> {SLOT_SHIFT}) % {PUBLIC_COUNTER_SLOTS} = row.slot
                 AND visibility = 0 AND deleted_at IS NULL"""  # noqa: S608
         },
         whole=True,

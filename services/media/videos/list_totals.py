@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.media.models import FRIENDS, PRIVATE, PUBLIC
-from services.media.videos.models import PUBLIC_COUNTER_SLOTS, OwnerVideoCount, PublicVideoCounter
+from services.media.videos.models import PUBLIC_COUNTER_SLOTS, SLOT_SHIFT, OwnerVideoCount, PublicVideoCounter
 
 COUNTS = {
     PUBLIC: OwnerVideoCount.public_count,
@@ -28,8 +28,9 @@ async def move_video(
     await connection.execute(insert(OwnerVideoCount).values(owner_id=owner_id).on_conflict_do_nothing())
     await connection.execute(update(OwnerVideoCount).where(OwnerVideoCount.owner_id == owner_id).values(values))
     if steps[PUBLIC]:
-        slot = update(PublicVideoCounter).where(PublicVideoCounter.slot == (video_id >> 12) % PUBLIC_COUNTER_SLOTS)
-        await connection.execute(slot.values(public_count=PublicVideoCounter.public_count + steps[PUBLIC]))
+        slot = (video_id >> SLOT_SHIFT) % PUBLIC_COUNTER_SLOTS
+        counter = update(PublicVideoCounter).where(PublicVideoCounter.slot == slot)
+        await connection.execute(counter.values(public_count=PublicVideoCounter.public_count + steps[PUBLIC]))
 
 
 async def count_feed(connection: AsyncConnection, viewer: Caller) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.media.models import Model
 
 PUBLIC_COUNTER_SLOTS = 16
+SLOT_SHIFT = 22  # a snowflake's low bits, of the node and of the sequence, are nearly always the same
 
 IS_LIVE, IS_TOP = text("deleted_at IS NULL"), text("father_id = id AND deleted_at IS NULL")
 # Ten times the reactions count as much as being published 45,000 s (12.5 hours) later. A score never decays:
