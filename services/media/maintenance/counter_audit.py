@@ -65,8 +65,8 @@ TABLES = {
         "slot",
         "true",
         {
-            "public_count": f"""SELECT count(*) FROM video WHERE (id >> {SLOT_SHIFT}) % {PUBLIC_COUNTER_SLOTS} = row.slot
-                AND visibility = 0 AND deleted_at IS NULL"""  # noqa: S608
+            "public_count": f"""SELECT count(*) FROM video
+                WHERE (id >> {SLOT_SHIFT}) % {PUBLIC_COUNTER_SLOTS} = row.slot AND visibility = 0 AND deleted_at IS NULL"""  # noqa: S608
         },
         whole=True,
     ),

@@ -32,9 +32,8 @@ def test_the_migration_counts_each_slot_anew(servers: Servers, tmp_path: Path) -
     with psycopg.connect(url, autocommit=True) as connection:
         ids = [1 << SLOT_SHIFT | 5 << 12, 1 << SLOT_SHIFT | 6 << 12, 18 << SLOT_SHIFT, 3 << SLOT_SHIFT]
         for id, visibility in zip(ids, (0, 0, 0, 2), strict=True):
-            insert = (
-                "INSERT INTO video (id, owner_id, video_url, title, visibility, words, random_key) VALUES (%s, 1, '', '', %s, '', 1)"
-            )
+            columns = "id, owner_id, title, video_url, visibility, words, random_key"
+            insert = f"INSERT INTO video ({columns}) VALUES (%s, 1, '', '', %s, '', 1)"
             connection.execute(insert, (id, visibility))
         connection.execute("UPDATE tally SET public_count = 1 WHERE slot IN (0, 5, 6)")  # as the release before counts
     schema.upgrade(url, MIGRATIONS)
