@@ -66,7 +66,8 @@ TABLES = {
         "true",
         {
             "public_count": f"""SELECT count(*) FROM video
-                WHERE (id >> {SLOT_SHIFT}) % {PUBLIC_COUNTER_SLOTS} = row.slot AND visibility = 0 AND deleted_at IS NULL"""  # noqa: S608
+                WHERE (id >> {SLOT_SHIFT}) % {PUBLIC_COUNTER_SLOTS} = row.slot
+                AND visibility = 0 AND deleted_at IS NULL"""  # noqa: S608
         },
         whole=True,
     ),
