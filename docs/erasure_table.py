@@ -137,10 +137,11 @@ TABLES: dict[str, dict[str, Table]] = {
             f"{ID_STAYS} The title is the group's.",
         ),
         "conversation_member": Table(
-            "user_id delivered_seq read_seq",
-            "conversation_id rev joined_seq joined_rev left_seq left_at event_id request",
-            f"The member leaves. {ID_STAYS}",
+            "user_id delivered_seq read_seq hidden_seq pinned muted muted_until",
+            "conversation_id rev joined_seq joined_rev left_seq left_at event_id request marks_rev",
+            f"The member leaves, and what they set for themselves is unset. {ID_STAYS}",
         ),
+        "marks_rev": Table("user_id", "rev", ROW_GOES),
         "message": Table(
             "id sender_id client_msg_id body size mentions words",
             "conversation_id seq rev content_type reply_to_seq created_at edited_at recalled_at",

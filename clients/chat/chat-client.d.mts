@@ -66,6 +66,11 @@ export interface Requests {
   delivered: [Schemas["OfMessage"], Schemas["DeliveredView"]];
   accept: [Schemas["OfConversation"], object];
   decline: [Schemas["OfConversation"], object];
+  hide: [Schemas["Hide"], Schemas["MarkView"]];
+  mute: [Schemas["Mute"], Schemas["MarkView"]];
+  pin: [Schemas["Pin"], Schemas["MarkView"]];
+  delete: [Schemas["OfConversation"], Schemas["MarkView"]];
+  marks: [Schemas["ListMarks"], Schemas["MarkPage"]];
   typing: [Schemas["Typing"], object];
   "notification.list": [Schemas["ListNotifications"], Schemas["NotificationPage"]];
   "notification.read": [Schemas["ReadNotifications"], object];

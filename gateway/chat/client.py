@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import grpc.aio
 
 from gateway.chat.send_batcher import SendBatcher
-from protos.chat.v1 import conversations_pb2, sockets_pb2
+from protos.chat.v1 import conversations_pb2, marks_pb2, sockets_pb2
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
+from protos.chat.v1.marks_pb2_grpc import MarksStub
 from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
 
-CHAT_PROTOS = (conversations_pb2.DESCRIPTOR, sockets_pb2.DESCRIPTOR)
+CHAT_PROTOS = (conversations_pb2.DESCRIPTOR, marks_pb2.DESCRIPTOR, sockets_pb2.DESCRIPTOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,10 @@ class Chat:
     tickets: TicketsStub
     presence: PresenceStub
     notifications: NotificationsStub
+    marks: MarksStub
 
 
 def chat_at(channel: grpc.aio.Channel) -> Chat:
     conversations = ConversationsStub(channel)
-    others = (TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel))
+    others = (TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel), MarksStub(channel))
     return Chat(conversations, SendBatcher(conversations), *others)

@@ -63,8 +63,17 @@ class OfConversation(Struct):
 
 
 class ListConversations(Struct):
+    """`hidden`: with those that the caller has hidden."""
+
     cursor: str = ""
     limit: ListLimit = 100
+    hidden: bool = False
+
+
+class ContinueConversations(ListConversations):
+    """After `ready`, which lists the hidden ones too: a client has to know them when their next message comes."""
+
+    hidden: bool = True
 
 
 class History(Struct):
@@ -135,7 +144,7 @@ async def recall(chat: Chat, params: OfMessage) -> views.Changed:
 
 
 async def list_conversations(chat: Chat, params: ListConversations) -> views.ConversationPage:
-    request = pb.ListConversationsRequest(cursor=params.cursor, limit=params.limit)
+    request = pb.ListConversationsRequest(cursor=params.cursor, limit=params.limit, shown_only=not params.hidden)
     page = await chat.conversations.ListConversations(request)
     return views.ConversationPage([client_json.conversation(row) for row in page.conversations], page.next_cursor)
 

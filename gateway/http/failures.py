@@ -125,6 +125,8 @@ FAILURES: dict[str, Failure] = {
     "MESSAGE_TOO_LARGE": Failure(413, 10060, "消息过大", 0),
     "CONVERSATION_NOT_FOUND": Failure(404, 10061, "会话不存在", 100002),
     "ANSWER_AWAITED": Failure(403, 10064, "对方尚未同意，请等待回复", 0),
+    "MUTE_INVALID": Failure(400, 10001, "参数无效", 0),
+    "PIN_LIMIT_REACHED": Failure(409, 10066, "置顶会话已达上限", 0),
     "EDIT_FORBIDDEN": Failure(403, 10062, "不能修改该消息", 0),
     "KIND_INVALID": Failure(400, 10001, "参数无效", 0),
     "TICKET_INVALID": Failure(401, -20002, "token无效", 100003),

@@ -52,6 +52,8 @@ VALUES: dict[str, Any] = {
     "video_id": OTHER_ID, "comment_id": OTHER_ID, "father_id": OTHER_ID, "before_id": OTHER_ID, "reply_to_id": "0",
     "is_video": True, "total": "1", "length": "1", "content": "真好看！", "visibility": "public", "member": "",
     "watched_seconds": 4.5,
+    "hidden": True, "pinned": False, "muted": False, "muted_until": "", "until": MOMENT, "marks_rev": 4, "from_rev": 3,
+    "to_rev": 4, "cleared_seq": 0, "peer_gone": False, "MarkView.muted_until": MOMENT,
     "conversation_id": OTHER_ID, "kind": "direct", "rev": 42, "seq": 17, "last_seq": 17, "read_seq": 16,
     "before_seq": 17, "reply_to_seq": 16, "message_id": OTHER_ID, "sender_id": ID, "peer_id": OTHER_ID,
     "client_msg_id": "0f0e1d2c-3b4a-4958-8776-655443322110", "content_type": "text", "body": TEXT, "mentions": OTHER_ID,

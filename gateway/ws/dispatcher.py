@@ -12,7 +12,7 @@ import structlog
 from msgspec import ValidationError
 from opentelemetry.trace import SpanKind
 
-from gateway.chat import commands, views
+from gateway.chat import commands, marks, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.json_depth import check_depth
@@ -43,12 +43,17 @@ REQUESTS = {
     "recall": Request(commands.OfMessage, commands.recall),
     "history": Request(commands.History, commands.history),
     "sync": Request(commands.Sync, commands.sync),
-    "conversations": Request(commands.ListConversations, commands.list_conversations),
+    "conversations": Request(commands.ContinueConversations, commands.list_conversations),
     "receipts": Request(commands.ListReceipts, commands.receipts),
     "read": Request(commands.OfMessage, commands.read, needs_id=False),
     "delivered": Request(commands.OfMessage, commands.delivered, needs_id=False),
     "accept": Request(commands.OfConversation, commands.accept),
     "decline": Request(commands.OfConversation, commands.decline),
+    "hide": Request(marks.Hide, marks.hide),
+    "mute": Request(marks.Mute, marks.mute),
+    "pin": Request(marks.Pin, marks.pin),
+    "delete": Request(commands.OfConversation, marks.delete),
+    "marks": Request(marks.ListMarks, marks.list_marks),
     "notification.list": Request(commands.ListNotifications, commands.list_notifications),
     "notification.read": Request(commands.ReadNotifications, commands.read_notifications, needs_id=False),
     "presence.subscribe": Request(commands.SubscribePresence, commands.presences, needs_id=False),
@@ -198,6 +203,6 @@ def _ordering_key(type: str, params: Any) -> Hashable:
     if type == "send":
         to = params.to
         return to.conversation_id, to.user_id, to.group_id
-    if type in ("edit", "recall", "read", "delivered", "accept", "decline"):
+    if type in ("edit", "recall", "read", "delivered", "accept", "decline", "hide", "mute", "pin", "delete"):
         return params.conversation_id, None, None
     return type

@@ -84,7 +84,8 @@ class Limits(Struct):
 
 
 class Ready(Struct):
-    """`conversations`: the most recently active ones. `next_cursor`: where the rest begins; empty if there is none."""
+    """`conversations`: the pinned ones and the most recently active ones. `next_cursor`: where the rest begins; empty
+    if there is none. `marks_rev`: how often the user has changed marks of conversations."""
 
     session_id: str
     user_id: str
@@ -94,6 +95,7 @@ class Ready(Struct):
     conversations: list[ConversationView]
     next_cursor: str
     removed: list[str]
+    marks_rev: int = 0
 
 
 class Error(Struct):

@@ -59,7 +59,7 @@ class Resumption:
         self._connection, self._hello = connection, hello
         self._position = hub.replay_buffer.position
         self._first: list[client_json.ConversationView] = []
-        self._next_cursor = ""
+        self._next_cursor, self._marks_rev = "", 0
         self._memberships: dict[int, Membership] = {}  # with the revs that the client knows after `ready` and its syncs
         self._syncs: list[bytes] = []
         self._behind: list[int] = []  # conversations that the client has to sync itself
@@ -73,7 +73,7 @@ class Resumption:
         async for page in pages(self._chat, FIRST_PAGE, first):
             if not self._memberships:
                 self._first = [client_json.conversation(row) for row in page.conversations]
-                self._next_cursor = page.next_cursor
+                self._next_cursor, self._marks_rev = page.next_cursor, page.marks_rev
             self._memberships |= memberships_of(page)
         known = self._memberships
         stale = {id: rev for id, rev in self._hello.cursors.items() if id not in known or known[id].rev != rev}
@@ -101,7 +101,7 @@ class Resumption:
         for id in self._removed:
             self._memberships.pop(id, None)
         ready.conversations, ready.next_cursor = self._first, self._next_cursor
-        ready.removed = [str(id) for id in self._removed]
+        ready.removed, ready.marks_rev = [str(id) for id in self._removed], self._marks_rev
         missed = self._hub.replay_buffer.since(self._position)
         revs = self._hub.apply_membership(self._connection, self._memberships)
         self._connection.start(pack("ready", ready, request_id), *self._syncs)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chat.membership import members
+from services.chat.membership import marks, members
 from services.chat.messages import COLUMNS
 from services.chat.models import Conversation, ConversationMember, ErasedAccount, UserLastSeen
 from services.chat.notifications import notifications
@@ -49,6 +49,7 @@ class AccountEraser:
     async def remove(self, connection: AsyncConnection, user_id: int) -> list[Push]:
         """Takes a deleted account out of all conversations, and schedules its messages; returns what to push."""
         pushes = await members.leave_all(connection, user_id)
+        await marks.erase(connection, user_id)
         await notifications.erase_user(connection, user_id)
         await connection.execute(delete(UserLastSeen).where(UserLastSeen.user_id == user_id))
         await connection.execute(insert(ErasedAccount).values(user_id=user_id).on_conflict_do_nothing())

@@ -1,6 +1,6 @@
 """What can go wrong in the chat. The gateway maps each reason to a frame's code and to each API family's code."""
 
-from services.kit.errors import Forbidden, Invalid, NotFound, Unavailable
+from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 
 
 class MessageInvalid(Invalid):
@@ -14,6 +14,16 @@ class MessageTooLarge(MessageInvalid):
 
 class KindInvalid(Invalid):
     """There is no such kind of notification."""
+
+
+class MuteInvalid(Invalid):
+    """The time until which a conversation should be muted is past, or no time."""
+
+    field = "until"
+
+
+class PinLimitReached(Conflict):
+    """The caller has as many conversations pinned as they may."""
 
 
 class NotFriends(Forbidden):

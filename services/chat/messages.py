@@ -1,12 +1,13 @@
 """Rows to protobuf. What clients see of it in JSON is written by services/client_json."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from protos.chat.v1 import conversations_pb2 as pb
+from protos.chat.v1 import marks_pb2 as marks_pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.chat.models import ASKED, DIRECT
 
@@ -72,51 +73,63 @@ def send_response(row: Any, duplicate: bool) -> pb.SendResponse:
     )
 
 
-def conversation(
-    row: Any,
-    user_id: int,
-    read_seq: int,
-    joined_seq: int,
-    unread: int = 0,
-    last: Any | None = None,
-    delivered_seq: int = 0,
-    request: bool = False,
-) -> pb.Conversation:
-    """The conversation as the member `user_id` sees it; `row` has its columns."""
+def conversation(row: Any, member: Any, unread: int = 0, last: Any | None = None) -> pb.Conversation:
+    """The conversation as that member sees it; `row` has its columns, `member` those of the member."""
     return pb.Conversation(
         conversation_id=row.id,
         kind=pb.DIRECT if row.kind == DIRECT else pb.GROUP,
-        peer_id=peer_of(row, user_id),
+        peer_id=peer_of(row, member.user_id),
         group_id=row.group_id or 0,
         title=row.title,
         rev=row.rev,
         last_seq=row.last_seq,
-        read_seq=read_seq,
+        read_seq=read_up_to(member),
         unread=unread,
         last_message=message(last) if last else None,
         push_receipts=row.member_count <= PUSHED_RECEIPTS,
-        joined_seq=joined_seq,
-        delivered_seq=delivered_seq,
-        request=request,
+        joined_seq=member.joined_seq,
+        delivered_seq=member.delivered_seq,
+        request=member.request == ASKED,
+        hidden=is_hidden(row, member),
+        pinned=member.pinned,
+        muted=is_muted(member),
+        muted_until=milliseconds(member.muted_until) if is_muted(member) else 0,
+        marks_rev=member.marks_rev,
+        peer_gone=row.kind == DIRECT and row.member_count < 2,
     )
 
 
-def conversation_page(page: Any, user_id: int) -> pb.ListConversationsResponse:
-    """A page of reading/conversations.py as that user sees it."""
-    rows = (
-        conversation(
-            row,
-            user_id,
-            row.read_seq,
-            row.joined_seq,
-            unread,
-            last,
-            row.delivered_seq,
-            request=row.request == ASKED,
-        )
-        for row, unread, last in page.summaries
+def read_up_to(member: Any) -> int:
+    """The seq after which messages are unread to the member: those from before they joined are not theirs."""
+    return int(max(member.read_seq, member.joined_seq))
+
+
+def is_hidden(conversation: Any, member: Any) -> bool:
+    """Whether the conversation has had no message since the member hid it."""
+    return member.hidden_seq is not None and conversation.last_seq <= member.hidden_seq
+
+
+def is_muted(member: Any) -> bool:
+    return bool(member.muted and (member.muted_until is None or member.muted_until > datetime.now(UTC)))
+
+
+def mark(conversation: Any, member: Any) -> marks_pb.Mark:
+    """What the member set for the conversation; of the conversation its `last_seq` counts."""
+    return marks_pb.Mark(
+        conversation_id=member.conversation_id,
+        marks_rev=member.marks_rev,
+        hidden=is_hidden(conversation, member),
+        pinned=member.pinned,
+        muted=is_muted(member),
+        muted_until=milliseconds(member.muted_until) if is_muted(member) else 0,
+        cleared_seq=member.joined_seq,
     )
-    return pb.ListConversationsResponse(conversations=rows, next_cursor=page.next_cursor)
+
+
+def conversation_page(page: Any) -> pb.ListConversationsResponse:
+    """A page of reading/conversations.py as its user sees it."""
+    rows = (conversation(row, row, unread, last) for row, unread, last in page.summaries)
+    return pb.ListConversationsResponse(conversations=rows, next_cursor=page.next_cursor, marks_rev=page.marks_rev)
 
 
 def peer_of(row: Any, user_id: int) -> int:

@@ -80,6 +80,9 @@ class ConversationMember(Model):
 
     `event_id` is the id of the last event applied to the row. A former member's row stays, so that an older event or
     a late answer does not let the user in again.
+
+    The last five columns are the member's marks, which nobody else sees (membership/marks.py). The conversation is
+    hidden until it has a message after `hidden_seq`; null: not hidden.
     """
 
     __tablename__ = "conversation_member"
@@ -95,12 +98,28 @@ class ConversationMember(Model):
     delivered_seq: Mapped[int] = mapped_column(server_default="0")
     read_seq: Mapped[int] = mapped_column(server_default="0")
     request: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    hidden_seq: Mapped[int | None]
+    pinned: Mapped[bool] = mapped_column(server_default=text("false"))
+    muted: Mapped[bool] = mapped_column(server_default=text("false"))
+    muted_until: Mapped[datetime | None]  # null: without an end
+    marks_rev: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (
         Index("conversation_member_user", "user_id", "conversation_id", postgresql_where=text("left_at IS NULL")),
         Index("conversation_member_former", "user_id", "conversation_id", postgresql_where=text("left_at IS NOT NULL")),
+        Index("conversation_member_marks", "user_id", "marks_rev", postgresql_where=text("marks_rev > 0")),
         Index("conversation_member_rev", "conversation_id", "rev"),
     )
+
+
+class MarksRev(Model):
+    """How often a user has changed marks of their conversations. Its row is the lock for such a change. Erasing the
+    account deletes it."""
+
+    __tablename__ = "marks_rev"
+
+    user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    rev: Mapped[int]
 
 
 class Message(Model):

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 import grpc.aio
 
 from protos.chat.v1 import conversations_pb2 as pb
+from protos.chat.v1 import marks_pb2
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsServicer, add_ConversationsServicer_to_server
+from protos.chat.v1.marks_pb2_grpc import add_MarksServicer_to_server
 from protos.chat.v1.sockets_pb2_grpc import (
     NotificationsServicer,
     PresenceServicer,
@@ -18,6 +20,7 @@ from protos.chat.v1.sockets_pb2_grpc import (
 from services.chat import messages
 from services.chat.errors import ConversationNotFound
 from services.chat.membership import requests
+from services.chat.membership.servicers import Marks
 from services.chat.notifications import notifications
 from services.chat.reading import conversations, receipts, syncs
 from services.chat.sending import batch_send
@@ -28,11 +31,12 @@ from services.chat.service import Service
 from services.chat.tickets import Holder
 from services.kit.context import require_caller
 
-PROTOS = (pb.DESCRIPTOR, sockets_pb.DESCRIPTOR)
+PROTOS = (pb.DESCRIPTOR, marks_pb2.DESCRIPTOR, sockets_pb.DESCRIPTOR)
 
 
 def register(service: Service, server: grpc.aio.Server) -> None:
     add_ConversationsServicer_to_server(Conversations(service), server)
+    add_MarksServicer_to_server(Marks(service.database, service.publisher), server)
     add_TicketsServicer_to_server(Tickets(service), server)
     add_PresenceServicer_to_server(Presence(service), server)
     add_NotificationsServicer_to_server(Notifications(service), server)
@@ -74,17 +78,17 @@ class Conversations(ConversationsServicer):
     async def ListConversations(
         self, request: pb.ListConversationsRequest, context: object
     ) -> pb.ListConversationsResponse:
-        caller, asked = require_caller(), (request.cursor, request.limit)
+        caller, asked = require_caller(), (request.cursor, request.limit, request.shown_only)
         async with self._database.transaction() as connection:
             page = await conversations.list_conversations(connection, caller, *asked)
-        return messages.conversation_page(page, caller.user_id)
+        return messages.conversation_page(page)
 
     async def BatchListConversations(
         self, request: pb.BatchListConversationsRequest, context: object
     ) -> pb.BatchListConversationsResponse:
         async with self._database.transaction() as connection:
             pages = await conversations.batch_list(connection, request.user_ids, request.limit)
-        listed = {user_id: messages.conversation_page(page, user_id) for user_id, page in pages.items()}
+        listed = {user_id: messages.conversation_page(page) for user_id, page in pages.items()}
         return pb.BatchListConversationsResponse(pages=listed)
 
     async def BatchSync(self, request: pb.BatchSyncRequest, context: object) -> pb.BatchSyncResponse:

@@ -9,10 +9,12 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from protos.chat.v1 import conversations_pb2 as pb
+from protos.chat.v1 import marks_pb2 as marks_pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.client_json.times import rfc3339
 
 KINDS = {pb.DIRECT: "direct", pb.GROUP: "group"}
+TOMBSTONE = "已注销用户"  # the title of a conversation whose peer deleted their account
 PREVIEW_BYTES = 2_048  # a longer body is left out of a list of conversations
 encode = msgspec.json.Encoder().encode
 
@@ -37,9 +39,11 @@ class MessageView(Struct):
 
 
 class ConversationView(Struct):
-    """`request`: the user has not agreed to hear from the peer yet.
+    """`request`: the user has not agreed to hear from the peer yet. `peer_gone`: the peer deleted their account.
 
-    `unread` counts up to 100. In `last_message` a long body is left out: `body_omitted`.
+    `unread` counts up to 100. In `last_message` a long body is left out: `body_omitted`. `hidden`, until the next
+    message, `pinned` and `muted`, with its end, are what the user set for themselves; `marks_rev` counts it.
+    `cleared_seq`: the user sees the messages after it.
     """
 
     conversation_id: str
@@ -54,6 +58,25 @@ class ConversationView(Struct):
     peer_id: str | UnsetType = UNSET
     group_id: str | UnsetType = UNSET
     request: bool | UnsetType = UNSET
+    hidden: bool | UnsetType = UNSET
+    pinned: bool | UnsetType = UNSET
+    muted: bool | UnsetType = UNSET
+    muted_until: str | UnsetType = UNSET
+    marks_rev: int | UnsetType = UNSET
+    cleared_seq: int | UnsetType = UNSET
+    peer_gone: bool | UnsetType = UNSET
+
+
+class MarkView(Struct):
+    """What the user set for a conversation for themselves. `muted_until` null: without an end, or not muted."""
+
+    conversation_id: str
+    marks_rev: int
+    hidden: bool
+    pinned: bool
+    muted: bool
+    muted_until: str | None
+    cleared_seq: int
 
 
 class MemberView(Struct):
@@ -125,7 +148,7 @@ def conversation(row: pb.Conversation) -> ConversationView:
     return ConversationView(
         conversation_id=str(row.conversation_id),
         kind=KINDS[row.kind],
-        title=row.title,
+        title=TOMBSTONE if row.peer_gone else row.title,
         rev=row.rev,
         last_seq=row.last_seq,
         read_seq=row.read_seq,
@@ -135,6 +158,26 @@ def conversation(row: pb.Conversation) -> ConversationView:
         peer_id=str(row.peer_id) if row.peer_id else UNSET,
         group_id=str(row.group_id) if row.group_id else UNSET,
         request=row.request or UNSET,
+        hidden=row.hidden or UNSET,
+        pinned=row.pinned or UNSET,
+        muted=row.muted or UNSET,
+        muted_until=rfc3339(row.muted_until) if row.muted_until else UNSET,
+        marks_rev=row.marks_rev or UNSET,
+        cleared_seq=row.joined_seq or UNSET,
+        peer_gone=row.peer_gone or UNSET,
+    )
+
+
+def mark(row: marks_pb.Mark) -> MarkView:
+    until = rfc3339(row.muted_until) if row.muted_until else None
+    return MarkView(
+        conversation_id=str(row.conversation_id),
+        marks_rev=row.marks_rev,
+        hidden=row.hidden,
+        pinned=row.pinned,
+        muted=row.muted,
+        muted_until=until,
+        cleared_seq=row.cleared_seq,
     )
 
 

@@ -114,6 +114,44 @@ async def test_one_trace_leads_from_a_request_to_the_sockets_of_others(
     assert "hush" not in str(collector.spans)
 
 
+async def test_what_one_device_deletes_is_gone_on_the_other(running: Everything, http: httpx.AsyncClient) -> None:
+    alice, bob = [await new_person(running, http) for _ in range(2)]
+    await alice.post("/api/contact/add-friend", username=bob.name)
+    await bob.post("/api/contact/add-friend", username=alice.name)
+    alice_id = (await alice.get(ME))["id"]
+    async with open_socket(running.urls[0], alice.token) as phone, open_socket(running.urls[1], alice.token) as laptop:
+        async with open_socket(running.urls[0], bob.token) as other:
+            sent = await other.send("to be forgotten", user_id=alice_id)
+            id = sent["conversation_id"]
+            for device in (phone, laptop):
+                await device.event("message", seq=1)
+            mark = await alice.post("/api/chat/pin", conversation_id=id)
+            assert (mark["marks_rev"], mark["pinned"]) == (1, True)
+            assert (await laptop.event("conversation", marks_rev=1))["pinned"] is True
+            await phone.ask("delete", conversation_id=id)
+            assert (await laptop.event("conversation", marks_rev=2))["cleared_seq"] == 1
+            edited = {"conversation_id": id, "seq": 1, "body": {"text": "changed"}}
+            rev = (await other.ask("edit", **edited))["rev"]
+            assert (await laptop.event("conversation", rev=rev)) == {"conversation_id": id, "rev": rev}
+            assert (await alice.get("/api/chat/conversations"))["conversations"] == []
+            (hidden,) = (await alice.get("/api/chat/conversations", hidden="true"))["conversations"]
+            assert (hidden["hidden"], hidden["last_message"]) == (True, None)
+            await other.send("something new", user_id=alice_id)
+            for device in (phone, laptop):
+                await device.event("message", seq=2)
+    async with open_socket(running.urls[0], alice.token, {id: 1}) as again:
+        assert again.ready["marks_rev"] == 2
+        assert (await again.ask("marks", from_rev=1))["marks"][0]["cleared_seq"] == 1
+    (shown,) = (await alice.get("/api/chat/conversations"))["conversations"]
+    assert (shown["unread"], shown["last_message"]["seq"]) == (1, 2)
+    history = await alice.get("/api/chat/messages", conversation_id=id)
+    assert [message["seq"] for message in history["messages"]] == [2]
+    await bob.refused(
+        "POST", "/api/chat/mute", 400, 10001, json={"conversation_id": id, "until": "2020-01-01T00:00:00Z"}
+    )
+    await FrontEnd(http).refused("POST", "/api/chat/delete", 401, -20001, json={"conversation_id": id})
+
+
 async def test_an_event_is_handled_in_the_trace_of_its_cause(
     running: Everything, http: httpx.AsyncClient, collector: Collector
 ) -> None:

@@ -15,8 +15,10 @@ from nats.aio.msg import Msg
 from sqlalchemy import text
 
 from protos.chat.v1 import conversations_pb2 as pb
+from protos.chat.v1 import marks_pb2 as marks_pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
+from protos.chat.v1.marks_pb2_grpc import MarksStub
 from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
 from services.chat.admin import FAULTS
 from services.chat.config import SERVICE, ChatSettings
@@ -44,6 +46,7 @@ class Running:
     tickets: TicketsStub
     presence: PresenceStub
     notifications: NotificationsStub
+    marks: MarksStub
 
 
 def chat_settings(postgres_url: str, servers: Servers, folder: Path, social_target: str, **more: str) -> ChatSettings:
@@ -68,7 +71,7 @@ async def connected(settings: ChatSettings, target: str) -> AsyncIterator[Runnin
 
 def _running(settings: ChatSettings, service: Any, target: str, channel: grpc.aio.Channel) -> Running:
     stubs = ConversationsStub(channel), TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel)
-    return Running(settings, service, target, *stubs)
+    return Running(settings, service, target, *stubs, MarksStub(channel))
 
 
 @asynccontextmanager
@@ -188,6 +191,37 @@ async def answer(chat: Running, user_id: int, conversation_id: int, accept: bool
     """Accepts a message request, or declines it."""
     request = pb.AnswerRequestRequest(conversation_id=conversation_id, accept=accept)
     await graph.act(user_id, chat.conversations.AnswerRequest, request)
+
+
+async def hide(chat: Running, user_id: int, conversation_id: int, hidden: bool = True) -> marks_pb.Mark:
+    request = marks_pb.HideConversationRequest(conversation_id=conversation_id, hidden=hidden)
+    mark: marks_pb.Mark = await graph.act(user_id, chat.marks.HideConversation, request)
+    return mark
+
+
+async def mute(chat: Running, user_id: int, conversation_id: int, muted: bool = True, until: int = 0) -> marks_pb.Mark:
+    request = marks_pb.MuteConversationRequest(conversation_id=conversation_id, muted=muted, until=until)
+    mark: marks_pb.Mark = await graph.act(user_id, chat.marks.MuteConversation, request)
+    return mark
+
+
+async def pin(chat: Running, user_id: int, conversation_id: int, pinned: bool = True) -> marks_pb.Mark:
+    request = marks_pb.PinConversationRequest(conversation_id=conversation_id, pinned=pinned)
+    mark: marks_pb.Mark = await graph.act(user_id, chat.marks.PinConversation, request)
+    return mark
+
+
+async def delete(chat: Running, user_id: int, conversation_id: int) -> marks_pb.Mark:
+    """Deletes the conversation for the user alone."""
+    request = marks_pb.DeleteConversationRequest(conversation_id=conversation_id)
+    mark: marks_pb.Mark = await graph.act(user_id, chat.marks.DeleteConversation, request)
+    return mark
+
+
+async def marks_since(chat: Running, user_id: int, from_rev: int = 0, limit: int = 500) -> marks_pb.ListMarksResponse:
+    request = marks_pb.ListMarksRequest(from_rev=from_rev, limit=limit)
+    page: marks_pb.ListMarksResponse = await graph.act(user_id, chat.marks.ListMarks, request)
+    return page
 
 
 async def say_typing(chat: Running, user_id: int, conversation_id: int) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from gateway.api.hichat.users import READS
-from gateway.chat import commands
+from gateway.chat import commands, marks
 from gateway.chat.client import Chat
 from gateway.container import Call
 from gateway.http.endpoint import NoParams, endpoint
@@ -91,10 +91,12 @@ class ConversationStates(Struct):
 
 class ConversationChange(Struct):
     read: Annotated[int, Meta(ge=0)] = 0
+    is_shown: bool | None = field(name="isShow", default=None)
 
 
 class ChangeConversations(Struct):
-    """`read`: how far the caller has read, for each conversation by id; it never goes back."""
+    """For each conversation by id: `read`, how far the caller has read, which never goes back; `isShow` false hides it
+    until its next message."""
 
     changes: Annotated[dict[str, ConversationChange], Meta(max_length=100)] = field(name="conversationList")
 
@@ -147,7 +149,7 @@ async def list_conversation_states(call: Call, params: NoParams) -> Conversation
     return ConversationStates(
         {
             row.conversation_id: ConversationState(
-                row.conversation_id, _chat_type(row, numbering), True, row.last_seq, row.read_seq
+                row.conversation_id, _chat_type(row, numbering), row.hidden is not True, row.last_seq, row.read_seq
             )
             async for row in _conversations(call.container.chat)
         }
@@ -156,12 +158,14 @@ async def list_conversation_states(call: Call, params: NoParams) -> Conversation
 
 @endpoint("PUT", "/v1/im/conversation", family=CHAT_SOCIAL, limit=WRITES)
 async def change_conversations(call: Call, params: ChangeConversations) -> None:
-    """Mark conversations as read, up to a message's number each."""
+    """Mark conversations as read, up to a message's number each, hide them or show them again."""
     for conversation_id, change in params.changes.items():
         if not conversation_id.isascii() or not conversation_id.isdecimal() or len(conversation_id) > 18:
             raise ParameterInvalid("conversationList")
         if change.read:
             await commands.read(call.container.chat, commands.OfMessage(int(conversation_id), change.read))
+        if change.is_shown is not None:
+            await marks.hide(call.container.chat, marks.Hide(int(conversation_id), hidden=not change.is_shown))
 
 
 def _numbering(call: Call) -> Numbering:
@@ -221,7 +225,7 @@ async def _conversations(chat: Chat) -> AsyncIterator[ConversationView]:
     """The most recently active first."""
     cursor = ""
     for _ in range(MAX_PAGES):
-        page = await commands.list_conversations(chat, commands.ListConversations(cursor))
+        page = await commands.list_conversations(chat, commands.ListConversations(cursor, hidden=True))
         for row in page.conversations:
             yield row
         cursor = page.next_cursor

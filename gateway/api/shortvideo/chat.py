@@ -2,13 +2,14 @@
 
 from msgspec import Struct
 
-from gateway.chat import commands, views
+from gateway.chat import commands, marks, views
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged
 from gateway.http.params import Id
 from gateway.http.rate_limits import per_second
+from services.client_json.chat import MarkView
 
 READS = per_second(5, 20)
 TICKETS = per_second(1, 20)
@@ -36,7 +37,7 @@ async def get_ticket(call: Call, params: TicketParams) -> Ticket:
 
 @endpoint("GET", "/api/chat/conversations", family=SHORT_VIDEO, limit=READS)
 async def list_conversations(call: Call, params: commands.ListConversations) -> views.ConversationPage:
-    """The caller's conversations, the most recently active first."""
+    """The caller's conversations without the hidden ones: the pinned ones first, then the most recently active."""
     return await commands.list_conversations(call.container.chat, params)
 
 
@@ -70,6 +71,36 @@ async def decline(call: Call, params: commands.OfConversation) -> None:
     await commands.decline(call.container.chat, params)
 
 
+@endpoint("POST", "/api/chat/hide", family=SHORT_VIDEO, limit=READS)
+async def hide(call: Call, params: marks.Hide) -> MarkView:
+    """Leave a conversation out of one's list until its next message."""
+    return await marks.hide(call.container.chat, params)
+
+
+@endpoint("POST", "/api/chat/mute", family=SHORT_VIDEO, limit=READS)
+async def mute(call: Call, params: marks.Mute) -> MarkView:
+    """Mute a conversation for oneself, until a time or without an end."""
+    return await marks.mute(call.container.chat, params)
+
+
+@endpoint("POST", "/api/chat/pin", family=SHORT_VIDEO, limit=READS)
+async def pin(call: Call, params: marks.Pin) -> MarkView:
+    """Put a conversation before all others in one's list; at most 100."""
+    return await marks.pin(call.container.chat, params)
+
+
+@endpoint("POST", "/api/chat/delete", family=SHORT_VIDEO, limit=READS)
+async def delete(call: Call, params: commands.OfConversation) -> MarkView:
+    """Delete a conversation's messages for oneself alone; it comes back with its next message."""
+    return await marks.delete(call.container.chat, params)
+
+
+@endpoint("GET", "/api/chat/marks", family=SHORT_VIDEO, limit=READS)
+async def list_marks(call: Call, params: marks.ListMarks) -> marks.MarkPage:
+    """What the caller hid, muted, pinned or deleted since a rev."""
+    return await marks.list_marks(call.container.chat, params)
+
+
 @endpoint("GET", "/api/chat/notifications", family=SHORT_VIDEO, limit=READS)
 async def list_notifications(call: Call, params: commands.ListNotifications) -> views.NotificationPage:
     """The caller's notifications, the newest first."""
@@ -90,6 +121,11 @@ endpoints = [
     read,
     accept,
     decline,
+    hide,
+    mute,
+    pin,
+    delete,
+    list_marks,
     list_notifications,
     read_notifications,
 ]

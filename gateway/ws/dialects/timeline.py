@@ -30,7 +30,7 @@ class Reads:
 
 async def newest_before(chat: Chat, before: int, count: int) -> list[MessageView]:
     """The last `count` messages in the caller's conversations that are older than `before`, the newest first."""
-    listed = await commands.list_conversations(chat, commands.ListConversations())
+    listed = await commands.list_conversations(chat, commands.ListConversations(hidden=True))
     reads, found = Reads(chat), list[MessageView]()
     heap: list[tuple[int, int, list[MessageView] | None]] = [
         (-min(milliseconds_of(row.last_message), before - 1), int(row.conversation_id), None)

@@ -446,6 +446,12 @@ class Conversation(_message.Message):
     JOINED_SEQ_FIELD_NUMBER: _builtins.int
     DELIVERED_SEQ_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
+    MUTED_FIELD_NUMBER: _builtins.int
+    MUTED_UNTIL_FIELD_NUMBER: _builtins.int
+    MARKS_REV_FIELD_NUMBER: _builtins.int
+    PEER_GONE_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.int
     kind: Global___Kind.ValueType
     peer_id: _builtins.int
@@ -466,6 +472,16 @@ class Conversation(_message.Message):
     """up to which one of the caller's devices has the messages"""
     request: _builtins.bool
     """the caller has not agreed to hear from the peer yet"""
+    hidden: _builtins.bool
+    """this and the next four: the caller's marks (marks.proto)"""
+    pinned: _builtins.bool
+    muted: _builtins.bool
+    muted_until: _builtins.int
+    """0: without an end"""
+    marks_rev: _builtins.int
+    """0: the caller never marked it"""
+    peer_gone: _builtins.bool
+    """the peer of a direct conversation deleted their account"""
     @_builtins.property
     def last_message(self) -> Global___Message: ...
     def __init__(
@@ -485,10 +501,16 @@ class Conversation(_message.Message):
         joined_seq: _builtins.int = ...,
         delivered_seq: _builtins.int = ...,
         request: _builtins.bool = ...,
+        hidden: _builtins.bool = ...,
+        pinned: _builtins.bool = ...,
+        muted: _builtins.bool = ...,
+        muted_until: _builtins.int = ...,
+        marks_rev: _builtins.int = ...,
+        peer_gone: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_message", b"last_message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "delivered_seq", b"delivered_seq", "group_id", b"group_id", "joined_seq", b"joined_seq", "kind", b"kind", "last_message", b"last_message", "last_seq", b"last_seq", "peer_id", b"peer_id", "push_receipts", b"push_receipts", "read_seq", b"read_seq", "request", b"request", "rev", b"rev", "title", b"title", "unread", b"unread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "delivered_seq", b"delivered_seq", "group_id", b"group_id", "hidden", b"hidden", "joined_seq", b"joined_seq", "kind", b"kind", "last_message", b"last_message", "last_seq", b"last_seq", "marks_rev", b"marks_rev", "muted", b"muted", "muted_until", b"muted_until", "peer_gone", b"peer_gone", "peer_id", b"peer_id", "pinned", b"pinned", "push_receipts", b"push_receipts", "read_seq", b"read_seq", "request", b"request", "rev", b"rev", "title", b"title", "unread", b"unread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -500,18 +522,22 @@ class ListConversationsRequest(_message.Message):
 
     CURSOR_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    SHOWN_ONLY_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     limit: _builtins.int
     """1 to 500"""
+    shown_only: _builtins.bool
+    """without the hidden ones"""
     def __init__(
         self,
         *,
         cursor: _builtins.str = ...,
         limit: _builtins.int = ...,
+        shown_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "shown_only", b"shown_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -523,7 +549,10 @@ class ListConversationsResponse(_message.Message):
 
     CONVERSATIONS_FIELD_NUMBER: _builtins.int
     NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    MARKS_REV_FIELD_NUMBER: _builtins.int
     next_cursor: _builtins.str
+    marks_rev: _builtins.int
+    """how often the user has changed marks; 0: never, or the page is empty"""
     @_builtins.property
     def conversations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversation]: ...
     def __init__(
@@ -531,10 +560,11 @@ class ListConversationsResponse(_message.Message):
         *,
         conversations: _abc.Iterable[Global___Conversation] | None = ...,
         next_cursor: _builtins.str = ...,
+        marks_rev: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "next_cursor", b"next_cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "marks_rev", b"marks_rev", "next_cursor", b"next_cursor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -160,7 +160,8 @@ class ConversationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListConversations(self, request, context):
-        """The caller's conversations, the most recently active first, with what a list of conversations shows.
+        """The caller's conversations: the pinned ones, then the others, each the most recently active first, with what a list
+        of conversations shows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

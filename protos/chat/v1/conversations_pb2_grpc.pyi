@@ -34,7 +34,9 @@ class ConversationsStub:
     Recall: _aio.UnaryUnaryMultiCallable[_conversations_pb2.RecallRequest, _conversations_pb2.RecallResponse]
     """The sender may recall a message for a set time; a group's owner and managers may recall any message at any time."""
     ListConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsResponse]
-    """The caller's conversations, the most recently active first, with what a list of conversations shows."""
+    """The caller's conversations: the pinned ones, then the others, each the most recently active first, with what a list
+    of conversations shows.
+    """
     BatchListConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchListConversationsRequest, _conversations_pb2.BatchListConversationsResponse]
     """The first page of each user's list, for the gateway's hellos; at most 100 users. Users whose page does not fit into
     the answer are left out: ask for them one by one.
@@ -113,7 +115,9 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.ListConversationsRequest,
         context: _aio.ServicerContext[_conversations_pb2.ListConversationsRequest, _abc.Awaitable[_conversations_pb2.ListConversationsResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.ListConversationsResponse]:
-        """The caller's conversations, the most recently active first, with what a list of conversations shows."""
+        """The caller's conversations: the pinned ones, then the others, each the most recently active first, with what a list
+        of conversations shows.
+        """
 
     @_abc_1.abstractmethod
     def BatchListConversations(

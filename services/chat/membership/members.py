@@ -90,9 +90,7 @@ async def set_member(
     changed = statement.on_conflict_do_update(index_elements=["conversation_id", "user_id"], set_=values)
     member = (await connection.execute(changed.returning(Member.__table__))).one()
     to_user = (
-        frames.conversation_added(after, user_id, member.read_seq)
-        if present
-        else frames.conversation_left(after.id, after.rev, user_id)
+        frames.conversation_added(after, member) if present else frames.conversation_left(after.id, after.rev, user_id)
     )
     return [to_user, frames.member_changed(member)]
 
@@ -101,7 +99,7 @@ def _joined_now(conversation: Any) -> dict[str, Any]:
     """The columns of a member who may see, and has to read, only what comes from now on."""
     seq = conversation.last_seq
     seqs = dict.fromkeys(("joined_seq", "delivered_seq", "read_seq"), seq)
-    return {**seqs, "joined_rev": conversation.rev, "left_seq": None, "left_at": None}
+    return {**seqs, "joined_rev": conversation.rev, "left_seq": None, "left_at": None, "hidden_seq": None}
 
 
 async def _record_event(connection: AsyncConnection, conversation: Any, user_id: int, event_id: int) -> None:
@@ -138,15 +136,15 @@ async def complete(
     """
     rev = conversation.rev + 1
     values = {**_joined_now(conversation), "conversation_id": conversation.id, "rev": rev, "joined_rev": rev}
-    added: list[int] = []
+    added: list[Any] = []
     for start in range(0, len(user_ids), INSERTED):
         rows = upsert(Member).values([{**values, "user_id": id} for id in user_ids[start : start + INSERTED]])
-        added += (await connection.execute(rows.on_conflict_do_nothing().returning(Member.user_id))).scalars()
+        added += (await connection.execute(rows.on_conflict_do_nothing().returning(Member.__table__))).all()
     change = update(Conversation).where(Conversation.id == conversation.id)
     count = Conversation.member_count + len(added)
     change = change.values(rev=rev, member_count=count, complete=True, title=title or Conversation.title)
     after = (await connection.execute(change.returning(Conversation.__table__))).one()
-    return after, [frames.conversation_added(after, id, after.last_seq) for id in added]
+    return after, [frames.conversation_added(after, member) for member in added]
 
 
 async def dismiss(connection: AsyncConnection, conversation: Any, event_id: int) -> list[Push]:
@@ -183,7 +181,15 @@ async def leave_all(connection: AsyncConnection, user_id: int) -> list[Push]:
     values = changed | {"left_at": func.now(), "event_id": LAST_EVENT_ID}
     rows = (await connection.execute(left.values(values).returning(Member.__table__))).all()
     gone = [frames.conversation_left(row.conversation_id, row.rev, user_id) for row in rows]
-    return [*gone, *map(frames.member_changed, rows)]
+    tombstones = await _tombstones(connection, ids, user_id)
+    return [*gone, *map(frames.member_changed, rows), *tombstones]
+
+
+async def _tombstones(connection: AsyncConnection, conversation_ids: Sequence[int], user_id: int) -> list[Push]:
+    """For the peers of the user's direct conversations, who keep them."""
+    query = select(Conversation.__table__).where(Conversation.id.in_(conversation_ids), Conversation.kind == DIRECT)
+    rows = (await connection.execute(query)).all()
+    return [frames.peer_gone(row.id, row.low_id + row.high_id - user_id) for row in rows]
 
 
 async def create_direct(
@@ -202,8 +208,8 @@ async def create_direct(
         return (await connection.execute(select(table).filter_by(**users))).one(), []
     sides = {id: NO_REQUEST if not asked_id else ASKED if id == asked_id else WAITING for id in (low_id, high_id)}
     rows = [{"conversation_id": created.id, "user_id": id, "rev": 0, "request": side} for id, side in sides.items()]
-    await connection.execute(insert(Member).values(rows))
-    return created, [frames.conversation_added(created, id, request=side == ASKED) for id, side in sides.items()]
+    inserted = await connection.execute(insert(Member).values(rows).returning(Member.__table__))
+    return created, [frames.conversation_added(created, member) for member in inserted]
 
 
 async def current_among(connection: AsyncConnection, conversation_id: int, user_ids: Sequence[int]) -> Sequence[int]:

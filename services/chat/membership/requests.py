@@ -45,7 +45,7 @@ async def open_request(connection: AsyncConnection, conversation: Any, row: Any)
     pair = f"pair:{min(row.user_id, peer_id)}:{max(row.user_id, peer_id)}"
     await emit(connection, "chat.request.accepted", pair, actor_id=str(row.user_id), user_id=str(peer_id))
     if row.request == DECLINED:
-        return [frames.conversation_added(conversation, row.user_id, row.read_seq)]
+        return [frames.conversation_added(conversation, row)]
     return [frames.request_ended(conversation, row.user_id)]
 
 

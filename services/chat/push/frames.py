@@ -57,17 +57,28 @@ def conversation_changed(row: Any) -> Push:
     return _push(f"push.conv.{row.id}", f"rev: {row.rev}", "conversation", data)
 
 
-def conversation_added(row: Any, user_id: int, read_seq: int = 0, request: bool = False) -> Push:
-    """The user is a member from now on; the data is what `ready` lists of a conversation."""
-    data = client_json.conversation(
-        messages.conversation(row, user_id, read_seq, joined_seq=row.last_seq, request=request)
-    )
-    return _push(f"push.user.{user_id}", f"joined: {row.id}", "conversation", data)
+def conversation_added(row: Any, member: Any) -> Push:
+    """The user is a member from now on, or sees only what comes from now on; the data is what `ready` lists."""
+    data = client_json.conversation(messages.conversation(row, member))
+    return _push(f"push.user.{member.user_id}", f"joined: {row.id}", "conversation", data)
+
+
+def mark_changed(row: Any, member: Any) -> Push:
+    """For the devices of the member who set it."""
+    data = client_json.mark(messages.mark(row, member))
+    return _push(f"push.user.{member.user_id}", "", "conversation", data)
+
+
+def peer_gone(conversation_id: int, user_id: int) -> Push:
+    """The peer of the user's direct conversation deleted their account."""
+    data = {"conversation_id": str(conversation_id), "title": client_json.TOMBSTONE, "peer_gone": True}
+    return _push(f"push.user.{user_id}", "", "conversation", data)
 
 
 def request_ended(row: Any, user_id: int) -> Push:
-    """The user accepted a message request, or answered it; for their devices."""
-    data = {"conversation_id": str(row.id), "rev": row.rev, "request": False}
+    """The user accepted a message request, or answered it; for their devices. Without a rev: a client would take that
+    of an answer which is still on its way as known, and drop the answer."""
+    data = {"conversation_id": str(row.id), "request": False}
     return _push(f"push.user.{user_id}", "", "conversation", data)
 
 

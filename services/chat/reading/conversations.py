@@ -8,7 +8,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.membership import members
-from services.chat.messages import COLUMNS
+from services.chat.messages import COLUMNS, read_up_to
 from services.chat.models import DECLINED, GROUP
 from services.chat.pipeline import Statement, fetch, int_array
 from services.chat.reading import receipts
@@ -26,16 +26,21 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 # A lateral join with a limit uses one index look-up for each row, even where the rows are most of a small table. A
 # direct conversation whose first message failed is left out, unless it is so new that the message may be on its way.
-PAGE = """SELECT page.* FROM unnest(CAST(:users AS bigint[])) WITH ORDINALITY AS asked(user_id, place)
- CROSS JOIN LATERAL (SELECT one.*, mine.user_id, mine.joined_seq, mine.delivered_seq, mine.read_seq, mine.request
+PAGE = """SELECT page.*, user_marks.rev AS user_marks_rev
+ FROM unnest(CAST(:users AS bigint[])) WITH ORDINALITY AS asked(user_id, place)
+ LEFT JOIN LATERAL (SELECT rev FROM marks_rev WHERE user_id = asked.user_id LIMIT 1) AS user_marks ON true
+ CROSS JOIN LATERAL (SELECT one.*, mine.user_id, mine.joined_seq, mine.delivered_seq, mine.read_seq, mine.request,
+  mine.hidden_seq, mine.pinned, mine.muted, mine.muted_until, mine.marks_rev
   FROM conversation_member AS mine
   CROSS JOIN LATERAL (SELECT * FROM conversation WHERE id = mine.conversation_id LIMIT 1) AS one
   WHERE mine.user_id = asked.user_id AND mine.left_at IS NULL AND mine.request <> {declined}
   AND (one.kind = {group} OR one.last_seq > 0 OR one.created_at > now() - interval '1 minute') {after}
-  ORDER BY one.active_at DESC, one.id DESC LIMIT :limit) AS page
- ORDER BY asked.place, page.active_at DESC, page.id DESC"""
+  AND NOT (:shown_only AND mine.hidden_seq IS NOT NULL AND one.last_seq <= mine.hidden_seq)
+  ORDER BY mine.pinned DESC, one.active_at DESC, one.id DESC LIMIT :limit) AS page
+ ORDER BY asked.place, page.pinned DESC, page.active_at DESC, page.id DESC"""
+AFTER = "AND (mine.pinned, one.active_at, one.id) < (:pinned, :active_at, :id)"
 FIRST = Statement(PAGE.format(group=GROUP, declined=DECLINED, after=""))
-NEXT = Statement(PAGE.format(group=GROUP, declined=DECLINED, after="AND (one.active_at, one.id) < (:active_at, :id)"))
+NEXT = Statement(PAGE.format(group=GROUP, declined=DECLINED, after=AFTER))
 LAST = Statement(f"""SELECT message.* FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS asked(id, seq)
  CROSS JOIN LATERAL (SELECT {COLUMNS} FROM message WHERE conversation_id = asked.id AND seq = asked.seq LIMIT 1
  ) AS message""")  # noqa: S608
@@ -57,6 +62,7 @@ class Summary(NamedTuple):
 class ConversationPage(NamedTuple):
     summaries: Sequence[Summary] = ()
     next_cursor: str = ""
+    marks_rev: int = 0
 
     @property
     def size(self) -> int:
@@ -64,10 +70,13 @@ class ConversationPage(NamedTuple):
         return sum(ROW_BYTES + (each.last_message.size if each.last_message else 0) for each in self.summaries)
 
 
-async def list_conversations(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> ConversationPage:
-    """The most recently active first, with three queries for any number of them. Raises CursorInvalid."""
+async def list_conversations(
+    connection: AsyncConnection, caller: Caller, cursor: str, limit: int, shown_only: bool
+) -> ConversationPage:
+    """The pinned ones, then the others, each the most recently active first, with three queries for any number of them.
+    `shown_only`: without the hidden ones. Raises CursorInvalid."""
     limit = clamp(limit, MAX_LIMIT)
-    (rows,) = await fetch(connection, _page([caller.user_id], cursor, limit + 1))
+    (rows,) = await fetch(connection, _page([caller.user_id], cursor, limit + 1, shown_only))
     return (await _summarise(connection, {caller.user_id: rows}, limit))[caller.user_id]
 
 
@@ -113,7 +122,7 @@ async def _summarise(
         return dict.fromkeys(by_user, ConversationPage())
     seen = {row.id: row.last_seq for row in shown if row.last_seq > row.joined_seq}
     last_of = {"ids": int_array(list(seen)), "seqs": int_array(list(seen.values()))}
-    unread_of = receipts.unread_statement({(row.user_id, row.id): row.read_seq for row in shown})
+    unread_of = receipts.unread_statement({(row.user_id, row.id): read_up_to(row) for row in shown})
     found, counted = await fetch(connection, (LAST, last_of), unread_of)
     last, unread = {row.conversation_id: row for row in found}, receipts.unread_counts(counted)
     pages = {}
@@ -128,10 +137,12 @@ async def _summarise(
 
 def _fitting_page(summaries: Sequence[Summary], more: bool) -> ConversationPage:
     page = summaries[: max(fitting([each.last_message or _NOTHING for each in summaries]), 1)]
+    rev = (page[0].conversation.user_marks_rev if page else None) or 0
     if not page or (len(page) == len(summaries) and not more):
-        return ConversationPage(page)
+        return ConversationPage(page, marks_rev=rev)
     last = page[-1].conversation
-    return ConversationPage(page, encode_cursor((last.active_at - EPOCH) // MICROSECOND, last.id))
+    cursor = encode_cursor((last.active_at - EPOCH) // MICROSECOND, last.id, int(last.pinned))
+    return ConversationPage(page, cursor, rev)
 
 
 class _Nothing(NamedTuple):
@@ -141,14 +152,17 @@ class _Nothing(NamedTuple):
 _NOTHING = _Nothing()
 
 
-def _page(user_ids: Sequence[int], cursor: str, limit: int) -> tuple[Statement, dict[str, object]]:
+def _page(
+    user_ids: Sequence[int], cursor: str, limit: int, shown_only: bool = False
+) -> tuple[Statement, dict[str, object]]:
     """`limit` rows of each user; a cursor is for one user."""
-    values: dict[str, object] = {"users": int_array(user_ids), "limit": limit}
-    position = decode_cursor(cursor, tuple[Id, Id])
+    values: dict[str, object] = {"users": int_array(user_ids), "limit": limit, "shown_only": shown_only}
+    position = decode_cursor(cursor, tuple[Id, Id, Id])
     if position is None:
         return FIRST, values
+    after = {"id": position[1], "pinned": bool(position[2])}
     try:
-        return NEXT, values | {"active_at": EPOCH + position[0] * MICROSECOND, "id": position[1]}
+        return NEXT, values | after | {"active_at": EPOCH + position[0] * MICROSECOND}
     except OverflowError:
         raise CursorInvalid from None
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.apart import IN_CONVERSATION, positions
 from services.chat.membership import members
-from services.chat.messages import PUSHED_RECEIPTS
+from services.chat.messages import PUSHED_RECEIPTS, read_up_to
 from services.chat.models import ASKED, DECLINED
 from services.chat.pipeline import Statement, fetch, int_array
 from services.chat.push import frames
@@ -44,7 +44,7 @@ async def mark_read(
     """The seq up to which the caller has read now, and how many messages are unread. Raises ConversationNotFound."""
     row = await _mark(connection, publisher, READ, caller, conversation_id, seq)
     key = caller.user_id, conversation_id
-    unread = await count_unread(connection, {key: row.read_seq})
+    unread = await count_unread(connection, {key: read_up_to(row)})
     return row.read_seq, unread[key]
 
 
