@@ -18,6 +18,7 @@ from obstore.store import LocalStore
 from gateway.container import Container
 from gateway.files.ranges import ByteRange, has_tag, requested_range
 from gateway.files.responses import Chunk, ChunkedResponse, HeadersResponse, LocalFileResponse, RawHeaders
+from gateway.files.variants import Shown, choose
 from gateway.http.client_info import ClientInfo
 from gateway.http.error_answers import error_answer
 from gateway.http.errors import ObjectNotFound, RangeInvalid
@@ -40,6 +41,7 @@ PLAYLIST = "application/vnd.apple.mpegurl"
 CSP = b"default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 PUBLIC = b"public, max-age=31536000, immutable"
 PRIVATE = b"private, max-age=60"
+TEMPORARY = b"public, max-age=10"
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -48,24 +50,27 @@ async def serve(request: AnyRequest, file: FromPath[str]) -> ASGIResponse:
     """The file, a part of it, or a redirect to where it is (docs/contract/api.md)."""
     container: Container = request.app.state.container
     await container.limiter.take(ROUTE, LIMIT, network_of(ClientInfo(request.scope).ip))
-    object = await _find(container, file, request.scope["query_string"])
+    query, accept = request.scope["query_string"], request.headers.get("accept", "")
+    shown = await choose(container, await _find(container, file, query), query, accept)
+    object = shown.object
     if url := await _redirect_url(container, object):
         return ASGIResponse(status_code=302, headers={"location": url, "cache-control": "no-store"})
     if has_tag(request.headers.get("if-none-match", ""), object.hash):
-        return HeadersResponse(304, _headers(object))
+        return HeadersResponse(304, _headers(shown))
     if object.media_type == PLAYLIST:
         return await _playlist(container, object, request)
-    return _part(container, object, request)
+    return _part(container, shown, request)
 
 
-def _part(container: Container, object: Object, request: AnyRequest) -> ASGIResponse:
+def _part(container: Container, shown: Shown, request: AnyRequest) -> ASGIResponse:
+    object = shown.object
     asked = request.headers.get("range", ""), request.headers.get("if-range")
     part, is_partial = requested_range(*asked, object.size, object.hash)
     if part is None:
         answer = error_answer(request.scope["path"], RangeInvalid())
         unsatisfied = answer.headers | {"content-range": f"bytes */{object.size}"}
         return ASGIResponse(body=answer.body, status_code=answer.status, headers=unsatisfied)
-    headers = _headers(object)
+    headers = _headers(shown)
     if is_partial:
         headers.append((b"content-range", b"bytes %d-%d/%d" % (part.start, part.end - 1, object.size)))
     headers.append((b"content-length", b"%d" % (part.end - part.start)))
@@ -81,7 +86,7 @@ async def _playlist(container: Container, object: Object, request: AnyRequest) -
     """Always the whole playlist, since players need its length. A private playlist names private files: each gets a
     signature that expires with the playlist's own. Raises ObjectNotFound, Unavailable."""
     body = b"".join([chunk async for chunk in _read(container, object, ByteRange(0, object.size))])
-    headers = [header for header in _headers(object) if header[0] != b"accept-ranges"]
+    headers = [header for header in _headers(Shown(object)) if header[0] != b"accept-ranges"]
     if object.private:
         secret, (expires, _) = container.settings.internal_secret, _signature(request.scope["query_string"])
         body = FILE_IN_PLAYLIST.sub(lambda found: sign_file(secret, found[0].decode(), expires).encode(), body)
@@ -133,17 +138,20 @@ async def _redirect_url(container: Container, object: Object) -> str | None:
     return f"{redirect.rstrip('/')}/{key_of(object.file)}"
 
 
-def _headers(object: Object) -> RawHeaders:
+def _headers(shown: Shown) -> RawHeaders:
+    object, public = shown.object, TEMPORARY if shown.is_stopgap else PUBLIC
     headers = [
         (b"content-type", object.media_type.encode()),
         (b"etag", b'"%s"' % object.hash.encode()),
         (b"accept-ranges", b"bytes"),
-        (b"cache-control", PRIVATE if object.private else PUBLIC),
+        (b"cache-control", PRIVATE if object.private else public),
         (b"content-security-policy", CSP),
         (b"x-content-type-options", b"nosniff"),
         (b"cross-origin-resource-policy", b"cross-origin"),
         (b"timing-allow-origin", b"*"),  # players measure how fast a file came, to choose a rung
     ]
+    if shown.by_accept:
+        headers.append((b"vary", b"accept"))
     if object.kind == "document":
         headers.append((b"content-disposition", b"attachment"))
     return headers

@@ -104,6 +104,7 @@ FAILURES: dict[str, Failure] = {
     "UPLOAD_OVERRUN": Failure(413, 60002, "文件过大", 0),
     "QUOTA_EXCEEDED": Failure(429, 10050, "今日上传已达上限", 0),
     "STORAGE_EXCEEDED": Failure(403, 10063, "存储空间已满", 0),
+    "VARIANT_INVALID": Failure(400, 10001, "参数无效", 100002),
     "OBJECT_KIND_INVALID": Failure(400, 10001, "参数无效", 100002),
     "OFFSET_MISMATCH": Failure(409, 10051, "上传位置不符", 0),
     "UPLOAD_FINISHED": Failure(403, 10052, "上传已完成", 0),
@@ -120,6 +121,7 @@ FAILURES: dict[str, Failure] = {
     "CHUNK_INVALID": INTERNAL,  # a bug of the gateway
     "STORE_UNAVAILABLE": UNAVAILABLE,
     "PROBE_OVERLOADED": UNAVAILABLE,
+    "PICTURE_OVERLOADED": UNAVAILABLE,
     # Chat
     "MESSAGE_NOT_FOUND": Failure(404, 10006, "消息不存在", 100002),
     "MESSAGE_TOO_LARGE": Failure(413, 10060, "消息过大", 0),

@@ -93,6 +93,16 @@ class ObjectKindInvalid(Invalid):
     """A file of another kind than is needed."""
 
 
+class VariantInvalid(Invalid):
+    """Not one of the sizes and formats that pictures are made in."""
+
+    field = "w"
+
+
+class PictureOverloaded(Unavailable):
+    """More pictures to be made at once than can wait."""
+
+
 class UploadNotFound(NotFound):
     """No such upload, or expired, or another user's."""
 

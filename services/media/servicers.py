@@ -13,8 +13,9 @@ from protos.media.v1.objects_pb2_grpc import (
 )
 from services.kit.context import require_caller
 from services.media.files import ingest, objects, resumable, uploads
-from services.media.files.messages import object_message, own_upload, partial_upload
+from services.media.files.messages import object_message, own_upload, partial_upload, variant_message
 from services.media.files.streams import chunks_of, header_of, refusing_early
+from services.media.pictures.variants import VariantMaker
 from services.media.resources import Resources
 from services.media.videos.servicers import VIDEO_PROTOS, register_videos
 
@@ -30,6 +31,7 @@ def register(service: Resources, server: grpc.aio.Server) -> None:
 class Objects(ObjectsServicer):
     def __init__(self, service: Resources) -> None:
         self._service, self._database, self._signer = service, service.database, service.signer
+        self._variants = VariantMaker(service)
 
     async def Upload(self, requests: AsyncIterator[pb.UploadRequest], context: object) -> pb.Object:
         async with refusing_early(requests, context):
@@ -48,6 +50,9 @@ class Objects(ObjectsServicer):
         async with self._database.transaction() as connection:
             details = await objects.use(connection, require_caller(), request.hash, request.kind)
         return object_message(details, self._signer, signed=True)
+
+    async def MakeVariant(self, request: pb.MakeVariantRequest, context: object) -> pb.Variant:
+        return variant_message(await self._variants.make(request.hash, request.width, request.format))
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: object) -> pb.Object:
         async with self._database.transaction() as connection:

@@ -59,6 +59,7 @@ class Object(_message.Message):
     PRIVATE_FIELD_NUMBER: _builtins.int
     HLS_PATH_FIELD_NUMBER: _builtins.int
     BLURHASH_FIELD_NUMBER: _builtins.int
+    VARIANTS_FIELD_NUMBER: _builtins.int
     hash: _builtins.str
     """SHA-256 of the bytes, in hex"""
     file: _builtins.str
@@ -90,6 +91,10 @@ class Object(_message.Message):
     """of the HLS playlist; empty if the video did not have to be encoded"""
     blurhash: _builtins.str
     """of an image, or a video's cover; empty while there is none"""
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variant]:
+        """of an image, as far as they were made"""
+
     def __init__(
         self,
         *,
@@ -110,14 +115,52 @@ class Object(_message.Message):
         private: _builtins.bool = ...,
         hls_path: _builtins.str = ...,
         blurhash: _builtins.str = ...,
+        variants: _abc.Iterable[Global___Variant] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "codec", b"codec", "cover_path", b"cover_path", "duration", b"duration", "file", b"file", "hash", b"hash", "height", b"height", "hls_path", b"hls_path", "kind", b"kind", "media_type", b"media_type", "path", b"path", "playback_path", b"playback_path", "private", b"private", "reason", b"reason", "size", b"size", "state", b"state", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "codec", b"codec", "cover_path", b"cover_path", "duration", b"duration", "file", b"file", "hash", b"hash", "height", b"height", "hls_path", b"hls_path", "kind", b"kind", "media_type", b"media_type", "path", b"path", "playback_path", b"playback_path", "private", b"private", "reason", b"reason", "size", b"size", "state", b"state", "variants", b"variants", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Object: _TypeAlias = Object  # noqa: Y015
+
+@_typing.final
+class Variant(_message.Message):
+    """A picture in another size or format."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WIDTH_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    width: _builtins.int
+    """as it was asked for, one of 64, 128, 256, 512, 1080; a smaller picture is not enlarged"""
+    format: _builtins.str
+    """as it was asked for: avif, webp, or basic, which is JPEG, or PNG where it is transparent"""
+    file: _builtins.str
+    """"<hash>.<extension>" """
+    media_type: _builtins.str
+    size: _builtins.int
+    """bytes"""
+    def __init__(
+        self,
+        *,
+        width: _builtins.int = ...,
+        format: _builtins.str = ...,
+        file: _builtins.str = ...,
+        media_type: _builtins.str = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "format", b"format", "media_type", b"media_type", "size", b"size", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Variant: _TypeAlias = Variant  # noqa: Y015
 
 @_typing.final
 class UploadHeader(_message.Message):
@@ -230,6 +273,32 @@ class UseObjectRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UseObjectRequest: _TypeAlias = UseObjectRequest  # noqa: Y015
+
+@_typing.final
+class MakeVariantRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HASH_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    hash: _builtins.str
+    """of the picture"""
+    width: _builtins.int
+    format: _builtins.str
+    def __init__(
+        self,
+        *,
+        hash: _builtins.str = ...,
+        width: _builtins.int = ...,
+        format: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "hash", b"hash", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakeVariantRequest: _TypeAlias = MakeVariantRequest  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):

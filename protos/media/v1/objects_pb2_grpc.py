@@ -50,6 +50,11 @@ class ObjectsStub:
                 request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.UseObjectRequest.SerializeToString,
                 response_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.Object.FromString,
                 _registered_method=True)
+        self.MakeVariant = channel.unary_unary(
+                '/hitok.media.v1.Objects/MakeVariant',
+                request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.MakeVariantRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.Variant.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/hitok.media.v1.Objects/GetStatus',
                 request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.GetStatusRequest.SerializeToString,
@@ -93,6 +98,14 @@ class ObjectsServicer:
     def UseObject(self, request, context):
         """Keeps one of the caller's own uploads from now on, because it is about to be shown, for example as an avatar.
         OBJECT_NOT_FOUND if they did not upload it, OBJECT_KIND_INVALID if it is of another kind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MakeVariant(self, request, context):
+        """Makes a picture in another size or format, unless that was made already. The gateway asks for viewers who may see
+        the picture. OBJECT_KIND_INVALID if the object is no picture.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,6 +157,11 @@ def add_ObjectsServicer_to_server(servicer, server):
                     servicer.UseObject,
                     request_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.UseObjectRequest.FromString,
                     response_serializer=protos_dot_media_dot_v1_dot_objects__pb2.Object.SerializeToString,
+            ),
+            'MakeVariant': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeVariant,
+                    request_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.MakeVariantRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_objects__pb2.Variant.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -248,6 +266,33 @@ class Objects:
             '/hitok.media.v1.Objects/UseObject',
             protos_dot_media_dot_v1_dot_objects__pb2.UseObjectRequest.SerializeToString,
             protos_dot_media_dot_v1_dot_objects__pb2.Object.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeVariant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Objects/MakeVariant',
+            protos_dot_media_dot_v1_dot_objects__pb2.MakeVariantRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_objects__pb2.Variant.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,6 +24,10 @@ class ObjectsStub:
     """Keeps one of the caller's own uploads from now on, because it is about to be shown, for example as an avatar.
     OBJECT_NOT_FOUND if they did not upload it, OBJECT_KIND_INVALID if it is of another kind.
     """
+    MakeVariant: _aio.UnaryUnaryMultiCallable[_objects_pb2.MakeVariantRequest, _objects_pb2.Variant]
+    """Makes a picture in another size or format, unless that was made already. The gateway asks for viewers who may see
+    the picture. OBJECT_KIND_INVALID if the object is no picture.
+    """
     GetStatus: _aio.UnaryUnaryMultiCallable[_objects_pb2.GetStatusRequest, _objects_pb2.Object]
     """The state of one of the caller's uploads; an admin may ask for any."""
     ListUploads: _aio.UnaryUnaryMultiCallable[_objects_pb2.ListUploadsRequest, _objects_pb2.ListUploadsResponse]
@@ -62,6 +66,16 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_objects_pb2.Object]:
         """Keeps one of the caller's own uploads from now on, because it is about to be shown, for example as an avatar.
         OBJECT_NOT_FOUND if they did not upload it, OBJECT_KIND_INVALID if it is of another kind.
+        """
+
+    @_abc_1.abstractmethod
+    def MakeVariant(
+        self,
+        request: _objects_pb2.MakeVariantRequest,
+        context: _aio.ServicerContext[_objects_pb2.MakeVariantRequest, _abc.Awaitable[_objects_pb2.Variant]],
+    ) -> _abc.Awaitable[_objects_pb2.Variant]:
+        """Makes a picture in another size or format, unless that was made already. The gateway asks for viewers who may see
+        the picture. OBJECT_KIND_INVALID if the object is no picture.
         """
 
     @_abc_1.abstractmethod

@@ -3,7 +3,8 @@
 from typing import Any
 
 from protos.media.v1.objects_pb2 import Object, OwnUpload, PartialUpload, State
-from services.media.files.objects import ObjectDetails
+from protos.media.v1.objects_pb2 import Variant as VariantMessage
+from services.media.files.objects import ObjectDetails, Variant
 from services.media.files.uploads import OwnUpload as Own
 from services.media.signing import Signer
 
@@ -31,7 +32,12 @@ def object_message(details: ObjectDetails, signer: Signer, signed: bool = False)
         hls_path=signer.path(details.hls, private, row.duration) if details.hls else "",
         private=details.private,
         blurhash=row.blurhash,
+        variants=[variant_message(variant) for variant in details.variants],
     )
+
+
+def variant_message(variant: Variant) -> VariantMessage:
+    return VariantMessage(**variant._asdict())
 
 
 def own_upload(upload: Own, signer: Signer) -> OwnUpload:

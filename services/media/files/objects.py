@@ -1,7 +1,7 @@
 """Objects: read them, and decide who may see and use them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, Row, Text, exists, func, literal, or_, select, text, update
@@ -22,18 +22,33 @@ from services.media.models import FAILED, PROCESSING, Derivative, Job, Object, U
 HASH = re.compile("[0-9a-f]{64}")
 
 # An object is private if videos show it and none of them is public, unless one of its uploaders shows it in no video:
-# it may be their avatar, and nobody else's private video can hide that. A derivative is as private as its source.
+# it may be their avatar, and nobody else's private video can hide that. A derivative is as private as its sources; it
+# may be made of another derivative, as a size of a cover is.
 PRIVATE = text("""
-    SELECT asked.hash, bool_and(
-        EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source)
-        AND NOT EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source AND visibility = 0)
-        AND NOT EXISTS (SELECT FROM upload u WHERE u.object_hash = source AND NOT EXISTS
-            (SELECT FROM object_reference r WHERE r.object_hash = source AND r.owner_id = u.user_id))) AS private
-    FROM unnest(CAST(:hashes AS text[])) AS asked (hash), LATERAL (
-        SELECT asked.hash AS source WHERE EXISTS (SELECT FROM upload WHERE object_hash = asked.hash)
-            OR EXISTS (SELECT FROM object_reference WHERE object_hash = asked.hash)
-        UNION SELECT source_hash FROM derivative WHERE object_hash = asked.hash) sources
-    GROUP BY asked.hash""")
+    WITH RECURSIVE source (asked, hash) AS (
+        SELECT hash, hash FROM unnest(CAST(:hashes AS text[])) AS asked (hash)
+        UNION SELECT asked, d.source_hash FROM source s JOIN derivative d ON d.object_hash = s.hash)
+    SELECT asked AS hash, bool_and(
+        EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source.hash)
+        AND NOT EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source.hash AND visibility = 0)
+        AND NOT EXISTS (SELECT FROM upload u WHERE u.object_hash = source.hash AND NOT EXISTS
+            (SELECT FROM object_reference r WHERE r.object_hash = source.hash AND r.owner_id = u.user_id))) AS private
+    FROM source
+    WHERE EXISTS (SELECT FROM upload u WHERE u.object_hash = source.hash)
+        OR EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source.hash)
+    GROUP BY asked""")
+
+VARIANT = re.compile("w([0-9]+)-([a-z]+)")  # profile of a derivative
+
+
+class Variant(NamedTuple):
+    """A picture in another size or format, as it was asked for."""
+
+    width: int
+    format: str
+    file: str
+    media_type: str
+    size: int
 
 
 class ObjectDetails(NamedTuple):
@@ -44,6 +59,7 @@ class ObjectDetails(NamedTuple):
     cover: str = ""
     playback: str = ""
     hls: str = ""
+    variants: Sequence[Variant] = ()
 
 
 async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[ObjectDetails]:
@@ -55,21 +71,25 @@ async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[
     rows = (await connection.execute(select(Object.__table__).where(Object.hash == func.any(asked)))).all()
     private = {row.hash: row.private for row in await connection.execute(PRIVATE, {"hashes": list(hashes)})}
     made = (
-        select(Derivative.source_hash, Derivative.profile, Derivative.object_hash, Object.extension)
+        select(Derivative.source_hash, Derivative.profile, Object.__table__)
         .join(Object, Object.hash == Derivative.object_hash)
         .where(Derivative.source_hash == func.any(asked))
     )
-    files = {
-        (row.source_hash, row.profile): f"{row.object_hash}.{row.extension}" for row in await connection.execute(made)
-    }
-    return [
-        ObjectDetails(
-            row,
-            private.get(row.hash, False),
-            *(files.get((row.hash, profile), "") for profile in ("cover", "playback", "hls")),
-        )
-        for row in rows
+    by_source: dict[str, dict[str, Any]] = {}
+    for derived in await connection.execute(made):
+        by_source.setdefault(derived.source_hash, {})[derived.profile] = derived
+    return [_details(row, private.get(row.hash, False), by_source.get(row.hash, {})) for row in rows]
+
+
+def _details(row: Any, private: bool, derived: Mapping[str, Any]) -> ObjectDetails:
+    files = {profile: f"{of.hash}.{of.extension}" for profile, of in derived.items()}
+    variants = [
+        Variant(int(found[1]), found[2], files[profile], of.media_type, of.size)
+        for profile, of in derived.items()
+        if (found := VARIANT.fullmatch(profile))
     ]
+    cover, playback, hls = (files.get(profile, "") for profile in ("cover", "playback", "hls"))
+    return ObjectDetails(row, private, cover, playback, hls, variants)
 
 
 async def get(connection: AsyncConnection, hash: str) -> ObjectDetails:

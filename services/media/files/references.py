@@ -27,7 +27,8 @@ async def release_objects(connection: AsyncConnection, owner_id: int, hashes: Se
     unshown = select(Object.__table__, others.label("shared")).where(Object.hash.in_(hashes), ~shown)
     if not private:
         unshown = unshown.where(Object.kind != IMAGE)
-    rows = (await connection.execute(unshown)).all()
+    # Locked, so that a derivative that is being stored of one of them is either found below, or cannot be stored.
+    rows = (await connection.execute(unshown.order_by(Object.hash).with_for_update(of=Object))).all()
     mine = delete(Upload).where(Upload.object_hash.in_([row.hash for row in rows]), Upload.user_id == owner_id)
     await connection.execute(mine)
     gone = [row for row in rows if not row.shared]
@@ -35,15 +36,17 @@ async def release_objects(connection: AsyncConnection, owner_id: int, hashes: Se
 
 
 async def _take_derived(connection: AsyncConnection, sources: Sequence[str]) -> Sequence[Row[Any]]:
-    """Detaches the derivatives of the sources; returns those that nothing else uses."""
+    """Detaches the derivatives of the sources, and theirs; returns those that nothing else uses."""
     made = delete(Derivative).where(Derivative.source_hash.in_(sources)).returning(Derivative.object_hash)
     hashes = (await connection.execute(made)).scalars().all()
-    return await _lock_unused(connection, set(hashes) - set(sources))
+    rows = await _lock_unused(connection, set(hashes) - set(sources))
+    return [*rows, *await _take_derived(connection, [row.hash for row in rows])] if rows else rows
 
 
 async def drop_unused(connection: AsyncConnection, hash: str) -> None:
     """Deletes a derivative that was detached from its source, unless something else uses it."""
-    await _delete(connection, await _lock_unused(connection, {hash}))
+    rows = await _lock_unused(connection, {hash})
+    await _delete(connection, [*rows, *await _take_derived(connection, [row.hash for row in rows])])
 
 
 async def _lock_unused(connection: AsyncConnection, hashes: Iterable[str]) -> Sequence[Row[Any]]:
@@ -55,7 +58,8 @@ async def _lock_unused(connection: AsyncConnection, hashes: Iterable[str]) -> Se
         exists().where(Upload.object_hash == Object.hash),
         exists().where(ObjectReference.object_hash == Object.hash),
     )
-    return (await connection.execute(select(Object.__table__).where(Object.hash.in_(hashes), ~used))).all()
+    unused = select(Object.__table__).where(Object.hash.in_(hashes), ~used).order_by(Object.hash)
+    return (await connection.execute(unused.with_for_update())).all()
 
 
 async def _delete(connection: AsyncConnection, objects: Sequence[Row[Any]]) -> None:

@@ -71,8 +71,8 @@ def _convert(path: Path, format: str) -> dict[str, Any]:
         upright.load()
     clear = upright.has_transparency_data
     target = format if format in ("PNG", "WEBP", "AVIF") else "PNG" if clear else "JPEG"
-    if target == "JPEG" and upright.mode not in ("RGB", "L", "CMYK"):
-        upright = _deepened(upright)
+    if target == "JPEG":
+        upright = eight_bits(upright)
     upright.info = {}
     options: dict[str, Any] = {"icc_profile": profile} if profile else {}
     options |= {"exif": b""} if target != "PNG" else {}
@@ -80,8 +80,10 @@ def _convert(path: Path, format: str) -> dict[str, Any]:
     return _facts(upright, target)
 
 
-def _deepened(image: Any) -> Any:
-    """Reduces any other depth to eight bits per channel."""
+def eight_bits(image: Any) -> Any:
+    """Reduces any other depth to eight bits per channel, and leaves RGB(A), grey and CMYK as they are."""
+    if image.mode in ("RGB", "RGBA", "L", "CMYK"):
+        return image
     if image.mode.startswith("I"):
         image = image.point(lambda value: value / 256).convert("L")
     return image.convert("RGB")
