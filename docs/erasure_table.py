@@ -32,7 +32,7 @@ TABLES: dict[str, dict[str, Table]] = {
             "id username username_key username_skeleton nickname avatar bio sex email phone password_hash client_ip"
             " client_port device",
             "phone_proven_at role role_set_by_admin created_at updated_at login_at heartbeat_at logout_at is_logout"
-            " disabled_at deleted_at searchable_by_phone searchable_by_email",
+            " disabled_at deleted_at erased_again_at searchable_by_phone searchable_by_email",
             "Emptied at once. The id stays, since other rows name it; so do the times and the role.",
         ),
         "session": Table(
@@ -75,8 +75,8 @@ TABLES: dict[str, dict[str, Table]] = {
         "group": Table(
             "name name_key icon description owner_id announcement announced_by",
             "id approval member_count created_at updated_at dismissed_at",
-            "The group goes to its oldest manager or member, else it is dismissed. What was written of it is the"
-            f" group's and stays. `announced_by`: {ID_STAYS}",
+            "The group goes to its oldest manager or member, and what was written of it is the group's and stays."
+            f" Without other members it is dismissed, which empties its row. `owner_id` and `announced_by`: {ID_STAYS}",
         ),
         "member": Table(
             "user_id inviter_id", "id group_id role joined_at", f"{ROW_GOES} `inviter_id` of others: {ID_STAYS}"
@@ -134,7 +134,7 @@ TABLES: dict[str, dict[str, Table]] = {
         "conversation": Table(
             "low_id high_id title",
             "id kind group_id last_seq rev member_count complete event_id created_at active_at dismissed_at",
-            f"{ID_STAYS} The title is the group's.",
+            f"{ID_STAYS} The title is the group's, and empty once it is dismissed.",
         ),
         "conversation_member": Table(
             "user_id delivered_seq read_seq hidden_seq pinned muted muted_until",
@@ -151,7 +151,7 @@ TABLES: dict[str, dict[str, Table]] = {
         "notification": Table(
             "user_id actor_ids subject",
             "id kind event topic actor_count created_at read_at",
-            f"{ROW_GOES} In those of others: {ID_STAYS}",
+            f"{ROW_GOES} Also those of others that quote the user's request. In the rest of them: {ID_STAYS}",
         ),
         "notification_mute": Table("user_id", "kind", ROW_GOES),
         "block": Table("user_id blocked_id", "event_id blocked", f"{ROW_GOES} `blocked_id` of others: {ID_STAYS}"),
@@ -169,8 +169,9 @@ def page() -> str:
         "",
         "`make docs` writes this page from `docs/erasure_table.py`, which a test compares with the schemas: no table",
         "and no column can be forgotten. `POST /api/user/delete-account` empties the account in one transaction and",
-        "announces it; the other services erase what they hold when they hear of it. Backups made before keep their",
-        "data.",
+        "announces it; the other services erase what they hold when they hear of it. An hour later it is announced",
+        "again, since an upload or an event may have been under way. Backups made before keep their data. Valkey holds",
+        "ids and hashes that expire within a day.",
     ]
     for service, tables in TABLES.items():
         lines += ["", f"## {service}", "", "| table | columns of a user | what erasure does |", "|---|---|---|"]

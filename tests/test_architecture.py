@@ -241,7 +241,7 @@ OPENERS = {
     "services/user/admin.py": "the operator's command line",
     "services/user/credentials.py": "a password is verified or hashed, or a code redeemed, before",
     "services/user/email_changes.py": "a background task",
-    "services/user/erasure.py": "a password is verified before",
+    "services/user/erasure.py": "a password is verified before; a background task",
     "services/user/guesses.py": "a guess is counted before the password is verified, and given back after",
     "services/user/registration.py": "a password is hashed, and a code redeemed, before",
     "services/user/service.py": "the start of the process",

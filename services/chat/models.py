@@ -30,6 +30,7 @@ DIRECT, GROUP = range(2)  # kinds of conversations
 # A message request, in the row of the user who was asked (ASKED, or DECLINED) and of the one who waits (WAITING).
 NO_REQUEST, ASKED, DECLINED, WAITING = range(4)
 PARTITIONS = 8
+QUOTING = "kind IN ('friend_request', 'group_request')"  # notifications that hold what their only actor wrote
 LAST_EVENT_ID = 2**62  # no event has a higher id, so none changes the row again
 
 
@@ -186,6 +187,7 @@ class Notification(Model):
     __table_args__ = (
         UniqueConstraint("user_id", "event"),
         Index("notification_list", "user_id", "id"),
+        Index("notification_quoted", text("(actor_ids[1])"), postgresql_where=text(QUOTING)),
         Index("notification_unread", "user_id", "topic", "id", postgresql_where=text("read_at IS NULL")),
     )
 

@@ -100,7 +100,7 @@ class Block(Model):
 
 
 class Group(Model):
-    """Its row is the lock for every change of its members. A dismissed group keeps its row and nothing else."""
+    """Its row is the lock for every change of its members. A dismissed group keeps its row, emptied."""
 
     __tablename__ = "group"
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import grpc.aio
 
 from services.kit import background
-from services.user import email_changes, sessions
+from services.user import email_changes, erasure, sessions
 from services.user.admin import commands
 from services.user.config import UserSettings
 from services.user.service import open_service
@@ -20,6 +20,7 @@ async def compose(settings: UserSettings, grpc_server: grpc.aio.Server) -> Async
         async with background.run(
             sweep_sessions=lambda: sessions.sweep(service.database),
             tell_old_addresses=lambda: email_changes.tell_old_addresses(service),
+            repeat_erasures=lambda: erasure.repeat_erasures(service.database),
         ):
             yield
 

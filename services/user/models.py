@@ -45,6 +45,7 @@ class Account(Model):
     device: Mapped[str] = mapped_column(server_default="")
     disabled_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    erased_again_at: Mapped[datetime | None]
     searchable_by_phone: Mapped[bool] = mapped_column(server_default=text("false"))
     searchable_by_email: Mapped[bool] = mapped_column(server_default=text("false"))
 
@@ -53,6 +54,11 @@ class Account(Model):
             "account_search",
             text('username_key COLLATE "C"'),
             postgresql_where=text("deleted_at IS NULL AND disabled_at IS NULL"),
+        ),
+        Index(
+            "account_to_erase_again",
+            "deleted_at",
+            postgresql_where=text("deleted_at IS NOT NULL AND erased_again_at IS NULL"),
         ),
         Index("account_staff", "username_skeleton", postgresql_where=text("role >= 3")),
     )

@@ -130,8 +130,7 @@ async def test_only_the_schema_this_code_was_written_for_will_do(database: Datab
 
 def test_older_code_does_not_touch_a_newer_schema(url: str, tmp_path: Path) -> None:
     upgrade(url, MIGRATIONS)
-    write_revision(tmp_path, 9, "pass")
-    (tmp_path / "0009_test.py").write_text((tmp_path / "0009_test.py").read_text().replace("'0008'", "None"))
+    write_revision(tmp_path, 1, "pass")
     with pytest.raises(ConfigError, match="ahead of this code"):
         upgrade(url, tmp_path)
 

@@ -1,5 +1,6 @@
 """Deleting an account: user/delete-account."""
 
+import asyncio
 from typing import Any
 
 import grpc.aio
@@ -7,6 +8,7 @@ import grpc.aio
 from docs.erasure_table import TABLES
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
+from services.user import erasure
 from tests.support.user import (
     PASSWORD,
     Running,
@@ -105,6 +107,18 @@ async def test_no_table_but_the_events_names_them_any_more(user: Running) -> Non
     for table in TABLES["user"].keys() - {"outbox"}:
         rows = str(await execute(user, f'SELECT t::text FROM "{table}" t'))
         assert not any(trace in rows for trace in (name, phone, bound)), table
+
+
+async def test_it_is_announced_again_after_an_hour_and_then_no_more(user: Running) -> None:
+    """For what was under way: an upload, an event of another service that came late."""
+    made = await email_account(user)
+    await deleting(user, made)
+    await erasure.announce_again(user.service.database)
+    assert [subject for subject, _ in await events_of(user, made.user_id)].count("account.deleted") == 1
+    statement = "UPDATE account SET deleted_at = now() - interval '61 minutes' WHERE id = :id"
+    await execute(user, statement, id=made.user_id)
+    await asyncio.gather(*(erasure.announce_again(user.service.database) for _ in range(3)))
+    assert [subject for subject, _ in await events_of(user, made.user_id)].count("account.deleted") == 2
 
 
 async def test_it_needs_the_password(user: Running) -> None:

@@ -154,6 +154,8 @@ async def dismiss(connection: AsyncConnection, conversation: Any, event_id: int)
     changes = {"rev": Conversation.rev + 1, "member_count": 0, "dismissed_at": func.now()}
     change = update(Conversation).where(Conversation.id == conversation.id).values(changes)
     after = (await connection.execute(change.returning(Conversation.__table__))).one()
+    emptied = update(Conversation).where(Conversation.id == after.id).values(title="")  # nobody sees it any more
+    await connection.execute(emptied)
     left = update(Member).where(Member.conversation_id == after.id, CURRENT)
     left = left.values(left_at=func.now(), left_seq=after.last_seq, rev=after.rev, event_id=event_id)
     user_ids = (await connection.execute(left.returning(Member.user_id))).scalars().all()

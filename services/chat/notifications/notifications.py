@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.apart import apart_from
 from services.chat.errors import KindInvalid
-from services.chat.models import Block, Notification, NotificationMute
+from services.chat.models import QUOTING, Block, Notification, NotificationMute
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.kit.context import Caller
@@ -138,9 +138,12 @@ async def set_muted(connection: AsyncConnection, caller: Caller, kind: str, mute
 
 
 async def erase_user(connection: AsyncConnection, user_id: int) -> None:
+    """Deletes what the user was told, and what others were told in the user's words."""
     for model in (Notification, NotificationMute, Block):
         await connection.execute(delete(model).where(model.user_id == user_id))
     await connection.execute(delete(Block).where(Block.blocked_id == user_id))
+    quoting = delete(Notification).where(Notification.actor_ids[1] == user_id, text(QUOTING))
+    await connection.execute(quoting)
 
 
 async def set_block(connection: AsyncConnection, user_id: int, blocked_id: int, blocked: bool, event_id: int) -> None:

@@ -101,14 +101,16 @@ async def dismiss_group(connection: AsyncConnection, caller: Caller, group_id: i
 
 
 async def dismiss(connection: AsyncConnection, group: Any, actor_id: int) -> None:
-    """Dismisses a locked group: removes its members, refuses pending applications, and hides it for good."""
+    """Dismisses a locked group for good: removes its members, refuses pending applications, and empties its row."""
     gone = delete(Member).where(Member.group_id == group.id).returning(Member.user_id)
     member_ids = (await connection.execute(gone)).scalars().all()
     await connection.execute(delete(Invitation).where(Invitation.group_id == group.id))
     waiting = update(JoinRequest).where(JoinRequest.group_id == group.id, JoinRequest.result == PENDING)
     await connection.execute(waiting.values(result=REFUSED, handler_id=actor_id, handled_at=func.now()))
+    blank = dict.fromkeys(("name", "name_key", "icon", "description", "announcement"), "")
     dismissed = update(Group).where(Group.id == group.id)
-    await connection.execute(dismissed.values(member_count=0, dismissed_at=func.now(), updated_at=func.now()))
+    values = {"member_count": 0, "dismissed_at": func.now(), "updated_at": func.now()}
+    await connection.execute(dismissed.values(values | blank))
     await events.group_dismissed(connection, group, actor_id, member_ids)
 
 
