@@ -8,7 +8,8 @@ import grpc.aio
 import structlog
 
 from gateway.container import Container
-from gateway.http.errors import ParameterInvalid
+from gateway.files.urls import hash_in
+from gateway.http.errors import ObjectNotFound, ParameterInvalid
 from protos.media.v1.objects_pb2 import MakeVariantRequest, Object, Variant
 
 WIDTHS = (64, 128, 256, 512, 1080)
@@ -30,12 +31,17 @@ class Shown(NamedTuple):
 
 
 async def choose(container: Container, object: Object, query: bytes, accept: str) -> Shown:
-    """For a client that may see the object. Only pictures have variants. Raises ParameterInvalid."""
+    """For a client that may see the object. Pictures have variants; those of a video are its cover's.
+
+    Raises ParameterInvalid, and ObjectNotFound for a video without a cover.
+    """
     given = _given(query)
-    if object.kind != "image" or given is None:
+    if object.kind not in ("image", "video") or given is None:
         return Shown(object)
     if given not in map(str, WIDTHS):
         raise ParameterInvalid(field="w")
+    if object.kind == "video":
+        object = await _cover_of(container, object)
     width, format = _enough(object, int(given)), _format(accept)
     if _is_fit(object, width, format):
         return Shown(object, by_accept=True)
@@ -44,6 +50,17 @@ async def choose(container: Container, object: Object, query: bytes, accept: str
     if variant is None:
         return Shown(object, by_accept=True, is_stopgap=True)
     return Shown(_as_object(variant, object), by_accept=True)
+
+
+async def _cover_of(container: Container, video: Object) -> Object:
+    """As private as the video."""
+    cover = await container.files.load(hash_in(video.cover_path) or "") if video.cover_path else None
+    if cover is None:
+        raise ObjectNotFound
+    shown = Object()
+    shown.CopyFrom(cover)
+    shown.private = video.private
+    return shown
 
 
 def _given(query: bytes) -> str | None:

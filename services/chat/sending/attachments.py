@@ -17,7 +17,8 @@ from services.kit.errors import reason_of
 KINDS = {"image": ("image",), "video": ("video",), "audio": ("audio",), "file": ("image", "video", "audio", "document")}
 PATH = re.compile(r"(?:^|/)media/([0-9a-f]{64})\.[a-z0-9]{1,5}(?:\?.*)?$")
 TIMEOUT = 2.0  # seconds
-FACTS = ("media_type", "size", "width", "height", "duration")  # the metadata of a file
+FACTS = ("media_type", "size", "width", "height", "duration", "blurhash")  # the metadata of a file
+THUMBNAIL_WIDTH = 512  # pixels; one of the sizes that the gateway serves (docs/files.md)
 
 
 class Attachments:
@@ -64,5 +65,13 @@ class Attachments:
 
 def _described(value: dict[str, Any], object: Object) -> dict[str, Any]:
     facts = {name: getattr(object, name) for name in FACTS}
-    rest = {name: given for name, given in value.items() if name not in FACTS}
-    return rest | {"url": f"/media/{object.file}"} | {name: fact for name, fact in facts.items() if fact}
+    rest = {name: given for name, given in value.items() if name not in (*FACTS, "thumbnail")}
+    thumbnail = {"thumbnail": _thumbnail(object)} if object.kind in ("image", "video") and object.width else {}
+    return rest | {"url": f"/media/{object.file}"} | {name: fact for name, fact in facts.items() if fact} | thumbnail
+
+
+def _thumbnail(object: Object) -> dict[str, Any]:
+    """A small picture of a picture or a video. Its address is valid before a video's cover is made."""
+    width = min(object.width, THUMBNAIL_WIDTH)
+    height = max(round(object.height * width / object.width), 1)
+    return {"url": f"/media/{object.file}?w={THUMBNAIL_WIDTH}", "width": width, "height": height}

@@ -62,8 +62,11 @@ async def test_a_file_is_described_as_it_is(chat: Running, social: Social, media
     data = png(3, 2)
     object = await upload(media, a, data)
     lie = {"url": url_of(object), "size": 1, "media_type": "text/html", "duration": 9, "caption": "my cat"}
+    lie |= {"thumbnail": {"url": "https://elsewhere.example/cat.png"}, "blurhash": "x"}
     truth = {"url": f"/media/{object.hash}.png", "size": len(data), "media_type": "image/png", "width": 3, "height": 2}
-    truth |= {"caption": "my cat"}
+    truth |= {"thumbnail": {"url": f"/media/{object.hash}.png?w=512", "width": 3, "height": 2}}
+    truth |= {"caption": "my cat", "blurhash": object.blurhash}
+    assert object.blurhash
     async with watching(chat) as frames:
         ack = await send(chat, a, direct(b), lie, kind="image")
         pushed = await frames.expect(f"push.conv.{ack.conversation_id}", "message")

@@ -168,6 +168,24 @@ async def test_a_size_of_a_private_cover_is_private(visitor: FrontEnd, media: Ru
     assert [object.private for object in found] == [True, True]
 
 
+async def test_a_size_of_a_video_is_one_of_its_cover(
+    visitor: FrontEnd, gateway: RunningGateway, media: Running, alice: Person
+) -> None:
+    stored = await upload(media, alice.id, video(size=(640, 480), seconds=0.5))
+    object = await settled(media, alice.id, stored.hash)
+    gateway.container.files.drop(stored.hash)
+    answer = await get(visitor, f"{object.path}?w=128")
+    assert (answer.headers["content-type"], opened(answer).size) == ("image/avif", (128, 96))
+    await refer(media, stored.hash, alice.id, PRIVATE)
+    gateway.container.files.drop(stored.hash)
+    await visitor.refused("GET", f"{object.path}?w=128", 404, 10054)
+    signed = sign_path(SECRETS["HITOK_INTERNAL_SECRET"], stored.file, 60)
+    assert (await get(visitor, f"{signed}&w=128")).headers["cache-control"] == "private, max-age=60"
+    await execute(media, "DELETE FROM derivative WHERE source_hash = :hash AND profile = 'cover'", hash=stored.hash)
+    gateway.container.files.drop(stored.hash)
+    await visitor.refused("GET", f"{signed}&w=128", 404, 10054)
+
+
 async def test_many_who_ask_at_once_get_one(
     visitor: FrontEnd, media: Running, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
