@@ -22,23 +22,15 @@ PASSWORD = "correct horse"
 @contextmanager
 def running_stack(**settings: str) -> Iterator[tuple[str, Path]]:
     """The base URL and the data folder. Rate limits are off."""
-    ports = free_ports(10)
+    ports = free_ports(2)
     named = {
         "HITOK_HTTP_PORTS": f"{ports[0]},{ports[1]}",
-        "HITOK_USER_GRPC_PORT": ports[2],
-        "HITOK_USER_METRICS_PORT": ports[3],
-        "HITOK_SOCIAL_GRPC_PORT": ports[4],
-        "HITOK_SOCIAL_METRICS_PORT": ports[5],
-        "HITOK_MEDIA_GRPC_PORT": ports[6],
-        "HITOK_MEDIA_METRICS_PORT": ports[7],
-        "HITOK_CHAT_GRPC_PORT": ports[8],
-        "HITOK_CHAT_METRICS_PORT": ports[9],
         "HITOK_RATE_LIMIT_SCALE": "0",
         "HITOK_DRAIN_SECONDS": "0",
         "HITOK_LOG_FORMAT": "json",
     }
     with TemporaryDirectory(prefix="hitok-bench-") as folder:
-        environ = os.environ | {name: str(value) for name, value in named.items()} | {"HITOK_VAR": folder} | settings
+        environ = os.environ | named | {"HITOK_VAR": folder} | settings
         command = [sys.executable, "-m", "deploy.local"]
         process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
         assert process.stdout

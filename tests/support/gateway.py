@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
+from unittest.mock import patch
 
 import httpx
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +15,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from gateway.app import build_asgi, build_server
 from gateway.config import SERVICE, GatewaySettings
 from gateway.container import Container, open_container
+from services.kit import redis
 from tests.support.processes import SECRETS, common_settings
 from tests.support.servers import Servers
 
@@ -34,9 +36,19 @@ def gateway_settings(servers: Servers, **more: str) -> GatewaySettings:
 
 
 @asynccontextmanager
-async def running_gateway(settings: GatewaySettings, ip: str = "127.0.0.1") -> AsyncIterator[RunningGateway]:
+async def open_patiently(settings: GatewaySettings, valkey_seconds: float = 20.0) -> AsyncIterator[Container]:
+    """A busy machine may stop the process for longer than a gateway waits for Valkey before it limits alone."""
+    with patch.object(redis, "TIMEOUT", valkey_seconds):
+        async with open_container(settings) as container:
+            yield container
+
+
+@asynccontextmanager
+async def running_gateway(
+    settings: GatewaySettings, ip: str = "127.0.0.1", valkey_seconds: float = 20.0
+) -> AsyncIterator[RunningGateway]:
     """Without a port; its `http` calls from `ip`."""
-    async with open_container(settings) as container:
+    async with open_patiently(settings, valkey_seconds) as container:
         app = in_own_task(build_asgi(container))
         async with client_of(app, ip) as http:
             yield RunningGateway(container, app, http)
@@ -45,7 +57,7 @@ async def running_gateway(settings: GatewaySettings, ip: str = "127.0.0.1") -> A
 @asynccontextmanager
 async def serving_gateway(settings: GatewaySettings) -> AsyncIterator[tuple[Container, str]]:
     """On a free port, by the server that production uses; also gives its base URL."""
-    async with open_container(settings) as container:
+    async with open_patiently(settings) as container:
         async with serving(build_asgi(container), settings) as url:
             yield container, url
 

@@ -1,4 +1,4 @@
-"""A client of the chat socket for tests: answers are found by their id, events by their content."""
+"""Clients of the chat socket for tests: answers are found by their id, events by their content."""
 
 import asyncio
 import itertools
@@ -24,12 +24,51 @@ class Refusal(Exception):
         return str(self.data["code"])
 
 
-class Socket:
-    """Answers pings while it waits for something else. `seen` holds the frames that no one has waited for yet."""
+class Frames:
+    """The frames of a socket. `seen` holds those that no one has waited for yet."""
 
     def __init__(self, ws: ClientConnection) -> None:
         self.ws = ws
         self.seen: list[dict[str, Any]] = []
+
+    async def receive(self) -> dict[str, Any]:
+        """The next frame, whichever. Raises ConnectionClosed."""
+        return dict(json.loads(await self.ws.recv()))
+
+    async def wait(self, wanted: Any, timeout: float = 10.0) -> dict[str, Any]:
+        for frame in self.seen:
+            if wanted(frame):
+                self.seen.remove(frame)
+                return frame
+        async with asyncio.timeout(timeout):
+            while not wanted(frame := await self.receive()):
+                self.seen.append(frame)
+        return frame
+
+    async def drain(self, seconds: float = 0.2) -> list[dict[str, Any]]:
+        """All that came and that comes within a time."""
+        with suppress(TimeoutError, ConnectionClosed):
+            async with asyncio.timeout(seconds):
+                while True:
+                    self.seen.append(await self.receive())
+        seen, self.seen = self.seen, []
+        return seen
+
+    async def closed(self, timeout: float = 10.0) -> int:
+        """The code with which the server closes it, once it does."""
+        with suppress(ConnectionClosed):
+            async with asyncio.timeout(timeout):
+                while True:
+                    await self.ws.recv()
+        assert self.ws.close_code is not None
+        return self.ws.close_code
+
+
+class Socket(Frames):
+    """Answers pings while it waits for something else."""
+
+    def __init__(self, ws: ClientConnection) -> None:
+        super().__init__(ws)
         self.ready: dict[str, Any] = {}
         self._ids = itertools.count(1)
 
@@ -73,43 +112,13 @@ class Socket:
         )
         return frame["data"]
 
-    async def wait(self, wanted: Any, timeout: float = 10.0) -> dict[str, Any]:
-        for frame in self.seen:
-            if wanted(frame):
-                self.seen.remove(frame)
-                return frame
-        async with asyncio.timeout(timeout):
-            while not wanted(frame := await self.receive()):
-                self.seen.append(frame)
-        return frame
-
     async def receive(self) -> dict[str, Any]:
         """The next frame, whichever. Raises ConnectionClosed."""
         while True:
-            frame: dict[str, Any] = json.loads(await self.ws.recv())
+            frame = await super().receive()
             if frame["type"] != "ping":
                 return frame
             await self.say("pong")
-
-    async def drain(self, seconds: float = 0.2) -> list[dict[str, Any]]:
-        """All that came and that comes within a time."""
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    self.seen.append(await self.receive())
-        except TimeoutError:
-            pass
-        seen, self.seen = self.seen, []
-        return seen
-
-    async def closed(self, timeout: float = 10.0) -> int:
-        """The code with which the server closes it, once it does."""
-        with suppress(ConnectionClosed):
-            async with asyncio.timeout(timeout):
-                while True:
-                    await self.ws.recv()
-        assert self.ws.close_code is not None
-        return self.ws.close_code
 
 
 @asynccontextmanager

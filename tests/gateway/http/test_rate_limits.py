@@ -288,7 +288,7 @@ async def island(servers: Servers) -> AsyncIterator[Island]:
         async with running_user_service(settings) as user:
             theirs = {"HITOK_USER_TARGET": user.target, "HITOK_REDIS_URL": valkey.url}
             limits_on = gateway_settings(servers, **theirs, HITOK_RATE_LIMIT_SCALE="1")
-            async with running_gateway(limits_on, new_ip()) as gateway:
+            async with running_gateway(limits_on, new_ip(), redis_client.TIMEOUT) as gateway:
                 yield Island(valkey, user, gateway, await by_email(gateway.http, user))
 
 

@@ -1,51 +1,20 @@
 """Clients of the originals for tests: each keeps the messages that it was shown, by their text."""
 
-import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import connect
+
+from tests.support.sockets import Frames
 
 
-class Client:
-    def __init__(self, ws: ClientConnection) -> None:
-        self.ws = ws
-        self.seen: list[dict[str, Any]] = []
-
+class Client(Frames):
     async def send(self, frame: Any) -> None:
         await self.ws.send(json.dumps(frame))
-
-    async def wait(self, wanted: Callable[[dict[str, Any]], Any], timeout: float = 10.0) -> dict[str, Any]:
-        for frame in self.seen:
-            if wanted(frame):
-                self.seen.remove(frame)
-                return frame
-        async with asyncio.timeout(timeout):
-            while not wanted(frame := json.loads(await self.ws.recv())):
-                self.seen.append(frame)
-        return dict(frame)
-
-    async def drain(self, seconds: float = 0.3) -> list[dict[str, Any]]:
-        """All that came and that comes within a time."""
-        with suppress(TimeoutError, ConnectionClosed):
-            async with asyncio.timeout(seconds):
-                while True:
-                    self.seen.append(json.loads(await self.ws.recv()))
-        seen, self.seen = self.seen, []
-        return seen
-
-    async def closed(self, timeout: float = 10.0) -> int:
-        with suppress(ConnectionClosed):
-            async with asyncio.timeout(timeout):
-                while True:
-                    await self.ws.recv()
-        assert self.ws.close_code is not None
-        return self.ws.close_code
 
     async def say(self, to: str, text: str) -> None:
         raise NotImplementedError
