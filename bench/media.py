@@ -19,7 +19,8 @@ import httpx
 from bench.files import FILE, MIB, noise
 from bench.report import row, title
 from bench.stack import register, running_bare, running_stack
-from services.media.processing.sandbox import encoding, rungs
+from services.media.processing.sandbox import encoding
+from services.media.processing.sandbox.hls import rungs
 
 HEVC = "-c:v libx265 -preset ultrafast -x265-params log-level=none -tag:v hvc1"
 HLG = "-pix_fmt yuv420p10le -color_primaries bt2020 -color_trc arib-std-b67 -colorspace bt2020nc"

@@ -5,8 +5,9 @@ The profile `cover` is a picture, `playback` an MP4 that browsers play. If the v
 two more are made: `segments`, the same recording in fragments, and `hls`, the playlist of those fragments.
 
 A video that deserves several sizes then gets a job of the profile `ladder`. It makes `segments-<side>` and `hls-<side>`
-for each size, and replaces `hls` by the master playlist of all. If that video had to be encoded, `playback` is the
-smallest size at first, so that it can be watched soon, and the largest in the end.
+for each size, `segments-sound` and `hls-sound` of what is heard, and replaces `hls` by the master playlist of all. If
+that video had to be encoded, `playback` is the smallest size at first, so that it can be watched soon, and the largest
+in the end.
 """
 
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
         begun = await _begun_ladder(service, job.hash) if job.profile == LADDER else ""
         made = await _convert(service, job, scratch, {"begun": True} if begun else {})
         if job.profile == LADDER:
-            await _keep_ladder(service, job.hash, scratch, made["rungs"], begun)
+            await _keep_ladder(service, job.hash, scratch, made, begun)
         elif made["extension"]:
             await _keep_rendition(service, job, scratch, made)
         return [LADDER] if made.get("ladder") else []
@@ -83,19 +84,27 @@ async def _begun_ladder(service: Resources, source: str) -> str:
     return b"".join([chunk async for chunk in service.storage.read(key_of(f"{hash}.m3u8"))]).decode()
 
 
-async def _keep_ladder(
-    service: Resources, source: str, scratch: Path, rungs: Sequence[dict[str, Any]], begun: str
-) -> None:
+async def _keep_ladder(service: Resources, source: str, scratch: Path, made: dict[str, Any], begun: str) -> None:
     """Stores all sizes. Files that were shown before keep their addresses."""
-    listed = []
+    listed, rungs = [], made["rungs"]
     for rung in rungs:
         facts = await _facts_of(service, _made(scratch, rung["whole"]), "mp4")
         file = await keep(service, source, f"segments-{rung['side']}", _made(scratch, rung["cuts"]), facts)
         text = playlist(file, rung["segments"])
         listed.append((await _keep_text(service, source, f"hls-{rung['side']}", scratch, text, facts), rung))
-    await _keep_text(service, source, "hls", scratch, master(listed, begun), facts)
+    sound = made["sound"] and await _keep_sound(service, source, scratch, made["sound"], facts)
+    await _keep_text(service, source, "hls", scratch, master(listed, begun, sound), facts)
     if begun:
         await keep(service, source, "playback", _made(scratch, rungs[-1]["whole"]), facts)
+
+
+async def _keep_sound(
+    service: Resources, source: str, scratch: Path, sound: dict[str, Any], of: Facts
+) -> tuple[str, dict[str, Any]]:
+    facts = Facts(TYPES["m4a"], duration=of.duration, codec="aac")
+    file = await keep(service, source, "segments-sound", _made(scratch, sound["cuts"]), facts)
+    text = playlist(file, sound["segments"])
+    return await _keep_text(service, source, "hls-sound", scratch, text, of), sound
 
 
 async def _keep_text(service: Resources, source: str, profile: str, scratch: Path, text: str, of: Facts) -> str:

@@ -1,6 +1,7 @@
 """HLS playlists (RFC 8216): media playlists, whose segments are byte ranges of one file, and master playlists."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ VERSION = 7  # of the protocol: the first that allows EXT-X-MAP in such playlist
 
 
 def playlist(file: str, segments: Sequence[tuple[int, int, float]]) -> str:
-    """The media playlist of `file`, which it names by a relative path. `segments` come from sandbox/segments.py."""
+    """The media playlist of `file`, which it names by a relative path. `segments` come from sandbox/hls/segments.py."""
     longest = max(seconds for _, _, seconds in segments)
     lines = [
         "#EXTM3U",
@@ -23,17 +24,29 @@ def playlist(file: str, segments: Sequence[tuple[int, int, float]]) -> str:
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
 
 
-def master(rungs: Sequence[tuple[str, dict[str, Any]]], begun: str = "") -> str:
-    """The master playlist of (media playlist, description) pairs. Descriptions come from sandbox/ladder.py; players
-    start with the first one. `begun`: a master playlist whose rungs come before these."""
+Described = tuple[str, dict[str, Any]]
+
+
+def master(rungs: Sequence[Described], begun: str = "", sound: Described | None = None) -> str:
+    """The master playlist of (media playlist, description) pairs, smallest first. Descriptions come from
+    sandbox/ladder.py; players start with the first one. `begun`: a master playlist whose rungs come before these.
+    `sound`: a variant without pictures, which comes last, so that no player starts with it."""
     lines = begun.splitlines() or ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    peak = max(map(int, re.findall(r"[:,]BANDWIDTH=(\d+)", begun)), default=0)
     for file, rung in rungs:
+        # A larger picture may need fewer bits at its worst moment. Players sort by what is said here, and it has to
+        # follow the sizes.
+        peak = max(peak + 1, rung["peak"])
         attributes = [
-            f"BANDWIDTH={rung['peak']}",
-            f"AVERAGE-BANDWIDTH={rung['mean']}",
+            f"BANDWIDTH={peak}",
+            f"AVERAGE-BANDWIDTH={min(rung['mean'], peak)}",
             f'CODECS="{rung["codecs"]}"',
             f"RESOLUTION={rung['width']}x{rung['height']}",
             f"FRAME-RATE={rung['rate']:.3f}",
         ]
         lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", file]
+    if sound:
+        file, said = sound
+        rates = f"BANDWIDTH={said['peak']},AVERAGE-BANDWIDTH={said['mean']}"
+        lines += [f'#EXT-X-STREAM-INF:{rates},CODECS="{said["codecs"]}"', file]
     return "\n".join([*lines, ""])

@@ -40,7 +40,13 @@ async def check(text: str, read: Read) -> list[Rung]:
     pairs = [(line, lines[at + 1]) for at, line in enumerate(lines) if line.startswith("#EXT-X-STREAM-INF:")]
     assert pairs
     assert all(not file.startswith("#") for _, file in pairs), "an uri follows each EXT-X-STREAM-INF (4.4.6.2)"
-    rungs = [await check_rung(attributes(line), (await read(file)).decode(), read) for line, file in pairs]
+    streams = [await read_stream(attributes(line), (await read(file)).decode(), read) for line, file in pairs]
+    rungs = [stream for stream in streams if "RESOLUTION" in stream.said]
+    assert rungs == streams[: len(rungs)], "sound without pictures comes last"
+    for lower, rung in zip([None, *rungs], rungs, strict=False):
+        await check_pictures(rung, lower, read)
+    for sound in streams[len(rungs) :]:
+        await check_sound(sound, rungs[0], read)
     check_alignment(rungs)
     widths = [int(rung.said["RESOLUTION"].partition("x")[0]) for rung in rungs]
     assert widths == sorted(set(widths)), "the lowest first"
@@ -67,7 +73,7 @@ def attributes(line: str) -> dict[str, str]:
     return dict(found)
 
 
-async def check_rung(said: dict[str, str], text: str, read: Read) -> Rung:
+async def read_stream(said: dict[str, str], text: str, read: Read) -> Rung:
     lines = check_lines(text)
     assert lines[-1] == "#EXT-X-ENDLIST"
     assert "#EXT-X-INDEPENDENT-SEGMENTS" in lines
@@ -78,9 +84,31 @@ async def check_rung(said: dict[str, str], text: str, read: Read) -> Rung:
     (target,) = (int(line.partition(":")[2]) for line in lines if line.startswith("#EXT-X-TARGETDURATION:"))
     assert all(round(segment.seconds) <= target for segment in rung.segments), "4.4.3.1"
     assert rung.segments[0].seconds <= FIRST_SECONDS + TOLERANCE
-    check_rates(rung)
-    await check_contents(rung, read)
     return rung
+
+
+async def check_pictures(rung: Rung, lower: Rung | None, read: Read) -> None:
+    check_rates(rung, int(lower.said["BANDWIDTH"]) if lower else 0)
+    await check_contents(rung, read)
+
+
+async def check_sound(sound: Rung, rung: Rung, read: Read) -> None:
+    """That each segment plays alone, from one end of the recording to the other."""
+    check_rates(sound, 0)
+    assert sound.said["CODECS"] == '"mp4a.40.2"'
+    ends = 0.0
+    for segment in sound.segments:
+        data = (await read(segment.file))[segment.start : segment.start + segment.size]
+        with av.open(io.BytesIO(sound.head + data), "r") as container:
+            assert not container.streams.video
+            times = [
+                (float(packet.pts * packet.time_base), float((packet.duration or 0) * packet.time_base))
+                for packet in container.demux(audio=0)
+                if packet.pts is not None
+            ]
+            assert abs(times[0][0] - ends) <= TOLERANCE
+            ends = sum(times[-1])
+    assert abs(ends - sum(segment.seconds for segment in rung.segments)) <= 0.3
 
 
 def segments(lines: list[str]) -> list[Segment]:
@@ -90,14 +118,16 @@ def segments(lines: list[str]) -> list[Segment]:
     return [Segment(file, int(start), int(size), float(seconds)) for seconds, size, start, file in found]
 
 
-def check_rates(rung: Rung) -> None:
-    """BANDWIDTH is the peak and AVERAGE-BANDWIDTH the mean, within a tenth (4.4.6.2). The peak is that of any segments
+def check_rates(rung: Rung, lower: int) -> None:
+    """BANDWIDTH is the peak and AVERAGE-BANDWIDTH the mean, within a tenth (4.4.6.2); a rung says no less than the
+    `lower` one, by which players sort them. The peak is that of any segments
     in a row that last between a half and three halves of the longest (4.1)."""
     target, count = math.ceil(max(segment.seconds for segment in rung.segments)), len(rung.segments)
     runs = [rung.segments[first:last] for first in range(count) for last in range(first + 1, count + 1)]
     rates = [rate_of(run) for run in runs if 0.5 * target <= sum(segment.seconds for segment in run) <= 1.5 * target]
     mean = rate_of(rung.segments)
-    assert 0.999 <= int(rung.said["BANDWIDTH"]) / max(*rates, mean) <= 1.1
+    assert int(rung.said["BANDWIDTH"]) > lower
+    assert 0.999 <= int(rung.said["BANDWIDTH"]) / max(*rates, mean, lower) <= 1.1
     assert 0.9 <= int(rung.said["AVERAGE-BANDWIDTH"]) / mean <= 1.1
 
 

@@ -44,8 +44,8 @@ from tests.support.user import environment, refusal
 
 STAGES = ("cover", "playback", "ladder")
 # The objects of `clip`: itself, its cover, the lowest rung (whole, in segments, their playlist, the master playlist),
-# the highest rung (likewise; its master playlist names both).
-MADE = 10
+# the highest rung (likewise; its master playlist names both), the sound alone and its playlist.
+MADE = 12
 
 
 def clip(seconds: float = 1) -> bytes:

@@ -17,7 +17,7 @@ from services.media.files import probe
 from services.media.models import PROCESSING, READY
 from services.media.processing.jobs import processing
 from services.media.processing.playlists import master
-from services.media.processing.sandbox import rungs
+from services.media.processing.sandbox.hls import rungs
 from services.media.processing.sandbox.sources import Shape
 from tests.media.processing.test_jobs import idle  # noqa: F401
 from tests.support.media import Running, execute, settled, status, upload, video
@@ -62,6 +62,16 @@ def test_what_a_master_playlist_says() -> None:
     ]
 
 
+def test_bandwidths_follow_the_sizes() -> None:
+    """Though the larger one needs less at its worst moment."""
+    rung = {"mean": 500, "codecs": "avc1.64001e", "width": 640, "height": 360, "rate": 30}
+    begun = master([("a.m3u8", rung | {"peak": 1_000})])
+    sound = ("s.m3u8", {"peak": 130, "mean": 128, "codecs": "mp4a.40.2"})
+    text = master([("b.m3u8", rung | {"peak": 900}), ("c.m3u8", rung | {"peak": 3_000})], begun, sound)
+    assert re.findall(r":BANDWIDTH=(\d+)", text) == ["1000", "1001", "3000", "130"]
+    assert text.endswith('#EXT-X-STREAM-INF:BANDWIDTH=130,AVERAGE-BANDWIDTH=128,CODECS="mp4a.40.2"\ns.m3u8\n')
+
+
 async def finish(media: Running, hash: str) -> None:
     """Waits until the ladder is made."""
     query = "SELECT due_at, reason FROM job WHERE object_hash = :hash AND profile = 'ladder'"
@@ -72,9 +82,9 @@ async def finish(media: Running, hash: str) -> None:
 
 
 async def rungs_of(media: Running, hls_path: str) -> list[tuple[str, dict[str, Any]]]:
-    """Each playlist of a master playlist, and what that says of it."""
+    """Each playlist with pictures of a master playlist, and what that says of it."""
     text = (await content(media, hls_path)).decode()
-    found = re.findall(r"#EXT-X-STREAM-INF:(\S+)\n(\S+)", text)
+    found = re.findall(r"#EXT-X-STREAM-INF:(\S+RESOLUTION\S+)\n(\S+)", text)
     return [
         ((await content(media, file)).decode(), dict(re.findall(r'([A-Z-]+)=("[^"]*"|[^,]*)', attributes)))
         for attributes, file in found

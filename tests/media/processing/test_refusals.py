@@ -27,6 +27,11 @@ def cut(data: bytes) -> bytes:
     return data[: len(data) // 3]
 
 
+def cut_within(size: int) -> Callable[[bytes], bytes]:
+    """In the middle of a packet of that size."""
+    return lambda data: data[: len(data) // 3 // size * size + size // 2]
+
+
 def unknown(codec: bytes) -> Callable[[bytes], bytes]:
     return lambda data: data.replace(codec, b"V_" + b"Z" * (len(codec) - 2) if len(codec) > 4 else b"zzzz")
 
@@ -42,6 +47,9 @@ KINDS: dict[str, tuple[str, str, Callable[[bytes], bytes], str]] = {
     "a third of a matroska": ("mkv", f"{X264} -c:a aac", cut, "TRUNCATED"),
     "a third of an avi": ("avi", "-c:v mpeg4 -c:a libmp3lame", cut, "TRUNCATED"),
     "a third of a flash video": ("flv", f"{X264} -c:a aac -ar 44100", cut, "TRUNCATED"),
+    "a third of a theora": ("ogv", "-c:v libtheora -c:a libvorbis", cut, "TRUNCATED"),
+    "a third of a transport stream": ("ts", f"{X264} -c:a aac", cut_within(188), "TRUNCATED"),
+    "a third of m2ts": ("ts", f"{X264} -c:a ac3 -f mpegts -mpegts_m2ts_mode 1", cut_within(192), "TRUNCATED"),
     "a third of a windows media": ("wmv", "-c:v wmv2 -c:a wmav2", cut, "TRUNCATED"),
 }
 

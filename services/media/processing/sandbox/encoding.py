@@ -9,7 +9,7 @@ from av.video.frame import PictureType
 from services.media.processing.sandbox import filters, sources
 from services.media.processing.sandbox.copying import Copy
 from services.media.processing.sandbox.filters import Output, PictureGraph, SoundGraph
-from services.media.processing.sandbox.segments import SECONDS
+from services.media.processing.sandbox.hls.segments import SECONDS
 
 RATE = 30  # frames per second, if the source states none
 CLOCK = Fraction(1, 90_000)  # time base of video: it holds every usual frame rate exactly, or nearly

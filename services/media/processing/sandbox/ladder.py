@@ -10,15 +10,17 @@ from typing import Any
 import av
 
 from services.media.files.filetypes import TYPES
-from services.media.processing.sandbox import encoding, filters, renditions, rungs, segments, sources
+from services.media.processing.sandbox import encoding, filters, renditions, sources
 from services.media.processing.sandbox.encoding import Lane, Pictures, Sounds
+from services.media.processing.sandbox.hls import rungs, segments, sounds
 
 FRUGAL = 2  # sizes, the smallest ones, if an attempt to make all failed
 
 
 def make(source: Path, extension: str, target: Path, cuts: Path, begun: bool = False) -> dict[str, Any]:
     """Returns `rungs`, smallest first. Each size is written twice: as a file that plays by itself, and cut into
-    segments. `begun`: the smallest exists already and is left out."""
+    segments. `sound` is the recording without pictures, for who only listens; None if it has no sound.
+    `begun`: the smallest exists already and is left out."""
     format = TYPES[extension].format
     look = renditions.look_at(source, format)
     sides = rungs.sides_of(look.shape)[int(begun) : FRUGAL if filters.THREADS == 1 else None]
@@ -37,7 +39,8 @@ def make(source: Path, extension: str, target: Path, cuts: Path, begun: bool = F
             if sound:
                 lanes.append(Lane(sound, Sounds(output, sound, start), output))
         encoding.encode(container, lanes)
-    return {"rungs": [_cut(side, path, cuts.with_name(f"{cuts.name}-{side}")) for side, path in files]}
+    made = [_cut(side, path, cuts.with_name(f"{cuts.name}-{side}")) for side, path in files]
+    return {"rungs": made, "sound": sounds.cut(files[0][1], cuts.with_name(f"{cuts.name}-sound")) if sound else None}
 
 
 def _cut(side: int, path: Path, cuts: Path) -> dict[str, Any]:

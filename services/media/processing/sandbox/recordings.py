@@ -7,7 +7,7 @@ from typing import Any
 import av
 
 from services.media.processing.sandbox import sources
-from services.media.processing.sandbox.formats import asf, boxes, metadata
+from services.media.processing.sandbox.formats import asf, boxes, metadata, ogg, transport_stream
 from services.media.processing.sandbox.limits import Refused
 
 SLACK = 2.0  # seconds by which a recording may end before its container says
@@ -24,6 +24,10 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
         asf.check(path)
     if format == "avi":
         _check_riff(path)
+    if format == "ogg":
+        ogg.check(path)
+    if format == "mpegts":
+        transport_stream.check(path)
     facts = _inspect(path, kind, format, limits)
     return facts | {"changed": facts["has_video"] and metadata.strip_recording(path, format)}
 

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import av
 
 from services.media.files.filetypes import TYPES
-from services.media.processing.sandbox import copying, encoding, filters, rungs, segments, sources, tonemapping
+from services.media.processing.sandbox import copying, encoding, filters, sources, tonemapping
 from services.media.processing.sandbox.copying import Copy, Uncopyable
 from services.media.processing.sandbox.encoding import Lane, Pictures, Sounds
 from services.media.processing.sandbox.formats import boxes, matroska
+from services.media.processing.sandbox.hls import rungs, segments
 from services.media.processing.sandbox.sources import Colours, Shape
 
 Codecs = tuple[tuple[str, ...], tuple[str, ...]]  # of video, of audio

@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from services.media.processing.sandbox.limits import Refused
+
 HEADER, CHECKSUM = 27, 22  # bytes of a page's header; offset of its checksum
 BEGINS = 0x02  # the flag of a stream's first page
 PREFIXES = (b"\x81theora", b"\x03vorbis", b"OpusTags", b"OVP80\x02 ")
@@ -32,6 +34,19 @@ def strip(path: Path) -> bool:
         if changed:
             _sign(file, path.stat().st_size, {place for place, _ in changed} | {at + n - 1 for at, n in changed})
     return bool(changed)
+
+
+def check(path: Path) -> None:
+    """Raises Refused if the file ends within a page."""
+    with path.open("rb") as file:
+        size, end = path.stat().st_size, 0
+        for at, _, lengths in _pages(file, size):
+            end = at + HEADER + len(lengths) + sum(lengths)
+            if end > size:
+                raise Refused("TRUNCATED", "cut short")
+        file.seek(end)
+        if file.read(4) == b"OggS":
+            raise Refused("TRUNCATED", "cut short")
 
 
 def _pages(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes, bytes]]:

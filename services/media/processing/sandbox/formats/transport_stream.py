@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 
 from services.media.processing.sandbox.formats import camcorder
+from services.media.processing.sandbox.limits import Refused
 
 PACKET, TIMED = 188, 192  # bytes; cameras write 4 more before each packet (M2TS)
 SYNC = 0x47
@@ -35,6 +36,19 @@ def strip(path: Path) -> bool:
             for id in (id for id, kind in kinds.items() if kind == "video"):
                 changed |= _strip_pictures(data, id)
     return changed
+
+
+def check(path: Path) -> None:
+    """Raises Refused if the file ends within a packet, as one does that was not sent to its end."""
+    with path.open("rb") as file:
+        head = file.read(2 * TIMED)
+        size = path.stat().st_size
+        first = next((at for at in (0, TIMED - PACKET) if head[at] == SYNC), 0)
+        step = TIMED if first or head[PACKET] != SYNC else PACKET
+        over = size % step
+        file.seek(size - over + first)
+        if over and file.read(1) in (bytes([SYNC]), b""):
+            raise Refused("TRUNCATED", "cut short")
 
 
 def _packets(data: mmap.mmap) -> Iterator[int]:

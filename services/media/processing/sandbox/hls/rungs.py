@@ -9,7 +9,7 @@ import av
 
 from services.media.processing.sandbox import filters
 from services.media.processing.sandbox.filters import Output
-from services.media.processing.sandbox.segments import Segment
+from services.media.processing.sandbox.hls.segments import Segment
 from services.media.processing.sandbox.sources import Colours, Shape
 
 SOUND = "mp4a.40.2"  # AAC-LC, as players name it (RFC 6381)
@@ -39,15 +39,24 @@ def describe(path: Path, found: list[Segment]) -> dict[str, Any]:
         stream = container.streams.video[0]
         profile, compatibility, level = bytes(stream.codec_context.extradata or b"")[1:4]
         codecs = [f"avc1.{profile:02x}{compatibility:02x}{level:02x}", *([SOUND] if container.streams.audio else [])]
-        seconds = sum(length for _, _, length in found)
+        seconds = seconds_of(found)
         return {
             "width": stream.width,
             "height": stream.height,
             "codecs": ",".join(codecs),
             "rate": round(stream.frames / max(seconds, 0.001), 3),
-            "peak": round(peak_of(found)),
-            "mean": round(sum(size for _, size, _ in found) * 8 / max(seconds, 0.001)),
+            **rates_of(found),
         }
+
+
+def seconds_of(found: list[Segment]) -> float:
+    return sum(length for _, _, length in found)
+
+
+def rates_of(found: list[Segment]) -> dict[str, int]:
+    """Bits per second."""
+    mean = sum(size for _, size, _ in found) * 8 / max(seconds_of(found), 0.001)
+    return {"peak": round(peak_of(found)), "mean": round(mean)}
 
 
 def peak_of(found: list[Segment]) -> float:
