@@ -1,0 +1,84 @@
+"""The drill: a person who uses everything is erased, and nothing of theirs is found or served any more."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from deploy.backup.places import open_place
+from services.kit.db import Database, driver_url
+from services.user import erasure
+from tests.e2e import traces as t
+from tests.e2e.everything import Everything, everything
+from tests.e2e.people import register
+from tests.support.gateway import FrontEnd
+from tests.support.servers import temporary_folder
+from tests.support.user import mailed_code
+
+
+@pytest.fixture
+def running() -> Iterator[Everything]:
+    with temporary_folder() as folder, everything(folder / "var") as running:
+        yield running
+
+
+async def nothing(look: Callable[[], list[str]], seconds: float = 30) -> None:
+    """Waits until the search finds nothing."""
+    ends = asyncio.get_running_loop().time() + seconds
+    while left := await asyncio.to_thread(look):
+        assert asyncio.get_running_loop().time() < ends, left
+        await asyncio.sleep(0.2)
+
+
+async def an_hour_passes(url: str, user_id: int) -> None:
+    """Then the erasure is announced again, for events that came late, such as the end of the person's friendships."""
+    database = Database(create_async_engine(driver_url(url)))
+    async with database.transaction() as connection:
+        earlier = text("UPDATE account SET deleted_at = now() - interval '61 minutes' WHERE id = :id")
+        await connection.execute(earlier, {"id": user_id})
+    assert await erasure.announce_again(database) == 1
+    await database.engine.dispose()
+
+
+async def test_an_erased_person_leaves_no_trace(running: Everything, tmp_path: Path) -> None:
+    async with httpx.AsyncClient(base_url=running.urls[0], timeout=20) as http:
+        person, friend = [await register(http, lambda it: mailed_code(running.var, it)) for _ in range(2)]
+        traces = await t.use_everything(person, friend, running.var, tmp_path)
+        served = [urlsplit(url) for url in dict.fromkeys(traces.urls)]
+        paths = [f"{url.path}?{url.query}" for url in served]
+        assert [(await http.get(path)).status_code for path in paths] == [200] * len(paths)
+        with open_place({"HITOK_VAR": str(running.var)}, stopped=False) as place:
+            urls = place.urls
+        before = await asyncio.to_thread(t.left_in_tables, urls, traces)
+        found = {line.partition(": ")[2] for line in before}
+        assert {*traces.words, *traces.hashes} <= found, "the search finds all that is there"
+        assert t.left_in_store(running.var / "media", traces)
+
+        await person.post("/api/user/delete-account", password=person.password)
+
+        await nothing(lambda: [line for line in t.left_in_tables(urls, traces) if not line.endswith(traces.id)])
+        await an_hour_passes(urls["user"], int(traces.id))
+        await nothing(lambda: t.left_in_tables(urls, traces))
+        await nothing(lambda: t.left_in_store(running.var / "media", traces))
+        assert [(await http.get(path)).status_code for path in paths] == [404] * len(paths)
+        await person.refused("GET", "/api/user/get-my-info", 401, -20002)
+        listed = (await friend.get("/api/chat/conversations"))["conversations"]
+        (conversation,) = [one for one in listed if one["kind"] == "direct"]
+        page = await friend.get("/api/chat/messages", conversation_id=conversation["conversation_id"], limit=50)
+        assert [message["body"] for message in page["messages"]] == [None, None]
+        await FrontEnd(http).refused("POST", "/api/login/login", 401, 10009, json=person.login)
+
+    back_up = [sys.executable, "-m", "deploy.backup", "create", str(tmp_path / "backups")]
+    environ = os.environ | {"HITOK_VAR": str(running.var)}
+    done = await asyncio.to_thread(subprocess.run, back_up, env=environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (backup,) = (tmp_path / "backups").iterdir()
+    assert await asyncio.to_thread(t.left_in_backup, backup, traces) == []
