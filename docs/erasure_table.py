@@ -54,7 +54,9 @@ TABLES: dict[str, dict[str, Table]] = {
             f"Those that the user made: {ROW_GOES} Those about the user: note and snapshot are emptied.",
         ),
         "moderation_act": Table(
-            "moderator_id owner_id note", "id case_id verb created_at", f"{ID_STAYS} It is an audit."
+            "moderator_id owner_id note reversed_by reversal_note",
+            "id case_id verb created_at reversed_at",
+            f"{ID_STAYS} It is an audit.",
         ),
         "password_guess": Table("subject", "full_at", "A keyed hash; deleted within a day."),
         "audit": Table(
@@ -93,12 +95,13 @@ TABLES: dict[str, dict[str, Table]] = {
         "video": Table(
             "owner_id title description type video_url cover_url object_hash words",
             "id visibility publish_as like_count comment_count share_count view_count score random_key created_at"
-            " updated_at deleted_at",
+            " updated_at deleted_at moderation_event",
             f"Emptied in small transactions. {ID_STAYS}",
         ),
         "comment": Table(
             "user_id owner_id content",
-            "id video_id father_id reply_to_id like_count reply_count created_at updated_at deleted_at",
+            "id video_id father_id reply_to_id like_count reply_count created_at updated_at deleted_at"
+            " hidden_at moderation_event",
             f"Emptied in small transactions. {ID_STAYS}",
         ),
         "video_like": Table("user_id", "video_id id withdrawn created_at", ROW_GOES),

@@ -89,7 +89,8 @@ async def _playlist(container: Container, object: Object, request: AnyRequest) -
     headers = [header for header in _headers(Shown(object)) if header[0] != b"accept-ranges"]
     if object.private:
         secret, (expires, _) = container.settings.internal_secret, _signature(request.scope["query_string"])
-        body = FILE_IN_PLAYLIST.sub(lambda found: sign_file(secret, found[0].decode(), expires).encode(), body)
+        hidden = object.hidden
+        body = FILE_IN_PLAYLIST.sub(lambda found: sign_file(secret, found[0].decode(), expires, hidden).encode(), body)
         headers = [header for header in headers if header[0] != b"etag"]  # the signatures change the bytes
     headers.append((b"content-length", b"%d" % len(body)))
 
@@ -104,14 +105,14 @@ async def _find(container: Container, file: str, query: bytes) -> Object:
     """Raises ObjectNotFound, also for a private file without a signature: a client cannot tell whether it exists."""
     found = FILE.fullmatch(file)
     object = await container.files.load(found[1]) if found else None
-    if object is None or object.file != file or (object.private and not _is_signed(container, file, query)):
+    if object is None or object.file != file or (object.private and not _is_signed(container, object, query)):
         raise ObjectNotFound
     return object
 
 
-def _is_signed(container: Container, file: str, query: bytes) -> bool:
+def _is_signed(container: Container, object: Object, query: bytes) -> bool:
     expires, signature = _signature(query)
-    return is_signed(container.settings.internal_secret, file, expires, signature)
+    return is_signed(container.settings.internal_secret, object.file, expires, signature, object.hidden)
 
 
 def _signature(query: bytes) -> tuple[str, str]:

@@ -142,6 +142,8 @@ FAILURES: dict[str, Failure] = {
     "CASE_NOT_FOUND": Failure(404, 10081, "举报不存在", 100030),
     "CASE_CLAIMED": Failure(409, 10082, "举报正由他人处理", 100031),
     "CASE_CLOSED": Failure(409, 10083, "举报已处理", 100032),
+    "ACT_NOT_FOUND": Failure(404, 10084, "处理记录不存在", 100033),
+    "ACT_IRREVERSIBLE": Failure(409, 10085, "该处理无法撤销", 100034),
     # Servers
     "DATABASE_UNAVAILABLE": Failure(503, 60004, "数据库错误", 100004),
     "CACHE_UNAVAILABLE": Failure(503, 60005, "缓存错误", 100001),

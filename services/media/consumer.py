@@ -1,4 +1,5 @@
-"""Events of other services that the media service acts on: friendships, blocks and deleted accounts."""
+"""Events of other services that the media service acts on: friendships, blocks, deleted accounts, and what moderators
+decide."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,10 +13,11 @@ from services.kit.nats import Event
 from services.media.config import SERVICE
 from services.media.relationships import projection
 from services.media.resources import Resources
-from services.media.videos import account_erasure
+from services.media.videos import account_erasure, moderation
 from services.media.videos.account_erasure import AccountEraser
 
 CONSUMER = f"{SERVICE}-people"
+MODERATION = f"{SERVICE}-moderation"  # of its own, so that it never waits behind a flood of the others
 ACCOUNT_DELETED = "events.user.account.deleted"
 SUBJECTS = [*projection.SUBJECTS, ACCOUNT_DELETED]
 
@@ -24,7 +26,12 @@ SUBJECTS = [*projection.SUBJECTS, ACCOUNT_DELETED]
 async def consuming(service: Resources) -> AsyncIterator[None]:
     """Handles events and erases deleted accounts while the block runs."""
     eraser = AccountEraser(service)
-    async with background.run(consume=lambda: _consume(service, eraser), erase_accounts=eraser.run):
+    database, nats = service.database, service.nats
+    async with background.run(
+        consume=lambda: _consume(service, eraser),
+        consume_moderation=lambda: consume(database, nats, MODERATION, moderation.SUBJECTS, moderation.apply_event),
+        erase_accounts=eraser.run,
+    ):
         yield
 
 

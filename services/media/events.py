@@ -55,6 +55,11 @@ async def video_deleted(connection: AsyncConnection, video: Any, actor_id: int) 
     await _video(connection, "deleted", video, actor_id)
 
 
+async def video_moderated(connection: AsyncConnection, video: Any, hidden: bool) -> None:
+    """A moderator took it from everybody's sight, or brought it back."""
+    await _video(connection, "hidden" if hidden else "restored", video, 0)
+
+
 async def videos_liked(connection: AsyncConnection, likes: Sequence[tuple[Any, int]]) -> None:
     """Likes by users who never liked the video before."""
     rows = [
@@ -96,6 +101,12 @@ async def comment_replied(connection: AsyncConnection, comment: Any, video_owner
 async def comment_deleted(connection: AsyncConnection, comment: Any, actor_id: int) -> None:
     """A top-level comment takes its thread with it. The owner is its author."""
     await _comment(connection, "comment.deleted", comment, actor_id, owner_id=comment.user_id)
+
+
+async def comment_moderated(connection: AsyncConnection, comment: Any, hidden: bool) -> None:
+    """Like video_moderated. The owner is its author."""
+    what = f"comment.{'hidden' if hidden else 'restored'}"
+    await _comment(connection, what, comment, 0, owner_id=comment.user_id)
 
 
 async def _video(connection: AsyncConnection, verb: str, video: Any, actor_id: int, **data: str) -> None:

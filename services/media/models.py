@@ -9,6 +9,7 @@ from services.kit.events.outbox import event_tables
 
 PROCESSING, READY, FAILED = 1, 2, 3  # as in objects.proto
 PUBLIC, FRIENDS, PRIVATE = range(3)
+HIDDEN = 3  # a visibility, too: a moderator took the video from everybody's sight
 
 
 class Model(DeclarativeBase):

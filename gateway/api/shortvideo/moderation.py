@@ -45,9 +45,14 @@ class OfCase(Struct):
 class DecideCase(OfCase, kw_only=True):
     """`keep_open`: another decision follows."""
 
-    verb: Literal["dismiss"]
+    verb: Literal["dismiss", "hide", "remove"]
     note: Note = ""
     keep_open: bool = False
+
+
+class ReverseAct(Struct):
+    act_id: Id
+    note: Note = ""
 
 
 class ListActs(Struct):
@@ -103,6 +108,13 @@ async def decide_case(call: Call, params: DecideCase) -> ActView:
     return act_view(await call.container.moderation.Decide(request))
 
 
+@endpoint("POST", "/api/moderation/reverse-act", family=SHORT_VIDEO, limit=MODERATION)
+async def reverse_act(call: Call, params: ReverseAct) -> ActView:
+    """Take a decision back; what was removed stays removed."""
+    request = pb.ReverseRequest(act_id=params.act_id, note=params.note)
+    return act_view(await call.container.moderation.Reverse(request))
+
+
 @endpoint("GET", "/api/moderation/acts", family=SHORT_VIDEO, limit=MODERATION)
 async def list_acts(call: Call, params: ListActs) -> ActPage:
     """The audit: who did what, when and why, the newest first."""
@@ -113,4 +125,4 @@ async def list_acts(call: Call, params: ListActs) -> ActPage:
     return ActPage([act_view(act) for act in page.acts], page.next_cursor)
 
 
-endpoints = [list_cases, get_case, claim_case, release_case, decide_case, list_acts]
+endpoints = [list_cases, get_case, claim_case, release_case, decide_case, reverse_act, list_acts]

@@ -47,7 +47,7 @@ class ReportView(Struct):
 
 
 class ActView(Struct):
-    """`moderator_id` is "" if the operator's command line did it."""
+    """`moderator_id` is "" if the operator's command line did it. `reversed_at` is "" while the decision stands."""
 
     act_id: str
     case_id: str
@@ -56,6 +56,9 @@ class ActView(Struct):
     note: str
     created_at: str
     subject: SubjectView
+    reversed_at: str
+    reversed_by: str
+    reversal_note: str
 
 
 class CaseDetails(Struct):
@@ -126,6 +129,9 @@ def act_view(act: pb.Act) -> ActView:
         note=act.note,
         created_at=rfc3339(act.created_at),
         subject=subject_view(act.subject),
+        reversed_at=_time(act.reversed_at),
+        reversed_by=str(act.reversed_by or ""),
+        reversal_note=act.reversal_note,
     )
 
 

@@ -60,6 +60,7 @@ class Object(_message.Message):
     HLS_PATH_FIELD_NUMBER: _builtins.int
     BLURHASH_FIELD_NUMBER: _builtins.int
     VARIANTS_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
     hash: _builtins.str
     """SHA-256 of the bytes, in hex"""
     file: _builtins.str
@@ -91,6 +92,8 @@ class Object(_message.Message):
     """of the HLS playlist; empty if the video did not have to be encoded"""
     blurhash: _builtins.str
     """of an image, or a video's cover; empty while there is none"""
+    hidden: _builtins.bool
+    """by a moderator: served only by the signed urls of moderators"""
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variant]:
         """of an image, as far as they were made"""
@@ -116,10 +119,11 @@ class Object(_message.Message):
         hls_path: _builtins.str = ...,
         blurhash: _builtins.str = ...,
         variants: _abc.Iterable[Global___Variant] | None = ...,
+        hidden: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "codec", b"codec", "cover_path", b"cover_path", "duration", b"duration", "file", b"file", "hash", b"hash", "height", b"height", "hls_path", b"hls_path", "kind", b"kind", "media_type", b"media_type", "path", b"path", "playback_path", b"playback_path", "private", b"private", "reason", b"reason", "size", b"size", "state", b"state", "variants", b"variants", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "codec", b"codec", "cover_path", b"cover_path", "duration", b"duration", "file", b"file", "hash", b"hash", "height", b"height", "hidden", b"hidden", "hls_path", b"hls_path", "kind", b"kind", "media_type", b"media_type", "path", b"path", "playback_path", b"playback_path", "private", b"private", "reason", b"reason", "size", b"size", "state", b"state", "variants", b"variants", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -80,6 +80,7 @@ class Video(_message.Message):
     HEIGHT_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     BLURHASH_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     owner_id: _builtins.int
     title: _builtins.str
@@ -112,6 +113,8 @@ class Video(_message.Message):
     """milliseconds"""
     blurhash: _builtins.str
     """of the cover"""
+    hidden: _builtins.bool
+    """by a moderator; only admins see it, by its id"""
     def __init__(
         self,
         *,
@@ -137,10 +140,11 @@ class Video(_message.Message):
         height: _builtins.int = ...,
         duration: _builtins.int = ...,
         blurhash: _builtins.str = ...,
+        hidden: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "comment_count", b"comment_count", "cover_url", b"cover_url", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "comment_count", b"comment_count", "cover_url", b"cover_url", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -459,7 +459,7 @@ class DecideRequest(_message.Message):
     KEEP_OPEN_FIELD_NUMBER: _builtins.int
     case_id: _builtins.int
     verb: _builtins.str
-    """dismiss"""
+    """dismiss, hide, remove"""
     note: _builtins.str
     """why, at most 500 characters"""
     keep_open: _builtins.bool
@@ -491,6 +491,9 @@ class Act(_message.Message):
     NOTE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
+    REVERSED_AT_FIELD_NUMBER: _builtins.int
+    REVERSED_BY_FIELD_NUMBER: _builtins.int
+    REVERSAL_NOTE_FIELD_NUMBER: _builtins.int
     act_id: _builtins.int
     case_id: _builtins.int
     verb: _builtins.str
@@ -499,6 +502,9 @@ class Act(_message.Message):
     """0: the operator's command line"""
     note: _builtins.str
     created_at: _builtins.int
+    reversed_at: _builtins.int
+    reversed_by: _builtins.int
+    reversal_note: _builtins.str
     @_builtins.property
     def subject(self) -> Global___Subject:
         """without its snapshot"""
@@ -513,14 +519,40 @@ class Act(_message.Message):
         note: _builtins.str = ...,
         created_at: _builtins.int = ...,
         subject: Global___Subject | None = ...,
+        reversed_at: _builtins.int = ...,
+        reversed_by: _builtins.int = ...,
+        reversal_note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_id", b"act_id", "case_id", b"case_id", "created_at", b"created_at", "moderator_id", b"moderator_id", "note", b"note", "subject", b"subject", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_id", b"act_id", "case_id", b"case_id", "created_at", b"created_at", "moderator_id", b"moderator_id", "note", b"note", "reversal_note", b"reversal_note", "reversed_at", b"reversed_at", "reversed_by", b"reversed_by", "subject", b"subject", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Act: _TypeAlias = Act  # noqa: Y015
+
+@_typing.final
+class ReverseRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    act_id: _builtins.int
+    note: _builtins.str
+    """why, at most 500 characters"""
+    def __init__(
+        self,
+        *,
+        act_id: _builtins.int = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_id", b"act_id", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReverseRequest: _TypeAlias = ReverseRequest  # noqa: Y015
 
 @_typing.final
 class ListActsRequest(_message.Message):

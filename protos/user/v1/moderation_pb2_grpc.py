@@ -72,6 +72,11 @@ class ModerationStub:
                 request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.DecideRequest.SerializeToString,
                 response_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.Act.FromString,
                 _registered_method=True)
+        self.Reverse = channel.unary_unary(
+                '/hitok.user.v1.Moderation/Reverse',
+                request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ReverseRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.Act.FromString,
+                _registered_method=True)
         self.ListActs = channel.unary_unary(
                 '/hitok.user.v1.Moderation/ListActs',
                 request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListActsRequest.SerializeToString,
@@ -134,6 +139,13 @@ class ModerationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Reverse(self, request, context):
+        """Takes a decision back, where that is possible: what was hidden is shown again. Again it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListActs(self, request, context):
         """Every act, the newest first: who did what, when and why.
         """
@@ -177,6 +189,11 @@ def add_ModerationServicer_to_server(servicer, server):
             'Decide': grpc.unary_unary_rpc_method_handler(
                     servicer.Decide,
                     request_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.DecideRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.Act.SerializeToString,
+            ),
+            'Reverse': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reverse,
+                    request_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.ReverseRequest.FromString,
                     response_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.Act.SerializeToString,
             ),
             'ListActs': grpc.unary_unary_rpc_method_handler(
@@ -376,6 +393,33 @@ class Moderation:
             target,
             '/hitok.user.v1.Moderation/Decide',
             protos_dot_user_dot_v1_dot_moderation__pb2.DecideRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_moderation__pb2.Act.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reverse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Moderation/Reverse',
+            protos_dot_user_dot_v1_dot_moderation__pb2.ReverseRequest.SerializeToString,
             protos_dot_user_dot_v1_dot_moderation__pb2.Act.FromString,
             options,
             channel_credentials,

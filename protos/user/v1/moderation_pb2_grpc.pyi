@@ -34,6 +34,8 @@ class ModerationStub:
     ReleaseCase: _aio.UnaryUnaryMultiCallable[_moderation_pb2.ReleaseCaseRequest, _moderation_pb2.Case]
     Decide: _aio.UnaryUnaryMultiCallable[_moderation_pb2.DecideRequest, _moderation_pb2.Act]
     """Decides a case that nobody else has claimed. The same decision by the same moderator again answers with the first."""
+    Reverse: _aio.UnaryUnaryMultiCallable[_moderation_pb2.ReverseRequest, _moderation_pb2.Act]
+    """Takes a decision back, where that is possible: what was hidden is shown again. Again it changes nothing."""
     ListActs: _aio.UnaryUnaryMultiCallable[_moderation_pb2.ListActsRequest, _moderation_pb2.ListActsResponse]
     """Every act, the newest first: who did what, when and why."""
 
@@ -99,6 +101,14 @@ class ModerationServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_moderation_pb2.DecideRequest, _abc.Awaitable[_moderation_pb2.Act]],
     ) -> _abc.Awaitable[_moderation_pb2.Act]:
         """Decides a case that nobody else has claimed. The same decision by the same moderator again answers with the first."""
+
+    @_abc_1.abstractmethod
+    def Reverse(
+        self,
+        request: _moderation_pb2.ReverseRequest,
+        context: _aio.ServicerContext[_moderation_pb2.ReverseRequest, _abc.Awaitable[_moderation_pb2.Act]],
+    ) -> _abc.Awaitable[_moderation_pb2.Act]:
+        """Takes a decision back, where that is possible: what was hidden is shown again. Again it changes nothing."""
 
     @_abc_1.abstractmethod
     def ListActs(

@@ -32,6 +32,7 @@ def object_message(details: ObjectDetails, signer: Signer, signed: bool = False)
         hls_path=signer.path(details.hls, private, row.duration) if details.hls else "",
         private=details.private,
         blurhash=row.blurhash,
+        hidden=details.hidden,
         variants=[variant_message(variant) for variant in details.variants],
     )
 

@@ -17,13 +17,14 @@ from services.media.errors import (
     ObjectKindInvalid,
     ObjectNotFound,
 )
-from services.media.models import FAILED, PROCESSING, Derivative, Job, Object, Upload
+from services.media.models import FAILED, HIDDEN, PROCESSING, Derivative, Job, Object, ObjectReference, Upload
 
 HASH = re.compile("[0-9a-f]{64}")
 
 # An object is private if videos show it and none of them is public, unless one of its uploaders shows it in no video:
 # it may be their avatar, and nobody else's private video can hide that. A derivative is as private as its sources; it
-# may be made of another derivative, as a size of a cover is.
+# may be made of another derivative, as a size of a cover is. An object is hidden if moderators hid all videos that show
+# it, whoever uploaded it.
 PRIVATE = text("""
     WITH RECURSIVE source (asked, hash) AS (
         SELECT hash, hash FROM unnest(CAST(:hashes AS text[])) AS asked (hash)
@@ -32,7 +33,9 @@ PRIVATE = text("""
         EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source.hash)
         AND NOT EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source.hash AND visibility = 0)
         AND NOT EXISTS (SELECT FROM upload u WHERE u.object_hash = source.hash AND NOT EXISTS
-            (SELECT FROM object_reference r WHERE r.object_hash = source.hash AND r.owner_id = u.user_id))) AS private
+            (SELECT FROM object_reference r WHERE r.object_hash = source.hash AND r.owner_id = u.user_id))) AS private,
+        bool_and(EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source.hash)
+        AND NOT EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source.hash AND visibility <> 3)) AS hidden
     FROM source
     WHERE EXISTS (SELECT FROM upload u WHERE u.object_hash = source.hash)
         OR EXISTS (SELECT FROM object_reference r WHERE r.object_hash = source.hash)
@@ -56,6 +59,7 @@ class ObjectDetails(NamedTuple):
 
     row: Any
     private: bool
+    hidden: bool = False
     cover: str = ""
     playback: str = ""
     hls: str = ""
@@ -69,7 +73,7 @@ async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[
         raise HashInvalid
     asked = literal(list(hashes), ARRAY(Text))
     rows = (await connection.execute(select(Object.__table__).where(Object.hash == func.any(asked)))).all()
-    private = {row.hash: row.private for row in await connection.execute(PRIVATE, {"hashes": list(hashes)})}
+    access = {row.hash: row for row in await connection.execute(PRIVATE, {"hashes": list(hashes)})}
     made = (
         select(Derivative.source_hash, Derivative.profile, Object.__table__)
         .join(Object, Object.hash == Derivative.object_hash)
@@ -78,10 +82,12 @@ async def batch_get(connection: AsyncConnection, hashes: Sequence[str]) -> list[
     by_source: dict[str, dict[str, Any]] = {}
     for derived in await connection.execute(made):
         by_source.setdefault(derived.source_hash, {})[derived.profile] = derived
-    return [_details(row, private.get(row.hash, False), by_source.get(row.hash, {})) for row in rows]
+    return [_details(row, access.get(row.hash), by_source.get(row.hash, {})) for row in rows]
 
 
-def _details(row: Any, private: bool, derived: Mapping[str, Any]) -> ObjectDetails:
+def _details(row: Any, access: Any | None, derived: Mapping[str, Any]) -> ObjectDetails:
+    hidden = access is not None and access.hidden
+    private = access is not None and (access.private or hidden)
     files = {profile: f"{of.hash}.{of.extension}" for profile, of in derived.items()}
     variants = [
         Variant(int(found[1]), found[2], files[profile], of.media_type, of.size)
@@ -89,7 +95,7 @@ def _details(row: Any, private: bool, derived: Mapping[str, Any]) -> ObjectDetai
         if (found := VARIANT.fullmatch(profile))
     ]
     cover, playback, hls = (files.get(profile, "") for profile in ("cover", "playback", "hls"))
-    return ObjectDetails(row, private, cover, playback, hls, variants)
+    return ObjectDetails(row, private, hidden, cover, playback, hls, variants)
 
 
 async def get(connection: AsyncConnection, hash: str) -> ObjectDetails:
@@ -112,12 +118,14 @@ async def lock_own(connection: AsyncConnection, caller: Caller, hashes: Sequence
     """Returns objects that the caller uploaded, or that were made of their uploads, by hash.
 
     Their processing cannot end and they cannot be deleted before the transaction ends. Raises ObjectNotFound for any
-    other object (docs/contract/api.md, "Files").
+    other object (docs/contract/api.md, "Files"), and for one that a moderator hid.
     """
     uploaded = exists().where(Upload.object_hash == Object.hash, Upload.user_id == caller.user_id)
     made = (Derivative.object_hash == Object.hash, Upload.object_hash == Derivative.source_hash)
     derived = exists().where(*made, Upload.user_id == caller.user_id)
-    query = select(Object.__table__).where(Object.hash.in_(hashes), or_(uploaded, derived)).order_by(Object.hash)
+    withheld = exists().where(ObjectReference.object_hash == Object.hash, ObjectReference.visibility == HIDDEN)
+    mine = (Object.hash.in_(hashes), or_(uploaded, derived), ~withheld)
+    query = select(Object.__table__).where(*mine).order_by(Object.hash)
     rows = {row.hash: row for row in await connection.execute(query.with_for_update(read=True))}
     if len(rows) < len(set(hashes)):
         raise ObjectNotFound

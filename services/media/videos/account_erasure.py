@@ -8,7 +8,7 @@ import asyncio
 from contextlib import suppress
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -104,7 +104,8 @@ async def _erase_uploads(connection: AsyncConnection, user_id: int) -> int:
 
 
 async def _erase_comment(connection: AsyncConnection, user_id: int) -> int:
-    query = select(Comment.__table__).where(Comment.user_id == user_id, Comment.deleted_at.is_(None)).limit(1)
+    left = or_(Comment.deleted_at.is_(None), Comment.hidden_at.is_not(None))
+    query = select(Comment.__table__).where(Comment.user_id == user_id, left).limit(1)
     comment = (await connection.execute(query)).one_or_none()
     if comment is None:
         return 0

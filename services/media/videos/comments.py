@@ -79,12 +79,24 @@ async def delete_comment(connection: AsyncConnection, caller: Caller, comment_id
 
 async def erase(connection: AsyncConnection, comment: Any, actor_id: int) -> None:
     """Deletes a live comment of a locked video; a top-level comment takes its replies out of the count."""
-    is_reply = comment.father_id != comment.id
-    await _count_in_video(connection, comment.video_id, -1 if is_reply else -1 - comment.reply_count)
-    if is_reply:
-        await _count_replies(connection, comment.father_id, -1)  # before the reply: locks go by id
+    await count(connection, comment, -1)
     await _blank(connection, comment.id)
     await events.comment_deleted(connection, comment, actor_id)
+
+
+async def count(connection: AsyncConnection, comment: Any, step: int, has_video: bool = True) -> None:
+    """Counts a comment of a locked video in (1) or out (-1), before its row changes: locks go by id.
+
+    A reply counts for its thread, and for the video only while the thread is there; a thread brings its replies.
+    """
+    if comment.father_id == comment.id:
+        in_video = step * (1 + comment.reply_count)
+    else:
+        thread = update(Comment).where(Comment.id == comment.father_id)
+        counted = thread.values(reply_count=Comment.reply_count + step).returning(Comment.deleted_at)
+        in_video = step if (await connection.execute(counted)).scalar_one() is None else 0
+    if has_video and in_video:
+        await _count_in_video(connection, comment.video_id, in_video)
 
 
 async def erase_of_deleted_account(connection: AsyncConnection, comment_id: int, user_id: int) -> None:
@@ -93,15 +105,18 @@ async def erase_of_deleted_account(connection: AsyncConnection, comment_id: int,
     query = select(Comment.__table__, ended.label("ended")).join(_father, _father.id == Comment.father_id)
     query = query.join(Video, Video.id == Comment.video_id).where(Comment.deleted_at.is_(None))
     comment = (await connection.execute(query.where(Comment.id == comment_id))).one_or_none()
-    if comment is not None and comment.ended:
+    if comment is None:
+        await _blank(connection, comment_id)  # hidden, so it counts nowhere
+    elif comment.ended:
+        await count(connection, comment, -1, has_video=False)
         await _blank(connection, comment_id)
-    elif comment is not None:
+    else:
         await erase(connection, comment, user_id)
 
 
 async def _blank(connection: AsyncConnection, comment_id: int) -> None:
     gone = update(Comment).where(Comment.id == comment_id)
-    await connection.execute(gone.values(deleted_at=func.now(), content="null"))
+    await connection.execute(gone.values(deleted_at=func.now(), hidden_at=None, content="null"))
 
 
 async def get_comment(connection: AsyncConnection, viewer: Caller, comment_id: int) -> Row[Any]:

@@ -19,7 +19,7 @@ from services.media.videos.models import Video, VideoLike
 from services.media.videos.pages import PageRequest, ShownRows
 from services.media.videos.text_search import query_words
 from services.media.videos.videos import get_cards
-from services.media.videos.visibility import ALL_VISIBILITIES, visibilities_for, visible_to
+from services.media.videos.visibility import ALL_VISIBILITIES, is_shown, visibilities_for, visible_to
 
 Order = tuple[str, ...]  # columns, each descending
 LATEST_FIRST, POPULAR_FIRST, RANDOMLY = ("id",), ("score", "id"), ("random_key", "id")
@@ -135,7 +135,7 @@ async def search_videos(connection: AsyncConnection, viewer: Caller, text: str, 
     older = Video.id < id_before(page.cursor)
     if words is None:
         return VideoPage([], "")
-    query = select(Video.id).where(Video.words.op("@@")(words), older, visible_to(viewer))
+    query = select(Video.id).where(Video.words.op("@@")(words), older, is_shown, visible_to(viewer))
     found = (await connection.execute(query.order_by(Video.id.desc()).limit(page.size))).scalars().all()
     ids, more = page.cut(found)
     return VideoPage(await get_cards(connection, viewer, ids), encode_cursor(ids[-1]) if more else "")

@@ -6,7 +6,7 @@ from typing import Any
 from protos.media.v1 import comments_pb2, videos_pb2
 from protos.media.v1.objects_pb2 import State
 from services.media.files.filetypes import VIDEO
-from services.media.models import PUBLIC, READY
+from services.media.models import HIDDEN, PUBLIC, READY
 from services.media.signing import Signer
 from services.media.videos.feeds import VideoPage
 from services.media.videos.likes import Change, Outcome
@@ -24,7 +24,7 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
     def address(url: str | None) -> str:
         if not url or not url.startswith(OURS):
             return url or ""
-        return signer.path(url.removeprefix(OURS), row.visibility != PUBLIC, row.duration)
+        return signer.path(url.removeprefix(OURS), row.visibility != PUBLIC, row.duration, row.visibility == HIDDEN)
 
     cover, playback, hls = (OURS + file if file else "" for file in (row.cover_file, row.playback_file, row.hls_file))
     plays_itself = row.status == READY and row.kind == VIDEO
@@ -52,6 +52,7 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
         height=row.height,
         duration=row.duration,
         blurhash=row.blurhash,
+        hidden=row.visibility == HIDDEN,
     )
 
 

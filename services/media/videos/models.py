@@ -37,7 +37,7 @@ class Video(Model):
     cover_url: Mapped[str] = mapped_column(server_default="")
     object_hash: Mapped[str | None]  # of `video_url`, unless it is an outside url
     visibility: Mapped[int] = mapped_column(SmallInteger)
-    publish_as: Mapped[int | None] = mapped_column(SmallInteger)  # its visibility once it plays; PRIVATE until then
+    publish_as: Mapped[int | None] = mapped_column(SmallInteger)  # its visibility once it plays, or is HIDDEN no more
     like_count: Mapped[int] = mapped_column(server_default="0")
     comment_count: Mapped[int] = mapped_column(server_default="0")
     share_count: Mapped[int] = mapped_column(server_default="0")
@@ -48,6 +48,7 @@ class Video(Model):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
+    moderation_event: Mapped[int] = mapped_column(server_default="0")  # moderation.py
 
     __table_args__ = (
         Index("video_latest", "visibility", "id", postgresql_where=IS_LIVE),
@@ -62,6 +63,7 @@ class Video(Model):
 class Comment(Model):
     """A top-level comment is its own father. A comment is live if neither it nor its father is deleted.
 
+    A comment that a moderator hid is deleted, too, but `hidden_at` is set and it keeps its content (moderation.py).
     `content` is JSON, kept as text because jsonb would change its order.
     """
 
@@ -79,6 +81,8 @@ class Comment(Model):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
+    hidden_at: Mapped[datetime | None]
+    moderation_event: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (
         Index("comment_top", "video_id", "id", postgresql_where=IS_TOP),
@@ -86,6 +90,7 @@ class Comment(Model):
         Index("comment_thread", "father_id", "id", postgresql_where=IS_LIVE),
         Index("comment_thread_liked", "father_id", "like_count", "id", postgresql_where=IS_LIVE),
         Index("comment_user", "user_id", "id", postgresql_where=IS_LIVE),
+        Index("comment_hidden", "user_id", postgresql_where=text("hidden_at IS NOT NULL")),
     )
 
 

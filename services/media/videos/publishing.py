@@ -12,7 +12,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.media import events
-from services.media.models import ObjectReference
+from services.media.models import HIDDEN, ObjectReference
 from services.media.videos.list_totals import move_video
 from services.media.videos.models import Video
 
@@ -26,6 +26,8 @@ async def lock_waiting(connection: AsyncConnection, object_hash: str) -> Sequenc
 async def publish_waiting(connection: AsyncConnection, object_hash: str) -> None:
     """Call it when the object, which is locked, has become READY."""
     for video in await lock_waiting(connection, object_hash):
+        if video.visibility == HIDDEN:
+            continue
         published = await _publish(connection, video)
         await events.video_published(connection, published)
         await events.video_ready(connection, published)

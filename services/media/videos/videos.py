@@ -121,7 +121,7 @@ async def delete_video(connection: AsyncConnection, caller: Caller, video_id: in
     gone = select(Video.id).where(Video.id == video_id, Video.owner_id == caller.user_id, Video.deleted_at.is_not(None))
     if (await connection.execute(gone)).first():
         return caller.user_id
-    video = await lock_visible(connection, caller, video_id)
+    video = await lock_visible(connection, caller, video_id, or_own=True)
     if video.owner_id != caller.user_id and not is_admin(caller.role):
         raise NotPermitted
     await erase(connection, video, caller.user_id)

@@ -27,7 +27,7 @@ from services.kit.context import Caller
 from services.kit.pages import check_batch, unnest
 from services.kit.roles import is_admin
 from services.media.errors import VideoNotFound
-from services.media.models import FRIENDS, PRIVATE, PUBLIC
+from services.media.models import FRIENDS, HIDDEN, PRIVATE, PUBLIC
 from services.media.relationships.models import Relationship
 from services.media.videos.models import OwnerVideoCount, Video
 
@@ -35,6 +35,7 @@ ALL_VISIBILITIES = (PUBLIC, FRIENDS, PRIVATE)
 MAX_HIDDEN = 1_000  # owners listed for a cache; a viewer with more blocks is not served from it
 
 is_live = Video.deleted_at.is_(None)
+is_shown = Video.visibility != HIDDEN  # else only admins see it, by its id
 is_apart = or_(Relationship.blocks, Relationship.blocked)
 
 
@@ -59,7 +60,8 @@ def visible(viewer_id: SQLColumnExpression[int]) -> ColumnElement[bool]:
     between = (Relationship.user_id == viewer_id, Relationship.peer_id == Video.owner_id)
     is_friend, are_apart = exists().where(*between, Relationship.friend), exists().where(*between, is_apart)
     is_shared = or_(Video.visibility == PUBLIC, and_(Video.visibility == FRIENDS, is_friend))
-    return and_(is_live, or_(Video.owner_id == viewer_id, and_(is_shared, not_(are_apart))))
+    is_own = and_(Video.owner_id == viewer_id, is_shown)
+    return and_(is_live, or_(is_own, and_(is_shared, not_(are_apart))))
 
 
 async def require_visible(connection: AsyncConnection, viewer: Caller, video_id: int) -> Row[Any]:
@@ -71,9 +73,11 @@ async def require_visible(connection: AsyncConnection, viewer: Caller, video_id:
     return video
 
 
-async def lock_visible(connection: AsyncConnection, caller: Caller, video_id: int) -> Row[Any]:
-    """Returns the video, locked. Raises VideoNotFound."""
-    query = select(Video.__table__).where(Video.id == video_id, visible_to(caller)).with_for_update(key_share=True)
+async def lock_visible(connection: AsyncConnection, caller: Caller, video_id: int, or_own: bool = False) -> Row[Any]:
+    """Returns the video, locked; with `or_own` also the caller's own that is hidden. Raises VideoNotFound."""
+    own = and_(is_live, Video.owner_id == caller.user_id)
+    wanted = or_(visible_to(caller), own) if or_own else visible_to(caller)
+    query = select(Video.__table__).where(Video.id == video_id, wanted).with_for_update(key_share=True)
     video: Row[Any] | None = (await connection.execute(query)).one_or_none()
     if video is None:
         raise VideoNotFound

@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit import pages
 from services.kit.context import Caller
 from services.user.audit import entries
+from services.user.moderation.errors import ActNotFound
 from services.user.moderation.models import Act, Case
 from services.user.profiles import require_admin
 
 KINDS = ("", "user", "video", "comment", "message", "group")  # by SubjectKind
-DISMISS = "dismiss"
-DECISIONS = (DISMISS,)
+DISMISS, HIDE, REMOVE = DECISIONS = ("dismiss", "hide", "remove")
+REVERSIBLE = (HIDE,)
 MAX_PAGE = 100  # acts
 
 
@@ -28,6 +29,15 @@ async def record(
     entry = entries.Act(f"moderation.{verb}", KINDS[case.kind], case.subject_id, note, details)
     await entries.append(connection, entry, actor_id=moderator_id or 0)
     return (await newest(connection, Act.id == act_id, limit=1))[0]
+
+
+async def lock_act(connection: AsyncConnection, act_id: int) -> Row[Any]:
+    """Raises ActNotFound, also for a claim or a release."""
+    query = select_acts(Act.id == act_id, Act.verb.in_(DECISIONS)).with_for_update(of=Act)
+    act: Row[Any] | None = (await connection.execute(query)).one_or_none()
+    if act is None:
+        raise ActNotFound
+    return act
 
 
 async def newest(connection: AsyncConnection, *which: ColumnElement[bool], limit: int) -> Sequence[Row[Any]]:

@@ -58,14 +58,20 @@ def _matching(caller: Caller, state: int, kind: int, owner_id: int) -> list[Colu
 async def get_case(connection: AsyncConnection, caller: Caller, case_id: int) -> CaseDetails:
     """Raises NotPermitted, CaseNotFound."""
     await require_admin(connection, caller)
-    case = (await connection.execute(select(Case.__table__).where(Case.id == case_id))).one_or_none()
-    if case is None:
-        raise CaseNotFound
+    case = await find_case(connection, case_id)
     reports = select(Report.__table__).where(Report.case_id == case_id).order_by(Report.id.desc())
     found = (await connection.execute(reports.limit(MAX_REPORTS))).all()
     own = await acts.newest(connection, Act.case_id == case_id, limit=MAX_REPORTS)
     others = (Act.owner_id == case.owner_id, Act.case_id != case_id, Act.verb.in_(acts.DECISIONS))
     return CaseDetails(case, found, own, await acts.newest(connection, *others, limit=MAX_OWNER_ACTS))
+
+
+async def find_case(connection: AsyncConnection, case_id: int) -> Row[Any]:
+    """Raises CaseNotFound."""
+    case = (await connection.execute(select(Case.__table__).where(Case.id == case_id))).one_or_none()
+    if case is None:
+        raise CaseNotFound
+    return case
 
 
 async def claim_case(connection: AsyncConnection, new_id: IdGenerator, caller: Caller, case_id: int) -> Row[Any]:

@@ -27,8 +27,16 @@ class CaseNotFound(NotFound):
     pass
 
 
+class ActNotFound(NotFound):
+    pass
+
+
 class CaseClaimed(Conflict):
     """Another moderator has claimed the case and may still decide it."""
+
+
+class ActIrreversible(Conflict):
+    """What was removed is gone, and a dismissed case is opened by the next report."""
 
 
 class CaseClosed(Conflict):

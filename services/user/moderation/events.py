@@ -21,6 +21,11 @@ async def case_closed(connection: AsyncConnection, case: Any, outcome: str) -> N
         await _emit(connection, "closed", case, **told)
 
 
+async def decided(connection: AsyncConnection, case: Any, act: Any, verb: str) -> None:
+    """`verb`: hidden, restored, removed. For the services that hold the subject."""
+    await _emit(connection, verb, case, act_id=str(act.id))
+
+
 async def _emit(connection: AsyncConnection, verb: str, case: Any, **data: Any) -> None:
     """`user_id` is the owner of the subject."""
     kind = KINDS[case.kind]

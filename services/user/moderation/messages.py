@@ -78,4 +78,7 @@ def act(row: Any) -> pb.Act:
         note=row.note,
         created_at=milliseconds(row.created_at),
         subject=subject(row),
+        reversed_at=milliseconds(row.reversed_at),
+        reversed_by=row.reversed_by or 0,
+        reversal_note=row.reversal_note,
     )

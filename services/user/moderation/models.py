@@ -32,6 +32,7 @@ class Case(Model):
 
     __table_args__ = (
         Index("moderation_case_subject", "kind", "subject_id", unique=True, postgresql_where=IS_OPEN),
+        Index("moderation_case_subject_all", "kind", "subject_id"),
         Index("moderation_case_queue", "id", postgresql_where=IS_OPEN),
         Index("moderation_case_closed", "id", postgresql_where=IS_CLOSED),
         Index("moderation_case_owner", "owner_id", "id"),
@@ -69,6 +70,9 @@ class Act(Model):
     owner_id: Mapped[int]
     note: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    reversed_at: Mapped[datetime | None]
+    reversed_by: Mapped[int | None]  # null, too, if the command line did it
+    reversal_note: Mapped[str] = mapped_column(server_default="")
 
     __table_args__ = (
         Index("moderation_act_case", "case_id", "id"),

@@ -5,7 +5,7 @@ import grpc.aio
 from protos.user.v1 import moderation_pb2 as pb
 from protos.user.v1.moderation_pb2_grpc import ModerationServicer, add_ModerationServicer_to_server
 from services.kit.context import require_caller
-from services.user.moderation import acts, cases, decisions, messages, reports
+from services.user.moderation import acts, cases, decisions, messages, reports, reversals
 from services.user.moderation.decisions import Decision
 from services.user.service import Service
 
@@ -55,6 +55,12 @@ class Moderation(ModerationServicer):
         decision = Decision(request.verb, request.note, request.keep_open)
         async with self._database.transaction() as connection:
             row = await decisions.decide(connection, self._new_id, require_caller(), request.case_id, decision)
+        return messages.act(row)
+
+    async def Reverse(self, request: pb.ReverseRequest, context: object) -> pb.Act:
+        reversal = (request.act_id, request.note)
+        async with self._database.transaction() as connection:
+            row = await reversals.reverse(connection, require_caller(), *reversal)
         return messages.act(row)
 
     async def ListActs(self, request: pb.ListActsRequest, context: object) -> pb.ListActsResponse:

@@ -1,5 +1,6 @@
 """All four services and a gateway in this process, on a NATS of their own, and the people who report and moderate."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ async def running_town(servers: Servers, folder: Path) -> AsyncIterator[Town]:
         targets |= {"HITOK_USER_TARGET": user.target, "HITOK_SOCIAL_TARGET": social.target}
         targets |= {"HITOK_CHAT_TARGET": chat.target, "HITOK_VAR": str(folder)}
         gateway, address = await stack.enter_async_context(serving_gateway(gateway_settings(servers, **targets)))
+        while not (gateway.invalidation.subscribed and gateway.sockets.subscriber.subscribed):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=address))
         yield Town(user, social, media, chat, gateway, address, FrontEnd(http))
         assert not await faults(media)

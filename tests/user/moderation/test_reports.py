@@ -227,3 +227,45 @@ async def test_an_erased_account_leaves_no_report_and_no_snapshot(user: Running)
     (left,) = (await details(user, moderator, case.case_id)).reports
     assert (case.subject.snapshot, left.note, left.snapshot) == (b"", "", b"")
     assert await refusal(report(user, owner, video(other, new_id()))) in ("NOT_PERMITTED", "CALLER_MISSING")
+
+
+async def test_a_decision_is_taken_back_once_and_keeps_its_row(user: Running) -> None:
+    owner, reporter = await new_caller(user), await new_caller(user)
+    one, two = await new_caller(user, ADMIN), await new_caller(user, ADMIN)
+    await report(user, reporter, video(owner, new_id()))
+    (case,) = await cases_of(user, one, owner.user_id)
+    hidden = await decide(user, one, case.case_id, "hide", note="vile", keep_open=True)
+    reversal = pb.ReverseRequest(act_id=hidden.act_id, note="was not")
+    taken = await asyncio.gather(*(call(two, user.moderation.Reverse, reversal) for _ in range(10)))
+    assert {(act.reversed_by, act.reversal_note, act.note) for act in taken} == {(two.user_id, "was not", "vile")}
+    again = await decide(user, one, case.case_id, "hide", keep_open=True)
+    assert again.act_id != hidden.act_id
+    await decide(user, one, case.case_id, "remove")
+    rows = await execute(
+        user,
+        "SELECT subject FROM outbox WHERE subject LIKE 'events.user.moderation.%' AND data ->> 'case_id' = :id ORDER BY id",
+        id=str(case.case_id),
+    )
+    verbs = [row.subject.rpartition(".")[2] for row in rows]
+    assert verbs == ["hidden", "restored", "hidden", "removed", "closed"]
+    written = await execute(
+        user, "SELECT act, actor_id FROM audit WHERE details ->> 'case_id' = :id ORDER BY id", id=str(case.case_id)
+    )
+    assert [(row.act.removeprefix("moderation."), row.actor_id) for row in written] == [
+        ("hide", one.user_id),
+        ("reverse.hide", two.user_id),
+        ("hide", one.user_id),
+        ("remove", one.user_id),
+    ]
+    for caller, why in ((reporter, "NOT_PERMITTED"), (one, "ACT_NOT_FOUND")):
+        assert await refusal(call(caller, user.moderation.Reverse, pb.ReverseRequest(act_id=1))) == why
+
+
+async def test_moderators_who_decide_differently_at_once(user: Running) -> None:
+    owner, reporter = await new_caller(user), await new_caller(user)
+    one, two = await new_caller(user, ADMIN), await new_caller(user, ADMIN)
+    for _ in range(3):
+        await report(user, reporter, video(owner, new_id()))
+    for case in await cases_of(user, one, owner.user_id):
+        tries = await outcomes(decide(user, one, case.case_id, "hide"), decide(user, two, case.case_id, "dismiss"))
+        assert tries == {"": 1, "CASE_CLOSED": 1}

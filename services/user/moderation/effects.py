@@ -1,0 +1,48 @@
+"""What a decision does to its subject: here for accounts, by events for what the other services hold."""
+
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protos.user.v1 import moderation_pb2 as pb
+from services.user.models import Account
+from services.user.moderation import acts, events
+from services.user.moderation.models import Act, Case
+
+# The decisions on each kind of subject.
+VERBS = {
+    pb.SUBJECT_USER: (acts.DISMISS,),
+    pb.SUBJECT_VIDEO: (acts.DISMISS, acts.HIDE, acts.REMOVE),
+    pb.SUBJECT_COMMENT: (acts.DISMISS, acts.HIDE, acts.REMOVE),
+    pb.SUBJECT_MESSAGE: (acts.DISMISS,),
+    pb.SUBJECT_GROUP: (acts.DISMISS,),
+}
+
+
+async def lock_owner(connection: AsyncConnection, owner_id: int) -> None:
+    """Acts on an owner's things take turns, so that their events are in the order of the acts. Lock it before the
+    case."""
+    await connection.execute(select(Account.id).where(Account.id == owner_id).with_for_update())
+
+
+async def apply(connection: AsyncConnection, case: Any, act: Any) -> None:
+    """Call it once the act is written; the owner is locked."""
+    match act.verb:
+        case acts.HIDE:
+            await events.decided(connection, case, act, "hidden")
+        case acts.REMOVE:
+            await events.decided(connection, case, act, "removed")
+
+
+async def take_back(connection: AsyncConnection, case: Any, act: Any) -> None:
+    """Call it once the act is marked as reversed; the owner is locked."""
+    if act.verb == acts.HIDE and not await _is_hidden(connection, case):
+        await events.decided(connection, case, act, "restored")
+
+
+async def _is_hidden(connection: AsyncConnection, case: Any) -> bool:
+    """Whether any act on any case of the subject hides it."""
+    same = (Case.kind == case.kind, Case.subject_id == case.subject_id)
+    hides = exists().where(Act.case_id == Case.id, Act.verb == acts.HIDE, Act.reversed_at.is_(None))
+    return (await connection.execute(select(Case.id).where(*same, hides).limit(1))).one_or_none() is not None

@@ -1,0 +1,44 @@
+"""Taking decisions back. The act keeps its row, with who took it back, when and why."""
+
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.context import Caller
+from services.user.audit import entries
+from services.user.moderation import acts, cases, effects
+from services.user.moderation.errors import ActIrreversible, ActNotFound
+from services.user.moderation.models import Act
+from services.user.moderation.reports import check_note
+from services.user.profiles import require_admin
+
+
+async def reverse(connection: AsyncConnection, caller: Caller, act_id: int, note: str) -> Row[Any]:
+    """The act; one that was reversed before stays as it is.
+
+    Raises NotPermitted, NoteInvalid, ActNotFound, ActIrreversible.
+    """
+    await require_admin(connection, caller)
+    check_note(note)
+    return await take_back(connection, act_id, caller.user_id, note)
+
+
+async def take_back(connection: AsyncConnection, act_id: int, moderator_id: int | None, note: str) -> Row[Any]:
+    """Raises ActNotFound, ActIrreversible."""
+    owner = (await connection.execute(select(Act.owner_id).where(Act.id == act_id))).one_or_none()
+    if owner is None:
+        raise ActNotFound
+    await effects.lock_owner(connection, owner.owner_id)
+    act = await acts.lock_act(connection, act_id)
+    if act.reversed_at is not None:
+        return act
+    if act.verb not in acts.REVERSIBLE:
+        raise ActIrreversible
+    values = {"reversed_at": func.now(), "reversed_by": moderator_id, "reversal_note": note}
+    await connection.execute(update(Act).where(Act.id == act_id).values(values))
+    await effects.take_back(connection, await cases.find_case(connection, act.case_id), act)
+    details = {"act_id": str(act_id), "case_id": str(act.case_id), "owner_id": str(act.owner_id)}
+    entry = entries.Act(f"moderation.reverse.{act.verb}", acts.KINDS[act.kind], act.subject_id, note, details)
+    await entries.append(connection, entry, actor_id=moderator_id or 0)
+    return await acts.lock_act(connection, act_id)
