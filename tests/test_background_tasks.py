@@ -57,6 +57,7 @@ PROCESSES = {
         | CONSUMER
         | {
             "consume": "services.kit.events.consumer._consume",
+            "consume_moderation": "services.kit.events.consumer._consume",
             "erase_accounts": "services.media.videos.account_erasure.AccountEraser.run",
             "process_0": "services.media.processing.jobs._work",
             "sweep": "services.media.maintenance.sweeper._run",

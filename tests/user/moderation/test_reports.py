@@ -243,7 +243,7 @@ async def test_a_decision_is_taken_back_once_and_keeps_its_row(user: Running) ->
     await decide(user, one, case.case_id, "remove")
     rows = await execute(
         user,
-        "SELECT subject FROM outbox WHERE subject LIKE 'events.user.moderation.%' AND data ->> 'case_id' = :id ORDER BY id",
+        "SELECT subject FROM outbox WHERE data ->> 'case_id' = :id ORDER BY id",
         id=str(case.case_id),
     )
     verbs = [row.subject.rpartition(".")[2] for row in rows]
