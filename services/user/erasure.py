@@ -14,6 +14,7 @@ from services.user import email_changes, events, guesses, sessions
 from services.user.accounts import change_account, relock
 from services.user.credentials import verify_own_password
 from services.user.models import Account, Session
+from services.user.moderation import account_erasure
 from services.user.service import Service
 
 REPEAT_AFTER = timedelta(hours=1)  # longer than an upload that was under way, or an event that was late
@@ -41,6 +42,7 @@ async def erase(connection: AsyncConnection, user_id: int) -> None:
     await connection.execute(update(Session).where(Session.user_id == user_id).values(device="", ip=""))
     await guesses.forget_networks(connection, user_id)
     await email_changes.forget(connection, user_id)
+    await account_erasure.forget(connection, user_id)
     await change_account(
         connection,
         user_id,
