@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 from unittest.mock import patch
@@ -38,9 +38,10 @@ def gateway_settings(servers: Servers, **more: str) -> GatewaySettings:
 @asynccontextmanager
 async def open_patiently(settings: GatewaySettings, valkey_seconds: float = 20.0) -> AsyncIterator[Container]:
     """A busy machine may stop the process for longer than a gateway waits for Valkey before it limits alone."""
-    with patch.object(redis, "TIMEOUT", valkey_seconds):
-        async with open_container(settings) as container:
-            yield container
+    async with AsyncExitStack() as stack:
+        with patch.object(redis, "TIMEOUT", valkey_seconds):
+            container = await stack.enter_async_context(open_container(settings))
+        yield container
 
 
 @asynccontextmanager
