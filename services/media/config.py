@@ -28,6 +28,9 @@ class MediaSettings(ServiceSettings, kw_only=True, frozen=True):
     max_pixels: Annotated[int, Meta(ge=1, description="largest image or video frame, in pixels")] = 50_000_000
     max_duration_seconds: Annotated[int, Meta(ge=1, description="longest audio or video")] = 14_400
     daily_bytes: Annotated[int, Meta(ge=1, description="most bytes one user may upload in 24 hours")] = 20 * 1024 * MIB
+    daily_refusals: Annotated[
+        int, Meta(ge=1, description="most files of one user that may be refused in 24 hours before uploads are")
+    ] = 300
     total_bytes: Annotated[int, Meta(ge=1, description="most bytes one user may keep")] = 200 * 1024 * MIB
     unused_days: Annotated[int, Meta(ge=1, description="age from which an upload that nothing shows is deleted")] = 30
     signed_seconds: Annotated[

@@ -14,9 +14,10 @@ from services.media.errors import (
     FileEmpty,
     FileTooLarge,
     FileTypeRefused,
+    QuotaExceeded,
     StoreUnavailable,
 )
-from services.media.files import objects, probe, quotas
+from services.media.files import objects, probe, quotas, refusals
 from services.media.files.filetypes import AUDIO, DOCUMENT, IMAGE, TYPES, VIDEO, FileType, sniff
 from services.media.files.objects import ObjectDetails
 from services.media.files.probe import Facts
@@ -42,12 +43,15 @@ async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes
 
     Raises FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StorageExceeded, StoreUnavailable.
     """
-    async with service.database.transaction() as connection:
-        await quotas.require_quota(connection, service.settings, caller.user_id, max(announced, 1))
+    await _require_allowance(service, caller.user_id, announced)
     async with service.storage.spooling() as spool:
-        file = await receive(service.settings, spool, chunks)
-        known = await _find(service, file.hash)
-        facts = known or await probe.probe(service.settings, file.path, _require_type(file.head))
+        try:
+            file = await receive(service.settings, spool, chunks)
+            known = await _find(service, file.hash)
+            facts = known or await probe.probe(service.settings, file.path, _require_type(file.head))
+        except refusals.COUNTED:
+            await refusals.count_refusal(service.redis, caller.user_id, spool.size)
+            raise
         if facts.changed:
             file = await measure(file.path)
 
@@ -55,6 +59,15 @@ async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes
             await _own(connection, service.settings, caller, file)
 
         return await store(service, file, facts, own, PROFILES if facts.type.kind == VIDEO else ())
+
+
+async def _require_allowance(service: Resources, user_id: int, announced: int) -> None:
+    """Raises QuotaExceeded, StorageExceeded."""
+    refused = await refusals.refused_today(service.redis, user_id)
+    if refused.files >= service.settings.daily_refusals:
+        raise QuotaExceeded
+    async with service.database.transaction() as connection:
+        await quotas.require_quota(connection, service.settings, user_id, max(announced, 1) + refused.bytes)
 
 
 async def receive(settings: MediaSettings, spool: Spool, chunks: AsyncIterator[bytes]) -> LocalFile:
@@ -101,21 +114,34 @@ async def store(
     """Puts the file into the store, then writes its row.
 
     `claim` runs in the transaction that writes the row, and must tie the object to what uses it. A new object gets a
-    job for each of `profiles`. If the same file is about to be deleted, waits for that and puts it again.
+    job for each of `profiles`. If the same file is about to be deleted, waits for that before it puts it: a deletion
+    that ended between the putting and the row would go unseen.
     """
     deadline = asyncio.get_running_loop().time() + DELETION_WAIT_SECONDS
     details = await _record(service, file, facts, claim, None)
     while details is None:
         key = key_of(f"{file.hash}.{facts.type.extension}")
+        await _until_deleted(service, key, deadline)
         await service.storage.put(key, file.path, facts.type.media_type, facts.type.kind == DOCUMENT)
         details = await _record(service, file, facts, claim, profiles)
-        if details is None:
-            if asyncio.get_running_loop().time() > deadline:
-                raise StoreUnavailable("the same file is being deleted")
-            await asyncio.sleep(0.1)
     if profiles:
         service.job_ready.set()
     return details
+
+
+async def _until_deleted(service: Resources, key: str, deadline: float) -> None:
+    while True:
+        async with service.database.transaction() as connection:
+            if not await _is_doomed(connection, key):
+                return
+        if asyncio.get_running_loop().time() > deadline:
+            raise StoreUnavailable("the same file is being deleted")
+        await asyncio.sleep(0.1)
+
+
+async def _is_doomed(connection: AsyncConnection, key: str) -> bool:
+    query = select(Deletion.id).where(Deletion.key == key).limit(1)
+    return (await connection.execute(query)).one_or_none() is not None
 
 
 async def _record(
@@ -130,8 +156,7 @@ async def _record(
         known = (await connection.execute(select(Object.hash).where(Object.hash == file.hash))).one_or_none()
         if known is None:
             key = key_of(f"{file.hash}.{facts.type.extension}")
-            doomed = (await connection.execute(select(Deletion.id).where(Deletion.key == key).limit(1))).one_or_none()
-            if doomed or profiles is None:
+            if profiles is None or await _is_doomed(connection, key):
                 return None
             await _create(connection, file, facts, profiles)
         await claim(connection)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from services.kit.context import current_caller
 from services.kit.errors import HitokError
 from services.media.config import MediaSettings
 from services.media.errors import (
@@ -19,10 +21,10 @@ from services.media.errors import (
     FileTooLarge,
     FileTruncated,
     FileTypeRefused,
-    ProbeOverloaded,
     StoreUnavailable,
 )
 from services.media.files.filetypes import AUDIO, IMAGE, SOUND_ONLY, TYPES, VIDEO, FileType
+from services.media.files.turns import Turns
 
 ROOT = Path(__file__).parents[3]
 REFUSALS: dict[str, type[HitokError]] = {
@@ -36,13 +38,15 @@ REFUSALS: dict[str, type[HitokError]] = {
     "ENCRYPTED": FileEncrypted,
     "CODEC": FileCodecUnsupported,
 }
-BOUNDS = {IMAGE: (30, 1_536), VIDEO: (120, 1_536), AUDIO: (120, 1_536)}  # seconds of CPU, megabytes
+BOUNDS = {IMAGE: (20, 1_536), VIDEO: (120, 1_536), AUDIO: (120, 1_536)}  # seconds of CPU, megabytes
 DOCUMENT_BOUNDS = (20, 1_024)
+OUT_OF_TIME = (-signal.SIGPROF, -signal.SIGXCPU)  # ended by limits.allow_cpu, or by its limit
 WALL = 2  # times the CPU bound
 AT_ONCE = 2
+WAITING = 20  # files of one user
 QUEUE_SECONDS = 60.0
 
-_turns = asyncio.Semaphore(AT_ONCE)
+_turns = Turns(AT_ONCE, WAITING, QUEUE_SECONDS)
 log = structlog.get_logger("probes")
 
 
@@ -72,17 +76,11 @@ async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
         "cpu_seconds": cpu_seconds,
         "memory_megabytes": memory,
     }
-    try:
-        await asyncio.wait_for(_turns.acquire(), QUEUE_SECONDS)
-    except TimeoutError:
-        raise ProbeOverloaded(retry_after=QUEUE_SECONDS) from None
-    try:
+    async with _turns.take(current_caller.get().user_id):
         begun = time.monotonic()
         found = await run_child("inspection", request, cpu_seconds * WALL)
         if found.get("refused") == "KILLED" and time.monotonic() - begun < cpu_seconds:  # not by its own limits
             found = await run_child("inspection", request, cpu_seconds * WALL)
-    finally:
-        _turns.release()
     if "refused" in found:
         raise REFUSALS[found["refused"]](found["detail"])
     extension = found.get("extension", type.extension)
@@ -111,7 +109,7 @@ async def run_child(name: str, request: dict[str, Any], seconds: float) -> dict[
         return answer
     except (TimeoutError, ValueError) as error:
         log.info("child gave up", child=name, code=process.returncode, error=repr(error)[:100])
-        code = "BROKEN" if isinstance(error, TimeoutError) else "KILLED"
+        code = "BROKEN" if isinstance(error, TimeoutError) or process.returncode in OUT_OF_TIME else "KILLED"
         return {"refused": code, "detail": "takes too long or too much to read"}
     finally:
         if process.returncode is None:

@@ -12,9 +12,11 @@ from typing import Any
 
 from services.media.files.filetypes import MARKUP, is_text
 from services.media.processing.sandbox.failures import failure_of
-from services.media.processing.sandbox.limits import MEGABYTE, Refused, answer, confine
+from services.media.processing.sandbox.limits import MEGABYTE, Refused, allow_cpu, answer, confine
 
 HEAD = 4_096
+SECONDS = 1.6  # of CPU for a file of any size
+SECONDS_PER_MEGABYTE = {"image": 0.3, "video": 0.03, "audio": 0.03, "document": 0.03}
 ROOM = 64  # megabytes by which turning or converting a picture may enlarge it
 INSPECTORS = {"image": "pictures", "video": "recordings", "audio": "recordings", "document": "archives"}
 DOCUMENTS = ("pdf", "txt")  # documents that are not archives
@@ -28,6 +30,7 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
         return inspect_document(path, format)
     # Imported late: each file needs only one of the libraries.
     inspector = import_module(f"services.media.processing.sandbox.{INSPECTORS[kind]}")
+    allow_cpu(SECONDS + SECONDS_PER_MEGABYTE[kind] * path.stat().st_size / MEGABYTE)
     facts: dict[str, Any] = inspector.inspect(path, kind, format, limits)
     return facts
 

@@ -14,11 +14,14 @@ from PIL import ExifTags, Image, ImageOps
 
 from services.media.processing.sandbox import blurhash
 from services.media.processing.sandbox.formats import picture_metadata
-from services.media.processing.sandbox.formats.picture_metadata import colours_of_gif
-from services.media.processing.sandbox.limits import Refused
+from services.media.processing.sandbox.formats.picture_metadata import colours_of_gif, scans_of_jpeg
+from services.media.processing.sandbox.limits import Refused, allow_cpu
 
+SECONDS, SECONDS_PER_MEGAPIXEL = 1.2, 0.1  # of CPU for a picture
 MAX_FRAMES = 2_000
 FRAMES_PIXELS = 40  # all frames of an animation may have this many times the pixels of one picture
+DECODED_PIXELS = 100_000_000  # of an animation; the frames after that are left to processing
+SCANS_PIXELS = 20  # all scans of a progressive JPEG may have this many times the pixels of one picture
 SHOWN = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"}  # formats that browsers show
 QUALITY = 92  # of turned or converted pictures
 TURNED_ALREADY = ("HEIF", "AVIF")  # formats whose readers turn pictures upright
@@ -31,6 +34,8 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
     _register(format)
     try:
         with Image.open(path, formats=[format]) as image:
+            if format == "JPEG":
+                _check_scans(image, path, max_pixels)
             _load_frames(image, max_pixels)
             animated = getattr(image, "n_frames", 1) > 1
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9) and format not in TURNED_ALREADY
@@ -98,13 +103,21 @@ def _check_end(data: bytes, format: str) -> None:
         raise Refused("TYPE", "goes on after the image")
 
 
+def _check_scans(image: Any, path: Path, max_pixels: int) -> None:
+    """A scan of a few bytes may cost as much as the whole picture."""
+    if scans_of_jpeg(path.read_bytes()) * image.width * image.height > SCANS_PIXELS * max_pixels:
+        raise Refused("LARGE", "too many scans")
+
+
 def _load_frames(image: Any, max_pixels: int) -> None:
     frames = getattr(image, "n_frames", 1)
     if image.width * image.height > max_pixels:
         raise Refused("LARGE", "too many pixels")
     if frames > MAX_FRAMES or frames * image.width * image.height > FRAMES_PIXELS * max_pixels:
         raise Refused("LARGE", "too many frames")
-    for frame in range(frames):
+    allow_cpu(SECONDS + SECONDS_PER_MEGAPIXEL * image.width * image.height / 1_000_000)
+    decoded = min(frames, DECODED_PIXELS // (image.width * image.height) + 1)
+    for frame in range(decoded):
         image.seek(frame)
         image.load()
 

@@ -24,6 +24,23 @@ def strip(data: bytes, format: str) -> bytes:
         raise Refused("TRUNCATED", "cut short") from None
 
 
+def scans_of_jpeg(data: bytes) -> int:
+    """How often decoding goes over the pixels, as far as the segments can be followed."""
+    at, scans = 2, 0
+    try:
+        while data[at] == 0xFF and data[at + 1] != END_OF_IMAGE:
+            if data[at + 1] == 0xFF:  # a fill byte
+                at += 1
+                continue
+            (size,) = struct.unpack_from(">H", data, at + 2)
+            is_scan = data[at + 1] == START_OF_SCAN
+            scans += is_scan
+            at = _end_of_scan(data, at + 2 + size) if is_scan else at + 2 + size
+    except (struct.error, IndexError, Refused):
+        pass  # cut short; the decoder will say so
+    return scans
+
+
 def _strip_jpeg(data: bytes) -> bytes:
     """Drops metadata segments, and what follows the picture, such as the film of a motion photo (ISO/IEC 10918-1,
     B.1)."""

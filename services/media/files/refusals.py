@@ -1,0 +1,50 @@
+"""Refused files count against a quota: each was received and looked at. Valkey remembers them for a day."""
+
+from typing import NamedTuple
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.media.errors import (
+    FileBroken,
+    FileCodecUnsupported,
+    FileEncrypted,
+    FileTooLarge,
+    FileTruncated,
+    FileTypeRefused,
+)
+
+DAY = 86_400
+COUNTED = (FileBroken, FileCodecUnsupported, FileEncrypted, FileTooLarge, FileTruncated, FileTypeRefused)
+log = structlog.get_logger("refusals")
+
+
+class Refused(NamedTuple):
+    files: int = 0
+    bytes: int = 0
+
+
+async def refused_today(redis: Redis, user_id: int) -> Refused:
+    """What was refused of the user since the first refusal of the last 24 hours; nothing while Valkey is away."""
+    try:
+        files, size = await redis.hmget(_key(user_id), "files", "bytes")
+    except (RedisError, OSError, TimeoutError) as error:
+        log.warning("refusals unknown", error=repr(error)[:200])
+        return Refused()
+    return Refused(int(files or 0), int(size or 0))
+
+
+async def count_refusal(redis: Redis, user_id: int, size: int) -> None:
+    try:
+        async with redis.pipeline() as pipeline:
+            pipeline.hincrby(_key(user_id), "files", 1)
+            pipeline.hincrby(_key(user_id), "bytes", size)
+            pipeline.expire(_key(user_id), DAY, nx=True)
+            await pipeline.execute()
+    except (RedisError, OSError, TimeoutError) as error:
+        log.warning("refusal not counted", error=repr(error)[:200])
+
+
+def _key(user_id: int) -> str:
+    return f"refused:{user_id}"

@@ -1,0 +1,82 @@
+"""Turns at something of which little happens at a time, shared fairly among users."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.media.errors import ProbeOverloaded
+
+
+class Turns:
+    """At most `at_once` at a time. Users who wait take turns in a circle, so that many files of one user delay
+    another user's by one file at most; a user may have `waiting` files wait.
+    """
+
+    def __init__(self, at_once: int, waiting: int, seconds: float) -> None:
+        self._free, self._most_waiting, self._seconds = at_once, waiting, seconds
+        self._queues: dict[int, deque[asyncio.Future[None]]] = {}  # by user, next one first
+        self._held: Counter[int] = Counter()
+        self._served: dict[int, int] = {}  # by user who holds or waits, the number of their last turn
+        self._number = 0
+
+    @asynccontextmanager
+    async def take(self, user_id: int) -> AsyncIterator[None]:
+        """Waits for a turn, and has it while the block runs. Raises ProbeOverloaded."""
+        if self._free:
+            self._free -= 1
+            self._give(user_id)
+        else:
+            await self._wait(user_id)
+        try:
+            yield
+        finally:
+            self._end(user_id)
+
+    async def _wait(self, user_id: int) -> None:
+        queue = self._queues.setdefault(user_id, deque())
+        if len(queue) >= self._most_waiting:
+            raise ProbeOverloaded(retry_after=self._seconds)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            async with asyncio.timeout(self._seconds):
+                await turn
+        except BaseException as error:
+            self._give_up(user_id, turn)
+            if isinstance(error, TimeoutError):
+                raise ProbeOverloaded(retry_after=self._seconds) from None
+            raise
+
+    def _give_up(self, user_id: int, turn: asyncio.Future[None]) -> None:
+        if not turn.cancelled():  # the turn came at the same moment
+            self._end(user_id)
+            return
+        queue = self._queues[user_id]
+        queue.remove(turn)
+        if not queue:
+            del self._queues[user_id]
+            if not self._held[user_id]:
+                self._served.pop(user_id, None)
+
+    def _end(self, user_id: int) -> None:
+        """Passes the turn on to the user who has the fewest, of those to the one served least recently."""
+        self._held[user_id] -= 1
+        if not self._held[user_id]:
+            del self._held[user_id]
+            if user_id not in self._queues:
+                self._served.pop(user_id, None)
+        if not self._queues:
+            self._free += 1
+            return
+        next_id = min(self._queues, key=lambda each: (self._held[each], self._served.get(each, 0)))
+        queue = self._queues[next_id]
+        self._give(next_id)
+        queue.popleft().set_result(None)
+        if not queue:
+            del self._queues[next_id]
+
+    def _give(self, user_id: int) -> None:
+        self._held[user_id] += 1
+        self._number += 1
+        self._served[user_id] = self._number

@@ -1,0 +1,98 @@
+"""Turns are shared among users, whoever came with how many."""
+
+import asyncio
+
+import pytest
+
+from services.media.errors import ProbeOverloaded
+from services.media.files.turns import Turns
+
+
+class Crowd:
+    """Takes turns, and writes down who has had one."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns, self.served, self.gates = turns, list[int](), list[asyncio.Event]()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def come(self, *user_ids: int) -> None:
+        self.tasks += [asyncio.create_task(self._take(user_id)) for user_id in user_ids]
+        await asyncio.sleep(0)
+
+    async def _take(self, user_id: int) -> None:
+        gate = asyncio.Event()
+        async with self.turns.take(user_id):
+            self.served.append(user_id)
+            self.gates.append(gate)
+            await gate.wait()
+
+    async def finish_one(self) -> None:
+        self.gates.pop(0).set()
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def finish_all(self) -> None:
+        while self.gates:
+            await self.finish_one()
+
+
+async def test_one_users_many_files_delay_anothers_by_one() -> None:
+    crowd = Crowd(Turns(2, 20, 60))
+    await crowd.come(1, 1, 1, 1, 1, 1)
+    await crowd.come(2, 3)
+    await crowd.finish_all()
+    assert crowd.served == [1, 1, 2, 3, 1, 1, 1, 1]
+
+
+async def test_who_has_a_turn_waits_for_who_has_none() -> None:
+    crowd = Crowd(Turns(2, 20, 60))
+    await crowd.come(1, 2)
+    await crowd.come(1, 1, 3)
+    await crowd.finish_one()
+    await crowd.finish_one()
+    assert crowd.served == [1, 2, 3, 1]
+    await crowd.finish_all()
+    assert sorted(crowd.served) == [1, 1, 1, 2, 3]
+
+
+async def test_only_so_many_files_of_a_user_wait() -> None:
+    crowd = Crowd(Turns(1, 2, 60))
+    await crowd.come(1, 1, 1)
+    with pytest.raises(ProbeOverloaded):
+        async with crowd.turns.take(1):
+            pass
+    await crowd.come(2)
+    await crowd.finish_all()
+    assert crowd.served == [1, 2, 1, 1]
+
+
+async def test_who_waits_too_long_or_leaves_loses_no_turn() -> None:
+    crowd = Crowd(Turns(1, 20, 0.01))
+    await crowd.come(1)
+    with pytest.raises(ProbeOverloaded):
+        async with crowd.turns.take(2):
+            pass
+    crowd.turns._seconds = 60
+    await crowd.come(3, 4)
+    crowd.tasks[1].cancel()
+    crowd.gates.pop(0).set()  # the turn comes to 3, or to 4, while 3 leaves
+    crowd.tasks[1].cancel()
+    await asyncio.wait(crowd.tasks[:2])
+    await asyncio.sleep(0)
+    await crowd.finish_all()
+    assert crowd.served == [1, 4]
+    async with crowd.turns.take(5):
+        pass
+
+
+async def test_a_turn_that_comes_as_its_user_leaves_is_passed_on() -> None:
+    crowd = Crowd(Turns(1, 20, 60))
+    await crowd.come(1, 2, 3)
+    _, second, _ = crowd.tasks
+    crowd.gates.pop(0).set()
+    await asyncio.sleep(0)  # the turn has just been given to 2, whose task has not run
+    second.cancel()
+    await asyncio.wait([second])
+    await asyncio.sleep(0)
+    await crowd.finish_all()
+    assert crowd.served == [1, 3]
