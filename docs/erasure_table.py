@@ -94,8 +94,8 @@ TABLES: dict[str, dict[str, Table]] = {
     "media": {
         "video": Table(
             "owner_id title description type video_url cover_url object_hash words",
-            "id visibility publish_as like_count comment_count share_count view_count score random_key created_at"
-            " updated_at deleted_at moderation_event",
+            "id visibility publish_as cover_at like_count comment_count share_count view_count score random_key"
+            " created_at updated_at deleted_at moderation_event",
             f"Emptied in small transactions. {ID_STAYS}",
         ),
         "comment": Table(

@@ -27,6 +27,7 @@ class VideoView(Struct):
     plays in any browser, `hls_url` in HLS players; each is empty while there is nothing to play. `status` is
     processing, ready or failed (for the `reason`); only its owner sees a video that is not ready. `width` and `height`
     in pixels and `duration` in milliseconds are 0 if not known, as of an outside url; so is `blurhash` empty.
+    `blurhash`, `cover_width` and `cover_height` are those of the cover.
     """
 
     id: str
@@ -58,6 +59,8 @@ class VideoView(Struct):
     height: int
     duration: int
     blurhash: str
+    cover_width: int
+    cover_height: int
     is_private: bool
     visibility: str
     is_liked: bool
@@ -170,6 +173,8 @@ def _video_view(video: Video, base: str, is_liked: bool) -> VideoView:
         height=video.height,
         duration=video.duration,
         blurhash=video.blurhash,
+        cover_width=video.cover_width,
+        cover_height=video.cover_height,
         is_private=video.visibility == PRIVATE,
         visibility=Visibility.Name(video.visibility).lower(),
         is_liked=is_liked,

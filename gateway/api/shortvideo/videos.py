@@ -29,12 +29,16 @@ class Acting(Struct, kw_only=True):
     user_id: OptionalId = 0
 
 
+Seconds = Annotated[float, Meta(ge=0, le=1_000_000)]
+
+
 class CreateVideo(Acting, kw_only=True):
-    """`visibility` overrides `is_private`."""
+    """`visibility` overrides `is_private`. `cover_at`, in seconds, makes the picture at that time the cover."""
 
     video_path: Text
     title: Text
     cover_path: str = ""
+    cover_at: Seconds | None = None
     description: str = ""
     type: str = "video"
     is_private: bool = False
@@ -48,6 +52,7 @@ class UpdateVideo(Acting, kw_only=True):
     title: str | None = None
     description: str | None = None
     cover_path: str | None = None
+    cover_at: Seconds | None = None
     is_private: bool | None = None
     visibility: VisibilityName | None = None
 
@@ -57,7 +62,7 @@ class OfVideo(Acting, kw_only=True):
 
 
 class ViewVideo(OfVideo, kw_only=True):
-    watched_seconds: Annotated[float, Meta(ge=0, le=1_000_000)]
+    watched_seconds: Seconds
 
 
 class GetVideo(Struct):
@@ -107,6 +112,7 @@ async def create_video(call: Call, params: CreateVideo) -> None:
         description=params.description,
         type=params.type,
         visibility=VISIBILITIES[name],
+        cover_at=_milliseconds(params.cover_at),
     )
     _drop(call, await call.container.videos.CreateVideo(request))
 
@@ -122,6 +128,7 @@ async def update_video(call: Call, params: UpdateVideo) -> None:
         cover_url=None if params.cover_path is None else await _own_path(call, params.cover_path, "cover_path"),
         visibility=VISIBILITIES[params.visibility] if params.visibility else None,
         private=params.is_private,
+        cover_at=_milliseconds(params.cover_at),
     )
     _drop(call, await call.container.videos.UpdateVideo(request))
 
@@ -174,6 +181,10 @@ async def view_video(call: Call, params: ViewVideo) -> Viewed:
     if viewed.counted:
         call.container.video_cache.drop_video(params.video_id)
     return Viewed(viewed.counted)
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1_000)
 
 
 async def _own_path(call: Call, url: str, field: str) -> str:

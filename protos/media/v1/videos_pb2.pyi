@@ -81,6 +81,8 @@ class Video(_message.Message):
     DURATION_FIELD_NUMBER: _builtins.int
     BLURHASH_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELD_NUMBER: _builtins.int
+    COVER_WIDTH_FIELD_NUMBER: _builtins.int
+    COVER_HEIGHT_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     owner_id: _builtins.int
     title: _builtins.str
@@ -112,9 +114,12 @@ class Video(_message.Message):
     duration: _builtins.int
     """milliseconds"""
     blurhash: _builtins.str
-    """of the cover"""
+    """of the cover; empty while there is none, or it is an outside one"""
     hidden: _builtins.bool
     """by a moderator; only admins see it, by its id"""
+    cover_width: _builtins.int
+    """pixels; 0 like the blurhash"""
+    cover_height: _builtins.int
     def __init__(
         self,
         *,
@@ -141,10 +146,12 @@ class Video(_message.Message):
         duration: _builtins.int = ...,
         blurhash: _builtins.str = ...,
         hidden: _builtins.bool = ...,
+        cover_width: _builtins.int = ...,
+        cover_height: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "comment_count", b"comment_count", "cover_url", b"cover_url", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "comment_count", b"comment_count", "cover_height", b"cover_height", "cover_url", b"cover_url", "cover_width", b"cover_width", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -160,12 +167,15 @@ class CreateVideoRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     VISIBILITY_FIELD_NUMBER: _builtins.int
+    COVER_AT_FIELD_NUMBER: _builtins.int
     video_url: _builtins.str
     cover_url: _builtins.str
     title: _builtins.str
     description: _builtins.str
     type: _builtins.str
     visibility: Global___Visibility.ValueType
+    cover_at: _builtins.int
+    """milliseconds: the cover is the picture at that time, of a file of this service"""
     def __init__(
         self,
         *,
@@ -175,12 +185,15 @@ class CreateVideoRequest(_message.Message):
         description: _builtins.str = ...,
         type: _builtins.str = ...,
         visibility: Global___Visibility.ValueType = ...,
+        cover_at: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "cover_at", b"cover_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cover_url", b"cover_url", "description", b"description", "title", b"title", "type", b"type", "video_url", b"video_url", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "title", b"title", "type", b"type", "video_url", b"video_url", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cover_at: _TypeAlias = _typing.Literal["cover_at"]  # noqa: Y015
+    _WhichOneofArgType__cover_at: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cover_at) -> _WhichOneofReturnType__cover_at | None: ...
 
 Global___CreateVideoRequest: _TypeAlias = CreateVideoRequest  # noqa: Y015
 
@@ -194,6 +207,7 @@ class UpdateVideoRequest(_message.Message):
     COVER_URL_FIELD_NUMBER: _builtins.int
     VISIBILITY_FIELD_NUMBER: _builtins.int
     PRIVATE_FIELD_NUMBER: _builtins.int
+    COVER_AT_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     title: _builtins.str
     description: _builtins.str
@@ -201,6 +215,8 @@ class UpdateVideoRequest(_message.Message):
     visibility: Global___Visibility.ValueType
     private: _builtins.bool
     """sent by older clients; false leaves a video for friends as it is"""
+    cover_at: _builtins.int
+    """as in CreateVideoRequest; until it is made, the cover before is shown"""
     def __init__(
         self,
         *,
@@ -210,11 +226,14 @@ class UpdateVideoRequest(_message.Message):
         cover_url: _builtins.str | None = ...,
         visibility: Global___Visibility.ValueType | None = ...,
         private: _builtins.bool | None = ...,
+        cover_at: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "cover_url", b"cover_url", "description", b"description", "private", b"private", "title", b"title", "visibility", b"visibility"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "private", b"private", "title", b"title", "visibility", b"visibility"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "cover_url", b"cover_url", "description", b"description", "private", b"private", "title", b"title", "video_id", b"video_id", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "private", b"private", "title", b"title", "video_id", b"video_id", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cover_at: _TypeAlias = _typing.Literal["cover_at"]  # noqa: Y015
+    _WhichOneofArgType__cover_at: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at"]  # noqa: Y015
     _WhichOneofReturnType__cover_url: _TypeAlias = _typing.Literal["cover_url"]  # noqa: Y015
     _WhichOneofArgType__cover_url: _TypeAlias = _typing.Literal["_cover_url", b"_cover_url"]  # noqa: Y015
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
@@ -225,6 +244,8 @@ class UpdateVideoRequest(_message.Message):
     _WhichOneofArgType__title: _TypeAlias = _typing.Literal["_title", b"_title"]  # noqa: Y015
     _WhichOneofReturnType__visibility: _TypeAlias = _typing.Literal["visibility"]  # noqa: Y015
     _WhichOneofArgType__visibility: _TypeAlias = _typing.Literal["_visibility", b"_visibility"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cover_at) -> _WhichOneofReturnType__cover_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cover_url) -> _WhichOneofReturnType__cover_url | None: ...
     @_typing.overload

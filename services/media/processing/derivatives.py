@@ -1,8 +1,9 @@
 """What a job makes of a video. A child process writes the files; each is then stored as an object and linked to the
 video.
 
-The profile `cover` is a picture, `playback` an MP4 that browsers play. If the video had to be encoded for `playback`,
-two more are made: `segments`, the same recording in fragments, and `hls`, the playlist of those fragments.
+The profiles `cover` and `cover-at-<milliseconds>` are pictures, `playback` is an MP4 that browsers play. If the video
+had to be encoded for `playback`, two more are made: `segments`, the same recording in fragments, and `hls`, the
+playlist of those fragments.
 
 A video that deserves several sizes then gets a job of the profile `ladder`. It makes `segments-<side>` and `hls-<side>`
 for each size, `segments-sound` and `hls-sound` of what is heard, and replaces `hls` by the master playlist of all. If
@@ -26,10 +27,11 @@ from services.media.files.probe import Facts
 from services.media.models import Derivative, Object
 from services.media.processing.playlists import master, playlist
 from services.media.resources import Resources
+from services.media.videos import chosen_covers
 from services.objectstore.store import key_of
 
 MEMORY_MEGABYTES = 2_048
-LADDER = "ladder"
+COVER, LADDER = "cover", "ladder"
 KILLED = ("KILLED", "DIED")  # the machine may have been short of memory
 FIRST_PLAYBACK, FIRST_MASTER = "playback-first", "hls-master-first"
 
@@ -54,7 +56,7 @@ async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made
     target, cuts = _target(scratch), _cuts(scratch)
     facts = await _facts_of(service, target, made["extension"])
     await keep(service, job.hash, job.profile, target, facts)
-    if facts.blurhash:
+    if facts.blurhash and job.profile == COVER:
         await _describe(service, job.hash, facts.blurhash)
     if segments := made.get("segments"):
         file = await keep(service, job.hash, "segments", cuts, facts)
@@ -133,15 +135,15 @@ async def _describe(service: Resources, hash: str, blurhash: str) -> None:
 
 
 async def _convert(service: Resources, job: Row[Any], scratch: Path, options: dict[str, Any]) -> dict[str, Any]:
-    settings = service.settings
+    settings, chosen = service.settings, chosen_covers.time_in(job.profile)
     async with service.storage.local(key_of(f"{job.hash}.{job.extension}")) as source:
         request = {
-            "profile": job.profile,
+            "profile": job.profile if chosen is None else COVER,
             "source": str(source),
             "extension": job.extension,
             "target": str(_target(scratch)),
             "cuts": str(_cuts(scratch)),
-            "options": options,
+            "options": options if chosen is None else {"at": chosen},
             "frugal": job.attempts > 1,
             "cpu_seconds": settings.job_seconds * 2,
             "memory_megabytes": MEMORY_MEGABYTES,

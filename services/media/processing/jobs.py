@@ -18,7 +18,6 @@ from typing import Any
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import Row, case, func, literal, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,17 +26,18 @@ from services.kit.errors import HitokError, Unavailable
 from services.media import events
 from services.media.errors import FileBroken, ProcessingInterrupted
 from services.media.files.ingest import PROFILES
+from services.media.files.job_queue import add_job
 from services.media.models import FAILED, PROCESSING, READY, Job, Object, Upload
 from services.media.processing import derivatives
 from services.media.resources import Resources
-from services.media.videos import publishing
+from services.media.videos import chosen_covers, publishing
 
 POLL = 2.0  # seconds between looks for jobs of other processes
 FAIR = text("interval '1 hour'")  # how far back `_next` looks for whom it served
 ATTEMPTS = 3  # workers that may die of a job before it fails
 
 DONE = Counter("hitok_media_jobs", "Jobs ended", ["profile", "outcome"])
-for profile in (*PROFILES, derivatives.LADDER):
+for profile in (*PROFILES, derivatives.LADDER, chosen_covers.KIND):
     for outcome in ("done", "failed"):
         DONE.labels(profile, outcome)
 log = structlog.get_logger("processing")
@@ -83,11 +83,14 @@ def _next() -> Any:
     Among jobs of one kind the uploader who was served least recently goes first, so that many uploads of one user delay
     another user by one job at most.
     """
-    rank = case({profile: n for n, profile in enumerate(PROFILES)}, value=Job.profile, else_=len(PROFILES))
+    is_cover = Job.profile.like(f"{PROFILES[0]}%")
+    rank = case(
+        (is_cover, 0), *((Job.profile == profile, n) for n, profile in enumerate(PROFILES)), else_=len(PROFILES)
+    )
     recent = (
         select(Upload.user_id, func.max(Job.started_at).label("served_at"))
         .join(Job, Job.object_hash == Upload.object_hash)
-        .where(Job.started_at > func.now() - FAIR, Job.profile != PROFILES[0])
+        .where(Job.started_at > func.now() - FAIR, ~is_cover)
         .group_by(Upload.user_id)
         .cte("recent")
     )
@@ -132,7 +135,8 @@ async def _do(service: Resources, job: Row[Any]) -> None:
     except HitokError as error:
         log.info("job failed", hash=job.hash, profile=job.profile, detail=str(error)[:300])
         reason = error.reason
-    DONE.labels(job.profile, "failed" if reason else "done").inc()
+    kind = job.profile if chosen_covers.time_in(job.profile) is None else chosen_covers.KIND
+    DONE.labels(kind, "failed" if reason else "done").inc()
     async with service.database.transaction() as connection:
         await _end(connection, job, reason, following)
     if following:
@@ -175,13 +179,15 @@ async def _end(connection: AsyncConnection, job: Row[Any], reason: str, followin
     The `following` jobs only add better versions: they do not change the object's state.
     """
     await publishing.lock_waiting(connection, job.hash)
+    if chosen_covers.time_in(job.profile) is not None:
+        await chosen_covers.show_made(connection, job.hash, job.profile)
     state = select(Object.state).where(Object.hash == job.hash).with_for_update(key_share=True)
     processed = (await connection.execute(state)).scalar_one_or_none() == PROCESSING  # none: deleted meanwhile
     ended = await connection.execute(_of(job).values(due_at=None, reason=reason).returning(Job.profile))
     if ended.one_or_none() is None:
         return
     for profile in following:
-        await _add(connection, job.hash, profile)
+        await add_job(connection, job.hash, profile)
     if not processed or job.profile not in PROFILES:
         return
     left = (
@@ -199,10 +205,3 @@ async def _end(connection: AsyncConnection, job: Row[Any], reason: str, followin
         await connection.execute(change.values(state=READY))
         await events.object_ready(connection, job, user_ids)
         await publishing.publish_waiting(connection, job.hash)
-
-
-async def _add(connection: AsyncConnection, hash: str, profile: str) -> None:
-    """Adds a job, or makes it due again if it exists."""
-    row = insert(Job).values(object_hash=hash, profile=profile)
-    anew = {"due_at": func.now(), "attempts": 0, "reason": ""}
-    await connection.execute(row.on_conflict_do_update(index_elements=["object_hash", "profile"], set_=anew))

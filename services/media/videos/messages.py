@@ -53,6 +53,8 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
         duration=row.duration,
         blurhash=row.blurhash,
         hidden=row.visibility == HIDDEN,
+        cover_width=row.cover_width,
+        cover_height=row.cover_height,
     )
 
 

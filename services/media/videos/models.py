@@ -49,8 +49,10 @@ class Video(Model):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
     moderation_event: Mapped[int] = mapped_column(server_default="0")  # moderation.py
+    cover_at: Mapped[int | None]  # milliseconds: the time whose picture is the cover (chosen_covers.py)
 
     __table_args__ = (
+        Index("video_cover_at", "object_hash", "cover_at", postgresql_where=text("cover_at IS NOT NULL")),
         Index("video_latest", "visibility", "id", postgresql_where=IS_LIVE),
         Index("video_popular", "visibility", "score", "id", postgresql_where=IS_LIVE),
         Index("video_random", "visibility", "random_key", "id", postgresql_where=IS_LIVE),

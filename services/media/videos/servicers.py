@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import grpc.aio
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
@@ -11,9 +14,10 @@ from protos.media.v1.comments_pb2_grpc import CommentsServicer, add_CommentsServ
 from protos.media.v1.videos_pb2_grpc import VideosServicer, add_VideosServicer_to_server
 from services.kit.batcher import Batcher
 from services.kit.context import current_caller, require_caller
+from services.kit.db import after_commit
 from services.kit.pages import check_batch
 from services.media.resources import Resources
-from services.media.videos import comments, feeds, likes, messages, videos, views, visibility
+from services.media.videos import chosen_covers, comments, feeds, likes, messages, videos, views, visibility
 from services.media.videos.group_commit import group_commit, write_together
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.pages import PageRequest
@@ -35,8 +39,12 @@ class Videos(VideosServicer):
 
     async def CreateVideo(self, request: pb.CreateVideoRequest, context: object) -> pb.Video:
         fields = {field.name: getattr(request, field.name) for field in request.DESCRIPTOR.fields}
+        if not request.HasField("cover_at"):
+            del fields["cover_at"]
         async with self._database.transaction() as connection:
             row = await videos.create_video(connection, require_caller(), self._service.new_id(), fields)
+            if request.HasField("cover_at"):
+                row = await self._choose_cover(connection, row.id)
         return messages.video(row, self._signer)
 
     async def UpdateVideo(self, request: pb.UpdateVideoRequest, context: object) -> pb.Video:
@@ -44,7 +52,13 @@ class Videos(VideosServicer):
         video_id, private = changes.pop("video_id", 0), changes.pop("private", None)
         async with self._database.transaction() as connection:
             row = await videos.update_video(connection, require_caller(), video_id, changes, private)
+            if request.HasField("cover_at"):
+                row = await self._choose_cover(connection, video_id)
         return messages.video(row, self._signer)
+
+    async def _choose_cover(self, connection: AsyncConnection, video_id: int) -> Row[Any]:
+        after_commit(connection, self._service.job_ready.set)
+        return await chosen_covers.choose(connection, require_caller(), video_id)
 
     async def DeleteVideo(self, request: pb.DeleteVideoRequest, context: object) -> pb.DeleteVideoResponse:
         async with self._database.transaction() as connection:

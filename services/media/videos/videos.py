@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Row, and_, delete, func, insert, select, update
+from sqlalchemy import Row, and_, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
@@ -25,24 +25,37 @@ from services.media.videos.visibility import lock_visible, visible_to
 
 MAX_TITLE, MAX_DESCRIPTION, MAX_TYPE, MAX_URL = 100, 500, 20, 2_048  # characters
 OURS = "/media/"
+HASH_IN_URL = (len(OURS) + 1, 64)  # of a path of ours: where the hash begins, and its length
 
-_file = aliased(Object)
+_file, _own_cover = aliased(Object), aliased(Object)
 _cover, _cover_file = aliased(Derivative), aliased(Object)
 _playback, _playback_file = aliased(Derivative), aliased(Object)
 _hls = aliased(Derivative)
+
+
+def _of_cover(made: Any, own: Any, unknown: object) -> Any:
+    """A fact of the cover that is shown: the one made of the video, or the one at `cover_url`, which may be an outside
+    url, of which nothing is known."""
+    return func.coalesce(case((Video.cover_url == "", made), else_=own), unknown)
+
+
 # A video with its file and what processing made of it, if anything. An outside url has no file, and is ready.
 CARDS = (
     select(
         Video.__table__,
         func.coalesce(_file.kind, VIDEO).label("kind"),
         func.coalesce(_file.state, READY).label("status"),
-        *(func.coalesce(getattr(_file, name), "").label(name) for name in ("reason", "blurhash")),
+        func.coalesce(_file.reason, "").label("reason"),
+        _of_cover(_file.blurhash, _own_cover.blurhash, "").label("blurhash"),
+        _of_cover(_cover_file.width, _own_cover.width, 0).label("cover_width"),
+        _of_cover(_cover_file.height, _own_cover.height, 0).label("cover_height"),
         *(func.coalesce(getattr(_file, name), 0).label(name) for name in ("width", "height", "duration")),
         (_cover_file.hash + "." + _cover_file.extension).label("cover_file"),
         (_playback_file.hash + "." + _playback_file.extension).label("playback_file"),
         (_hls.object_hash + ".m3u8").label("hls_file"),
     )
     .outerjoin(_file, _file.hash == Video.object_hash)
+    .outerjoin(_own_cover, and_(Video.cover_url != "", _own_cover.hash == func.substr(Video.cover_url, *HASH_IN_URL)))
     .outerjoin(_cover, and_(_cover.source_hash == Video.object_hash, _cover.profile == "cover"))
     .outerjoin(_cover_file, _cover_file.hash == _cover.object_hash)
     .outerjoin(_playback, and_(_playback.source_hash == Video.object_hash, _playback.profile == "playback"))
@@ -60,6 +73,8 @@ async def create_video(connection: AsyncConnection, caller: Caller, video_id: in
     if not values.get("title") or not values.get("video_url"):
         raise VideoInvalid(field="video_url" if values.get("title") else "title")
     file = await _resolve_files(connection, caller, values)
+    if "cover_at" in values:
+        await _check_cover_at(connection, values, file.hash if file else None)
     if file is not None and file.state == PROCESSING:
         values |= {"publish_as": values["visibility"], "visibility": PRIVATE}
     row = insert(Video).values(
@@ -81,7 +96,7 @@ async def create_video(connection: AsyncConnection, caller: Caller, video_id: in
 async def update_video(
     connection: AsyncConnection, caller: Caller, video_id: int, changes: dict[str, Any], private: bool | None
 ) -> Row[Any]:
-    """Changes the given fields among `title, description, cover_url, visibility`.
+    """Changes the given fields among `title, description, cover_url, cover_at, visibility`.
 
     `private` is what older clients send instead of a visibility; False leaves a video for friends as it is.
     Raises VideoInvalid, VideoNotFound, NotPermitted, ObjectNotFound.
@@ -92,6 +107,10 @@ async def update_video(
     values = _check(changes)
     if "title" in values and not values["title"]:
         raise VideoInvalid(field="title")
+    if "cover_at" in values:
+        await _check_cover_at(connection, values, video.object_hash)
+    elif "cover_url" in values:
+        values["cover_at"] = None
     if video.publish_as is not None and "visibility" in values:
         values["publish_as"] = values.pop("visibility")
     column = "visibility" if video.publish_as is None else "publish_as"
@@ -100,11 +119,11 @@ async def update_video(
     values = {name: value for name, value in values.items() if value != getattr(video, name)}
     if values:
         await _resolve_files(connection, caller, values)
-        await _write_changes(connection, video, values)
+        await write_changes(connection, video, values)
     return (await get_cards(connection, caller, [video_id]))[0]
 
 
-async def _write_changes(connection: AsyncConnection, video: Any, values: dict[str, Any]) -> None:
+async def write_changes(connection: AsyncConnection, video: Any, values: dict[str, Any]) -> None:
     words = video_words(values.get("title", video.title), values.get("description", video.description))
     statement = update(Video).where(Video.id == video.id).values(words=words, updated_at=func.now(), **values)
     changed = (await connection.execute(statement.returning(Video.__table__))).one()
@@ -131,7 +150,7 @@ async def delete_video(connection: AsyncConnection, caller: Caller, video_id: in
 async def erase(connection: AsyncConnection, video: Any, actor_id: int) -> None:
     """Empties a locked video. Its comments and likes can only be reached through it."""
     blank: dict[str, Any] = {"title": "", "description": "", "type": "", "video_url": "", "cover_url": ""}
-    blank |= {"object_hash": None, "publish_as": None}
+    blank |= {"object_hash": None, "publish_as": None, "cover_at": None}
     statement = update(Video).where(Video.id == video.id)
     await connection.execute(statement.values(deleted_at=func.now(), words=video_words(""), **blank))
     shown = delete(ObjectReference).where(ObjectReference.video_id == video.id).returning(ObjectReference.object_hash)
@@ -162,6 +181,14 @@ def _check(fields: dict[str, Any]) -> dict[str, Any]:
         if values[name] and not _is_address(values[name]):
             raise VideoInvalid(field=name)
     return values
+
+
+async def _check_cover_at(connection: AsyncConnection, values: dict[str, Any], object_hash: str | None) -> None:
+    """A time after the end is the end. Raises VideoInvalid for an outside video, and beside another cover."""
+    if values["cover_at"] < 0 or values.get("cover_url") or object_hash is None:
+        raise VideoInvalid(field="cover_at")
+    end = (await connection.execute(select(Object.duration).where(Object.hash == object_hash))).scalar_one()
+    values["cover_at"] = min(values["cover_at"], end)
 
 
 def _is_address(url: str) -> bool:

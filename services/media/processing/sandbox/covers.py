@@ -1,6 +1,8 @@
-"""Makes a video's cover: an upright picture of a frame that is not blank."""
+"""Makes a video's cover: an upright picture of a frame that is not blank, or of the frame at a given time."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,11 +30,14 @@ class Candidate(NamedTuple):
         return self.score >= 1
 
 
-def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, Any]:
-    """Writes the cover as a JPEG to `target`. Raises Refused, and what PyAV raises for a broken file."""
+def make(source: Path, extension: str, target: Path, cuts: Path, at: int | None = None) -> dict[str, Any]:
+    """Writes the cover as a JPEG to `target`. `at`: the time of the frame in milliseconds; None chooses a good one.
+
+    Raises Refused, and what PyAV raises for a broken file.
+    """
     format = TYPES[extension].format
     look = renditions.look_at(source, format)
-    best = _best(source, format)
+    best = _best(source, format) if at is None else _shown_at(source, format, Fraction(at, 1_000))
     width, height = look.shape.width, look.shape.height
     table = cuts.with_suffix(".cube") if look.colours.is_hdr else None
     if table:
@@ -62,6 +67,40 @@ def _best(source: Path, format: str) -> Any:
     if best is None:
         raise Refused("BROKEN", "no frame can be decoded")
     return best.frame
+
+
+def _shown_at(source: Path, format: str, seconds: Fraction) -> Any:
+    """The frame that a player shows at that time; the first or the last one outside of the video."""
+    # Without an index, a seek may land after the time: then the file is read from its beginning.
+    for is_sought in (True, False):
+        with av.open(str(source), format=format) as container:
+            stream = sources.picture_of(container)
+            stream.codec_context.thread_count = 1
+            at = float(sources.start_of(container) + seconds) + 0.001  # times of frames are rounded
+            if is_sought:
+                with suppress(av.FFmpegError):
+                    container.seek(int(at * 1_000_000), backward=True)
+            shown = _last_until(at, container, stream)
+            if shown is not None and (shown.time or 0) <= at:
+                break
+    if shown is None:
+        raise Refused("BROKEN", "no frame can be decoded")
+    return shown
+
+
+def _last_until(at: float, container: Any, stream: Any) -> Any:
+    """The last frame until that time; the first one if there is none, and None if none can be decoded."""
+    shown = None
+    for frame in _frames(container, stream):
+        if shown is not None and (frame.time or 0) > at:
+            break
+        shown = frame
+    return shown
+
+
+def _frames(container: Any, stream: Any) -> Iterator[Any]:
+    for packet in sources.demux(container, [stream]):
+        yield from sources.decode(packet)
 
 
 def _candidates(container: Any, stream: Any) -> Iterator[Candidate]:
