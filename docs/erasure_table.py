@@ -32,7 +32,7 @@ TABLES: dict[str, dict[str, Table]] = {
             "id username username_key username_skeleton nickname avatar bio sex email phone password_hash client_ip"
             " client_port device",
             "phone_proven_at role role_set_by_admin created_at updated_at login_at heartbeat_at logout_at is_logout"
-            " disabled_at deleted_at erased_again_at searchable_by_phone searchable_by_email",
+            " disabled_at suspended_until banned_at deleted_at erased_again_at searchable_by_phone searchable_by_email",
             "Emptied at once. The id stays, since other rows name it; so do the times and the role.",
         ),
         "session": Table(
@@ -55,7 +55,7 @@ TABLES: dict[str, dict[str, Table]] = {
         ),
         "moderation_act": Table(
             "moderator_id owner_id note reversed_by reversal_note",
-            "id case_id verb created_at reversed_at",
+            "id case_id verb created_at until reversed_at",
             f"{ID_STAYS} It is an audit.",
         ),
         "password_guess": Table("subject", "full_at", "A keyed hash; deleted within a day."),

@@ -143,6 +143,9 @@ FAILURES: dict[str, Failure] = {
     "CASE_CLAIMED": Failure(409, 10082, "举报正由他人处理", 100031),
     "CASE_CLOSED": Failure(409, 10083, "举报已处理", 100032),
     "ACT_NOT_FOUND": Failure(404, 10084, "处理记录不存在", 100033),
+    "ACCOUNT_SUSPENDED": Failure(403, 10086, "账号已被暂停", 100035),
+    "ACCOUNT_BANNED": Failure(403, 10087, "账号已被封禁", 100036),
+    "DURATION_INVALID": Failure(400, 10001, "参数无效", 100002),
     "ACT_IRREVERSIBLE": Failure(409, 10085, "该处理无法撤销", 100034),
     # Servers
     "DATABASE_UNAVAILABLE": Failure(503, 60004, "数据库错误", 100004),

@@ -76,7 +76,7 @@ VALUES: dict[str, Any] = {
     },
     "report_id": OTHER_ID, "case_id": OTHER_ID, "act_id": OTHER_ID, "reporter_id": ID, "moderator_id": ID,
     "note": "at 0:10", "verb": "dismiss", "outcome": "dismiss", "snapshot": {"title": "日落"}, "report_count": 2,
-    "reversed_at": "", "reversed_by": "", "reversal_note": "",
+    "reversed_at": "", "reversed_by": "", "reversal_note": "", "seconds": 86_400,
     "claimed_by": ID, "claimed_until": MOMENT, "closed_at": "", "CaseView.subject": SUBJECT, "ActView.subject": SUBJECT,
     "CaseView.state": "claimed", "ReportView.snapshot": None, "OwnReport.kind": "video",
     "ChangeConversations.conversationList": {str(OTHER_ID): {"read": 17}},

@@ -10,16 +10,33 @@ from datetime import UTC, datetime
 from typing import Any
 
 from psycopg.errors import UniqueViolation
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.user import events
-from services.user.errors import CodeInvalid, CredentialsWrong, EmailTaken, PhoneTaken, UsernameTaken, UserNotFound
+from services.user.errors import (
+    AccountBanned,
+    AccountDisabled,
+    AccountSuspended,
+    CodeInvalid,
+    CredentialsWrong,
+    EmailTaken,
+    PhoneTaken,
+    UsernameTaken,
+    UserNotFound,
+)
 from services.user.models import Account
 from services.user.service import Service
 
 MAX_CODE = 20  # characters; what is longer is refused also where no code is asked for
+# The accounts that may have sessions.
+ADMITTED = (
+    Account.disabled_at.is_(None),
+    Account.deleted_at.is_(None),
+    Account.banned_at.is_(None),
+    or_(Account.suspended_until.is_(None), Account.suspended_until <= func.now()),
+)
 TAKEN = {
     "account_email_key": EmailTaken,
     "account_phone_key": PhoneTaken,
@@ -57,6 +74,17 @@ async def relock(connection: AsyncConnection, verified: Row[Any]) -> Row[Any]:
     if current.password_hash != verified.password_hash:
         raise CredentialsWrong
     return current
+
+
+def require_admitted(account: Any) -> None:
+    """Raises AccountDisabled, AccountBanned, AccountSuspended for an account that may not begin a session."""
+    if account.disabled_at:
+        raise AccountDisabled
+    if account.banned_at:
+        raise AccountBanned
+    left = account.suspended_until and (account.suspended_until - datetime.now(UTC)).total_seconds()
+    if left and left > 0:
+        raise AccountSuspended(retry_after=left)
 
 
 async def change_account(connection: AsyncConnection, user_id: int, **values: Any) -> None:

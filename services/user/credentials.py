@@ -18,10 +18,18 @@ from services.user.accounts import (
     lock_phone_holder,
     prove_phone,
     relock,
+    require_admitted,
     take_phone_from_others,
     taken,
 )
-from services.user.errors import AccountDisabled, CredentialsWrong, TooManyGuesses, UserNotFound
+from services.user.errors import (
+    AccountBanned,
+    AccountDisabled,
+    AccountSuspended,
+    CredentialsWrong,
+    TooManyGuesses,
+    UserNotFound,
+)
 from services.user.identities import parse_email, parse_phone
 from services.user.models import Account, Session
 from services.user.proofs import codes
@@ -30,13 +38,19 @@ from services.user.service import Service
 from services.user.sessions import Client, IssuedTokens
 
 LOGINS = Counter("hitok_logins", "Logins by password", ["outcome"])
-OUTCOMES = {CredentialsWrong: "refused", TooManyGuesses: "limited", AccountDisabled: "disabled"}
+OUTCOMES = {
+    CredentialsWrong: "refused",
+    TooManyGuesses: "limited",
+    AccountDisabled: "disabled",
+    AccountBanned: "banned",
+    AccountSuspended: "suspended",
+}
 for outcome in ("done", *OUTCOMES.values()):
     LOGINS.labels(outcome)
 
 
 async def login_by_email(service: Service, email: str, password: str, client: Client) -> IssuedTokens:
-    """Raises EmailInvalid, CredentialsWrong, TooManyGuesses, AccountDisabled."""
+    """Raises EmailInvalid, CredentialsWrong, TooManyGuesses, and what require_admitted raises."""
     address, settings = parse_email(email), service.settings
     return await _login(
         service, Account.email, address, password, client, settings.atoken_seconds, settings.rtoken_seconds
@@ -44,7 +58,7 @@ async def login_by_email(service: Service, email: str, password: str, client: Cl
 
 
 async def login_by_phone(service: Service, phone: str, password: str, client: Client) -> IssuedTokens:
-    """Raises PhoneInvalid, CredentialsWrong, TooManyGuesses, AccountDisabled."""
+    """Raises PhoneInvalid, CredentialsWrong, TooManyGuesses, and what require_admitted raises."""
     number = parse_phone(phone, service.settings.phone_region)
     return await _login(service, Account.phone, number, password, client, service.settings.chat_token_seconds)
 
@@ -62,7 +76,7 @@ async def _login(
             if not await service.passwords.verify(password, account and account.password_hash) or account is None:
                 raise CredentialsWrong
             issued = await _start_session(service, account, client, access, refresh)
-    except (CredentialsWrong, TooManyGuesses, AccountDisabled) as error:
+    except tuple(OUTCOMES) as error:
         LOGINS.labels(OUTCOMES[type(error)]).inc()
         raise
     LOGINS.labels("done").inc()
@@ -74,8 +88,7 @@ async def _start_session(
 ) -> IssuedTokens:
     async with service.database.transaction() as connection:
         current = await relock(connection, account)
-        if current.disabled_at:
-            raise AccountDisabled
+        require_admitted(current)
         session_id, _ = await sessions.start(connection, service, current, client, max(access, refresh))
     return sessions.issue(service, current, session_id, access, refresh)
 

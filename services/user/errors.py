@@ -81,6 +81,14 @@ class AccountDisabled(Forbidden):
     pass
 
 
+class AccountBanned(Forbidden):
+    """By a moderator, for good."""
+
+
+class AccountSuspended(Forbidden):
+    """By a moderator; `retry_after` says when it ends."""
+
+
 class NotPermitted(Forbidden):
     pass
 

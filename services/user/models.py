@@ -44,6 +44,8 @@ class Account(Model):
     client_port: Mapped[int] = mapped_column(server_default="0")
     device: Mapped[str] = mapped_column(server_default="")
     disabled_at: Mapped[datetime | None]
+    suspended_until: Mapped[datetime | None]  # by a moderator, like the next (moderation/sanctions.py)
+    banned_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     erased_again_at: Mapped[datetime | None]
     searchable_by_phone: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -12,7 +12,7 @@ from services.kit.db import one_of
 from services.kit.pages import check_batch
 from services.kit.roles import is_admin
 from services.user import events
-from services.user.accounts import lock_account
+from services.user.accounts import ADMITTED, lock_account
 from services.user.errors import EmailUnverified, NotPermitted, ProfileInvalid
 from services.user.identities import parse_email, parse_username, username_key
 from services.user.lookalikes import require_no_impostor, skeleton
@@ -89,8 +89,11 @@ def _parse(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 async def require_admin(connection: AsyncConnection, caller: Caller) -> int:
-    """The caller's role in the database, which may differ from the token's. Raises NotPermitted below admin."""
-    query = select(Account.role).where(Account.id == caller.user_id, Account.deleted_at.is_(None))
+    """The caller's role in the database, which may differ from the token's.
+
+    Raises NotPermitted below admin, and for one who is shut out.
+    """
+    query = select(Account.role).where(Account.id == caller.user_id, *ADMITTED)
     role = (await connection.execute(query)).scalar_one_or_none()
     if role is None or not is_admin(role):
         raise NotPermitted

@@ -14,7 +14,7 @@ from services.kit import pages, tokens
 from services.kit.context import Caller
 from services.kit.db import Database, one_of
 from services.user import events, guesses
-from services.user.accounts import lock_account
+from services.user.accounts import ADMITTED, lock_account
 from services.user.errors import SessionEnded, SessionNotFound
 from services.user.models import Account, Session
 from services.user.service import Service
@@ -110,7 +110,7 @@ async def check(connection: AsyncConnection, session_ids: Sequence[int]) -> Sequ
             (Session.last_seen_at < func.now() - TOUCH_AFTER).label("stale"),
         )
         .join(Account, Account.id == Session.user_id)
-        .where(one_of(Session.id, session_ids), *LIVE, Account.disabled_at.is_(None), Account.deleted_at.is_(None))
+        .where(one_of(Session.id, session_ids), *LIVE, *ADMITTED)
     )
     rows = (await connection.execute(query)).all()
     stale = [row.session_id for row in rows if row.stale]

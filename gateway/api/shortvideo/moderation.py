@@ -1,9 +1,9 @@
 """api/moderation/*: the moderators' queue and what they decide (docs/moderation.md). For roles 3 and 4."""
 
 import time
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.api.shortvideo.moderation_views import (
     ActPage,
@@ -43,11 +43,12 @@ class OfCase(Struct):
 
 
 class DecideCase(OfCase, kw_only=True):
-    """`keep_open`: another decision follows."""
+    """`keep_open`: another decision follows. `seconds`: of a suspension. The owner reads the note."""
 
-    verb: Literal["dismiss", "hide", "remove"]
+    verb: Literal["dismiss", "hide", "remove", "warn", "suspend", "ban"]
     note: Note = ""
     keep_open: bool = False
+    seconds: Annotated[int, Meta(ge=0, le=366 * 86_400)] = 0
 
 
 class ReverseAct(Struct):
@@ -104,7 +105,9 @@ async def release_case(call: Call, params: OfCase) -> CaseView:
 @endpoint("POST", "/api/moderation/decide-case", family=SHORT_VIDEO, limit=MODERATION)
 async def decide_case(call: Call, params: DecideCase) -> ActView:
     """Decide a case that no other moderator has claimed, and close it."""
-    request = pb.DecideRequest(case_id=params.case_id, verb=params.verb, note=params.note, keep_open=params.keep_open)
+    request = pb.DecideRequest(
+        case_id=params.case_id, verb=params.verb, note=params.note, keep_open=params.keep_open, seconds=params.seconds
+    )
     return act_view(await call.container.moderation.Decide(request))
 
 

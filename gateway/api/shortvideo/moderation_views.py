@@ -59,6 +59,7 @@ class ActView(Struct):
     reversed_at: str
     reversed_by: str
     reversal_note: str
+    until: str
 
 
 class CaseDetails(Struct):
@@ -132,6 +133,7 @@ def act_view(act: pb.Act) -> ActView:
         reversed_at=_time(act.reversed_at),
         reversed_by=str(act.reversed_by or ""),
         reversal_note=act.reversal_note,
+        until=_time(act.until),
     )
 
 

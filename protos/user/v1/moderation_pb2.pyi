@@ -457,13 +457,16 @@ class DecideRequest(_message.Message):
     VERB_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     KEEP_OPEN_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
     case_id: _builtins.int
     verb: _builtins.str
-    """dismiss, hide, remove"""
+    """dismiss, hide, remove, warn, suspend, ban"""
     note: _builtins.str
-    """why, at most 500 characters"""
+    """why, at most 500 characters; the owner reads it"""
     keep_open: _builtins.bool
     """do not close the case: another decision follows"""
+    seconds: _builtins.int
+    """of a suspension: a minute to a year"""
     def __init__(
         self,
         *,
@@ -471,10 +474,11 @@ class DecideRequest(_message.Message):
         verb: _builtins.str = ...,
         note: _builtins.str = ...,
         keep_open: _builtins.bool = ...,
+        seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "keep_open", b"keep_open", "note", b"note", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "keep_open", b"keep_open", "note", b"note", "seconds", b"seconds", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -494,6 +498,7 @@ class Act(_message.Message):
     REVERSED_AT_FIELD_NUMBER: _builtins.int
     REVERSED_BY_FIELD_NUMBER: _builtins.int
     REVERSAL_NOTE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
     act_id: _builtins.int
     case_id: _builtins.int
     verb: _builtins.str
@@ -505,6 +510,8 @@ class Act(_message.Message):
     reversed_at: _builtins.int
     reversed_by: _builtins.int
     reversal_note: _builtins.str
+    until: _builtins.int
+    """of a suspension"""
     @_builtins.property
     def subject(self) -> Global___Subject:
         """without its snapshot"""
@@ -522,10 +529,11 @@ class Act(_message.Message):
         reversed_at: _builtins.int = ...,
         reversed_by: _builtins.int = ...,
         reversal_note: _builtins.str = ...,
+        until: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_id", b"act_id", "case_id", b"case_id", "created_at", b"created_at", "moderator_id", b"moderator_id", "note", b"note", "reversal_note", b"reversal_note", "reversed_at", b"reversed_at", "reversed_by", b"reversed_by", "subject", b"subject", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_id", b"act_id", "case_id", b"case_id", "created_at", b"created_at", "moderator_id", b"moderator_id", "note", b"note", "reversal_note", b"reversal_note", "reversed_at", b"reversed_at", "reversed_by", b"reversed_by", "subject", b"subject", "until", b"until", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

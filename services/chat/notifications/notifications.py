@@ -19,8 +19,10 @@ from services.kit.pages import check_batch, clamp
 KINDS = (
     "friend_request", "friend_accepted", "friend_added", "group_request", "group_joined", "group_invited",
     "like", "comment", "reply", "comment_like", "mention", "video_ready", "video_failed",
+    "moderation", "moderation_reversed", "report_closed",
 )  # fmt: skip
-ABOUT_OWN_DOING = ("video_ready", "video_failed")  # kinds about the receiver's own action
+ALWAYS_HEARD = ("moderation", "moderation_reversed", "report_closed")  # kinds that nobody can mute
+ABOUT_OWN_DOING = ("video_ready", "video_failed", *ALWAYS_HEARD)  # kinds about the receiver's own action
 MAX_LIMIT, MAX_UNREAD, MAX_MARKED = 100, 100, 500
 MAX_ACTORS = 500  # remembered, so that a user who does it twice counts once
 JOINS_SINCE = text("now() - interval '24 hours'")
@@ -127,7 +129,7 @@ async def mark_read(connection: AsyncConnection, caller: Caller, ids: Sequence[i
 
 async def set_muted(connection: AsyncConnection, caller: Caller, kind: str, muted: bool) -> None:
     """Raises KindInvalid."""
-    if kind not in KINDS:
+    if kind not in KINDS or kind in ALWAYS_HEARD:
         raise KindInvalid
     if muted:
         row = upsert(NotificationMute).values(user_id=caller.user_id, kind=kind)

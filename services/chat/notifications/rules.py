@@ -7,6 +7,7 @@ from services.chat.notifications.notifications import NewNotification
 from services.kit.nats import Event
 
 Data = dict[str, Any]
+SUBJECT = ("kind", "subject_id", "conversation_id", "seq")  # of a moderation event
 Rule = Callable[[Data], list[NewNotification]]
 
 
@@ -56,6 +57,18 @@ def _group_joined(data: Data) -> list[NewNotification]:
     return told
 
 
+def _moderated(kind: str) -> Rule:
+    """Tells the owner of what a moderator acted on; not by whom."""
+    fields = ("act_id", "act", "note", "until", *SUBJECT)
+    return lambda data: [NewNotification(int(data["user_id"]), kind, int(data["user_id"]), _pick(data, fields))]
+
+
+def _report_closed(data: Data) -> list[NewNotification]:
+    """Tells the reporters whether anything was done."""
+    subject = _pick(data, ("outcome", *SUBJECT))
+    return [NewNotification(int(id), "report_closed", int(id), subject) for id in data["reporter_ids"]]
+
+
 def _pick(data: Data, fields: tuple[str, ...]) -> Data:
     return {name: data[name] for name in fields if name in data}
 
@@ -74,5 +87,8 @@ _RULES: dict[str, Rule] = {
     "media.comment.liked": _to_owner("comment_like", "video_id", "comment_id", topic="comment_id"),
     "media.video.ready": _to_owner("video_ready", "video_id", "title"),
     "media.video.failed": _to_owner("video_failed", "video_id", "title", "reason"),
+    "user.moderation.acted": _moderated("moderation"),
+    "user.moderation.reversed": _moderated("moderation_reversed"),
+    "user.moderation.closed": _report_closed,
 }
 SUBJECTS = [f"events.{what}" for what in _RULES]

@@ -1,6 +1,7 @@
 """Acts of moderators: who did what, when and why. Each is also in the audit of everything."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, insert, select
@@ -14,18 +15,26 @@ from services.user.moderation.models import Act, Case
 from services.user.profiles import require_admin
 
 KINDS = ("", "user", "video", "comment", "message", "group")  # by SubjectKind
-DISMISS, HIDE, REMOVE = DECISIONS = ("dismiss", "hide", "remove")
-REVERSIBLE = (HIDE,)
+DISMISS, HIDE, REMOVE, WARN, SUSPEND, BAN = DECISIONS = ("dismiss", "hide", "remove", "warn", "suspend", "ban")
+REVERSIBLE = (HIDE, WARN, SUSPEND, BAN)
 MAX_PAGE = 100  # acts
 
 
 async def record(
-    connection: AsyncConnection, act_id: int, case: Any, verb: str, moderator_id: int | None, note: str = ""
+    connection: AsyncConnection,
+    act_id: int,
+    case: Any,
+    verb: str,
+    moderator_id: int | None,
+    note: str = "",
+    until: datetime | None = None,
 ) -> Row[Any]:
     """Writes an act on a locked case; returns it as `select_acts` does."""
     values = {"case_id": case.id, "verb": verb, "moderator_id": moderator_id, "owner_id": case.owner_id, "note": note}
+    values["until"] = until
     await connection.execute(insert(Act).values(id=act_id, **values))
     details = {"act_id": str(act_id), "case_id": str(case.id), "owner_id": str(case.owner_id)}
+    details |= {"until": until.isoformat()} if until else {}
     entry = entries.Act(f"moderation.{verb}", KINDS[case.kind], case.subject_id, note, details)
     await entries.append(connection, entry, actor_id=moderator_id or 0)
     return (await newest(connection, Act.id == act_id, limit=1))[0]

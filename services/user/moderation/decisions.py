@@ -1,5 +1,6 @@
 """Decisions on a case: each is an act, and usually closes the case."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
@@ -7,17 +8,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.ids import IdGenerator
-from services.user.moderation import acts, cases, effects, events
-from services.user.moderation.errors import CaseClosed, VerbInvalid
+from services.user.moderation import acts, cases, effects, events, sanctions
+from services.user.moderation.errors import CaseClosed, DurationInvalid, VerbInvalid
 from services.user.moderation.models import Act
 from services.user.moderation.reports import check_note
 from services.user.profiles import require_admin
+
+MIN_SECONDS, MAX_SECONDS = 60, 366 * 86_400  # of a suspension
 
 
 class Decision(NamedTuple):
     verb: str
     note: str
     keep_open: bool
+    seconds: int = 0  # of a suspension
+
+    @property
+    def until(self) -> datetime | None:
+        return datetime.now(UTC) + timedelta(seconds=self.seconds) if self.verb == acts.SUSPEND else None
 
 
 async def decide(
@@ -25,12 +33,10 @@ async def decide(
 ) -> Row[Any]:
     """The act; the same decision by the same moderator again changes nothing and returns the first.
 
-    Raises NotPermitted, VerbInvalid, NoteInvalid, CaseNotFound, CaseClosed, CaseClaimed.
+    Raises NotPermitted, VerbInvalid, NoteInvalid, DurationInvalid, UserNotFound, CaseNotFound, CaseClosed, CaseClaimed.
     """
-    await require_admin(connection, caller)
-    check_note(decision.note)
-    if decision.verb not in acts.DECISIONS:
-        raise VerbInvalid
+    role = await require_admin(connection, caller)
+    _check(decision)
     found = await cases.find_case(connection, case_id)
     if decision.verb not in effects.VERBS[found.kind]:
         raise VerbInvalid
@@ -39,12 +45,24 @@ async def decide(
     if made := await _made_before(connection, caller, case_id, decision.verb):
         return made
     case = await cases.lock_undecided(connection, caller, case_id)
-    act = await acts.record(connection, new_id(), case, decision.verb, caller.user_id, decision.note)
+    if decision.verb in effects.SANCTIONS:
+        await sanctions.require_subordinate(connection, case.owner_id, role)
+    written = (decision.verb, caller.user_id, decision.note, decision.until)
+    act = await acts.record(connection, new_id(), case, *written)
     await effects.apply(connection, case, act)
     if not decision.keep_open:
         await cases.close(connection, case_id, decision.verb)
         await events.case_closed(connection, case, decision.verb)
     return act
+
+
+def _check(decision: Decision) -> None:
+    """Raises VerbInvalid, NoteInvalid, DurationInvalid."""
+    check_note(decision.note)
+    if decision.verb not in acts.DECISIONS:
+        raise VerbInvalid
+    if decision.verb == acts.SUSPEND and not MIN_SECONDS <= decision.seconds <= MAX_SECONDS:
+        raise DurationInvalid
 
 
 async def _made_before(connection: AsyncConnection, caller: Caller, case_id: int, verb: str) -> Row[Any] | None:

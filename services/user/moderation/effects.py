@@ -7,16 +7,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.user.v1 import moderation_pb2 as pb
 from services.user.models import Account
-from services.user.moderation import acts, events
+from services.user.moderation import acts, events, sanctions
 from services.user.moderation.models import Act, Case
 
 # The decisions on each kind of subject.
+SANCTIONS = (acts.WARN, acts.SUSPEND, acts.BAN)
+ON_ALL = (acts.DISMISS, *SANCTIONS)
 VERBS = {
-    pb.SUBJECT_USER: (acts.DISMISS,),
-    pb.SUBJECT_VIDEO: (acts.DISMISS, acts.HIDE, acts.REMOVE),
-    pb.SUBJECT_COMMENT: (acts.DISMISS, acts.HIDE, acts.REMOVE),
-    pb.SUBJECT_MESSAGE: (acts.DISMISS,),
-    pb.SUBJECT_GROUP: (acts.DISMISS,),
+    pb.SUBJECT_USER: ON_ALL,
+    pb.SUBJECT_VIDEO: (*ON_ALL, acts.HIDE, acts.REMOVE),
+    pb.SUBJECT_COMMENT: (*ON_ALL, acts.HIDE, acts.REMOVE),
+    pb.SUBJECT_MESSAGE: ON_ALL,
+    pb.SUBJECT_GROUP: ON_ALL,
 }
 
 
@@ -33,12 +35,19 @@ async def apply(connection: AsyncConnection, case: Any, act: Any) -> None:
             await events.decided(connection, case, act, "hidden")
         case acts.REMOVE:
             await events.decided(connection, case, act, "removed")
+        case acts.SUSPEND | acts.BAN:
+            await sanctions.refresh(connection, act.owner_id)
+    if act.verb != acts.DISMISS:
+        await events.owner_told(connection, case, act, "acted")
 
 
 async def take_back(connection: AsyncConnection, case: Any, act: Any) -> None:
     """Call it once the act is marked as reversed; the owner is locked."""
     if act.verb == acts.HIDE and not await _is_hidden(connection, case):
         await events.decided(connection, case, act, "restored")
+    elif act.verb in (acts.SUSPEND, acts.BAN):
+        await sanctions.refresh(connection, act.owner_id)
+    await events.owner_told(connection, case, act, "reversed")
 
 
 async def _is_hidden(connection: AsyncConnection, case: Any) -> bool:

@@ -23,6 +23,12 @@ class NoteInvalid(Invalid):
     field = "note"
 
 
+class DurationInvalid(Invalid):
+    """A suspension is between a minute and a year."""
+
+    field = "seconds"
+
+
 class CaseNotFound(NotFound):
     pass
 

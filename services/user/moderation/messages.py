@@ -81,4 +81,5 @@ def act(row: Any) -> pb.Act:
         reversed_at=milliseconds(row.reversed_at),
         reversed_by=row.reversed_by or 0,
         reversal_note=row.reversal_note,
+        until=milliseconds(row.until),
     )

@@ -9,6 +9,8 @@ from services.user.models import Model
 
 IS_OPEN, IS_CLOSED = text("closed_at IS NULL"), text("closed_at IS NOT NULL")
 
+IS_SANCTION = text("verb IN ('suspend', 'ban') AND reversed_at IS NULL")
+
 
 class Case(Model):
     """What was reported, once for each subject while it is open. `outcome` is the verb of the act that closed it."""
@@ -70,6 +72,7 @@ class Act(Model):
     owner_id: Mapped[int]
     note: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    until: Mapped[datetime | None]  # of a suspension
     reversed_at: Mapped[datetime | None]
     reversed_by: Mapped[int | None]  # null, too, if the command line did it
     reversal_note: Mapped[str] = mapped_column(server_default="")
@@ -78,4 +81,5 @@ class Act(Model):
         Index("moderation_act_case", "case_id", "id"),
         Index("moderation_act_owner", "owner_id", "id"),
         Index("moderation_act_moderator", "moderator_id", "id"),
+        Index("moderation_act_sanction", "owner_id", postgresql_where=IS_SANCTION),
     )

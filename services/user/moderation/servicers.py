@@ -52,7 +52,7 @@ class Moderation(ModerationServicer):
         return messages.case(row)
 
     async def Decide(self, request: pb.DecideRequest, context: object) -> pb.Act:
-        decision = Decision(request.verb, request.note, request.keep_open)
+        decision = Decision(request.verb, request.note, request.keep_open, request.seconds)
         async with self._database.transaction() as connection:
             row = await decisions.decide(connection, self._new_id, require_caller(), request.case_id, decision)
         return messages.act(row)

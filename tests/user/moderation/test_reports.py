@@ -247,7 +247,10 @@ async def test_a_decision_is_taken_back_once_and_keeps_its_row(user: Running) ->
         id=str(case.case_id),
     )
     verbs = [row.subject.rpartition(".")[2] for row in rows]
-    assert verbs == ["hidden", "restored", "hidden", "removed", "closed"]
+    assert [verb for verb in verbs if verb not in ("acted", "reversed")] == [
+        "hidden", "restored", "hidden", "removed", "closed",
+    ]  # fmt: skip
+    assert verbs.count("acted") == 3 and verbs.count("reversed") == 1
     written = await execute(
         user, "SELECT act, actor_id FROM audit WHERE details ->> 'case_id' = :id ORDER BY id", id=str(case.case_id)
     )
