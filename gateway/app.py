@@ -28,6 +28,7 @@ from gateway.http.server import server_for
 from gateway.web import pages
 from gateway.web.session_cookies import SessionCookies
 from gateway.ws.endpoint import PATHS, upgrade_required
+from gateway.ws.network_bound import BoundedSockets
 from gateway.ws.protocol import MAX_FRAME_BYTES, SocketProtocol
 
 ENDPOINTS: list[HTTPRouteHandler] = [
@@ -82,7 +83,8 @@ def build_asgi(container: Container) -> ASGIApp:
         app = SessionCookies(app, settings.public_url)
     if settings.cors_origins:
         app = CrossOrigin(app, settings, serving.PREFIX)
-    app = RequestMiddleware(app, container.sockets, PATHS)
+    sockets = BoundedSockets(container.sockets, container.settings.network_sockets)
+    app = RequestMiddleware(app, sockets, PATHS)
     for name in ORIGINALS.keys() & set(settings.compat):
         app = ORIGINALS[name](app)
     return app

@@ -46,6 +46,11 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
     chat_sockets: Annotated[
         int, Meta(ge=1, description="WebSockets of one user on one gateway; a further one closes their oldest")
     ] = 10
+    network_connections: Annotated[
+        int,
+        Meta(ge=0, description="open connections per network (IPv4 address, IPv6 /64), but for proxies; 0: no bound"),
+    ] = 2_000
+    network_sockets: Annotated[int, Meta(ge=0, description="open WebSockets per network; 0: no bound")] = 2_000
     web_app: Annotated[
         bool, Meta(description="serve the web app at /; its cookies are Secure over HTTPS, or if public_url is https")
     ] = False

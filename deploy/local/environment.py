@@ -30,6 +30,8 @@ def make_environment(
         "HITOK_INTERNAL_SECRET": secrets["internal"],
         "HITOK_LOG_FORMAT": "console",
         "HITOK_WEB_APP": "true",
+        "HITOK_NETWORK_CONNECTIONS": "0",  # this machine is one network
+        "HITOK_NETWORK_SOCKETS": "0",
         "HITOK_CORS_ORIGINS": "loopback",
         "HITOK_REVISION": read_revision(environ),
         "PYTHONUNBUFFERED": "1",

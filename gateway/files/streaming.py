@@ -18,7 +18,7 @@ from multipart import (  # type: ignore[import-untyped]
 from gateway.container import Call
 from gateway.http.endpoint import Admission, Endpoint, JsonResponse
 from gateway.http.envelopes import Family
-from gateway.http.errors import BodyIncomplete, ContentTypeInvalid, ParameterInvalid, ParameterMissing
+from gateway.http.errors import BodyIncomplete, BodySlow, ContentTypeInvalid, ParameterInvalid, ParameterMissing
 from gateway.http.rate_limits import RateLimit
 from services.kit.rpc.channel import REFUSED_KEY
 
@@ -61,13 +61,14 @@ def upload_endpoint(
 
 
 async def body_of(request: AnyRequest) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises BodyIncomplete if the client disconnects or pauses for IDLE_SECONDS."""
+    """The body as it arrives. Raises BodyIncomplete if the client disconnects, BodySlow after a pause of
+    IDLE_SECONDS."""
     while True:
         try:
             async with asyncio.timeout(IDLE_SECONDS):
                 message = await request.receive()
         except TimeoutError:
-            raise BodyIncomplete from None
+            raise BodySlow from None
         if message["type"] != "http.request":
             raise BodyIncomplete
         if body := message.get("body"):

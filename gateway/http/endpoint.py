@@ -20,6 +20,7 @@ from gateway.http import rate_limits
 from gateway.http.auth import Authenticator
 from gateway.http.client_info import ClientInfo, header_of
 from gateway.http.envelopes import Family
+from gateway.http.errors import BodySlow
 from gateway.http.params import read_params
 from gateway.http.rate_limits import RateLimit, RateLimiter
 from services.kit.context import ANONYMOUS, Caller, current_caller, current_deadline, network_of
@@ -90,10 +91,18 @@ class Endpoint(Generic[P]):
         """Admits the request, reads its parameters and calls the function, all within the request's deadline."""
         container: Admission = request.app.state.container
         current_deadline.set(asyncio.get_running_loop().time() + container.settings.request_seconds)
-        async with asyncio.timeout(container.settings.request_seconds):
-            call = await self._admit(container, request)
-            params = await read_params(request, self.params)
-            result = await self.function(call, params)
+        reading = False
+        try:
+            async with asyncio.timeout(container.settings.request_seconds):
+                call = await self._admit(container, request)
+                reading = True
+                params = await read_params(request, self.params)
+                reading = False
+                result = await self.function(call, params)
+        except TimeoutError:
+            if reading:
+                raise BodySlow from None
+            raise
         return JsonResponse(self.family.success(result))
 
     async def _admit(self, container: Admission, request: Request[Any, Any, Any]) -> Call[Any]:

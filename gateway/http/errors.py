@@ -36,7 +36,11 @@ class ClientGone(Invalid):
 
 
 class BodyIncomplete(Invalid):
-    """The client disconnected, or sent nothing for too long, in the middle of an upload."""
+    """The client disconnected in the middle of an upload."""
+
+
+class BodySlow(BodyIncomplete):
+    """The request's time ended before its body was complete, or the client sent nothing for too long."""
 
 
 class ObjectNotFound(NotFound):

@@ -116,11 +116,13 @@ FAILURES: dict[str, Failure] = {
     "TUS_VERSION_INVALID": Failure(412, 10057, "协议版本不支持", 0),
     "CHECKSUM_ALGORITHM_INVALID": Failure(400, 10058, "校验算法不支持", 0),
     "CHECKSUM_MISMATCH": Failure(460, 10059, "校验不符", 0),
+    "BODY_SLOW": Failure(408, 10095, "请求超时", 100002),
     "BODY_INCOMPLETE": Failure(400, 10001, "参数无效", 100002),
     "HASH_INVALID": Failure(400, 10001, "参数无效", 0),
     "CHUNK_INVALID": INTERNAL,  # a bug of the gateway
     "STORE_UNAVAILABLE": UNAVAILABLE,
     "PROBE_OVERLOADED": UNAVAILABLE,
+    "PROCESSING_INTERRUPTED": UNAVAILABLE,
     "PICTURE_OVERLOADED": UNAVAILABLE,
     # Chat
     "MESSAGE_NOT_FOUND": Failure(404, 10006, "消息不存在", 100002),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -34,6 +35,14 @@ def is_allowed(origin: str, allowed: Collection[str]) -> bool:
     if ANY in allowed or origin in allowed:
         return origin != LOOPBACK
     return LOOPBACK in allowed and re.fullmatch(LOOPBACK_ORIGIN, origin) is not None
+
+
+def host_of(origin: str) -> str | None:
+    """Host and port of an Origin header; None for one that is no origin, such as `http://[`."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 class CrossOrigin:

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -12,12 +13,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.config import GatewaySettings
 from gateway.http import sendfile
 from gateway.http.error_answers import error_answer
-from gateway.http.errors import ParameterInvalid
+from gateway.http.errors import ParameterInvalid, TooManyRequests
+from gateway.http.network_bounds import NetworkBound
 from services.kit.config import ConfigError
 
 HEAD_SECONDS = 15.0  # for a client to send a request's line and headers
 MAX_HEAD_BYTES = 64 * 1024  # beyond it the connection is closed; middleware.py answers 431 long before
 MAX_CONNECTIONS = 20_000
+RETRY_SECONDS = 30.0  # for a network that has enough connections
 GRACE = 15  # seconds for the requests in flight once we stop listening
 
 
@@ -28,10 +31,11 @@ def server_for(
 
     `websockets`: the protocol of a connection that was upgraded. `max_frame_bytes`: of a client's frame.
     """
+    proxies = settings.trusted_proxies
     config = uvicorn.Config(
         app,
         loop="none",
-        http=_Protocol,
+        http=cast(Any, partial(_Protocol, NetworkBound("connection", settings.network_connections, proxies))),
         ws=websockets,
         ws_max_size=max_frame_bytes,
         ws_per_message_deflate=False,
@@ -40,8 +44,8 @@ def server_for(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE,
@@ -72,18 +76,40 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """Uvicorn's protocol with bounds on the size of a request's head and on the time to send it."""
+    """Uvicorn's protocol with bounds on the size of a request's head, on the time to send it, and on the connections
+    of a network.
+    """
 
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _network = ""
+
+    def __init__(self, bound: NetworkBound, **more: Any) -> None:
+        super().__init__(**more)
+        self._bound = bound
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        network = self._bound.enter(self.client[0] if self.client else "")
+        if network is None:
+            self._refuse("429 Too Many Requests", TooManyRequests(retry_after=RETRY_SECONDS))
+            return
+        self._network = network
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        self._leave_network()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        """From here the socket is counted as one (gateway/ws/network_bound.py)."""
+        self._leave_network()
+        super().handle_websocket_upgrade()
+
+    def _leave_network(self) -> None:
+        self._bound.leave(self._network)
+        self._network = ""
 
     def data_received(self, data: bytes) -> None:
         in_head = self._head_timer is not None
@@ -105,10 +131,13 @@ class _Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is not HTTP, in the envelope of the path's family if the path was read."""
-        answer = error_answer(getattr(self, "url", b"").decode("latin-1"), ParameterInvalid())
+        self._refuse("400 Bad Request", ParameterInvalid())
+
+    def _refuse(self, status: str, error: Exception) -> None:
+        answer = error_answer(getattr(self, "url", b"").decode("latin-1"), error)
         headers = answer.headers | {"x-content-type-options": "nosniff", "content-length": str(len(answer.body))}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"HTTP/1.1 400 Bad Request\r\n{lines}connection: close\r\n\r\n"
+        head = f"HTTP/1.1 {status}\r\n{lines}connection: close\r\n\r\n"
         self.transport.write(head.encode() + answer.body)
         self.transport.close()
 

@@ -15,6 +15,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from gateway.http.client_info import WEB_APP_HEADER, header_of
+from gateway.http.origins import host_of
 
 REFRESH, LOGOUT = "/api/login/refresh-token", "/api/login/logout"
 ISSUING = frozenset(
@@ -55,7 +56,7 @@ class SessionCookies:
         site, origin = header_of(scope, b"sec-fetch-site"), header_of(scope, b"origin")
         if site not in (None, "same-origin"):
             return False
-        return origin is None or urlsplit(origin).netloc in (header_of(scope, b"host"), self._public.netloc or None)
+        return origin is None or (host_of(origin) or "") in (header_of(scope, b"host"), self._public.netloc or None)
 
     def _is_secure(self, scope: HTTPScope) -> bool:
         return scope["scheme"] == "https" or self._public.scheme == "https"

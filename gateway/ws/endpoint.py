@@ -22,6 +22,8 @@ from gateway.chat.presence_reporter import PresenceReporter
 from gateway.chat.tickets import Tickets
 from gateway.config import GatewaySettings
 from gateway.http.auth import Authenticator
+from gateway.http.error_answers import error_answer
+from gateway.http.errors import NotPermitted
 from gateway.http.rate_limits import RateLimiter
 from gateway.ws import connection as heartbeat
 from gateway.ws.connection import Connection
@@ -99,7 +101,7 @@ class Sockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         if not self._handshake.allows_origin(scope):
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})  # before accept: becomes 403
+            protocol_of(scope).refuse(error_answer(scope["path"], NotPermitted(field="origin")))
             return
         protocol, opening = protocol_of(scope), opening_of(scope)
         greeting: ForeignGreeting | None = None
@@ -110,7 +112,8 @@ class Sockets:
             await send({"type": "websocket.accept", "subprotocol": opening and opening.subprotocol, "headers": []})
         except SocketRefused as refusal:
             log.info("socket refused", close=int(refusal.code), cause=type(refusal.cause).__name__)
-            protocol.refuse(401 if refusal.code is Close.UNAUTHENTICATED else 503)
+            status = 401 if refusal.code is Close.UNAUTHENTICATED else 503
+            protocol.refuse(error_answer(scope["path"], refusal.cause)._replace(status=status))
             return
         except ClientDisconnected:
             return

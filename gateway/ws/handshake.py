@@ -2,7 +2,7 @@
 
 import asyncio
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import grpc.aio
 import msgspec
@@ -13,7 +13,7 @@ from gateway.config import GatewaySettings
 from gateway.http.auth import Authenticator
 from gateway.http.errors import ParameterInvalid, TokenMissing
 from gateway.http.json_depth import check_depth
-from gateway.http.origins import is_allowed
+from gateway.http.origins import host_of, is_allowed
 from gateway.ws.dialects.opening import Opening, Spoken, spoken_in
 from gateway.ws.frames import Close, Frame, Hello, decode_frame, decode_hello, error_of
 from services.kit.context import Caller
@@ -55,7 +55,7 @@ class Handshake:
     def allows_origin(self, scope: Scope) -> bool:
         """Whether the page may connect. A client that is not a browser sends no Origin, and is allowed."""
         origin, host = _header(scope, b"origin"), _header(scope, b"host")
-        return origin is None or is_allowed(origin, self._origins) or urlsplit(origin).netloc == host
+        return origin is None or is_allowed(origin, self._origins) or host_of(origin) == (host or "")
 
     async def receive_greeting(self, scope: Scope, receive: Receive, seconds: float) -> Greeting | ForeignGreeting:
         """The caller and their first frame, which has to come within `seconds`. Raises SocketRefused, Disconnected."""

@@ -14,6 +14,8 @@ from litestar.types import Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from gateway.http.error_answers import ErrorAnswer
+
 MAX_FRAME_BYTES = 64 * 1024  # of a client's frame; a larger one closes the socket with 1009
 CLOSE_SECONDS = 3.0  # for the client to answer a close frame, before the connection is cut
 EXTENSION = "hitok.protocol"  # the key in the scope's extensions
@@ -68,9 +70,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.on_writable:
             self.on_writable()
 
-    def refuse(self, status: int) -> None:
+    def refuse(self, answer: ErrorAnswer) -> None:
         """Answers the handshake with an HTTP error."""
-        self.conn.send_response(self.conn.reject(status, ""))
+        response = self.conn.reject(answer.status, "")
+        response.body = answer.body
+        del response.headers["content-type"], response.headers["content-length"]
+        response.headers.update(answer.headers | {"content-length": str(len(answer.body))})
+        self.conn.send_response(response)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = self.handshake_complete = True
         self.transport.close()

@@ -61,6 +61,8 @@ def _check_icon(url: str) -> None:
         raise GroupInvalid(field="icon") from None
     if len(url) > MAX_ICON or scheme not in ("", "http", "https") or not url.isprintable():
         raise GroupInvalid(field="icon")
+    if url.strip().replace("\\", "/").startswith("//"):  # browsers take it for another host
+        raise GroupInvalid(field="icon")
 
 
 def parse_time(seconds: int) -> datetime:

@@ -108,6 +108,8 @@ def check_avatar(url: str) -> None:
         raise ProfileInvalid(field="avatar") from None
     if len(url) > MAX_AVATAR or scheme not in ("", "http", "https") or not url.isprintable():
         raise ProfileInvalid(field="avatar")
+    if url.strip().replace("\\", "/").startswith("//"):  # browsers take it for another host
+        raise ProfileInvalid(field="avatar")
 
 
 def check_sex(sex: int) -> None:

@@ -63,6 +63,8 @@ async def test_who_makes_a_group_owns_it(social: Running) -> None:
         ({"name": "a\nb"}, "GROUP_INVALID"),
         ({"description": "x" * 501}, "GROUP_INVALID"),
         ({"icon": "javascript:alert(1)"}, "GROUP_INVALID"),
+        ({"icon": "//evil.example/a.png"}, "GROUP_INVALID"),
+        ({"icon": "\\\\evil.example/a.png"}, "GROUP_INVALID"),
         ({"icon": "http://h/" + "x" * 2048}, "GROUP_INVALID"),
         ({"icon": "http://[h"}, "GROUP_INVALID"),
     ],

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import weakref
 from collections.abc import AsyncIterator
@@ -115,11 +116,13 @@ async def test_pages_of_other_origins_are_kept_out(stage: Stage) -> None:
     for origin in ("https://app.example", stage.url, None):
         async with open_socket(stage.url, anna.token, origin=origin):
             pass
-    for origin in ("https://evil.example", "null", "https://app.example.evil"):
+    for origin in ("https://evil.example", "null", "https://app.example.evil", "http://[", "http://[::1"):
         with pytest.raises(InvalidStatus) as refused:
             async with raw_socket(stage.url, origin=origin):
                 pass
-        assert refused.value.response.status_code == 403
+        response = refused.value.response
+        assert (response.status_code, response.headers["x-error"]) == (403, "NOT_PERMITTED origin")
+        assert json.loads(response.body) == {"code": -20008, "message": "权限不足", "data": {}}
 
 
 async def test_a_plain_request_is_told_to_upgrade(stage: Stage) -> None:
