@@ -32,7 +32,8 @@ TABLES: dict[str, dict[str, Table]] = {
             "id username username_key username_skeleton nickname avatar bio sex email phone password_hash client_ip"
             " client_port device",
             "phone_proven_at role role_set_by_admin created_at updated_at login_at heartbeat_at logout_at is_logout"
-            " disabled_at suspended_until banned_at deleted_at erased_again_at searchable_by_phone searchable_by_email",
+            " disabled_at suspended_until banned_at profile_hidden_at"
+            " deleted_at erased_again_at searchable_by_phone searchable_by_email",
             "Emptied at once. The id stays, since other rows name it; so do the times and the role.",
         ),
         "session": Table(
@@ -145,6 +146,9 @@ TABLES: dict[str, dict[str, Table]] = {
             f"The member leaves, and what they set for themselves is unset. {ID_STAYS}",
         ),
         "marks_rev": Table("user_id", "rev", ROW_GOES),
+        "hidden_message": Table(
+            "sender_id body size words mentions", "conversation_id seq event_id", f"{ROW_GOES} Of their own messages."
+        ),
         "message": Table(
             "id sender_id client_msg_id body size mentions words",
             "conversation_id seq rev content_type reply_to_seq created_at edited_at recalled_at",

@@ -70,6 +70,7 @@ PROCESSES = {
         | CONSUMER
         | {
             "consume_membership": "services.kit.events.consumer._consume",
+            "consume_moderation": "services.kit.events.consumer._consume",
             "consume_notifications": "services.kit.events.consumer._consume",
             "confirm_pushes": "services.chat.push.outbox.Publisher.delete_published",
             "erase_accounts": "services.chat.account_erasure.AccountEraser.run",

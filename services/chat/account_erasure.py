@@ -22,6 +22,7 @@ from services.chat.notifications import notifications
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.push.outbox import Publisher
+from services.chat.sending import moderation
 from services.kit.db import Database, after_commit
 
 BATCH = 200  # messages per transaction
@@ -51,6 +52,7 @@ class AccountEraser:
         pushes = await members.leave_all(connection, user_id)
         await marks.erase(connection, user_id)
         await notifications.erase_user(connection, user_id)
+        await moderation.forget_user(connection, user_id)
         await connection.execute(delete(UserLastSeen).where(UserLastSeen.user_id == user_id))
         await connection.execute(insert(ErasedAccount).values(user_id=user_id).on_conflict_do_nothing())
         after_commit(connection, self._scheduled.set)

@@ -1,4 +1,5 @@
-"""Handles other services' events: group memberships, what users are told about, blocks, and deleted accounts."""
+"""Handles other services' events: group memberships, what users are told about, blocks, deleted accounts, and
+messages that moderators hide."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from services.chat.models import Conversation
 from services.chat.notifications import notifications, rules
 from services.chat.push import frames
 from services.chat.push.frames import Push
+from services.chat.sending import moderation
 from services.chat.service import Service
 from services.kit import background
 from services.kit.events.consumer import consume
@@ -43,6 +45,9 @@ async def consuming(service: Service) -> AsyncIterator[None]:
         consume_notifications=lambda: consume(
             database, nats, notifying, [*rules.SUBJECTS, *BLOCKS], handler.add_notifications
         ),
+        consume_moderation=lambda: consume(
+            database, nats, f"{SERVICE}-moderation", moderation.SUBJECTS, handler.moderate
+        ),
         erase_accounts=eraser.run,
     ):
         yield
@@ -60,6 +65,9 @@ class EventHandler:
         else:
             pushes = await self._apply_group_event(connection, event)
         await self._publisher.store_for_relay(connection, pushes)
+
+    async def moderate(self, connection: AsyncConnection, event: Event) -> None:
+        await self._publisher.store_for_relay(connection, await moderation.apply_event(connection, event))
 
     async def add_notifications(self, connection: AsyncConnection, event: Event) -> None:
         if event.subject in BLOCKS:

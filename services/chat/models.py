@@ -153,6 +153,22 @@ class Message(Model):
     )
 
 
+class HiddenMessage(Model):
+    """What a moderator hid, kept for the case that it is restored; and the id of the last event applied to the message
+    (sending/moderation.py). `body` is null once it was restored or removed."""
+
+    __tablename__ = "hidden_message"
+
+    conversation_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sender_id: Mapped[int] = mapped_column(index=True)
+    event_id: Mapped[int]
+    body: Mapped[Any] = mapped_column(JSONB, nullable=True)
+    size: Mapped[int] = mapped_column(Integer)
+    words: Mapped[Any] = mapped_column(TSVECTOR)
+    mentions: Mapped[list[int]]
+
+
 class Push(Model):
     """A frame that may not have been published yet, written in the transaction whose change it announces.
 

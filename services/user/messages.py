@@ -18,14 +18,24 @@ def milliseconds(moment: datetime | None) -> int:
     return int(moment.timestamp() * 1000) if moment else 0
 
 
+def plain_name(user_id: int) -> str:
+    """A username that says nothing."""
+    return f"user{user_id}"
+
+
 def user(account: Any, region: str, private: bool = False) -> User:
-    """The public card; with `private`, also the fields that only the user and admins may see."""
+    """The public card; with `private`, also the fields that only the user and admins may see.
+
+    Of a profile that a moderator hid, others see a plain name.
+    """
+    hidden = account.profile_hidden_at is not None and not private
+    name = plain_name(account.id)
     message = User(
         user_id=account.id,
-        username=account.username,
-        nickname=account.nickname,
-        avatar=account.avatar,
-        bio=account.bio,
+        username=name if hidden else account.username,
+        nickname=name if hidden else account.nickname,
+        avatar="" if hidden else account.avatar,
+        bio="" if hidden else account.bio,
         sex=account.sex,
         role=account.role,
         created_at=milliseconds(account.created_at),

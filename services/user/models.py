@@ -46,6 +46,7 @@ class Account(Model):
     disabled_at: Mapped[datetime | None]
     suspended_until: Mapped[datetime | None]  # by a moderator, like the next (moderation/sanctions.py)
     banned_at: Mapped[datetime | None]
+    profile_hidden_at: Mapped[datetime | None]  # moderation/hidden_profiles.py
     deleted_at: Mapped[datetime | None]
     erased_again_at: Mapped[datetime | None]
     searchable_by_phone: Mapped[bool] = mapped_column(server_default=text("false"))

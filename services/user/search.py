@@ -14,7 +14,12 @@ from services.user.identities import parse_email, parse_phone, username_key
 from services.user.models import Account
 
 MAX_LIMIT = 100
-FINDABLE = (Account.deleted_at.is_(None), Account.disabled_at.is_(None), Account.banned_at.is_(None))
+FINDABLE = (
+    Account.deleted_at.is_(None),
+    Account.disabled_at.is_(None),
+    Account.banned_at.is_(None),
+    Account.profile_hidden_at.is_(None),
+)
 ordered_key = collate(Account.username_key, "C")  # in byte order, like the index
 LAST = "\U0010ffff"  # sorts after every character that may follow a prefix
 

@@ -30,6 +30,7 @@ TASKS: list[tuple[str, Any, str]] = [
     ("erase_accounts", AccountEraser, "run"),
     ("consume_membership", consumer, "consume"),
     ("consume_notifications", consumer, "consume"),
+    ("consume_moderation", consumer, "consume"),
 ]
 
 

@@ -45,7 +45,7 @@ async def decide(
     if made := await _made_before(connection, caller, case_id, decision.verb):
         return made
     case = await cases.lock_undecided(connection, caller, case_id)
-    if decision.verb in effects.SANCTIONS:
+    if effects.needs_rank(case, decision.verb):
         await sanctions.require_subordinate(connection, case.owner_id, role)
     written = (decision.verb, caller.user_id, decision.note, decision.until)
     act = await acts.record(connection, new_id(), case, *written)

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.gateway.moderation.test_reporting import say
 from tests.gateway.moderation.town import Town, case_of, decide, report
 from tests.support.clock import stopped
 from tests.support.people import Person
+from tests.support.sockets import open_socket
 from tests.support.user import execute
 from tests.support.video_people import comment, publish, upload
 
@@ -138,3 +140,47 @@ async def test_what_two_moderators_hid_is_hidden_until_both_take_it_back(town: T
         return await shows(viewer, video["id"])
 
     await until(is_back)
+
+
+async def test_a_hidden_message_leaves_open_sockets_and_history(town: Town) -> None:
+    a, b = await town.friends()
+    moderator = await town.moderator()
+    async with open_socket(town.url, b.token) as socket:
+        sent = await say(a, "a threat", user_id=b.id)
+        name = {"conversation_id": sent["conversation_id"], "seq": sent["seq"]}
+        await report(b, "message", **name)
+        act = await decide(moderator, await case_of(moderator, a), "hide")
+        gone = await socket.event("message.recalled", **name)
+        assert gone["body"] is None
+        page = await a.get("/api/chat/messages", conversation_id=sent["conversation_id"])
+        assert [message["body"] for message in page["messages"]] == [None]
+        await moderator.post("/api/moderation/reverse-act", act_id=act["act_id"])
+        assert (await socket.event("message.updated", **name))["body"] == {"text": "a threat"}
+
+
+async def test_a_hidden_profile_shows_a_plain_name_and_is_not_found(town: Town) -> None:
+    owner, viewer = await town.people(2)
+    moderator = await town.moderator()
+    await owner.post("/api/user/set-profile", bio="vile")
+
+    async def is_plain() -> bool:
+        seen = await viewer.get("/api/user/get-user-info", id=owner.uid)
+        found = (await viewer.get("/api/contact/search-users", query=owner.name))["users"]
+        return (seen["username"], seen["bio"], found) == (f"user{owner.id}", "", [])
+
+    async def is_shown() -> bool:
+        seen = await viewer.get("/api/user/get-user-info", id=owner.uid)
+        return bool((seen["username"], seen["bio"]) == (owner.name, "vile"))
+
+    assert await is_shown()
+    await report(viewer, "user", id=owner.uid)
+    with stopped(town.gateway.cards):
+        act = await decide(moderator, await case_of(moderator, owner), "hide")
+        await until(is_plain)
+        assert (await owner.get("/api/user/get-my-info"))["bio"] == "vile"
+        await moderator.post("/api/moderation/reverse-act", act_id=act["act_id"])
+        await until(is_shown)
+    await report(viewer, "user", id=owner.uid)
+    await decide(moderator, await case_of(moderator, owner), "remove")
+    mine = await owner.get("/api/user/get-my-info")
+    assert mine["bio"] == "" and mine["username"].startswith(f"user{owner.id}-")
