@@ -36,8 +36,8 @@ LIMIT = per_second(200, 2_000)  # per network, since players send no token: many
 CHUNK = 524_288  # bytes read and sent at a time
 REDIRECT_SECONDS = 600
 FILE = re.compile(r"([0-9a-f]{64})\.[a-z0-9]{1,5}")
-FILE_IN_PLAYLIST = re.compile(rb"[0-9a-f]{64}\.(?:mp4|m4a|m3u8)")
-PLAYLIST = "application/vnd.apple.mpegurl"
+FILE_IN_INDEX = re.compile(rb"[0-9a-f]{64}\.(?:mp4|m4a|m3u8|jpg)")
+INDEXES = (".m3u8", ".tiles")  # playlists and storyboards, which name files; only our own services write them
 CSP = b"default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 PUBLIC = b"public, max-age=31536000, immutable"
 PRIVATE = b"private, max-age=60"
@@ -57,8 +57,8 @@ async def serve(request: AnyRequest, file: FromPath[str]) -> ASGIResponse:
         return ASGIResponse(status_code=302, headers={"location": url, "cache-control": "no-store"})
     if has_tag(request.headers.get("if-none-match", ""), object.hash):
         return HeadersResponse(304, _headers(shown))
-    if object.media_type == PLAYLIST:
-        return await _playlist(container, object, request)
+    if object.file.endswith(INDEXES):
+        return await _index(container, object, request)
     return _part(container, shown, request)
 
 
@@ -82,15 +82,15 @@ def _part(container: Container, shown: Shown, request: AnyRequest) -> ASGIRespon
     return ChunkedResponse(_read(container, object, part), status, headers)
 
 
-async def _playlist(container: Container, object: Object, request: AnyRequest) -> ASGIResponse:
-    """Always the whole playlist, since players need its length. A private playlist names private files: each gets a
-    signature that expires with the playlist's own. Raises ObjectNotFound, Unavailable."""
+async def _index(container: Container, object: Object, request: AnyRequest) -> ASGIResponse:
+    """Always the whole file, since players need its length. A private index names private files: each gets a
+    signature that expires with the index's own. Raises ObjectNotFound, Unavailable."""
     body = b"".join([chunk async for chunk in _read(container, object, ByteRange(0, object.size))])
     headers = [header for header in _headers(Shown(object)) if header[0] != b"accept-ranges"]
     if object.private:
         secret, (expires, _) = container.settings.internal_secret, _signature(request.scope["query_string"])
         hidden = object.hidden
-        body = FILE_IN_PLAYLIST.sub(lambda found: sign_file(secret, found[0].decode(), expires, hidden).encode(), body)
+        body = FILE_IN_INDEX.sub(lambda found: sign_file(secret, found[0].decode(), expires, hidden).encode(), body)
         headers = [header for header in headers if header[0] != b"etag"]  # the signatures change the bytes
     headers.append((b"content-length", b"%d" % len(body)))
 
@@ -124,11 +124,11 @@ def _signature(query: bytes) -> tuple[str, str]:
 async def _redirect_url(container: Container, object: Object) -> str | None:
     """Where the setting `media_redirect` sends clients; None to serve the file here.
 
-    A private file goes only to the bucket, by a url that expires. A playlist is always served here, since it names
+    A private file goes only to the bucket, by a url that expires. An index is always served here, since it names
     its files by their paths here.
     """
     redirect, store = container.settings.media_redirect, container.store
-    if not redirect or object.media_type == PLAYLIST:
+    if not redirect or object.file.endswith(INDEXES):
         return None
     if isinstance(store, LocalStore) and (object.private or redirect == "bucket"):
         return None

@@ -48,6 +48,7 @@ VALUES: dict[str, Any] = {
     "desc": "Every Friday", "description": "Every Friday", "announcement": "Tonight at eight", "member_count": 12,
     "community_id": OTHER_ID, "order_by": "latest", "seed": 7, "title": "日落", "url": f"{FILE}.mp4", "file": "",
     "video_url": f"{FILE}.mp4", "video_path": f"{FILE}.mp4", "playback": f"{FILE}.mp4", "playback_url": f"{FILE}.mp4",
+    "storyboard": f"{FILE}.tiles", "storyboard_url": f"{FILE}.tiles",
     "cover": f"{FILE}.jpg", "cover_url": f"{FILE}.jpg", "cover_path": f"{FILE}.jpg",
     "video_id": OTHER_ID, "comment_id": OTHER_ID, "father_id": OTHER_ID, "before_id": OTHER_ID, "reply_to_id": "0",
     "is_video": True, "total": "1", "length": "1", "content": "真好看！", "visibility": "public", "member": "",

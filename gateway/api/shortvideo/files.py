@@ -20,7 +20,8 @@ from services.client_json.times import rfc3339
 
 
 class FileView(Struct):
-    """`cover`, `playback` and `hls` (a playlist) are urls, "" until they exist; `duration` in milliseconds."""
+    """`cover`, `playback`, `hls` (a playlist) and `storyboard` (WebVTT whose cues name tiles of a sheet) are urls, ""
+    until they exist; `duration` in milliseconds."""
 
     url: str
     id: str
@@ -36,6 +37,7 @@ class FileView(Struct):
     cover: str
     playback: str
     hls: str
+    storyboard: str
     blurhash: str
 
 
@@ -90,6 +92,7 @@ def _file_view(call: Call, object: Object) -> FileView:
         cover=absolute(call, object.cover_path),
         playback=absolute(call, object.playback_path),
         hls=absolute(call, object.hls_path),
+        storyboard=absolute(call, object.storyboard_path),
         blurhash=object.blurhash,
     )
 

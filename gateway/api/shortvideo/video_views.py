@@ -24,7 +24,8 @@ class VideoView(Struct):
     """The sample's `url`, `cover`, `likes`, `comments` and `shares` repeat the schema's longer names.
 
     Times in Unix seconds; `PublishTime` RFC 3339; `CreatedTime` and `UpdatedTime` in Unix milliseconds. `playback_url`
-    plays in any browser, `hls_url` in HLS players; each is empty while there is nothing to play. `status` is
+    plays in any browser, `hls_url` in HLS players; each is empty while there is nothing to play.
+    `storyboard_url` is WebVTT, whose cues name tiles of a sheet of small pictures, for scrubbing. `status` is
     processing, ready or failed (for the `reason`); only its owner sees a video that is not ready. `width` and `height`
     in pixels and `duration` in milliseconds are 0 if not known, as of an outside url; so is `blurhash` empty.
     `blurhash`, `cover_width` and `cover_height` are those of the cover.
@@ -39,6 +40,7 @@ class VideoView(Struct):
     cover_url: str
     playback_url: str
     hls_url: str
+    storyboard_url: str
     likes: str
     like_count: str
     comments: str
@@ -138,9 +140,9 @@ def _encode_views(card: VideoCard, base: str) -> tuple[VideoView, VideoView]:
 
 
 def _video_view(video: Video, base: str, is_liked: bool) -> VideoView:
-    url, cover, playback, hls = (
+    url, cover, playback, hls, storyboard = (
         base + url if url.startswith("/") else url
-        for url in (video.video_url, video.cover_url, video.playback_url, video.hls_url)
+        for url in (video.video_url, video.cover_url, video.playback_url, video.hls_url, video.storyboard_url)
     )
     likes, comments, shares = str(video.like_count), str(video.comment_count), str(video.share_count)
     return VideoView(
@@ -153,6 +155,7 @@ def _video_view(video: Video, base: str, is_liked: bool) -> VideoView:
         cover_url=cover,
         playback_url=playback,
         hls_url=hls,
+        storyboard_url=storyboard,
         likes=likes,
         like_count=likes,
         comments=comments,

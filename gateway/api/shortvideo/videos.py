@@ -202,7 +202,8 @@ async def _own_path(call: Call, url: str, field: str) -> str:
 def _drop(call: Call, video: pb.Video) -> None:
     """Drops what is cached of a video that was just written, and of its files, whose privacy may have changed."""
     call.container.video_cache.drop_everywhere(video.video_id, video.owner_id)
-    for url in (video.video_url, video.cover_url, video.playback_url, video.hls_url):
+    made = (video.playback_url, video.hls_url, video.storyboard_url)
+    for url in (video.video_url, video.cover_url, *made):
         call.container.files.drop(hash_in(url) or "")
 
 

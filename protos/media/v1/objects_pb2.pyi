@@ -61,6 +61,7 @@ class Object(_message.Message):
     BLURHASH_FIELD_NUMBER: _builtins.int
     VARIANTS_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELD_NUMBER: _builtins.int
+    STORYBOARD_PATH_FIELD_NUMBER: _builtins.int
     hash: _builtins.str
     """SHA-256 of the bytes, in hex"""
     file: _builtins.str
@@ -69,7 +70,7 @@ class Object(_message.Message):
     """"/media/<file>", signed if it is private and the caller may see it"""
     media_type: _builtins.str
     kind: _builtins.str
-    """image, video, audio, document"""
+    """image, video, audio, document, text"""
     size: _builtins.int
     """bytes"""
     width: _builtins.int
@@ -94,6 +95,8 @@ class Object(_message.Message):
     """of an image, or a video's cover; empty while there is none"""
     hidden: _builtins.bool
     """by a moderator: served only by the signed urls of moderators"""
+    storyboard_path: _builtins.str
+    """of a video's storyboard: WebVTT cues that name tiles of a sheet; empty while there is none"""
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variant]:
         """of an image, as far as they were made"""
@@ -120,10 +123,11 @@ class Object(_message.Message):
         blurhash: _builtins.str = ...,
         variants: _abc.Iterable[Global___Variant] | None = ...,
         hidden: _builtins.bool = ...,
+        storyboard_path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "codec", b"codec", "cover_path", b"cover_path", "duration", b"duration", "file", b"file", "hash", b"hash", "height", b"height", "hidden", b"hidden", "hls_path", b"hls_path", "kind", b"kind", "media_type", b"media_type", "path", b"path", "playback_path", b"playback_path", "private", b"private", "reason", b"reason", "size", b"size", "state", b"state", "variants", b"variants", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "codec", b"codec", "cover_path", b"cover_path", "duration", b"duration", "file", b"file", "hash", b"hash", "height", b"height", "hidden", b"hidden", "hls_path", b"hls_path", "kind", b"kind", "media_type", b"media_type", "path", b"path", "playback_path", b"playback_path", "private", b"private", "reason", b"reason", "size", b"size", "state", b"state", "storyboard_path", b"storyboard_path", "variants", b"variants", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

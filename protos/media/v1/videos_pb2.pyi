@@ -83,6 +83,7 @@ class Video(_message.Message):
     HIDDEN_FIELD_NUMBER: _builtins.int
     COVER_WIDTH_FIELD_NUMBER: _builtins.int
     COVER_HEIGHT_FIELD_NUMBER: _builtins.int
+    STORYBOARD_URL_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     owner_id: _builtins.int
     title: _builtins.str
@@ -120,6 +121,8 @@ class Video(_message.Message):
     cover_width: _builtins.int
     """pixels; 0 like the blurhash"""
     cover_height: _builtins.int
+    storyboard_url: _builtins.str
+    """WebVTT cues that name tiles of a sheet, for scrubbing; empty while there is none"""
     def __init__(
         self,
         *,
@@ -148,10 +151,11 @@ class Video(_message.Message):
         hidden: _builtins.bool = ...,
         cover_width: _builtins.int = ...,
         cover_height: _builtins.int = ...,
+        storyboard_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "comment_count", b"comment_count", "cover_height", b"cover_height", "cover_url", b"cover_url", "cover_width", b"cover_width", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "comment_count", b"comment_count", "cover_height", b"cover_height", "cover_url", b"cover_url", "cover_width", b"cover_width", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "storyboard_url", b"storyboard_url", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-IMAGE, VIDEO, AUDIO, DOCUMENT = "image", "video", "audio", "document"
+IMAGE, VIDEO, AUDIO, DOCUMENT, TEXT = "image", "video", "audio", "document", "text"
 CONTROLS = bytes(set(range(32)) - set(b"\t\r\n\f"))
 MARKUP = (b"<script", b"<html", b"<!doctype", b"<iframe", b"<?php", b"<body", b"<svg", b"<?xml")
 IS_MARKUP = re.compile(b"|".join(map(re.escape, MARKUP)), re.IGNORECASE)
@@ -38,6 +38,7 @@ TYPES = {
         FileType("wmv", VIDEO, "video/x-ms-wmv", "asf"),
         FileType("ogv", VIDEO, "video/ogg", "ogg"),
         FileType("m3u8", VIDEO, "application/vnd.apple.mpegurl", "hls"),  # only made by processing, never uploaded
+        FileType("tiles", TEXT, "text/vtt; charset=utf-8", "vtt"),  # likewise: the index of a storyboard
         FileType("m4a", AUDIO, "audio/mp4", "mp4"),
         FileType("weba", AUDIO, "audio/webm", "matroska"),
         FileType("mka", AUDIO, "audio/x-matroska", "matroska"),

@@ -30,6 +30,7 @@ def object_message(details: ObjectDetails, signer: Signer, signed: bool = False)
         cover_path=signer.path(details.cover, private) if details.cover else "",
         playback_path=signer.path(details.playback, private, row.duration) if details.playback else "",
         hls_path=signer.path(details.hls, private, row.duration) if details.hls else "",
+        storyboard_path=signer.path(details.storyboard, private, row.duration) if details.storyboard else "",
         private=details.private,
         blurhash=row.blurhash,
         hidden=details.hidden,

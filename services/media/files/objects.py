@@ -63,6 +63,7 @@ class ObjectDetails(NamedTuple):
     cover: str = ""
     playback: str = ""
     hls: str = ""
+    storyboard: str = ""
     variants: Sequence[Variant] = ()
 
 
@@ -94,8 +95,8 @@ def _details(row: Any, access: Any | None, derived: Mapping[str, Any]) -> Object
         for profile, of in derived.items()
         if (found := VARIANT.fullmatch(profile))
     ]
-    cover, playback, hls = (files.get(profile, "") for profile in ("cover", "playback", "hls"))
-    return ObjectDetails(row, private, hidden, cover, playback, hls, variants)
+    made = (files.get(profile, "") for profile in ("cover", "playback", "hls", "storyboard"))
+    return ObjectDetails(row, private, hidden, *made, variants=variants)
 
 
 async def get(connection: AsyncConnection, hash: str) -> ObjectDetails:

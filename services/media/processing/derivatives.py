@@ -9,6 +9,8 @@ A video that deserves several sizes then gets a job of the profile `ladder`. It 
 for each size, `segments-sound` and `hls-sound` of what is heard, and replaces `hls` by the master playlist of all. If
 that video had to be encoded, `playback` is the smallest size at first, so that it can be watched soon, and the largest
 in the end.
+
+A job of the profile `storyboard` makes a sheet of small pictures, `storyboard-sheet`, and its index, `storyboard`.
 """
 
 from collections.abc import Sequence
@@ -25,13 +27,15 @@ from services.media.files.derivation import keep
 from services.media.files.filetypes import TYPES
 from services.media.files.probe import Facts
 from services.media.models import Derivative, Object
+from services.media.processing import storyboards
 from services.media.processing.playlists import master, playlist
 from services.media.resources import Resources
 from services.media.videos import chosen_covers
 from services.objectstore.store import key_of
 
 MEMORY_MEGABYTES = 2_048
-COVER, LADDER = "cover", "ladder"
+COVER, PLAYBACK, LADDER, STORYBOARD = "cover", "playback", "ladder", "storyboard"
+STORYBOARD_FROM = 2_000  # milliseconds: there is nothing to scrub in shorter videos
 KILLED = ("KILLED", "DIED")  # the machine may have been short of memory
 FIRST_PLAYBACK, FIRST_MASTER = "playback-first", "hls-master-first"
 
@@ -47,9 +51,16 @@ async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
         made = await _convert(service, job, scratch, {"begun": True} if begun else {})
         if job.profile == LADDER:
             await _keep_ladder(service, job.hash, scratch, made, begun)
+        elif job.profile == STORYBOARD:
+            await _keep_storyboard(service, job.hash, scratch, made)
         elif made["extension"]:
             await _keep_rendition(service, job, scratch, made)
-        return [LADDER] if made.get("ladder") else []
+        return _following(job, made)
+
+
+def _following(job: Row[Any], made: dict[str, Any]) -> list[str]:
+    has_storyboard = job.profile == PLAYBACK and job.duration >= STORYBOARD_FROM
+    return [STORYBOARD] * has_storyboard + [LADDER] * bool(made.get("ladder"))
 
 
 async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made: dict[str, Any]) -> None:
@@ -109,10 +120,18 @@ async def _keep_sound(
     return await _keep_text(service, source, "hls-sound", scratch, text, of), sound
 
 
-async def _keep_text(service: Resources, source: str, profile: str, scratch: Path, text: str, of: Facts) -> str:
-    path = scratch.with_name(f"{scratch.name}.m3u8")
+async def _keep_storyboard(service: Resources, source: str, scratch: Path, made: dict[str, Any]) -> None:
+    facts = await _facts_of(service, _target(scratch), "jpg")
+    sheet = await keep(service, source, "storyboard-sheet", _target(scratch), facts)
+    await _keep_text(service, source, STORYBOARD, scratch, storyboards.index(sheet, made), facts, "tiles")
+
+
+async def _keep_text(
+    service: Resources, source: str, profile: str, scratch: Path, text: str, of: Facts, extension: str = "m3u8"
+) -> str:
+    path = scratch.with_name(f"{scratch.name}.{extension}")
     path.write_text(text)
-    return await keep(service, source, profile, path, Facts(TYPES["m3u8"], duration=of.duration))
+    return await keep(service, source, profile, path, Facts(TYPES[extension], duration=of.duration))
 
 
 def _target(scratch: Path) -> Path:

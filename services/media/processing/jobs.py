@@ -37,7 +37,7 @@ FAIR = text("interval '1 hour'")  # how far back `_next` looks for whom it serve
 ATTEMPTS = 3  # workers that may die of a job before it fails
 
 DONE = Counter("hitok_media_jobs", "Jobs ended", ["profile", "outcome"])
-for profile in (*PROFILES, derivatives.LADDER, chosen_covers.KIND):
+for profile in (*PROFILES, derivatives.STORYBOARD, derivatives.LADDER, chosen_covers.KIND):
     for outcome in ("done", "failed"):
         DONE.labels(profile, outcome)
 log = structlog.get_logger("processing")
@@ -78,7 +78,7 @@ async def _take(service: Resources) -> Row[Any] | None:
 
 
 def _next() -> Any:
-    """The job to take: covers first, then `playback`, then `ladder`.
+    """The job to take: covers first, then `playback`, then storyboards and ladders.
 
     Among jobs of one kind the uploader who was served least recently goes first, so that many uploads of one user delay
     another user by one job at most.

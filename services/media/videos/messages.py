@@ -26,7 +26,8 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
             return url or ""
         return signer.path(url.removeprefix(OURS), row.visibility != PUBLIC, row.duration, row.visibility == HIDDEN)
 
-    cover, playback, hls = (OURS + file if file else "" for file in (row.cover_file, row.playback_file, row.hls_file))
+    made = (row.cover_file, row.playback_file, row.hls_file, row.storyboard_file)
+    cover, playback, hls, storyboard = (OURS + file if file else "" for file in made)
     plays_itself = row.status == READY and row.kind == VIDEO
     visibility = row.visibility if row.publish_as is None else row.publish_as
     return videos_pb2.Video(
@@ -38,6 +39,7 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
         cover_url=address(row.cover_url or cover),
         playback_url=address(playback or (row.video_url if plays_itself else "")),
         hls_url=address(hls),
+        storyboard_url=address(storyboard),
         type=row.type,
         visibility=videos_pb2.Visibility.ValueType(visibility),
         like_count=row.like_count,

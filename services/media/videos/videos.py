@@ -30,7 +30,7 @@ HASH_IN_URL = (len(OURS) + 1, 64)  # of a path of ours: where the hash begins, a
 _file, _own_cover = aliased(Object), aliased(Object)
 _cover, _cover_file = aliased(Derivative), aliased(Object)
 _playback, _playback_file = aliased(Derivative), aliased(Object)
-_hls = aliased(Derivative)
+_hls, _storyboard = aliased(Derivative), aliased(Derivative)
 
 
 def _of_cover(made: Any, own: Any, unknown: object) -> Any:
@@ -53,6 +53,7 @@ CARDS = (
         (_cover_file.hash + "." + _cover_file.extension).label("cover_file"),
         (_playback_file.hash + "." + _playback_file.extension).label("playback_file"),
         (_hls.object_hash + ".m3u8").label("hls_file"),
+        (_storyboard.object_hash + ".tiles").label("storyboard_file"),
     )
     .outerjoin(_file, _file.hash == Video.object_hash)
     .outerjoin(_own_cover, and_(Video.cover_url != "", _own_cover.hash == func.substr(Video.cover_url, *HASH_IN_URL)))
@@ -61,6 +62,7 @@ CARDS = (
     .outerjoin(_playback, and_(_playback.source_hash == Video.object_hash, _playback.profile == "playback"))
     .outerjoin(_playback_file, _playback_file.hash == _playback.object_hash)
     .outerjoin(_hls, and_(_hls.source_hash == Video.object_hash, _hls.profile == "hls"))
+    .outerjoin(_storyboard, and_(_storyboard.source_hash == Video.object_hash, _storyboard.profile == "storyboard"))
 )
 
 

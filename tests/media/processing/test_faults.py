@@ -199,7 +199,7 @@ async def test_a_full_disk(drilled: Running, small_disk: Path, monkeypatch: pyte
             ballast.unlink(missing_ok=True)
 
     user = new_user()
-    hash = (await upload(drilled, user, clip(seconds=3))).hash
+    hash = (await upload(drilled, user, clip(seconds=1.9))).hash
     monkeypatch.setattr(derivatives, "make", meets_it_first)
     async with impatient(drilled):
         await check_whole(drilled, user, hash)

@@ -15,7 +15,13 @@ from services.media.processing.sandbox import filters
 from services.media.processing.sandbox.failures import failure_of
 from services.media.processing.sandbox.limits import answer, confine
 
-PROFILES = {"cover": "covers", "playback": "renditions", "ladder": "ladder", "variant": "variants"}
+PROFILES = {
+    "cover": "covers",
+    "playback": "renditions",
+    "ladder": "ladder",
+    "storyboard": "storyboard",
+    "variant": "variants",
+}
 
 
 def main(request: dict[str, Any]) -> None:
