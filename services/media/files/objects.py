@@ -95,8 +95,8 @@ def _details(row: Any, access: Any | None, derived: Mapping[str, Any]) -> Object
         for profile, of in derived.items()
         if (found := VARIANT.fullmatch(profile))
     ]
-    made = (files.get(profile, "") for profile in ("cover", "playback", "hls", "storyboard"))
-    return ObjectDetails(row, private, hidden, *made, variants=variants)
+    made = {profile: files.get(profile, "") for profile in ("cover", "playback", "hls", "storyboard")}
+    return ObjectDetails(row, private, hidden, **made, variants=variants)
 
 
 async def get(connection: AsyncConnection, hash: str) -> ObjectDetails:

@@ -2,7 +2,6 @@
 
 import io
 import re
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -31,7 +30,8 @@ def grey(path: Path, seconds: int, gop: int) -> None:
 
 def levels(path: Path, made: dict[str, int]) -> list[int]:
     """The brightness of each tile."""
-    sheet = Image.open(path).convert("L")
+    with Image.open(path) as picture:
+        sheet = picture.convert("L")
     width, height = made["width"], made["height"]
     places = [(n % storyboard.COLUMNS, n // storyboard.COLUMNS) for n in range(made["tiles"])]
     return [sheet.getpixel((x * width + width // 2, y * height + height // 2)) for x, y in places]  # type: ignore[misc]
@@ -42,7 +42,8 @@ def test_each_tile_shows_its_second(tmp_path: Path) -> None:
     made = storyboard.make(tmp_path / "source.mp4", "mp4", tmp_path / "sheet.jpg", tmp_path / "cuts")
     assert (made["tiles"], made["seconds"], made["width"], made["height"]) == (12, 1.0, 160, 90)
     assert levels(tmp_path / "sheet.jpg", made) == pytest.approx([10 + 10 * n for n in range(12)], abs=4)
-    assert Image.open(tmp_path / "sheet.jpg").size == (1_600, 180)
+    with Image.open(tmp_path / "sheet.jpg") as sheet:
+        assert sheet.size == (1_600, 180)
 
 
 def test_of_a_long_one_the_key_frames_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +51,7 @@ def test_of_a_long_one_the_key_frames_are_shown(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(storyboard, "MOST", 6)
     grey(tmp_path / "source.mp4", 12, gop=5)
     made = storyboard.make(tmp_path / "source.mp4", "mp4", tmp_path / "sheet.jpg", tmp_path / "cuts")
-    assert (made["tiles"], Fraction(made["seconds"])) == (6, 2)
+    assert (made["tiles"], made["seconds"]) == (6, 2.0)
     assert levels(tmp_path / "sheet.jpg", made) == pytest.approx([10 + 20 * n for n in range(6)], abs=4)
 
 
