@@ -128,7 +128,7 @@ ORDER = {
     ),
 }
 MAX_LINES = 250  # of a module
-MAX_KIT_LINES = 2_720
+MAX_KIT_LINES = 2_760
 MAX_MODULES = 20  # of a room, its __init__ and __main__ not counted
 
 
@@ -210,6 +210,7 @@ def test_rooms_stay_small() -> None:
 # docs/adr/0012: the modules that open a transaction beside a servicer, and why.
 OPENERS = {
     "services/kit/events/consumer.py": "the inbox row and the handler's writes commit together",
+    "services/kit/events/pruning.py": "a background task",
     "services/kit/events/queue_metrics.py": "a background task",
     "services/kit/events/relay.py": "a background task",
     "services/chat/admin.py": "the operator's command line",

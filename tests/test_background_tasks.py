@@ -38,6 +38,7 @@ KIT = {
     "relay_outbox": "services.kit.events.relay.Relay.drain",
     "listen_outbox": "services.kit.events.relay._listen",
     "watch_outbox": "services.kit.events.relay.watch_outbox",
+    "prune_events": "services.kit.events.relay.prune",
 }
 CONSUMER = {"watch_consumer": "services.kit.events.consumer.watch_consumer"}
 PROCESSES = {

@@ -24,6 +24,7 @@ from services.kit import db
 from services.kit.db import Database, open_database
 from services.kit.errors import CacheUnavailable
 from services.kit.events import consumer as consumers
+from services.kit.events import pruning
 from services.kit.events import relay as relays
 from services.kit.events.consumer import MAX_DELIVERIES, consume
 from services.kit.events.outbox import emit
@@ -253,23 +254,42 @@ async def test_a_relay_outlives_a_time_without_free_connections(
         assert numbers(await streamed(nats, noun, 2)) == [1, 2]
 
 
-async def test_published_events_are_kept_for_some_days(
-    settings: UserSettings, nats: Client, noun: str, quick: None
+async def test_published_events_are_kept_for_some_days_and_deleted_while_others_are_published(
+    settings: UserSettings, nats: Client, noun: str, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pruning, "INTERVAL", 0.05)
+    monkeypatch.setattr(pruning, "MAX_ROWS", 2)
     async with relay(settings, nats, noun) as database:
-        await announce(database, noun, 1, 2)
-        await streamed(nats, noun, 2)
+        await announce(database, noun, 1, 2, 3, 4, 5)
+        await streamed(nats, noun, 5)
         async with database.transaction() as connection:
-            old = "UPDATE outbox SET published_at = now() - interval '8 days' WHERE data->>'number' = '1'"
+            old = "UPDATE outbox SET published_at = now() - interval '8 days' WHERE data->>'number' < '4'"
             await connection.execute(text(old))
 
-        async def left() -> list[int]:
-            return [row.data["number"] for row in await rows(database, "SELECT data FROM outbox")]
+        async def pruned() -> bool:
+            await announce(database, noun, 6)
+            found = {row.data["number"] for row in await rows(database, "SELECT data FROM outbox")}
+            return found == {4, 5, 6}
 
-        async def swept() -> bool:
-            return await left() == [2]
+        await eventually(pruned)
 
-        await eventually(swept)
+
+async def test_handled_events_are_remembered_as_long_as_they_may_come_again(
+    settings: UserSettings, nats: Client, noun: str, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "INTERVAL", 0.05)
+    async with relay(settings, nats, noun) as database:
+        async with database.transaction() as connection:
+            columns, age_ago = "consumer, event, handled_at", "now() - :age * interval '1 day'"
+            handled = f"INSERT INTO inbox ({columns}) VALUES (:event, :event, {age_ago})"
+            for age in (1, 13, 15):  # the outbox keeps an event for 7 days, then the stream for another 7
+                await connection.execute(text(handled), {"event": f"{noun}:{age}", "age": age})
+
+        async def pruned() -> bool:
+            found = await rows(database, f"SELECT event FROM inbox WHERE event LIKE '{noun}:%' ORDER BY event")
+            return [row.event for row in found] == [f"{noun}:1", f"{noun}:13"]
+
+        await eventually(pruned)
 
 
 async def test_nats_may_be_killed_and_come_back(

@@ -32,6 +32,7 @@ def event_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
         Column("consumer", Text, primary_key=True),
         Column("event", Text, primary_key=True),
         Column("handled_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Index("inbox_handled", "handled_at"),
     )
     dead_letter = Table(
         "dead_letter",

@@ -19,6 +19,7 @@ from sqlalchemy import func, select, text, update
 from services.kit import background, telemetry
 from services.kit.db import Database
 from services.kit.events.outbox import CHANNEL, OUTBOX
+from services.kit.events.pruning import prune
 from services.kit.events.queue_metrics import watch_outbox
 from services.kit.events.stream import BATCH, LOST, POLL, PUBLISH_TIMEOUT, STREAM, ensure_stream
 from services.kit.log import ThrottledWarning
@@ -34,13 +35,17 @@ log = structlog.get_logger("events")
 async def relaying(
     database: Database, client: Nats, source: str, postgres_url: str, keep_days: int
 ) -> AsyncIterator[None]:
-    """Relays the outbox of the service `source` while the block runs, and once more when the block ends."""
-    relay = Relay(database, client, source, keep_days)
+    """Relays the outbox of the service `source` while the block runs, and once more when the block ends.
+
+    Published events are kept for `keep_days`.
+    """
+    relay = Relay(database, client, source)
     try:
         async with background.run(
             relay_outbox=relay.run,
             listen_outbox=lambda: _listen(postgres_url, relay.wake),
             watch_outbox=lambda: watch_outbox(database),
+            prune_events=lambda: prune(database, keep_days),
         ):
             yield
     finally:
@@ -63,8 +68,8 @@ async def _listen(url: str, wake: asyncio.Event) -> None:
 class Relay:
     """Publishes the outbox in order. Of all relays on a database only one publishes at a time."""
 
-    def __init__(self, database: Database, client: Nats, source: str, keep_days: int) -> None:
-        self._database, self._client, self._source, self._keep_days = database, client, source, keep_days
+    def __init__(self, database: Database, client: Nats, source: str) -> None:
+        self._database, self._client, self._source = database, client, source
         self.wake = asyncio.Event()
         self._waits = ThrottledWarning(log, "relay waits")
 
@@ -75,10 +80,8 @@ class Relay:
                 while True:
                     self.wake.clear()
                     await self.drain()
-                    try:
+                    with suppress(TimeoutError):
                         await asyncio.wait_for(self.wake.wait(), POLL)
-                    except TimeoutError:
-                        await self._sweep()  # a quiet moment
             except LOST as error:
                 self._waits(error)
                 await asyncio.sleep(1)
@@ -132,10 +135,3 @@ class Relay:
 
     def _jetstream(self) -> JetStreamContext:
         return self._client.jetstream(timeout=PUBLISH_TIMEOUT)
-
-    async def _sweep(self) -> None:
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                text("DELETE FROM outbox WHERE published_at < now() - make_interval(days => :days)"),
-                {"days": self._keep_days},
-            )

@@ -9,6 +9,7 @@ from nats.js.errors import BadRequestError
 from sqlalchemy.exc import SQLAlchemyError
 
 STREAM = "EVENTS"
+STREAM_DAYS = 7  # for which it keeps an event
 BATCH = 200  # events
 PUBLISH_TIMEOUT = 2.0  # seconds
 POLL = 5.0  # seconds between looks for events when nothing woke the relay or the consumer
@@ -24,7 +25,7 @@ async def ensure_stream(jetstream: JetStreamContext) -> None:
                 subjects=["events.>"],
                 retention=RetentionPolicy.LIMITS,
                 storage=StorageType.FILE,
-                max_age=7 * 86_400,
+                max_age=STREAM_DAYS * 86_400,
                 duplicate_window=120,
             )
         )
