@@ -7,7 +7,7 @@ import uvloop
 
 from bench.report import where
 
-NAMES = ("accounts", "social", "likes", "feeds", "files", "media", "chat")
+NAMES = ("accounts", "social", "likes", "feeds", "files", "media", "chat", "dialects")
 
 if __name__ == "__main__":
     where()

@@ -46,13 +46,15 @@ async def measure(http: httpx.AsyncClient, base: str, folder: Path, people: list
         client.transport.close()
 
 
-async def broadcast(sender: Client, group: str, crowd: list[Client], seconds: float) -> Result:
-    """Sends one message after the other, each as soon as all have received the one before."""
+async def broadcast(
+    sender: Client, group: str, crowd: list[Client], seconds: float, mark: bytes = b'{"type":"message"'
+) -> Result:
+    """Sends a message after the other, each as soon as all have received the one before. `mark`: how it begins."""
     latencies: list[float] = []
     sent_at, arrived, left = [0.0], asyncio.Event(), count(1)
 
     def take(payload: bytes) -> None:
-        if payload.startswith(b'{"type":"message"') and len(payload) < len(LARGE):
+        if payload.startswith(mark) and len(payload) < len(LARGE):
             latencies.append(time.perf_counter() - sent_at[0])
             if next(left) % len(crowd) == 0:
                 arrived.set()

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+OURS, DIALECT = "/api/chat/ws", "/ws?token=Bearer%20{token}"  # the second speaks dialect A (docs/dialects.md)
 HANDSHAKE = (
-    "GET /api/chat/ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer {token}\r\n\r\n"
 )
 
@@ -17,8 +18,8 @@ HANDSHAKE = (
 class Client(asyncio.Protocol):
     """`on_event` gets the payload of each frame that is neither an answer nor a ping."""
 
-    def __init__(self, host: str, token: str) -> None:
-        self._host, self.token = host, token
+    def __init__(self, host: str, token: str, path: str = OURS) -> None:
+        self._host, self.token, self._path = host, token, path
         self._buffer = b""
         self.upgraded = asyncio.Event()
         self._answers: dict[str, asyncio.Future[Any]] = {}
@@ -27,7 +28,9 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.write(HANDSHAKE.format(host=self._host, token=self.token).encode())
+        self.transport.write(
+            HANDSHAKE.format(host=self._host, token=self.token, path=self._path.format(token=self.token)).encode()
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         for answer in self._answers.values():
@@ -49,6 +52,8 @@ class Client(asyncio.Protocol):
             payload = self._buffer[end - self._length : end]
             if self._buffer[start] == 0x81:
                 self._take(payload)
+            elif self._buffer[start] == 0x89:  # a ping of the WebSocket protocol
+                self.transport.write(b"\x8a\x80\0\0\0\0")
             start = end
         self._buffer = self._buffer[start:]
 
@@ -64,7 +69,9 @@ class Client(asyncio.Protocol):
         return at + length if len(buffer) >= at + length else 0
 
     def _take(self, payload: bytes) -> None:
-        if payload == b'{"type":"ping"}':
+        if self._path != OURS:
+            self.on_event(payload)
+        elif payload == b'{"type":"ping"}':
             self.write(b'{"type":"pong"}')
         elif b'"id":"' in payload[:40]:
             frame = json.loads(payload)
@@ -89,14 +96,17 @@ class Client(asyncio.Protocol):
         return answer
 
 
-async def open_client(base: str, token: str, line: socket.socket | None = None) -> tuple[Client, float]:
+async def open_client(
+    base: str, token: str, line: socket.socket | None = None, path: str = OURS
+) -> tuple[Client, float]:
     """Connects, over `line` if it is given, until `ready`. Returns the client and the seconds that it took."""
     parts, loop = urlsplit(base), asyncio.get_running_loop()
     line = line or socket.socket()
     line.setblocking(False)
     started = time.perf_counter()
     await loop.sock_connect(line, (str(parts.hostname), int(parts.port or 80)))
-    _, client = await loop.create_connection(lambda: Client(parts.netloc, token), sock=line)
+    _, client = await loop.create_connection(lambda: Client(parts.netloc, token, path), sock=line)
     await client.upgraded.wait()
-    await client.ask("hello", version=1)
+    if path == OURS:
+        await client.ask("hello", version=1)
     return client, time.perf_counter() - started

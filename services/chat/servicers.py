@@ -115,6 +115,14 @@ class Conversations(ConversationsServicer):
             seq = await receipts.mark_delivered(connection, self._publisher, require_caller(), *delivered)
         return pb.MarkDeliveredResponse(delivered_seq=seq)
 
+    async def BatchMarkDelivered(
+        self, request: pb.BatchMarkDeliveredRequest, context: object
+    ) -> pb.BatchMarkDeliveredResponse:
+        delivered = [(each.user_id, each.conversation_id, each.seq) for each in request.delivered]
+        async with self._database.transaction() as connection:
+            await receipts.batch_mark_delivered(connection, self._publisher, delivered)
+        return pb.BatchMarkDeliveredResponse()
+
     async def AnswerRequest(self, request: pb.AnswerRequestRequest, context: object) -> pb.AnswerRequestResponse:
         answer = (request.conversation_id, request.accept)
         async with self._database.transaction() as connection:

@@ -24,6 +24,7 @@ from tests.support.chat import (
     chat_settings,
     conversation,
     deliver,
+    deliver_all,
     direct,
     edit,
     faults,
@@ -151,6 +152,7 @@ async def test_what_is_written_reads_no_whole_table(full: Running, people: list[
         await edit(full, me, cv, ack.seq)
         await recall(full, me, cv, ack.seq)
         await deliver(full, peer, cv, ack.seq)
+        await deliver_all(full, (me, cv, ack.seq), (peer, cv, ack.seq))
         await read(full, peer, cv, ack.seq)
         request = sockets_pb.MarkNotificationsReadRequest(notification_ids=[2, 6])
         await act(me, full.notifications.MarkNotificationsRead, request)

@@ -253,6 +253,14 @@ class FakeChat(ConversationsServicer, TicketsServicer, PresenceServicer, Notific
         conversation.delivered[user_id] = max(conversation.delivered.get(user_id, 0), request.seq)
         return pb.MarkDeliveredResponse(delivered_seq=conversation.delivered[user_id])
 
+    async def BatchMarkDelivered(
+        self, request: pb.BatchMarkDeliveredRequest, context: Any
+    ) -> pb.BatchMarkDeliveredResponse:
+        for each in request.delivered:
+            conversation = self._of(each.conversation_id, each.user_id)
+            conversation.delivered[each.user_id] = max(conversation.delivered.get(each.user_id, 0), each.seq)
+        return pb.BatchMarkDeliveredResponse()
+
     async def Recall(self, request: pb.RecallRequest, context: Any) -> pb.RecallResponse:
         conversation = self._of(request.conversation_id, await self._enter("Recall"))
         conversation.rev += 1

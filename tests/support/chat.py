@@ -141,6 +141,12 @@ async def deliver(chat: Running, user_id: int, conversation_id: int, seq: int) -
     return int((await act(user_id, chat.conversations.MarkDelivered, request)).delivered_seq)
 
 
+async def deliver_all(chat: Running, *delivered: tuple[int, int, int]) -> None:
+    """User id, conversation id and seq of each; as a gateway reports it."""
+    each = [pb.Delivered(user_id=user, conversation_id=id, seq=seq) for user, id, seq in delivered]
+    await act(0, chat.conversations.BatchMarkDelivered, pb.BatchMarkDeliveredRequest(delivered=each))
+
+
 async def history(
     chat: Running, user_id: int, conversation_id: int, before: int = 0, limit: int = 100
 ) -> list[pb.Message]:

@@ -7,11 +7,12 @@ from msgspec import UNSET, Struct, UnsetType
 
 from gateway.ws.dialects import hichat_content as content
 from gateway.ws.dialects.connection import Position
-from gateway.ws.dialects.events import Event, milliseconds_of
+from gateway.ws.dialects.events import Event, Notice, milliseconds_of
 from gateway.ws.dialects.hichat_content import Numbering
 from gateway.ws.protocol import text_frame
 
 DATA = 0
+RELATIONS = ("friend_", "group_")  # kinds of notifications that begin so are about friends and groups
 OFFLINE = 500
 
 
@@ -37,6 +38,18 @@ class AckedRenderer:
 
     def recalled(self, event: Event, position: Position, user_id: int) -> bytes:
         return self._frame(event, position, user_id, content.RECALL)
+
+    def notice(self, notice: Notice) -> bytes:
+        """Of friends and groups, or of anything else."""
+        actor = notice.actor.user_id
+        frame = {
+            "id": f"notice-{notice.notification_id}",
+            "frameType": DATA,
+            "method": "relation.changed" if notice.kind.startswith(RELATIONS) else "notify",
+            "formId": actor,
+            "data": {"kind": notice.kind, "userId": actor, "subject": notice.subject},
+        }
+        return text_frame(msgspec.json.encode(frame))
 
     def chat_type(self, position: Position) -> int:
         return self.numbering.single if position.peer_id else self.numbering.group

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from gateway.ws import metrics
 from gateway.ws.connection import Connection
-from gateway.ws.dialects.events import Event, EventReader
+from gateway.ws.dialects.events import Event, EventReader, Notice, read_notice
 from gateway.ws.frames import Close
 from gateway.ws.protocol import SocketProtocol
 
@@ -18,6 +18,7 @@ MAX_QUEUED_FRAMES = 128  # beyond these the socket reads from the store what is 
 MAX_QUEUED_BYTES = 256 * 1024
 KEEPALIVE_SECONDS = 30.0
 CONFIRM_SECONDS = 3.0  # from a message to the ping whose answer shows that the client has it
+BUSY_SECONDS = 10.0  # between two such pings, at least: more of them would cost as much as the messages of a busy group
 PING = b"\x89\x00"
 BY_SEQ = -1  # instead of a rev: the messages after `seq` are still to be sent
 
@@ -40,13 +41,16 @@ class Renderer(Protocol):
 
     def recalled(self, event: Event, position: Position, user_id: int) -> bytes | None: ...
 
+    def notice(self, notice: Notice) -> bytes | None: ...
+
 
 class DialectConnection(Connection):
-    """`catch_up` sends what the client misses; `confirm` stores how far it has the messages; `on_receipt` gets our
+    """`catch_up` sends what the client misses; `confirm` stores how far a user has the messages; `on_receipt` gets our
     frames of receipts.
     """
 
     __slots__ = (
+        "_asked_at",
         "_caught_up",
         "_confirm_timer",
         "_pinged",
@@ -67,7 +71,7 @@ class DialectConnection(Connection):
         renderer: Renderer,
         reader: EventReader,
         catch_up: Callable[["DialectConnection"], Awaitable[None]],
-        confirm: Callable[["DialectConnection", dict[int, int]], Awaitable[None]],
+        confirm: Callable[[int, dict[int, int]], None],
     ) -> None:
         super().__init__(protocol)
         self.renderer, self._reader, self.catch_up, self.confirm = renderer, reader, catch_up, confirm
@@ -79,6 +83,7 @@ class DialectConnection(Connection):
         self._unconfirmed: dict[int, int] = {}  # by conversation, the seq up to which messages were written
         self._pinged: dict[int, int] | None = None  # those that an answer to the ping confirms; None: no ping is out
         self._confirm_timer: asyncio.TimerHandle | None = None
+        self._asked_at = float("-inf")  # when the last ping was sent to confirm messages, on the loop's clock
         protocol.on_pong = self._pong
 
     @property
@@ -133,7 +138,9 @@ class DialectConnection(Connection):
         self.fall_behind(dict.fromkeys(conversation_ids or (), 0))
 
     def deliver_to_user(self, frame: bytes) -> None:
-        """Notifications and changes of membership have no word in a dialect."""
+        """Changes of membership have no word in a dialect, and notifications in one only."""
+        if (notice := read_notice(frame)) and (rendered := self.renderer.notice(notice)):
+            self.reply(rendered)
 
     def deliver_latest(self, frame: bytes, key: str) -> None:
         if self.on_receipt and key.startswith("receipt:"):
@@ -168,11 +175,17 @@ class DialectConnection(Connection):
     def _confirm_later(self, conversation_id: int, seq: int) -> None:
         self._unconfirmed[conversation_id] = seq
         if self._confirm_timer is None:
-            self._confirm_timer = asyncio.get_running_loop().call_later(CONFIRM_SECONDS, self._ask_to_confirm)
+            self._start_confirm_timer()
+
+    def _start_confirm_timer(self) -> None:
+        loop = asyncio.get_running_loop()
+        at = max(loop.time() + CONFIRM_SECONDS, self._asked_at + BUSY_SECONDS)
+        self._confirm_timer = loop.call_at(at, self._ask_to_confirm)
 
     def _ask_to_confirm(self) -> None:
         self._confirm_timer = None
         if self._unconfirmed and self._pinged is None:  # else the answer that is due asks again
+            self._asked_at = asyncio.get_running_loop().time()
             self._ping()
 
     def _ping(self) -> None:
@@ -184,6 +197,6 @@ class DialectConnection(Connection):
         self.heard = True
         confirmed, self._pinged = self._pinged, None
         if confirmed:
-            self.tasks.put("confirm", lambda: self.confirm(self, confirmed))
+            self.confirm(self.caller.user_id, confirmed)
         if self._unconfirmed and self._confirm_timer is None:
-            self._confirm_timer = asyncio.get_running_loop().call_later(CONFIRM_SECONDS, self._ask_to_confirm)
+            self._start_confirm_timer()

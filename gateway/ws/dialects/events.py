@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from services.client_json.chat import MessageView, Receipt
+from services.client_json.chat import Actor, MessageView, Receipt
 
 _decode_body = msgspec.json.Decoder().decode
 
@@ -39,6 +39,15 @@ class _Frame(Struct):
     data: Raw = Raw(b"{}")
 
 
+class Notice(Struct):
+    """A notification as it travels. `subject` is JSON."""
+
+    notification_id: str
+    kind: str
+    actor: Actor
+    subject: Raw
+
+
 class Reading(NamedTuple):
     conversation_id: int
     user_id: int
@@ -49,6 +58,7 @@ _NONE: Event | None = None
 _decode_frame = msgspec.json.Decoder(_Frame).decode
 _decode_message = msgspec.json.Decoder(MessageView).decode
 _decode_receipt = msgspec.json.Decoder(Receipt).decode
+_decode_notice = msgspec.json.Decoder(Notice).decode
 
 
 def _read(frame: bytes) -> Event | None:
@@ -60,6 +70,12 @@ def read_receipt(frame: bytes) -> Reading:
     """Of a `receipt` frame."""
     receipt = _decode_receipt(_decode_frame(payload_of(frame)).data)
     return Reading(int(receipt.conversation_id), int(receipt.user_id), receipt.read_seq)
+
+
+def read_notice(frame: bytes) -> Notice | None:
+    """None if the frame is about something else."""
+    decoded = _decode_frame(payload_of(frame))
+    return _decode_notice(decoded.data) if decoded.type == "notification" else None
 
 
 def payload_of(frame: bytes) -> bytes:

@@ -10,7 +10,7 @@ from gateway.chat import commands
 from gateway.http.errors import ParameterInvalid
 from gateway.http.params import Id
 from gateway.ws.dialects.connection import Position
-from gateway.ws.dialects.events import Event, body_of, text_of
+from gateway.ws.dialects.events import Event, Notice, body_of, text_of
 from gateway.ws.dialects.session import Session, decode
 from gateway.ws.protocol import text_frame
 
@@ -33,6 +33,9 @@ class Recipient(Struct):
 
 class HichatRenderer:
     offline = OFFLINE
+
+    def notice(self, notice: Notice) -> None:
+        """There is no frame for it."""
 
     def message(self, event: Event, position: Position, user_id: int) -> bytes | None:
         """None in a group, and for the user's own: a frame names only who sent it."""

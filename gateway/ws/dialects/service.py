@@ -1,16 +1,12 @@
 """The dialects of this gateway: makes a connection and a session for each socket that speaks one."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
-import grpc.aio
-import structlog
-
-from gateway.chat import commands
 from gateway.chat.client import Chat
 from gateway.http.rate_limits import RateLimiter
 from gateway.ws.dialects.acked_renderer import AckedRenderer
 from gateway.ws.dialects.catch_up import CatchUp
+from gateway.ws.dialects.confirmations import Confirmations
 from gateway.ws.dialects.connection import DialectConnection, Renderer
 from gateway.ws.dialects.events import EventReader
 from gateway.ws.dialects.hichat import HichatRenderer, HichatSession
@@ -20,13 +16,8 @@ from gateway.ws.dialects.opening import Name
 from gateway.ws.dialects.session import Session, Tools
 from gateway.ws.dialects.shortvideo import ShortVideoRenderer, ShortVideoSession
 from gateway.ws.protocol import SocketProtocol
-from services.kit.context import current_caller, current_deadline
-from services.kit.errors import HitokError
 
 DERIVATIVES = "hichat-derivative"  # in the setting `compat`
-CONFIRM_SECONDS = 5.0  # to store how far a client has received its messages
-
-log = structlog.get_logger("sockets")
 
 
 class Dialects:
@@ -44,11 +35,11 @@ class Dialects:
         self._tools = Tools(chat, limiter, scale, timeout, online_friends)
         self._acked = AckedRenderer(DERIVATIVE if DERIVATIVES in compat else ORIGINAL)
         self._renderers: dict[Name, Renderer] = {"A": ShortVideoRenderer(), "B1": HichatRenderer(), "B2": self._acked}
-        self._reader, self._catch_up = EventReader(), CatchUp(chat)
+        self._reader, self._catch_up, self._confirmations = EventReader(), CatchUp(chat), Confirmations(chat)
 
     def connection(self, protocol: SocketProtocol, dialect: Name) -> DialectConnection:
         return DialectConnection(
-            protocol, self._renderers[dialect], self._reader, self._catch_up.run, self._confirm_received
+            protocol, self._renderers[dialect], self._reader, self._catch_up.run, self._confirmations.add
         )
 
     def session(self, connection: DialectConnection, dialect: Name) -> Session:
@@ -59,15 +50,3 @@ class Dialects:
                 return HichatSession(connection, self._tools)
             case "B2":
                 return AckedSession(connection, self._tools, self._acked)
-
-    async def _confirm_received(self, connection: DialectConnection, seqs: dict[int, int]) -> None:
-        """Stores how far the client has the messages, so that it does not get them again. Raises nothing."""
-        current_caller.set(connection.caller)
-        current_deadline.set(asyncio.get_running_loop().time() + CONFIRM_SECONDS)
-        try:
-            for conversation_id, seq in seqs.items():
-                await commands.delivered(self._chat, commands.OfMessage(conversation_id, seq))
-        except (grpc.aio.AioRpcError, HitokError, TimeoutError) as error:
-            log.info("what a client received is not stored", error=repr(error)[:200])
-        except Exception:
-            log.exception("storing what a client received failed")

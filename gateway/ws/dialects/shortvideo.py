@@ -11,7 +11,7 @@ from gateway.chat import commands
 from gateway.http.errors import ParameterInvalid
 from gateway.http.params import Id
 from gateway.ws.dialects.connection import Position
-from gateway.ws.dialects.events import Event, body_of, milliseconds_of, text_of
+from gateway.ws.dialects.events import Event, Notice, body_of, milliseconds_of, text_of
 from gateway.ws.dialects.session import Session, decode
 from gateway.ws.dialects.timeline import newest_before
 from gateway.ws.protocol import text_frame
@@ -50,6 +50,9 @@ class _Recipient(Struct):
 
 class ShortVideoRenderer:
     offline = OFFLINE
+
+    def notice(self, notice: Notice) -> None:
+        """There is no frame for it."""
 
     def message(self, event: Event, position: Position, user_id: int) -> bytes | None:
         """None for the user's own: a frame cannot say to whom it was sent."""

@@ -89,6 +89,11 @@ class ConversationsStub:
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredRequest.SerializeToString,
                 response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredResponse.FromString,
                 _registered_method=True)
+        self.BatchMarkDelivered = channel.unary_unary(
+                '/hitok.chat.v1.Conversations/BatchMarkDelivered',
+                request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchMarkDeliveredRequest.SerializeToString,
+                response_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchMarkDeliveredResponse.FromString,
+                _registered_method=True)
         self.AnswerRequest = channel.unary_unary(
                 '/hitok.chat.v1.Conversations/AnswerRequest',
                 request_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.AnswerRequestRequest.SerializeToString,
@@ -202,6 +207,14 @@ class ConversationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchMarkDelivered(self, request, context):
+        """The same for users whose devices the gateway knows to have their messages, because they answered its pings. What a
+        user is no member of is left out. At most 500.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AnswerRequest(self, request, context):
         """Accepts a message request, which is agreeing to hear from the peer, or declines it, of which the peer is not told.
         """
@@ -298,6 +311,11 @@ def add_ConversationsServicer_to_server(servicer, server):
                     servicer.MarkDelivered,
                     request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredRequest.FromString,
                     response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredResponse.SerializeToString,
+            ),
+            'BatchMarkDelivered': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchMarkDelivered,
+                    request_deserializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchMarkDeliveredRequest.FromString,
+                    response_serializer=protos_dot_chat_dot_v1_dot_conversations__pb2.BatchMarkDeliveredResponse.SerializeToString,
             ),
             'AnswerRequest': grpc.unary_unary_rpc_method_handler(
                     servicer.AnswerRequest,
@@ -605,6 +623,33 @@ class Conversations:
             '/hitok.chat.v1.Conversations/MarkDelivered',
             protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredRequest.SerializeToString,
             protos_dot_chat_dot_v1_dot_conversations__pb2.MarkDeliveredResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchMarkDelivered(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.chat.v1.Conversations/BatchMarkDelivered',
+            protos_dot_chat_dot_v1_dot_conversations__pb2.BatchMarkDeliveredRequest.SerializeToString,
+            protos_dot_chat_dot_v1_dot_conversations__pb2.BatchMarkDeliveredResponse.FromString,
             options,
             channel_credentials,
             insecure,

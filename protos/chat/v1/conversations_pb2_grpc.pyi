@@ -49,6 +49,10 @@ class ConversationsStub:
     MarkRead: _aio.UnaryUnaryMultiCallable[_conversations_pb2.MarkReadRequest, _conversations_pb2.MarkReadResponse]
     """Marks everything up to seq as read. The position never goes back."""
     MarkDelivered: _aio.UnaryUnaryMultiCallable[_conversations_pb2.MarkDeliveredRequest, _conversations_pb2.MarkDeliveredResponse]
+    BatchMarkDelivered: _aio.UnaryUnaryMultiCallable[_conversations_pb2.BatchMarkDeliveredRequest, _conversations_pb2.BatchMarkDeliveredResponse]
+    """The same for users whose devices the gateway knows to have their messages, because they answered its pings. What a
+    user is no member of is left out. At most 500.
+    """
     AnswerRequest: _aio.UnaryUnaryMultiCallable[_conversations_pb2.AnswerRequestRequest, _conversations_pb2.AnswerRequestResponse]
     """Accepts a message request, which is agreeing to hear from the peer, or declines it, of which the peer is not told."""
     SendTyping: _aio.UnaryUnaryMultiCallable[_conversations_pb2.SendTypingRequest, _conversations_pb2.SendTypingResponse]
@@ -160,6 +164,16 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.MarkDeliveredRequest,
         context: _aio.ServicerContext[_conversations_pb2.MarkDeliveredRequest, _abc.Awaitable[_conversations_pb2.MarkDeliveredResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.MarkDeliveredResponse]: ...
+
+    @_abc_1.abstractmethod
+    def BatchMarkDelivered(
+        self,
+        request: _conversations_pb2.BatchMarkDeliveredRequest,
+        context: _aio.ServicerContext[_conversations_pb2.BatchMarkDeliveredRequest, _abc.Awaitable[_conversations_pb2.BatchMarkDeliveredResponse]],
+    ) -> _abc.Awaitable[_conversations_pb2.BatchMarkDeliveredResponse]:
+        """The same for users whose devices the gateway knows to have their messages, because they answered its pings. What a
+        user is no member of is left out. At most 500.
+        """
 
     @_abc_1.abstractmethod
     def AnswerRequest(

@@ -27,6 +27,19 @@ MARK = f"""UPDATE conversation_member AS mine SET delivered_seq = greatest(deliv
  RETURNING mine.*, conversation.member_count, {IN_CONVERSATION} AS apart"""  # noqa: S608
 READ = text(MARK.format(read=", read_seq = greatest(read_seq, least(:seq, last_seq))", column="read_seq"))
 DELIVERED = text(MARK.format(read="", column="delivered_seq"))
+# Locks rows in one order, so that two batches never wait for each other.
+BATCH_DELIVERED = text(f"""WITH mark AS (
+  SELECT member.conversation_id, member.user_id, least(asked.seq, last_seq) AS seq, member_count
+  FROM (SELECT user_id, conversation_id, max(seq) AS seq
+   FROM unnest(CAST(:users AS bigint[]), CAST(:conversations AS bigint[]), CAST(:seqs AS bigint[]))
+    AS each(user_id, conversation_id, seq) GROUP BY user_id, conversation_id) AS asked
+  JOIN conversation_member AS member USING (conversation_id, user_id)
+  JOIN conversation ON conversation.id = member.conversation_id
+  WHERE left_at IS NULL AND delivered_seq < least(asked.seq, last_seq)
+  ORDER BY member.conversation_id, member.user_id FOR NO KEY UPDATE OF member)
+ UPDATE conversation_member AS mine SET delivered_seq = mark.seq FROM mark
+ WHERE mine.conversation_id = mark.conversation_id AND mine.user_id = mark.user_id AND delivered_seq < mark.seq
+ RETURNING mine.*, mark.member_count, {IN_CONVERSATION} AS apart""")  # noqa: S608
 UNREAD = Statement(f"""SELECT asked.user_id, asked.conversation, counted.unread
  FROM unnest(CAST(:users AS bigint[]), CAST(:conversations AS bigint[]), CAST(:seqs AS bigint[]))
   AS asked(user_id, conversation, seq)
@@ -62,10 +75,24 @@ async def _mark(
     row = (await connection.execute(statement, values)).one_or_none()
     if row is None:  # nothing changed
         return await members.require_member(connection, caller, conversation_id)
+    _push_later(connection, publisher, row)
+    return row
+
+
+async def batch_mark_delivered(
+    connection: AsyncConnection, publisher: Publisher, delivered: Sequence[tuple[int, int, int]]
+) -> None:
+    """`delivered`: user id, conversation id and seq. What a user is no member of is left out."""
+    users, conversations, seqs = (list(each) for each in zip(*delivered, strict=True)) if delivered else ([], [], [])
+    values = {"users": users, "conversations": conversations, "seqs": seqs}
+    for row in await connection.execute(BATCH_DELIVERED, values):
+        _push_later(connection, publisher, row)
+
+
+def _push_later(connection: AsyncConnection, publisher: Publisher, row: Any) -> None:
     is_open = row.request not in (ASKED, DECLINED)  # else nobody hears that the caller has the request
     receipt = frames.receipt(row, to_all=is_open and row.member_count <= PUSHED_RECEIPTS)
     after_commit(connection, lambda: publisher.publish_unstored(receipt))
-    return row
 
 
 async def count_unread(connection: AsyncConnection, read_seqs: Mapping[MemberKey, int]) -> dict[MemberKey, int]:

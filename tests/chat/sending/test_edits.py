@@ -9,6 +9,7 @@ from tests.support.chat import (
     Running,
     conversation,
     deliver,
+    deliver_all,
     direct,
     edit,
     execute,
@@ -59,6 +60,22 @@ async def test_a_recall(chat: Running, social: Social) -> None:
     assert await refusal(edit(chat, a, cv, 1)) == "EDIT_FORBIDDEN"
     (summary,) = await listed(chat, b)
     assert summary.unread == 0 and summary.last_message.recalled_at
+
+
+async def test_a_gateway_marks_for_many_at_once_what_they_received(chat: Running, social: Social) -> None:
+    a, b = await friends(social)
+    (stranger,) = new_users(1)
+    cv = [await send(chat, a, direct(b)) for _ in range(5)][-1].conversation_id
+    async with watching(chat) as frames:
+        await deliver_all(chat, (b, cv, 2), (b, cv, 4), (stranger, cv, 1), (a, cv, 1_000), (b, cv + 1, 1))
+        rows = "SELECT user_id, delivered_seq FROM conversation_member WHERE conversation_id = :id"
+        found = await execute(chat, rows, id=cv)
+        assert dict(map(tuple, found)) == {a: 5, b: 4}
+        await frames.expect(f"push.conv.{cv}", "receipt", delivered_seq=4)
+        await deliver_all(chat, (b, cv, 3))
+        assert await deliver(chat, b, cv, 1) == 4
+        await asyncio.gather(*(deliver_all(chat, (a, cv, 5), (b, cv, 5)) for _ in range(20)))
+        assert await deliver(chat, b, cv, 1) == 5
 
 
 async def test_reading_never_goes_back(chat: Running, social: Social) -> None:
