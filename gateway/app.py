@@ -13,8 +13,19 @@ from gateway.api.compat.hichat_original import HichatOriginal
 from gateway.api.compat.shortvideo_original import ShortVideoOriginal
 from gateway.api.hichat import friends, groups, messages
 from gateway.api.hichat import users as chat_users
+from gateway.api.shortvideo import (
+    admin,
+    comments,
+    communities,
+    contacts,
+    feeds,
+    login,
+    moderation,
+    reports,
+    users,
+    videos,
+)
 from gateway.api.shortvideo import chat as chats
-from gateway.api.shortvideo import comments, communities, contacts, feeds, login, moderation, reports, users, videos
 from gateway.api.shortvideo import files as uploads
 from gateway.config import GatewaySettings, Original
 from gateway.container import Container
@@ -43,6 +54,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *uploads.endpoints,
     *reports.endpoints,
     *moderation.endpoints,
+    *admin.endpoints,
     *chat_users.endpoints,
     *friends.endpoints,
     *groups.endpoints,

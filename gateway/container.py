@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import grpc.aio
+from nats.aio.client import Client as Nats
 from obstore.store import ObjectStore
 
 from gateway.cache.dataloader import DataLoader
@@ -35,9 +36,10 @@ from protos.media.v1.videos_pb2_grpc import VideosStub
 from protos.social.v1 import friends_pb2, groups_pb2
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
-from protos.user.v1 import accounts_pb2, moderation_pb2, users_pb2
+from protos.user.v1 import accounts_pb2, audit_pb2, moderation_pb2, users_pb2
 from protos.user.v1.accounts_pb2 import SessionVerdict
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
+from protos.user.v1.audit_pb2_grpc import AuditStub
 from protos.user.v1.moderation_pb2_grpc import ModerationStub
 from protos.user.v1.users_pb2 import User
 from protos.user.v1.users_pb2_grpc import UsersStub
@@ -50,7 +52,7 @@ from services.objectstore.store import open_store
 
 ONLINE_TTL, MAX_ONLINE = 1.0, 500  # seconds, lists
 SEED_TTL, MAX_SEEDS = 3_600.0, 50_000  # seconds, sessions
-USER_PROTOS = (accounts_pb2.DESCRIPTOR, users_pb2.DESCRIPTOR, moderation_pb2.DESCRIPTOR)
+USER_PROTOS = (accounts_pb2.DESCRIPTOR, users_pb2.DESCRIPTOR, moderation_pb2.DESCRIPTOR, audit_pb2.DESCRIPTOR)
 SOCIAL_PROTOS = (friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR)
 MEDIA_PROTOS = (objects_pb2.DESCRIPTOR, videos_pb2.DESCRIPTOR, comments_pb2.DESCRIPTOR)
 
@@ -64,6 +66,7 @@ class Container:
     sessions: SessionsStub
     users: UsersStub
     moderation: ModerationStub
+    audit: AuditStub
     friends: FriendsStub
     groups: GroupsStub
     objects: ObjectsStub
@@ -73,6 +76,7 @@ class Container:
     chat: Chat
     tickets: Tickets
     store: ObjectStore
+    nats: Nats
     # Caches
     verdicts: NearCache[int, SessionVerdict]  # by session id
     cards: NearCache[int, User]  # what everybody may see of a user, by user id
@@ -143,6 +147,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             sessions=sessions,
             users=users,
             moderation=ModerationStub(user_channel),
+            audit=AuditStub(user_channel),
             friends=friends,
             groups=GroupsStub(social_channel),
             objects=objects,
@@ -152,6 +157,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             chat=chat,
             tickets=tickets,
             store=open_store(settings.media_url, settings.var),
+            nats=nats,
             verdicts=verdicts,
             cards=cards,
             profiles=user_profiles(users),

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit.context import Caller
 from services.kit.db import one_of
 from services.kit.pages import check_batch
-from services.kit.roles import is_admin
+from services.kit.roles import SUPER_ADMIN, is_admin
 from services.user import events
 from services.user.accounts import ADMITTED, lock_account
-from services.user.errors import EmailUnverified, NotPermitted, ProfileInvalid
+from services.user.errors import EmailUnverified, NotPermitted, ProfileInvalid, UserNotFound
 from services.user.identities import parse_email, parse_username, username_key
 from services.user.lookalikes import require_no_impostor, skeleton
 from services.user.models import Account
@@ -98,6 +98,23 @@ async def require_admin(connection: AsyncConnection, caller: Caller) -> int:
     if role is None or not is_admin(role):
         raise NotPermitted
     return role
+
+
+async def require_self_or_admin(connection: AsyncConnection, caller: Caller, user_id: int) -> int:
+    """Whom the caller asks about: themselves (0, or their id), or for admins another user. Raises NotPermitted.
+
+    Only a super admin asks about another admin.
+    """
+    if user_id in (0, caller.user_id):
+        return caller.user_id
+    role = await require_admin(connection, caller)
+    query = select(Account.role).where(Account.id == user_id, Account.deleted_at.is_(None))
+    theirs = (await connection.execute(query)).scalar_one_or_none()
+    if theirs is None:
+        raise UserNotFound
+    if is_admin(theirs) and role < SUPER_ADMIN:
+        raise NotPermitted
+    return user_id
 
 
 def check_avatar(url: str) -> None:

@@ -31,6 +31,7 @@ from services.user import (
     sessions,
 )
 from services.user.audit.servicers import Audit
+from services.user.audit.sessions import revoke_session
 from services.user.moderation.servicers import register_moderation
 from services.user.proofs import codes
 from services.user.service import Service
@@ -147,12 +148,13 @@ class Sessions(SessionsServicer):
     async def ListSessions(self, request: pb.ListSessionsRequest, context: object) -> pb.ListSessionsResponse:
         caller = require_caller()
         async with self._database.transaction() as connection:
-            rows, cursor = await sessions.list_live(connection, caller, request.cursor, request.limit)
+            user_id = await profiles.require_self_or_admin(connection, caller, request.user_id)
+            rows, cursor = await sessions.list_live(connection, user_id, request.cursor, request.limit)
         return pb.ListSessionsResponse(sessions=[messages.session(row, caller) for row in rows], next_cursor=cursor)
 
     async def RevokeSession(self, request: pb.RevokeSessionRequest, context: object) -> pb.RevokeSessionResponse:
         async with self._database.transaction() as connection:
-            await sessions.revoke_one(connection, require_caller(), request.session_id)
+            await revoke_session(connection, require_caller(), request.user_id, request.session_id)
         return pb.RevokeSessionResponse()
 
     async def CheckSessions(self, request: pb.CheckSessionsRequest, context: object) -> pb.CheckSessionsResponse:

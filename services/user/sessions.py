@@ -159,19 +159,19 @@ async def logout(connection: AsyncConnection, caller: Caller) -> None:
     )
 
 
-async def revoke_one(connection: AsyncConnection, caller: Caller, session_id: int) -> None:
-    """Ends one of the caller's sessions; no error if it has ended. Raises SessionNotFound if it is not the caller's."""
-    await lock_account(connection, caller.user_id)
-    mine = select(Session.id).where(Session.id == session_id, Session.user_id == caller.user_id)
-    if (await connection.execute(mine)).one_or_none() is None:
+async def revoke_one(connection: AsyncConnection, user_id: int, session_id: int) -> None:
+    """Ends one of the user's sessions; no error if it has ended. Raises SessionNotFound if it is not the user's."""
+    await lock_account(connection, user_id)
+    theirs = select(Session.id).where(Session.id == session_id, Session.user_id == user_id)
+    if (await connection.execute(theirs)).one_or_none() is None:
         raise SessionNotFound
-    await revoke(connection, caller.user_id, Session.id == session_id)
+    await revoke(connection, user_id, Session.id == session_id)
 
 
-async def list_live(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> pages.Page:
-    """The caller's live sessions, newest first, and the next page's cursor."""
-    mine = (Session.user_id == caller.user_id, Session.id < pages.id_before(cursor), *LIVE)
-    query = select(Session.__table__).where(*mine).order_by(Session.id.desc())
+async def list_live(connection: AsyncConnection, user_id: int, cursor: str, limit: int) -> pages.Page:
+    """The user's live sessions, newest first, and the next page's cursor."""
+    theirs = (Session.user_id == user_id, Session.id < pages.id_before(cursor), *LIVE)
+    query = select(Session.__table__).where(*theirs).order_by(Session.id.desc())
     return await pages.fetch(connection, query, "id", limit=limit, most=MAX_PAGE, cursor=cursor)
 
 
