@@ -41,7 +41,6 @@ INDEXES = (".m3u8", ".tiles")  # playlists and storyboards, which name files; on
 CSP = b"default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 PUBLIC = b"public, max-age=31536000, immutable"
 PRIVATE = b"private, max-age=60"
-TEMPORARY = b"public, max-age=10"
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -117,7 +116,7 @@ def _is_signed(container: Container, object: Object, query: bytes) -> bool:
 
 def _signature(query: bytes) -> tuple[str, str]:
     """The query's expiry time and signature, "" where one is missing."""
-    values = parse_qs(query.decode("latin-1"), max_num_fields=10) if len(query) < 1_000 else {}
+    values = parse_qs(query.decode("latin-1")) if len(query) < 1_000 else {}
     return values.get("exp", [""])[0], values.get("sig", [""])[0]
 
 
@@ -140,7 +139,7 @@ async def _redirect_url(container: Container, object: Object) -> str | None:
 
 
 def _headers(shown: Shown) -> RawHeaders:
-    object, public = shown.object, TEMPORARY if shown.is_stopgap else PUBLIC
+    object, public = shown.object, PUBLIC if shown.seconds is None else b"public, max-age=%d" % shown.seconds
     headers = [
         (b"content-type", object.media_type.encode()),
         (b"etag", b'"%s"' % object.hash.encode()),

@@ -1,4 +1,8 @@
-"""Pictures in the size that a page shows and in the best format that its browser takes: `/media/<file>?w=256`."""
+"""Other versions of a file under its own address (docs/files.md).
+
+`/media/<file>?w=256`: a picture in the size that a page shows and in the best format that its browser takes.
+`/media/<file>?as=mp4`: what browsers play of a video or an animation.
+"""
 
 import re
 from typing import NamedTuple
@@ -10,14 +14,16 @@ import structlog
 from gateway.container import Container
 from gateway.files.urls import hash_in
 from gateway.http.errors import ObjectNotFound, ParameterInvalid
-from protos.media.v1.objects_pb2 import MakeVariantRequest, Object, Variant
+from protos.media.v1.objects_pb2 import MakeVariantRequest, Object, State, Variant
 
 WIDTHS = (64, 128, 256, 512, 1080)
 MODERN = ("avif", "webp")  # the better one first
 BASIC = "basic"  # for clients that do not name a modern format
 BASIC_TYPES = ("image/jpeg", "image/png")
 REFUSED = re.compile(r"q=0(\.0*)?")  # a weight that means "not acceptable"
+MP4 = "mp4"
 MAKE_SECONDS = 10.0  # then the picture itself is sent
+STOPGAP_SECONDS, PLAYABLE_SECONDS = 10, 300
 
 log = structlog.get_logger("variants")
 
@@ -27,46 +33,63 @@ class Shown(NamedTuple):
 
     object: Object
     by_accept: bool = False  # clients that accept other formats get another file
-    is_stopgap: bool = False  # the picture itself, because the variant could not be made now
+    seconds: int | None = None  # for which it stays so; None: for good
 
 
 async def choose(container: Container, object: Object, query: bytes, accept: str) -> Shown:
-    """For a client that may see the object. Pictures have variants; those of a video are its cover's.
+    """For a client that may see the object.
 
-    Raises ParameterInvalid, and ObjectNotFound for a video without a cover.
+    Raises ParameterInvalid, and ObjectNotFound for what was not made of the file, or not yet.
     """
     given = _given(query)
-    if object.kind not in ("image", "video") or given is None:
+    if object.kind not in ("image", "video"):
         return Shown(object)
-    if given not in map(str, WIDTHS):
+    if "as" in given:
+        return await _playable(container, object, given["as"])
+    if "w" in given:
+        return await _sized(container, object, given["w"], accept)
+    return Shown(object)
+
+
+async def _playable(container: Container, object: Object, format: str) -> Shown:
+    """A video in several sizes is shown in the smallest one first."""
+    if format != MP4:
+        raise ParameterInvalid(field="as")
+    if not object.playback_path and object.media_type == "video/mp4" and object.state == State.READY:
+        return Shown(object)
+    return Shown(await _made(container, object.playback_path, object), seconds=PLAYABLE_SECONDS)
+
+
+async def _sized(container: Container, object: Object, asked: str, accept: str) -> Shown:
+    """The sizes of a video are those of its cover."""
+    if asked not in map(str, WIDTHS):
         raise ParameterInvalid(field="w")
     if object.kind == "video":
-        object = await _cover_of(container, object)
-    width, format = _enough(object, int(given)), _format(accept)
+        object = await _made(container, object.cover_path, object)
+    width, format = _enough(object, int(asked)), _format(accept)
     if _is_fit(object, width, format):
         return Shown(object, by_accept=True)
     variant = next((of for of in object.variants if (of.width, of.format) == (width, format)), None)
     variant = variant or await _make(container, object, width, format)
     if variant is None:
-        return Shown(object, by_accept=True, is_stopgap=True)
+        return Shown(object, by_accept=True, seconds=STOPGAP_SECONDS)
     return Shown(_as_object(variant, object), by_accept=True)
 
 
-async def _cover_of(container: Container, video: Object) -> Object:
-    """As private as the video."""
-    cover = await container.files.load(hash_in(video.cover_path) or "") if video.cover_path else None
-    if cover is None:
+async def _made(container: Container, path: str, of: Object) -> Object:
+    """What was made of an object, as private as that."""
+    made = await container.files.load(hash_in(path) or "") if path else None
+    if made is None:
         raise ObjectNotFound
     shown = Object()
-    shown.CopyFrom(cover)
-    shown.private = video.private
+    shown.CopyFrom(made)
+    shown.private = of.private
     return shown
 
 
-def _given(query: bytes) -> str | None:
-    """The query's `w`."""
-    values = parse_qs(query.decode("latin-1"), True, max_num_fields=10) if b"w=" in query and len(query) < 1_000 else {}
-    return values.get("w", [None])[-1]
+def _given(query: bytes) -> dict[str, str]:
+    values = parse_qs(query.decode("latin-1"), True) if 0 < len(query) < 1_000 else {}
+    return {name: texts[-1] for name, texts in values.items()}
 
 
 def _enough(object: Object, width: int) -> int:

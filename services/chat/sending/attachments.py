@@ -18,6 +18,7 @@ KINDS = {"image": ("image",), "video": ("video",), "audio": ("audio",), "file": 
 PATH = re.compile(r"(?:^|/)media/([0-9a-f]{64})\.[a-z0-9]{1,5}(?:\?.*)?$")
 TIMEOUT = 2.0  # seconds
 FACTS = ("media_type", "size", "width", "height", "duration", "blurhash")  # the metadata of a file
+MADE = ("thumbnail", "playback")
 THUMBNAIL_WIDTH = 512  # pixels; one of the sizes that the gateway serves (docs/files.md)
 
 
@@ -65,13 +66,21 @@ class Attachments:
 
 def _described(value: dict[str, Any], object: Object) -> dict[str, Any]:
     facts = {name: getattr(object, name) for name in FACTS}
-    rest = {name: given for name, given in value.items() if name not in (*FACTS, "thumbnail")}
-    thumbnail = {"thumbnail": _thumbnail(object)} if object.kind in ("image", "video") and object.width else {}
-    return rest | {"url": f"/media/{object.file}"} | {name: fact for name, fact in facts.items() if fact} | thumbnail
+    rest = {name: given for name, given in value.items() if name not in (*FACTS, *MADE)}
+    facts |= {"thumbnail": _thumbnail(object), "playback": _playback(object)}
+    return rest | {"url": f"/media/{object.file}"} | {name: fact for name, fact in facts.items() if fact}
+
+
+def _playback(object: Object) -> str:
+    """The address of what browsers play of a video or an animation, once it is made."""
+    is_moving = object.kind == "video" or (object.kind == "image" and object.duration)
+    return f"/media/{object.file}?as=mp4" if is_moving else ""
 
 
 def _thumbnail(object: Object) -> dict[str, Any]:
     """A small picture of a picture or a video. Its address is valid before a video's cover is made."""
+    if object.kind not in ("image", "video") or not object.width:
+        return {}
     width = min(object.width, THUMBNAIL_WIDTH)
     height = max(round(object.height * width / object.width), 1)
     return {"url": f"/media/{object.file}?w={THUMBNAIL_WIDTH}", "width": width, "height": height}

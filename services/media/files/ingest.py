@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.db import after_commit
 from services.media.config import MediaSettings
 from services.media.errors import (
     FileEmpty,
@@ -34,6 +35,7 @@ from services.media.storage import HEAD, LocalFile, Spool, measure
 from services.objectstore.store import key_of
 
 PROFILES = ("cover", "playback")  # of the jobs that process a video
+ANIMATION = "animation"  # of the job that makes a video of an animated picture, which can be shown before
 DELETION_WAIT_SECONDS = 5.0  # for a deletion of the same file that has begun
 Claim = Callable[[AsyncConnection], Awaitable[None]]
 
@@ -57,6 +59,10 @@ async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes
 
         async def own(connection: AsyncConnection) -> None:
             await _own(connection, service.settings, caller, file)
+            if facts.type.kind == IMAGE and facts.duration:
+                animate = insert(Job).values(object_hash=file.hash, profile=ANIMATION)
+                await connection.execute(animate.on_conflict_do_nothing())
+                after_commit(connection, service.job_ready.set)
 
         return await store(service, file, facts, own, PROFILES if facts.type.kind == VIDEO else ())
 

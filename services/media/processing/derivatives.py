@@ -5,6 +5,8 @@ The profiles `cover` and `cover-at-<milliseconds>` are pictures, `playback` is a
 had to be encoded for `playback`, two more are made: `segments`, the same recording in fragments, and `hls`, the
 playlist of those fragments.
 
+The profile `animation` makes the `playback` of an animated picture.
+
 A video that deserves several sizes then gets a job of the profile `ladder`. It makes `segments-<side>` and `hls-<side>`
 for each size, `segments-sound` and `hls-sound` of what is heard, and replaces `hls` by the master playlist of all. If
 that video had to be encoded, `playback` is the smallest size at first, so that it can be watched soon, and the largest
@@ -25,6 +27,7 @@ from services.media.errors import ProcessingInterrupted
 from services.media.files import probe
 from services.media.files.derivation import keep
 from services.media.files.filetypes import TYPES
+from services.media.files.ingest import ANIMATION
 from services.media.files.probe import Facts
 from services.media.models import Derivative, Object
 from services.media.processing import storyboards
@@ -66,7 +69,7 @@ def _following(job: Row[Any], made: dict[str, Any]) -> list[str]:
 async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made: dict[str, Any]) -> None:
     target, cuts = _target(scratch), _cuts(scratch)
     facts = await _facts_of(service, target, made["extension"])
-    await keep(service, job.hash, job.profile, target, facts)
+    await keep(service, job.hash, "playback" if job.profile == ANIMATION else job.profile, target, facts)
     if facts.blurhash and job.profile == COVER:
         await _describe(service, job.hash, facts.blurhash)
     if segments := made.get("segments"):

@@ -25,7 +25,7 @@ from services.kit import background
 from services.kit.errors import HitokError, Unavailable
 from services.media import events
 from services.media.errors import FileBroken, ProcessingInterrupted
-from services.media.files.ingest import PROFILES
+from services.media.files.ingest import ANIMATION, PROFILES
 from services.media.files.job_queue import add_job
 from services.media.models import FAILED, PROCESSING, READY, Job, Object, Upload
 from services.media.processing import derivatives
@@ -37,7 +37,7 @@ FAIR = text("interval '1 hour'")  # how far back `_next` looks for whom it serve
 ATTEMPTS = 3  # workers that may die of a job before it fails
 
 DONE = Counter("hitok_media_jobs", "Jobs ended", ["profile", "outcome"])
-for profile in (*PROFILES, derivatives.STORYBOARD, derivatives.LADDER, chosen_covers.KIND):
+for profile in (*PROFILES, ANIMATION, derivatives.STORYBOARD, derivatives.LADDER, chosen_covers.KIND):
     for outcome in ("done", "failed"):
         DONE.labels(profile, outcome)
 log = structlog.get_logger("processing")

@@ -1,12 +1,14 @@
 """Files in messages are what the media service says, whatever the sender claims."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.media.v1.objects_pb2 import Object
@@ -26,7 +28,7 @@ from tests.support.chat import (
     whole_history,
 )
 from tests.support.media import Running as Media
-from tests.support.media import media_settings, png, refer, running_media_service, upload
+from tests.support.media import media_settings, png, refer, running_media_service, upload, video
 from tests.support.servers import Servers
 from tests.support.social import Running as Social
 from tests.support.social import act, refusal
@@ -78,6 +80,19 @@ async def test_a_file_is_described_as_it_is(chat: Running, social: Social, media
         assert await bodies(chat, b, ack.conversation_id) == [truth | {"caption": "my dog"}]
         bad = pb.EditRequest(conversation_id=ack.conversation_id, seq=1, body=b'{"url":"/media/x.png"}')
         assert await refusal(act(a, chat.conversations.Edit, bad)) == "OBJECT_NOT_FOUND"
+
+
+async def test_what_moves_has_an_address_that_plays(chat: Running, social: Social, media: Media) -> None:
+    a, b = await friends(social)
+    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=70)
+    for data, kind in ((buffer.getvalue(), "image"), (video(seconds=0.3), "video")):
+        object = await upload(media, a, data)
+        ack = await send(chat, a, direct(b), {"url": url_of(object), "playback": "https://x/"}, kind=kind)
+        body = next(body for body in await bodies(chat, b, ack.conversation_id) if body["url"] == object.path)
+        assert (body["playback"], body["duration"]) == (f"{object.path}?as=mp4", object.duration)
+        assert body["thumbnail"]["url"] == f"{object.path}?w=512"
 
 
 async def test_what_may_not_be_attached(chat: Running, social: Social, media: Media) -> None:

@@ -21,6 +21,7 @@ PROFILES = {
     "ladder": "ladder",
     "storyboard": "storyboard",
     "variant": "variants",
+    "animation": "animations",
 }
 
 

@@ -24,6 +24,7 @@ DECODED_PIXELS = 100_000_000  # of an animation; the frames after that are left 
 SCANS_PIXELS = 20  # all scans of a progressive JPEG may have this many times the pixels of one picture
 SHOWN = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"}  # formats that browsers show
 QUALITY = 92  # of turned or converted pictures
+SHORTEST, UNSTATED = 10, 100  # milliseconds
 TURNED_ALREADY = ("HEIF", "AVIF")  # formats whose readers turn pictures upright
 
 
@@ -36,7 +37,7 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
         with Image.open(path, formats=[format]) as image:
             if format == "JPEG":
                 _check_scans(image, path, max_pixels)
-            _load_frames(image, max_pixels)
+            duration = _load_frames(image, max_pixels)
             animated = getattr(image, "n_frames", 1) > 1
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9) and format not in TURNED_ALREADY
         with Image.open(path, formats=[format]) as image:
@@ -51,7 +52,7 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
     if stripped != data:
         path.write_bytes(stripped)
     with Image.open(path, formats=[format]) as image:
-        return _facts(image, format) | {"changed": stripped != data}
+        return _facts(image, format) | {"changed": stripped != data, "duration": duration}
 
 
 def _register(format: str) -> None:
@@ -109,7 +110,8 @@ def _check_scans(image: Any, path: Path, max_pixels: int) -> None:
         raise Refused("LARGE", "too many scans")
 
 
-def _load_frames(image: Any, max_pixels: int) -> None:
+def _load_frames(image: Any, max_pixels: int) -> int:
+    """Returns the milliseconds of an animation, estimated if not all of it is decoded; 0 for a single picture."""
     frames = getattr(image, "n_frames", 1)
     if image.width * image.height > max_pixels:
         raise Refused("LARGE", "too many pixels")
@@ -117,9 +119,18 @@ def _load_frames(image: Any, max_pixels: int) -> None:
         raise Refused("LARGE", "too many frames")
     allow_cpu(SECONDS + SECONDS_PER_MEGAPIXEL * image.width * image.height / 1_000_000)
     decoded = min(frames, DECODED_PIXELS // (image.width * image.height) + 1)
+    milliseconds = 0
     for frame in range(decoded):
         image.seek(frame)
         image.load()
+        milliseconds += milliseconds_of(image)
+    return milliseconds * frames // decoded if frames > 1 else 0
+
+
+def milliseconds_of(image: Any) -> int:
+    """How long browsers show the frame of an animation: a tenth of a second if it says next to nothing."""
+    stated = int(image.info.get("duration") or 0)
+    return stated if stated > SHORTEST else UNSTATED
 
 
 def _end_of_png(data: bytes) -> int:
