@@ -31,6 +31,8 @@ TRACE_HEADERS = ("traceparent", "tracestate")
 ERROR_NAME = ERROR_HEADER.encode()
 SECURITY_NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
 PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})  # asked every few seconds; logged only when they fail
+# Not measured: an idle instance would be judged by its probes, and a busy one look better than it is.
+UNMEASURED = PROBES | {"/docs", "/docs/{name}", "/openapi.json"}
 
 SECONDS = Histogram(
     "hitok_http_seconds", "HTTP requests served", ["route", "method", "status"], buckets=telemetry.BUCKETS
@@ -73,7 +75,8 @@ class RequestMiddleware:
         if span.is_recording():
             span.update_name(f"{scope['method']} {route}")
             span.set_attributes({"http.route": route, "http.response.status_code": status})
-        _seconds_of(route, scope["method"], status).observe(seconds)
+        if route not in UNMEASURED:
+            _seconds_of(route, scope["method"], status).observe(seconds)
         user_id = scope["state"].get("user_id", 0)
         ip = scope["client"][0] if scope["client"] else ""
         milliseconds = round(seconds * 1000, 2)

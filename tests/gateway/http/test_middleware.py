@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, generate_latest
 
 from gateway.config import GatewaySettings
 from gateway.http.origins import is_allowed
@@ -103,8 +103,6 @@ async def test_the_services_log_the_same_request_id(visitor: FrontEnd, logged: l
         ("DELETE", "/api/login/login", "unmatched", 405),
         ("GET", ME, ME, 401),
         ("POST", "/api/login/login", "/api/login/login", 400),
-        ("GET", "/docs/nothing.js", "/docs/{name}", 404),
-        ("GET", "/health/live", "/health/live", 200),
     ],
 )
 async def test_a_refused_request_is_logged_and_measured_by_its_route(
@@ -118,6 +116,19 @@ async def test_a_refused_request_is_logged_and_measured_by_its_route(
     (line,) = lines_of(logged)
     assert (line["route"], line["status"], line["user_id"]) == (route, status, 0)
     assert REGISTRY.get_sample_value("hitok_http_seconds_count", labels) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [(path, path) for path in ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json")]
+    + [("/docs/nothing.js", "/docs/{name}")],
+)
+async def test_probes_scrapes_and_docs_are_not_measured(
+    visitor: FrontEnd, logged: list[Any], path: str, route: str
+) -> None:
+    await visitor.call("GET", path)
+    assert lines_of(logged)[-1]["route"] == route
+    assert f'route="{route}"' not in generate_latest().decode()
 
 
 async def test_no_secret_is_logged_or_measured(visitor: FrontEnd, user: Running, logged: list[Any]) -> None:
