@@ -73,7 +73,7 @@ TABLES: dict[str, dict[str, Table]] = {
             "from_id to_id message", "id requested_at result handled_at hidden", f"{ROW_GOES} Of either side."
         ),
         "refusal": Table("user_id peer_id", "created_at", f"{ROW_GOES} Of either side."),
-        "contact_settings": Table("user_id", "who_may_add", ROW_GOES),
+        "contact_settings": Table("user_id", "who_may_add who_sees_presence who_sees_last_login", ROW_GOES),
         "block": Table("user_id blocked_id", "id created_at", f"{ROW_GOES} Of either side."),
         "group": Table(
             "name name_key icon description owner_id announcement announced_by",

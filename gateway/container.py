@@ -1,6 +1,6 @@
 """What the gateway holds while it runs: channels, stubs, caches, limits and sockets, put together by hand."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -16,6 +16,7 @@ from gateway.cache.likes import Likes
 from gateway.cache.metrics import show_caches
 from gateway.cache.near_cache import NearCache
 from gateway.cache.sessions import session_verdicts
+from gateway.cache.sights import Sights
 from gateway.cache.users import ProfileKey, user_cards, user_profiles
 from gateway.cache.videos import VideoCache
 from gateway.chat.client import CHAT_PROTOS, Chat, chat_at
@@ -43,6 +44,7 @@ from protos.user.v1.audit_pb2_grpc import AuditStub
 from protos.user.v1.moderation_pb2_grpc import ModerationStub
 from protos.user.v1.users_pb2 import User
 from protos.user.v1.users_pb2_grpc import UsersStub
+from services.kit.context import Caller
 from services.kit.nats import open_nats
 from services.kit.redis import open_redis
 from services.kit.roles import is_admin
@@ -81,6 +83,7 @@ class Container:
     verdicts: NearCache[int, SessionVerdict]  # by session id
     cards: NearCache[int, User]  # what everybody may see of a user, by user id
     profiles: DataLoader[ProfileKey, User]
+    sights: Sights
     files: NearCache[str, Object]  # by hash
     video_cache: VideoCache
     likes: Likes
@@ -101,6 +104,13 @@ class Container:
         if user_id == viewer_id or is_admin(viewer_role):
             return await self.profiles.load((user_id, viewer_id))
         return await self.cards.load(user_id)
+
+    async def logins_shown_to(self, viewer: Caller, user_ids: Sequence[int]) -> set[int]:
+        """Those of the users who let the viewer see when they last logged in."""
+        if is_admin(viewer.role):
+            return set(user_ids)
+        sights = await self.sights.of(viewer.user_id, user_ids)
+        return {id for id in user_ids if id == viewer.user_id or (id in sights and sights[id].sees_last_login)}
 
     async def require_user(self, user_id: int) -> None:
         """Raises UserNotFound, before another service stores the id."""
@@ -132,10 +142,12 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
         limiter, chat = RateLimiter(redis, settings.rate_limit_scale), chat_at(chat_channel)
         tickets, presence = Tickets(chat), PresenceReporter(chat)
         await stack.enter_async_context(presence.running())
-        friends, online_users = FriendsStub(social_channel), OnlineUsers(chat, presence)
+        friends = FriendsStub(social_channel)
+        sights = Sights(friends)
+        online_users = OnlineUsers(chat, presence, sights)
 
         async def online_friends() -> list[int]:
-            friend_ids = (await friends.ListFriendIds(friends_pb2.ListFriendIdsRequest())).user_ids
+            friend_ids = (await friends.ListFriendIds(friends_pb2.ListFriendIdsRequest(presence=True))).user_ids
             return sorted(await online_users.among(friend_ids))
 
         sockets = Sockets(settings, chat, tickets, nats, authenticator, limiter, presence, online_friends)
@@ -161,6 +173,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             verdicts=verdicts,
             cards=cards,
             profiles=user_profiles(users),
+            sights=sights,
             files=files,
             video_cache=video_cache,
             likes=likes,

@@ -7,6 +7,7 @@ import grpc.aio
 import structlog
 
 from gateway.cache.near_cache import NearCache
+from gateway.cache.sights import ANYBODY, Sights
 from gateway.chat.client import Chat
 from gateway.chat.presence_reporter import PresenceReporter
 from protos.chat.v1 import sockets_pb2 as pb
@@ -36,18 +37,25 @@ NOBODY = Page((), "")
 
 
 class OnlineUsers:
-    def __init__(self, chat: Chat, reporter: PresenceReporter) -> None:
-        self._chat, self._reporter = chat, reporter
+    def __init__(self, chat: Chat, reporter: PresenceReporter, sights: Sights) -> None:
+        self._chat, self._reporter, self._sights = chat, reporter, sights
         self._pages = NearCache(self._fetch_pages, PAGE_TTL, MAX_PAGES)
 
-    async def page(self, cursor: str, offset: int, limit: int) -> Page:
-        """Those with a WebSocket and the last seen come first; up to a second old. Raises CursorInvalid (as the chat
-        service's AioRpcError).
+    async def page(self, viewer_id: int, cursor: str, offset: int, limit: int) -> Page:
+        """Those with a WebSocket and the last seen come first; up to a second old. Without those who do not show it to
+        everyone, or between whom and the viewer (0: unknown) a block is, so a page may be short. Raises CursorInvalid
+        (as the chat service's AioRpcError).
         """
         await self._reporter.flush()
         if cursor:
-            return await self._fetch_page(cursor, offset, limit)
-        return await self._pages.load(FirstPage(offset, limit, self._reporter.version)) or NOBODY
+            page = await self._fetch_page(cursor, offset, limit)
+        else:
+            page = await self._pages.load(FirstPage(offset, limit, self._reporter.version)) or NOBODY
+        if not viewer_id or not page.user_ids:
+            return page
+        sights = await self._sights.of(viewer_id, page.user_ids)
+        shown = [id for id in page.user_ids if id == viewer_id or (id in sights and not sights[id].blocked)]
+        return Page(shown, page.next_cursor)
 
     async def among(self, user_ids: Sequence[int]) -> set[int]:
         """Those of the users who are online. The caller of the route has to be allowed to see all of `user_ids`."""
@@ -71,7 +79,9 @@ class OnlineUsers:
         except grpc.aio.AioRpcError as error:
             _log_if_away(error)
             return NOBODY
-        return Page(page.user_ids, page.next_cursor)
+        sights = await self._sights.of(ANYBODY, page.user_ids)
+        shown = [id for id in page.user_ids if id in sights and sights[id].presence_is_public]
+        return Page(shown, page.next_cursor)
 
 
 def _log_if_away(error: grpc.aio.AioRpcError) -> None:

@@ -6,6 +6,7 @@ Litestar routes to it, and openapi.py makes the OpenAPI document from the same d
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, get_type_hints
 
@@ -24,6 +25,8 @@ from gateway.http.errors import BodySlow
 from gateway.http.params import read_params
 from gateway.http.rate_limits import RateLimit, RateLimiter
 from services.kit.context import ANONYMOUS, Caller, current_caller, current_deadline, network_of
+from services.kit.errors import Unauthenticated
+from services.kit.tokens import Claims
 
 Method = Literal["GET", "POST", "PUT"]
 
@@ -85,6 +88,7 @@ class Endpoint(Generic[P]):
     function: Callable[[Call[Any], P], Awaitable[Any]]
     params: type[P]
     result: Any
+    reads_token: bool = False  # where none is needed: a good one names the caller, any other counts as none
     content_type: ClassVar[str] = "application/json"  # of its body
 
     async def serve(self, request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -111,16 +115,25 @@ class Endpoint(Generic[P]):
         Raises TooManyRequests and what Authenticator raises.
         """
         client = ClientInfo(request.scope)
+        authorization = header_of(request.scope, b"authorization")
         if not self.auth:
             await container.limiter.take(self.paths[0], self.limit, network_of(client.ip))
+            if not (self.reads_token and authorization):
+                return Call(container, ANONYMOUS, client)
+            with suppress(Unauthenticated):
+                return await self._call_of(container, request, container.authenticator.read(authorization))
             return Call(container, ANONYMOUS, client)
-        claims = container.authenticator.read(header_of(request.scope, b"authorization"))
+        claims = container.authenticator.read(authorization)
         await container.limiter.take(self.paths[0], self.limit, claims.userid)
+        return await self._call_of(container, request, claims)
+
+    async def _call_of(self, container: Admission, request: Request[Any, Any, Any], claims: Claims) -> Call[Any]:
+        """Raises what Authenticator raises."""
         caller = await container.authenticator.authenticate(claims)
         current_caller.set(caller)
         request.scope["state"]["user_id"] = caller.user_id
         container.presence.touch(caller.user_id)
-        return Call(container, caller, client)
+        return Call(container, caller, ClientInfo(request.scope))
 
     def handler(self, **options: Any) -> HTTPRouteHandler:
         """Litestar's. `options`: further ones of HTTPRouteHandler."""
@@ -140,13 +153,13 @@ class Endpoint(Generic[P]):
 
 
 def endpoint(
-    method: Method, *paths: str, family: Family, limit: RateLimit, auth: bool = True
+    method: Method, *paths: str, family: Family, limit: RateLimit, auth: bool = True, reads_token: bool = False
 ) -> Callable[[Callable[[Call[C], P], Awaitable[Any]]], HTTPRouteHandler]:
     """Makes a Litestar handler of an endpoint function. Its annotations give the params struct and the result."""
 
     def declare(function: Callable[[Call[C], P], Awaitable[Any]]) -> HTTPRouteHandler:
         hints = get_type_hints(function)
-        declared = Endpoint(method, paths, family, limit, auth, function, hints["params"], hints["return"])
+        declared = Endpoint(method, paths, family, limit, auth, function, hints["params"], hints["return"], reads_token)
         return declared.handler()
 
     return declare

@@ -71,7 +71,7 @@ class Sockets:
         self._settings, self._chat, self._authenticator, self._limiter = settings, chat, authenticator, limiter
         self.hub = Hub()
         self._reconciler = Reconciler(self.hub, chat, authenticator)
-        self.subscriber = PushSubscriber(nats, self.hub, self._reconciler.after_gap)
+        self.subscriber = PushSubscriber(nats, self.hub, self._reconciler.after_gap, self._reconciler.after_doubt)
         self._presence = presence
         self._handshake = Handshake(settings, tickets, authenticator)
         self._first_pages = first_pages(chat)

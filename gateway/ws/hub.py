@@ -121,6 +121,9 @@ class Hub:
         for user_id in connection.watching:
             self.watchers.setdefault(user_id, set()).add(connection)
 
+    def unwatch(self, connection: Connection, user_id: int) -> None:
+        self.watch(connection, [id for id in connection.watching if id != user_id])
+
     def to_conversation(self, event: Event) -> None:
         """Delivers a durable event to each connection of its conversation, unless it was delivered before."""
         self.replay_buffer.add(event)

@@ -4,7 +4,7 @@
 |---|---|---|
 | `push.conv.<id>` | the members of a conversation | `rev`, and `seq` if it shows a message: a durable event; or `key`: only the latest counts |
 | `push.user.<id>` | the devices of one user | `joined`, `left`: a conversation, when their membership changed; or `key` |
-| `push.presence.<id>` | the clients that subscribed to a user's presence | |
+| `push.presence.<id>` | the clients that subscribed to a user's presence | `recheck`: only those that may no longer |
 
 The payload is the frame as the client gets it. One subscription receives all subjects, because the order between
 them counts: a membership event has to arrive before the messages that follow it.
@@ -64,10 +64,13 @@ log = structlog.get_logger("sockets")
 
 
 class PushSubscriber:
-    """`on_gap` is called when events may have been missed."""
+    """`on_gap` is called when events may have been missed; `on_doubt` with a user whose presence some may no longer
+    see, and the frame for those."""
 
-    def __init__(self, nats: Nats, hub: Hub, on_gap: Callable[[], None]) -> None:
-        self._nats, self._hub, self._on_gap = nats, hub, on_gap
+    def __init__(
+        self, nats: Nats, hub: Hub, on_gap: Callable[[], None], on_doubt: Callable[[int, bytes], None]
+    ) -> None:
+        self._nats, self._hub, self._on_gap, self._on_doubt = nats, hub, on_gap, on_doubt
         self.subscribed = False
         self._taken = self._reconnects = 0
 
@@ -151,6 +154,8 @@ class PushSubscriber:
                 self._hub.latest_to_conversation(id, frame, headers["key"], headers.get("except", ""), hidden)
             case "user":
                 self._route_to_user(id, message, frame, headers)
+            case "presence" if "recheck" in headers:
+                self._on_doubt(id, frame)
             case "presence":
                 self._hub.to_watchers(id, frame, hidden)
 

@@ -1,5 +1,6 @@
 """Repairs what lost events leave behind: after a gap it reads every socket's conversations again, and every 30 s it
-compares some revs and all sessions with the services.
+compares some revs and all sessions with the services. It also ends subscriptions to presence that are not allowed any
+more.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from gateway.ws.frames import Close
 from gateway.ws.hub import Hub
 from gateway.ws.resume import memberships_of, pages
 from protos.chat.v1 import conversations_pb2 as pb
+from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.kit import background
 from services.kit.context import Caller, current_caller
 
@@ -33,7 +35,8 @@ log = structlog.get_logger("sockets")
 class Reconciler:
     def __init__(self, hub: Hub, chat: Chat, authenticator: Authenticator) -> None:
         self._hub, self._chat, self._authenticator = hub, chat, authenticator
-        self._gap = asyncio.Event()
+        self._gap, self._doubt = asyncio.Event(), asyncio.Event()
+        self._doubtful: dict[int, bytes] = {}  # by user whose presence some may no longer see: the frame for those
         self._turn = 0
 
     def after_gap(self) -> None:
@@ -51,10 +54,37 @@ class Reconciler:
     async def running(self) -> AsyncIterator[None]:
         async with background.run(
             relist_after_gap=lambda: _repeat(self._relist_after_gap),
+            recheck_watchers=lambda: _repeat(self._recheck_watchers),
             check_revs=lambda: _repeat(self._check_revs, CHECK_SECONDS),
             check_sessions=lambda: _repeat(self._check_sessions, CHECK_SECONDS),
         ):
             yield
+
+    def after_doubt(self, user_id: int, frame: bytes) -> None:
+        """Asks for each client that subscribed to the user's presence whether it may still see it. `frame` is for those
+        that may not; their subscription ends."""
+        if user_id in self._hub.watchers:
+            self._doubtful[user_id] = frame
+            self._doubt.set()
+
+    async def _recheck_watchers(self) -> None:
+        await self._doubt.wait()
+        self._doubt.clear()
+        while self._doubtful:
+            user_id, frame = self._doubtful.popitem()
+            try:
+                for connection in tuple(self._hub.watchers.get(user_id, ())):
+                    await self._recheck_watcher(connection, user_id, frame)
+            except BaseException:
+                self.after_doubt(user_id, frame)  # the task is started again, and asks for all of them
+                raise
+
+    async def _recheck_watcher(self, connection: Connection, user_id: int, frame: bytes) -> None:
+        current_caller.set(connection.caller)
+        request = sockets_pb.BatchGetPresenceRequest(user_ids=[user_id])
+        if not (await self._chat.presence.BatchGetPresence(request)).presences:
+            self._hub.unwatch(connection, user_id)
+            connection.deliver_latest(frame, f"presence:{user_id}")
 
     async def _relist_after_gap(self) -> None:
         await self._gap.wait()

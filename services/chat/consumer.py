@@ -23,6 +23,8 @@ from services.kit.nats import Event
 
 GROUPS = "events.social.group."
 BLOCKS = [BLOCKED, UNBLOCKED] = ["events.social.user.blocked", "events.social.user.unblocked"]
+# After these somebody who subscribed to a user's presence may no longer see it.
+HIDING = ["events.social.friend.removed", BLOCKED, "events.social.user.presence_setting_changed"]
 DELETED = "events.user.account.deleted"
 AGREED = [f"events.social.friend.{verb}" for verb in ("accepted", "added", "agreed")]
 MEMBERSHIP = [f"{GROUPS}{verb}" for verb in ("created", "joined", "left", "removed", "dismissed", "updated")]
@@ -43,7 +45,7 @@ async def consuming(service: Service) -> AsyncIterator[None]:
             database, nats, SERVICE, [*MEMBERSHIP, *AGREED, DELETED], handler.apply_membership
         ),
         consume_notifications=lambda: consume(
-            database, nats, notifying, [*rules.SUBJECTS, *BLOCKS], handler.add_notifications
+            database, nats, notifying, [*rules.SUBJECTS, *BLOCKS, *HIDING[::2]], handler.add_notifications
         ),
         consume_moderation=lambda: consume(
             database, nats, f"{SERVICE}-moderation", moderation.SUBJECTS, handler.moderate
@@ -70,9 +72,13 @@ class EventHandler:
         await self._publisher.store_for_relay(connection, await moderation.apply_event(connection, event))
 
     async def add_notifications(self, connection: AsyncConnection, event: Event) -> None:
+        pair = int(event.data.get("actor_id", 0)), int(event.data.get("user_id", 0))
+        if event.subject in HIDING:
+            doubts = [frames.presence_in_doubt(user_id) for user_id in sorted(set(pair))]
+            await self._publisher.store_for_relay(connection, doubts)
         if event.subject in BLOCKS:
-            pair = int(event.data["actor_id"]), int(event.data["user_id"])
             await notifications.set_block(connection, *pair, event.subject == BLOCKED, event.id)
+        if event.subject in (*HIDING, *BLOCKS):
             return
         key = f"{event.subject.split('.')[1]}:{event.id}"
         pushes = await notifications.add(connection, self._new_id, key, rules.notifications_for(event))

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from protos.social.v1.friends_pb2 import FriendCheck
 from services.chat.apart import apart_from
 from services.chat.membership.permissions import Permissions
 from services.chat.messages import milliseconds
@@ -171,12 +172,15 @@ class Presence:
             raise
 
     async def batch_get(self, caller: Caller, user_ids: Sequence[int]) -> list[UserPresence]:
-        """The presence of the caller, their friends, and users who share a group with them. Others are left out.
+        """The presence of the caller, and of their friends and users who share a group with them, as far as these show
+        it. Others are left out.
 
         Raises BatchTooLarge, SocialUnavailable.
         """
         check_batch(user_ids, MAX_BATCH)
-        visible = await self._visible(caller, list(dict.fromkeys(user_ids)))
+        asked = list(dict.fromkeys(user_ids))
+        checks = await self._permissions.check_friends(caller.user_id, asked, fresh=True)
+        visible = await self._visible(caller, asked, checks)
         if not visible:
             return []
         try:
@@ -184,7 +188,8 @@ class Presence:
         except RedisError:
             return []
         seen_at = await self._last_seen(visible)
-        return [UserPresence(id, id in online, milliseconds(seen_at.get(id))) for id in visible]
+        told = {id for id in visible if id == caller.user_id or checks[id].sees_last_login}
+        return [UserPresence(id, id in online, milliseconds(seen_at.get(id)) if id in told else 0) for id in visible]
 
     async def _last_seen(self, user_ids: list[int]) -> dict[int, datetime]:
         query = select(UserLastSeen.__table__).where(UserLastSeen.user_id.in_(user_ids))
@@ -192,11 +197,10 @@ class Presence:
             stored = {row.user_id: row.seen_at for row in await connection.execute(query)}
         return stored | {id: self._seen[id] for id in user_ids if id in self._seen}
 
-    async def _visible(self, caller: Caller, user_ids: list[int]) -> list[int]:
+    async def _visible(self, caller: Caller, user_ids: list[int], checks: Mapping[int, FriendCheck]) -> list[int]:
         """Those of the users whose presence the caller may see."""
-        checks = await self._permissions.check_friends(caller.user_id, user_ids)
-        friends = {id for id, check in checks.items() if check.peer_agreed and not check.blocked}
-        others = [id for id in user_ids if id not in friends and not checks[id].blocked]
+        friends = {id for id, check in checks.items() if check.sees_presence}
+        others = [id for id in user_ids if id not in friends and checks[id].presence_is_public]
         values = {"user_id": caller.user_id, "others": others}
         async with self._database.transaction() as connection:
             sharing = set((await connection.execute(SHARING_A_GROUP, values)).scalars()) if others else set[int]()

@@ -18,7 +18,7 @@ class ResultInvalid(Invalid):
 
 
 class SettingInvalid(Invalid):
-    """No such choice of who may add the caller."""
+    """No such choice of who may add the caller, or see something of them."""
 
 
 class RoleInvalid(Invalid):

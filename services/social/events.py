@@ -66,6 +66,12 @@ async def user_unblocked(connection: AsyncConnection, actor_id: int, user_id: in
     await _pair(connection, "user.unblocked", actor_id, user_id)
 
 
+async def user_presence_changed(connection: AsyncConnection, user_id: int) -> None:
+    """The user set who sees their presence. For the services that show it."""
+    ids = {"actor_id": str(user_id), "user_id": str(user_id)}
+    await emit(connection, "social.user.presence_setting_changed", f"user:{user_id}", **ids)
+
+
 async def _request(connection: AsyncConnection, verb: str, request: Any, actor_id: int, **data: Any) -> None:
     users = {"from_user_id": str(request.from_id), "to_user_id": str(request.to_id)}
     peer_id = request.from_id + request.to_id - actor_id

@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+from protos.social.v1 import friends_pb2 as pb
 from protos.social.v1.friends_pb2 import Friend, FriendCheck, FriendRequest, Relation, Standing
 from protos.social.v1.groups_pb2 import Group, JoinRequest, Member, MemberCheck
+from services.social.models import EVERYONE, NOBODY
 
 
 def seconds(moment: datetime | None) -> int:
@@ -18,7 +20,13 @@ def milliseconds(moment: datetime | None) -> int:
 
 
 def friend(row: Any) -> Friend:
-    return Friend(relation_id=row.id, user_id=row.friend_id, remark=row.remark, since=milliseconds(row.created_at))
+    return Friend(
+        relation_id=row.id,
+        user_id=row.friend_id,
+        remark=row.remark,
+        since=milliseconds(row.created_at),
+        shows_last_login=row.shows_last_login,
+    )
 
 
 def friend_request(row: Any) -> FriendRequest:
@@ -37,13 +45,27 @@ def relation(row: Any) -> Relation:
     return Relation(user_id=row.user_id, friend=row.remark is not None, blocked=row.blocked, remark=row.remark)
 
 
+def contact_settings(row: Any) -> pb.GetSettingsResponse:
+    return pb.GetSettingsResponse(
+        who_may_add=row.who_may_add,
+        who_sees_presence=row.who_sees_presence,
+        who_sees_last_login=row.who_sees_last_login,
+    )
+
+
 def friend_check(row: Any) -> FriendCheck:
+    """A user shows to friends what they show to those to whom they agreed. Across a block they show nothing."""
+    presence, last_login = row.who_sees_presence, row.who_sees_last_login
+    as_friend = bool(row.peer_agreed) and not row.blocked
     return FriendCheck(
         friend=row.friend,
         blocked=row.blocked,
         user_agreed=row.agreed,
         peer_agreed=row.peer_agreed,
         blocks=row.blocks,
+        sees_presence=as_friend and presence != NOBODY,
+        presence_is_public=presence == EVERYONE and not row.blocked,
+        sees_last_login=not row.blocked and (last_login == EVERYONE or (as_friend and last_login != NOBODY)),
     )
 
 

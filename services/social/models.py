@@ -10,6 +10,7 @@ from services.kit.events.outbox import event_tables
 PENDING, ACCEPTED, REFUSED = range(3)  # results of friend requests and of join requests
 REQUESTED, ADDED = range(2)  # how a friendship began
 EVERYONE, ASK, NOBODY = range(3)  # who may add a user
+FRIENDS = 1  # in place of ASK: those to whom the user agreed see something
 
 IS_PENDING, IS_LIVE = text("result = 0"), text("dismissed_at IS NULL")
 
@@ -82,6 +83,8 @@ class ContactSettings(Model):
 
     user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     who_may_add: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    who_sees_presence: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    who_sees_last_login: Mapped[int] = mapped_column(SmallInteger, server_default="1")
 
 
 class Block(Model):

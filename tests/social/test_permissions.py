@@ -83,6 +83,7 @@ RPCS: dict[str, tuple[Call, dict[str, str]]] = {
     ),
     "GetSettings": (lambda s, w: (s.friends.GetSettings, f.GetSettingsRequest()), EVERYONE),
     "SetSettings": (lambda s, w: (s.friends.SetSettings, f.SetSettingsRequest()), EVERYONE),
+    "SetPrivacy": (lambda s, w: (s.friends.SetPrivacy, f.SetPrivacyRequest()), EVERYONE),
     "HandleFriendRequest": (
         lambda s, w: (
             s.friends.HandleFriendRequest,

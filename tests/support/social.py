@@ -105,6 +105,11 @@ async def set_who_may_add(social: Running, user_id: int, who: pb.WhoMayAdd.Value
     await act(user_id, social.friends.SetSettings, pb.SetSettingsRequest(who_may_add=who))
 
 
+async def set_privacy(social: Running, user_id: int, **who: pb.WhoSees.ValueType) -> None:
+    """`who_sees_presence`, `who_sees_last_login`."""
+    await act(user_id, social.friends.SetPrivacy, pb.SetPrivacyRequest(**who))
+
+
 async def unfriend(social: Running, user_id: int, peer_id: int) -> None:
     await act(user_id, social.friends.DeleteFriend, pb.DeleteFriendRequest(user_id=peer_id))
 

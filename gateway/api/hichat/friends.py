@@ -109,10 +109,10 @@ async def list_friends(call: Call, params: ListFriends) -> FriendPage:
 
 @endpoint("GET", "/v1/social/friends/online", family=CHAT_SOCIAL, limit=ONLINE)
 async def list_online_friends(call: Call, params: NoParams) -> Online:
-    """The caller's friends who are online and agreed to the friendship; up to a second old."""
+    """The caller's friends who are online, agreed to the friendship and show it; up to a second old."""
 
     async def read_ids() -> Sequence[int]:
-        return (await call.container.friends.ListFriendIds(pb.ListFriendIdsRequest(agreed=True))).user_ids
+        return (await call.container.friends.ListFriendIds(pb.ListFriendIdsRequest(presence=True))).user_ids
 
     return await list_online(call, 0, read_ids)
 

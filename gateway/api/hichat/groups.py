@@ -171,10 +171,10 @@ async def invite(call: Call, params: Invite) -> None:
 
 @endpoint("GET", "/v1/social/group/users/online", family=CHAT_SOCIAL, limit=ONLINE)
 async def list_online_members(call: Call, params: ByGroup) -> Online:
-    """The members of a group who are online; up to a second old. For members only."""
+    """The members of a group who are online and show it; up to a second old. For members only."""
 
     async def read_ids() -> Sequence[int]:
-        request = pb.ListMemberIdsRequest(group_id=params.group_id, visible=True)
+        request = pb.ListMemberIdsRequest(group_id=params.group_id, visible=True, presence=True)
         return (await call.container.groups.ListMemberIds(request)).user_ids
 
     return await list_online(call, params.group_id, read_ids)

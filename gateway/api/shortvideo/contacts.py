@@ -1,7 +1,6 @@
 """api/contact/*: friends, blocks, and users who are online."""
 
 from collections.abc import Iterable
-from typing import Literal
 
 from msgspec import Struct
 
@@ -9,7 +8,7 @@ from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.views import ListedUser, listed_user
 from gateway.chat.commands import recheck
 from gateway.container import Call
-from gateway.http.endpoint import NoParams, endpoint
+from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged, ParameterMissing, UserNotFound
 from gateway.http.params import Id, LongPageSize, PageNumber, PageSize, Paging, Text
@@ -18,11 +17,6 @@ from protos.social.v1 import friends_pb2 as pb
 from protos.user.v1.users_pb2 import BatchGetUsersByUsernameRequest, SearchUsersRequest
 
 CONTACT = per_minute(20, 40)
-WHO_MAY_ADD: dict[int, Literal["everyone", "ask", "nobody"]] = {
-    pb.EVERYONE: "everyone",
-    pb.ASK: "ask",
-    pb.NOBODY: "nobody",
-}
 
 
 class AddFriend(Struct):
@@ -66,12 +60,6 @@ class Search(Struct):
     limit: PageSize = 20
 
 
-class ContactSettings(Struct):
-    """Who may add the caller as a friend: `everyone` at once, `ask`: whoever the caller accepts, or `nobody`."""
-
-    who_may_add: Literal["everyone", "ask", "nobody"]
-
-
 class UserPage(Struct):
     """`next_cursor` is empty on the last page."""
 
@@ -79,11 +67,16 @@ class UserPage(Struct):
     next_cursor: str
 
 
-async def user_page(call: Call, user_ids: Iterable[int], next_cursor: str) -> UserPage:
-    """The users in the order of the ids, without deleted accounts."""
+async def user_page(call: Call, user_ids: Iterable[int], next_cursor: str, shown: set[int] | None = None) -> UserPage:
+    """The users in the order of the ids, without deleted accounts.
+
+    `shown`: those of them who let the caller see their last login; None: they are looked up.
+    """
     ids = list(user_ids)
+    if shown is None:
+        shown = await call.container.logins_shown_to(call.caller, ids)
     cards = await call.container.cards.load_many(ids)
-    return UserPage([listed_user(cards[user_id]) for user_id in ids if user_id in cards], next_cursor)
+    return UserPage([listed_user(cards[id], id in shown) for id in ids if id in cards], next_cursor)
 
 
 @endpoint("POST", "/api/contact/add-friend", family=SHORT_VIDEO, limit=CONTACT)
@@ -111,14 +104,16 @@ async def get_friend_list(call: Call, params: ListFriends) -> UserPage:
         raise ActorForged
     request = pb.ListFriendsRequest(cursor=params.cursor, limit=params.page_size, offset=params.offset)
     page = await call.container.friends.ListFriends(request)
-    return await user_page(call, (friend.user_id for friend in page.friends), page.next_cursor)
+    shown = {friend.user_id for friend in page.friends if friend.shows_last_login}
+    return await user_page(call, (friend.user_id for friend in page.friends), page.next_cursor, shown)
 
 
-@endpoint("GET", "/api/contact/get-user-list-online", family=SHORT_VIDEO, limit=CONTACT, auth=False)
+@endpoint("GET", "/api/contact/get-user-list-online", family=SHORT_VIDEO, limit=CONTACT, auth=False, reads_token=True)
 async def get_user_list_online(call: Call, params: ListOnline) -> UserPage:
-    """Users with a WebSocket, or a request within the last minute; the last seen first; up to a second old."""
+    """Users with a WebSocket, or a request within the last minute, who show it to everyone; the last seen first; up to
+    a second old."""
     offset = 0 if params.cursor else (params.page - 1) * params.limit
-    page = await call.container.online_users.page(params.cursor, offset, params.limit)
+    page = await call.container.online_users.page(call.caller.user_id, params.cursor, offset, params.limit)
     return await user_page(call, page.user_ids, page.next_cursor)
 
 
@@ -153,21 +148,7 @@ async def unblock(call: Call, params: Target) -> None:
 async def get_block_list(call: Call, params: ListPage) -> UserPage:
     """The users whom the caller has blocked, the last blocked first."""
     page = await call.container.friends.ListBlocks(pb.ListBlocksRequest(cursor=params.cursor, limit=params.limit))
-    return await user_page(call, page.user_ids, page.next_cursor)
-
-
-@endpoint("GET", "/api/contact/get-settings", family=SHORT_VIDEO, limit=OURS)
-async def get_settings(call: Call, params: NoParams) -> ContactSettings:
-    """What the caller set about being contacted."""
-    found = await call.container.friends.GetSettings(pb.GetSettingsRequest())
-    return ContactSettings(WHO_MAY_ADD[found.who_may_add])
-
-
-@endpoint("POST", "/api/contact/set-settings", family=SHORT_VIDEO, limit=OURS)
-async def set_settings(call: Call, params: ContactSettings) -> None:
-    """Set who may add the caller as a friend. Friends and requests that exist stay."""
-    who_may_add = pb.WhoMayAdd.Value(params.who_may_add.upper())
-    await call.container.friends.SetSettings(pb.SetSettingsRequest(who_may_add=who_may_add))
+    return await user_page(call, page.user_ids, page.next_cursor, shown=set())
 
 
 @endpoint("GET", "/api/contact/search-users", family=SHORT_VIDEO, limit=OURS)
@@ -175,7 +156,8 @@ async def search_users(call: Call, params: Search) -> UserPage:
     """Users by the beginning of their username, or by a whole phone or email if they allow it."""
     request = SearchUsersRequest(query=params.query, cursor=params.cursor, limit=params.limit)
     page = await call.container.users.SearchUsers(request)
-    return UserPage([listed_user(user) for user in page.users], page.next_cursor)
+    shown = await call.container.logins_shown_to(call.caller, [user.user_id for user in page.users])
+    return UserPage([listed_user(user, user.user_id in shown) for user in page.users], page.next_cursor)
 
 
 endpoints = [
@@ -187,7 +169,5 @@ endpoints = [
     block,
     unblock,
     get_block_list,
-    get_settings,
-    set_settings,
     search_users,
 ]

@@ -86,12 +86,12 @@ async def _profile(call: Call, user_id: int) -> Profile:
     user = await call.container.profile(user_id, call.caller.user_id, call.caller.role)
     if user is None:
         raise UserNotFound
-    return profile_of(user)
+    return profile_of(user, user_id in await call.container.logins_shown_to(call.caller, [user_id]))
 
 
 @endpoint("GET", "/api/user/get-user-info", family=SHORT_VIDEO, limit=per_second(20, 40))
 async def get_user_info(call: Call, params: ByUserId) -> Profile:
-    """A user; the private fields only for the user and for admins."""
+    """A user; private fields only for the user and admins, times of the last login for whom the user lets see them."""
     return await _profile(call, params.id)
 
 

@@ -87,8 +87,10 @@ class SessionView(Struct):
     current: bool
 
 
-def user_view(user: User) -> UserView:
-    """A time that has not happened yet is shown as the account's creation, as in the sample."""
+def user_view(user: User, shows_login: bool) -> UserView:
+    """A time that has not happened yet is shown as the account's creation, as in the sample. So is each time of the
+    user's last session, unless `shows_login`."""
+    login = user if shows_login else User()
     return UserView(
         id=str(user.user_id),
         created_time=str(user.created_at),
@@ -101,18 +103,18 @@ def user_view(user: User) -> UserView:
         phone=user.phone,
         client_ip=user.client_ip,
         client_port=str(user.client_port or ""),
-        login_time=rfc3339(user.login_at or user.created_at),
-        heartbeat_time=rfc3339(user.heartbeat_at or user.created_at),
-        login_out_time=rfc3339(user.logout_at or user.created_at),
-        is_logout=user.is_logout,
+        login_time=rfc3339(login.login_at or user.created_at),
+        heartbeat_time=rfc3339(login.heartbeat_at or user.created_at),
+        login_out_time=rfc3339(login.logout_at or user.created_at),
+        is_logout=login.is_logout,
         device_info=user.device,
         sample_bio=user.bio,
         bio=user.bio,
     )
 
 
-def profile_of(user: User) -> Profile:
-    view = user_view(user)
+def profile_of(user: User, shows_login: bool) -> Profile:
+    view = user_view(user, shows_login)
     return Profile(
         id=view.id,
         username=view.username,
@@ -127,9 +129,9 @@ def profile_of(user: User) -> Profile:
     )
 
 
-def listed_user(user: User) -> ListedUser:
+def listed_user(user: User, shows_login: bool) -> ListedUser:
     """`user` is a public card."""
-    view = user_view(user)
+    view = user_view(user, shows_login)
     return ListedUser(**structs.asdict(view), create_at=view.created_time)
 
 

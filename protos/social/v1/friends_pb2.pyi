@@ -72,6 +72,27 @@ ASK: WhoMayAdd.ValueType  # 1
 NOBODY: WhoMayAdd.ValueType  # 2
 Global___WhoMayAdd: _TypeAlias = WhoMayAdd  # noqa: Y015
 
+class _WhoSees:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WhoSeesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WhoSees.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANYONE: _WhoSees.ValueType  # 0
+    FRIENDS: _WhoSees.ValueType  # 1
+    NO_ONE: _WhoSees.ValueType  # 2
+
+class WhoSees(_WhoSees, metaclass=_WhoSeesEnumTypeWrapper):
+    """Who sees something of the caller, never across a block. FRIENDS: those to whom the caller agreed.
+    Presence of ANYONE: also members of shared groups, and the public list of users online. The default of presence is
+    ANYONE, of the last login FRIENDS.
+    """
+
+ANYONE: WhoSees.ValueType  # 0
+FRIENDS: WhoSees.ValueType  # 1
+NO_ONE: WhoSees.ValueType  # 2
+Global___WhoSees: _TypeAlias = WhoSees  # noqa: Y015
+
 @_typing.final
 class RequestFriendRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -301,19 +322,69 @@ class GetSettingsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WHO_MAY_ADD_FIELD_NUMBER: _builtins.int
+    WHO_SEES_PRESENCE_FIELD_NUMBER: _builtins.int
+    WHO_SEES_LAST_LOGIN_FIELD_NUMBER: _builtins.int
     who_may_add: Global___WhoMayAdd.ValueType
+    who_sees_presence: Global___WhoSees.ValueType
+    who_sees_last_login: Global___WhoSees.ValueType
     def __init__(
         self,
         *,
         who_may_add: Global___WhoMayAdd.ValueType = ...,
+        who_sees_presence: Global___WhoSees.ValueType = ...,
+        who_sees_last_login: Global___WhoSees.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["who_may_add", b"who_may_add"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["who_may_add", b"who_may_add", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSettingsResponse: _TypeAlias = GetSettingsResponse  # noqa: Y015
+
+@_typing.final
+class SetPrivacyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHO_SEES_PRESENCE_FIELD_NUMBER: _builtins.int
+    WHO_SEES_LAST_LOGIN_FIELD_NUMBER: _builtins.int
+    who_sees_presence: Global___WhoSees.ValueType
+    who_sees_last_login: Global___WhoSees.ValueType
+    def __init__(
+        self,
+        *,
+        who_sees_presence: Global___WhoSees.ValueType | None = ...,
+        who_sees_last_login: Global___WhoSees.ValueType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_who_sees_last_login", b"_who_sees_last_login", "_who_sees_presence", b"_who_sees_presence", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_who_sees_last_login", b"_who_sees_last_login", "_who_sees_presence", b"_who_sees_presence", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__who_sees_last_login: _TypeAlias = _typing.Literal["who_sees_last_login"]  # noqa: Y015
+    _WhichOneofArgType__who_sees_last_login: _TypeAlias = _typing.Literal["_who_sees_last_login", b"_who_sees_last_login"]  # noqa: Y015
+    _WhichOneofReturnType__who_sees_presence: _TypeAlias = _typing.Literal["who_sees_presence"]  # noqa: Y015
+    _WhichOneofArgType__who_sees_presence: _TypeAlias = _typing.Literal["_who_sees_presence", b"_who_sees_presence"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__who_sees_last_login) -> _WhichOneofReturnType__who_sees_last_login | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__who_sees_presence) -> _WhichOneofReturnType__who_sees_presence | None: ...
+
+Global___SetPrivacyRequest: _TypeAlias = SetPrivacyRequest  # noqa: Y015
+
+@_typing.final
+class SetPrivacyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetPrivacyResponse: _TypeAlias = SetPrivacyResponse  # noqa: Y015
 
 @_typing.final
 class SetSettingsRequest(_message.Message):
@@ -383,12 +454,14 @@ class Friend(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     REMARK_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
+    SHOWS_LAST_LOGIN_FIELD_NUMBER: _builtins.int
     relation_id: _builtins.int
     user_id: _builtins.int
     remark: _builtins.str
     """empty: none was set"""
     since: _builtins.int
     """Unix milliseconds"""
+    shows_last_login: _builtins.bool
     def __init__(
         self,
         *,
@@ -396,10 +469,11 @@ class Friend(_message.Message):
         user_id: _builtins.int = ...,
         remark: _builtins.str = ...,
         since: _builtins.int = ...,
+        shows_last_login: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["relation_id", b"relation_id", "remark", b"remark", "since", b"since", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["relation_id", b"relation_id", "remark", b"remark", "shows_last_login", b"shows_last_login", "since", b"since", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -433,16 +507,20 @@ class ListFriendIdsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AGREED_FIELD_NUMBER: _builtins.int
+    PRESENCE_FIELD_NUMBER: _builtins.int
     agreed: _builtins.bool
     """only those who agreed to the friendship"""
+    presence: _builtins.bool
+    """only those of them who show the caller when they are online"""
     def __init__(
         self,
         *,
         agreed: _builtins.bool = ...,
+        presence: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "presence", b"presence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -774,6 +852,9 @@ class FriendCheck(_message.Message):
     USER_AGREED_FIELD_NUMBER: _builtins.int
     PEER_AGREED_FIELD_NUMBER: _builtins.int
     BLOCKS_FIELD_NUMBER: _builtins.int
+    SEES_PRESENCE_FIELD_NUMBER: _builtins.int
+    PRESENCE_IS_PUBLIC_FIELD_NUMBER: _builtins.int
+    SEES_LAST_LOGIN_FIELD_NUMBER: _builtins.int
     friend: _builtins.bool
     blocked: _builtins.bool
     """in either direction"""
@@ -782,6 +863,12 @@ class FriendCheck(_message.Message):
     peer_agreed: _builtins.bool
     blocks: _builtins.bool
     """user_id blocks peer_id"""
+    sees_presence: _builtins.bool
+    """user_id sees when peer_id is online, as a friend to whom peer_id agreed"""
+    presence_is_public: _builtins.bool
+    """peer_id shows it to members of shared groups and in the public list, too"""
+    sees_last_login: _builtins.bool
+    """user_id sees when peer_id last logged in"""
     def __init__(
         self,
         *,
@@ -790,10 +877,13 @@ class FriendCheck(_message.Message):
         user_agreed: _builtins.bool = ...,
         peer_agreed: _builtins.bool = ...,
         blocks: _builtins.bool = ...,
+        sees_presence: _builtins.bool = ...,
+        presence_is_public: _builtins.bool = ...,
+        sees_last_login: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "blocks", b"blocks", "friend", b"friend", "peer_agreed", b"peer_agreed", "user_agreed", b"user_agreed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "blocks", b"blocks", "friend", b"friend", "peer_agreed", b"peer_agreed", "presence_is_public", b"presence_is_public", "sees_last_login", b"sees_last_login", "sees_presence", b"sees_presence", "user_agreed", b"user_agreed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

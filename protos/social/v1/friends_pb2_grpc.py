@@ -65,6 +65,11 @@ class FriendsStub:
                 request_serializer=protos_dot_social_dot_v1_dot_friends__pb2.SetSettingsRequest.SerializeToString,
                 response_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.SetSettingsResponse.FromString,
                 _registered_method=True)
+        self.SetPrivacy = channel.unary_unary(
+                '/hitok.social.v1.Friends/SetPrivacy',
+                request_serializer=protos_dot_social_dot_v1_dot_friends__pb2.SetPrivacyRequest.SerializeToString,
+                response_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.SetPrivacyResponse.FromString,
+                _registered_method=True)
         self.ListFriends = channel.unary_unary(
                 '/hitok.social.v1.Friends/ListFriends',
                 request_serializer=protos_dot_social_dot_v1_dot_friends__pb2.ListFriendsRequest.SerializeToString,
@@ -160,6 +165,13 @@ class FriendsServicer:
 
     def SetSettings(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPrivacy(self, request, context):
+        """Sets the given ones.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -262,6 +274,11 @@ def add_FriendsServicer_to_server(servicer, server):
                     servicer.SetSettings,
                     request_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.SetSettingsRequest.FromString,
                     response_serializer=protos_dot_social_dot_v1_dot_friends__pb2.SetSettingsResponse.SerializeToString,
+            ),
+            'SetPrivacy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPrivacy,
+                    request_deserializer=protos_dot_social_dot_v1_dot_friends__pb2.SetPrivacyRequest.FromString,
+                    response_serializer=protos_dot_social_dot_v1_dot_friends__pb2.SetPrivacyResponse.SerializeToString,
             ),
             'ListFriends': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFriends,
@@ -477,6 +494,33 @@ class Friends:
             '/hitok.social.v1.Friends/SetSettings',
             protos_dot_social_dot_v1_dot_friends__pb2.SetSettingsRequest.SerializeToString,
             protos_dot_social_dot_v1_dot_friends__pb2.SetSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPrivacy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.social.v1.Friends/SetPrivacy',
+            protos_dot_social_dot_v1_dot_friends__pb2.SetPrivacyRequest.SerializeToString,
+            protos_dot_social_dot_v1_dot_friends__pb2.SetPrivacyResponse.FromString,
             options,
             channel_credentials,
             insecure,

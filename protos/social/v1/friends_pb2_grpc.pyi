@@ -31,6 +31,8 @@ class FriendsStub:
     """
     GetSettings: _aio.UnaryUnaryMultiCallable[_friends_pb2.GetSettingsRequest, _friends_pb2.GetSettingsResponse]
     SetSettings: _aio.UnaryUnaryMultiCallable[_friends_pb2.SetSettingsRequest, _friends_pb2.SetSettingsResponse]
+    SetPrivacy: _aio.UnaryUnaryMultiCallable[_friends_pb2.SetPrivacyRequest, _friends_pb2.SetPrivacyResponse]
+    """Sets the given ones."""
     ListFriends: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListFriendsRequest, _friends_pb2.ListFriendsResponse]
     """The caller's friends, by relation id."""
     ListFriendIds: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListFriendIdsRequest, _friends_pb2.ListFriendIdsResponse]
@@ -101,6 +103,14 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         request: _friends_pb2.SetSettingsRequest,
         context: _aio.ServicerContext[_friends_pb2.SetSettingsRequest, _abc.Awaitable[_friends_pb2.SetSettingsResponse]],
     ) -> _abc.Awaitable[_friends_pb2.SetSettingsResponse]: ...
+
+    @_abc_1.abstractmethod
+    def SetPrivacy(
+        self,
+        request: _friends_pb2.SetPrivacyRequest,
+        context: _aio.ServicerContext[_friends_pb2.SetPrivacyRequest, _abc.Awaitable[_friends_pb2.SetPrivacyResponse]],
+    ) -> _abc.Awaitable[_friends_pb2.SetPrivacyResponse]:
+        """Sets the given ones."""
 
     @_abc_1.abstractmethod
     def ListFriends(

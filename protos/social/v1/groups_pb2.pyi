@@ -329,18 +329,22 @@ class ListMemberIdsRequest(_message.Message):
 
     GROUP_ID_FIELD_NUMBER: _builtins.int
     VISIBLE_FIELD_NUMBER: _builtins.int
+    PRESENCE_FIELD_NUMBER: _builtins.int
     group_id: _builtins.int
     visible: _builtins.bool
     """without those whom the caller blocked or who blocked the caller"""
+    presence: _builtins.bool
+    """without those who do not show the caller when they are online"""
     def __init__(
         self,
         *,
         group_id: _builtins.int = ...,
         visible: _builtins.bool = ...,
+        presence: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "visible", b"visible"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "presence", b"presence", "visible", b"visible"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -62,9 +62,10 @@ class Permissions:
             raise NotMember
         return check.role
 
-    async def check_friends(self, user_id: int, peer_ids: Sequence[int]) -> dict[int, FriendCheck]:
-        """What is between the user and each of the peers. Raises SocialUnavailable."""
-        checks = await asyncio.gather(*(self._friends.get((user_id, peer), self._is_deaf) for peer in peer_ids))
+    async def check_friends(self, user_id: int, peer_ids: Sequence[int], fresh: bool = False) -> dict[int, FriendCheck]:
+        """What is between the user and each of the peers; `fresh`: not from the cache. Raises SocialUnavailable."""
+        fresh = fresh or self._is_deaf
+        checks = await asyncio.gather(*(self._friends.get((user_id, peer), fresh) for peer in peer_ids))
         return dict(zip(peer_ids, checks, strict=True))
 
     def drop_friends(self, user_id: int, peer_id: int) -> None:

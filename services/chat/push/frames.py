@@ -5,6 +5,7 @@ The subject is `push.conv.<id>` for the members of a conversation, `push.user.<i
 reading the frame:
 `rev: <n>` the frame is durable; `seq: <n>` it shows that message, so only those who joined before it may see it;
 `key: <key>` only the latest frame with this key counts;
+`recheck: 1` only for those who may no longer see the user;
 `except: <connection>` not for that socket; `hidden_from: <ids>` not for those users, as a block is between them;
 `joined: <conversation>`, `left: <conversation>` the user's membership changed, so route their frames anew.
 """
@@ -117,6 +118,13 @@ def presence_changed(user_id: int, online: bool, last_seen_at: int, apart: Itera
     row = sockets_pb.UserPresence(user_id=user_id, online=online, last_seen_at=last_seen_at)
     header = f"key: presence:{user_id}" + _hidden_from(apart)
     return _push(f"push.presence.{user_id}", header, "presence", client_json.presence(row))
+
+
+def presence_in_doubt(user_id: int) -> Push:
+    """Some of those who subscribed to the user's presence may no longer see it: gateways ask for each. The frame is for
+    those; to them the user is offline from now on."""
+    row = sockets_pb.UserPresence(user_id=user_id)
+    return _push(f"push.presence.{user_id}", "recheck: 1", "presence", client_json.presence(row))
 
 
 def _push(subject: str, header: str, kind: str, data: Any, trace: str = "") -> Push:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
@@ -12,7 +12,8 @@ from services.kit.context import Caller
 from services.social import events
 from services.social.errors import FriendNotFound
 from services.social.friends.friendships import lock_pair, part, refuse
-from services.social.models import Block, Friendship
+from services.social.friends.settings import setting_of
+from services.social.models import EVERYONE, NOBODY, Block, Friendship
 from services.social.queries import probe
 from services.social.validation import check_remark
 
@@ -20,20 +21,31 @@ from services.social.validation import check_remark
 async def list_friends(connection: AsyncConnection, caller: Caller, cursor: str, limit: int, offset: int) -> pages.Page:
     """The caller's friends, by relation id. Raises CursorInvalid."""
     query = (
-        select(Friendship.__table__)
+        select(Friendship.__table__, _shows_last_login(Friendship.friend_id, caller.user_id).label("shows_last_login"))
         .where(Friendship.user_id == caller.user_id, Friendship.id > pages.id_after(cursor))
         .order_by(Friendship.id)
     )
     return await pages.fetch(connection, query, "id", limit=limit, cursor=cursor, offset=offset)
 
 
-async def list_friend_ids(connection: AsyncConnection, caller: Caller, only_agreed: bool) -> Sequence[int]:
-    """The caller's friends, by id; `only_agreed`: without those who have not agreed to it."""
+def _shows_last_login(friend: Any, user_id: int) -> ColumnElement[bool]:
+    setting, theirs = setting_of(friend, "who_sees_last_login"), aliased(Friendship)
+    agreed = probe(theirs.agreed, theirs.user_id == friend, theirs.friend_id == user_id)
+    return or_(setting == EVERYONE, and_(setting != NOBODY, agreed))
+
+
+async def list_friend_ids(
+    connection: AsyncConnection, caller: Caller, only_agreed: bool, only_present: bool
+) -> Sequence[int]:
+    """The caller's friends, by id; `only_agreed`: without those who have not agreed to it; `only_present`: nor those
+    who show nobody their presence."""
     query = select(Friendship.friend_id).where(Friendship.user_id == caller.user_id).order_by(Friendship.friend_id)
-    if only_agreed:
+    if only_agreed or only_present:
         me, friend = Friendship.user_id, Friendship.friend_id
         theirs = aliased(Friendship)
         query = query.join(theirs, (theirs.user_id == friend) & (theirs.friend_id == me)).where(theirs.agreed)
+    if only_present:
+        query = query.where(setting_of(Friendship.friend_id, "who_sees_presence") != NOBODY)
     return (await connection.execute(query)).scalars().all()
 
 
@@ -66,8 +78,8 @@ async def get_relations(connection: AsyncConnection, caller: Caller, user_ids: S
 
 
 async def check_friends(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> Sequence[Row[Any]]:
-    """For each pair, in order: whether they are friends and which of them agreed, whether one blocks the other, and
-    whether it is the first who does. Raises BatchTooLarge."""
+    """For each pair, in order: whether they are friends and which of them agreed, whether one blocks the other, whether
+    it is the first who does, and who sees of the second what. Raises BatchTooLarge."""
     pages.check_batch(pairs)
     asked = pages.unnest(user_id=[user for user, _ in pairs], peer_id=[peer for _, peer in pairs])
     user, peer = asked.c.user_id, asked.c.peer_id
@@ -82,5 +94,7 @@ async def check_friends(connection: AsyncConnection, pairs: Sequence[tuple[int, 
         agreed.label("agreed"),
         peer_agreed.label("peer_agreed"),
         blocks.is_not(None).label("blocks"),
+        setting_of(peer, "who_sees_presence").label("who_sees_presence"),
+        setting_of(peer, "who_sees_last_login").label("who_sees_last_login"),
     )
     return (await connection.execute(select(*columns).select_from(asked).order_by(asked.c.place))).all()

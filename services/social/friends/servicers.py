@@ -41,13 +41,19 @@ class Friends(FriendsServicer):
 
     async def GetSettings(self, request: pb.GetSettingsRequest, context: object) -> pb.GetSettingsResponse:
         async with self._database.transaction() as connection:
-            who_may_add = await settings.get_who_may_add(connection, require_caller())
-        return pb.GetSettingsResponse(who_may_add=pb.WhoMayAdd.ValueType(who_may_add))
+            found = await settings.get_settings(connection, require_caller())
+        return messages.contact_settings(found)
 
     async def SetSettings(self, request: pb.SetSettingsRequest, context: object) -> pb.SetSettingsResponse:
         async with self._database.transaction() as connection:
-            await settings.set_who_may_add(connection, require_caller(), request.who_may_add)
+            await settings.set_settings(connection, require_caller(), {"who_may_add": request.who_may_add})
         return pb.SetSettingsResponse()
+
+    async def SetPrivacy(self, request: pb.SetPrivacyRequest, context: object) -> pb.SetPrivacyResponse:
+        changes = {field.name: value for field, value in request.ListFields()}
+        async with self._database.transaction() as connection:
+            await settings.set_settings(connection, require_caller(), changes)
+        return pb.SetPrivacyResponse()
 
     async def ListFriends(self, request: pb.ListFriendsRequest, context: object) -> pb.ListFriendsResponse:
         page = (request.cursor, request.limit, request.offset)
@@ -57,7 +63,7 @@ class Friends(FriendsServicer):
 
     async def ListFriendIds(self, request: pb.ListFriendIdsRequest, context: object) -> pb.ListFriendIdsResponse:
         async with self._database.transaction() as connection:
-            user_ids = await friends.list_friend_ids(connection, require_caller(), request.agreed)
+            user_ids = await friends.list_friend_ids(connection, require_caller(), request.agreed, request.presence)
         return pb.ListFriendIdsResponse(user_ids=user_ids)
 
     async def DeleteFriend(self, request: pb.DeleteFriendRequest, context: object) -> pb.DeleteFriendResponse:

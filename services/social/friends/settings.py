@@ -1,25 +1,63 @@
-"""What users set about being contacted. A user who set nothing has the defaults."""
+"""What users set about being contacted and seen. A user who set nothing has the defaults."""
 
-from sqlalchemy import select
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.social import events
 from services.social.errors import SettingInvalid
 from services.social.friends.friendships import lock_users
-from services.social.models import ASK, EVERYONE, NOBODY, ContactSettings
+from services.social.models import ASK, EVERYONE, FRIENDS, NOBODY, ContactSettings, Friendship
+from services.social.queries import probe
 
 
-async def get_who_may_add(connection: AsyncConnection, caller: Caller) -> int:
-    query = select(ContactSettings.who_may_add).where(ContactSettings.user_id == caller.user_id)
-    return (await connection.execute(query)).scalar_one_or_none() or EVERYONE
+class Settings(NamedTuple):
+    """A user's settings, with the default of each."""
+
+    who_may_add: int = EVERYONE
+    who_sees_presence: int = EVERYONE
+    who_sees_last_login: int = FRIENDS
 
 
-async def set_who_may_add(connection: AsyncConnection, caller: Caller, who_may_add: int) -> None:
-    """Whoever adds the caller at this moment does so before or after it. Raises SettingInvalid."""
-    if who_may_add not in (EVERYONE, ASK, NOBODY):
+VALUES = {
+    "who_may_add": (EVERYONE, ASK, NOBODY),
+    "who_sees_presence": (EVERYONE, FRIENDS, NOBODY),
+    "who_sees_last_login": (EVERYONE, FRIENDS, NOBODY),
+}
+DEFAULTS = Settings()
+
+
+async def get_settings(connection: AsyncConnection, caller: Caller) -> Settings:
+    query = select(*(getattr(ContactSettings, name) for name in Settings._fields))
+    row = (await connection.execute(query.where(ContactSettings.user_id == caller.user_id))).one_or_none()
+    return Settings(*row) if row else DEFAULTS
+
+
+async def set_settings(connection: AsyncConnection, caller: Caller, changes: dict[str, int]) -> None:
+    """Sets the given ones. Whoever adds the caller at this moment does so before or after it. Raises SettingInvalid."""
+    if any(value not in VALUES[name] for name, value in changes.items()):
         raise SettingInvalid
+    if not changes:
+        return
     await lock_users(connection, caller.user_id)
-    row = insert(ContactSettings).values(user_id=caller.user_id, who_may_add=who_may_add)
-    changed = row.on_conflict_do_update(index_elements=["user_id"], set_={"who_may_add": who_may_add})
-    await connection.execute(changed)
+    row = insert(ContactSettings).values(user_id=caller.user_id, **changes)
+    await connection.execute(row.on_conflict_do_update(index_elements=["user_id"], set_=changes))
+    if "who_sees_presence" in changes:
+        await events.user_presence_changed(connection, caller.user_id)
+
+
+def setting_of(user: Any, name: str) -> ColumnElement[Any]:
+    """SQL of the user's setting."""
+    return func.coalesce(
+        probe(getattr(ContactSettings, name), ContactSettings.user_id == user), getattr(DEFAULTS, name)
+    )
+
+
+def shows_presence(user: Any, viewer_id: int) -> ColumnElement[bool]:
+    """SQL of whether the user lets the viewer, who shares a group with them, see that they are online."""
+    setting = setting_of(user, "who_sees_presence")
+    agreed = probe(Friendship.agreed, Friendship.user_id == user, Friendship.friend_id == viewer_id)
+    return or_(user == viewer_id, setting == EVERYONE, and_(setting == FRIENDS, func.coalesce(agreed, False)))

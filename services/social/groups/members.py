@@ -20,6 +20,7 @@ from services.social.errors import (
     OwnerMustStay,
     RoleInvalid,
 )
+from services.social.friends.settings import shows_presence
 from services.social.groups.groups import lock_as, require_role, require_room_for_group
 from services.social.models import ACCEPTED, PENDING, Block, Group, Invitation, JoinRequest, Member
 from services.social.queries import Rank, probe
@@ -156,15 +157,18 @@ async def list_members(
 
 
 async def list_member_ids(
-    connection: AsyncConnection, caller: Caller, group_id: int, only_visible: bool
+    connection: AsyncConnection, caller: Caller, group_id: int, only_visible: bool, only_present: bool
 ) -> Sequence[int]:
-    """`only_visible`: without those between whom and the caller a block is. Raises GroupNotFound, NotMember."""
+    """`only_visible`: without those between whom and the caller a block is; `only_present`: without those who do not
+    show the caller their presence. Raises GroupNotFound, NotMember."""
     await require_role(connection, caller, group_id, GROUP_MEMBER)
     query = select(Member.user_id).where(Member.group_id == group_id).order_by(Member.user_id)
     if only_visible:
         blocked = select(Block.blocked_id).where(Block.user_id == caller.user_id)
         blockers = select(Block.user_id).where(Block.blocked_id == caller.user_id)
         query = query.where(Member.user_id.not_in(blocked.union_all(blockers)))
+    if only_present:
+        query = query.where(shows_presence(Member.user_id, caller.user_id))
     return (await connection.execute(query)).scalars().all()
 
 

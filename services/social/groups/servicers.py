@@ -41,7 +41,7 @@ class Groups(GroupsServicer):
         return pb.ListMembersResponse(members=map(messages.member, rows), next_cursor=cursor)
 
     async def ListMemberIds(self, request: pb.ListMemberIdsRequest, context: object) -> pb.ListMemberIdsResponse:
-        asked = (request.group_id, request.visible)
+        asked = (request.group_id, request.visible, request.presence)
         async with self._database.transaction() as connection:
             user_ids = await members.list_member_ids(connection, require_caller(), *asked)
         return pb.ListMemberIdsResponse(user_ids=user_ids)

@@ -78,9 +78,15 @@ class TestAddFriend:
 
     async def test_who_wants_to_be_asked_is_asked(self, visitor: FrontEnd, user: Users) -> None:
         me, you = await new_people(visitor, user, 2)
-        assert await you.get("/api/contact/get-settings") == {"who_may_add": "everyone"}
+        settings: dict[str, Any] = {
+            "who_may_add": "everyone",
+            "who_sees_presence": "everyone",
+            "who_sees_last_login": "friends",
+        }
+        settings |= {"searchable_by_phone": False, "searchable_by_email": False}
+        assert await you.get("/api/contact/get-settings") == settings
         assert await you.post("/api/contact/set-settings", who_may_add="ask") == {}
-        assert await you.get("/api/contact/get-settings") == {"who_may_add": "ask"}
+        assert await you.get("/api/contact/get-settings") == settings | {"who_may_add": "ask"}
         assert await me.post("/api/contact/add-friend", username=you.name) == {}
         assert (await me.post("/api/contact/get-friend-list"))["users"] == []
         (request,) = (await you.social("GET", "/v1/social/friend/putIns"))["list"]

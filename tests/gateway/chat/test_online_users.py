@@ -155,14 +155,14 @@ async def test_the_first_page_is_read_once_a_second_unless_somebody_comes(
 ) -> None:
     online_users, reporter = gateway.container.online_users, gateway.container.presence
     with stopped(online_users._pages) as clock:
-        before = await online_users.page("", 0, 500)
+        before = await online_users.page(0, "", 0, 500)
         chat.requested[1] = 1  # by another gateway
-        assert await online_users.page("", 0, 500) == before
+        assert await online_users.page(0, "", 0, 500) == before
         reporter.touch(2)
-        assert {1, 2} <= set((await online_users.page("", 0, 500)).user_ids)
+        assert {1, 2} <= set((await online_users.page(0, "", 0, 500)).user_ids)
         chat.requested[3] = 1
         clock.advance(1.01)
-        assert 3 in (await online_users.page("", 0, 500)).user_ids
+        assert 3 in (await online_users.page(0, "", 0, 500)).user_ids
     chat.requested.clear()
 
 
@@ -175,15 +175,15 @@ async def test_online_among_many(gateway: RunningGateway, chat: FakeChat) -> Non
 
 async def test_a_made_up_cursor_is_refused_and_spoils_no_other_page(gateway: RunningGateway, chat: FakeChat) -> None:
     page, refused = await asyncio.gather(
-        gateway.container.online_users.page("", 1, 10),
-        gateway.container.online_users.page("x", 0, 10),
+        gateway.container.online_users.page(0, "", 1, 10),
+        gateway.container.online_users.page(0, "x", 0, 10),
         return_exceptions=True,
     )
     assert isinstance(page, Page)
     assert isinstance(refused, grpc.aio.AioRpcError)
     chat.faults["ListOnlineUsers"] = Unavailable()
     try:
-        assert await gateway.container.online_users.page("x", 0, 10) == NOBODY
+        assert await gateway.container.online_users.page(0, "x", 0, 10) == NOBODY
     finally:
         chat.faults.clear()
 
