@@ -12,8 +12,13 @@ import grpc
 REASON_KEY = "x-error-reason"
 FIELD_KEY = "x-error-field"
 RETRY_AFTER_KEY = "x-retry-after"
-# What gRPC itself says of a service that is away, too slow or full.
-AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+# What gRPC itself says of a service that is away, too slow, full or, by CANCELLED, about to end.
+AWAY = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,
+)
 
 
 class HitokError(Exception):

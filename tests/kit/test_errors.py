@@ -45,6 +45,7 @@ def error(status: grpc.StatusCode, *trailer: tuple[str, str]) -> grpc.aio.AioRpc
         (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE"),
         (grpc.StatusCode.DEADLINE_EXCEEDED, "UNAVAILABLE"),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "UNAVAILABLE"),
+        (grpc.StatusCode.CANCELLED, "UNAVAILABLE"),
         (grpc.StatusCode.INTERNAL, "INTERNAL"),
         (grpc.StatusCode.UNKNOWN, "INTERNAL"),
     ],
