@@ -26,6 +26,8 @@ def running_stack(**settings: str) -> Iterator[tuple[str, Path]]:
     named = {
         "HITOK_HTTP_PORTS": f"{ports[0]},{ports[1]}",
         "HITOK_RATE_LIMIT_SCALE": "0",
+        "HITOK_NETWORK_CONNECTIONS": "0",
+        "HITOK_NETWORK_SOCKETS": "0",
         "HITOK_DRAIN_SECONDS": "0",
         "HITOK_LOG_FORMAT": "json",
     }

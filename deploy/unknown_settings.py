@@ -8,7 +8,7 @@ import msgspec
 from deploy.database_services import DATABASE_SERVICES
 from gateway.config import SERVICE as GATEWAY
 from gateway.config import GatewaySettings
-from services.kit.config import PREFIX, Settings, variable_names
+from services.kit.config import FILE, PREFIX, Settings, variable_names
 
 ADMIN_URL = "HITOK_POSTGRES_URL"
 FOR_TESTS = ("HITOK_TEST_", "HITOK_SOAK_")
@@ -27,4 +27,5 @@ def list_settings() -> Iterator[str]:
     kinds: dict[str, type[Settings]] = {name: service.settings for name, service in DATABASE_SERVICES.items()}
     for service, kind in (kinds | {GATEWAY: GatewaySettings}).items():
         for field in msgspec.structs.fields(kind):
-            yield from variable_names(service, field.name)
+            for name in variable_names(service, field.name):
+                yield from (name, name + FILE)

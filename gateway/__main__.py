@@ -20,7 +20,7 @@ def main() -> None:
     try:
         settings = load(GatewaySettings, SERVICE)
         log.configure(settings, SERVICE)
-        telemetry.start(settings, SERVICE, metrics_port=None)
+        telemetry.start(settings, SERVICE, settings.metrics_port or None)
         uvloop.run(serve(settings))
     except ConfigError as error:
         refuse(error)

@@ -78,7 +78,7 @@ def build_app(container: Container) -> Litestar:
             upgrade_required,
             serving.handler,
             *tus.handlers,
-            *health.handlers(document(ENDPOINTS)),
+            *health.handlers(document(ENDPOINTS), with_metrics=not settings.metrics_port),
             *([pages.handler(settings.public_url, settings.media_redirect)] if settings.web_app else []),
         ],
         state=State({"container": container}),

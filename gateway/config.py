@@ -51,6 +51,10 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
         Meta(ge=0, description="open connections per network (IPv4 address, IPv6 /64), but for proxies; 0: no bound"),
     ] = 2_000
     network_sockets: Annotated[int, Meta(ge=0, description="open WebSockets per network; 0: no bound")] = 2_000
+    metrics_port: Annotated[
+        Port,
+        Meta(description="serve /metrics here, at metrics_host; 0: on http_ports, for all who reach them"),
+    ] = 0
     web_app: Annotated[
         bool, Meta(description="serve the web app at /; its cookies are Secure over HTTPS, or if public_url is https")
     ] = False

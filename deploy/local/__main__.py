@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 
@@ -11,9 +12,12 @@ from deploy.local.processes.display import open_display
 from deploy.local.processes.supervisor import supervise
 from deploy.local.services import SERVICES, Service
 
+PRIVATE = 0o077  # of all that this process and its children write: databases, mails, uploads, logs
+
 
 def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) -> int:
     options = parse(arguments)
+    os.umask(PRIVATE)
     display = open_display()
     try:
         if options.command:

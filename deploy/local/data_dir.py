@@ -24,7 +24,9 @@ def locate_folder(environ: Mapping[str, str]) -> Path:
 def open_folder(var: Path) -> Iterator[None]:
     """Creates the folder if it is missing, and locks it against other supervisors."""
     with explain_os_errors(var):
-        var.mkdir(parents=True, exist_ok=True)
+        var.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if var.stat().st_uid == os.geteuid():
+            var.chmod(0o700)  # also a folder of an earlier release
         lock = os.open(var / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         take_lock(lock, var)

@@ -72,8 +72,8 @@ async def metrics() -> ASGIResponse:
     return ASGIResponse(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
-def handlers(openapi: bytes) -> list[HTTPRouteHandler]:
-    """All routes of this module. `openapi` is the document to serve."""
+def handlers(openapi: bytes, *, with_metrics: bool) -> list[HTTPRouteHandler]:
+    """The routes of this module. `openapi` is the document to serve."""
 
     @get("/openapi.json")
     async def openapi_document() -> ASGIResponse:
@@ -94,7 +94,7 @@ def handlers(openapi: bytes) -> list[HTTPRouteHandler]:
         return ASGIResponse(body=body, media_type=ASSETS[name], headers=headers)
 
     folder = _find_assets()
-    return [live, ready, metrics, openapi_document, page, asset]
+    return [live, ready, *([metrics] if with_metrics else []), openapi_document, page, asset]
 
 
 def _find_assets() -> Path:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 PREFIX = "HITOK_"
+FILE = "_FILE"
 MIN_SECRET_BYTES = 32
 MIN_SECRET_CHARACTERS = 10  # distinct: 64 random hexadecimal digits always have more, "changeme" has fewer
 CONFIG_EXIT_CODE = 2  # tells a supervisor that restarting does not help
@@ -66,18 +68,32 @@ def variable_names(service: str, field: str) -> tuple[str, str]:
 def load(kind: type[S], service: str, environ: Mapping[str, str] = os.environ) -> S:
     """Reads `kind` from the environment: HITOK_<SERVICE>_<FIELD>, else HITOK_<FIELD>, else its default.
 
-    Raises ConfigError naming the first bad or missing variable.
+    Each variable may instead be given as <variable>_FILE, the path of a file with the value, as containers are given
+    secrets. Raises ConfigError naming the first bad or missing variable.
     """
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
         for name in variable_names(service, field.name):
-            if name in environ:
-                values[field.name] = _convert(name, environ[name], field.type)
+            text = _read(name, environ)
+            if text is not None:
+                values[field.name] = _convert(name, text, field.type)
                 break
         else:
             if field.required:
                 raise ConfigError(f"{variable_names(service, field.name)[1]} is not set")
     return msgspec.convert(values, kind)
+
+
+def _read(name: str, environ: Mapping[str, str]) -> str | None:
+    """The value of a variable, or of the file that <variable>_FILE names, without the line's end."""
+    if (path := environ.get(name + FILE)) is None:
+        return environ.get(name)
+    if name in environ:
+        raise ConfigError(f"{name} and {name}{FILE} are both set")
+    try:
+        return Path(path).read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{name}{FILE}: cannot read {path}: {getattr(error, 'strerror', 'not text')}") from None
 
 
 def _convert(name: str, text: str, kind: object) -> object:

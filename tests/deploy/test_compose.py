@@ -241,8 +241,7 @@ def test_what_observes_looks_where_the_processes_are() -> None:
     for config in yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]:
         for source in config["dns_sd_configs"]:
             scraped |= dict.fromkeys(source["names"], str(source["port"]))
-    metrics = {name: stages[name].environment[service.ports[-1].setting] for name, service in PROCESSES.items()}
-    assert scraped == metrics | {"gateway": metrics["gateway"].split(",")[0]}
+    assert scraped == {name: stages[name].environment[f"HITOK_{name.upper()}_METRICS_PORT"] for name in PROCESSES}
     assert "=http://otel-collector:4317" in EXAMPLE.read_text() and "otel-collector" in COMPOSE["services"]
     assert COMPOSE["services"]["otel-collector"]["environment"]["TRACES_ENDPOINT"] == "jaeger:4317"
 
@@ -253,11 +252,34 @@ def test_what_observes_looks_where_the_processes_are() -> None:
 def test_nats_takes_its_configuration_and_keeps_what_it_acknowledged() -> None:
     file = ROOT / "deploy/docker/nats.conf"
     program = Path(sys.executable).with_name("nats-server")
-    done = subprocess.run(
-        [program, "-t", "-c", file, "--user", "hitok", "--pass", "12e5"], capture_output=True, text=True
-    )
+    quoted = COMPOSE["services"]["nats"]["environment"]["NATS_PASS"]
+    assert quoted.startswith('"${NATS_PASSWORD') and quoted.endswith('}"')
+    environ = {"NATS_PASS": '"12e5"'}  # without its quotes it would be a number
+    done = subprocess.run([program, "-t", "-c", file], capture_output=True, text=True, env=environ)
     assert done.returncode == 0, done.stderr
     assert "sync_interval: always" in file.read_text()
+
+
+def test_no_secret_is_in_a_command_line() -> None:
+    """Every process of the host can read it, and `docker inspect` shows it to more people than need it."""
+    words = {
+        name: " ".join([*service.get("command", ()), *service.get("entrypoint", ())])
+        for name, service in COMPOSE["services"].items()
+    }
+    found = {name for name, text in words.items() if re.search(r"[^$]\$\{?[A-Z_]*(PASSWORD|SECRET|KEY|AUTH)", text)}
+    assert found == set()
+
+
+def test_valkey_takes_its_password_from_a_file_of_its_own(tmp_path: Path) -> None:
+    valkey = COMPOSE["services"]["valkey"]
+    shell, option, script, name = valkey["entrypoint"]
+    program = tmp_path / "valkey-server"
+    program.write_text('#!/bin/sh\ncat "$1"\nshift\necho "$@"\nls -l /dev/null "$HOLDER" | grep -c "^-rw------- "\n')
+    program.chmod(0o700)
+    script = script.replace("$$", "$").replace("/tmp/auth.conf", str(tmp_path / "auth.conf"))
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "VALKEYCLI_AUTH": "12e5", "HOLDER": str(tmp_path / "auth.conf")}
+    done = subprocess.run([shell, option, script, name, "--save", ""], capture_output=True, text=True, env=environ)
+    assert done.stdout.splitlines() == ["requirepass 12e5", "--save ", "1"], done.stderr
 
 
 def test_postgres_is_set_up_as_it_is_elsewhere() -> None:

@@ -84,6 +84,8 @@ def test_an_image_starts_its_process_and_asks_it_for_its_health(name: str) -> No
     given = stage.environment
     ports = [port for group in service.ports for port in given[group.setting].split(",")]
     assert ports == [port for group in service.ports for port in group.default.split(",")]
+    if service.health == "http":
+        ports.append(given[f"HITOK_{name.upper()}_METRICS_PORT"])
     assert stage.last("EXPOSE").split() == ports
 
 

@@ -177,6 +177,7 @@ def test_ports_and_probes_are_those_the_process_listens_on(overlay: str, name: s
         assert container["livenessProbe"]["grpc"] == {"port": int(given["HITOK_HEALTH_PORT"]), "service": LIVE}
     else:
         assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
+        listening.add(int(given[f"HITOK_{name.upper()}_METRICS_PORT"]))
         assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
     assert set(ports.values()) == listening
     selector, labels = service["spec"]["selector"], deployment["spec"]["template"]["metadata"]["labels"]
@@ -337,7 +338,6 @@ def test_production_is_scraped(name: str) -> None:
     scraped = [ports[endpoint["port"]] for endpoint in monitor["endpoints"] if endpoint["port"] in ports]
     assert len(scraped) == 1
     given = environment_of(find("production", "Deployment", name))
-    setting = PROCESSES[name].ports[-1].setting
-    assert str(scraped[0]) in given[setting].split(",")
+    assert str(scraped[0]) == given[f"HITOK_{name.upper()}_METRICS_PORT"]
     policy = find("production", "NetworkPolicy", "metrics")["spec"]["ingress"][0]["ports"]
     assert scraped[0] in {entry["port"] for entry in policy}

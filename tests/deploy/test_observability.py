@@ -10,6 +10,7 @@ import pytest
 
 from deploy.local.services import SERVICES
 from gateway.app import ENDPOINTS
+from tests.deploy.dockerfile import read_dockerfile
 from tests.deploy.observability import ROOT, alerts, dashboards, expressions, load_yaml, panels, rules
 from tests.deploy.promql import Matcher, Query, read
 
@@ -22,12 +23,9 @@ def test_every_process_is_scraped_where_it_serves_metrics() -> None:
         (discovery,) = job["dns_sd_configs"]
         assert discovery["names"] == [job["job_name"]]
         found[job["job_name"]] = discovery["port"]
-    assert found == {service.name: metrics_port(service.ports) for service in SERVICES}
-
-
-def metrics_port(ports: Any) -> int:
-    """The gateway serves metrics on its own port."""
-    return int(ports[-1].default.split(",")[0])
+    gateway = read_dockerfile()["gateway"].environment["HITOK_GATEWAY_METRICS_PORT"]
+    services = {service.name: int(service.ports[-1].default) for service in SERVICES if service.health == "grpc"}
+    assert found == services | {"gateway": int(gateway)}
 
 
 def test_the_rules_are_found_and_named_once() -> None:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
@@ -92,9 +92,18 @@ def test_a_service_gets_its_settings(own: Run) -> None:
     assert not [name for name in settings if "POSTGRES" in name]
 
 
-def test_secrets_are_for_the_owner_only(own: Run) -> None:
-    file = Path(own.ask_web()["HITOK_VAR"]) / "secrets.json"
-    assert file.stat().st_mode & 0o777 == 0o600
+def test_folders_and_files_are_for_the_owner_only(own: Run) -> None:
+    var = Path(own.ask_web()["HITOK_VAR"])
+    assert (var / "secrets.json").stat().st_mode & 0o777 == 0o600
+    for path in (var, *var.rglob("*")):
+        with suppress(FileNotFoundError):  # the servers' own temporary files
+            assert path.is_symlink() or path.stat().st_mode & 0o077 == 0, path
+
+
+def test_no_secret_is_in_a_command_line(own: Run) -> None:
+    secrets = load_secrets(Path(own.ask_web()["HITOK_VAR"]), [])
+    lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in own.list_family()]
+    assert not [line for line in lines for secret in secrets.values() if secret in line]
 
 
 def test_each_process_has_a_log(own: Run) -> None:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -50,6 +51,20 @@ def test_what_is_not_set_has_its_default() -> None:
 )
 def test_a_variable_is_read_as_its_fields_type(name: str, text: str, value: object) -> None:
     assert getattr(read(**{name: text}), name.lower()) == value
+
+
+def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET * 2}\n")
+    assert read(JWT_SECRET=None, JWT_SECRET_FILE=str(file)).jwt_secret == SECRET * 2
+    assert read(USER_JWT_SECRET_FILE=str(file)).jwt_secret == SECRET * 2, "the service's own goes first"
+    with pytest.raises(ConfigError, match="HITOK_JWT_SECRET and HITOK_JWT_SECRET_FILE are both set"):
+        read(JWT_SECRET_FILE=str(file))
+    with pytest.raises(ConfigError, match="HITOK_JWT_SECRET_FILE: cannot read /nowhere: No such file"):
+        read(JWT_SECRET=None, JWT_SECRET_FILE="/nowhere")
+    file.write_text("short")
+    with pytest.raises(ConfigError, match="HITOK_JWT_SECRET must have at least"):
+        read(JWT_SECRET=None, JWT_SECRET_FILE=str(file))
 
 
 def test_the_services_own_variable_goes_before_the_common_one() -> None:

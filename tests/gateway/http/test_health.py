@@ -140,3 +140,10 @@ async def test_assets_may_be_cached_and_the_rest_not(visitor: FrontEnd) -> None:
 )
 async def test_no_other_file_is_served(gateway: RunningGateway, visitor: FrontEnd, name: str) -> None:
     await visitor.refused("GET", f"/docs/{name}", 404, 10022)
+
+
+async def test_metrics_move_to_a_port_of_their_own(servers: Servers) -> None:
+    async with running_gateway(gateway_settings(servers, HITOK_GATEWAY_METRICS_PORT="18155")) as running:
+        assert (await running.http.get("/metrics")).status_code == 404
+    async with running_gateway(gateway_settings(servers)) as running:
+        assert (await running.http.get("/metrics")).status_code == 200
