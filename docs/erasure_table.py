@@ -54,6 +54,9 @@ TABLES: dict[str, dict[str, Table]] = {
             "id case_id created_at",
             f"Those that the user made: {ROW_GOES} Those about the user: note and snapshot are emptied.",
         ),
+        "moderation_appeal": Table(
+            "user_id text answer decided_by", "id act_id created_at decided_at granted", f"Emptied at once. {ID_STAYS}"
+        ),
         "moderation_act": Table(
             "moderator_id owner_id note reversed_by reversal_note",
             "id case_id verb created_at until reversed_at",

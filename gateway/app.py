@@ -15,6 +15,7 @@ from gateway.api.hichat import friends, groups, messages
 from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import (
     admin,
+    appeals,
     comments,
     communities,
     contact_settings,
@@ -57,6 +58,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *reports.endpoints,
     *moderation.endpoints,
     *admin.endpoints,
+    *appeals.endpoints,
     *chat_users.endpoints,
     *friends.endpoints,
     *groups.endpoints,

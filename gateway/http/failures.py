@@ -148,6 +148,10 @@ FAILURES: dict[str, Failure] = {
     "ACCOUNT_SUSPENDED": Failure(403, 10086, "账号已被暂停", 100035),
     "ACCOUNT_BANNED": Failure(403, 10087, "账号已被封禁", 100036),
     "DURATION_INVALID": Failure(400, 10001, "参数无效", 100002),
+    "APPEAL_INVALID": Failure(400, 10001, "参数无效", 100002),
+    "APPEAL_NOT_FOUND": Failure(404, 10088, "申诉不存在", 100037),
+    "APPEAL_MADE": Failure(409, 10089, "已申诉过", 100038),
+    "APPEAL_DECIDED": Failure(409, 10090, "申诉已处理", 100039),
     "ACT_IRREVERSIBLE": Failure(409, 10085, "该处理无法撤销", 100034),
     # Servers
     "DATABASE_UNAVAILABLE": Failure(503, 60004, "数据库错误", 100004),

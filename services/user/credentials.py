@@ -83,6 +83,20 @@ async def _login(
     return issued
 
 
+async def verify_login(service: Service, email: str, phone: str, password: str, client: Client) -> Row[Any]:
+    """The account with that email, or else phone, if the password is right; also one that may not log in.
+
+    Raises EmailInvalid, PhoneInvalid, CredentialsWrong, TooManyGuesses.
+    """
+    number = "" if email else parse_phone(phone, service.settings.phone_region)
+    column, identity = (Account.email, parse_email(email)) if email else (Account.phone, number)
+    account = await find_account(service, column == identity)
+    async with guesses.of_login(service, account.id if account else 0, identity, client.ip):
+        if not await service.passwords.verify(password, account and account.password_hash) or account is None:
+            raise CredentialsWrong
+    return account
+
+
 async def _start_session(
     service: Service, account: Row[Any], client: Client, access: int, refresh: int
 ) -> IssuedTokens:

@@ -47,7 +47,10 @@ class ReportView(Struct):
 
 
 class ActView(Struct):
-    """`moderator_id` is "" if the operator's command line did it. `reversed_at` is "" while the decision stands."""
+    """`moderator_id` is "" if the operator's command line did it. `reversed_at` is "" while the decision stands.
+
+    For its owner, `moderator_id`, `case_id` and `reversed_by` are "".
+    """
 
     act_id: str
     case_id: str
@@ -81,7 +84,7 @@ class ActPage(Struct):
     next_cursor: str
 
 
-def _time(milliseconds: int) -> str:
+def time_view(milliseconds: int) -> str:
     return rfc3339(milliseconds) if milliseconds else ""
 
 
@@ -102,10 +105,10 @@ def case_view(case: pb.Case, now: int) -> CaseView:
         state="closed" if case.closed_at else "claimed" if claimed else "open",
         report_count=case.report_count,
         claimed_by=str(case.claimed_by) if claimed else "",
-        claimed_until=_time(case.claimed_until) if claimed else "",
+        claimed_until=time_view(case.claimed_until) if claimed else "",
         created_at=rfc3339(case.created_at),
         updated_at=rfc3339(case.updated_at),
-        closed_at=_time(case.closed_at),
+        closed_at=time_view(case.closed_at),
         outcome=case.outcome,
     )
 
@@ -124,16 +127,16 @@ def report_view(report: pb.Report) -> ReportView:
 def act_view(act: pb.Act) -> ActView:
     return ActView(
         act_id=str(act.act_id),
-        case_id=str(act.case_id),
+        case_id=str(act.case_id or ""),
         verb=act.verb,
         moderator_id=str(act.moderator_id or ""),
         note=act.note,
         created_at=rfc3339(act.created_at),
         subject=subject_view(act.subject),
-        reversed_at=_time(act.reversed_at),
+        reversed_at=time_view(act.reversed_at),
         reversed_by=str(act.reversed_by or ""),
         reversal_note=act.reversal_note,
-        until=_time(act.until),
+        until=time_view(act.until),
     )
 
 

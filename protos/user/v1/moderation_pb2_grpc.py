@@ -47,6 +47,21 @@ class ModerationStub:
                 request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListReportsRequest.SerializeToString,
                 response_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListReportsResponse.FromString,
                 _registered_method=True)
+        self.ListOwnActs = channel.unary_unary(
+                '/hitok.user.v1.Moderation/ListOwnActs',
+                request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListOwnActsRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListActsResponse.FromString,
+                _registered_method=True)
+        self.Appeal = channel.unary_unary(
+                '/hitok.user.v1.Moderation/Appeal',
+                request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.AppealRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.AppealResponse.FromString,
+                _registered_method=True)
+        self.AppealByPassword = channel.unary_unary(
+                '/hitok.user.v1.Moderation/AppealByPassword',
+                request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.AppealByPasswordRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.AppealResponse.FromString,
+                _registered_method=True)
         self.ListCases = channel.unary_unary(
                 '/hitok.user.v1.Moderation/ListCases',
                 request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListCasesRequest.SerializeToString,
@@ -77,6 +92,16 @@ class ModerationStub:
                 request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ReverseRequest.SerializeToString,
                 response_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.Act.FromString,
                 _registered_method=True)
+        self.ListAppeals = channel.unary_unary(
+                '/hitok.user.v1.Moderation/ListAppeals',
+                request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListAppealsRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListAppealsResponse.FromString,
+                _registered_method=True)
+        self.DecideAppeal = channel.unary_unary(
+                '/hitok.user.v1.Moderation/DecideAppeal',
+                request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.DecideAppealRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.AppealEntry.FromString,
+                _registered_method=True)
         self.ListActs = channel.unary_unary(
                 '/hitok.user.v1.Moderation/ListActs',
                 request_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListActsRequest.SerializeToString,
@@ -99,6 +124,27 @@ class ModerationServicer:
 
     def ListReports(self, request, context):
         """The caller's reports, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOwnActs(self, request, context):
+        """What moderators decided about the caller's things, the newest first, without who decided it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Appeal(self, request, context):
+        """Asks for another look at a decision about the caller: once for each act.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AppealByPassword(self, request, context):
+        """The same for who is shut out and has no session: against what shuts them out, by their password.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,6 +192,20 @@ class ModerationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAppeals(self, request, context):
+        """Undecided appeals with the oldest first, decided ones with the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideAppeal(self, request, context):
+        """Granting takes the act back, if that is possible. The moderator of the act leaves this to others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListActs(self, request, context):
         """Every act, the newest first: who did what, when and why.
         """
@@ -165,6 +225,21 @@ def add_ModerationServicer_to_server(servicer, server):
                     servicer.ListReports,
                     request_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListReportsRequest.FromString,
                     response_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListReportsResponse.SerializeToString,
+            ),
+            'ListOwnActs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwnActs,
+                    request_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListOwnActsRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListActsResponse.SerializeToString,
+            ),
+            'Appeal': grpc.unary_unary_rpc_method_handler(
+                    servicer.Appeal,
+                    request_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.AppealRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.AppealResponse.SerializeToString,
+            ),
+            'AppealByPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.AppealByPassword,
+                    request_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.AppealByPasswordRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.AppealResponse.SerializeToString,
             ),
             'ListCases': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCases,
@@ -195,6 +270,16 @@ def add_ModerationServicer_to_server(servicer, server):
                     servicer.Reverse,
                     request_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.ReverseRequest.FromString,
                     response_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.Act.SerializeToString,
+            ),
+            'ListAppeals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAppeals,
+                    request_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListAppealsRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.ListAppealsResponse.SerializeToString,
+            ),
+            'DecideAppeal': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideAppeal,
+                    request_deserializer=protos_dot_user_dot_v1_dot_moderation__pb2.DecideAppealRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_moderation__pb2.AppealEntry.SerializeToString,
             ),
             'ListActs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListActs,
@@ -259,6 +344,87 @@ class Moderation:
             '/hitok.user.v1.Moderation/ListReports',
             protos_dot_user_dot_v1_dot_moderation__pb2.ListReportsRequest.SerializeToString,
             protos_dot_user_dot_v1_dot_moderation__pb2.ListReportsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwnActs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Moderation/ListOwnActs',
+            protos_dot_user_dot_v1_dot_moderation__pb2.ListOwnActsRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_moderation__pb2.ListActsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Appeal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Moderation/Appeal',
+            protos_dot_user_dot_v1_dot_moderation__pb2.AppealRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_moderation__pb2.AppealResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AppealByPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Moderation/AppealByPassword',
+            protos_dot_user_dot_v1_dot_moderation__pb2.AppealByPasswordRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_moderation__pb2.AppealResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -421,6 +587,60 @@ class Moderation:
             '/hitok.user.v1.Moderation/Reverse',
             protos_dot_user_dot_v1_dot_moderation__pb2.ReverseRequest.SerializeToString,
             protos_dot_user_dot_v1_dot_moderation__pb2.Act.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAppeals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Moderation/ListAppeals',
+            protos_dot_user_dot_v1_dot_moderation__pb2.ListAppealsRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_moderation__pb2.ListAppealsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideAppeal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Moderation/DecideAppeal',
+            protos_dot_user_dot_v1_dot_moderation__pb2.DecideAppealRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_moderation__pb2.AppealEntry.FromString,
             options,
             channel_credentials,
             insecure,

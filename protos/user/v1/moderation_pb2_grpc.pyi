@@ -23,6 +23,12 @@ class ModerationStub:
     """One report for each reporter, subject and reason while the subject's case is open: repeating it changes nothing."""
     ListReports: _aio.UnaryUnaryMultiCallable[_moderation_pb2.ListReportsRequest, _moderation_pb2.ListReportsResponse]
     """The caller's reports, the newest first."""
+    ListOwnActs: _aio.UnaryUnaryMultiCallable[_moderation_pb2.ListOwnActsRequest, _moderation_pb2.ListActsResponse]
+    """What moderators decided about the caller's things, the newest first, without who decided it."""
+    Appeal: _aio.UnaryUnaryMultiCallable[_moderation_pb2.AppealRequest, _moderation_pb2.AppealResponse]
+    """Asks for another look at a decision about the caller: once for each act."""
+    AppealByPassword: _aio.UnaryUnaryMultiCallable[_moderation_pb2.AppealByPasswordRequest, _moderation_pb2.AppealResponse]
+    """The same for who is shut out and has no session: against what shuts them out, by their password."""
     ListCases: _aio.UnaryUnaryMultiCallable[_moderation_pb2.ListCasesRequest, _moderation_pb2.ListCasesResponse]
     """The RPCs that follow are for moderators: callers with role 3 or 4.
 
@@ -36,6 +42,10 @@ class ModerationStub:
     """Decides a case that nobody else has claimed. The same decision by the same moderator again answers with the first."""
     Reverse: _aio.UnaryUnaryMultiCallable[_moderation_pb2.ReverseRequest, _moderation_pb2.Act]
     """Takes a decision back, where that is possible: what was hidden is shown again. Again it changes nothing."""
+    ListAppeals: _aio.UnaryUnaryMultiCallable[_moderation_pb2.ListAppealsRequest, _moderation_pb2.ListAppealsResponse]
+    """Undecided appeals with the oldest first, decided ones with the newest first."""
+    DecideAppeal: _aio.UnaryUnaryMultiCallable[_moderation_pb2.DecideAppealRequest, _moderation_pb2.AppealEntry]
+    """Granting takes the act back, if that is possible. The moderator of the act leaves this to others."""
     ListActs: _aio.UnaryUnaryMultiCallable[_moderation_pb2.ListActsRequest, _moderation_pb2.ListActsResponse]
     """Every act, the newest first: who did what, when and why."""
 
@@ -60,6 +70,30 @@ class ModerationServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_moderation_pb2.ListReportsRequest, _abc.Awaitable[_moderation_pb2.ListReportsResponse]],
     ) -> _abc.Awaitable[_moderation_pb2.ListReportsResponse]:
         """The caller's reports, the newest first."""
+
+    @_abc_1.abstractmethod
+    def ListOwnActs(
+        self,
+        request: _moderation_pb2.ListOwnActsRequest,
+        context: _aio.ServicerContext[_moderation_pb2.ListOwnActsRequest, _abc.Awaitable[_moderation_pb2.ListActsResponse]],
+    ) -> _abc.Awaitable[_moderation_pb2.ListActsResponse]:
+        """What moderators decided about the caller's things, the newest first, without who decided it."""
+
+    @_abc_1.abstractmethod
+    def Appeal(
+        self,
+        request: _moderation_pb2.AppealRequest,
+        context: _aio.ServicerContext[_moderation_pb2.AppealRequest, _abc.Awaitable[_moderation_pb2.AppealResponse]],
+    ) -> _abc.Awaitable[_moderation_pb2.AppealResponse]:
+        """Asks for another look at a decision about the caller: once for each act."""
+
+    @_abc_1.abstractmethod
+    def AppealByPassword(
+        self,
+        request: _moderation_pb2.AppealByPasswordRequest,
+        context: _aio.ServicerContext[_moderation_pb2.AppealByPasswordRequest, _abc.Awaitable[_moderation_pb2.AppealResponse]],
+    ) -> _abc.Awaitable[_moderation_pb2.AppealResponse]:
+        """The same for who is shut out and has no session: against what shuts them out, by their password."""
 
     @_abc_1.abstractmethod
     def ListCases(
@@ -109,6 +143,22 @@ class ModerationServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_moderation_pb2.ReverseRequest, _abc.Awaitable[_moderation_pb2.Act]],
     ) -> _abc.Awaitable[_moderation_pb2.Act]:
         """Takes a decision back, where that is possible: what was hidden is shown again. Again it changes nothing."""
+
+    @_abc_1.abstractmethod
+    def ListAppeals(
+        self,
+        request: _moderation_pb2.ListAppealsRequest,
+        context: _aio.ServicerContext[_moderation_pb2.ListAppealsRequest, _abc.Awaitable[_moderation_pb2.ListAppealsResponse]],
+    ) -> _abc.Awaitable[_moderation_pb2.ListAppealsResponse]:
+        """Undecided appeals with the oldest first, decided ones with the newest first."""
+
+    @_abc_1.abstractmethod
+    def DecideAppeal(
+        self,
+        request: _moderation_pb2.DecideAppealRequest,
+        context: _aio.ServicerContext[_moderation_pb2.DecideAppealRequest, _abc.Awaitable[_moderation_pb2.AppealEntry]],
+    ) -> _abc.Awaitable[_moderation_pb2.AppealEntry]:
+        """Granting takes the act back, if that is possible. The moderator of the act leaves this to others."""
 
     @_abc_1.abstractmethod
     def ListActs(

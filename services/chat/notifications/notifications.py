@@ -19,9 +19,9 @@ from services.kit.pages import check_batch, clamp
 KINDS = (
     "friend_request", "friend_accepted", "friend_added", "group_request", "group_joined", "group_invited",
     "like", "comment", "reply", "comment_like", "mention", "video_ready", "video_failed",
-    "moderation", "moderation_reversed", "report_closed",
+    "moderation", "moderation_reversed", "appeal_decided", "report_closed",
 )  # fmt: skip
-ALWAYS_HEARD = ("moderation", "moderation_reversed", "report_closed")  # kinds that nobody can mute
+ALWAYS_HEARD = ("moderation", "moderation_reversed", "appeal_decided", "report_closed")  # kinds that nobody can mute
 ABOUT_OWN_DOING = ("video_ready", "video_failed", *ALWAYS_HEARD)  # kinds about the receiver's own action
 MAX_LIMIT, MAX_UNREAD, MAX_MARKED = 100, 100, 500
 MAX_ACTORS = 500  # remembered, so that a user who does it twice counts once

@@ -59,7 +59,7 @@ def _group_joined(data: Data) -> list[NewNotification]:
 
 def _moderated(kind: str) -> Rule:
     """Tells the owner of what a moderator acted on; not by whom."""
-    fields = ("act_id", "act", "note", "until", *SUBJECT)
+    fields = ("act_id", "act", "note", "until", "granted", "answer", *SUBJECT)
     return lambda data: [NewNotification(int(data["user_id"]), kind, int(data["user_id"]), _pick(data, fields))]
 
 
@@ -89,6 +89,7 @@ _RULES: dict[str, Rule] = {
     "media.video.failed": _to_owner("video_failed", "video_id", "title", "reason"),
     "user.moderation.acted": _moderated("moderation"),
     "user.moderation.reversed": _moderated("moderation_reversed"),
+    "user.moderation.appealed": _moderated("appeal_decided"),
     "user.moderation.closed": _report_closed,
 }
 SUBJECTS = [f"events.{what}" for what in _RULES]

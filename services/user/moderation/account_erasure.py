@@ -3,12 +3,14 @@
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.user.moderation.models import Case, Report
+from services.user.moderation.models import Appeal, Case, Report
 
 
 async def forget(connection: AsyncConnection, user_id: int) -> None:
-    """Deletes the user's own reports, and empties what was kept and said of the user. The account is locked."""
+    """Deletes the user's own reports, and empties what was kept and said of them and by them. The account is locked."""
     await connection.execute(delete(Report).where(Report.reporter_id == user_id))
+    theirs = update(Appeal).where(Appeal.user_id == user_id)
+    await connection.execute(theirs.values(words="", answer=""))
     about = select(Case.id).where(Case.owner_id == user_id)
     await connection.execute(update(Report).where(Report.case_id.in_(about)).values(note="", snapshot=""))
     await connection.execute(update(Case).where(Case.owner_id == user_id).values(snapshot=""))

@@ -17,6 +17,7 @@ from services.user.profiles import require_admin
 KINDS = ("", "user", "video", "comment", "message", "group")  # by SubjectKind
 DISMISS, HIDE, REMOVE, WARN, SUSPEND, BAN = DECISIONS = ("dismiss", "hide", "remove", "warn", "suspend", "ban")
 REVERSIBLE = (HIDE, WARN, SUSPEND, BAN)
+OWNERS = (HIDE, REMOVE, WARN, SUSPEND, BAN)  # those of which the owner hears, and may appeal
 MAX_PAGE = 100  # acts
 
 
@@ -60,6 +61,12 @@ def select_acts(*which: ColumnElement[bool]) -> Select[Any]:
     """Acts with the subjects of their cases."""
     subject = (Case.kind, Case.subject_id, Case.conversation_id, Case.seq)
     return select(Act.__table__, *subject).join(Case, Case.id == Act.case_id).where(*which)
+
+
+async def list_own(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> pages.Page:
+    """What was decided about the caller's things, the newest first; dismissals are not theirs. Raises CursorInvalid."""
+    mine = (Act.owner_id == caller.user_id, Act.verb.in_(OWNERS), Act.id < pages.id_before(cursor))
+    return await pages.fetch(connection, select_acts(*mine).order_by(Act.id.desc()), "id", limit=limit, most=MAX_PAGE)
 
 
 async def list_acts(

@@ -41,6 +41,24 @@ class CaseClaimed(Conflict):
     """Another moderator has claimed the case and may still decide it."""
 
 
+class AppealInvalid(Invalid):
+    """No text, or more than 1,000 characters."""
+
+    field = "text"
+
+
+class AppealNotFound(NotFound):
+    """There is no such appeal, or nothing to appeal against."""
+
+
+class AppealMade(Conflict):
+    """One appeal for each act."""
+
+
+class AppealDecided(Conflict):
+    """The appeal was decided otherwise."""
+
+
 class ActIrreversible(Conflict):
     """What was removed is gone, and a dismissed case is opened by the next report."""
 

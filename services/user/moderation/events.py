@@ -36,6 +36,11 @@ async def owner_told(connection: AsyncConnection, case: Any, act: Any, verb: str
     await _emit(connection, verb, case, **told, note=act.note)
 
 
+async def appeal_decided(connection: AsyncConnection, case: Any, act_id: int, granted: bool, answer: str) -> None:
+    """For the owner, who appealed."""
+    await _emit(connection, "appealed", case, act_id=str(act_id), granted=granted, answer=answer)
+
+
 async def _emit(connection: AsyncConnection, verb: str, case: Any, **data: Any) -> None:
     """`user_id` is the owner of the subject."""
     kind = KINDS[case.kind]

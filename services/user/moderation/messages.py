@@ -69,6 +69,28 @@ def case_details(details: CaseDetails) -> pb.GetCaseResponse:
     )
 
 
+def own_act(row: Any) -> pb.Act:
+    """Without who did it."""
+    message = act(row)
+    for field in ("moderator_id", "reversed_by", "case_id"):
+        message.ClearField(field)
+    return message
+
+
+def appeal(appeal: Any, act_row: Any) -> pb.AppealEntry:
+    return pb.AppealEntry(
+        appeal_id=appeal.id,
+        act=act(act_row),
+        user_id=appeal.user_id,
+        text=appeal.text,
+        created_at=milliseconds(appeal.created_at),
+        decided_at=milliseconds(appeal.decided_at),
+        decided_by=appeal.decided_by or 0,
+        granted=appeal.granted,
+        answer=appeal.answer,
+    )
+
+
 def act(row: Any) -> pb.Act:
     return pb.Act(
         act_id=row.id,

@@ -60,6 +60,28 @@ class Report(Model):
     )
 
 
+class Appeal(Model):
+    """The owner's objection to an act: one for each."""
+
+    __tablename__ = "moderation_appeal"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    act_id: Mapped[int] = mapped_column(ForeignKey("moderation_act.id"), unique=True)
+    user_id: Mapped[int]
+    words: Mapped[str] = mapped_column("text")  # not `text`, which is a function here
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[int | None]
+    granted: Mapped[bool] = mapped_column(server_default=text("false"))
+    answer: Mapped[str] = mapped_column(server_default="")
+
+    __table_args__ = (
+        Index("moderation_appeal_open", "id", postgresql_where=text("decided_at IS NULL")),
+        Index("moderation_appeal_decided", "id", postgresql_where=text("decided_at IS NOT NULL")),
+        Index("moderation_appeal_user", "user_id"),
+    )
+
+
 class Act(Model):
     """What a moderator did, and why: the audit. `moderator_id` is null if the operator's command line did it."""
 

@@ -5,9 +5,11 @@ import grpc.aio
 from protos.user.v1 import moderation_pb2 as pb
 from protos.user.v1.moderation_pb2_grpc import ModerationServicer, add_ModerationServicer_to_server
 from services.kit.context import require_caller
-from services.user.moderation import acts, cases, decisions, messages, reports, reversals
+from services.user.credentials import verify_login
+from services.user.moderation import acts, appeals, cases, decisions, messages, reports, reversals
 from services.user.moderation.decisions import Decision
 from services.user.service import Service
+from services.user.sessions import Client
 
 
 def register_moderation(service: Service, server: grpc.aio.Server) -> None:
@@ -16,7 +18,7 @@ def register_moderation(service: Service, server: grpc.aio.Server) -> None:
 
 class Moderation(ModerationServicer):
     def __init__(self, service: Service) -> None:
-        self._database, self._new_id = service.database, service.new_id
+        self._service, self._database, self._new_id = service, service.database, service.new_id
 
     async def Report(self, request: pb.ReportRequest, context: object) -> pb.ReportResponse:
         told = (messages.subject_of(request.subject), request.reason, request.note)
@@ -29,6 +31,38 @@ class Moderation(ModerationServicer):
         async with self._database.transaction() as connection:
             rows, cursor = await reports.list_reports(connection, require_caller(), *page)
         return pb.ListReportsResponse(reports=map(messages.own_report, rows), next_cursor=cursor)
+
+    async def ListOwnActs(self, request: pb.ListOwnActsRequest, context: object) -> pb.ListActsResponse:
+        page = (request.cursor, request.limit)
+        async with self._database.transaction() as connection:
+            rows, cursor = await acts.list_own(connection, require_caller(), *page)
+        return pb.ListActsResponse(acts=map(messages.own_act, rows), next_cursor=cursor)
+
+    async def Appeal(self, request: pb.AppealRequest, context: object) -> pb.AppealResponse:
+        caller, asked = require_caller(), (request.act_id, request.text)
+        async with self._database.transaction() as connection:
+            appeal_id = await appeals.appeal(connection, self._new_id(), caller.user_id, *asked)
+        return pb.AppealResponse(appeal_id=appeal_id)
+
+    async def AppealByPassword(self, request: pb.AppealByPasswordRequest, context: object) -> pb.AppealResponse:
+        given = (request.email, request.phone, request.password)
+        client = Client(request.client.ip, request.client.port, request.client.device)
+        account = await verify_login(self._service, *given, client)
+        async with self._database.transaction() as connection:
+            appeal_id = await appeals.appeal_shut_out(connection, self._new_id(), account.id, request.text)
+        return pb.AppealResponse(appeal_id=appeal_id)
+
+    async def ListAppeals(self, request: pb.ListAppealsRequest, context: object) -> pb.ListAppealsResponse:
+        page = (request.decided, request.cursor, request.limit)
+        async with self._database.transaction() as connection:
+            rows, cursor = await appeals.list_appeals(connection, require_caller(), *page)
+        return pb.ListAppealsResponse(appeals=[messages.appeal(*row) for row in rows], next_cursor=cursor)
+
+    async def DecideAppeal(self, request: pb.DecideAppealRequest, context: object) -> pb.AppealEntry:
+        decision = (request.appeal_id, request.granted, request.answer)
+        async with self._database.transaction() as connection:
+            row, act = await appeals.decide_appeal(connection, require_caller(), *decision)
+        return messages.appeal(row, act)
 
     async def ListCases(self, request: pb.ListCasesRequest, context: object) -> pb.ListCasesResponse:
         wanted = (request.state, request.kind, request.owner_id, request.cursor, request.limit)

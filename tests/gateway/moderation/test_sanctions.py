@@ -64,3 +64,31 @@ async def test_reporters_hear_whether_anything_was_done_and_owners_what_and_why(
     (told,) = await notices(owner, "moderation")
     assert (told["act"], told["note"], told["subject_id"]) == ("hide", "seen", video["id"])
     assert moderator.uid not in str(told)
+
+
+async def test_an_appeal_without_a_session_is_granted_and_told(town: Town) -> None:
+    owner, reporter = await town.people(2)
+    moderator, other = await town.moderator(), await town.moderator()
+    await report(reporter, "user", id=owner.uid)
+    (row,) = await execute(town.user, "SELECT phone FROM account WHERE id = :id", id=owner.id)
+    await decide(moderator, await case_of(moderator, owner), "ban")
+    login = {"phone": row.phone, "password": PASSWORD}
+    await town.visitor.refused("POST", "/api/v1/user/login", 403, 100036, json=login)
+    asked = "/api/moderation/appeal-by-password"
+    appeal = await town.visitor.post(asked, **login, text="it was a joke")
+    await town.visitor.refused("POST", asked, 409, 10089, json=login | {"text": "really"})
+    await town.visitor.refused("POST", asked, 401, 10009, json=login | {"text": "x", "password": "wrong"})
+    pages = (await other.get("/api/moderation/appeals", limit=100))["appeals"]
+    (entry,) = [each for each in pages if each["appeal_id"] == appeal["appeal_id"]]
+    assert (entry["act"]["verb"], entry["text"], entry["decided_at"]) == ("ban", "it was a joke", "")
+    body = {"appeal_id": appeal["appeal_id"], "granted": True}
+    await moderator.refused("POST", "/api/moderation/decide-appeal", 403, -20008, json=body)
+    assert (await other.post("/api/moderation/decide-appeal", **body, answer="so it was"))["granted"]
+    back = owner.with_token((await town.visitor.chat("POST", "/api/v1/user/login", json=login))["token"])
+    own = (await back.get("/api/moderation/my-acts"))["acts"]
+    assert [(act["verb"], act["moderator_id"], bool(act["reversed_at"])) for act in own] == [("ban", "", True)]
+
+    async def has_heard() -> bool:
+        return [told["answer"] for told in await notices(back, "appeal_decided")] == ["so it was"]
+
+    await until(has_heard)
