@@ -20,6 +20,7 @@ from gateway.api.shortvideo import (
     communities,
     contact_settings,
     contacts,
+    exports,
     feeds,
     login,
     moderation,
@@ -47,6 +48,7 @@ from gateway.ws.protocol import MAX_FRAME_BYTES, SocketProtocol
 ENDPOINTS: list[HTTPRouteHandler] = [
     *login.endpoints,
     *users.endpoints,
+    *exports.endpoints,
     *contacts.endpoints,
     *contact_settings.endpoints,
     *communities.endpoints,
@@ -79,6 +81,7 @@ def build_app(container: Container) -> Litestar:
             *ENDPOINTS,
             upgrade_required,
             serving.handler,
+            exports.download,
             *tus.handlers,
             *health.handlers(document(ENDPOINTS), with_metrics=not settings.metrics_port),
             *([pages.handler(settings.public_url, settings.media_redirect)] if settings.web_app else []),

@@ -1,5 +1,6 @@
 """What the gateway holds while it runs: channels, stubs, caches, limits and sockets, put together by hand."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from gateway.http.auth import Authenticator
 from gateway.http.errors import UserNotFound
 from gateway.http.rate_limits import RateLimiter
 from gateway.ws.endpoint import Sockets
+from protos.export.v1 import export_pb2
+from protos.export.v1.export_pb2_grpc import ExportStub
 from protos.media.v1 import comments_pb2, objects_pb2, videos_pb2
 from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.objects_pb2 import Object
@@ -37,10 +40,11 @@ from protos.media.v1.videos_pb2_grpc import VideosStub
 from protos.social.v1 import friends_pb2, groups_pb2
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
-from protos.user.v1 import accounts_pb2, audit_pb2, moderation_pb2, users_pb2
+from protos.user.v1 import accounts_pb2, audit_pb2, exports_pb2, moderation_pb2, users_pb2
 from protos.user.v1.accounts_pb2 import SessionVerdict
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.audit_pb2_grpc import AuditStub
+from protos.user.v1.exports_pb2_grpc import ExportsStub
 from protos.user.v1.moderation_pb2_grpc import ModerationStub
 from protos.user.v1.users_pb2 import User
 from protos.user.v1.users_pb2_grpc import UsersStub
@@ -52,11 +56,19 @@ from services.kit.rpc.channel import open_channel
 from services.kit.ttl_map import TtlMap
 from services.objectstore.store import open_store
 
+MAX_ARCHIVES = 2  # exports that one gateway makes at the same time
 ONLINE_TTL, MAX_ONLINE = 1.0, 500  # seconds, lists
 SEED_TTL, MAX_SEEDS = 3_600.0, 50_000  # seconds, sessions
-USER_PROTOS = (accounts_pb2.DESCRIPTOR, users_pb2.DESCRIPTOR, moderation_pb2.DESCRIPTOR, audit_pb2.DESCRIPTOR)
-SOCIAL_PROTOS = (friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR)
-MEDIA_PROTOS = (objects_pb2.DESCRIPTOR, videos_pb2.DESCRIPTOR, comments_pb2.DESCRIPTOR)
+USER_PROTOS = (
+    accounts_pb2.DESCRIPTOR,
+    users_pb2.DESCRIPTOR,
+    moderation_pb2.DESCRIPTOR,
+    audit_pb2.DESCRIPTOR,
+    exports_pb2.DESCRIPTOR,
+    export_pb2.DESCRIPTOR,
+)
+SOCIAL_PROTOS = (export_pb2.DESCRIPTOR, friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR)
+MEDIA_PROTOS = (export_pb2.DESCRIPTOR, objects_pb2.DESCRIPTOR, videos_pb2.DESCRIPTOR, comments_pb2.DESCRIPTOR)
 
 
 @dataclass(slots=True)
@@ -76,6 +88,9 @@ class Container:
     videos: VideosStub
     comments: CommentsStub
     chat: Chat
+    exports: ExportsStub
+    export_rows: Mapping[str, ExportStub]  # by service
+    archives: asyncio.Semaphore  # those being made at the same time
     tickets: Tickets
     store: ObjectStore
     nats: Nats
@@ -129,6 +144,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
         social_channel = await stack.enter_async_context(open_channel(settings.social_target, settings, SOCIAL_PROTOS))
         media_channel = await stack.enter_async_context(open_channel(settings.media_target, settings, MEDIA_PROTOS))
         chat_channel = await stack.enter_async_context(open_channel(settings.chat_target, settings, CHAT_PROTOS))
+        channels = {"user": user_channel, "social": social_channel, "media": media_channel, "chat": chat_channel}
         redis = await stack.enter_async_context(open_redis(settings.redis_url))
         nats = await stack.enter_async_context(open_nats(settings.nats_url, SERVICE))
         users, sessions = UsersStub(user_channel), SessionsStub(user_channel)
@@ -154,7 +170,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
         await stack.enter_async_context(sockets.running())
         yield Container(
             settings=settings,
-            channels={"user": user_channel, "social": social_channel, "media": media_channel, "chat": chat_channel},
+            channels=channels,
             accounts=AccountsStub(user_channel),
             sessions=sessions,
             users=users,
@@ -167,6 +183,9 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             videos=videos,
             comments=comments,
             chat=chat,
+            exports=ExportsStub(user_channel),
+            export_rows={name: ExportStub(channel) for name, channel in channels.items()},
+            archives=asyncio.Semaphore(MAX_ARCHIVES),
             tickets=tickets,
             store=open_store(settings.media_url, settings.var),
             nats=nats,

@@ -9,8 +9,9 @@ from protos.chat.v1 import conversations_pb2, marks_pb2, sockets_pb2
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
 from protos.chat.v1.marks_pb2_grpc import MarksStub
 from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
+from protos.export.v1 import export_pb2
 
-CHAT_PROTOS = (conversations_pb2.DESCRIPTOR, marks_pb2.DESCRIPTOR, sockets_pb2.DESCRIPTOR)
+CHAT_PROTOS = (export_pb2.DESCRIPTOR, conversations_pb2.DESCRIPTOR, marks_pb2.DESCRIPTOR, sockets_pb2.DESCRIPTOR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,8 @@ FAILURES: dict[str, Failure] = {
     "ROUTE_NOT_FOUND": Failure(404, 10022, "接口不存在", 100011),
     "METHOD_NOT_ALLOWED": Failure(405, 10023, "请求方法不允许", 100012),
     "ACCOUNT_DISABLED": Failure(403, 10024, "账号已停用", 100013),
+    "TOO_MANY_EXPORTS": Failure(429, -20007, "请求过于频繁", 100006),
+    "EXPORT_NOT_FOUND": Failure(404, 10071, "导出链接无效", 100025),
     "AUDIT_INVALID": Failure(400, 10001, "参数无效", 100002),
     "EMAIL_UNVERIFIED": Failure(400, 10025, "邮箱需要验证", 100002),
     "SESSION_NOT_FOUND": Failure(404, 10026, "会话不存在", 100014),

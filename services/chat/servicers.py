@@ -17,8 +17,11 @@ from protos.chat.v1.sockets_pb2_grpc import (
     add_PresenceServicer_to_server,
     add_TicketsServicer_to_server,
 )
+from protos.export.v1 import export_pb2
+from protos.export.v1.export_pb2_grpc import add_ExportServicer_to_server
 from services.chat import messages
 from services.chat.errors import ConversationNotFound
+from services.chat.export import LISTS
 from services.chat.membership import requests
 from services.chat.membership.servicers import Marks
 from services.chat.notifications import notifications
@@ -29,9 +32,10 @@ from services.chat.sending.edits import MessageKey
 from services.chat.sending.typing_signals import send_typing
 from services.chat.service import Service
 from services.chat.tickets import Holder
+from services.exports.servicers import Export
 from services.kit.context import require_caller
 
-PROTOS = (pb.DESCRIPTOR, marks_pb2.DESCRIPTOR, sockets_pb.DESCRIPTOR)
+PROTOS = (export_pb2.DESCRIPTOR, pb.DESCRIPTOR, marks_pb2.DESCRIPTOR, sockets_pb.DESCRIPTOR)
 
 
 def register(service: Service, server: grpc.aio.Server) -> None:
@@ -40,6 +44,7 @@ def register(service: Service, server: grpc.aio.Server) -> None:
     add_TicketsServicer_to_server(Tickets(service), server)
     add_PresenceServicer_to_server(Presence(service), server)
     add_NotificationsServicer_to_server(Notifications(service), server)
+    add_ExportServicer_to_server(Export(service.database, LISTS), server)
 
 
 class Conversations(ConversationsServicer):

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 import grpc.aio
 
+from protos.export.v1 import export_pb2
+from protos.export.v1.export_pb2_grpc import add_ExportServicer_to_server
 from protos.media.v1 import objects_pb2 as pb
 from protos.media.v1.objects_pb2_grpc import (
     ObjectsServicer,
@@ -11,7 +13,9 @@ from protos.media.v1.objects_pb2_grpc import (
     add_ObjectsServicer_to_server,
     add_UploadsServicer_to_server,
 )
+from services.exports.servicers import Export
 from services.kit.context import require_caller
+from services.media.export import LISTS
 from services.media.files import ingest, objects, resumable, uploads
 from services.media.files.messages import object_message, own_upload, partial_upload, variant_message
 from services.media.files.streams import chunks_of, header_of, refusing_early
@@ -19,13 +23,14 @@ from services.media.pictures.variants import VariantMaker
 from services.media.resources import Resources
 from services.media.videos.servicers import VIDEO_PROTOS, register_videos
 
-PROTOS = (pb.DESCRIPTOR, *VIDEO_PROTOS)
+PROTOS = (export_pb2.DESCRIPTOR, pb.DESCRIPTOR, *VIDEO_PROTOS)
 
 
 def register(service: Resources, server: grpc.aio.Server) -> None:
     add_ObjectsServicer_to_server(Objects(service), server)
     add_UploadsServicer_to_server(Uploads(service), server)
     register_videos(service, server)
+    add_ExportServicer_to_server(Export(service.database, LISTS), server)
 
 
 class Objects(ObjectsServicer):

@@ -4,8 +4,6 @@ The key in the mail is derived from the row's id. So a mail that failed can be w
 """
 
 import asyncio
-import hashlib
-import hmac
 from datetime import timedelta
 from typing import Any
 
@@ -14,17 +12,19 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.ids import MAX_ID
 from services.user import events, sessions
 from services.user.accounts import change_account, lock_account
 from services.user.errors import CodeInvalid, MailFailed, UserNotFound
 from services.user.models import EmailChange
+from services.user.proofs.keys import make_key, read_key
 from services.user.service import Service
 
 UNDO_FOR = timedelta(hours=72)
 RETRY_AFTER = timedelta(seconds=60)
 LOOK_EVERY = 2.0  # seconds
 BATCH = 20  # mails
+
+PURPOSE = "undo email change"  # of the key
 
 log = structlog.get_logger("email_changes")
 
@@ -43,7 +43,7 @@ async def undo(connection: AsyncConnection, service: Service, key: str) -> None:
     again. Does nothing if the account has this address already. Raises CodeInvalid and, from the unique index,
     EmailTaken.
     """
-    change_id = _read_key(service, key)
+    change_id = read_key(service.settings.internal_secret, PURPOSE, key)
     query = select(EmailChange.__table__).where(
         EmailChange.id == change_id, EmailChange.changed_at > func.now() - UNDO_FOR
     )
@@ -86,7 +86,9 @@ async def tell_waiting(service: Service) -> None:
     for change in changes:
         try:
             hours = int(UNDO_FOR.total_seconds() // 3_600)
-            await service.mailer.tell_email_changed(change.old_email, _make_key(service, change.id), hours)
+            await service.mailer.tell_email_changed(
+                change.old_email, make_key(service.settings.internal_secret, PURPOSE, change.id), hours
+            )
         except MailFailed:
             continue
         async with service.database.transaction() as connection:
@@ -104,23 +106,3 @@ def _take_waiting() -> Any:
     some = due.with_for_update(skip_locked=True)
     taken = update(EmailChange).where(EmailChange.id.in_(some)).values(next_try_at=func.now() + RETRY_AFTER)
     return taken.returning(EmailChange.id, EmailChange.old_email)
-
-
-def _make_key(service: Service, change_id: int) -> str:
-    secret = service.settings.internal_secret.encode()
-    digest = hmac.new(secret, f"undo email change\0{change_id}".encode(), hashlib.sha256).hexdigest()
-    return f"{change_id:x}-{digest[:40]}"
-
-
-def _read_key(service: Service, key: str) -> int:
-    """Raises CodeInvalid."""
-    try:
-        change_id = int(key.strip().partition("-")[0], 16)
-    except ValueError:
-        raise CodeInvalid from None
-    genuine = 0 <= change_id <= MAX_ID and hmac.compare_digest(
-        _make_key(service, change_id).encode(), key.strip().encode()
-    )
-    if not genuine:
-        raise CodeInvalid
-    return change_id

@@ -13,6 +13,7 @@ from services.kit.db import Database
 from services.user import email_changes, events, guesses, sessions
 from services.user.accounts import change_account, relock
 from services.user.credentials import verify_own_password
+from services.user.exports import links
 from services.user.models import Account, Session
 from services.user.moderation import account_erasure
 from services.user.service import Service
@@ -42,6 +43,7 @@ async def erase(connection: AsyncConnection, user_id: int) -> None:
     await connection.execute(update(Session).where(Session.user_id == user_id).values(device="", ip=""))
     await guesses.forget_networks(connection, user_id)
     await email_changes.forget(connection, user_id)
+    await links.forget(connection, user_id)
     await account_erasure.forget(connection, user_id)
     await change_account(
         connection,

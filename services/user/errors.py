@@ -53,6 +53,10 @@ class TooManyCodes(TooMany):
     pass
 
 
+class TooManyExports(TooMany):
+    """The last link to an export was mailed less than an hour ago."""
+
+
 class TooManyGuesses(TooMany):
     """Too many wrong passwords were tried on this account, from networks it does not know or from this one."""
 
@@ -111,3 +115,7 @@ class UserNotFound(NotFound):
 
 class SessionNotFound(NotFound):
     pass
+
+
+class ExportNotFound(NotFound):
+    """The link to an export is not ours, has expired, or was replaced by a newer one."""

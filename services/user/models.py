@@ -133,6 +133,18 @@ class EmailChange(Model):
     __table_args__ = (Index("email_change_waiting", "next_try_at", postgresql_where=text("next_try_at IS NOT NULL")),)
 
 
+class ExportLink(Model):
+    """The user's newest link to what hitok holds of them (exports/links.py)."""
+
+    __tablename__ = "export_link"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(unique=True)
+    requested_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    opened_at: Mapped[datetime | None]
+
+
 class AuditEntry(Model):
     """An act of an operator, an admin or a moderator (audit/entries.py). Rows are added and never changed."""
 

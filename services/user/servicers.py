@@ -6,8 +6,10 @@ open their own around that (docs/adr/0012-transactions-open-in-the-servicer.md).
 
 import grpc.aio
 
+from protos.export.v1 import export_pb2
+from protos.export.v1.export_pb2_grpc import add_ExportServicer_to_server
 from protos.user.v1 import accounts_pb2 as pb
-from protos.user.v1 import audit_pb2, moderation_pb2
+from protos.user.v1 import audit_pb2, exports_pb2, moderation_pb2
 from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import (
     AccountsServicer,
@@ -16,7 +18,9 @@ from protos.user.v1.accounts_pb2_grpc import (
     add_SessionsServicer_to_server,
 )
 from protos.user.v1.audit_pb2_grpc import add_AuditServicer_to_server
+from protos.user.v1.exports_pb2_grpc import add_ExportsServicer_to_server
 from protos.user.v1.users_pb2_grpc import UsersServicer, add_UsersServicer_to_server
+from services.exports.servicers import Export
 from services.kit.context import require_caller
 from services.user import (
     accounts,
@@ -32,12 +36,14 @@ from services.user import (
 )
 from services.user.audit.servicers import Audit
 from services.user.audit.sessions import revoke_session
+from services.user.exports.lists import LISTS
+from services.user.exports.servicers import Exports
 from services.user.moderation.servicers import register_moderation
 from services.user.proofs import codes
 from services.user.service import Service
 from services.user.sessions import Client
 
-PROTOS = (pb.DESCRIPTOR, users_pb.DESCRIPTOR, audit_pb2.DESCRIPTOR, moderation_pb2.DESCRIPTOR)
+PROTOS = tuple(proto.DESCRIPTOR for proto in (pb, users_pb, audit_pb2, moderation_pb2, exports_pb2, export_pb2))
 
 
 def register(service: Service, server: grpc.aio.Server) -> None:
@@ -46,6 +52,8 @@ def register(service: Service, server: grpc.aio.Server) -> None:
     add_UsersServicer_to_server(Users(service), server)
     add_AuditServicer_to_server(Audit(service), server)
     register_moderation(service, server)
+    add_ExportsServicer_to_server(Exports(service), server)
+    add_ExportServicer_to_server(Export(service.database, LISTS), server)
 
 
 def _client(client: pb.Client) -> Client:

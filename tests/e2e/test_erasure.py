@@ -1,9 +1,13 @@
 """The drill: a person who uses everything is erased, and nothing of theirs is found or served any more."""
 
 import asyncio
+import hashlib
+import io
+import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,10 +22,10 @@ from services.kit.db import Database, driver_url
 from services.user import erasure
 from tests.e2e import traces as t
 from tests.e2e.everything import Everything, everything
-from tests.e2e.people import register
+from tests.e2e.people import Person, register
 from tests.support.gateway import FrontEnd
 from tests.support.servers import temporary_folder
-from tests.support.user import mailed_code
+from tests.support.user import mailed_code, mailed_link
 
 
 @pytest.fixture
@@ -36,6 +40,29 @@ async def nothing(look: Callable[[], list[str]], seconds: float = 30) -> None:
     while left := await asyncio.to_thread(look):
         assert asyncio.get_running_loop().time() < ends, left
         await asyncio.sleep(0.2)
+
+
+async def export_link(person: Person, running: Everything) -> str:
+    assert (await person.get("/api/user/export-status"))["status"] == "none"
+    made = await person.post("/api/user/export", password=person.password)
+    assert (made["status"], made["mailed"], made["url"]) == ("ready", True, "")
+    address = (await person.get("/api/user/get-my-info"))["email"]
+    return mailed_link(running.var, address)
+
+
+async def check_export(archive: bytes, traces: t.Traces) -> None:
+    """Each file as it was uploaded, and in the lists all that the person wrote."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as made:
+        assert made.testzip() is None
+        files = [name for name in made.namelist() if name.startswith("files/")]
+        lists = {name: json.loads(made.read(name)) for name in made.namelist() if name.endswith(".json")}
+        for name in files:
+            assert hashlib.sha256(made.read(name)).hexdigest() == name[6:70]
+    assert {name.partition("/")[0] for name in lists} == {"user", "social", "media", "chat"}
+    assert len(files) == len(lists["media/files.json"]) == 4
+    assert lists["user/account.json"][0]["id"] == int(traces.id)
+    written = json.dumps(lists)
+    assert [word for word in traces.words if word not in written] == [traces.of_others]
 
 
 async def an_hour_passes(url: str, user_id: int) -> None:
@@ -62,6 +89,9 @@ async def test_an_erased_person_leaves_no_trace(running: Everything, tmp_path: P
         assert {*traces.words, *traces.hashes} <= found, "the search finds all that is there"
         assert t.left_in_store(running.var / "media", traces)
 
+        link = await export_link(person, running)
+        await check_export((await http.get(link)).content, traces)
+
         await person.post("/api/user/delete-account", password=person.password)
 
         await nothing(lambda: [line for line in t.left_in_tables(urls, traces) if not line.endswith(traces.id)])
@@ -70,6 +100,7 @@ async def test_an_erased_person_leaves_no_trace(running: Everything, tmp_path: P
         await nothing(lambda: t.left_in_store(running.var / "media", traces))
         assert [(await http.get(path)).status_code for path in paths] == [404] * len(paths)
         await person.refused("GET", "/api/user/get-my-info", 401, -20002)
+        assert (await http.get(link)).status_code == 404
         listed = (await friend.get("/api/chat/conversations"))["conversations"]
         (conversation,) = [one for one in listed if one["kind"] == "direct"]
         page = await friend.get("/api/chat/messages", conversation_id=conversation["conversation_id"], limit=50)

@@ -30,6 +30,7 @@ class Traces:
 
     id: str
     words: list[str] = field(default_factory=list)
+    of_others: str = ""  # one of them, which another person wrote about this one
     hashes: list[str] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
 
@@ -59,7 +60,8 @@ async def use_everything(person: Person, friend: Person, var: Path, folder: Path
     await _fill_the_profile(person, traces, var)
     await person.post("/api/contact/add-friend", username=friend.name)
     await friend.post("/api/contact/add-friend", username=person.name)
-    await friend.post("/api/contact/set-remark", target_id=me, remark=traces.word())
+    traces.of_others = traces.word()
+    await friend.post("/api/contact/set-remark", target_id=me, remark=traces.of_others)
     await _publish(person, friend, traces, folder)
     await _join_groups(person, friend, traces)
     await _chat(person, other, traces)

@@ -18,10 +18,12 @@ import grpc.aio
 import msgspec
 from sqlalchemy import text
 
+from protos.export.v1.export_pb2_grpc import ExportStub
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.audit_pb2_grpc import AuditStub
+from protos.user.v1.exports_pb2_grpc import ExportsStub
 from protos.user.v1.moderation_pb2_grpc import ModerationStub
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit import schema, tokens
@@ -48,6 +50,8 @@ class Running:
     users: UsersStub
     audit: AuditStub
     moderation: ModerationStub
+    exports: ExportsStub
+    export_rows: ExportStub
 
 
 def user_settings(postgres_url: str, servers: Servers, folder: Path, **more: str) -> UserSettings:
@@ -66,7 +70,7 @@ async def running_user_service(settings: UserSettings) -> AsyncIterator[Running]
     schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service:
         async with serving(settings, PROTOS, partial(register, service)) as (target, channel):
-            made = (AccountsStub, SessionsStub, UsersStub, AuditStub, ModerationStub)
+            made = (AccountsStub, SessionsStub, UsersStub, AuditStub, ModerationStub, ExportsStub, ExportStub)
             stubs: list[Any] = [stub(channel) for stub in made]
             yield Running(settings, service, target, *stubs)
 
@@ -100,12 +104,21 @@ def new_phone() -> str:
 
 def mailed_code(folder: Path, address: str) -> str:
     """The code in the newest mail to `address`."""
+    return _mailed(folder, address, r"\b\d{6}\b")
+
+
+def mailed_link(folder: Path, address: str) -> str:
+    """The link in the newest mail to `address`."""
+    return _mailed(folder, address, r"https?://\S+")
+
+
+def _mailed(folder: Path, address: str, pattern: str) -> str:
     for path in sorted((folder / "mail").glob("*.eml"), reverse=True):
         mail = message_from_bytes(path.read_bytes(), policy=default)
         if mail["To"] in (address, ascii_email(address)):
             body = mail.get_body()
             assert body is not None
-            found = re.search(r"\b\d{6}\b", body.get_content())
+            found = re.search(pattern, body.get_content())
             assert found is not None
             return found.group()
     raise AssertionError(f"no mail to {address}")

@@ -52,6 +52,16 @@ class Mailer:
             "Undoing it ends all sessions and voids the password; set a new one with a mailed code.\n",
         )
 
+    async def send_export_link(self, email: str, link: str, hours: int) -> None:
+        """Raises MailFailed."""
+        await self._deliver(
+            email,
+            "hitok 数据导出 / your data",
+            f"您的数据已可下载，链接 {hours} 小时内有效：\n{link}\n如非本人操作，请更改密码。\n\n"
+            f"Your data can be downloaded. The link is good for {hours} hours:\n{link}\n"
+            "Do not pass it on. If you did not ask for it, change your password.\n",
+        )
+
     async def _deliver(self, email: str, subject: str, text: str) -> None:
         message = EmailMessage()
         message["From"], message["To"], message["Date"] = self._from, ascii_email(email), formatdate()

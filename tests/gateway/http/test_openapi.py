@@ -27,6 +27,7 @@ NO_API = {
     "/health/live",
     "/health/ready",
     "/metrics",
+    "/api/user/export/download",
     "/openapi.json",
     "/docs",
     "/docs/{name}",

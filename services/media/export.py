@@ -1,0 +1,36 @@
+"""What the media service holds of a user, for their export. The gateway adds the bytes of the files."""
+
+from services.exports.servicers import UserList
+
+LISTS = (
+    UserList(
+        "videos",
+        """SELECT id AS a, 0 AS b, id, title, description, type, video_url, cover_url, visibility, like_count,
+            comment_count, share_count, view_count, created_at, updated_at
+        FROM video WHERE owner_id = :user_id AND deleted_at IS NULL""",
+    ),
+    UserList(
+        "comments",
+        """SELECT id AS a, 0 AS b, id, video_id, father_id, reply_to_id, content::json, like_count, created_at
+        FROM comment WHERE user_id = :user_id AND deleted_at IS NULL""",
+        most=200,
+    ),
+    UserList(
+        "liked_videos",
+        "SELECT id AS a, 0 AS b, video_id, created_at FROM video_like WHERE user_id = :user_id AND NOT withdrawn",
+    ),
+    UserList(
+        "liked_comments",
+        """SELECT comment_id AS a, 0 AS b, comment_id, created_at
+        FROM comment_like WHERE user_id = :user_id AND NOT withdrawn""",
+    ),
+    UserList(
+        "shared_videos", "SELECT video_id AS a, 0 AS b, video_id, created_at FROM video_share WHERE user_id = :user_id"
+    ),
+    UserList(
+        "files",
+        """SELECT (extract(epoch FROM upload.created_at) * 1000000)::bigint AS a, hashtextextended(hash, 0) AS b,
+            hash || '.' || extension AS file, kind, media_type, object.size, upload.created_at AS uploaded_at
+        FROM upload JOIN object ON hash = object_hash WHERE user_id = :user_id""",
+    ),
+)
