@@ -20,7 +20,8 @@ LISTS = (
     ),
     UserList(
         "groups",
-        """SELECT member.id AS a, 0 AS b, group_id, name, description, announcement, role, joined_at, owner_id = :user_id AS owned
+        """SELECT member.id AS a, 0 AS b, group_id, name, description, announcement, role, joined_at,
+            owner_id = :user_id AS owned
         FROM member JOIN "group" ON "group".id = group_id WHERE user_id = :user_id""",
     ),
     UserList(
