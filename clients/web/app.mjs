@@ -5,6 +5,7 @@ import { button, fill, h, icon } from "./dom.mjs";
 import { t } from "./i18n.mjs";
 import { kept } from "./kept.mjs";
 import { countUnseen, describe, linkOf, noticed, unseen } from "./notifications.mjs";
+import { router } from "./router.mjs";
 import { forget, load, me } from "./session.mjs";
 import { toast } from "./ui.mjs";
 
@@ -32,8 +33,7 @@ const COUNTS = { chats: unread, notifications: unseen };
 
 const main = document.getElementById("main"), nav = document.getElementById("nav");
 const banner = document.getElementById("connection");
-let leaving = null; // what the present view wants done when it goes
-let shown = 0, place = "", showing = 0;
+let place = "", showing = 0;
 
 function showNav() {
   const now = JSON.stringify([me?.id, place, ...Object.values(COUNTS).map((number) => number())]);
@@ -56,31 +56,12 @@ function showConnection() {
   else fill(banner, closed && [t("connection.closed"), " ", button(t("again"), restart, { class: "plain" })]);
 }
 
-async function show() {
-  const number = ++shown, address = location.hash;
-  const [name, ...rest] = address.replace(/^#\/?/, "").split("/");
-  leaving?.();
-  leaving = null;
-  document.querySelectorAll("dialog[open]").forEach((open) => open.close());
+const show = router(main, (name) => {
   const known = VIEWS[name] ? name : "";
   place = INSIDE[known] ?? known;
   showNav();
-  try {
-    if (me) start();
-    const { view } = await (me ? VIEWS[known]() : import("./views/sign.mjs"));
-    const made = await view(...rest.map(decodeURIComponent));
-    if (number !== shown) return made.leave?.();
-    main.className = made.className ?? "";
-    fill(main, made.content);
-    main.dataset.view = address;
-    leaving = made.leave;
-    document.title = made.title ? `${made.title} · hitok` : "hitok";
-    if (number > 1) main.focus({ preventScroll: true }); // of a page just loaded, the start is at its top
-    if (!made.keepsScroll) scrollTo(0, 0);
-  } catch (error) {
-    if (number === shown) fill(main, h("p", { class: "hint", role: "alert" }, error.message), h("a", { class: "button", href: "#/", onclick: show }, t("again")));
-  }
-}
+  if (me) start();
+}, (name) => (me ? (VIEWS[name] ?? VIEWS[""])() : import("./views/sign.mjs")));
 
 onSignedOut.call = () => {
   if (!me && !kept("signed-in")) return;

@@ -2,6 +2,7 @@
 import { get, post } from "./api.mjs";
 import { button, dialog, fill, h, icon } from "./dom.mjs";
 import { number, t, time } from "./i18n.mjs";
+import { reportButton } from "./report.mjs";
 import { me } from "./session.mjs";
 import { action, attempt, paged, userLink } from "./ui.mjs";
 
@@ -75,6 +76,7 @@ function oneComment(comment, reply, gone) {
       !isReply && action(t("reply"), async () => {
         reply({ id: comment.id, name: element.querySelector(".name")?.textContent ?? "", refresh });
       }, { class: "plain reply" }),
+      comment.user_id !== me.id && reportButton(t("report"), { kind: "comment", id: comment.id }, { class: "plain" }),
       comment.user_id === me.id && action(t("delete"), async () => {
         await post("/api/videos/delete-comment", { comment_id: comment.id });
         element.remove();

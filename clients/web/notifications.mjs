@@ -1,8 +1,9 @@
 // Notifications: how many are unseen, what each says and where it leads.
 import { get, post } from "./api.mjs";
-import { t } from "./i18n.mjs";
+import { has, t } from "./i18n.mjs";
 import { me, user } from "./session.mjs";
 
+const MODERATION = new Set(["moderation", "moderation_reversed", "report_closed"]);
 let count = 0;
 const heard = new Set(); // ids that came over the socket: a later one with the same id replaces the earlier
 
@@ -33,10 +34,13 @@ export const page = async (cursor) => {
 export async function describe({ kind, actor, subject }) {
   const name = actor.user_id ? (await user(actor.user_id)).username : "";
   const others = actor.count > 1 ? t("notice.others", { n: actor.count - 1 }) : "";
-  return t(`notice.${kind}`, { name: name + others, group: subject?.group_name ?? "", title: subject?.title ?? "" });
+  const act = has(`act.${subject?.act}`) ? t(`act.${subject.act}`) : "";
+  if (kind === "report_closed") return t(`notice.report_closed.${subject.outcome}`);
+  return t(`notice.${kind}`, { act, note: subject?.note ?? "", name: name + others, group: subject?.group_name ?? "", title: subject?.title ?? "" });
 }
 
 export function linkOf({ kind, actor, subject }) {
+  if (MODERATION.has(kind)) return "#/notifications";
   if (subject?.video_id) return `#/v/${subject.video_id}`;
   if (subject?.conversation_id) return `#/chat/${subject.conversation_id}`;
   if (subject?.group_id) return `#/group/${subject.group_id}`;

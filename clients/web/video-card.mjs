@@ -4,6 +4,8 @@ import { openComments } from "./comments.mjs";
 import { button, fill, h, icon, webUrl } from "./dom.mjs";
 import { number, t } from "./i18n.mjs";
 import { keep, kept } from "./kept.mjs";
+import { reportButton } from "./report.mjs";
+import { me } from "./session.mjs";
 import { attempt, toast, userLink } from "./ui.mjs";
 
 const VIEW_SECONDS = 2; // after which a view counts, as the API has it
@@ -29,7 +31,8 @@ export function videoCard(data) {
     userLink(data.user_id),
     h("h2", null, data.title),
     data.description && h("p", null, data.description)),
-    h("div", { class: "actions" }, likeButton(data), commentButton(data), shareButton(data), soundButton()));
+    h("div", { class: "actions" }, likeButton(data), commentButton(data), shareButton(data), soundButton(),
+      data.user_id !== me.id && reportButton(icon("flag"), { kind: "video", id: data.id }, { class: "report", "aria-label": t("report") })));
   return card;
 }
 

@@ -1,4 +1,4 @@
-"""The web app at `/`: the files of clients/web/ and the chat client of docs/, kept in memory, plain and compressed."""
+"""The web app at `/` and the console at `/console`: the files of clients/web/ and the chat client, kept in memory."""
 
 import gzip
 import hashlib
@@ -47,7 +47,8 @@ def read_assets() -> dict[str, Asset]:
     """By the path under which each is served."""
     files = [path for path in sorted(FOLDER.rglob("*")) if path.suffix in MEDIA_TYPES]
     assets = {f"/web/{path.relative_to(FOLDER).as_posix()}": Asset.read(path) for path in files}
-    return assets | {"/": assets["/web/index.html"], "/web/chat-client.mjs": Asset.read(CHAT_CLIENT)}
+    pages = {"/": assets["/web/index.html"], "/console": assets["/web/console.html"]}
+    return assets | pages | {"/web/chat-client.mjs": Asset.read(CHAT_CLIENT)}
 
 
 def content_security_policy(public_url: str, media_redirect: str) -> str:
@@ -84,5 +85,5 @@ def handler(public_url: str, media_redirect: str) -> HTTPRouteHandler:
             return ASGIResponse(headers=headers, content_length=len(body), is_head_response=True)
         return ASGIResponse(body=body, headers=headers)
 
-    paths = ["/", "/web/{file:path}"]
+    paths = ["/", "/console", "/web/{file:path}"]
     return HTTPRouteHandler(paths, http_method=[HttpMethod.GET, HttpMethod.HEAD], status_code=200)(serve)

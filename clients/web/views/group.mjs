@@ -3,6 +3,7 @@ import { friendPage } from "../friends.mjs";
 import { h } from "../dom.mjs";
 import { answerApplication, applications, group, invite, join, leave, memberPage } from "../groups.mjs";
 import { t } from "../i18n.mjs";
+import { reportButton } from "../report.mjs";
 import { me } from "../session.mjs";
 import { action, avatar, paged, section, userLink } from "../ui.mjs";
 
@@ -24,7 +25,8 @@ export async function view(id) {
           if (!confirm(t("groups.leave.sure", { name: found.name }))) return;
           await leave(id);
           location.hash = "#/groups";
-        })),
+        }),
+        found.owner_id !== me.id && reportButton(t("report"), { kind: "group", id })),
       role >= MANAGER && await managing(id),
       section(t("groups.members", { n: found.member_count }), members, paged(members, memberPage(id), memberRow, "")),
     ],

@@ -18,6 +18,7 @@ export async function view() {
           await signOut();
           dispatchEvent(new Event("hitok:session"));
         }, { name: "sign-out" })),
+      Number(me.role) >= 3 && h("p", null, h("a", { class: "button", href: "/console" }, t("console"))),
       section(t("profile.videos"), videoGrid("/api/videos/user-videos", { user_id: me.id })),
       section(t("profile.liked"), videoGrid("/api/videos/liked-videos")),
       section(t("profile.edit"), profileForm()),

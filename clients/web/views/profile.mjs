@@ -4,6 +4,7 @@ import { h } from "../dom.mjs";
 import { isFriend, request } from "../friends.mjs";
 import { videoGrid } from "../grid.mjs";
 import { t } from "../i18n.mjs";
+import { reportButton } from "../report.mjs";
 import { me } from "../session.mjs";
 import { action, avatar, section, toast } from "../ui.mjs";
 
@@ -30,5 +31,5 @@ function relations(id, friend) {
       if (!confirm(t("block.sure"))) return;
       await post("/api/contact/block", { target_id: id });
       toast(t("block.done"));
-    }));
+    }), reportButton(t("report"), { kind: "user", id }));
 }

@@ -1,6 +1,7 @@
 """axe-core (MPL-2.0) in a page: faults that keep people from reading or using it. npm brings it, for tests alone."""
 
 import io
+import json
 import shutil
 import subprocess
 import tarfile
@@ -13,7 +14,7 @@ import pytest
 from tests.support.browser import Tab
 
 PACKAGE = "axe-core@4.11.0"
-RUN = """axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => violations
+RUN = """axe.run(document, {resultTypes: ["violations"], ...%s}).then(({violations}) => violations
     .filter(({impact}) => impact === "serious" || impact === "critical")
     .map(({id, nodes}) => `${id}: ${nodes.map(({html, failureSummary}) => html + failureSummary).join("; ")}`))"""
 
@@ -35,11 +36,11 @@ def axe_source() -> str:
             return file.read().decode()
 
 
-async def serious_faults(tab: Tab) -> list[str]:
-    """Serious and critical ones of what the page shows now."""
+async def serious_faults(tab: Tab, *rules: str) -> list[str]:
+    """Serious and critical ones of what the page shows now; by all rules, or by these."""
     if not await tab.run("'axe' in window"):
         await tab.ask("Runtime.evaluate", expression=axe_source())
-    found: list[str] = await tab.run(RUN)
+    found: list[str] = await tab.run(RUN % json.dumps({"runOnly": list(rules)} if rules else {}))
     return found
 
 

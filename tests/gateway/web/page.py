@@ -45,6 +45,9 @@ class Page:
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 800
         )
 
+    async def visit(self, url: str) -> None:
+        await self.tab.ask("Page.navigate", url=url)
+
     async def go(self, hash: str) -> None:
         await self.tab.run(f"location.hash = {json.dumps(hash)}")
         await self.present("main", f"it.dataset.view === {json.dumps(hash)}")
@@ -69,6 +72,12 @@ class Page:
         """A button or link of that name, once it is there."""
         found = f"labelled({json.dumps(label)}, {json.dumps(within)})"
         await self.tab.run(f"awaited(() => {found}, {json.dumps(label)}).then((found) => {{ found.click(); }})")
+
+    async def click_containing(self, text: str, selector: str) -> None:
+        """The element, once it is there, that has the text among others."""
+        has = f"it.innerText.includes({json.dumps(text)})"
+        found = f"[...document.querySelectorAll({json.dumps(selector)})].find((it) => {has})"
+        await self.tab.run(f"awaited(() => {found}, {json.dumps(text)}).then((found) => {{ found.click(); }})")
 
     async def press(self, selector: str) -> None:
         await self.present(selector)

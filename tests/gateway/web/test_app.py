@@ -14,6 +14,13 @@ import pytest
 from tests.chat.proxy import Proxy, proxy_to
 from tests.e2e.everything import Everything, everything
 from tests.gateway.web.axe import serious_faults, set_colours
+from tests.gateway.web.console import (
+    hide_reported_video,
+    look_around,
+    new_moderator,
+    report_video,
+    sign_in_to_console,
+)
 from tests.gateway.web.page import Page
 from tests.support.browser import needs_chromium, running_tab
 from tests.support.media import video
@@ -134,6 +141,7 @@ async def test_two_people_meet(two: Two, tmp_path: Path) -> None:
     group, chat = await anna.tab.run(GROUP_HREF), await ben.tab.run(CHAT_HREF)
     await check_accessible(anna, "#/", "#/friends", "#/upload", "#/chats", "#/groups", "#/notifications", "#/me", group)
     await check_accessible(ben, chat)
+    await check_report(two)
     await check_signing_out(two, phone)
 
 
@@ -314,13 +322,36 @@ async def check_accessible(page: Page, *hashes: str) -> None:
     for hash in hashes:
         await page.go(hash)
         assert await page.unnamed() == [], hash
-        for scheme in ("dark", "light"):
-            await set_colours(page.tab, scheme)
-            assert await serious_faults(page.tab) == [], (hash, scheme)
+        await set_colours(page.tab, "dark")
+        assert await serious_faults(page.tab) == [], hash
+        await set_colours(page.tab, "light")
+        assert await serious_faults(page.tab, "color-contrast") == [], hash
+
+
+async def check_report(two: Two) -> None:
+    """Ben reports Anna's video, a moderator hides it, and both hear of it."""
+    anna, ben, title = two.anna, two.ben, "A turning pattern"
+    phone = await new_moderator(anna.base, two.var)
+    await report_video(ben, title)
+    await sign_in_to_console(anna, anna.base, phone)
+    await hide_reported_video(anna, title)
+    await look_around(anna, two.anna_name)
+    assert await anna.faults() == []
+    await anna.visit(anna.base + "#/notifications")
+    await anna.see("A moderator decided", ".rows")
+    await ben.see("Your report was right", "#toasts")
+    await ben.go("#/feed/popular")
+    await ben.present("article.video")
+    assert await ben.tab.run(f"!document.querySelector('article[aria-label=\"{title}\"]')")
+    await ben.visit(ben.base + "console")
+    await ben.see("for moderators and admins")
+    await ben.visit(ben.base)
+    await ben.present("article.video")
 
 
 # The chat begins anew when the user changed; the end of the former connection comes meanwhile and changes nothing.
-WATCH_CHAT = """import("/web/chat.mjs").then((chat) => {
+WATCH_CHAT = """import("/web/chat.mjs").then(async (chat) => {
+    await awaited(() => chat.state === "live", "a chat that is live");
     window.states = [];
     chat.chat.addEventListener("state", () => states.push(chat.state));
 })"""
