@@ -5,7 +5,7 @@ from msgspec import Struct, field
 from gateway.api.shortvideo.views import Profile, SessionView, profile_of, session_view
 from gateway.api.timeouts import HASHING_TIMEOUT
 from gateway.container import Call
-from gateway.files.pictures import use_picture
+from gateway.files.pictures import facts_of, use_picture
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import UserNotFound
@@ -86,7 +86,8 @@ async def _profile(call: Call, user_id: int) -> Profile:
     user = await call.container.profile(user_id, call.caller.user_id, call.caller.role)
     if user is None:
         raise UserNotFound
-    return profile_of(user, user_id in await call.container.logins_shown_to(call.caller, [user_id]))
+    shows_login = user_id in await call.container.logins_shown_to(call.caller, [user_id])
+    return profile_of(user, shows_login, await facts_of(call, user.avatar))
 
 
 @endpoint("GET", "/api/user/get-user-info", family=SHORT_VIDEO, limit=per_second(20, 40))

@@ -2,6 +2,7 @@
 
 from msgspec import Struct, field, structs
 
+from gateway.files.pictures import PictureFacts
 from protos.social.v1.groups_pb2 import Group
 from protos.user.v1.accounts_pb2 import Session
 from protos.user.v1.users_pb2 import User
@@ -61,6 +62,7 @@ class Profile(Struct):
     """The schema's fields at top level, the sample's under `user`. `create_at` in Unix milliseconds.
 
     `searchable_by_phone` and `searchable_by_email` are false for viewers other than the user and admins.
+    `avatar_blurhash`, `avatar_width` and `avatar_height` (pixels) are empty and 0 for a picture of another site.
     """
 
     id: str
@@ -73,6 +75,9 @@ class Profile(Struct):
     user: UserView
     searchable_by_phone: bool
     searchable_by_email: bool
+    avatar_blurhash: str
+    avatar_width: int
+    avatar_height: int
 
 
 class SessionView(Struct):
@@ -113,7 +118,7 @@ def user_view(user: User, shows_login: bool) -> UserView:
     )
 
 
-def profile_of(user: User, shows_login: bool) -> Profile:
+def profile_of(user: User, shows_login: bool, avatar: PictureFacts) -> Profile:
     view = user_view(user, shows_login)
     return Profile(
         id=view.id,
@@ -126,6 +131,9 @@ def profile_of(user: User, shows_login: bool) -> Profile:
         user=view,
         searchable_by_phone=user.searchable_by_phone,
         searchable_by_email=user.searchable_by_email,
+        avatar_blurhash=avatar.blurhash,
+        avatar_width=avatar.width,
+        avatar_height=avatar.height,
     )
 
 

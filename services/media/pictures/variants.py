@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.kit.db import Database
@@ -22,6 +22,7 @@ from services.media.files.derivation import keep
 from services.media.files.filetypes import IMAGE, TYPES
 from services.media.files.objects import Variant
 from services.media.files.probe import Facts
+from services.media.models import Object
 from services.media.resources import Resources
 from services.objectstore.store import key_of
 
@@ -118,12 +119,15 @@ async def _make(service: Resources, key: Key) -> None:
     async with service.database.transaction() as connection:
         row = (await objects.get(connection, hash)).row
     with service.storage.scratch() as scratch:
-        made = await _convert(service, row, scratch, {"width": width, "format": format})
+        made = await _convert(service, row, scratch, {"width": width, "format": format, "blurred": not row.blurhash})
         facts = Facts(TYPES[made["extension"]], made["width"], made["height"], codec=made["extension"])
         try:
             await keep(service, hash, f"w{width}-{format}", scratch, facts)
         except IntegrityError:  # the derivative names the picture
             raise ObjectNotFound from None
+    if blurhash := made.get("blurhash"):  # the picture was stored before such facts were kept
+        async with service.database.transaction() as connection:
+            await connection.execute(update(Object).where(Object.hash == hash).values(blurhash=blurhash))
 
 
 async def _convert(service: Resources, row: Any, target: Path, options: dict[str, Any]) -> dict[str, Any]:

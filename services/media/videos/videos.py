@@ -46,7 +46,9 @@ CARDS = (
         func.coalesce(_file.kind, VIDEO).label("kind"),
         func.coalesce(_file.state, READY).label("status"),
         func.coalesce(_file.reason, "").label("reason"),
-        _of_cover(_file.blurhash, _own_cover.blurhash, "").label("blurhash"),
+        _of_cover(func.coalesce(func.nullif(_file.blurhash, ""), _cover_file.blurhash), _own_cover.blurhash, "").label(
+            "blurhash"
+        ),
         _of_cover(_cover_file.width, _own_cover.width, 0).label("cover_width"),
         _of_cover(_cover_file.height, _own_cover.height, 0).label("cover_height"),
         *(func.coalesce(getattr(_file, name), 0).label(name) for name in ("width", "height", "duration")),

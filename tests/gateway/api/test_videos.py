@@ -166,12 +166,16 @@ async def httpx_get(visitor: FrontEnd, url: str) -> httpx.Response:
 async def test_only_ones_own_picture_is_an_avatar_or_an_icon(alice: Person, bob: Person, media: Videos) -> None:
     own, film = await upload_picture(alice), await upload(alice, media)
     assert await alice.post("/api/user/set-profile", avatar=own) == {}
+    shown = await bob.get("/api/user/get-user-info", id=alice.id)
+    assert (len(shown["avatar_blurhash"]), shown["avatar_width"], shown["avatar_height"]) == (28, 1, 1)
     assert await execute(media, "SELECT FROM object WHERE hash = :hash AND held_at IS NOT NULL", hash=hash_in(own))
     for url, code in ((own, 404), (film, 404)):
         await bob.refused("POST", "/api/user/set-profile", code, 10054, json={"avatar": url})
     await bob.refused("POST", "/api/contact/create-community", 404, 10054, json={"name": "g", "icon": own})
     await alice.refused("POST", "/api/user/set-profile", 400, 10001, json={"avatar": film})
     assert await bob.post("/api/user/set-profile", avatar="https://example.com/a.png") == {}
+    shown = await alice.get("/api/user/get-user-info", id=bob.id)
+    assert (shown["avatar_blurhash"], shown["avatar_width"], shown["avatar_height"]) == ("", 0, 0)
     account = {"email": "a@example.com", "code": "123456", "password": "password", "username": "x", "avatar": own}
     await FrontEnd(alice.http).refused("POST", "/api/login/register", 404, 10054, json=account)
 

@@ -234,6 +234,14 @@ async def test_too_many_at_once_are_turned_away(
     assert (await get(visitor, f"{stored.path}?w=64")).headers["etag"] == f'"{stored.hash}"'
 
 
+async def test_an_old_picture_gets_its_blurhash(local: Running) -> None:
+    stored = await upload(local, new_user(), image("JPEG", (200, 100)))
+    await execute(local, "UPDATE object SET blurhash = '' WHERE hash = :hash", hash=stored.hash)
+    await make(local, stored.hash)
+    found = (await find(local, stored.hash))[0].blurhash
+    assert (len(found), found[:2]) == (28, stored.blurhash[:2])
+
+
 async def test_they_go_with_the_picture(local: Running) -> None:
     stored = await upload(local, new_user(), image("JPEG", (200, 100)))
     files = [(await make(local, stored.hash, format=format)).file for format in variants.FORMATS]

@@ -7,6 +7,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from services.media.files.filetypes import TYPES
+from services.media.processing.sandbox import blurhash
 from services.media.processing.sandbox.pictures import TURNED_ALREADY, eight_bits
 
 FINE = 3  # a JPEG is decoded at no less than this many times the size, for a sharp result
@@ -20,14 +21,20 @@ EXTENSIONS = {"AVIF": "avif", "WEBP": "webp", "JPEG": "jpg", "PNG": "png"}
 ON_ITS_SIDE = range(5, 9)  # values of the EXIF orientation
 
 
-def make(source: Path, extension: str, target: Path, cuts: Path, width: int, format: str) -> dict[str, Any]:
-    """Writes the picture, at most `width` pixels wide, to `target`. Raises what Pillow raises for a broken picture."""
+def make(
+    source: Path, extension: str, target: Path, cuts: Path, width: int, format: str, blurred: bool = False
+) -> dict[str, Any]:
+    """Writes the picture, at most `width` pixels wide, to `target`. `blurred`: the facts are to have its blurhash.
+
+    Raises what Pillow raises for a broken picture.
+    """
     with Image.open(source, formats=[TYPES[extension].format]) as opened:
         image = _resized(opened, width)
     image.info = {}
     kind = format.upper() if format != "basic" else "PNG" if image.mode == "RGBA" else "JPEG"
     image.save(target, kind, **OPTIONS[kind])
-    return {"extension": EXTENSIONS[kind], "width": image.width, "height": image.height}
+    facts = {"extension": EXTENSIONS[kind], "width": image.width, "height": image.height}
+    return facts | ({"blurhash": blurhash.encode(image)} if blurred else {})
 
 
 def _resized(image: Any, width: int) -> Any:
