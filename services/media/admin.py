@@ -9,6 +9,7 @@ from services.kit.process.commands import CommandLine, count_faults
 from services.kit.rpc.channel import open_channel
 from services.media.config import SERVICE, MediaSettings
 from services.media.maintenance import counter_audit, sweeper
+from services.media.maintenance.metadata_cleaning import Cleaned, clean_metadata
 from services.media.relationships import backfill
 from services.media.service import MIGRATIONS
 from services.media.storage import open_storage
@@ -49,6 +50,18 @@ def copy_standings() -> None:
             return await backfill.copy_standings(database, FriendsStub(channel))
 
     typer.echo(f"{commands.run(copy)} pairs of users")
+
+
+@commands.app.command("clean-metadata")
+def clean(after: str = typer.Option("", help="go on after this hash, from the log of an interrupted run")) -> None:
+    """Remove places, devices and people from files stored by releases that kept them. The service may run meanwhile."""
+
+    async def work(database: Database, settings: MediaSettings) -> Cleaned:
+        with open_storage(settings) as storage:
+            return await clean_metadata(database, settings, storage, after)
+
+    done = commands.run(work)
+    typer.echo(f"{done.looked_at} files: {done.changed} cleaned, {done.left} left as they are")
 
 
 @commands.app.command()

@@ -170,10 +170,9 @@ def _add_pictures(container: Any, stream: Any, count: int, size: tuple[int, int]
 
 
 def recording(format: str, codec: str, seconds: float = 1.0) -> bytes:
-    """Sound that no other file has, by its title."""
+    """Noise that no other file has."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=format) as container:
-        container.metadata["title"] = secrets.token_hex(8)
         _add_noise(container, container.add_stream(codec, rate=48_000), seconds)
     return buffer.getvalue()
 

@@ -61,7 +61,7 @@ class Facts(NamedTuple):
 
 
 async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
-    """Returns the facts of a file, and removes personal metadata from pictures and videos.
+    """Returns the facts of a file, and removes personal metadata from pictures and recordings.
 
     The file has a folder of its own, which is all that the child may write to.
 

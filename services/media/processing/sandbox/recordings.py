@@ -14,7 +14,7 @@ SLACK = 2.0  # seconds by which a recording may end before its container says
 
 
 def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[str, Any]:
-    """Returns the facts of the recording, and removes personal metadata from a video.
+    """Returns the facts of the recording, and removes personal metadata from it.
 
     Raises Refused, and what PyAV raises for a broken file.
     """
@@ -29,7 +29,7 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
     if format == "mpegts":
         transport_stream.check(path)
     facts = _inspect(path, kind, format, limits)
-    return facts | {"changed": facts["has_video"] and metadata.strip_recording(path, format)}
+    return facts | {"changed": metadata.strip_recording(path, format)}
 
 
 def _inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from services.media.processing.sandbox.formats import (
     matroska,
     mp4_metadata,
     ogg,
+    sound_tags,
     transport_stream,
 )
 
@@ -28,6 +29,10 @@ def strip_recording(path: Path, format: str) -> bool:
         "flv": flv.strip,
         "asf": asf.strip,
         "ogg": ogg.strip,
+        "mp3": sound_tags.strip_mpeg,
+        "aac": sound_tags.strip_mpeg,
+        "wav": sound_tags.strip_wave,
+        "flac": sound_tags.strip_flac,
     }[format]
     between_pictures = camcorder.strip(path) if format in WHOLE_PICTURES else False
     return strip(path) or between_pictures

@@ -91,7 +91,10 @@ def _comment_packets(file: BinaryIO, end: int) -> Iterator[list[Piece]]:
 def _telling(pieces: list[Piece]) -> Iterator[tuple[int, int]]:
     """Yields the stretches of the file that hold personal comments."""
     packet = b"".join(piece.content for piece in pieces)
-    for begins, ends in _comments(packet):
+    prefix = next((len(prefix) for prefix in PREFIXES if packet.startswith(prefix)), 0)
+    if packet[:1] and packet[0] & 0x7F == FLAC_COMMENT:
+        prefix = 4
+    for begins, ends in comments_of(packet, prefix):
         if not packet[begins:ends].upper().startswith(TECHNICAL):
             passed = 0
             for start, content in pieces:
@@ -101,10 +104,8 @@ def _telling(pieces: list[Piece]) -> Iterator[tuple[int, int]]:
                 passed += len(content)
 
 
-def _comments(packet: bytes) -> Iterator[tuple[int, int]]:
-    at = next((len(prefix) for prefix in PREFIXES if packet.startswith(prefix)), 0)
-    if packet[:1] and packet[0] & 0x7F == FLAC_COMMENT:
-        at = 4
+def comments_of(packet: bytes, at: int = 0) -> Iterator[tuple[int, int]]:
+    """Yields the begin and the end of each comment of a Vorbis comment that begins at `at`."""
     try:
         at += 4 + struct.unpack_from("<I", packet, at)[0]
         (count,) = struct.unpack_from("<I", packet, at)
