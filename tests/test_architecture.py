@@ -246,6 +246,7 @@ OPENERS = {
     "services/user/email_changes.py": "a background task",
     "services/user/erasure.py": "a password is verified before; a background task",
     "services/user/guesses.py": "a guess is counted before the password is verified, and given back after",
+    "services/user/moderation/commands.py": "the operator's command line",
     "services/user/registration.py": "a password is hashed, and a code redeemed, before",
     "services/user/service.py": "the start of the process",
     "services/user/sessions.py": "a background task",

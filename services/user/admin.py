@@ -1,7 +1,5 @@
 """The operator's commands: `python -m services.user <command>`. The audit records who ran which, on whom and why."""
 
-import getpass
-import os
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -22,16 +20,19 @@ from services.user import erasure, events, roles, sessions
 from services.user.accounts import change_account, lock_account
 from services.user.audit import entries
 from services.user.audit.entries import Act, Filter
+from services.user.audit.operators import operator
 from services.user.config import SERVICE, UserSettings
 from services.user.errors import AuditInvalid, EmailInvalid, PhoneInvalid, UserNotFound
 from services.user.identities import parse_email, parse_phone, username_key
 from services.user.models import Account, Session
+from services.user.moderation.commands import moderation
 from services.user.proofs.passwords import Passwords
 from services.user.service import MIGRATIONS
 
 commands = CommandLine(SERVICE, UserSettings, MIGRATIONS)
 audit = typer.Typer(help="What operators, admins and moderators did.")
 commands.app.add_typer(audit, name="audit")
+commands.app.add_typer(moderation, name="moderation")
 
 WHO = typer.Argument(help="user id, email, phone or username")
 REASON = typer.Option("", help="why; the audit keeps it")
@@ -149,13 +150,6 @@ def _audit_line(row: Any) -> str:
     details = f" {msgspec.json.encode(row.details).decode()}" if row.details else ""
     reason = f": {row.reason}" if row.reason else ""
     return f"{at:%Y-%m-%d %H:%M:%S%z} {by} {row.act} {row.target_kind} {row.target_id}{reason}{details}"
-
-
-def operator() -> str:
-    """Who runs the command: their name on this machine, also behind sudo."""
-    with suppress(OSError, KeyError):
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    return f"uid {os.getuid()}"
 
 
 async def set_disabled(connection: AsyncConnection, account: Row[Any], disabled: bool) -> None:

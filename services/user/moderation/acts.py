@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,23 +21,42 @@ OWNERS = (HIDE, REMOVE, WARN, SUSPEND, BAN)  # those of which the owner hears, a
 MAX_PAGE = 100  # acts
 
 
+class Moderator(NamedTuple):
+    """Who acts: a user with their role, or an operator on the command line, by their name there."""
+
+    user_id: int | None
+    role: int
+    operator: str = ""
+
+
+async def write_down(connection: AsyncConnection, moderator: Moderator, entry: entries.Act) -> None:
+    """In the audit."""
+    await entries.append(connection, entry, actor_id=moderator.user_id or 0, operator=moderator.operator)
+
+
 async def record(
     connection: AsyncConnection,
     act_id: int,
     case: Any,
+    moderator: Moderator,
     verb: str,
-    moderator_id: int | None,
     note: str = "",
     until: datetime | None = None,
 ) -> Row[Any]:
     """Writes an act on a locked case; returns it as `select_acts` does."""
-    values = {"case_id": case.id, "verb": verb, "moderator_id": moderator_id, "owner_id": case.owner_id, "note": note}
+    values = {
+        "case_id": case.id,
+        "verb": verb,
+        "moderator_id": moderator.user_id,
+        "owner_id": case.owner_id,
+        "note": note,
+    }
     values["until"] = until
     await connection.execute(insert(Act).values(id=act_id, **values))
     details = {"act_id": str(act_id), "case_id": str(case.id), "owner_id": str(case.owner_id)}
     details |= {"until": until.isoformat()} if until else {}
     entry = entries.Act(f"moderation.{verb}", KINDS[case.kind], case.subject_id, note, details)
-    await entries.append(connection, entry, actor_id=moderator_id or 0)
+    await write_down(connection, moderator, entry)
     return (await newest(connection, Act.id == act_id, limit=1))[0]
 
 

@@ -101,7 +101,7 @@ async def decide_appeal(
     decided: Row[Any] = (await connection.execute(change)).one()
     await _write_down(connection, caller, decided, act)
     if granted and act.verb in acts.REVERSIBLE:
-        act = await reversals.take_back(connection, act.id, caller.user_id, answer)
+        act = await reversals.take_back(connection, act.id, acts.Moderator(caller.user_id, role), answer)
     return decided, act
 
 

@@ -66,6 +66,11 @@ async def get_case(connection: AsyncConnection, caller: Caller, case_id: int) ->
     return CaseDetails(case, found, own, await acts.newest(connection, *others, limit=MAX_OWNER_ACTS))
 
 
+async def oldest_open(connection: AsyncConnection, limit: int) -> Sequence[Row[Any]]:
+    query = select(Case.__table__).where(Case.closed_at.is_(None)).order_by(Case.id).limit(limit)
+    return (await connection.execute(query)).all()
+
+
 async def find_case(connection: AsyncConnection, case_id: int) -> Row[Any]:
     """Raises CaseNotFound."""
     case = (await connection.execute(select(Case.__table__).where(Case.id == case_id))).one_or_none()
@@ -76,20 +81,20 @@ async def find_case(connection: AsyncConnection, case_id: int) -> Row[Any]:
 
 async def claim_case(connection: AsyncConnection, new_id: IdGenerator, caller: Caller, case_id: int) -> Row[Any]:
     """Raises NotPermitted, CaseNotFound, CaseClosed, CaseClaimed."""
-    await require_admin(connection, caller)
-    case = await lock_undecided(connection, caller, case_id)
+    moderator = acts.Moderator(caller.user_id, await require_admin(connection, caller))
+    case = await lock_undecided(connection, caller.user_id, case_id)
     if case.claimed_by != caller.user_id:
-        await acts.record(connection, new_id(), case, "claim", caller.user_id)
+        await acts.record(connection, new_id(), case, moderator, "claim")
     return await _change(connection, case_id, claimed_by=caller.user_id, claimed_until=datetime.now(UTC) + CLAIM)
 
 
 async def release_case(connection: AsyncConnection, new_id: IdGenerator, caller: Caller, case_id: int) -> Row[Any]:
     """Raises NotPermitted, CaseNotFound, CaseClosed, CaseClaimed if another moderator has it."""
-    await require_admin(connection, caller)
-    case = await lock_undecided(connection, caller, case_id)
+    moderator = acts.Moderator(caller.user_id, await require_admin(connection, caller))
+    case = await lock_undecided(connection, caller.user_id, case_id)
     if case.claimed_by is None:
         return case
-    await acts.record(connection, new_id(), case, "release", caller.user_id)
+    await acts.record(connection, new_id(), case, moderator, "release")
     return await _change(connection, case_id, claimed_by=None, claimed_until=None)
 
 
@@ -102,12 +107,16 @@ async def lock_case(connection: AsyncConnection, case_id: int) -> Row[Any]:
     return case
 
 
-async def lock_undecided(connection: AsyncConnection, caller: Caller, case_id: int) -> Row[Any]:
-    """A case that the caller may decide, locked. Raises CaseNotFound, CaseClosed, CaseClaimed."""
+async def lock_undecided(connection: AsyncConnection, user_id: int | None, case_id: int) -> Row[Any]:
+    """A case that the user may decide, locked; None: an operator, whom no claim stops.
+
+    Raises CaseNotFound, CaseClosed, CaseClaimed.
+    """
     case = await lock_case(connection, case_id)
     if case.closed_at is not None:
         raise CaseClosed
-    if case.claimed_by not in (None, caller.user_id) and case.claimed_until > datetime.now(UTC):
+    is_free = user_id is None or case.claimed_by in (None, user_id) or case.claimed_until <= datetime.now(UTC)
+    if not is_free:
         raise CaseClaimed
     return case
 

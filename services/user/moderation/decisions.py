@@ -35,20 +35,27 @@ async def decide(
 
     Raises NotPermitted, VerbInvalid, NoteInvalid, DurationInvalid, UserNotFound, CaseNotFound, CaseClosed, CaseClaimed.
     """
-    role = await require_admin(connection, caller)
+    moderator = acts.Moderator(caller.user_id, await require_admin(connection, caller))
+    return await carry_out(connection, new_id, moderator, case_id, decision)
+
+
+async def carry_out(
+    connection: AsyncConnection, new_id: IdGenerator, moderator: acts.Moderator, case_id: int, decision: Decision
+) -> Row[Any]:
+    """As `decide`, also for the operator's command line, which overrides a claim."""
     _check(decision)
     found = await cases.find_case(connection, case_id)
     if decision.verb not in effects.VERBS[found.kind]:
         raise VerbInvalid
     await effects.lock_owner(connection, found.owner_id)
     await cases.lock_case(connection, case_id)
-    if made := await _made_before(connection, caller, case_id, decision.verb):
+    if made := await _made_before(connection, moderator, case_id, decision.verb):
         return made
-    case = await cases.lock_undecided(connection, caller, case_id)
+    case = await cases.lock_undecided(connection, moderator.user_id, case_id)
     if effects.needs_rank(case, decision.verb):
-        await sanctions.require_subordinate(connection, case.owner_id, role)
-    written = (decision.verb, caller.user_id, decision.note, decision.until)
-    act = await acts.record(connection, new_id(), case, *written)
+        await sanctions.require_subordinate(connection, case.owner_id, moderator.role)
+    written = (decision.verb, decision.note, decision.until)
+    act = await acts.record(connection, new_id(), case, moderator, *written)
     await effects.apply(connection, case, act)
     if not decision.keep_open:
         await cases.close(connection, case_id, decision.verb)
@@ -65,10 +72,12 @@ def _check(decision: Decision) -> None:
         raise DurationInvalid
 
 
-async def _made_before(connection: AsyncConnection, caller: Caller, case_id: int, verb: str) -> Row[Any] | None:
+async def _made_before(
+    connection: AsyncConnection, moderator: acts.Moderator, case_id: int, verb: str
+) -> Row[Any] | None:
     """Raises CaseClosed if another moderator has decided so."""
     stands = (Act.case_id == case_id, Act.verb == verb, Act.reversed_at.is_(None))
     same = await acts.newest(connection, *stands, limit=1)
-    if same and same[0].moderator_id != caller.user_id:
+    if same and same[0].moderator_id != moderator.user_id:
         raise CaseClosed
     return same[0] if same else None

@@ -19,13 +19,13 @@ async def reverse(connection: AsyncConnection, caller: Caller, act_id: int, note
 
     Raises NotPermitted, NoteInvalid, ActNotFound, ActIrreversible.
     """
-    await require_admin(connection, caller)
+    moderator = acts.Moderator(caller.user_id, await require_admin(connection, caller))
+    return await take_back(connection, act_id, moderator, note)
+
+
+async def take_back(connection: AsyncConnection, act_id: int, moderator: acts.Moderator, note: str) -> Row[Any]:
+    """As `reverse`, also for the operator's command line."""
     check_note(note)
-    return await take_back(connection, act_id, caller.user_id, note)
-
-
-async def take_back(connection: AsyncConnection, act_id: int, moderator_id: int | None, note: str) -> Row[Any]:
-    """Raises ActNotFound, ActIrreversible."""
     owner = (await connection.execute(select(Act.owner_id).where(Act.id == act_id))).one_or_none()
     if owner is None:
         raise ActNotFound
@@ -35,10 +35,10 @@ async def take_back(connection: AsyncConnection, act_id: int, moderator_id: int 
         return act
     if act.verb not in acts.REVERSIBLE:
         raise ActIrreversible
-    values = {"reversed_at": func.now(), "reversed_by": moderator_id, "reversal_note": note}
+    values = {"reversed_at": func.now(), "reversed_by": moderator.user_id, "reversal_note": note}
     await connection.execute(update(Act).where(Act.id == act_id).values(values))
     await effects.take_back(connection, await cases.find_case(connection, act.case_id), act)
     details = {"act_id": str(act_id), "case_id": str(act.case_id), "owner_id": str(act.owner_id)}
     entry = entries.Act(f"moderation.reverse.{act.verb}", acts.KINDS[act.kind], act.subject_id, note, details)
-    await entries.append(connection, entry, actor_id=moderator_id or 0)
+    await acts.write_down(connection, moderator, entry)
     return await acts.lock_act(connection, act_id)
