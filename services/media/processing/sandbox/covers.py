@@ -16,13 +16,16 @@ from services.media.processing.sandbox.limits import Refused
 
 PLACES = (0.1, 0.25, 0.5, 0.75, 0.0, 0.02, 0.9)  # of the duration, best first
 GOOD_CONTRAST, GOOD_DETAIL = 25.0, 6.0  # standard deviations of a good frame's brightness (0 to 255) and edges
+NEARBY = 9  # frames at a place, of which the sharpest counts: the others may be blurred by a movement or a transition
+ALMOST_GOOD = 0.99
 MAX_DECODED = 900  # frames from a key frame to a place; then the last one decoded is taken
 LONGEST_SIDE = 1_280
 QUALITY = 85
 
 
 class Candidate(NamedTuple):
-    score: float
+    score: float  # 1 or more: certainly not black, blank or blurred
+    sharpness: float  # compares frames of one scene
     frame: Any
 
     @property
@@ -116,21 +119,37 @@ def _candidates(container: Any, stream: Any) -> Iterator[Candidate]:
 
 
 def _reach(container: Any, stream: Any, seconds: float) -> Iterator[Candidate]:
-    """The frame shown at that time. Frames are decoded from the key frame before it, which may be far away."""
-    last, count = None, 0
-    for packet in sources.demux(container, [stream]):
-        for frame in sources.decode(packet):
-            last, count = frame, count + 1
-            if (frame.time or 0.0) >= seconds - 0.001 or count >= MAX_DECODED:
-                yield _judge(frame)
-                return
-    if last is not None:
+    """The best of the frames shown from that time on. Frames are decoded from the key frame before it, which may be far
+    away."""
+    first: Candidate | None = None
+    sharpest: Candidate | None = None
+    last, count, left = None, 0, NEARBY
+    for frame in _frames(container, stream):
+        last, count = frame, count + 1
+        if (frame.time or 0.0) < seconds - 0.001 and count < MAX_DECODED:
+            continue
+        candidate = _judge(frame)
+        first = first or candidate
+        if sharpest is None or candidate.sharpness > sharpest.sharpness:
+            sharpest = candidate
+        left -= 1
+        if not left:
+            break
+    if first and sharpest:
+        # In a fade from black the later frames look good, and are still dark.
+        yield sharpest if first.is_good else sharpest._replace(score=min(sharpest.score, ALMOST_GOOD))
+    elif last is not None:
         yield _judge(last)
 
 
 def _judge(frame: Any) -> Candidate:
-    """Scores a frame. 1 or more: certainly not black, blank or blurred."""
     small = frame.reformat(width=128, height=128, format="gray").to_image()
     contrast = ImageStat.Stat(small).stddev[0] / GOOD_CONTRAST
-    detail = ImageStat.Stat(small.filter(ImageFilter.FIND_EDGES).crop((1, 1, 127, 127))).stddev[0] / GOOD_DETAIL
-    return Candidate(min(contrast, detail), frame)
+    large = frame.reformat(width=384, height=384, format="gray").to_image()
+    return Candidate(min(contrast, _edges(small) / GOOD_DETAIL), _edges(large), frame)
+
+
+def _edges(picture: Any) -> float:
+    """How much detail a square picture has."""
+    side = picture.width - 1
+    return float(ImageStat.Stat(picture.filter(ImageFilter.FIND_EDGES).crop((1, 1, side, side))).stddev[0])
