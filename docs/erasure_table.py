@@ -79,6 +79,8 @@ TABLES: dict[str, dict[str, Table]] = {
         "refusal": Table("user_id peer_id", "created_at", f"{ROW_GOES} Of either side."),
         "contact_settings": Table("user_id", "who_may_add who_sees_presence who_sees_last_login", ROW_GOES),
         "block": Table("user_id blocked_id", "id created_at", f"{ROW_GOES} Of either side."),
+        "mute": Table("user_id muted_id", "id created_at", f"{ROW_GOES} Of either side."),
+        "muted_word": Table("user_id word", "created_at", ROW_GOES),
         "group": Table(
             "name name_key icon description owner_id announcement announced_by",
             "id approval member_count created_at updated_at dismissed_at",
@@ -166,6 +168,8 @@ TABLES: dict[str, dict[str, Table]] = {
         ),
         "notification_mute": Table("user_id", "kind", ROW_GOES),
         "block": Table("user_id blocked_id", "event_id blocked", f"{ROW_GOES} `blocked_id` of others: {ID_STAYS}"),
+        "mute": Table("user_id muted_id", "event_id muted", f"{ROW_GOES} Of either side."),
+        "muted_words": Table("user_id words", "event_id", ROW_GOES),
         "user_last_seen": Table("user_id", "seen_at", ROW_GOES),
         "leaver": Table("user_id", "conversation_id created_at", "Deleted when what the account wrote is erased."),
         **EVENTS,

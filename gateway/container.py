@@ -15,6 +15,7 @@ from gateway.cache.files import stored_files
 from gateway.cache.invalidation import Invalidation
 from gateway.cache.likes import Likes
 from gateway.cache.metrics import show_caches
+from gateway.cache.mutes import NOTHING, Muted, viewers_mutes
 from gateway.cache.near_cache import NearCache
 from gateway.cache.sessions import session_verdicts
 from gateway.cache.sights import Sights
@@ -37,9 +38,10 @@ from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.objects_pb2 import Object
 from protos.media.v1.objects_pb2_grpc import ObjectsStub, UploadsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
-from protos.social.v1 import friends_pb2, groups_pb2
+from protos.social.v1 import friends_pb2, groups_pb2, mutes_pb2
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
+from protos.social.v1.mutes_pb2_grpc import MutesStub
 from protos.user.v1 import accounts_pb2, audit_pb2, exports_pb2, moderation_pb2, users_pb2
 from protos.user.v1.accounts_pb2 import SessionVerdict
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
@@ -67,7 +69,7 @@ USER_PROTOS = (
     exports_pb2.DESCRIPTOR,
     export_pb2.DESCRIPTOR,
 )
-SOCIAL_PROTOS = (export_pb2.DESCRIPTOR, friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR)
+SOCIAL_PROTOS = (export_pb2.DESCRIPTOR, friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR, mutes_pb2.DESCRIPTOR)
 MEDIA_PROTOS = (export_pb2.DESCRIPTOR, objects_pb2.DESCRIPTOR, videos_pb2.DESCRIPTOR, comments_pb2.DESCRIPTOR)
 
 
@@ -83,6 +85,7 @@ class Container:
     audit: AuditStub
     friends: FriendsStub
     groups: GroupsStub
+    mutes: MutesStub
     objects: ObjectsStub
     uploads: UploadsStub
     videos: VideosStub
@@ -99,6 +102,7 @@ class Container:
     cards: NearCache[int, User]  # what everybody may see of a user, by user id
     profiles: DataLoader[ProfileKey, User]
     sights: Sights
+    muted: NearCache[int, Muted]  # by viewer
     files: NearCache[str, Object]  # by hash
     video_cache: VideoCache
     likes: Likes
@@ -127,6 +131,9 @@ class Container:
         sights = await self.sights.of(viewer.user_id, user_ids)
         return {id for id in user_ids if id == viewer.user_id or (id in sights and sights[id].sees_last_login)}
 
+    async def muted_by(self, viewer: Caller) -> Muted:
+        return await self.muted.load(viewer.user_id) or NOTHING
+
     async def require_user(self, user_id: int) -> None:
         """Raises UserNotFound, before another service stores the id."""
         if await self.cards.load(user_id) is None:
@@ -151,9 +158,11 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
         objects, videos, comments = ObjectsStub(media_channel), VideosStub(media_channel), CommentsStub(media_channel)
         verdicts, cards, files = session_verdicts(sessions), user_cards(users), stored_files(objects)
         video_cache, likes = VideoCache(videos, comments), Likes(videos, comments)
-        show_caches(sessions=verdicts, users=cards, files=files, liked=likes.liked, **video_cache.caches)
+        mutes = MutesStub(social_channel)
+        muted = viewers_mutes(mutes)
+        show_caches(sessions=verdicts, users=cards, files=files, mutes=muted, liked=likes.liked, **video_cache.caches)
         authenticator = Authenticator(settings.jwt_secret, verdicts)
-        invalidation = Invalidation(nats, verdicts, cards, video_cache, files)
+        invalidation = Invalidation(nats, verdicts, cards, video_cache, files, muted)
         await stack.enter_async_context(invalidation.running())
         limiter, chat = RateLimiter(redis, settings.rate_limit_scale), chat_at(chat_channel)
         tickets, presence = Tickets(chat), PresenceReporter(chat)
@@ -178,6 +187,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             audit=AuditStub(user_channel),
             friends=friends,
             groups=GroupsStub(social_channel),
+            mutes=mutes,
             objects=objects,
             uploads=UploadsStub(media_channel),
             videos=videos,
@@ -193,6 +203,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             cards=cards,
             profiles=user_profiles(users),
             sights=sights,
+            muted=muted,
             files=files,
             video_cache=video_cache,
             likes=likes,

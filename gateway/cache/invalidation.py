@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
+from gateway.cache.mutes import Muted
 from gateway.cache.near_cache import NearCache
 from gateway.cache.videos import VideoCache
 from protos.media.v1.objects_pb2 import Object
@@ -43,10 +44,12 @@ class Invalidation:
         cards: NearCache[int, User],
         videos: VideoCache,
         files: NearCache[str, Object],
+        muted: NearCache[int, Muted],
     ) -> None:
         self._nats = nats
         self.subscribed = False
         self._verdicts, self._cards, self._videos, self._files = verdicts, cards, videos, files
+        self._muted = muted
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -95,6 +98,8 @@ class Invalidation:
                 self._videos.drop_comments(int(event.data["video_id"]))
             case ["video", _]:
                 self._videos.drop_everywhere(int(event.data["video_id"]), int(event.data["owner_id"]))
+            case ["user", "muted" | "unmuted" | "words_muted"]:
+                self._muted.drop(int(event.data["actor_id"]))
             case ["friend", _] | ["user", _]:
                 self._videos.drop_viewers(int(event.data["actor_id"]), int(event.data["user_id"]))
         for hash in event.data.get("hashes", ()):

@@ -45,6 +45,7 @@ VALUES: dict[str, Any] = {
     "ClientIp": "203.0.113.7", "ClientPort": "50514", "ip": "203.0.113.7", "DeviceInfo": "Firefox", "device": "Firefox",
     "IsLogout": False, "current": True, "cursor": "", "next_cursor": "", "limit": 20, "page": 1, "page_size": 20,
     "remark": "Benny", "query": "be", "name": "Film club", "owner_name": "ann", "img": f"{FILE}.png", "icon": "",
+    "word": "spoiler", "words": "spoiler",
     "desc": "Every Friday", "description": "Every Friday", "announcement": "Tonight at eight", "member_count": 12,
     "community_id": OTHER_ID, "order_by": "latest", "seed": 7, "title": "日落", "url": f"{FILE}.mp4", "file": "",
     "video_url": f"{FILE}.mp4", "video_path": f"{FILE}.mp4", "playback": f"{FILE}.mp4", "playback_url": f"{FILE}.mp4",

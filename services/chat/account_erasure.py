@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.chat.membership import marks, members
 from services.chat.messages import COLUMNS
 from services.chat.models import Conversation, ConversationMember, ErasedAccount, UserLastSeen
-from services.chat.notifications import notifications
+from services.chat.notifications import mutes, notifications
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.push.outbox import Publisher
@@ -52,6 +52,7 @@ class AccountEraser:
         pushes = await members.leave_all(connection, user_id)
         await marks.erase(connection, user_id)
         await notifications.erase_user(connection, user_id)
+        await mutes.erase_user(connection, user_id)
         await moderation.forget_user(connection, user_id)
         await connection.execute(delete(UserLastSeen).where(UserLastSeen.user_id == user_id))
         await connection.execute(insert(ErasedAccount).values(user_id=user_id).on_conflict_do_nothing())

@@ -12,7 +12,7 @@ from services.chat.account_erasure import AccountEraser
 from services.chat.config import SERVICE
 from services.chat.membership import members, requests
 from services.chat.models import Conversation
-from services.chat.notifications import notifications, rules
+from services.chat.notifications import mutes, notifications, rules
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.sending import moderation
@@ -25,6 +25,7 @@ GROUPS = "events.social.group."
 BLOCKS = [BLOCKED, UNBLOCKED] = ["events.social.user.blocked", "events.social.user.unblocked"]
 # After these somebody who subscribed to a user's presence may no longer see it.
 HIDING = ["events.social.friend.removed", BLOCKED, "events.social.user.presence_setting_changed"]
+NOTIFYING = [*rules.SUBJECTS, *BLOCKS, *HIDING[::2], *mutes.SUBJECTS]
 DELETED = "events.user.account.deleted"
 AGREED = [f"events.social.friend.{verb}" for verb in ("accepted", "added", "agreed")]
 MEMBERSHIP = [f"{GROUPS}{verb}" for verb in ("created", "joined", "left", "removed", "dismissed", "updated")]
@@ -45,7 +46,11 @@ async def consuming(service: Service) -> AsyncIterator[None]:
             database, nats, SERVICE, [*MEMBERSHIP, *AGREED, DELETED], handler.apply_membership
         ),
         consume_notifications=lambda: consume(
-            database, nats, notifying, [*rules.SUBJECTS, *BLOCKS, *HIDING[::2]], handler.add_notifications
+            database,
+            nats,
+            notifying,
+            [*rules.SUBJECTS, *BLOCKS, *HIDING[::2], *mutes.SUBJECTS],
+            handler.add_notifications,
         ),
         consume_moderation=lambda: consume(
             database, nats, f"{SERVICE}-moderation", moderation.SUBJECTS, handler.moderate
@@ -72,6 +77,9 @@ class EventHandler:
         await self._publisher.store_for_relay(connection, await moderation.apply_event(connection, event))
 
     async def add_notifications(self, connection: AsyncConnection, event: Event) -> None:
+        if event.subject in mutes.SUBJECTS:
+            await mutes.apply_event(connection, event)
+            return
         pair = int(event.data.get("actor_id", 0)), int(event.data.get("user_id", 0))
         if event.subject in HIDING:
             doubts = [frames.presence_in_doubt(user_id) for user_id in sorted(set(pair))]

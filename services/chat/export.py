@@ -6,7 +6,7 @@ LISTS = (
     UserList(
         "conversations",
         """SELECT conversation_id AS a, 0 AS b, conversation_id, group_id, nullif(low_id + high_id - :user_id, 0) AS
-            peer_id, title, joined_seq, delivered_seq, read_seq, left_at
+            peer_id, title, joined_seq, delivered_seq, read_seq, hidden_seq, pinned, muted, muted_until, left_at
         FROM conversation_member JOIN conversation ON id = conversation_id
         WHERE user_id = :user_id AND left_at IS NULL""",
     ),

@@ -7,6 +7,8 @@ installed everywhere.
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 MAX_TEXT = 8_000  # characters; the rest is ignored
 MAX_WORDS, MAX_QUERY_WORDS = 1_000, 16
@@ -37,6 +39,28 @@ def query_of(text: str) -> str:
         is_word = WORD.match(run) or len(run) == 1
         parts += [f"'{run[:MAX_WORD]}':*"] if is_word else [f"'{pair}'" for pair in _pairs(run)]
     return " & ".join(parts[:MAX_QUERY_WORDS])
+
+
+def pattern_of(words: Iterable[str]) -> re.Pattern[str] | None:
+    """Finds any of these folded words in a folded text: whole words, and anywhere between characters that no space
+    separates. None without words."""
+    letter = rf"[^\W{UNSEPARATED}]"
+    parts = [
+        (rf"(?<!{letter})" if WORD.match(word) else "")
+        + re.escape(word)
+        + (rf"(?!{letter})" if WORD.match(word[-1]) else "")
+        for word in words
+    ]
+    return re.compile("|".join(parts)) if parts else None
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """All strings in a JSON value, without the names of fields."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from texts_in(each)
 
 
 def _pairs(run: str) -> list[str]:

@@ -7,12 +7,15 @@ the owner of what was acted on, `actor_id` is the user who acted.
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.events.outbox import emit
+from services.kit.text_search import texts_in
 from services.media.models import Model
 
+MAX_TEXT = 500  # characters
 _outbox = Model.metadata.tables["outbox"]
 
 
@@ -89,13 +92,14 @@ async def comments_liked(connection: AsyncConnection, likes: Sequence[tuple[Any,
 
 async def video_commented(connection: AsyncConnection, comment: Any) -> None:
     """The owner is the video's owner."""
-    await _comment(connection, "video.commented", comment, comment.user_id, owner_id=comment.owner_id)
+    await _comment(connection, "video.commented", comment, comment.user_id, _text(comment), owner_id=comment.owner_id)
 
 
 async def comment_replied(connection: AsyncConnection, comment: Any, video_owner_id: int) -> None:
     """The owner is the author of the comment that this one answers."""
     about = {"father_id": comment.father_id, "reply_to_id": comment.reply_to_id, "video_owner_id": video_owner_id}
-    await _comment(connection, "comment.replied", comment, comment.user_id, owner_id=comment.owner_id, **about)
+    ids = {"owner_id": comment.owner_id, **about}
+    await _comment(connection, "comment.replied", comment, comment.user_id, _text(comment), **ids)
 
 
 async def comment_deleted(connection: AsyncConnection, comment: Any, actor_id: int) -> None:
@@ -119,9 +123,18 @@ async def _video(connection: AsyncConnection, verb: str, video: Any, actor_id: i
     await connection.execute(insert(_outbox), [row])
 
 
-async def _comment(connection: AsyncConnection, what: str, comment: Any, actor_id: int, **ids: int) -> None:
-    about = {"video_id": comment.video_id, "comment_id": comment.id, "actor_id": actor_id}
-    await connection.execute(insert(_outbox), [_row(what, comment.video_id, **about, **ids)])
+async def _comment(
+    connection: AsyncConnection, what: str, comment: Any, actor_id: int, text: str = "", **ids: int
+) -> None:
+    row = _row(what, comment.video_id, video_id=comment.video_id, comment_id=comment.id, actor_id=actor_id, **ids)
+    if text:
+        row["data"]["text"] = text
+    await connection.execute(insert(_outbox), [row])
+
+
+def _text(comment: Any) -> str:
+    """The beginning of what the comment says, for whoever looks for words that a receiver muted."""
+    return " ".join(texts_in(msgspec.json.decode(comment.content)))[:MAX_TEXT]
 
 
 def _row(what: str, of_video: int, /, **ids: int) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from services.social.models import (
     Invitation,
     JoinRequest,
     Member,
+    Mute,
+    MutedWord,
     Refusal,
 )
 from services.social.service import Service
@@ -63,6 +65,9 @@ async def forget_user(connection: AsyncConnection, user_id: int) -> None:
     await connection.execute(delete(Refusal).where(Refusal.user_id == user_id))
     await connection.execute(delete(Refusal).where(Refusal.peer_id == user_id))
     await connection.execute(delete(ContactSettings).where(ContactSettings.user_id == user_id))
+    await connection.execute(delete(Mute).where(Mute.user_id == user_id))
+    await _delete(connection, Mute, Mute.muted_id == user_id)
+    await connection.execute(delete(MutedWord).where(MutedWord.user_id == user_id))
     await _delete(connection, Block, Block.user_id == user_id)
     await _delete(connection, Block, Block.blocked_id == user_id)
     await connection.execute(delete(Invitation).where(Invitation.user_id == user_id))

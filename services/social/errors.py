@@ -11,6 +11,16 @@ class SelfBlock(Invalid):
     """A user cannot block themselves."""
 
 
+class SelfMute(Invalid):
+    """A user cannot mute themselves."""
+
+
+class WordInvalid(Invalid):
+    """The word has nothing visible, or more than 50 characters."""
+
+    field = "word"
+
+
 class ResultInvalid(Invalid):
     """The result of a request is neither accepted nor refused."""
 
@@ -79,6 +89,10 @@ class FriendLimitReached(Conflict):
 
 class RequestLimitReached(Conflict):
     """The caller has too many friend requests pending."""
+
+
+class MuteLimitReached(Conflict):
+    """The caller has muted as many users, or words, as the service allows."""
 
 
 class GroupLimitReached(Conflict):

@@ -72,6 +72,17 @@ async def user_presence_changed(connection: AsyncConnection, user_id: int) -> No
     await emit(connection, "social.user.presence_setting_changed", f"user:{user_id}", **ids)
 
 
+async def user_muted(connection: AsyncConnection, actor_id: int, user_id: int, muted: bool) -> None:
+    """For those who show the actor what they see; the muted user must not learn of it."""
+    await _pair(connection, "user.muted" if muted else "user.unmuted", actor_id, user_id)
+
+
+async def words_muted(connection: AsyncConnection, user_id: int, words: Sequence[str]) -> None:
+    """All words that the user has muted now."""
+    ids = {"actor_id": str(user_id), "user_id": str(user_id)}
+    await emit(connection, "social.user.words_muted", f"user:{user_id}", **ids, words=list(words))
+
+
 async def _request(connection: AsyncConnection, verb: str, request: Any, actor_id: int, **data: Any) -> None:
     users = {"from_user_id": str(request.from_id), "to_user_id": str(request.to_id)}
     peer_id = request.from_id + request.to_id - actor_id

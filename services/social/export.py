@@ -30,5 +30,15 @@ LISTS = (
         FROM join_request WHERE user_id = :user_id""",
     ),
     UserList("blocked", "SELECT id AS a, 0 AS b, blocked_id, created_at FROM block WHERE user_id = :user_id"),
-    UserList("settings", "SELECT user_id AS a, 0 AS b, who_may_add FROM contact_settings WHERE user_id = :user_id"),
+    UserList("muted", "SELECT id AS a, 0 AS b, muted_id, created_at FROM mute WHERE user_id = :user_id"),
+    UserList(
+        "muted_words",
+        """SELECT user_id AS a, 0 AS b, array_agg(word ORDER BY word) AS words
+        FROM muted_word WHERE user_id = :user_id GROUP BY user_id""",
+    ),
+    UserList(
+        "settings",
+        """SELECT user_id AS a, 0 AS b, who_may_add, who_sees_presence, who_sees_last_login
+        FROM contact_settings WHERE user_id = :user_id""",
+    ),
 )

@@ -102,6 +102,33 @@ class Block(Model):
     )
 
 
+class Mute(Model):
+    """`user_id` does not want to see `muted_id`, who does not learn of it. Erasing either account deletes it."""
+
+    __tablename__ = "mute"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int]
+    muted_id: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index("mute_pair", "user_id", "muted_id", unique=True),
+        Index("mute_list", "user_id", "id"),
+        Index("mute_muted", "muted_id"),
+    )
+
+
+class MutedWord(Model):
+    """A word or phrase, folded, that `user_id` does not want to see. Erasing the account deletes it."""
+
+    __tablename__ = "muted_word"
+
+    user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    word: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Group(Model):
     """Its row is the lock for every change of its members. A dismissed group keeps its row, emptied."""
 

@@ -17,6 +17,7 @@ from protos.social.v1 import friends_pb2 as pb
 from protos.social.v1 import groups_pb2 as groups_pb
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
+from protos.social.v1.mutes_pb2_grpc import MutesStub
 from services.kit import schema
 from services.kit.context import Caller, current_caller
 from services.kit.errors import reason_of
@@ -42,6 +43,7 @@ class Running:
     target: str
     friends: FriendsStub
     groups: GroupsStub
+    mutes: MutesStub
 
 
 def social_settings(postgres_url: str, servers: Servers, folder: Path, **more: str) -> SocialSettings:
@@ -53,7 +55,7 @@ async def running_social_service(settings: SocialSettings) -> AsyncIterator[Runn
     schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service, consuming(service):
         async with serving(settings, PROTOS, partial(register, service)) as (target, channel):
-            yield Running(settings, service, target, FriendsStub(channel), GroupsStub(channel))
+            yield Running(settings, service, target, FriendsStub(channel), GroupsStub(channel), MutesStub(channel))
 
 
 def new_user() -> int:

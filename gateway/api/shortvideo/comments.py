@@ -9,6 +9,7 @@ from gateway.api.shortvideo.feeds import VideoPaging
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import CommentView, comment_view
 from gateway.api.shortvideo.videos import VIDEO, Acting, check_actor
+from gateway.cache.mutes import Muted
 from gateway.cache.videos import NEWEST_COMMENTS
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
@@ -16,6 +17,7 @@ from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterMissing
 from gateway.http.params import Id, OptionalId
 from protos.media.v1 import comments_pb2 as pb
+from services.kit.text_search import texts_in
 
 ORDERS = {  # any other order_by is NEWEST
     "latest": pb.NEWEST,
@@ -135,7 +137,8 @@ async def get_comment_likes(call: Call, params: OfComment) -> CommentLikes:
 
 @endpoint("GET", "/api/videos/get-comments", family=SHORT_VIDEO, limit=VIDEO)
 async def get_comments(call: Call, params: GetComments) -> CommentPage:
-    """A video's top-level comments, or a comment and its replies; the newest first, or the most liked (popular)."""
+    """A video's top-level comments, or a comment and its replies, without what the caller muted; the newest first, or
+    the most liked (popular)."""
     order = ORDERS.get(params.order_by, pb.NEWEST)
     if params.is_beyond_pages:
         return CommentPage([], "0", "")
@@ -151,7 +154,9 @@ async def get_comments(call: Call, params: GetComments) -> CommentPage:
             offset=params.offset,
         )
         page = await read(request)
-    views = [comment_view(comment) for comment in page.comments]
+    muted, me = await call.container.muted_by(call.caller), call.caller.user_id
+    shown = [comment for comment in page.comments if comment.user_id == me or not _is_hidden(muted, comment)]
+    views = [comment_view(comment) for comment in shown]
     return CommentPage(views, str(len(views)), page.next_cursor)
 
 
@@ -169,6 +174,11 @@ async def get_comment_member(call: Call, params: CountComments) -> Members:
         return Members(str((await call.container.video_cache.card(call.caller, params.id)).video.comment_count))
     comment = await call.container.comments.GetComment(pb.GetCommentRequest(comment_id=params.id))
     return Members(str(comment.reply_count))
+
+
+def _is_hidden(muted: Muted, comment: pb.Comment) -> bool:
+    texts = texts_in(msgspec.json.decode(comment.content)) if muted.finds else ()
+    return muted.hides(comment.user_id, *texts)
 
 
 async def _newest_comments(call: Call, params: GetComments) -> pb.CommentPage | None:

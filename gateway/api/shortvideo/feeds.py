@@ -74,12 +74,13 @@ class Search(VideoPaging, kw_only=True):
 
 @endpoint("GET", "/api/videos", family=SHORT_VIDEO, limit=FEED)
 async def list_videos(call: Call, params: ListVideos) -> VideoPage:
-    """The videos that the caller may see: latest (created_at), popular (likes) or random; any other order is latest."""
-    order = ORDERS.get(params.order_by, pb.LATEST)
+    """The videos that the caller may see and has not muted: latest (created_at), popular (likes) or random; any other
+    order is latest."""
+    order, muted = ORDERS.get(params.order_by, pb.LATEST), await call.container.muted_by(call.caller)
     if order != pb.RANDOM and params.page == 1 and not params.cursor:
         shared = await call.container.video_cache.first_page(call.caller, order, params.limit)
         if shared is not None:
-            return await video_page(call, params, shared)
+            return await video_page(call, params, shared, muted)
     if params.is_beyond_pages:
         return await video_page(call, params, pb.VideoPage())
     seed = params.seed
@@ -88,7 +89,7 @@ async def list_videos(call: Call, params: ListVideos) -> VideoPage:
     request = pb.ListVideosRequest(
         order=order, cursor=params.cursor, limit=params.limit, offset=params.offset, seed=seed
     )
-    return await video_page(call, params, await call.container.videos.ListVideos(request))
+    return await video_page(call, params, await call.container.videos.ListVideos(request), muted)
 
 
 @endpoint("GET", "/api/videos/user-videos", family=SHORT_VIDEO, limit=FEED)
@@ -115,8 +116,9 @@ async def search_videos(call: Call, params: Search) -> VideoPage:
     """Videos by words of their title and description, the newest first; `total` is not counted."""
     if params.is_beyond_pages:
         return await video_page(call, params, pb.VideoPage())
+    muted = await call.container.muted_by(call.caller)
     request = pb.SearchVideosRequest(query=params.query, cursor=params.cursor, limit=params.limit, offset=params.offset)
-    return await video_page(call, params, await call.container.videos.SearchVideos(request))
+    return await video_page(call, params, await call.container.videos.SearchVideos(request), muted)
 
 
 def _seed(call: Call, is_new: bool) -> int:

@@ -6,6 +6,7 @@ from typing import Protocol, cast
 import msgspec
 from msgspec import Raw, Struct, field
 
+from gateway.cache.mutes import NOTHING, Muted
 from gateway.cache.videos import CardPage, VideoCard
 from gateway.container import Call
 from gateway.files.urls import absolute
@@ -116,11 +117,19 @@ class Paging(Protocol):
     def has_page_after(self) -> bool: ...
 
 
-async def video_page(call: Call, paging: Paging, found: pb.VideoPage | CardPage) -> VideoPage:
+async def video_page(call: Call, paging: Paging, found: pb.VideoPage | CardPage, muted: Muted = NOTHING) -> VideoPage:
+    """The page without what `muted` hides, so it may be short; the caller's own videos stay."""
     cards = found.cards if isinstance(found, CardPage) else [VideoCard(video) for video in found.videos]
+    if muted is not NOTHING:
+        me = call.caller.user_id
+        cards = [card for card in cards if card.video.owner_id == me or not _is_hidden(muted, card.video)]
     has_more = bool(found.next_cursor) and paging.has_page_after
     views = await video_views(call, cards)
     return VideoPage(views, str(paging.page), str(paging.limit), str(found.total), has_more, found.next_cursor)
+
+
+def _is_hidden(muted: Muted, video: Video) -> bool:
+    return muted.hides(video.owner_id, video.title, video.description)
 
 
 async def video_views(call: Call, cards: Sequence[VideoCard]) -> list[VideoView]:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.chat.apart import apart_from
 from services.chat.errors import KindInvalid
 from services.chat.models import QUOTING, Block, Notification, NotificationMute
+from services.chat.notifications import mutes as muting
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.kit.context import Caller
@@ -39,6 +40,7 @@ class NewNotification(NamedTuple):
     actor_id: int
     subject: dict[str, Any]
     topic: str = ""
+    text: str = ""  # what its actor wrote, for the words that the receiver muted; it is not stored
 
 
 async def add(
@@ -66,11 +68,12 @@ async def _wanted(connection: AsyncConnection, notifications: Sequence[NewNotifi
     muted = select(NotificationMute.user_id, NotificationMute.kind).where(NotificationMute.user_id.in_(user_ids))
     mutes = {tuple(row) for row in await connection.execute(muted)}
     apart = await apart_from(connection, user_ids)
-    return [
+    wanted = [
         new
         for new in new_to_them
         if (new.user_id, new.kind) not in mutes and new.actor_id not in apart.get(new.user_id, ())
     ]
+    return await muting.unmuted(connection, wanted)
 
 
 async def _join(connection: AsyncConnection, new: NewNotification) -> Any | None:
@@ -108,14 +111,17 @@ async def _insert(connection: AsyncConnection, id: int, event: str, new: NewNoti
 async def list_notifications(
     connection: AsyncConnection, caller: Caller, before: int, limit: int
 ) -> tuple[Sequence[Row[Any]], int]:
-    """The caller's notifications, newest first, and how many are unread, up to MAX_UNREAD."""
-    mine = Notification.user_id == caller.user_id
-    query = select(Notification.__table__).where(mine).order_by(Notification.id.desc())
+    """The caller's notifications, newest first, without those by users whom they have muted since, and how many are
+    unread, up to MAX_UNREAD."""
+    mine, shown = Notification.user_id == caller.user_id, muting.is_shown(caller.user_id)
+    query = select(Notification.__table__).where(mine, shown).order_by(Notification.id.desc())
     if before > 0:
         query = query.where(Notification.id < before)
     rows = (await connection.execute(query.limit(clamp(limit, MAX_LIMIT)))).all()
+    # The ids from the index alone; the rows of those few then.
     unread = select(Notification.id).where(mine, UNREAD).limit(MAX_UNREAD).subquery()
-    return rows, (await connection.execute(select(func.count()).select_from(unread))).scalar_one()
+    counted = select(func.count()).select_from(unread.join(Notification, Notification.id == unread.c.id)).where(shown)
+    return rows, (await connection.execute(counted)).scalar_one()
 
 
 async def mark_read(connection: AsyncConnection, caller: Caller, ids: Sequence[int], all: bool) -> None:

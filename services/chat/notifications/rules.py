@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from services.chat.notifications.notifications import NewNotification
 from services.kit.nats import Event
+from services.kit.text_search import texts_in
 
 Data = dict[str, Any]
 SUBJECT = ("kind", "subject_id", "conversation_id", "seq")  # of a moderation event
@@ -22,12 +25,17 @@ def notifications_for(event: Event) -> list[NewNotification]:
 
 def mention(message: Any, user_id: int) -> NewNotification:
     subject = {"conversation_id": str(message.conversation_id), "seq": message.seq, "message_id": str(message.id)}
-    return NewNotification(user_id, "mention", message.sender_id, subject)
+    text = " ".join(texts_in(msgspec.json.decode(message.body or "null")))
+    return NewNotification(user_id, "mention", message.sender_id, subject, text=text)
 
 
 def _to_user(kind: str, *fields: str) -> Rule:
     """Tells the event's `user_id`."""
-    return lambda data: [NewNotification(int(data["user_id"]), kind, int(data["actor_id"]), _pick(data, fields))]
+    return lambda data: [
+        NewNotification(
+            int(data["user_id"]), kind, int(data["actor_id"]), _pick(data, fields), text=data.get("message", "")
+        )
+    ]
 
 
 def _to_owner(kind: str, *fields: str, topic: str = "") -> Rule:
@@ -35,7 +43,8 @@ def _to_owner(kind: str, *fields: str, topic: str = "") -> Rule:
 
     def rule(data: Data) -> list[NewNotification]:
         shared = f"{kind}:{data[topic]}" if topic else ""
-        return [NewNotification(int(data["owner_id"]), kind, int(data["actor_id"]), _pick(data, fields), shared)]
+        to, by = int(data["owner_id"]), int(data["actor_id"])
+        return [NewNotification(to, kind, by, _pick(data, fields), shared, data.get("text", ""))]
 
     return rule
 
@@ -44,7 +53,8 @@ def _group_requested(data: Data) -> list[NewNotification]:
     """Tells the members who may handle the request."""
     subject = _pick(data, ("group_id", "group_name", "request_id", "message"))
     applicant = int(data["user_id"])
-    return [NewNotification(int(id), "group_request", applicant, subject) for id in data["manager_ids"]]
+    text = data.get("message", "")
+    return [NewNotification(int(id), "group_request", applicant, subject, text=text) for id in data["manager_ids"]]
 
 
 def _group_joined(data: Data) -> list[NewNotification]:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from protos.chat.v1 import sockets_pb2 as pb
+from protos.social.v1 import mutes_pb2
 from services.kit.nats import Event
 from tests.support.chat import (
     Running,
@@ -212,6 +213,39 @@ async def test_nothing_comes_from_one_whom_the_receiver_blocked(chat: Running, s
     await until(await knows(False))
     await like(chat, fan, owner, 1)
     assert len(await notifications(chat, owner)) == 1
+
+
+async def test_nothing_comes_from_one_whom_the_receiver_muted_nor_with_a_muted_word(
+    chat: Running, social: Social
+) -> None:
+    me, muted, other = await friends(social, 3)
+    group_id = await group_with(social, other, me, muted)
+    await group_conversation(chat, group_id, me, muted, other)
+    await announce(chat, "comment.replied", actor_id=muted, owner_id=me, video_id=1, comment_id=1)
+    assert [each.actor_ids[0] for each in await notifications(chat, me) if each.kind == "reply"] == [muted]
+    await act(me, social.mutes.MuteUser, mutes_pb2.MuteUserRequest(user_id=muted))
+    await act(me, social.mutes.MuteWord, mutes_pb2.MuteWordRequest(word="Spoiler"))
+
+    async def heard() -> bool:
+        words = await execute(chat, "SELECT FROM muted_words WHERE user_id = :me", me=me)
+        return bool(words and await execute(chat, "SELECT FROM mute WHERE user_id = :me AND muted", me=me))
+
+    await until(heard)
+    assert [each for each in await notifications(chat, me) if each.kind == "reply"] == [], "hidden since"
+    about: dict[str, Any] = {"owner_id": me, "video_id": 1, "comment_id": 2}
+    await announce(chat, "video.liked", actor_id=muted, **about)
+    await announce(chat, "video.commented", actor_id=other, text="a SPOILER!", **about)
+    await send(chat, muted, group(group_id), "hi", mentions=[me])
+    await send(chat, other, group(group_id), "spoiler ahead", mentions=[me])
+    await announce(chat, "video.commented", actor_id=other, text="spoilers are no spoilered word", **about)
+    kinds = [each.kind for each in await notifications(chat, me) if each.kind not in ("friend_added", "group_joined")]
+    assert kinds == ["comment"]
+    await act(me, social.mutes.UnmuteUser, mutes_pb2.UnmuteUserRequest(user_id=muted))
+
+    async def shown_again() -> bool:
+        return "reply" in [each.kind for each in await notifications(chat, me)]
+
+    await until(shown_again)
 
 
 async def test_members_who_are_mentioned_hear_of_it(chat: Running, social: Social) -> None:
