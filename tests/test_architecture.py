@@ -60,7 +60,7 @@ def test_the_gateway_imports_no_service() -> None:
 # A room is a folder, or a module that stands at the top of the package.
 ORDER = {
     "services/kit": (
-        "errors ids config roles text_search ttl_map",
+        "errors ids config roles text_search ttl_map word_filter",
         "tracing",
         "telemetry context cursor tokens",
         "log background batcher redis db pages",
@@ -128,7 +128,7 @@ ORDER = {
     ),
 }
 MAX_LINES = 250  # of a module
-MAX_KIT_LINES = 2_790
+MAX_KIT_LINES = 2_850
 MAX_MODULES = 20  # of a room, its __init__ and __main__ not counted
 
 

@@ -34,6 +34,7 @@ from services.chat.service import Service
 from services.chat.tickets import Holder
 from services.exports.servicers import Export
 from services.kit.context import require_caller
+from services.kit.word_filter import WordFilter
 
 PROTOS = (export_pb2.DESCRIPTOR, pb.DESCRIPTOR, marks_pb2.DESCRIPTOR, sockets_pb.DESCRIPTOR)
 
@@ -50,6 +51,7 @@ def register(service: Service, server: grpc.aio.Server) -> None:
 class Conversations(ConversationsServicer):
     def __init__(self, service: Service) -> None:
         self._service, self._database, self._publisher = service, service.database, service.publisher
+        self._words = WordFilter(service.settings.filtered_words)
 
     async def Send(self, request: pb.SendRequest, context: object) -> pb.SendResponse:
         return await self._send(request)
@@ -63,12 +65,15 @@ class Conversations(ConversationsServicer):
         content, to = parse_content(*fields), request.to.WhichOneof("to")
         if to is None:
             raise ConversationNotFound
+        self._words.check(body=content.body.text)
         sent = await self._service.sending.send(require_caller(), (to, getattr(request.to, to)), content)
         return messages.send_response(sent.message, sent.duplicate)
 
     async def Edit(self, request: pb.EditRequest, context: object) -> pb.EditResponse:
         caller, key = require_caller(), MessageKey(request.conversation_id, request.seq)
-        body = await self._service.sending.check_edit(caller, key, parse_body(request.body))
+        written = parse_body(request.body)
+        self._words.check(body=written.text)
+        body = await self._service.sending.check_edit(caller, key, written)
         async with self._database.transaction() as connection:
             rev = await self._service.edits.edit(connection, caller, key, body)
         return pb.EditResponse(rev=rev)

@@ -57,6 +57,10 @@ class ServiceSettings(Settings, kw_only=True, frozen=True):
         int, Meta(ge=0, le=65535, description="gRPC health alone, without TLS, for Kubernetes' probes; 0: none")
     ] = 0
     postgres_pool: Annotated[int, Meta(ge=1, le=200, description="connections to Postgres at most")] = 10
+    filtered_words: Annotated[
+        tuple[str, ...],
+        Meta(description="words that are refused in names, bios, titles, descriptions, comments and messages"),
+    ] = ()
     outbox_days: Annotated[int, Meta(ge=1, description="how long published events are kept")] = 7
 
 

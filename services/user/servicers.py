@@ -22,6 +22,7 @@ from protos.user.v1.exports_pb2_grpc import add_ExportsServicer_to_server
 from protos.user.v1.users_pb2_grpc import UsersServicer, add_UsersServicer_to_server
 from services.exports.servicers import Export
 from services.kit.context import require_caller
+from services.kit.word_filter import WordFilter
 from services.user import (
     accounts,
     credentials,
@@ -63,6 +64,7 @@ def _client(client: pb.Client) -> Client:
 class Accounts(AccountsServicer):
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._words = WordFilter(service.settings.filtered_words)
 
     async def SendCode(self, request: pb.SendCodeRequest, context: object) -> pb.SendCodeResponse:
         purpose = codes.PURPOSES[request.purpose] if request.purpose < len(codes.PURPOSES) else codes.ANY
@@ -75,6 +77,7 @@ class Accounts(AccountsServicer):
         return pb.SendPhoneCodeResponse()
 
     async def RegisterByEmail(self, request: pb.RegisterByEmailRequest, context: object) -> pb.Tokens:
+        self._words.check(username=request.username)
         issued = await registration.register_by_email(
             self._service,
             email=request.email,
@@ -91,6 +94,7 @@ class Accounts(AccountsServicer):
         return messages.tokens(await credentials.login_by_email(self._service, request.email, request.password, client))
 
     async def RegisterByPhone(self, request: pb.RegisterByPhoneRequest, context: object) -> pb.Tokens:
+        self._words.check(nickname=request.nickname)
         issued = await registration.register_by_phone(
             self._service,
             phone=request.phone,
@@ -175,6 +179,7 @@ class Users(UsersServicer):
     def __init__(self, service: Service) -> None:
         self._database, self._region = service.database, service.settings.phone_region
         self._reserved, self._proven_only = service.settings.reserved_names, service.sms.is_on
+        self._words = WordFilter(service.settings.filtered_words)
 
     async def BatchGetUsers(
         self, request: users_pb.BatchGetUsersRequest, context: object
@@ -211,6 +216,7 @@ class Users(UsersServicer):
         self, request: users_pb.UpdateProfileRequest, context: object
     ) -> users_pb.UpdateProfileResponse:
         changes = {field.name: value for field, value in request.ListFields() if field.name != "user_id"}
+        self._words.check(username=request.username, bio=request.bio)
         with accounts.taken():
             async with self._database.transaction() as connection:
                 await profiles.update_profile(connection, require_caller(), request.user_id, changes, self._reserved)

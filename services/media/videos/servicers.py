@@ -16,6 +16,7 @@ from services.kit.batcher import Batcher
 from services.kit.context import current_caller, require_caller
 from services.kit.db import after_commit
 from services.kit.pages import check_batch
+from services.kit.word_filter import WordFilter
 from services.media.resources import Resources
 from services.media.videos import chosen_covers, comments, feeds, likes, messages, videos, views, visibility
 from services.media.videos.group_commit import group_commit, write_together
@@ -34,10 +35,12 @@ def register_videos(service: Resources, server: grpc.aio.Server) -> None:
 class Videos(VideosServicer):
     def __init__(self, service: Resources) -> None:
         self._service, self._database, self._signer = service, service.database, service.signer
+        self._words = WordFilter(service.settings.filtered_words)
         self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes)
         self._views: Batcher[ViewKey, None] = group_commit(partial(views.write_views, service))
 
     async def CreateVideo(self, request: pb.CreateVideoRequest, context: object) -> pb.Video:
+        self._words.check(title=request.title, description=request.description)
         fields = {field.name: getattr(request, field.name) for field in request.DESCRIPTOR.fields}
         if not request.HasField("cover_at"):
             del fields["cover_at"]
@@ -48,6 +51,7 @@ class Videos(VideosServicer):
         return messages.video(row, self._signer)
 
     async def UpdateVideo(self, request: pb.UpdateVideoRequest, context: object) -> pb.Video:
+        self._words.check(title=request.title, description=request.description)
         changes = {field.name: value for field, value in request.ListFields()}
         video_id, private = changes.pop("video_id", 0), changes.pop("private", None)
         async with self._database.transaction() as connection:
@@ -130,15 +134,18 @@ class Videos(VideosServicer):
 class Comments(CommentsServicer):
     def __init__(self, service: Resources) -> None:
         self._database, self._new_id = service.database, service.new_id
+        self._words = WordFilter(service.settings.filtered_words)
         self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes)
 
     async def CommentVideo(self, request: comments_pb.CommentVideoRequest, context: object) -> comments_pb.Comment:
+        self._words.check_json("content", request.content)
         written = (self._new_id(), request.video_id, request.content)
         async with self._database.transaction() as connection:
             row = await comments.comment_video(connection, require_caller(), *written)
         return messages.comment(row)
 
     async def ReplyToComment(self, request: comments_pb.ReplyToCommentRequest, context: object) -> comments_pb.Comment:
+        self._words.check_json("content", request.content)
         written = (self._new_id(), request.comment_id, request.content)
         async with self._database.transaction() as connection:
             row = await comments.reply(connection, require_caller(), *written)

@@ -3,6 +3,7 @@
 from protos.social.v1 import friends_pb2 as pb
 from protos.social.v1.friends_pb2_grpc import FriendsServicer
 from services.kit.context import require_caller
+from services.kit.word_filter import WordFilter
 from services.social import messages
 from services.social.friends import blocks, friend_requests, friends, settings, standings
 from services.social.service import Service
@@ -11,9 +12,11 @@ from services.social.service import Service
 class Friends(FriendsServicer):
     def __init__(self, service: Service) -> None:
         self._database, self._settings = service.database, service.settings
+        self._words = WordFilter(service.settings.filtered_words)
 
     async def RequestFriend(self, request: pb.RequestFriendRequest, context: object) -> pb.RequestFriendResponse:
         asked = (request.user_id, request.message, request.requested_at)
+        self._words.check(message=request.message)
         async with self._database.transaction() as connection:
             await friend_requests.request_friend(connection, self._settings, require_caller(), *asked)
         return pb.RequestFriendResponse()

@@ -3,6 +3,7 @@
 from protos.social.v1 import groups_pb2 as pb
 from protos.social.v1.groups_pb2_grpc import GroupsServicer
 from services.kit.context import require_caller
+from services.kit.word_filter import WordFilter
 from services.social import messages
 from services.social.groups import groups, join_requests, members
 from services.social.service import Service
@@ -11,9 +12,11 @@ from services.social.service import Service
 class Groups(GroupsServicer):
     def __init__(self, service: Service) -> None:
         self._database, self._settings = service.database, service.settings
+        self._words = WordFilter(service.settings.filtered_words)
 
     async def CreateGroup(self, request: pb.CreateGroupRequest, context: object) -> pb.Group:
         fields = {"name": request.name, "icon": request.icon, "description": request.description}
+        self._words.check(name=request.name, description=request.description)
         async with self._database.transaction() as connection:
             row = await groups.create_group(connection, self._settings, require_caller(), request.approval, fields)
         return messages.group(row)
@@ -48,6 +51,7 @@ class Groups(GroupsServicer):
 
     async def JoinGroup(self, request: pb.JoinGroupRequest, context: object) -> pb.JoinGroupResponse:
         asked = {name: getattr(request, name) for name in ("message", "requested_at", "inviter_id")}
+        self._words.check(message=request.message)
         async with self._database.transaction() as connection:
             joined = await join_requests.join_group(
                 connection, self._settings, require_caller(), request.group_id, **asked
@@ -104,6 +108,7 @@ class Groups(GroupsServicer):
 
     async def UpdateGroup(self, request: pb.UpdateGroupRequest, context: object) -> pb.UpdateGroupResponse:
         changes = {field.name: value for field, value in request.ListFields() if field.name != "group_id"}
+        self._words.check(**{name: text for name, text in changes.items() if isinstance(text, str)})
         async with self._database.transaction() as connection:
             await groups.update_group(connection, require_caller(), request.group_id, changes)
         return pb.UpdateGroupResponse()

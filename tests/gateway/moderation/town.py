@@ -53,9 +53,9 @@ class Town:
 
 
 @asynccontextmanager
-async def running_town(servers: Servers, folder: Path) -> AsyncIterator[Town]:
+async def running_town(servers: Servers, folder: Path, **more: str) -> AsyncIterator[Town]:
     async with AsyncExitStack() as stack:
-        nats = {"HITOK_NATS_URL": stack.enter_context(private_nats(folder)).url}
+        nats = {"HITOK_NATS_URL": stack.enter_context(private_nats(folder)).url, **more}
         url = servers.create_database
         user = await stack.enter_async_context(
             running_user_service(user_settings(url("town_user"), servers, folder, **nats))
