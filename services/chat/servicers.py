@@ -34,7 +34,7 @@ from services.chat.service import Service
 from services.chat.tickets import Holder
 from services.exports.servicers import Export
 from services.kit.context import require_caller
-from services.kit.word_filter import WordFilter
+from services.kit.texts.word_filter import WordFilter
 
 PROTOS = (export_pb2.DESCRIPTOR, pb.DESCRIPTOR, marks_pb2.DESCRIPTOR, sockets_pb.DESCRIPTOR)
 

@@ -22,7 +22,7 @@ from protos.user.v1.exports_pb2_grpc import add_ExportsServicer_to_server
 from protos.user.v1.users_pb2_grpc import UsersServicer, add_UsersServicer_to_server
 from services.exports.servicers import Export
 from services.kit.context import require_caller
-from services.kit.word_filter import WordFilter
+from services.kit.texts.word_filter import WordFilter
 from services.user import (
     accounts,
     credentials,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from services.kit.word_filter import WordFilter, WordsRefused
+from services.kit.texts.word_filter import WordFilter, WordsRefused
 
 WORDS = WordFilter(("badword", "坏词", "two words", " "))
 

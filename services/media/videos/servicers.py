@@ -16,7 +16,7 @@ from services.kit.batcher import Batcher
 from services.kit.context import current_caller, require_caller
 from services.kit.db import after_commit
 from services.kit.pages import check_batch
-from services.kit.word_filter import WordFilter
+from services.kit.texts.word_filter import WordFilter
 from services.media.resources import Resources
 from services.media.videos import chosen_covers, comments, feeds, likes, messages, videos, views, visibility
 from services.media.videos.group_commit import group_commit, write_together

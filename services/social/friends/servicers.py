@@ -3,7 +3,7 @@
 from protos.social.v1 import friends_pb2 as pb
 from protos.social.v1.friends_pb2_grpc import FriendsServicer
 from services.kit.context import require_caller
-from services.kit.word_filter import WordFilter
+from services.kit.texts.word_filter import WordFilter
 from services.social import messages
 from services.social.friends import blocks, friend_requests, friends, settings, standings
 from services.social.service import Service

@@ -3,7 +3,7 @@
 from protos.social.v1 import groups_pb2 as pb
 from protos.social.v1.groups_pb2_grpc import GroupsServicer
 from services.kit.context import require_caller
-from services.kit.word_filter import WordFilter
+from services.kit.texts.word_filter import WordFilter
 from services.social import messages
 from services.social.groups import groups, join_requests, members
 from services.social.service import Service
