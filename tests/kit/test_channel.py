@@ -16,6 +16,7 @@ from services.kit.errors import Unavailable, reason_of
 from services.kit.process import server
 from services.kit.rpc import channel as channels
 from tests.kit.rpc import PROTOS, Behaviour, channel_to, serving, succeed
+from tests.support.processes import CALL_TIMEOUT
 from tests.support.user import refusal
 
 Call = Callable[[grpc.aio.Channel], grpc.aio.UnaryUnaryCall[Any, Any]]
@@ -87,7 +88,8 @@ def recording(left: list[float]) -> Behaviour:
     return behave
 
 
-async def test_a_call_has_a_deadline_though_none_was_asked_for() -> None:
+async def test_a_call_has_a_deadline_though_none_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "DEFAULT_TIMEOUT", CALL_TIMEOUT)
     left: list[float] = []
     async with serving(recording(left)) as port, channel_to(port) as channel:
         await read(channel)

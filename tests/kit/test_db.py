@@ -13,9 +13,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
 from deploy.local.servers.postgres import Postgres
+from services.kit import db
 from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from services.kit.db import Database, after_commit, open_database
 from services.user.config import UserSettings
+from tests.support.processes import POOL_TIMEOUT
 
 INSERT = text("INSERT INTO inbox (consumer, event) VALUES ('test', :event)")
 
@@ -51,7 +53,10 @@ async def test_what_is_not_committed_is_seen_by_nobody(database: Database) -> No
     assert await kept(database) == ["a"]
 
 
-async def test_an_exhausted_pool_answers_within_two_seconds_and_recovers(settings: UserSettings) -> None:
+async def test_an_exhausted_pool_answers_within_two_seconds_and_recovers(
+    settings: UserSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "POOL_TIMEOUT", POOL_TIMEOUT)
     async with open_database(msgspec.structs.replace(settings, postgres_pool=1)) as database:
         async with database.transaction():
             started = time.monotonic()

@@ -8,8 +8,10 @@ from typing import TypeVar
 import grpc.aio
 from google.protobuf.descriptor import FileDescriptor
 
+from services.kit import db
 from services.kit.config import ServiceSettings, Settings, load
 from services.kit.process.server import build
+from services.kit.rpc import channel
 from services.kit.rpc.channel import open_channel
 from tests.support.servers import Servers
 
@@ -18,6 +20,11 @@ SECRETS = {
     "HITOK_JWT_SECRET": "jwt-secret-of-the-whole-test-suite",
 }
 S = TypeVar("S", bound=Settings)
+
+# What a call, or a transaction without a connection, waits for before it gives up. A busy machine may stop a process
+# for longer than the seconds of production; a test that is about giving up sets its own.
+CALL_TIMEOUT, POOL_TIMEOUT = channel.DEFAULT_TIMEOUT, db.POOL_TIMEOUT
+channel.DEFAULT_TIMEOUT = db.POOL_TIMEOUT = 20.0
 
 
 def common_settings(kind: type[S], service: str, servers: Servers, **more: str) -> S:
@@ -46,6 +53,6 @@ async def serving(
     target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     await health.set_serving(True)
-    async with open_channel(target, settings, protos) as channel:
-        yield target, channel
+    async with open_channel(target, settings, protos) as opened:
+        yield target, opened
     await server.stop(0)
