@@ -100,10 +100,15 @@ TABLES: dict[str, dict[str, Table]] = {
     },
     "media": {
         "video": Table(
-            "owner_id title description type video_url cover_url object_hash words",
+            "owner_id title description type video_url cover_url object_hash captioned_hls words",
             "id visibility publish_as cover_at like_count comment_count share_count view_count score random_key"
             " created_at updated_at deleted_at moderation_event",
             f"Emptied in small transactions. {ID_STAYS}",
+        ),
+        "caption": Table(
+            "label object_hash segments_hash playlist_hash",
+            "video_id language created_at",
+            f"{ROW_GOES} With the video, and their bytes.",
         ),
         "comment": Table(
             "user_id owner_id content",

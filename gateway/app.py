@@ -16,6 +16,7 @@ from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import (
     admin,
     appeals,
+    captions,
     comments,
     communities,
     contact_settings,
@@ -56,6 +57,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *communities.endpoints,
     *feeds.endpoints,
     *videos.endpoints,
+    *captions.endpoints,
     *comments.endpoints,
     *chats.endpoints,
     *uploads.endpoints,

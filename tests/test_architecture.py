@@ -237,6 +237,7 @@ OPENERS = {
     "services/media/relationships/backfill.py": "the operator's command line, which asks the social service in between",
     "services/media/service.py": "the start of the process",
     "services/media/videos/account_erasure.py": "a background task",
+    "services/media/videos/captions/captions.py": "files are stored between the look for a video and its change",
     "services/media/videos/views.py": "one transaction for the views of many RPCs (group commit)",
     "services/social/admin.py": "the operator's command line",
     "services/user/exports/links.py": "a password is verified before",

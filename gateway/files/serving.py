@@ -36,7 +36,7 @@ LIMIT = per_second(200, 2_000)  # per network, since players send no token: many
 CHUNK = 524_288  # bytes read and sent at a time
 REDIRECT_SECONDS = 600
 FILE = re.compile(r"([0-9a-f]{64})\.[a-z0-9]{1,5}")
-FILE_IN_INDEX = re.compile(rb"[0-9a-f]{64}\.(?:mp4|m4a|m3u8|jpg)")
+FILE_IN_INDEX = re.compile(rb"[0-9a-f]{64}\.(?:mp4|m4a|m3u8|vtt|jpg)")
 INDEXES = (".m3u8", ".tiles")  # playlists and storyboards, which name files; only our own services write them
 CSP = b"default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 PUBLIC = b"public, max-age=31536000, immutable"

@@ -83,6 +83,10 @@ FAILURES: dict[str, Failure] = {
     "COMMENT_NOT_FOUND": Failure(404, 10018, "评论不存在", 0),
     "VIDEO_INVALID": Failure(400, 10001, "参数无效", 0),
     "FILE_UNPLAYABLE": Failure(400, 10001, "参数无效", 0),
+    "CAPTIONS_INVALID": Failure(400, 10001, "参数无效", 0),
+    "LANGUAGE_INVALID": Failure(400, 10001, "参数无效", 0),
+    "CAPTIONS_TOO_LARGE": Failure(413, 60002, "文件过大", 0),
+    "TOO_MANY_CAPTIONS": Failure(409, 10096, "字幕已达上限", 0),
     "COMMENT_INVALID": Failure(400, 10001, "参数无效", 0),
     # Codes from 10022 on are ours, not the document's.
     "ROUTE_NOT_FOUND": Failure(404, 10022, "接口不存在", 100011),

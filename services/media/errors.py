@@ -127,6 +127,28 @@ class VideoInvalid(Invalid):
     """A title, description, type or url that is not accepted."""
 
 
+class CaptionsInvalid(Invalid):
+    """Neither WebVTT nor SRT, or a label that is not accepted."""
+
+    field = "text"
+
+
+class CaptionsTooLarge(Invalid):
+    """More than 512 KiB, 10,000 cues, or 2,000 characters in one."""
+
+    field = "text"
+
+
+class LanguageInvalid(Invalid):
+    """Not a language tag (BCP 47)."""
+
+    field = "language"
+
+
+class TooManyCaptions(Conflict):
+    """A video has captions in at most 20 languages."""
+
+
 class FileUnplayable(Invalid):
     """The file is not a video, or its processing failed."""
 

@@ -21,11 +21,20 @@ STATES = {State.PROCESSING: "processing", State.READY: "ready", State.FAILED: "f
 _encode = msgspec.json.Encoder().encode
 
 
+class CaptionsView(Struct):
+    """`language` is a tag such as zh-Hant (BCP 47), `url` that of a WebVTT file."""
+
+    language: str
+    label: str
+    url: str
+
+
 class VideoView(Struct):
     """The sample's `url`, `cover`, `likes`, `comments` and `shares` repeat the schema's longer names.
 
     Times in Unix seconds; `PublishTime` RFC 3339; `CreatedTime` and `UpdatedTime` in Unix milliseconds. `playback_url`
     plays in any browser, `hls_url` in HLS players; each is empty while there is nothing to play.
+    `captions` are in `hls_url`, too.
     `storyboard_url` is WebVTT, whose cues name tiles of a sheet of small pictures, for scrubbing. `status` is
     processing, ready or failed (for the `reason`); only its owner sees a video that is not ready. `width` and `height`
     in pixels and `duration` in milliseconds are 0 if not known, as of an outside url; so is `blurhash` empty.
@@ -42,6 +51,7 @@ class VideoView(Struct):
     playback_url: str
     hls_url: str
     storyboard_url: str
+    captions: list[CaptionsView]
     likes: str
     like_count: str
     comments: str
@@ -165,6 +175,7 @@ def _video_view(video: Video, base: str, is_liked: bool) -> VideoView:
         playback_url=playback,
         hls_url=hls,
         storyboard_url=storyboard,
+        captions=[CaptionsView(of.language, of.label, base + of.url) for of in video.captions],
         likes=likes,
         like_count=likes,
         comments=comments,

@@ -114,7 +114,7 @@ async def create_video(call: Call, params: CreateVideo) -> None:
         visibility=VISIBILITIES[name],
         cover_at=_milliseconds(params.cover_at),
     )
-    _drop(call, await call.container.videos.CreateVideo(request))
+    drop_cached(call, await call.container.videos.CreateVideo(request))
 
 
 @endpoint("POST", "/api/videos/update-video", family=SHORT_VIDEO, limit=OURS)
@@ -130,7 +130,7 @@ async def update_video(call: Call, params: UpdateVideo) -> None:
         private=params.is_private,
         cover_at=_milliseconds(params.cover_at),
     )
-    _drop(call, await call.container.videos.UpdateVideo(request))
+    drop_cached(call, await call.container.videos.UpdateVideo(request))
 
 
 @endpoint("POST", "/api/videos/delete-video", family=SHORT_VIDEO, limit=OURS)
@@ -199,10 +199,10 @@ async def _own_path(call: Call, url: str, field: str) -> str:
     return f"/media/{file.file}" if file else url
 
 
-def _drop(call: Call, video: pb.Video) -> None:
+def drop_cached(call: Call, video: pb.Video) -> None:
     """Drops what is cached of a video that was just written, and of its files, whose privacy may have changed."""
     call.container.video_cache.drop_everywhere(video.video_id, video.owner_id)
-    made = (video.playback_url, video.hls_url, video.storyboard_url)
+    made = (video.playback_url, video.hls_url, video.storyboard_url, *(of.url for of in video.captions))
     for url in (video.video_url, video.cover_url, *made):
         call.container.files.drop(hash_in(url) or "")
 

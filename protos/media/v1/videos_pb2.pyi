@@ -84,6 +84,7 @@ class Video(_message.Message):
     COVER_WIDTH_FIELD_NUMBER: _builtins.int
     COVER_HEIGHT_FIELD_NUMBER: _builtins.int
     STORYBOARD_URL_FIELD_NUMBER: _builtins.int
+    CAPTIONS_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     owner_id: _builtins.int
     title: _builtins.str
@@ -123,6 +124,10 @@ class Video(_message.Message):
     cover_height: _builtins.int
     storyboard_url: _builtins.str
     """WebVTT cues that name tiles of a sheet, for scrubbing; empty while there is none"""
+    @_builtins.property
+    def captions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Captions]:
+        """by language; hls_url has them, too"""
+
     def __init__(
         self,
         *,
@@ -152,14 +157,95 @@ class Video(_message.Message):
         cover_width: _builtins.int = ...,
         cover_height: _builtins.int = ...,
         storyboard_url: _builtins.str = ...,
+        captions: _abc.Iterable[Global___Captions] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "comment_count", b"comment_count", "cover_height", b"cover_height", "cover_url", b"cover_url", "cover_width", b"cover_width", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "storyboard_url", b"storyboard_url", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "captions", b"captions", "comment_count", b"comment_count", "cover_height", b"cover_height", "cover_url", b"cover_url", "cover_width", b"cover_width", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "storyboard_url", b"storyboard_url", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Video: _TypeAlias = Video  # noqa: Y015
+
+@_typing.final
+class Captions(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    language: _builtins.str
+    """BCP 47, such as zh-Hant"""
+    label: _builtins.str
+    """as players show it"""
+    url: _builtins.str
+    """WebVTT; signed like video_url"""
+    def __init__(
+        self,
+        *,
+        language: _builtins.str = ...,
+        label: _builtins.str = ...,
+        url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "language", b"language", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Captions: _TypeAlias = Captions  # noqa: Y015
+
+@_typing.final
+class SetCaptionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.int
+    language: _builtins.str
+    label: _builtins.str
+    """empty: the language"""
+    text: _builtins.str
+    """WebVTT or SRT, at most 512 KiB"""
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.int = ...,
+        language: _builtins.str = ...,
+        label: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "language", b"language", "text", b"text", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetCaptionsRequest: _TypeAlias = SetCaptionsRequest  # noqa: Y015
+
+@_typing.final
+class DeleteCaptionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.int
+    language: _builtins.str
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.int = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteCaptionsRequest: _TypeAlias = DeleteCaptionsRequest  # noqa: Y015
 
 @_typing.final
 class CreateVideoRequest(_message.Message):

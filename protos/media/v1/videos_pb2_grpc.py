@@ -51,6 +51,16 @@ class VideosStub:
                 request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoRequest.SerializeToString,
                 response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoResponse.FromString,
                 _registered_method=True)
+        self.SetCaptions = channel.unary_unary(
+                '/hitok.media.v1.Videos/SetCaptions',
+                request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.SetCaptionsRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.Video.FromString,
+                _registered_method=True)
+        self.DeleteCaptions = channel.unary_unary(
+                '/hitok.media.v1.Videos/DeleteCaptions',
+                request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.DeleteCaptionsRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.Video.FromString,
+                _registered_method=True)
         self.BatchGetVideos = channel.unary_unary(
                 '/hitok.media.v1.Videos/BatchGetVideos',
                 request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.BatchGetVideosRequest.SerializeToString,
@@ -123,6 +133,20 @@ class VideosServicer:
 
     def DeleteVideo(self, request, context):
         """Only the owner or an admin may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCaptions(self, request, context):
+        """Adds or replaces the captions of one language. Only the owner may; at most 20 languages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCaptions(self, request, context):
+        """Only the owner may; repeating it changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,6 +238,16 @@ def add_VideosServicer_to_server(servicer, server):
                     servicer.DeleteVideo,
                     request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoRequest.FromString,
                     response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoResponse.SerializeToString,
+            ),
+            'SetCaptions': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCaptions,
+                    request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.SetCaptionsRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.Video.SerializeToString,
+            ),
+            'DeleteCaptions': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCaptions,
+                    request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.DeleteCaptionsRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.Video.SerializeToString,
             ),
             'BatchGetVideos': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetVideos,
@@ -349,6 +383,60 @@ class Videos:
             '/hitok.media.v1.Videos/DeleteVideo',
             protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoRequest.SerializeToString,
             protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCaptions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Videos/SetCaptions',
+            protos_dot_media_dot_v1_dot_videos__pb2.SetCaptionsRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_videos__pb2.Video.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCaptions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Videos/DeleteCaptions',
+            protos_dot_media_dot_v1_dot_videos__pb2.DeleteCaptionsRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_videos__pb2.Video.FromString,
             options,
             channel_credentials,
             insecure,

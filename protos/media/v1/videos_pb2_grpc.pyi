@@ -23,6 +23,10 @@ class VideosStub:
     """Changes the given fields. Only the owner may."""
     DeleteVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.DeleteVideoRequest, _videos_pb2.DeleteVideoResponse]
     """Only the owner or an admin may."""
+    SetCaptions: _aio.UnaryUnaryMultiCallable[_videos_pb2.SetCaptionsRequest, _videos_pb2.Video]
+    """Adds or replaces the captions of one language. Only the owner may; at most 20 languages."""
+    DeleteCaptions: _aio.UnaryUnaryMultiCallable[_videos_pb2.DeleteCaptionsRequest, _videos_pb2.Video]
+    """Only the owner may; repeating it changes nothing."""
     BatchGetVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.BatchGetVideosRequest, _videos_pb2.BatchGetVideosResponse]
     """The videos that the caller may see, in any order. At most 500."""
     ListVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.ListVideosRequest, _videos_pb2.VideoPage]
@@ -70,6 +74,22 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_videos_pb2.DeleteVideoRequest, _abc.Awaitable[_videos_pb2.DeleteVideoResponse]],
     ) -> _abc.Awaitable[_videos_pb2.DeleteVideoResponse]:
         """Only the owner or an admin may."""
+
+    @_abc_1.abstractmethod
+    def SetCaptions(
+        self,
+        request: _videos_pb2.SetCaptionsRequest,
+        context: _aio.ServicerContext[_videos_pb2.SetCaptionsRequest, _abc.Awaitable[_videos_pb2.Video]],
+    ) -> _abc.Awaitable[_videos_pb2.Video]:
+        """Adds or replaces the captions of one language. Only the owner may; at most 20 languages."""
+
+    @_abc_1.abstractmethod
+    def DeleteCaptions(
+        self,
+        request: _videos_pb2.DeleteCaptionsRequest,
+        context: _aio.ServicerContext[_videos_pb2.DeleteCaptionsRequest, _abc.Awaitable[_videos_pb2.Video]],
+    ) -> _abc.Awaitable[_videos_pb2.Video]:
+        """Only the owner may; repeating it changes nothing."""
 
     @_abc_1.abstractmethod
     def BatchGetVideos(

@@ -38,6 +38,7 @@ TYPES = {
         FileType("wmv", VIDEO, "video/x-ms-wmv", "asf"),
         FileType("ogv", VIDEO, "video/ogg", "ogg"),
         FileType("m3u8", VIDEO, "application/vnd.apple.mpegurl", "hls"),  # only made by processing, never uploaded
+        FileType("vtt", TEXT, "text/vtt; charset=utf-8", "vtt"),  # likewise: captions
         FileType("tiles", TEXT, "text/vtt; charset=utf-8", "vtt"),  # likewise: the index of a storyboard
         FileType("m4a", AUDIO, "audio/mp4", "mp4"),
         FileType("weba", AUDIO, "audio/webm", "matroska"),

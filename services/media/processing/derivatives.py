@@ -34,6 +34,7 @@ from services.media.processing import storyboards
 from services.media.processing.playlists import master, playlist
 from services.media.resources import Resources
 from services.media.videos import chosen_covers
+from services.media.videos.captions import captions
 from services.objectstore.store import key_of
 
 MEMORY_MEGABYTES = 2_048
@@ -80,6 +81,7 @@ async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made
             text = master([(await _keep_text(service, job.hash, "hls-first", scratch, text, facts), made["rung"])])
             await _keep_text(service, job.hash, FIRST_MASTER, scratch, text, facts)
         await _keep_text(service, job.hash, "hls", scratch, text, facts)
+        await captions.follow_playlist(service, job.hash)
 
 
 async def _facts_of(service: Resources, path: Path, extension: str) -> Facts:
@@ -110,6 +112,7 @@ async def _keep_ladder(service: Resources, source: str, scratch: Path, made: dic
         listed.append((await _keep_text(service, source, f"hls-{rung['side']}", scratch, text, facts), rung))
     sound = made["sound"] and await _keep_sound(service, source, scratch, made["sound"], facts)
     await _keep_text(service, source, "hls", scratch, master(listed, begun, sound), facts)
+    await captions.follow_playlist(service, source)
     if begun:
         await keep(service, source, "playback", _made(scratch, rungs[-1]["whole"]), facts)
 

@@ -14,8 +14,9 @@ from services.kit.context import Caller
 from services.media.files.job_queue import add_job
 from services.media.files.references import drop_unused
 from services.media.models import Derivative, Job, Object, ObjectReference
+from services.media.videos.cards import OURS
 from services.media.videos.models import Video
-from services.media.videos.videos import OURS, get_cards, write_changes
+from services.media.videos.videos import get_cards, write_changes
 
 PROFILE = re.compile("cover-at-([0-9]+)")  # milliseconds
 KIND = "cover-at"

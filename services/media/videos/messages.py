@@ -8,9 +8,9 @@ from protos.media.v1.objects_pb2 import State
 from services.media.files.filetypes import VIDEO
 from services.media.models import HIDDEN, PUBLIC, READY
 from services.media.signing import Signer
+from services.media.videos.cards import OURS
 from services.media.videos.feeds import VideoPage
 from services.media.videos.likes import Change, Outcome
-from services.media.videos.videos import OURS
 from services.media.videos.visibility import ViewerScope
 
 
@@ -40,6 +40,10 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
         playback_url=address(playback or (row.video_url if plays_itself else "")),
         hls_url=address(hls),
         storyboard_url=address(storyboard),
+        captions=[
+            videos_pb2.Captions(language=language, label=label, url=address(OURS + file))
+            for language, label, file in row.captions or ()
+        ],
         type=row.type,
         visibility=videos_pb2.Visibility.ValueType(visibility),
         like_count=row.like_count,

@@ -38,6 +38,7 @@ class Video(Model):
     object_hash: Mapped[str | None]  # of `video_url`, unless it is an outside url
     visibility: Mapped[int] = mapped_column(SmallInteger)
     publish_as: Mapped[int | None] = mapped_column(SmallInteger)  # its visibility once it plays, or is HIDDEN no more
+    captioned_hls: Mapped[str | None]  # hash of its master playlist with captions, if it has any
     like_count: Mapped[int] = mapped_column(server_default="0")
     comment_count: Mapped[int] = mapped_column(server_default="0")
     share_count: Mapped[int] = mapped_column(server_default="0")
@@ -60,6 +61,20 @@ class Video(Model):
         Index("video_words", "words", postgresql_using="gin", postgresql_where=IS_LIVE),
         Index("video_waiting", "object_hash", postgresql_where=text("publish_as IS NOT NULL")),
     )
+
+
+class Caption(Model):
+    """The captions of a video in one language (BCP 47). The video refers to all three objects."""
+
+    __tablename__ = "caption"
+
+    video_id: Mapped[int] = mapped_column(ForeignKey("video.id"), primary_key=True, autoincrement=False)
+    language: Mapped[str] = mapped_column(primary_key=True)
+    label: Mapped[str]  # as players show it
+    object_hash: Mapped[str]  # the whole, as WebVTT
+    segments_hash: Mapped[str]  # the same in segments
+    playlist_hash: Mapped[str]  # of the segments
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Comment(Model):

@@ -19,6 +19,7 @@ from services.kit.pages import check_batch
 from services.kit.texts.word_filter import WordFilter
 from services.media.resources import Resources
 from services.media.videos import chosen_covers, comments, feeds, likes, messages, videos, views, visibility
+from services.media.videos.captions import captions
 from services.media.videos.group_commit import group_commit, write_together
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.pages import PageRequest
@@ -68,6 +69,16 @@ class Videos(VideosServicer):
         async with self._database.transaction() as connection:
             owner_id = await videos.delete_video(connection, require_caller(), request.video_id)
         return pb.DeleteVideoResponse(owner_id=owner_id)
+
+    async def SetCaptions(self, request: pb.SetCaptionsRequest, context: object) -> pb.Video:
+        asked = (request.video_id, request.language, request.label, request.text)
+        row = await captions.set_captions(self._service, require_caller(), *asked)
+        return messages.video(row, self._signer)
+
+    async def DeleteCaptions(self, request: pb.DeleteCaptionsRequest, context: object) -> pb.Video:
+        asked = (request.video_id, request.language)
+        row = await captions.delete_captions(self._service, require_caller(), *asked)
+        return messages.video(row, self._signer)
 
     async def BatchGetVideos(self, request: pb.BatchGetVideosRequest, context: object) -> pb.BatchGetVideosResponse:
         async with self._database.transaction() as connection:

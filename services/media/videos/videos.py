@@ -2,12 +2,13 @@
 
 import secrets
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Row, and_, case, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import aliased
 
 from services.kit.context import Caller
 from services.kit.pages import check_batch
@@ -17,55 +18,14 @@ from services.media.errors import FileUnplayable, NotPermitted, VideoInvalid
 from services.media.files import objects
 from services.media.files.filetypes import IMAGE, VIDEO
 from services.media.files.references import release_objects
-from services.media.models import FAILED, PRIVATE, PROCESSING, PUBLIC, READY, Derivative, Object, ObjectReference
+from services.media.models import FAILED, PRIVATE, PROCESSING, PUBLIC, Object, ObjectReference
+from services.media.videos.cards import CARDS, OURS, made_cover
 from services.media.videos.list_totals import move_video
-from services.media.videos.models import Video
+from services.media.videos.models import Caption, Video
 from services.media.videos.text_search import video_words
 from services.media.videos.visibility import lock_visible, visible_to
 
 MAX_TITLE, MAX_DESCRIPTION, MAX_TYPE, MAX_URL = 100, 500, 20, 2_048  # characters
-OURS = "/media/"
-HASH_IN_URL = (len(OURS) + 1, 64)  # of a path of ours: where the hash begins, and its length
-
-_file, _own_cover = aliased(Object), aliased(Object)
-_cover, _cover_file = aliased(Derivative), aliased(Object)
-_playback, _playback_file = aliased(Derivative), aliased(Object)
-_hls, _storyboard = aliased(Derivative), aliased(Derivative)
-
-
-def _of_cover(made: Any, own: Any, unknown: object) -> Any:
-    """A fact of the cover that is shown: the one made of the video, or the one at `cover_url`, which may be an outside
-    url, of which nothing is known."""
-    return func.coalesce(case((Video.cover_url == "", made), else_=own), unknown)
-
-
-# A video with its file and what processing made of it, if anything. An outside url has no file, and is ready.
-CARDS = (
-    select(
-        Video.__table__,
-        func.coalesce(_file.kind, VIDEO).label("kind"),
-        func.coalesce(_file.state, READY).label("status"),
-        func.coalesce(_file.reason, "").label("reason"),
-        _of_cover(func.coalesce(func.nullif(_file.blurhash, ""), _cover_file.blurhash), _own_cover.blurhash, "").label(
-            "blurhash"
-        ),
-        _of_cover(_cover_file.width, _own_cover.width, 0).label("cover_width"),
-        _of_cover(_cover_file.height, _own_cover.height, 0).label("cover_height"),
-        *(func.coalesce(getattr(_file, name), 0).label(name) for name in ("width", "height", "duration")),
-        (_cover_file.hash + "." + _cover_file.extension).label("cover_file"),
-        (_playback_file.hash + "." + _playback_file.extension).label("playback_file"),
-        (_hls.object_hash + ".m3u8").label("hls_file"),
-        (_storyboard.object_hash + ".tiles").label("storyboard_file"),
-    )
-    .outerjoin(_file, _file.hash == Video.object_hash)
-    .outerjoin(_own_cover, and_(Video.cover_url != "", _own_cover.hash == func.substr(Video.cover_url, *HASH_IN_URL)))
-    .outerjoin(_cover, and_(_cover.source_hash == Video.object_hash, _cover.profile == "cover"))
-    .outerjoin(_cover_file, _cover_file.hash == _cover.object_hash)
-    .outerjoin(_playback, and_(_playback.source_hash == Video.object_hash, _playback.profile == "playback"))
-    .outerjoin(_playback_file, _playback_file.hash == _playback.object_hash)
-    .outerjoin(_hls, and_(_hls.source_hash == Video.object_hash, _hls.profile == "hls"))
-    .outerjoin(_storyboard, and_(_storyboard.source_hash == Video.object_hash, _storyboard.profile == "storyboard"))
-)
 
 
 async def create_video(connection: AsyncConnection, caller: Caller, video_id: int, fields: dict[str, Any]) -> Row[Any]:
@@ -129,12 +89,10 @@ async def update_video(
 
 async def write_changes(connection: AsyncConnection, video: Any, values: dict[str, Any]) -> None:
     words = video_words(values.get("title", video.title), values.get("description", video.description))
+    before = await files_of(connection, video)
     statement = update(Video).where(Video.id == video.id).values(words=words, updated_at=func.now(), **values)
     changed = (await connection.execute(statement.returning(Video.__table__))).one()
-    shown = delete(ObjectReference).where(ObjectReference.video_id == video.id).returning(ObjectReference.object_hash)
-    hashes = (await connection.execute(shown)).scalars().all()
-    await _refer(connection, changed)
-    await release_objects(connection, video.owner_id, hashes, private=video.visibility != PUBLIC)
+    await refer_anew(connection, before, changed, private=video.visibility != PUBLIC)
     await move_video(connection, video.id, video.owner_id, old=video.visibility, new=changed.visibility)
     await events.video_updated(connection, changed, video.owner_id)
 
@@ -154,7 +112,8 @@ async def delete_video(connection: AsyncConnection, caller: Caller, video_id: in
 async def erase(connection: AsyncConnection, video: Any, actor_id: int) -> None:
     """Empties a locked video. Its comments and likes can only be reached through it."""
     blank: dict[str, Any] = {"title": "", "description": "", "type": "", "video_url": "", "cover_url": ""}
-    blank |= {"object_hash": None, "publish_as": None, "cover_at": None}
+    blank |= {"object_hash": None, "publish_as": None, "cover_at": None, "captioned_hls": None}
+    await connection.execute(delete(Caption).where(Caption.video_id == video.id))
     statement = update(Video).where(Video.id == video.id)
     await connection.execute(statement.values(deleted_at=func.now(), words=video_words(""), **blank))
     shown = delete(ObjectReference).where(ObjectReference.video_id == video.id).returning(ObjectReference.object_hash)
@@ -231,16 +190,32 @@ async def _resolve_files(connection: AsyncConnection, caller: Caller, values: di
 
 async def _cover_of(connection: AsyncConnection, hash: str) -> str:
     """The cover that was made of a video's file; empty, which shows the video's own cover, while there is none."""
-    made = select(_cover_file.hash + "." + _cover_file.extension).join(_cover, _cover.object_hash == _cover_file.hash)
-    found = await connection.execute(made.where(_cover.source_hash == hash, _cover.profile == "cover"))
-    file = found.scalar_one_or_none()
+    file = (await connection.execute(made_cover(hash))).scalar_one_or_none()
     return f"{OURS}{file}" if file else ""
 
 
+async def files_of(connection: AsyncConnection, video: Any) -> set[str]:
+    """The hashes of all that a video shows: its file, its cover, its captions and their playlists."""
+    captions = (Caption.object_hash, Caption.segments_hash, Caption.playlist_hash)
+    named = (await connection.execute(select(*captions).where(Caption.video_id == video.id))).all()
+    own = (video.object_hash, hash_of(video.cover_url), video.captioned_hls)
+    return {hash for hash in (*own, *chain.from_iterable(named)) if hash}
+
+
 async def _refer(connection: AsyncConnection, video: Any) -> None:
-    """Ties the files that a video shows to it."""
-    hashes = {hash for hash in (video.object_hash, hash_of(video.cover_url)) if hash}
+    """Ties the files that a video shows to it, unless they are."""
     about = {"video_id": video.id, "visibility": video.visibility, "owner_id": video.owner_id}
-    rows = [{"object_hash": hash, **about} for hash in sorted(hashes)]
+    rows = [{"object_hash": hash, **about} for hash in sorted(await files_of(connection, video))]
     if rows:
-        await connection.execute(insert(ObjectReference), rows)
+        await connection.execute(insert(ObjectReference).on_conflict_do_nothing(), rows)
+
+
+async def refer_anew(connection: AsyncConnection, before: set[str], video: Any, private: bool) -> None:
+    """Releases the files that the locked video does not show any more. Those of captions that are only about to be
+    shown stay. `before`: what it showed; `private`: whether it was."""
+    of = ObjectReference.video_id == video.id
+    await connection.execute(update(ObjectReference).where(of).values(visibility=video.visibility))
+    gone = before - await files_of(connection, video)
+    await connection.execute(delete(ObjectReference).where(of, ObjectReference.object_hash.in_(gone)))
+    await _refer(connection, video)
+    await release_objects(connection, video.owner_id, sorted(before), private=private)

@@ -69,6 +69,7 @@ def father(world: VideoWorld, visibility: str) -> dict[str, Any]:
     return {"father_id": world.comments[visibility], "content": "re"}
 
 
+CAPTIONS = "WEBVTT\n\n00:01.000 --> 00:02.000\nx\n"
 IN_LIST = (200, -1)  # served, without it
 ROUTES = [
     Route("GET", API, lambda _, __: {"page_size": 50}, IN_LIST),
@@ -92,6 +93,8 @@ ROUTES = [
     Route("GET", API + "/get-comment-member", by_id(of_video, is_video=True)),
     Route("GET", API + "/get-comment-member", by_id(of_comment, is_video=False), NO_COMMENT),
     Route("POST", API + "/update-video", with_(of_video, title="学姐"), only=("owner",)),
+    Route("POST", API + "/set-captions", with_(of_video, language="en", text=CAPTIONS), only=("owner",)),
+    Route("POST", API + "/delete-captions", with_(of_video, language="en"), only=("owner",)),
     Route("POST", API + "/delete-comment", of_comment, NO_COMMENT, only=("owner", "admin")),
     Route("POST", API + "/delete-video", of_video, only=("owner", "admin")),
 ]
@@ -322,6 +325,8 @@ async def test_the_actor_is_the_tokens_user(alice: Person, bob: Person) -> None:
         "update-video": {"video_id": made["id"], "title": "x"},
         "comment-video": {"video_id": made["id"], "content": 1},
         "view-video": {"video_id": made["id"], "watched_seconds": 3},
+        "set-captions": {"video_id": made["id"], "language": "en", "text": CAPTIONS},
+        "delete-captions": {"video_id": made["id"], "language": "en"},
         "like-comments": {"comment_id": made["id"]},
         "unlike-comments": {"comment_id": made["id"]},
         "delete-comment": {"comment_id": made["id"]},

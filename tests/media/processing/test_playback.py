@@ -1,6 +1,7 @@
 """What a browser makes of it: uploaded, published and played by a real Chromium, which decodes and seeks."""
 
 import asyncio
+import json
 import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -138,6 +139,31 @@ async def test_each_rung_keeps_the_rules_and_plays(front_end: Person, tab: Tab, 
     assert (await tab.play(shown["hls_url"], 0.85))["to"] > SECONDS * 0.8
     names = {url.rpartition("/")[2] for _, url in tab.requests}
     assert names & set(files), "the player went to a rung of the master playlist"
+
+
+# Shows a video with a track of captions; the cues that the browser read, and the one that it shows after a second.
+CAPTIONED = """(async ([url, captions]) => {
+    const video = Object.assign(document.createElement("video"), {muted: true, src: url, preload: "auto"});
+    const track = Object.assign(document.createElement("track"), {kind: "captions", src: captions, srclang: "en"});
+    video.append(track);
+    document.body.replaceChildren(video);
+    track.track.mode = "showing";
+    await new Promise((yes, no) => { track.onload = yes; track.onerror = () => no(new Error("no captions")); });
+    video.currentTime = 1;
+    await new Promise((yes) => video.onseeked = yes);
+    while (!track.track.activeCues.length) await new Promise((yes) => setTimeout(yes, 20));
+    return [Array.from(track.track.cues, (cue) => cue.text), track.track.activeCues[0].text];
+})(%s)"""
+
+
+async def test_captions_are_shown(front_end: Person, tab: Tab) -> None:
+    shown = await show(front_end, video("matroska", "mpeg4", SECONDS, sound="mp2"))
+    text = "1\n00:00:00,500 --> 00:00:02,000\n<b>a</b> & b\n\n2\n00:00:03,000 --> 00:00:04,000\nc\n"
+    await front_end.post("/api/videos/set-captions", video_id=shown["id"], language="en", text=text)
+    shown = (await front_end.get("/api/videos/get-video", video_id=shown["id"]))["video"]
+    addresses = json.dumps([shown["playback_url"], shown["captions"][0]["url"]])
+    assert await tab.run(CAPTIONED % addresses) == [["<b>a</b> &amp; b", "c"], "<b>a</b> &amp; b"]
+    await check_plays(tab, shown["hls_url"])
 
 
 async def test_a_private_one_plays_for_whoever_got_its_addresses(front_end: Person, tab: Tab) -> None:
