@@ -16,7 +16,6 @@ from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import (
     admin,
     appeals,
-    captions,
     comments,
     communities,
     contact_settings,
@@ -32,6 +31,7 @@ from gateway.api.shortvideo import (
 )
 from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import files as uploads
+from gateway.api.shortvideo.own_videos import captions
 from gateway.config import GatewaySettings, Original
 from gateway.container import Container
 from gateway.files import serving, tus
