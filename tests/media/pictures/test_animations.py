@@ -22,6 +22,7 @@ from tests.support.social import new_user
 
 DURATIONS = [50, 200, 400]  # milliseconds of the three frames
 PRIVATE = 2
+LIMITS = {"pixels": 50_000_000}  # Pillow keeps it for the whole process
 
 
 def animation(format: str = "GIF", size: tuple[int, int] = (63, 41), durations: Any = DURATIONS) -> bytes:
@@ -41,7 +42,7 @@ def animation(format: str = "GIF", size: tuple[int, int] = (63, 41), durations: 
 def test_the_video_shows_the_same(format: str, extension: str, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(animation(format))
-    facts = pictures.inspect(source, "image", format, {"pixels": 10_000})
+    facts = pictures.inspect(source, "image", format, LIMITS)
     assert (facts["duration"], facts["width"], facts["height"]) == (650, 63, 41)
     assert animations.make(source, extension, target, tmp_path / "cuts") == {"extension": "mp4"}
     data = target.read_bytes()
@@ -64,9 +65,9 @@ def test_the_video_shows_the_same(format: str, extension: str, tmp_path: Path) -
 def test_frames_without_a_time_take_what_browsers_give_them(tmp_path: Path) -> None:
     path = tmp_path / "source"
     path.write_bytes(animation(durations=0))
-    assert pictures.inspect(path, "image", "GIF", {"pixels": 10_000})["duration"] == 300
+    assert pictures.inspect(path, "image", "GIF", LIMITS)["duration"] == 300
     path.write_bytes(png())
-    assert pictures.inspect(path, "image", "PNG", {"pixels": 10_000})["duration"] == 0
+    assert pictures.inspect(path, "image", "PNG", LIMITS)["duration"] == 0
 
 
 def unique(data: bytes) -> bytes:
