@@ -83,7 +83,7 @@ TABLES: dict[str, dict[str, Table]] = {
         "muted_word": Table("user_id word", "created_at", ROW_GOES),
         "group": Table(
             "name name_key icon description owner_id announcement announced_by",
-            "id approval member_count created_at updated_at dismissed_at",
+            "id approval member_count created_at updated_at dismissed_at hidden_at moderation_event",
             "The group goes to its oldest manager or member, and what was written of it is the group's and stays."
             f" Without other members it is dismissed, which empties its row. `owner_id` and `announced_by`: {ID_STAYS}",
         ),

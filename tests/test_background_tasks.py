@@ -51,7 +51,15 @@ PROCESSES = {
             "tell_old_addresses": "services.user.email_changes.tell_old_addresses",
         },
     ),
-    "social": Process("SocialSettings", KIT | CONSUMER | {"consume": "services.kit.events.consumer._consume"}),
+    "social": Process(
+        "SocialSettings",
+        KIT
+        | CONSUMER
+        | {
+            "consume": "services.kit.events.consumer._consume",
+            "consume_moderation": "services.kit.events.consumer._consume",
+        },
+    ),
     "media": Process(
         "MediaSettings",
         KIT

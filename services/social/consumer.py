@@ -15,6 +15,7 @@ from services.social import events
 from services.social.config import SERVICE
 from services.social.friends.friend_requests import agree_to_friend
 from services.social.friends.friendships import lock_users
+from services.social.groups import moderation
 from services.social.groups.groups import dismiss
 from services.social.groups.members import RANK, transfer_ownership
 from services.social.models import (
@@ -32,6 +33,7 @@ from services.social.models import (
 )
 from services.social.service import Service
 
+MODERATION = f"{SERVICE}-moderation"  # the durable of its own
 ANSWERED = "events.chat.request.accepted"  # in the chat, which is agreeing
 SUBJECTS = ["events.user.account.deleted", ANSWERED]
 ONE_AT_A_TIME = 0  # locked like a user: two accounts deleted at once could each hold rows that name the other
@@ -41,7 +43,11 @@ BATCH = 2_000  # rows per statement, which has to end before the statement timeo
 @asynccontextmanager
 async def consuming(service: Service) -> AsyncIterator[None]:
     """Handles events while the block runs."""
-    async with background.run(consume=lambda: consume(service.database, service.nats, SERVICE, SUBJECTS, handle)):
+    database, nats = service.database, service.nats
+    async with background.run(
+        consume=lambda: consume(database, nats, SERVICE, SUBJECTS, handle),
+        consume_moderation=lambda: consume(database, nats, MODERATION, moderation.SUBJECTS, moderation.apply_event),
+    ):
         yield
 
 

@@ -139,6 +139,12 @@ async def group_dismissed(connection: AsyncConnection, group: Any, actor_id: int
     await _group(connection, "dismissed", group, actor_id, member_ids=[str(id) for id in member_ids])
 
 
+async def group_moderated(connection: AsyncConnection, group: Any, member_ids: Sequence[int], hidden: bool) -> None:
+    """A moderator took it from everybody's sight, or brought it back. For caches of what its members may do."""
+    ids = [str(id) for id in member_ids]
+    await _group(connection, "hidden" if hidden else "restored", group, 0, member_ids=ids)
+
+
 async def group_requested(connection: AsyncConnection, group: Any, request: Any, manager_ids: Sequence[int]) -> None:
     """`manager_ids` are the users who may handle the application, the owner included."""
     data = {"user_id": str(request.user_id), "request_id": str(request.id), "message": request.message}

@@ -148,6 +148,8 @@ class Group(Model):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     dismissed_at: Mapped[datetime | None]
+    hidden_at: Mapped[datetime | None]  # by a moderator (groups/moderation.py)
+    moderation_event: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (Index("group_search", "name_key", "id", postgresql_where=IS_LIVE),)
 

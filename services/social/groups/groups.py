@@ -20,12 +20,13 @@ from services.social.models import PENDING, REFUSED, Group, Invitation, JoinRequ
 from services.social.queries import Name
 from services.social.validation import name_key, parse_group_fields
 
+LIVE = (Group.dismissed_at.is_(None), Group.hidden_at.is_(None))
 LAST = "\U0010ffff"  # sorts after every character that may follow a prefix
 
 
 async def lock_group(connection: AsyncConnection, group_id: int) -> Row[Any]:
     """The live group, locked: changes of its members happen one at a time. Raises GroupNotFound."""
-    query = select(Group.__table__).where(Group.id == group_id, Group.dismissed_at.is_(None)).with_for_update()
+    query = select(Group.__table__).where(Group.id == group_id, *LIVE).with_for_update()
     group = (await connection.execute(query)).one_or_none()
     if group is None:
         raise GroupNotFound
@@ -45,7 +46,7 @@ async def require_role(connection: AsyncConnection, caller: Caller, group_id: in
     """The caller's role, which must be at least `role`. Raises GroupNotFound, NotMember, NotPermitted."""
     mine = (Member.group_id == Group.id) & (Member.user_id == caller.user_id)
     query = select(Group.id, Member.role).outerjoin(Member, mine)
-    group = (await connection.execute(query.where(Group.id == group_id, Group.dismissed_at.is_(None)))).one_or_none()
+    group = (await connection.execute(query.where(Group.id == group_id, *LIVE))).one_or_none()
     if group is None:
         raise GroupNotFound
     if group.role is None:
@@ -117,7 +118,7 @@ async def dismiss(connection: AsyncConnection, group: Any, actor_id: int) -> Non
 async def batch_get(connection: AsyncConnection, group_ids: Sequence[int]) -> Sequence[Row[Any]]:
     """The live groups among those ids, in any order. Raises BatchTooLarge."""
     pages.check_batch(group_ids)
-    query = select(Group.__table__).where(one_of(Group.id, group_ids), Group.dismissed_at.is_(None))
+    query = select(Group.__table__).where(one_of(Group.id, group_ids), *LIVE)
     return (await connection.execute(query)).all()
 
 
@@ -146,5 +147,5 @@ async def search_groups(connection: AsyncConnection, prefix: str, cursor: str, l
     query = select(Group.__table__).where(Group.name_key >= key, Group.name_key < key + LAST)
     if place:
         query = query.where(pages.after((Group.name_key, Group.id), place))
-    query = query.where(Group.dismissed_at.is_(None)).order_by(Group.name_key, Group.id)
+    query = query.where(*LIVE).order_by(Group.name_key, Group.id)
     return await pages.fetch(connection, query, "name_key", "id", limit=limit, cursor=cursor)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
@@ -179,9 +179,13 @@ async def list_manager_ids(connection: AsyncConnection, group_id: int, limit: in
 
 
 async def check_members(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> Sequence[Row[Any]]:
-    """The role of each (group, user), in order; None if the user is no member. Raises BatchTooLarge."""
+    """The role of each (group, user), in order; None if the user is no member or the group is hidden.
+
+    Raises BatchTooLarge.
+    """
     pages.check_batch(pairs)
     asked = pages.unnest(group_id=[group for group, _ in pairs], user_id=[user for _, user in pairs])
     role = probe(Member.role, Member.group_id == asked.c.group_id, Member.user_id == asked.c.user_id)
-    columns: tuple[Any, ...] = (role.label("role"),)
+    hidden_at = probe(Group.hidden_at, Group.id == asked.c.group_id)
+    columns: tuple[Any, ...] = (case((hidden_at.is_(None), role)).label("role"),)
     return (await connection.execute(select(*columns).select_from(asked).order_by(asked.c.place))).all()

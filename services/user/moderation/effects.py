@@ -18,7 +18,7 @@ VERBS = {
     pb.SUBJECT_VIDEO: (*ON_ALL, acts.HIDE, acts.REMOVE),
     pb.SUBJECT_COMMENT: (*ON_ALL, acts.HIDE, acts.REMOVE),
     pb.SUBJECT_MESSAGE: (*ON_ALL, acts.HIDE, acts.REMOVE),
-    pb.SUBJECT_GROUP: ON_ALL,
+    pb.SUBJECT_GROUP: (*ON_ALL, acts.HIDE, acts.REMOVE),
 }
 
 

@@ -4,6 +4,7 @@ Each wait ends with an event, not with a time: the gateway's caches stand still,
 """
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from tests.gateway.moderation.test_reporting import say
 from tests.gateway.moderation.town import Town, case_of, decide, report
+from tests.support import social as graph
 from tests.support.clock import stopped
 from tests.support.people import Person
 from tests.support.sockets import open_socket
@@ -184,3 +186,30 @@ async def test_a_hidden_profile_shows_a_plain_name_and_is_not_found(town: Town) 
     await decide(moderator, await case_of(moderator, owner), "remove")
     mine = await owner.get("/api/user/get-my-info")
     assert mine["bio"] == "" and mine["username"].startswith(f"user{owner.id}-")
+
+
+async def test_a_hidden_group_is_found_and_written_to_by_nobody(town: Town) -> None:
+    owner, member = await town.people(2)
+    moderator = await town.moderator()
+    group = await graph.group_with(town.social, owner.id, member.id)
+    sent = await say(owner, "pills", group_id=group)
+    await report(member, "group", id=str(group))
+    act = await decide(moderator, await case_of(moderator, owner), "hide")
+    body = {"to": {"group_id": str(group)}, "content_type": "text", "body": {"text": "more"}}
+
+    async def try_to_write() -> int:
+        key = {"client_msg_id": str(uuid.uuid4())}
+        return (await owner.call("POST", "/api/chat/send", json=body | key)).status_code
+
+    async def is_shut() -> bool:
+        return await try_to_write() == 403
+
+    async def is_open() -> bool:
+        return await try_to_write() == 200
+
+    await until(is_shut)
+    create = {"kind": "group", "id": str(group), "reason": "spam"}
+    await member.refused("POST", "/api/report/create-report", 404, 10019, json=create)
+    await moderator.post("/api/moderation/reverse-act", act_id=act["act_id"])
+    await until(is_open)
+    assert sent["seq"] == 1
