@@ -63,6 +63,8 @@ TABLES: dict[str, dict[str, Table]] = {
             f"{ID_STAYS} It is an audit.",
         ),
         "password_guess": Table("subject", "full_at", "A keyed hash; deleted within a day."),
+        "second_factor": Table("user_id secret", "turned_on_at last_step", f"{ROW_GOES} At once."),
+        "recovery_code": Table("user_id digest", "", f"{ROW_GOES} At once."),
         "export_link": Table("user_id", "id requested_at expires_at opened_at", f"{ROW_GOES} At once."),
         "audit": Table(
             "actor_id operator target_id reason details",

@@ -26,6 +26,7 @@ from gateway.api.shortvideo import (
     moderation,
     mutes,
     reports,
+    second_factor,
     users,
     videos,
 )
@@ -51,6 +52,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *login.endpoints,
     *users.endpoints,
     *exports.endpoints,
+    *second_factor.endpoints,
     *contacts.endpoints,
     *contact_settings.endpoints,
     *mutes.endpoints,

@@ -42,12 +42,13 @@ from protos.social.v1 import friends_pb2, groups_pb2, mutes_pb2
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
 from protos.social.v1.mutes_pb2_grpc import MutesStub
-from protos.user.v1 import accounts_pb2, audit_pb2, exports_pb2, moderation_pb2, users_pb2
+from protos.user.v1 import accounts_pb2, audit_pb2, exports_pb2, moderation_pb2, second_factor_pb2, users_pb2
 from protos.user.v1.accounts_pb2 import SessionVerdict
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.audit_pb2_grpc import AuditStub
 from protos.user.v1.exports_pb2_grpc import ExportsStub
 from protos.user.v1.moderation_pb2_grpc import ModerationStub
+from protos.user.v1.second_factor_pb2_grpc import SecondFactorsStub
 from protos.user.v1.users_pb2 import User
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit.context import Caller
@@ -67,6 +68,7 @@ USER_PROTOS = (
     moderation_pb2.DESCRIPTOR,
     audit_pb2.DESCRIPTOR,
     exports_pb2.DESCRIPTOR,
+    second_factor_pb2.DESCRIPTOR,
     export_pb2.DESCRIPTOR,
 )
 SOCIAL_PROTOS = (export_pb2.DESCRIPTOR, friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR, mutes_pb2.DESCRIPTOR)
@@ -91,6 +93,7 @@ class Container:
     videos: VideosStub
     comments: CommentsStub
     chat: Chat
+    second_factors: SecondFactorsStub
     exports: ExportsStub
     export_rows: Mapping[str, ExportStub]  # by service
     archives: asyncio.Semaphore  # those being made at the same time
@@ -193,6 +196,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             videos=videos,
             comments=comments,
             chat=chat,
+            second_factors=SecondFactorsStub(user_channel),
             exports=ExportsStub(user_channel),
             export_rows={name: ExportStub(channel) for name, channel in channels.items()},
             archives=asyncio.Semaphore(MAX_ARCHIVES),

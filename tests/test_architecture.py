@@ -240,6 +240,7 @@ OPENERS = {
     "services/media/videos/captions/captions.py": "files are stored between the look for a video and its change",
     "services/media/videos/views.py": "one transaction for the views of many RPCs (group commit)",
     "services/social/admin.py": "the operator's command line",
+    "services/user/second_factor/factors.py": "a password is verified before, and a guess counted around it",
     "services/user/exports/links.py": "a password is verified before",
     "services/user/accounts.py": "the account is read before its password is verified",
     "services/user/admin.py": "the operator's command line",

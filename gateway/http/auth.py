@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from gateway.http.errors import TokenMalformed, TokenMissing
+from gateway.http.errors import SecondFactorMissing, TokenMalformed, TokenMissing
 from protos.user.v1.accounts_pb2 import SessionVerdict
 from services.kit.context import Caller
 from services.kit.tokens import Claims, TokenExpired, TokenInvalid, verify
@@ -43,14 +43,17 @@ class Authenticator:
             raise TokenExpired
         return claims
 
-    async def authenticate(self, claims: Claims) -> Caller:
+    async def authenticate(self, claims: Claims, *, enrolling: bool = False) -> Caller:
         """The caller, with their present role.
 
-        Raises TokenInvalid if the session has ended, AioRpcError if the user service cannot be asked.
+        `enrolling`: also one whose role needs a second factor, which they have not. Raises SecondFactorMissing for them
+        otherwise, TokenInvalid if the session has ended, AioRpcError if the user service cannot be asked.
         """
         verdict = await self.verdicts.load(int(claims.sid))
         if verdict is None or verdict.user_id != int(claims.userid):
             raise TokenInvalid
+        if verdict.lacks_second_factor and not enrolling:
+            raise SecondFactorMissing
         return Caller(verdict.user_id, verdict.role, verdict.session_id)
 
 

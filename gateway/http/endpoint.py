@@ -21,7 +21,7 @@ from gateway.http import rate_limits
 from gateway.http.auth import Authenticator
 from gateway.http.client_info import ClientInfo, header_of
 from gateway.http.envelopes import Family
-from gateway.http.errors import BodySlow
+from gateway.http.errors import BodySlow, SecondFactorMissing
 from gateway.http.params import read_params
 from gateway.http.rate_limits import RateLimit, RateLimiter
 from services.kit.context import ANONYMOUS, Caller, current_caller, current_deadline, network_of
@@ -89,6 +89,7 @@ class Endpoint(Generic[P]):
     params: type[P]
     result: Any
     reads_token: bool = False  # where none is needed: a good one names the caller, any other counts as none
+    enrolling: bool = False  # also for those whose role needs a second factor, which they have not
     content_type: ClassVar[str] = "application/json"  # of its body
 
     async def serve(self, request: Request[Any, Any, Any]) -> ASGIResponse:
@@ -120,7 +121,7 @@ class Endpoint(Generic[P]):
             await container.limiter.take(self.paths[0], self.limit, network_of(client.ip))
             if not (self.reads_token and authorization):
                 return Call(container, ANONYMOUS, client)
-            with suppress(Unauthenticated):
+            with suppress(Unauthenticated, SecondFactorMissing):
                 return await self._call_of(container, request, container.authenticator.read(authorization))
             return Call(container, ANONYMOUS, client)
         claims = container.authenticator.read(authorization)
@@ -129,7 +130,7 @@ class Endpoint(Generic[P]):
 
     async def _call_of(self, container: Admission, request: Request[Any, Any, Any], claims: Claims) -> Call[Any]:
         """Raises what Authenticator raises."""
-        caller = await container.authenticator.authenticate(claims)
+        caller = await container.authenticator.authenticate(claims, enrolling=self.enrolling)
         current_caller.set(caller)
         request.scope["state"]["user_id"] = caller.user_id
         container.presence.touch(caller.user_id)
@@ -153,13 +154,20 @@ class Endpoint(Generic[P]):
 
 
 def endpoint(
-    method: Method, *paths: str, family: Family, limit: RateLimit, auth: bool = True, reads_token: bool = False
+    method: Method,
+    *paths: str,
+    family: Family,
+    limit: RateLimit,
+    auth: bool = True,
+    reads_token: bool = False,
+    enrolling: bool = False,
 ) -> Callable[[Callable[[Call[C], P], Awaitable[Any]]], HTTPRouteHandler]:
     """Makes a Litestar handler of an endpoint function. Its annotations give the params struct and the result."""
 
     def declare(function: Callable[[Call[C], P], Awaitable[Any]]) -> HTTPRouteHandler:
         hints = get_type_hints(function)
-        declared = Endpoint(method, paths, family, limit, auth, function, hints["params"], hints["return"], reads_token)
+        kinds = hints["params"], hints["return"]
+        declared = Endpoint(method, paths, family, limit, auth, function, *kinds, reads_token, enrolling)
         return declared.handler()
 
     return declare

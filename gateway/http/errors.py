@@ -115,5 +115,9 @@ class ActorForged(Forbidden):
     field = "user_id"
 
 
+class SecondFactorMissing(Forbidden):
+    """The caller's role needs a second factor, and they may do nothing before they have turned one on."""
+
+
 class TooManyRequests(TooMany):
     pass

@@ -27,6 +27,7 @@ from services.user.identities import parse_email, parse_phone, username_key
 from services.user.models import Account, Session
 from services.user.moderation.commands import moderation
 from services.user.proofs.passwords import Passwords
+from services.user.second_factor import factors
 from services.user.service import MIGRATIONS
 
 commands = CommandLine(SERVICE, UserSettings, MIGRATIONS)
@@ -98,6 +99,12 @@ def reset_password(who: str = WHO, reason: str = REASON) -> None:
 
     _run("reset_password", who, reason, reset)
     typer.echo(f"new password: {password}")
+
+
+@commands.app.command()
+def turn_off_second_factor(who: str = WHO, reason: str = REASON) -> None:
+    """Let a user who lost their device and their recovery codes log in by password alone."""
+    _run("turn_off_second_factor", who, reason, lambda connection, account: factors.forget(connection, account.id))
 
 
 @commands.app.command()

@@ -31,6 +31,9 @@ class UserSettings(ServiceSettings, kw_only=True, frozen=True):
     atoken_seconds: Annotated[int, Meta(ge=60, description="life of an access token")] = 7_200
     rtoken_seconds: Annotated[int, Meta(ge=60, description="life of a refresh token and its session")] = 604_800
     chat_token_seconds: Annotated[int, Meta(ge=60, description="life of a chat-family token")] = 8_640_000
+    second_factor_role: Annotated[
+        int, Meta(ge=3, le=5, description="least role that needs a second factor: 3 moderators and admins; 5: none")
+    ] = 5
     rate_limit_scale: Annotated[float, Meta(ge=0, description="factor for all rate limits; 0: no limits")] = 1.0
     reserved_names: Annotated[
         tuple[str, ...], Meta(description="nobody may take these usernames, or ones that look like them")

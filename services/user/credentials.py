@@ -4,7 +4,7 @@ A password is verified outside any transaction, since that takes a tenth of a se
 transaction; the second one locks it and makes sure that its password is still the one that was verified.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import Counter
 from sqlalchemy import Row
@@ -27,6 +27,8 @@ from services.user.errors import (
     AccountDisabled,
     AccountSuspended,
     CredentialsWrong,
+    SecondCodeWrong,
+    SecondFactorRequired,
     TooManyGuesses,
     UserNotFound,
 )
@@ -34,12 +36,15 @@ from services.user.identities import parse_email, parse_phone
 from services.user.models import Account, Session
 from services.user.proofs import codes
 from services.user.proofs.passwords import check_password
+from services.user.proofs.second_factor import require_code
 from services.user.service import Service
 from services.user.sessions import Client, IssuedTokens
 
 LOGINS = Counter("hitok_logins", "Logins by password", ["outcome"])
 OUTCOMES = {
     CredentialsWrong: "refused",
+    SecondCodeWrong: "refused",
+    SecondFactorRequired: "asked for the second factor",
     TooManyGuesses: "limited",
     AccountDisabled: "disabled",
     AccountBanned: "banned",
@@ -49,33 +54,49 @@ for outcome in ("done", *OUTCOMES.values()):
     LOGINS.labels(outcome)
 
 
-async def login_by_email(service: Service, email: str, password: str, client: Client) -> IssuedTokens:
+class Login(NamedTuple):
+    password: str
+    second_code: str
+    client: Client
+
+
+class Lifetimes(NamedTuple):
+    """Of a session's tokens, in seconds; 0: no refresh token."""
+
+    access: int
+    refresh: int = 0
+
+
+async def login_by_email(
+    service: Service, email: str, password: str, client: Client, second_code: str = ""
+) -> IssuedTokens:
     """Raises EmailInvalid, CredentialsWrong, TooManyGuesses, and what require_admitted raises."""
     address, settings = parse_email(email), service.settings
-    return await _login(
-        service, Account.email, address, password, client, settings.atoken_seconds, settings.rtoken_seconds
-    )
+    lifetimes = Lifetimes(settings.atoken_seconds, settings.rtoken_seconds)
+    return await _login(service, Account.email, address, Login(password, second_code, client), lifetimes)
 
 
-async def login_by_phone(service: Service, phone: str, password: str, client: Client) -> IssuedTokens:
+async def login_by_phone(
+    service: Service, phone: str, password: str, client: Client, second_code: str = ""
+) -> IssuedTokens:
     """Raises PhoneInvalid, CredentialsWrong, TooManyGuesses, and what require_admitted raises."""
     number = parse_phone(phone, service.settings.phone_region)
-    return await _login(service, Account.phone, number, password, client, service.settings.chat_token_seconds)
+    lifetimes = Lifetimes(service.settings.chat_token_seconds)
+    return await _login(service, Account.phone, number, Login(password, second_code, client), lifetimes)
 
 
-async def _login(
-    service: Service, column: Any, identity: str, password: str, client: Client, access: int, refresh: int = 0
-) -> IssuedTokens:
+async def _login(service: Service, column: Any, identity: str, login: Login, lifetimes: Lifetimes) -> IssuedTokens:
     """The account whose `column` is `identity`, if the password is right.
 
     One bcrypt comparison whether or not the account exists, so that the time does not reveal it.
     """
     account = await find_account(service, column == identity)
     try:
-        async with guesses.of_login(service, account.id if account else 0, identity, client.ip):
-            if not await service.passwords.verify(password, account and account.password_hash) or account is None:
+        async with guesses.of_login(service, account.id if account else 0, identity, login.client.ip):
+            password_hash = account and account.password_hash
+            if not await service.passwords.verify(login.password, password_hash) or account is None:
                 raise CredentialsWrong
-            issued = await _start_session(service, account, client, access, refresh)
+            issued = await _start_session(service, account, login, lifetimes)
     except tuple(OUTCOMES) as error:
         LOGINS.labels(OUTCOMES[type(error)]).inc()
         raise
@@ -97,14 +118,13 @@ async def verify_login(service: Service, email: str, phone: str, password: str, 
     return account
 
 
-async def _start_session(
-    service: Service, account: Row[Any], client: Client, access: int, refresh: int
-) -> IssuedTokens:
+async def _start_session(service: Service, account: Row[Any], login: Login, lifetimes: Lifetimes) -> IssuedTokens:
     async with service.database.transaction() as connection:
         current = await relock(connection, account)
         require_admitted(current)
-        session_id, _ = await sessions.start(connection, service, current, client, max(access, refresh))
-    return sessions.issue(service, current, session_id, access, refresh)
+        await require_code(connection, current.id, login.second_code)
+        session_id, _ = await sessions.start(connection, service, current, login.client, max(lifetimes))
+    return sessions.issue(service, current, session_id, *lifetimes)
 
 
 async def verify_own_password(service: Service, caller: Caller, password: str) -> Row[Any]:

@@ -16,6 +16,7 @@ from services.user.credentials import verify_own_password
 from services.user.exports import links
 from services.user.models import Account, Session
 from services.user.moderation import account_erasure
+from services.user.second_factor import factors
 from services.user.service import Service
 
 REPEAT_AFTER = timedelta(hours=1)  # longer than an upload that was under way, or an event that was late
@@ -44,6 +45,7 @@ async def erase(connection: AsyncConnection, user_id: int) -> None:
     await guesses.forget_networks(connection, user_id)
     await email_changes.forget(connection, user_id)
     await links.forget(connection, user_id)
+    await factors.forget(connection, user_id)
     await account_erasure.forget(connection, user_id)
     await change_account(
         connection,

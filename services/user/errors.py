@@ -77,6 +77,18 @@ class CredentialsWrong(Unauthenticated):
     """There is no such account, or the password is wrong. The caller is not told which."""
 
 
+class SecondFactorRequired(Unauthenticated):
+    """The password is right; the login needs a code of the account's second factor too."""
+
+    field = "second_code"
+
+
+class SecondCodeWrong(CredentialsWrong):
+    """The code of the second factor is wrong or was used. It counts as a wrong password."""
+
+    field = "second_code"
+
+
 class SessionEnded(Unauthenticated):
     pass
 
@@ -103,6 +115,14 @@ class EmailTaken(Conflict):
 
 class PhoneTaken(Conflict):
     field = "phone"
+
+
+class SecondFactorOn(Conflict):
+    pass
+
+
+class SecondFactorOff(Conflict):
+    """There is none, or none was begun."""
 
 
 class UsernameTaken(Conflict):

@@ -69,7 +69,12 @@ def session(row: Any, caller: Caller) -> Session:
 
 
 def verdict(row: Any) -> SessionVerdict:
-    return SessionVerdict(session_id=row.session_id, user_id=row.user_id, role=row.role)
+    return SessionVerdict(
+        session_id=row.session_id,
+        user_id=row.user_id,
+        role=row.role,
+        lacks_second_factor=row.lacks_second_factor,
+    )
 
 
 def tokens(issued: IssuedTokens) -> Tokens:

@@ -133,6 +133,26 @@ class EmailChange(Model):
     __table_args__ = (Index("email_change_waiting", "next_try_at", postgresql_where=text("next_try_at IS NOT NULL")),)
 
 
+class SecondFactor(Model):
+    """The secret of a user's authenticator app; it counts once it was turned on. Codes up to `last_step` are used."""
+
+    __tablename__ = "second_factor"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True, autoincrement=False)
+    secret: Mapped[str]
+    turned_on_at: Mapped[datetime | None]
+    last_step: Mapped[int] = mapped_column(server_default="0")
+
+
+class RecoveryCode(Model):
+    """A code that replaces one of the authenticator app, once; as a hash."""
+
+    __tablename__ = "recovery_code"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True, autoincrement=False)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+
+
 class ExportLink(Model):
     """The user's newest link to what hitok holds of them (exports/links.py)."""
 

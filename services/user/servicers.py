@@ -9,7 +9,7 @@ import grpc.aio
 from protos.export.v1 import export_pb2
 from protos.export.v1.export_pb2_grpc import add_ExportServicer_to_server
 from protos.user.v1 import accounts_pb2 as pb
-from protos.user.v1 import audit_pb2, exports_pb2, moderation_pb2
+from protos.user.v1 import audit_pb2, exports_pb2, moderation_pb2, second_factor_pb2
 from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import (
     AccountsServicer,
@@ -19,6 +19,7 @@ from protos.user.v1.accounts_pb2_grpc import (
 )
 from protos.user.v1.audit_pb2_grpc import add_AuditServicer_to_server
 from protos.user.v1.exports_pb2_grpc import add_ExportsServicer_to_server
+from protos.user.v1.second_factor_pb2_grpc import add_SecondFactorsServicer_to_server
 from protos.user.v1.users_pb2_grpc import UsersServicer, add_UsersServicer_to_server
 from services.exports.servicers import Export
 from services.kit.context import require_caller
@@ -41,10 +42,13 @@ from services.user.exports.lists import LISTS
 from services.user.exports.servicers import Exports
 from services.user.moderation.servicers import register_moderation
 from services.user.proofs import codes
+from services.user.second_factor.servicers import SecondFactors
 from services.user.service import Service
 from services.user.sessions import Client
 
-PROTOS = tuple(proto.DESCRIPTOR for proto in (pb, users_pb, audit_pb2, moderation_pb2, exports_pb2, export_pb2))
+PROTOS = tuple(
+    proto.DESCRIPTOR for proto in (pb, users_pb, audit_pb2, moderation_pb2, exports_pb2, second_factor_pb2, export_pb2)
+)
 
 
 def register(service: Service, server: grpc.aio.Server) -> None:
@@ -53,6 +57,7 @@ def register(service: Service, server: grpc.aio.Server) -> None:
     add_UsersServicer_to_server(Users(service), server)
     add_AuditServicer_to_server(Audit(service), server)
     register_moderation(service, server)
+    add_SecondFactorsServicer_to_server(SecondFactors(service), server)
     add_ExportsServicer_to_server(Exports(service), server)
     add_ExportServicer_to_server(Export(service.database, LISTS), server)
 
@@ -91,7 +96,11 @@ class Accounts(AccountsServicer):
 
     async def LoginByEmail(self, request: pb.LoginByEmailRequest, context: object) -> pb.Tokens:
         client = _client(request.client)
-        return messages.tokens(await credentials.login_by_email(self._service, request.email, request.password, client))
+        return messages.tokens(
+            await credentials.login_by_email(
+                self._service, request.email, request.password, client, request.second_code
+            )
+        )
 
     async def RegisterByPhone(self, request: pb.RegisterByPhoneRequest, context: object) -> pb.Tokens:
         self._words.check(nickname=request.nickname)
@@ -109,7 +118,11 @@ class Accounts(AccountsServicer):
 
     async def LoginByPhone(self, request: pb.LoginByPhoneRequest, context: object) -> pb.Tokens:
         client = _client(request.client)
-        return messages.tokens(await credentials.login_by_phone(self._service, request.phone, request.password, client))
+        return messages.tokens(
+            await credentials.login_by_phone(
+                self._service, request.phone, request.password, client, request.second_code
+            )
+        )
 
     async def RefreshToken(self, request: pb.RefreshTokenRequest, context: object) -> pb.Tokens:
         async with self._service.database.transaction() as connection:
@@ -155,7 +168,7 @@ class Accounts(AccountsServicer):
 
 class Sessions(SessionsServicer):
     def __init__(self, service: Service) -> None:
-        self._database = service.database
+        self._database, self._second_factor_role = service.database, service.settings.second_factor_role
 
     async def ListSessions(self, request: pb.ListSessionsRequest, context: object) -> pb.ListSessionsResponse:
         caller = require_caller()
@@ -171,7 +184,7 @@ class Sessions(SessionsServicer):
 
     async def CheckSessions(self, request: pb.CheckSessionsRequest, context: object) -> pb.CheckSessionsResponse:
         async with self._database.transaction() as connection:
-            rows = await sessions.check(connection, request.session_ids)
+            rows = await sessions.check(connection, request.session_ids, self._second_factor_role)
         return pb.CheckSessionsResponse(sessions=map(messages.verdict, rows))
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,8 +17,10 @@ from services.user import events, guesses
 from services.user.accounts import ADMITTED, lock_account
 from services.user.errors import SessionEnded, SessionNotFound
 from services.user.models import Account, Session
+from services.user.proofs.second_factor import IS_ON
 from services.user.service import Service
 
+NO_ROLE = 5  # above all roles
 MAX_LIVE = 50  # sessions per user; the oldest end when more begin
 MAX_PAGE = 100  # sessions
 MAX_DEVICE = 200  # characters of a User-Agent that are stored
@@ -94,8 +96,11 @@ async def refresh(connection: AsyncConnection, service: Service, rtoken: str) ->
     return issue(service, verdicts[0], int(claims.sid), service.settings.atoken_seconds)
 
 
-async def check(connection: AsyncConnection, session_ids: Sequence[int]) -> Sequence[Any]:
-    """The live ones of those sessions, with `session_id`, `user_id` (also as `id`), `username` and `role`.
+async def check(
+    connection: AsyncConnection, session_ids: Sequence[int], second_factor_role: int = NO_ROLE
+) -> Sequence[Any]:
+    """The live ones of those sessions, with `session_id`, `user_id` (also as `id`), `username`, `role` and
+    `lacks_second_factor`, for roles from `second_factor_role` on.
 
     Marks them as seen. Raises BatchTooLarge.
     """
@@ -107,6 +112,7 @@ async def check(connection: AsyncConnection, session_ids: Sequence[int]) -> Sequ
             Account.id,
             Account.username,
             Account.role,
+            and_(Account.role >= second_factor_role, ~IS_ON).label("lacks_second_factor"),
             (Session.last_seen_at < func.now() - TOUCH_AFTER).label("stale"),
         )
         .join(Account, Account.id == Session.user_id)

@@ -25,6 +25,7 @@ from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.audit_pb2_grpc import AuditStub
 from protos.user.v1.exports_pb2_grpc import ExportsStub
 from protos.user.v1.moderation_pb2_grpc import ModerationStub
+from protos.user.v1.second_factor_pb2_grpc import SecondFactorsStub
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit import schema, tokens
 from services.kit.config import Settings
@@ -50,6 +51,7 @@ class Running:
     users: UsersStub
     audit: AuditStub
     moderation: ModerationStub
+    second_factors: SecondFactorsStub
     exports: ExportsStub
     export_rows: ExportStub
 
@@ -70,7 +72,16 @@ async def running_user_service(settings: UserSettings) -> AsyncIterator[Running]
     schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service:
         async with serving(settings, PROTOS, partial(register, service)) as (target, channel):
-            made = (AccountsStub, SessionsStub, UsersStub, AuditStub, ModerationStub, ExportsStub, ExportStub)
+            made = (
+                AccountsStub,
+                SessionsStub,
+                UsersStub,
+                AuditStub,
+                ModerationStub,
+                SecondFactorsStub,
+                ExportsStub,
+                ExportStub,
+            )
             stubs: list[Any] = [stub(channel) for stub in made]
             yield Running(settings, service, target, *stubs)
 

@@ -36,6 +36,7 @@ class LoginByPhone(Struct):
 
     phone: Text
     password: Text
+    second_code: str = ""
 
 
 class Token(Struct):
@@ -80,7 +81,9 @@ async def register(call: Call, params: RegisterByPhone) -> Token:
 async def login(call: Call, params: LoginByPhone) -> Token:
     """Log in by phone and password."""
     await _take_of_the_day(call, "/api/v2/user/login")
-    request = pb.LoginByPhoneRequest(phone=params.phone, password=params.password, client=call.client.message())
+    request = pb.LoginByPhoneRequest(
+        phone=params.phone, password=params.password, second_code=params.second_code, client=call.client.message()
+    )
     tokens = await call.container.accounts.LoginByPhone(request, timeout=HASHING_TIMEOUT)
     return Token(tokens.atoken, tokens.atoken_expires_at)
 

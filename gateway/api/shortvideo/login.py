@@ -50,8 +50,11 @@ class Register(Struct):
 
 
 class Login(Struct):
+    """`second_code`: of the authenticator app, or a recovery code, for accounts with a second factor."""
+
     email: Text
     password: Text
+    second_code: str = ""
 
 
 class RefreshToken(Struct):
@@ -112,7 +115,9 @@ async def register(call: Call, params: Register) -> AccessToken:
 @endpoint("POST", "/api/login/login", family=SHORT_VIDEO, limit=per_minute(4), auth=False)
 async def login(call: Call, params: Login) -> TokenPair:
     """Log in by email and password."""
-    request = pb.LoginByEmailRequest(email=params.email, password=params.password, client=call.client.message())
+    request = pb.LoginByEmailRequest(
+        email=params.email, password=params.password, second_code=params.second_code, client=call.client.message()
+    )
     tokens = await call.container.accounts.LoginByEmail(request, timeout=HASHING_TIMEOUT)
     return TokenPair(tokens.atoken, tokens.rtoken)
 
@@ -129,7 +134,7 @@ async def refresh_token(call: Call, params: RefreshToken) -> AccessToken:
     return AccessToken(tokens.atoken)
 
 
-@endpoint("POST", "/api/login/logout", family=SHORT_VIDEO, limit=per_minute(20, 40))
+@endpoint("POST", "/api/login/logout", family=SHORT_VIDEO, limit=per_minute(20, 40), enrolling=True)
 async def logout(call: Call, params: NoParams) -> None:
     """End this session; its tokens stop working on every gateway."""
     await call.container.accounts.Logout(pb.LogoutRequest())

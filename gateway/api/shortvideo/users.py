@@ -96,7 +96,7 @@ async def get_user_info(call: Call, params: ByUserId) -> Profile:
     return await _profile(call, params.id)
 
 
-@endpoint("GET", "/api/user/get-my-info", family=SHORT_VIDEO, limit=per_second(5, 10))
+@endpoint("GET", "/api/user/get-my-info", family=SHORT_VIDEO, limit=per_second(5, 10), enrolling=True)
 async def get_my_info(call: Call, params: NoParams) -> Profile:
     """The caller."""
     return await _profile(call, call.caller.user_id)

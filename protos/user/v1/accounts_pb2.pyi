@@ -221,8 +221,11 @@ class LoginByEmailRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     CLIENT_FIELD_NUMBER: _builtins.int
+    SECOND_CODE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     password: _builtins.str
+    second_code: _builtins.str
+    """of the account's second factor, if it has one, as for LoginByPhone"""
     @_builtins.property
     def client(self) -> Global___Client: ...
     def __init__(
@@ -231,10 +234,11 @@ class LoginByEmailRequest(_message.Message):
         email: _builtins.str = ...,
         password: _builtins.str = ...,
         client: Global___Client | None = ...,
+        second_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "email", b"email", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "email", b"email", "password", b"password", "second_code", b"second_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -286,8 +290,10 @@ class LoginByPhoneRequest(_message.Message):
     PHONE_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     CLIENT_FIELD_NUMBER: _builtins.int
+    SECOND_CODE_FIELD_NUMBER: _builtins.int
     phone: _builtins.str
     password: _builtins.str
+    second_code: _builtins.str
     @_builtins.property
     def client(self) -> Global___Client: ...
     def __init__(
@@ -296,10 +302,11 @@ class LoginByPhoneRequest(_message.Message):
         phone: _builtins.str = ...,
         password: _builtins.str = ...,
         client: Global___Client | None = ...,
+        second_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "password", b"password", "phone", b"phone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "password", b"password", "phone", b"phone", "second_code", b"second_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -769,19 +776,23 @@ class SessionVerdict(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    LACKS_SECOND_FACTOR_FIELD_NUMBER: _builtins.int
     session_id: _builtins.int
     user_id: _builtins.int
     role: _builtins.int
+    lacks_second_factor: _builtins.bool
+    """their role needs one: they may do nothing but turn one on"""
     def __init__(
         self,
         *,
         session_id: _builtins.int = ...,
         user_id: _builtins.int = ...,
         role: _builtins.int = ...,
+        lacks_second_factor: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "session_id", b"session_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lacks_second_factor", b"lacks_second_factor", "role", b"role", "session_id", b"session_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
