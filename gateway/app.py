@@ -20,18 +20,17 @@ from gateway.api.shortvideo import (
     communities,
     contact_settings,
     contacts,
-    exports,
     feeds,
     login,
     moderation,
     mutes,
     reports,
-    second_factor,
     users,
     videos,
 )
 from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import files as uploads
+from gateway.api.shortvideo.account import exports, second_factor
 from gateway.api.shortvideo.own_videos import captions
 from gateway.config import GatewaySettings, Original
 from gateway.container import Container
