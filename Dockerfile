@@ -73,6 +73,7 @@ STOPSIGNAL SIGTERM
 
 FROM base AS user
 COPY --from=user-packages /opt/hitok /opt/hitok
+COPY --from=code /app/services/exports services/exports
 COPY --from=code /app/services/user services/user
 ENV HITOK_USER_GRPC_PORT=18051 HITOK_USER_METRICS_PORT=18151
 EXPOSE 18051 18151
@@ -82,6 +83,7 @@ ENTRYPOINT ["python", "-m", "services.user"]
 
 FROM base AS social
 COPY --from=social-packages /opt/hitok /opt/hitok
+COPY --from=code /app/services/exports services/exports
 COPY --from=code /app/services/social services/social
 ENV HITOK_SOCIAL_GRPC_PORT=18052 HITOK_SOCIAL_METRICS_PORT=18152
 EXPOSE 18052 18152
@@ -92,6 +94,7 @@ ENTRYPOINT ["python", "-m", "services.social"]
 FROM base AS media
 COPY --from=media-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/objectstore services/objectstore
+COPY --from=code /app/services/exports services/exports
 COPY --from=code /app/services/media services/media
 ENV HITOK_MEDIA_GRPC_PORT=18053 HITOK_MEDIA_METRICS_PORT=18153
 EXPOSE 18053 18153
@@ -102,6 +105,7 @@ ENTRYPOINT ["python", "-m", "services.media"]
 FROM base AS chat
 COPY --from=chat-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/client_json services/client_json
+COPY --from=code /app/services/exports services/exports
 COPY --from=code /app/services/chat services/chat
 ENV HITOK_CHAT_GRPC_PORT=18054 HITOK_CHAT_METRICS_PORT=18154
 EXPOSE 18054 18154
