@@ -157,3 +157,11 @@ def test_a_blurhash_tells_the_mean_colour_and_the_waves() -> None:
     assert blurhash.encode(gradient)[0] == "L", "4 waves by 3"
     assert len(blurhash.encode(gradient)) == 28
     assert blurhash.encode(gradient) != blurhash.encode(grey)
+
+
+def test_a_jpeg_of_several_pictures_is_no_animation(tmp_path: Path) -> None:
+    """Cameras keep a preview, or the other eye's picture, behind the first one (CIPA DC-007)."""
+    data = encoded("MPO", save_all=True, append_images=[corner((16, 16))], exif=exif(6))
+    facts, stored, image = inspect(data, tmp_path)
+    assert (facts["extension"], facts.get("duration", 0), image.size) == ("jpg", 0, (32, 64))
+    assert b"GPS" not in stored

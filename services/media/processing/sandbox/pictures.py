@@ -23,6 +23,7 @@ FRAMES_PIXELS = 40  # all frames of an animation may have this many times the pi
 DECODED_PIXELS = 100_000_000  # of an animation; the frames after that are left to processing
 SCANS_PIXELS = 20  # all scans of a progressive JPEG may have this many times the pixels of one picture
 SHOWN = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"}  # formats that browsers show
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # a JPEG of several pictures, as cameras make them, is shown as its first one
 QUALITY = 92  # of turned or converted pictures
 SHORTEST, UNSTATED = 10, 100  # milliseconds
 TURNED_ALREADY = ("HEIF", "AVIF")  # formats whose readers turn pictures upright
@@ -37,8 +38,8 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
         with Image.open(path, formats=[format]) as image:
             if format == "JPEG":
                 _check_scans(image, path, max_pixels)
-            duration = _load_frames(image, max_pixels)
-            animated = getattr(image, "n_frames", 1) > 1
+            milliseconds = _load_frames(image, max_pixels)
+            duration = milliseconds if format in ANIMATED else 0
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9) and format not in TURNED_ALREADY
         with Image.open(path, formats=[format]) as image:
             image.verify()
@@ -46,7 +47,7 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
         raise Refused("LARGE", "too many pixels") from None
     data = path.read_bytes()
     _check_end(data, format)
-    if format not in SHOWN or (turned and not animated):
+    if format not in SHOWN or (turned and not duration):
         return _convert(path, format) | {"changed": True}
     stripped = picture_metadata.strip(data, format)
     if stripped != data:
