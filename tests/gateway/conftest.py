@@ -37,7 +37,9 @@ async def gateway(servers: Servers, user: Running, social: RunningSocial) -> Asy
     """Without limits."""
     from tests.support.gateway import gateway_settings, running_gateway
 
-    settings = gateway_settings(servers, HITOK_USER_TARGET=user.target, HITOK_SOCIAL_TARGET=social.target)
+    # No chat service: not one that runs on this machine for another purpose either.
+    targets = {"HITOK_USER_TARGET": user.target, "HITOK_SOCIAL_TARGET": social.target}
+    settings = gateway_settings(servers, HITOK_CHAT_TARGET="127.0.0.1:1", **targets)
     async with running_gateway(settings) as running:
         yield running
 

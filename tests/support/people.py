@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from protos.social.v1.friends_pb2 import REFUSED
+from protos.social.v1.mutes_pb2 import MuteUserRequest
 from services.kit import telemetry
 from tests.support import social as graph
 from tests.support.gateway import FrontEnd
@@ -34,9 +36,13 @@ async def new_people(visitor: FrontEnd, user: Users, count: int) -> list[Person]
     return list(await asyncio.gather(*(new_person(visitor, user) for _ in range(count))))
 
 
+BETWEEN = ("added", "former", "refused", "muted")  # what `relate` makes
+
+
 @dataclass(slots=True)
 class World:
-    """A group (by approval) with its people; and of its owner a friend, a blocked user and a stranger."""
+    """A group (by approval) with its people; and of its owner a friend, a blocked user, a stranger and what lies
+    between."""
 
     visitor: FrontEnd
     users: Users
@@ -47,6 +53,10 @@ class World:
     friend: Person
     stranger: Person
     blocked: Person
+    added: Person  # added the owner, who did not agree
+    former: Person  # was a friend until the owner ended it
+    refused: Person  # asked the owner, who refused
+    muted: Person  # whom the owner muted
     group: int
 
     async def newcomer(self) -> Person:
@@ -71,12 +81,27 @@ class World:
 
 
 async def new_world(visitor: FrontEnd, users: Users, social: Social) -> World:
-    owner, manager, member, friend, stranger, blocked = await new_people(visitor, users, 6)
+    owner, manager, member, *others = await new_people(visitor, users, 10)
     group = await graph.group_with(social, owner.id, manager.id, member.id, managers=[manager.id])
-    await graph.add(social, owner.id, friend.id)
-    await graph.add(social, friend.id, owner.id)
-    await graph.block(social, owner.id, blocked.id)
-    return World(visitor, users, social, owner, manager, member, friend, stranger, blocked, group)
+    named = dict(zip(("friend", "stranger", "blocked", *BETWEEN), others, strict=True))
+    world = World(visitor, users, social, owner, manager, member, group=group, **named)
+    await graph.add(social, owner.id, world.friend.id)
+    await graph.add(social, world.friend.id, owner.id)
+    await graph.block(social, owner.id, world.blocked.id)
+    await relate(social, owner, world.added, world.former, world.refused, world.muted)
+    return world
+
+
+async def relate(social: Social, owner: Person, added: Person, former: Person, refused: Person, muted: Person) -> None:
+    """Makes them to the owner what their names say."""
+    await graph.add(social, added.id, owner.id)
+    await graph.add(social, former.id, owner.id)
+    await graph.add(social, owner.id, former.id)
+    await graph.unfriend(social, owner.id, former.id)
+    await graph.ask(social, refused.id, owner.id)
+    request = await graph.request_between(social, refused.id, owner.id)
+    await graph.handle(social, owner.id, request, REFUSED)
+    await graph.act(owner.id, social.mutes.MuteUser, MuteUserRequest(user_id=muted.id))
 
 
 @contextmanager

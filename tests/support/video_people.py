@@ -10,7 +10,7 @@ from typing import Any
 from tests.support import social as graph
 from tests.support.gateway import FrontEnd
 from tests.support.media import png, video
-from tests.support.people import Person, new_people
+from tests.support.people import BETWEEN, Person, new_people, relate
 from tests.support.social import Running as Social
 from tests.support.user import Running as Users
 from tests.support.videos import Videos, execute
@@ -29,6 +29,11 @@ class VideoWorld:
     stranger: Person
     blocked: Person
     admin: Person
+    added: Person  # added the owner, who did not agree
+    former: Person  # was a friend until the owner ended it
+    refused: Person  # asked the owner, who refused
+    muted: Person  # whom the owner muted
+    muting: Person  # who muted the owner
     videos: dict[str, str]
     comments: dict[str, str]
     files: dict[str, str]
@@ -39,14 +44,19 @@ class VideoWorld:
 
 
 async def new_video_world(visitor: FrontEnd, users: Users, social: Social, media: Videos) -> VideoWorld:
-    owner, friend, stranger, blocked, admin = await new_people(visitor, users, 5)
+    kinds = ("owner", "friend", "stranger", "blocked", "admin", *BETWEEN, "muting")
+    people = dict(zip(kinds, await new_people(visitor, users, len(kinds)), strict=True))
+    owner, friend, blocked, admin, muting = (people[kind] for kind in ("owner", "friend", "blocked", "admin", "muting"))
+    between = [people[kind] for kind in BETWEEN]
     async with users.service.database.transaction() as connection:
         await connection.exec_driver_sql(f"UPDATE account SET role = 3 WHERE id = {admin.id}")
     await graph.add(social, owner.id, friend.id)
     await graph.add(social, friend.id, owner.id)
     await graph.block(social, owner.id, blocked.id)
-    await heard(media, owner.id, friend.id, blocked.id)
-    world = VideoWorld(visitor, owner, friend, stranger, blocked, admin, {}, {}, {})
+    await relate(social, owner, *between)
+    await muting.post("/api/contact/mute", target_id=owner.uid)
+    await heard(media, owner.id, friend.id, blocked.id, *(person.id for person in between[:2]))
+    world = VideoWorld(visitor, videos={}, comments={}, files={}, **people)
     for visibility in VISIBILITIES:
         world.files[visibility] = await upload(owner, media)
         made = await publish(owner, video_path=world.files[visibility], visibility=visibility, title="学姐")

@@ -14,7 +14,8 @@ from tests.support.social import Running as Social
 from tests.support.user import Running as Users
 
 Params = Callable[[World], Awaitable[dict[str, Any]]]
-KINDS = ("anonymous", "blocked", "stranger", "friend", "member", "manager", "owner")
+BETWEEN = ("added", "former", "refused", "muted")
+KINDS = ("anonymous", "blocked", "stranger", *BETWEEN, "friend", "member", "manager", "owner")
 NOT_ALLOWED = {True: (403, 100010), False: (403, -20008)}
 NO_TOKEN = {True: (401, 100003), False: (401, -20001)}
 OK = (200, 0)
@@ -90,7 +91,9 @@ async def the_name(world: World) -> dict[str, Any]:
 
 
 ROUTES = [
-    Route("POST", CONTACT + "add-friend", the_name, {"friend": (409, 10013), "owner": (400, 10012)}),
+    Route(
+        "POST", CONTACT + "add-friend", the_name, {"friend": (409, 10013), "added": (409, 10013), "owner": (400, 10012)}
+    ),
     Route("POST", CONTACT + "get-friend-list", given(), {}),
     Route("POST", CONTACT + "get-friend-list", given(user_id=owner), video("owner"), "the owner's"),
     Route("GET", CONTACT + "get-user-list-online", given(), {}, open=True),
@@ -99,11 +102,17 @@ ROUTES = [
         "POST",
         CONTACT + "set-remark",
         given(target_id=owner, remark="x"),
-        all_but("friend", with_=(404, 10036)),
+        all_but("friend", "added", with_=(404, 10036)),
     ),
     Route("POST", CONTACT + "block", given(target_id=owner), {"owner": (400, 10029)}),
     Route("POST", CONTACT + "unblock", given(target_id=owner), {}),
     Route("GET", CONTACT + "get-block-list", given(), {}),
+    Route("POST", CONTACT + "mute", given(target_id=owner), {"owner": (400, 10067)}),
+    Route("POST", CONTACT + "unmute", given(target_id=owner), {}),
+    Route("GET", CONTACT + "get-mute-list", given(), {}),
+    Route("POST", CONTACT + "mute-word", given(word="w"), {}),
+    Route("POST", CONTACT + "unmute-word", given(word="w"), {}),
+    Route("GET", CONTACT + "get-muted-words", given(), {}),
     Route("GET", CONTACT + "get-settings", given(), {}),
     Route("POST", CONTACT + "set-settings", given(who_may_add="ask"), {}),
     Route("GET", CONTACT + "search-users", given(query="u"), {}),
@@ -126,7 +135,12 @@ ROUTES = [
     Route("POST", CONTACT + "transfer-community", a_member, video("owner")),
     Route("POST", CONTACT + "dismiss-community", given(community_id=group), video("owner")),
     Route("POST", CONTACT + "update-community", given(community_id=group, desc="x"), video(*MANAGERS)),
-    Route("POST", "/friend/putIn", given(user_uid=owner), {"friend": (409, 100017), "owner": (400, 100016)}),
+    Route(
+        "POST",
+        "/friend/putIn",
+        given(user_uid=owner),
+        {"friend": (409, 100017), "added": (409, 100017), "owner": (400, 100016)},
+    ),
     Route("PUT", SOCIAL + "friend/putIn", a_request, all_but("owner", with_=(404, 100024))),
     Route("GET", SOCIAL + "friend/putIns", given(), {}),
     Route("GET", SOCIAL + "friends", given(), {}),
@@ -185,6 +199,8 @@ IDS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("POST", CONTACT + "set-remark", "target_id", {"remark": ""}),
     ("POST", CONTACT + "block", "target_id", {}),
     ("POST", CONTACT + "unblock", "target_id", {}),
+    ("POST", CONTACT + "mute", "target_id", {}),
+    ("POST", CONTACT + "unmute", "target_id", {}),
     ("GET", CONTACT + "get-group-list", "user_id", {}),
     ("GET", CONTACT + "get-group-list", "owner_id", {}),
     ("POST", CONTACT + "load-community", "owner_id", {}),
@@ -242,7 +258,7 @@ async def test_ids_of_nobody_and_nothing(
 ) -> None:
     for unknown in (2**63 - 1, 2**53):
         status, _ = await call(someone, method, path, {**rest, name: str(unknown)})
-        served = name in ("target_id", "inviter_uid") and path.endswith(("delete-friend", "unblock"))
+        served = name in ("target_id", "inviter_uid") and path.endswith(("delete-friend", "unblock", "unmute"))
         assert status in ((200,) if served else (403, 404)), (unknown, status)
 
 

@@ -26,9 +26,10 @@ from tests.support.video_people import (
 )
 from tests.support.videos import Videos, execute
 
-KINDS = ("anonymous", "blocked", "stranger", "friend", "owner", "admin")
+BETWEEN = ("added", "former", "refused", "muted", "muting")  # to a friends-only video all of them are strangers
+KINDS = ("anonymous", "blocked", "stranger", *BETWEEN, "friend", "owner", "admin")
 SEES = {
-    "public": {"stranger", "friend", "owner", "admin"},
+    "public": {"stranger", *BETWEEN, "friend", "owner", "admin"},
     "friends": {"friend", "owner", "admin"},
     "private": {"owner", "admin"},
 }
@@ -138,8 +139,11 @@ async def test_each_kind_of_caller(world: VideoWorld, route: Route, visibility: 
             await world.front_end(kind).post(API + "/like-video", video_id=world.videos[visibility])
     expected = {kind: OK if kind in route.only else FORBIDDEN for kind in SEES[visibility]}
     expected |= {kind: route.missing for kind in KINDS if kind not in expected} | {"anonymous": NO_TOKEN}
-    for kind in (*KINDS, *reversed(KINDS)):
-        if "delete" in route.path:
+    if route.path in (API, API + "/search-videos"):
+        expected["muting"] = IN_LIST
+    deletes = "delete" in route.path
+    for kind in KINDS if deletes else (*KINDS, *reversed(KINDS)):
+        if deletes:
             made = await publish(world.owner, video_path=world.files[visibility], visibility=visibility)
             world.videos[visibility] = made["id"]
             world.comments[visibility] = await comment(world.owner, made["id"])
