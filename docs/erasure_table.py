@@ -38,7 +38,7 @@ TABLES: dict[str, dict[str, Table]] = {
         ),
         "session": Table(
             "user_id device ip",
-            "id created_at last_seen_at expires_at revoked_at",
+            "id created_at last_seen_at expires_at revoked_at refresh_id previous_refresh_id refreshed_at",
             "Ended at once, device and address emptied; the row is deleted 30 days after it would have expired.",
         ),
         "role_change": Table("user_id by_user_id", "id old_role new_role changed_at", f"{ID_STAYS} It is an audit."),

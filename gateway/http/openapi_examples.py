@@ -71,7 +71,7 @@ VALUES: dict[str, Any] = {
     "group_req_id": 3, "Friend.id": 3, "Joining.group_id": 7, "FriendRequest.id": 3, "JoinRequest.id": 3,
     "Member.id": 3, "FileView.id": HASH, "FileView.kind": "video", "FileView.type": "video/mp4", "ByFile.id": HASH,
     "OwnFile.id": HASH, "OwnFile.kind": "video", "OwnFile.type": "video/mp4",
-    "uploaded_at": MOMENT, "second_code": "492039", "secret": "JBSWY3DPEHPK3PXP", "codes": "K7WP-3MXH-92QT",
+    "network": "203.0.113.0/24", "rotate": True, "uploaded_at": MOMENT, "second_code": "492039", "secret": "JBSWY3DPEHPK3PXP", "codes": "K7WP-3MXH-92QT",
     "uri": "otpauth://totp/hitok:ann?secret=JBSWY3DPEHPK3PXP&issuer=hitok", "onLineList": {str(OTHER_ID): True},
     "conversationId": OTHER_ID, "msgId": OTHER_ID, "sendId": ID, "recvId": OTHER_ID, "chatType": 1, "msgType": 1,
     "msgContent": "hi", "startSendTime": 0, "endSendTime": 0, "count": 20,

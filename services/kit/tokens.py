@@ -43,9 +43,17 @@ class Claims(msgspec.Struct, kw_only=True):
 
 
 def issue(
-    secret: str, *, user_id: int, username: str, role: int, session_id: int, token_class: TokenClass, lifetime: int
+    secret: str,
+    *,
+    user_id: int,
+    username: str,
+    role: int,
+    session_id: int,
+    token_class: TokenClass,
+    lifetime: int,
+    jti: str = "",
 ) -> tuple[str, int]:
-    """Returns the token and its expiry time."""
+    """Returns the token and its expiry time. `jti`: its id; "" for a new one."""
     now = int(time.time())
     claims = Claims(
         exp=now + lifetime,
@@ -56,7 +64,7 @@ def issue(
         role=role,
         token_class=token_class,
         sid=str(session_id),
-        jti=secrets.token_hex(8),
+        jti=jti or secrets.token_hex(8),
     )
     return jwt.encode(msgspec.to_builtins(claims), secret, ALGORITHM), claims.exp
 

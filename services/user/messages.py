@@ -1,5 +1,6 @@
 """Turns rows into protobuf messages."""
 
+import ipaddress
 from datetime import datetime
 from typing import Any
 
@@ -65,7 +66,17 @@ def session(row: Any, caller: Caller) -> Session:
         last_seen_at=milliseconds(row.last_seen_at),
         expires_at=milliseconds(row.expires_at),
         current=row.id == caller.session_id,
+        network=coarse_network(row.ip),
     )
+
+
+def coarse_network(ip: str) -> str:
+    """The network of an address, as far as it says from where; "" for what is no address."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return ""
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
 def verdict(row: Any) -> SessionVerdict:

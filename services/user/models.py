@@ -80,6 +80,9 @@ class Session(Model):
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    refresh_id: Mapped[str | None]  # of the only refresh token that counts; null: no client asked for rotation
+    previous_refresh_id: Mapped[str | None]
+    refreshed_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index("session_live", "user_id", "id", postgresql_where=text("revoked_at IS NULL")),

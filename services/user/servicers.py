@@ -38,6 +38,7 @@ from services.user import (
 )
 from services.user.audit.servicers import Audit
 from services.user.audit.sessions import revoke_session
+from services.user.errors import SessionEnded
 from services.user.exports.lists import LISTS
 from services.user.exports.servicers import Exports
 from services.user.moderation.servicers import register_moderation
@@ -45,6 +46,7 @@ from services.user.proofs import codes
 from services.user.second_factor.servicers import SecondFactors
 from services.user.service import Service
 from services.user.sessions import Client
+from services.user.tokens.refresh import refresh
 
 PROTOS = tuple(
     proto.DESCRIPTOR for proto in (pb, users_pb, audit_pb2, moderation_pb2, exports_pb2, second_factor_pb2, export_pb2)
@@ -126,7 +128,9 @@ class Accounts(AccountsServicer):
 
     async def RefreshToken(self, request: pb.RefreshTokenRequest, context: object) -> pb.Tokens:
         async with self._service.database.transaction() as connection:
-            issued = await sessions.refresh(connection, self._service, request.rtoken)
+            issued = await refresh(connection, self._service, request.rtoken, request.rotate)
+        if issued is None:
+            raise SessionEnded
         return messages.tokens(issued)
 
     async def Logout(self, request: pb.LogoutRequest, context: object) -> pb.LogoutResponse:
@@ -181,6 +185,11 @@ class Sessions(SessionsServicer):
         async with self._database.transaction() as connection:
             await revoke_session(connection, require_caller(), request.user_id, request.session_id)
         return pb.RevokeSessionResponse()
+
+    async def RevokeOtherSessions(self, request: pb.RevokeOtherSessionsRequest, context: object) -> pb.RevokedSessions:
+        async with self._database.transaction() as connection:
+            await sessions.revoke_others(connection, require_caller())
+        return pb.RevokedSessions()
 
     async def CheckSessions(self, request: pb.CheckSessionsRequest, context: object) -> pb.CheckSessionsResponse:
         async with self._database.transaction() as connection:

@@ -15,7 +15,7 @@ from services.kit.context import Caller
 from services.kit.db import Database, one_of
 from services.user import events, guesses
 from services.user.accounts import ADMITTED, lock_account
-from services.user.errors import SessionEnded, SessionNotFound
+from services.user.errors import SessionNotFound
 from services.user.models import Account, Session
 from services.user.proofs.second_factor import IS_ON
 from services.user.service import Service
@@ -73,8 +73,13 @@ async def start(
     return session_id, expires_at
 
 
-def issue(service: Service, account: Any, session_id: int, access: int, refresh: int = 0) -> IssuedTokens:
-    """The tokens of a session; `access` and `refresh` are lifetimes in seconds, 0 for no refresh token."""
+def issue(
+    service: Service, account: Any, session_id: int, access: int, refresh: int = 0, refresh_id: str = ""
+) -> IssuedTokens:
+    """The tokens of a session; `access` and `refresh` are lifetimes in seconds, 0 for no refresh token.
+
+    `refresh_id`: that of the refresh token, where a given one has to count.
+    """
     common = {
         "user_id": account.id,
         "username": account.username,
@@ -83,17 +88,10 @@ def issue(service: Service, account: Any, session_id: int, access: int, refresh:
     }
     secret = service.settings.jwt_secret
     atoken, expires_at = tokens.issue(secret, token_class="atoken", lifetime=access, **common)
-    rtoken = tokens.issue(secret, token_class="rtoken", lifetime=refresh, **common)[0] if refresh else ""
+    rtoken = ""
+    if refresh:
+        rtoken, _ = tokens.issue(secret, token_class="rtoken", lifetime=refresh, jti=refresh_id, **common)
     return IssuedTokens(account.id, atoken, rtoken, expires_at)
-
-
-async def refresh(connection: AsyncConnection, service: Service, rtoken: str) -> IssuedTokens:
-    """A new access token. Raises TokenExpired, WrongTokenClass, TokenInvalid, SessionEnded."""
-    claims = tokens.verify(service.settings.jwt_secret, rtoken, "rtoken")
-    verdicts = await check(connection, [int(claims.sid)])
-    if not verdicts or verdicts[0].user_id != int(claims.userid):
-        raise SessionEnded
-    return issue(service, verdicts[0], int(claims.sid), service.settings.atoken_seconds)
 
 
 async def check(
@@ -172,6 +170,12 @@ async def revoke_one(connection: AsyncConnection, user_id: int, session_id: int)
     if (await connection.execute(theirs)).one_or_none() is None:
         raise SessionNotFound
     await revoke(connection, user_id, Session.id == session_id)
+
+
+async def revoke_others(connection: AsyncConnection, caller: Caller) -> None:
+    """Ends the caller's other sessions. Raises UserNotFound."""
+    await lock_account(connection, caller.user_id)
+    await revoke(connection, caller.user_id, Session.id != caller.session_id)
 
 
 async def list_live(connection: AsyncConnection, user_id: int, cursor: str, limit: int) -> pages.Page:

@@ -58,7 +58,10 @@ class Login(Struct):
 
 
 class RefreshToken(Struct):
+    """`rotate` asks for a new rtoken too; from then on each counts once, and a reuse of one ends the session."""
+
     rtoken: Text
+    rotate: bool = False
 
 
 class ResetPassword(Struct):
@@ -73,6 +76,13 @@ class UndoEmailChange(Struct):
 
 class AccessToken(Struct):
     atoken: str
+
+
+class RefreshedTokens(Struct, omit_defaults=True):
+    """`rtoken` only if the client asked for a new one."""
+
+    atoken: str
+    rtoken: str = ""
 
 
 class TokenPair(Struct):
@@ -123,15 +133,17 @@ async def login(call: Call, params: Login) -> TokenPair:
 
 
 @endpoint("POST", "/api/login/refresh-token", family=SHORT_VIDEO, limit=RateLimit(8, 4, 8), auth=False)
-async def refresh_token(call: Call, params: RefreshToken) -> AccessToken:
-    """Get a new atoken for the same session."""
+async def refresh_token(call: Call, params: RefreshToken) -> RefreshedTokens:
+    """Get a new atoken for the same session, and with `rotate` a new rtoken, which then counts once."""
     try:
-        tokens = await call.container.accounts.RefreshToken(pb.RefreshTokenRequest(rtoken=params.rtoken))
+        tokens = await call.container.accounts.RefreshToken(
+            pb.RefreshTokenRequest(rtoken=params.rtoken, rotate=params.rotate)
+        )
     except grpc.aio.AioRpcError as error:
         if reason_of(error) == TokenExpired.reason:
             raise RefreshTokenExpired from None
         raise
-    return AccessToken(tokens.atoken)
+    return RefreshedTokens(tokens.atoken, tokens.rtoken)
 
 
 @endpoint("POST", "/api/login/logout", family=SHORT_VIDEO, limit=per_minute(20, 40), enrolling=True)

@@ -157,6 +157,12 @@ async def revoke_session(call: Call, params: RevokeSession) -> None:
     call.container.verdicts.drop(params.session_id)
 
 
+@endpoint("POST", "/api/user/revoke-other-sessions", family=SHORT_VIDEO, limit=OURS)
+async def revoke_other_sessions(call: Call, params: NoParams) -> None:
+    """End all of the caller's sessions but this one."""
+    await call.container.sessions.RevokeOtherSessions(pb.RevokeOtherSessionsRequest())
+
+
 @endpoint("POST", "/api/user/change-password", family=SHORT_VIDEO, limit=per_minute(4))
 async def change_password(call: Call, params: ChangePassword) -> None:
     """Change the password; ends the caller's other sessions."""
@@ -200,6 +206,7 @@ endpoints = [
     set_role,
     list_sessions,
     revoke_session,
+    revoke_other_sessions,
     change_password,
     bind_email,
     bind_phone,

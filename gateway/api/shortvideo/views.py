@@ -81,11 +81,12 @@ class Profile(Struct):
 
 
 class SessionView(Struct):
-    """Times are RFC 3339."""
+    """Times are RFC 3339. `network` is the one that `ip` is in: /24, or /48 of IPv6."""
 
     session_id: str
     device: str
     ip: str
+    network: str
     created_at: str
     last_seen_at: str
     expires_at: str
@@ -169,6 +170,7 @@ def session_view(session: Session) -> SessionView:
         session_id=str(session.session_id),
         device=session.device,
         ip=session.ip,
+        network=session.network,
         created_at=rfc3339(session.created_at),
         last_seen_at=rfc3339(session.last_seen_at),
         expires_at=rfc3339(session.expires_at),

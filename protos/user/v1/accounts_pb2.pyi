@@ -317,15 +317,18 @@ class RefreshTokenRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RTOKEN_FIELD_NUMBER: _builtins.int
+    ROTATE_FIELD_NUMBER: _builtins.int
     rtoken: _builtins.str
+    rotate: _builtins.bool
     def __init__(
         self,
         *,
         rtoken: _builtins.str = ...,
+        rotate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rtoken", b"rtoken"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rotate", b"rotate", "rtoken", b"rtoken"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -611,6 +614,7 @@ class Session(_message.Message):
     LAST_SEEN_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     CURRENT_FIELD_NUMBER: _builtins.int
+    NETWORK_FIELD_NUMBER: _builtins.int
     session_id: _builtins.int
     device: _builtins.str
     ip: _builtins.str
@@ -619,6 +623,8 @@ class Session(_message.Message):
     last_seen_at: _builtins.int
     expires_at: _builtins.int
     current: _builtins.bool
+    network: _builtins.str
+    """that `ip` is in, coarse: /24, or /48 of IPv6"""
     def __init__(
         self,
         *,
@@ -629,10 +635,11 @@ class Session(_message.Message):
         last_seen_at: _builtins.int = ...,
         expires_at: _builtins.int = ...,
         current: _builtins.bool = ...,
+        network: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "current", b"current", "device", b"device", "expires_at", b"expires_at", "ip", b"ip", "last_seen_at", b"last_seen_at", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "current", b"current", "device", b"device", "expires_at", b"expires_at", "ip", b"ip", "last_seen_at", b"last_seen_at", "network", b"network", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -726,6 +733,36 @@ class RevokeSessionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevokeSessionResponse: _TypeAlias = RevokeSessionResponse  # noqa: Y015
+
+@_typing.final
+class RevokeOtherSessionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeOtherSessionsRequest: _TypeAlias = RevokeOtherSessionsRequest  # noqa: Y015
+
+@_typing.final
+class RevokedSessions(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokedSessions: _TypeAlias = RevokedSessions  # noqa: Y015
 
 @_typing.final
 class CheckSessionsRequest(_message.Message):

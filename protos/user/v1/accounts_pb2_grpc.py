@@ -152,7 +152,8 @@ class AccountsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefreshToken(self, request, context):
-        """A new access token of the same session; the refresh token stays as it is.
+        """A new access token of the same session. The refresh token stays as it is, unless the client asks for a new one: from
+        then on each counts once, and one that is used again ends the session.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -690,6 +691,11 @@ class SessionsStub:
                 request_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.RevokeSessionRequest.SerializeToString,
                 response_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.RevokeSessionResponse.FromString,
                 _registered_method=True)
+        self.RevokeOtherSessions = channel.unary_unary(
+                '/hitok.user.v1.Sessions/RevokeOtherSessions',
+                request_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.RevokeOtherSessionsRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.RevokedSessions.FromString,
+                _registered_method=True)
         self.CheckSessions = channel.unary_unary(
                 '/hitok.user.v1.Sessions/CheckSessions',
                 request_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.CheckSessionsRequest.SerializeToString,
@@ -714,6 +720,13 @@ class SessionsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RevokeOtherSessions(self, request, context):
+        """Ends all sessions of the caller but this one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckSessions(self, request, context):
         """Which of these sessions are alive, and with what role. For the gateway; at most 500 per call.
         """
@@ -733,6 +746,11 @@ def add_SessionsServicer_to_server(servicer, server):
                     servicer.RevokeSession,
                     request_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.RevokeSessionRequest.FromString,
                     response_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.RevokeSessionResponse.SerializeToString,
+            ),
+            'RevokeOtherSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeOtherSessions,
+                    request_deserializer=protos_dot_user_dot_v1_dot_accounts__pb2.RevokeOtherSessionsRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_accounts__pb2.RevokedSessions.SerializeToString,
             ),
             'CheckSessions': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckSessions,
@@ -794,6 +812,33 @@ class Sessions:
             '/hitok.user.v1.Sessions/RevokeSession',
             protos_dot_user_dot_v1_dot_accounts__pb2.RevokeSessionRequest.SerializeToString,
             protos_dot_user_dot_v1_dot_accounts__pb2.RevokeSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeOtherSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Sessions/RevokeOtherSessions',
+            protos_dot_user_dot_v1_dot_accounts__pb2.RevokeOtherSessionsRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_accounts__pb2.RevokedSessions.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,9 @@ class AccountsStub:
     RegisterByPhone: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RegisterByPhoneRequest, _accounts_pb2.Tokens]
     LoginByPhone: _aio.UnaryUnaryMultiCallable[_accounts_pb2.LoginByPhoneRequest, _accounts_pb2.Tokens]
     RefreshToken: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RefreshTokenRequest, _accounts_pb2.Tokens]
-    """A new access token of the same session; the refresh token stays as it is."""
+    """A new access token of the same session. The refresh token stays as it is, unless the client asks for a new one: from
+    then on each counts once, and one that is used again ends the session.
+    """
     Logout: _aio.UnaryUnaryMultiCallable[_accounts_pb2.LogoutRequest, _accounts_pb2.LogoutResponse]
     """Ends the caller's session."""
     ChangePassword: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ChangePasswordRequest, _accounts_pb2.ChangePasswordResponse]
@@ -97,7 +99,9 @@ class AccountsServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.RefreshTokenRequest,
         context: _aio.ServicerContext[_accounts_pb2.RefreshTokenRequest, _abc.Awaitable[_accounts_pb2.Tokens]],
     ) -> _abc.Awaitable[_accounts_pb2.Tokens]:
-        """A new access token of the same session; the refresh token stays as it is."""
+        """A new access token of the same session. The refresh token stays as it is, unless the client asks for a new one: from
+        then on each counts once, and one that is used again ends the session.
+        """
 
     @_abc_1.abstractmethod
     def Logout(
@@ -162,6 +166,8 @@ class SessionsStub:
     """The caller's live sessions, newest first."""
     RevokeSession: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RevokeSessionRequest, _accounts_pb2.RevokeSessionResponse]
     """Ends one session of the caller."""
+    RevokeOtherSessions: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RevokeOtherSessionsRequest, _accounts_pb2.RevokedSessions]
+    """Ends all sessions of the caller but this one."""
     CheckSessions: _aio.UnaryUnaryMultiCallable[_accounts_pb2.CheckSessionsRequest, _accounts_pb2.CheckSessionsResponse]
     """Which of these sessions are alive, and with what role. For the gateway; at most 500 per call."""
 
@@ -181,6 +187,14 @@ class SessionsServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_accounts_pb2.RevokeSessionRequest, _abc.Awaitable[_accounts_pb2.RevokeSessionResponse]],
     ) -> _abc.Awaitable[_accounts_pb2.RevokeSessionResponse]:
         """Ends one session of the caller."""
+
+    @_abc_1.abstractmethod
+    def RevokeOtherSessions(
+        self,
+        request: _accounts_pb2.RevokeOtherSessionsRequest,
+        context: _aio.ServicerContext[_accounts_pb2.RevokeOtherSessionsRequest, _abc.Awaitable[_accounts_pb2.RevokedSessions]],
+    ) -> _abc.Awaitable[_accounts_pb2.RevokedSessions]:
+        """Ends all sessions of the caller but this one."""
 
     @_abc_1.abstractmethod
     def CheckSessions(

@@ -52,6 +52,24 @@ async def test_whose_role_needs_one_may_only_turn_one_on(strict: tuple[Running, 
     assert not set(renewed["codes"]) & set(codes["codes"])
 
 
+async def test_refresh_tokens_rotate_only_for_who_asks(strict: tuple[Running, RunningGateway]) -> None:
+    user, gateway = strict
+    name, visitor = new_name(), FrontEnd(gateway.http)
+    await email_account(user, name)
+    login = {"email": f"{name}@example.com", "password": PASSWORD}
+    tokens = await visitor.post("/api/login/login", **login)
+    assert set(await visitor.post("/api/login/refresh-token", rtoken=tokens["rtoken"])) == {"atoken"}
+    rotated = await visitor.post("/api/login/refresh-token", rtoken=tokens["rtoken"], rotate=True)
+    await visitor.post("/api/login/refresh-token", rtoken=rotated["rtoken"], rotate=True)
+    reused = {"rtoken": tokens["rtoken"], "rotate": True}
+    await visitor.refused("POST", "/api/login/refresh-token", 401, -20002, json=reused)
+
+    here, _ = [visitor.with_token((await visitor.post("/api/login/login", **login))["atoken"]) for _ in range(2)]
+    await here.post(USER + "revoke-other-sessions")
+    (session,) = (await here.get(USER + "sessions"))["sessions"]
+    assert session["current"] and session["network"] == "127.0.0.0/24"
+
+
 async def test_the_routes_take_a_token(strict: tuple[Running, RunningGateway]) -> None:
     visitor = FrontEnd(strict[1].http)
     await visitor.refused("GET", USER + "second-factor", 401, -20001)
