@@ -138,7 +138,7 @@ TABLES: dict[str, dict[str, Table]] = {
         "upload": Table("object_hash user_id size", "created_at renewed_at", ROW_GOES),
         "object_reference": Table("object_hash owner_id", "video_id visibility", f"{ROW_GOES} With the video."),
         "derivative": Table("source_hash object_hash", "profile", f"{ROW_GOES} With the file, and their bytes."),
-        "job": Table("object_hash reason", "profile due_at attempts started_at", f"{ROW_GOES} With the file."),
+        "job": Table("object_hash reason", "profile due_at attempts started_at progress", f"{ROW_GOES} With the file."),
         "partial_upload": Table(
             "user_id size metadata object_hash", "id received expires_at", f"{ROW_GOES} With the bytes received."
         ),

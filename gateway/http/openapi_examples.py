@@ -51,7 +51,7 @@ VALUES: dict[str, Any] = {
     "video_url": f"{FILE}.mp4", "video_path": f"{FILE}.mp4", "playback": f"{FILE}.mp4", "playback_url": f"{FILE}.mp4",
     "storyboard": f"{FILE}.tiles", "storyboard_url": f"{FILE}.tiles",
     "language": "zh-Hant", "label": "繁體中文", "text": "WEBVTT\n\n00:01.000 --> 00:02.500\n你好\n",
-    "CaptionsView.url": f"{FILE}.vtt",
+    "CaptionsView.url": f"{FILE}.vtt", "progress": 42, "stage": "encoding",
     "cover": f"{FILE}.jpg", "cover_url": f"{FILE}.jpg", "cover_path": f"{FILE}.jpg",
     "video_id": OTHER_ID, "comment_id": OTHER_ID, "father_id": OTHER_ID, "before_id": OTHER_ID, "reply_to_id": "0",
     "is_video": True, "total": "1", "length": "1", "content": "真好看！", "visibility": "public", "member": "",

@@ -89,6 +89,7 @@ class Job(Model):
     attempts: Mapped[int] = mapped_column(server_default="0")
     reason: Mapped[str] = mapped_column(server_default="")  # why it failed
     started_at: Mapped[datetime | None]  # when it was last begun
+    progress: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # per cent; it only grows
 
     __table_args__ = (
         Index("job_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),

@@ -17,7 +17,8 @@ from services.exports.servicers import Export
 from services.kit.context import require_caller
 from services.media.export import LISTS
 from services.media.files import ingest, objects, resumable, uploads
-from services.media.files.messages import object_message, own_upload, partial_upload, variant_message
+from services.media.files.messages import object_message, own_object, own_upload, partial_upload, variant_message
+from services.media.files.progress import progress_of
 from services.media.files.streams import chunks_of, header_of, refusing_early
 from services.media.pictures.variants import VariantMaker
 from services.media.resources import Resources
@@ -42,7 +43,9 @@ class Objects(ObjectsServicer):
         async with refusing_early(requests, context):
             header = (await header_of(requests)).header
             details = await ingest.upload(self._service, require_caller(), chunks_of(requests), header.size)
-        return object_message(details, self._signer, signed=True)
+            async with self._database.transaction() as connection:
+                progress = await progress_of(connection, details.row)
+        return own_object(details, progress, self._signer)
 
     async def BatchGetObjects(self, request: pb.BatchGetObjectsRequest, context: object) -> pb.BatchGetObjectsResponse:
         async with self._database.transaction() as connection:
@@ -62,7 +65,8 @@ class Objects(ObjectsServicer):
     async def GetStatus(self, request: pb.GetStatusRequest, context: object) -> pb.Object:
         async with self._database.transaction() as connection:
             details = await objects.get_own(connection, require_caller(), request.hash)
-        return object_message(details, self._signer, signed=True)
+            progress = await progress_of(connection, details.row)
+        return own_object(details, progress, self._signer)
 
     async def ListUploads(self, request: pb.ListUploadsRequest, context: object) -> pb.ListUploadsResponse:
         async with self._database.transaction() as connection:
@@ -77,8 +81,9 @@ class Objects(ObjectsServicer):
     async def Retry(self, request: pb.RetryRequest, context: object) -> pb.Object:
         async with self._database.transaction() as connection:
             details = await objects.retry(connection, require_caller(), request.hash)
+            progress = await progress_of(connection, details.row)
         self._service.job_ready.set()
-        return object_message(details, self._signer, signed=True)
+        return own_object(details, progress, self._signer)
 
 
 class Uploads(UploadsServicer):

@@ -21,7 +21,9 @@ from services.client_json.times import rfc3339
 
 class FileView(Struct):
     """`cover`, `playback`, `hls` (a playlist) and `storyboard` (WebVTT whose cues name tiles of a sheet) are urls, ""
-    until they exist; `duration` in milliseconds."""
+    until they exist; `duration` in milliseconds. `progress` is per cent of what is done until it is ready; `stage` is
+    waiting, cover, encoding, sizes (it plays, and better versions are made), ready or failed. Lists of files tell
+    neither of what is processed: they are 0 and the status there."""
 
     url: str
     id: str
@@ -34,6 +36,8 @@ class FileView(Struct):
     codec: str
     status: str
     reason: str
+    progress: int
+    stage: str
     cover: str
     playback: str
     hls: str
@@ -89,6 +93,8 @@ def _file_view(call: Call, object: Object) -> FileView:
         codec=object.codec,
         status=STATES[object.state],
         reason=object.reason,
+        progress=object.progress or 100 * (object.state == pb.READY),
+        stage=object.stage or STATES[object.state],
         cover=absolute(call, object.cover_path),
         playback=absolute(call, object.playback_path),
         hls=absolute(call, object.hls_path),

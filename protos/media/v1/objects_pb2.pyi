@@ -62,6 +62,8 @@ class Object(_message.Message):
     VARIANTS_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELD_NUMBER: _builtins.int
     STORYBOARD_PATH_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
     hash: _builtins.str
     """SHA-256 of the bytes, in hex"""
     file: _builtins.str
@@ -97,6 +99,11 @@ class Object(_message.Message):
     """by a moderator: served only by the signed urls of moderators"""
     storyboard_path: _builtins.str
     """of a video's storyboard: WebVTT cues that name tiles of a sheet; empty while there is none"""
+    progress: _builtins.int
+    """Only in answers to Upload, GetStatus and Retry: per cent of what is done until it is ready, and what is being done:
+    waiting, cover, encoding, sizes (it can be played, and better versions are made), ready or failed.
+    """
+    stage: _builtins.str
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variant]:
         """of an image, as far as they were made"""
@@ -124,10 +131,12 @@ class Object(_message.Message):
         variants: _abc.Iterable[Global___Variant] | None = ...,
         hidden: _builtins.bool = ...,
         storyboard_path: _builtins.str = ...,
+        progress: _builtins.int = ...,
+        stage: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "codec", b"codec", "cover_path", b"cover_path", "duration", b"duration", "file", b"file", "hash", b"hash", "height", b"height", "hidden", b"hidden", "hls_path", b"hls_path", "kind", b"kind", "media_type", b"media_type", "path", b"path", "playback_path", b"playback_path", "private", b"private", "reason", b"reason", "size", b"size", "state", b"state", "storyboard_path", b"storyboard_path", "variants", b"variants", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "codec", b"codec", "cover_path", b"cover_path", "duration", b"duration", "file", b"file", "hash", b"hash", "height", b"height", "hidden", b"hidden", "hls_path", b"hls_path", "kind", b"kind", "media_type", b"media_type", "path", b"path", "playback_path", b"playback_path", "private", b"private", "progress", b"progress", "reason", b"reason", "size", b"size", "stage", b"stage", "state", b"state", "storyboard_path", b"storyboard_path", "variants", b"variants", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,8 +5,16 @@ from typing import Any
 from protos.media.v1.objects_pb2 import Object, OwnUpload, PartialUpload, State
 from protos.media.v1.objects_pb2 import Variant as VariantMessage
 from services.media.files.objects import ObjectDetails, Variant
+from services.media.files.progress import Progress
 from services.media.files.uploads import OwnUpload as Own
 from services.media.signing import Signer
+
+
+def own_object(details: ObjectDetails, progress: Progress, signer: Signer) -> Object:
+    """For its uploader."""
+    message = object_message(details, signer, signed=True)
+    message.progress, message.stage = progress
+    return message
 
 
 def object_message(details: ObjectDetails, signer: Signer, signed: bool = False) -> Object:

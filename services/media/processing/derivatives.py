@@ -30,7 +30,7 @@ from services.media.files.filetypes import TYPES
 from services.media.files.ingest import ANIMATION
 from services.media.files.probe import Facts
 from services.media.models import Derivative, Object
-from services.media.processing import storyboards
+from services.media.processing import progress, storyboards
 from services.media.processing.playlists import master, playlist
 from services.media.resources import Resources
 from services.media.videos import chosen_covers
@@ -174,9 +174,10 @@ async def _convert(service: Resources, job: Row[Any], scratch: Path, options: di
             "memory_megabytes": MEMORY_MEGABYTES,
             "file_megabytes": 2 * settings.max_video_bytes // MIB + 16,
         }
-        made = await probe.run_child("conversion", request, settings.job_seconds)
-        if made.get("refused") in KILLED:
-            made = await probe.run_child("conversion", request | {"frugal": True}, settings.job_seconds)
+        async with progress.following(service, job, scratch.with_name("progress")):
+            made = await probe.run_child("conversion", request, settings.job_seconds)
+            if made.get("refused") in KILLED:
+                made = await probe.run_child("conversion", request | {"frugal": True}, settings.job_seconds)
     if made.get("refused") in KILLED:
         raise ProcessingInterrupted(made["detail"])
     if "refused" in made:

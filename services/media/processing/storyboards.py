@@ -2,7 +2,7 @@
 
 from typing import Any
 
-COLUMNS = 10  # of a sheet, as in sandbox/storyboard.py
+COLUMNS = 10  # of a sheet, as in sandbox/stills/storyboard.py
 
 
 def index(file: str, made: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import av
 import pytest
 from PIL import Image
 
-from services.media.processing.sandbox import storyboard
+from services.media.processing.sandbox.stills import storyboard
 from services.media.processing.storyboards import index, timestamp
 from tests.media.processing.test_playlists import PRIVATE
 from tests.support.gateway import FrontEnd, RunningGateway

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from services.media.processing.sandbox import filters
+from services.media.processing.sandbox import filters, progress
 from services.media.processing.sandbox.failures import failure_of
 from services.media.processing.sandbox.limits import answer, confine
 
@@ -19,7 +19,7 @@ PROFILES = {
     "cover": "covers",
     "playback": "renditions",
     "ladder": "ladder",
-    "storyboard": "storyboard",
+    "storyboard": "stills.storyboard",
     "variant": "variants",
     "animation": "animations",
 }
@@ -30,8 +30,8 @@ def main(request: dict[str, Any]) -> None:
     confine(request, source, target.parent, request["file_megabytes"])
     if request["frugal"]:
         filters.THREADS = 1
-    source, target, cuts = (Path(request[name]) for name in ("source", "target", "cuts"))
     try:
+        progress.reporter.begin(target.with_name("progress"))
         maker = import_module(f"services.media.processing.sandbox.{PROFILES[request['profile']]}")
         made = maker.make(source, request["extension"], target, cuts, **request["options"])
     except Exception as error:  # whatever a library raises

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from av.video.frame import PictureType
 
-from services.media.processing.sandbox import filters, sources
+from services.media.processing.sandbox import filters, progress, sources
 from services.media.processing.sandbox.copying import Copy
 from services.media.processing.sandbox.filters import Output, PictureGraph, SoundGraph
 from services.media.processing.sandbox.hls.segments import SECONDS
@@ -35,9 +35,12 @@ def encode(container: Any, lanes: Sequence[Lane]) -> None:
     Raises Uncopyable, and what PyAV raises for a broken file.
     """
     by_stream = {lane.source.index: [other for other in lanes if other.source is lane.source] for lane in lanes}
+    begins, seconds = sources.start_of(container), (container.duration or 0) / 1_000_000
     for packet in sources.demux(container, [of[0].source for of in by_stream.values()]):
         taking = by_stream[packet.stream.index]
         frames = [] if all(isinstance(lane.track, Copy) for lane in taking) else sources.decode(packet)
+        if packet.pts is not None and seconds:
+            progress.reporter.tell(float(packet.pts * packet.time_base - begins) / seconds)
         for lane in taking:
             for made in lane.track.take(packet) if isinstance(lane.track, Copy) else lane.track.take(frames):
                 lane.output.mux(made)
