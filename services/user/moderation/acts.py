@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit import pages
 from services.kit.context import Caller
 from services.user.audit import entries
+from services.user.errors import NotPermitted
 from services.user.moderation.errors import ActNotFound
 from services.user.moderation.models import Act, Case
 from services.user.profiles import require_admin
@@ -27,6 +28,12 @@ class Moderator(NamedTuple):
     user_id: int | None
     role: int
     operator: str = ""
+
+
+def require_not_own(moderator: Moderator, owner_id: int) -> None:
+    """Raises NotPermitted: nobody decides about themselves."""
+    if moderator.user_id == owner_id:
+        raise NotPermitted
 
 
 async def write_down(connection: AsyncConnection, moderator: Moderator, entry: entries.Act) -> None:

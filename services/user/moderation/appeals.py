@@ -94,6 +94,8 @@ async def decide_appeal(
         if found.granted != granted:
             raise AppealDecided
         return found, act
+    moderator = acts.Moderator(caller.user_id, role)
+    acts.require_not_own(moderator, act.owner_id)
     if act.moderator_id == caller.user_id and role < SUPER_ADMIN:
         raise NotPermitted
     values = {"decided_at": func.now(), "decided_by": caller.user_id, "granted": granted, "answer": answer}
@@ -101,7 +103,7 @@ async def decide_appeal(
     decided: Row[Any] = (await connection.execute(change)).one()
     await _write_down(connection, caller, decided, act)
     if granted and act.verb in acts.REVERSIBLE:
-        act = await reversals.take_back(connection, act.id, acts.Moderator(caller.user_id, role), answer)
+        act = await reversals.take_back(connection, act.id, moderator, answer)
     return decided, act
 
 

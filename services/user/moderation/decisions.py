@@ -33,7 +33,8 @@ async def decide(
 ) -> Row[Any]:
     """The act; the same decision by the same moderator again changes nothing and returns the first.
 
-    Raises NotPermitted, VerbInvalid, NoteInvalid, DurationInvalid, UserNotFound, CaseNotFound, CaseClosed, CaseClaimed.
+    Raises NotPermitted, also about one's own things, VerbInvalid, NoteInvalid, DurationInvalid, UserNotFound, CaseNotFound,
+    CaseClosed, CaseClaimed.
     """
     moderator = acts.Moderator(caller.user_id, await require_admin(connection, caller))
     return await carry_out(connection, new_id, moderator, case_id, decision)
@@ -45,8 +46,7 @@ async def carry_out(
     """As `decide`, also for the operator's command line, which overrides a claim."""
     _check(decision)
     found = await cases.find_case(connection, case_id)
-    if decision.verb not in effects.VERBS[found.kind]:
-        raise VerbInvalid
+    acts.require_not_own(moderator, found.owner_id)
     await effects.lock_owner(connection, found.owner_id)
     await cases.lock_case(connection, case_id)
     if made := await _made_before(connection, moderator, case_id, decision.verb):

@@ -10,16 +10,7 @@ from services.user.models import Account
 from services.user.moderation import acts, events, hidden_profiles, sanctions
 from services.user.moderation.models import Act, Case
 
-# The decisions on each kind of subject.
 SANCTIONS = (acts.WARN, acts.SUSPEND, acts.BAN)
-ON_ALL = (acts.DISMISS, *SANCTIONS)
-VERBS = {
-    pb.SUBJECT_USER: (*ON_ALL, acts.HIDE, acts.REMOVE),
-    pb.SUBJECT_VIDEO: (*ON_ALL, acts.HIDE, acts.REMOVE),
-    pb.SUBJECT_COMMENT: (*ON_ALL, acts.HIDE, acts.REMOVE),
-    pb.SUBJECT_MESSAGE: (*ON_ALL, acts.HIDE, acts.REMOVE),
-    pb.SUBJECT_GROUP: (*ON_ALL, acts.HIDE, acts.REMOVE),
-}
 
 
 def needs_rank(case: Any, verb: str) -> bool:

@@ -12,7 +12,7 @@ class SelfReport(Invalid):
 
 
 class VerbInvalid(Invalid):
-    """No such decision, or none for this kind of subject."""
+    """No such decision."""
 
     field = "verb"
 

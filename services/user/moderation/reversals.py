@@ -17,7 +17,7 @@ from services.user.profiles import require_admin
 async def reverse(connection: AsyncConnection, caller: Caller, act_id: int, note: str) -> Row[Any]:
     """The act; one that was reversed before stays as it is.
 
-    Raises NotPermitted, NoteInvalid, ActNotFound, ActIrreversible.
+    Raises NotPermitted, also about one's own things, NoteInvalid, ActNotFound, ActIrreversible.
     """
     moderator = acts.Moderator(caller.user_id, await require_admin(connection, caller))
     return await take_back(connection, act_id, moderator, note)
@@ -29,6 +29,7 @@ async def take_back(connection: AsyncConnection, act_id: int, moderator: acts.Mo
     owner = (await connection.execute(select(Act.owner_id).where(Act.id == act_id))).one_or_none()
     if owner is None:
         raise ActNotFound
+    acts.require_not_own(moderator, owner.owner_id)
     await effects.lock_owner(connection, owner.owner_id)
     act = await acts.lock_act(connection, act_id)
     if act.reversed_at is not None:

@@ -139,3 +139,15 @@ async def test_the_act_says_until_when(user: Running) -> None:
     assert before + DAY * 1000 - 1 <= act.until <= time.time() * 1000 + DAY * 1000
     again = await decide(user, moderator, case_id, "suspend", seconds=DAY)
     assert (again.act_id, again.until) == (act.act_id, act.until)
+
+
+async def test_nobody_decides_about_themselves(user: Running) -> None:
+    boss, other = await new_caller(user, ADMIN + 1), await new_caller(user, ADMIN + 1)
+    case_id = await new_case(user, other, boss.user_id)
+    for verb in ("dismiss", "hide"):
+        assert await refusal(decide(user, boss, case_id, verb)) == "NOT_PERMITTED"
+    act = await decide(user, other, case_id, "warn")
+    assert await refusal(take_back(user, boss, act.act_id)) == "NOT_PERMITTED"
+    asked = await call(boss, user.moderation.Appeal, pb.AppealRequest(act_id=act.act_id, text="no"))
+    grant = pb.DecideAppealRequest(appeal_id=asked.appeal_id, granted=True)
+    assert await refusal(call(boss, user.moderation.DecideAppeal, grant)) == "NOT_PERMITTED"
