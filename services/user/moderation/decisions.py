@@ -33,8 +33,8 @@ async def decide(
 ) -> Row[Any]:
     """The act; the same decision by the same moderator again changes nothing and returns the first.
 
-    Raises NotPermitted, also about one's own things, VerbInvalid, NoteInvalid, DurationInvalid, UserNotFound, CaseNotFound,
-    CaseClosed, CaseClaimed.
+    Raises NotPermitted, also about one's own things, VerbInvalid, NoteInvalid, DurationInvalid, UserNotFound,
+    CaseNotFound, CaseClosed, CaseClaimed.
     """
     moderator = acts.Moderator(caller.user_id, await require_admin(connection, caller))
     return await carry_out(connection, new_id, moderator, case_id, decision)
