@@ -94,7 +94,8 @@ def _given(query: bytes) -> dict[str, str]:
 
 def _enough(object: Object, width: int) -> int:
     """No more than the smallest width that shows all of the picture."""
-    return min(width, next((enough for enough in WIDTHS if enough >= object.width), width)) if object.width else width
+    whole = next((enough for enough in WIDTHS if enough >= object.width), width)
+    return min(width, whole) if object.width else width  # 0: not known
 
 
 def _format(accept: str) -> str:

@@ -101,6 +101,8 @@ class TestS3:
             assert (await visitor.call("GET", stored.path)).content == data
             part = await visitor.call("GET", stored.path, headers={"Range": "bytes=600000-600009"})
             assert (part.status_code, part.content) == (206, data[600_000:600_010])
+            sized = await visitor.call("GET", f"{stored.path}?w=64", headers={"Accept": "image/webp"})
+            assert (sized.headers["content-type"], sized.content[8:12]) == ("image/webp", b"WEBP")
 
     async def test_clients_are_sent_there_by_setting(
         self, servers: Servers, remote: Running, bucket: str, user: RunningUser
@@ -118,6 +120,10 @@ class TestS3:
             visitor = FrontEnd(running.http)
             public = await visitor.call("GET", stored.path)
             assert public.headers["location"] == f"https://cdn.example/m/{key_of(stored.file)}"
+            sized = await visitor.call("GET", f"{stored.path}?w=64", headers={"Accept": "image/webp"})
+            assert sized.headers["location"].startswith("https://cdn.example/m/")
+            variant = sized.headers["location"].rpartition("/")[2]
+            assert (variant.partition(".")[0] != stored.hash, variant.partition(".")[2]) == (True, "webp")
             await refer(remote, stored.hash, owner, 2)
             running.container.files.drop(stored.hash)
             assert (await visitor.call("GET", stored.path)).status_code == 404
