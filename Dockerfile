@@ -120,6 +120,7 @@ COPY --from=code /app/services/client_json services/client_json
 COPY --from=code /app/gateway gateway
 COPY clients/web clients/web
 COPY clients/chat/chat-client.mjs clients/chat/chat-client.mjs
+COPY docs/asyncapi.yaml docs/asyncapi.yaml
 ENV HITOK_HTTP_PORTS=8888,8889 HITOK_GATEWAY_METRICS_PORT=18155
 EXPOSE 8888 8889 18155
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \

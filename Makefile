@@ -11,7 +11,7 @@ STAMP := $(or $(shell $(INTERPRETER) -c $(NAME_STAMP) 2>/dev/null),.venv/install
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor backup restore test soak hostile check protos docs lock sbom audit clients bench release clean
+.PHONY: help run demo doctor backup restore test soak hostile check protos docs lock sbom audit clients screenshots bench release clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ audit: sbom ## Known vulnerabilities of the locked packages (needs a network), t
 
 clients: $(STAMP) ## Generate clients of the API: TypeScript, Python, a Postman collection
 	@$(BIN)/python -m clients
+
+screenshots: $(STAMP) ## Take the pictures of the READMEs (docs/images), with Chromium and the demo
+	@$(BIN)/python -m tests.e2e.screenshots
 
 bench: $(STAMP) ## Measure against the baselines in bench/
 	@$(BIN)/python -m bench

@@ -34,11 +34,11 @@ from gateway.api.shortvideo.account import exports, second_factor
 from gateway.api.shortvideo.own_videos import captions
 from gateway.config import GatewaySettings, Original
 from gateway.container import Container
+from gateway.docs import page as docs_page
 from gateway.files import serving, tus
 from gateway.http import health
 from gateway.http.error_answers import error_renderer
 from gateway.http.middleware import RequestMiddleware
-from gateway.http.openapi import document
 from gateway.http.origins import CrossOrigin
 from gateway.http.server import server_for
 from gateway.web import pages
@@ -88,7 +88,8 @@ def build_app(container: Container) -> Litestar:
             serving.handler,
             exports.download,
             *tus.handlers,
-            *health.handlers(document(ENDPOINTS), with_metrics=not settings.metrics_port),
+            *health.handlers(with_metrics=not settings.metrics_port),
+            *docs_page.handlers(ENDPOINTS),
             *([pages.handler(settings.public_url, settings.media_redirect)] if settings.web_app else []),
         ],
         state=State({"container": container}),

@@ -107,7 +107,7 @@ ORDER = {
         "admin",
         "__main__",
     ),
-    "gateway": ("config", "http", "cache", "chat", "ws", "container", "files", "api", "web", "app", "__main__"),
+    "gateway": ("config", "http", "cache", "chat", "ws", "container", "files", "api", "web", "docs", "app", "__main__"),
     "gateway/api": ("timeouts", "compat", "shortvideo", "hichat"),
     "deploy/local": (
         "errors services",

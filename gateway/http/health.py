@@ -1,9 +1,7 @@
-"""Routes for operators and developers: health, metrics, and the API page with its assets."""
+"""Routes for operators: health and metrics."""
 
 import asyncio
 from collections.abc import Mapping
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -11,26 +9,10 @@ import grpc.aio
 import msgspec
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.http.errors import RouteNotFound
 from services.kit import background
-
-ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
-DOCS_CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>hitok API</title>
-<link rel="stylesheet" href="/docs/swagger_style.css"></head>
-<body><div id="swagger-ui"></div>
-<script src="/docs/swagger_bundle.js"></script><script src="/docs/start.js"></script></body></html>
-"""
-# With the default validatorUrl the page would fetch a badge from another host.
-START = """SwaggerUIBundle({
-  url: "/openapi.json", dom_id: "#swagger-ui", persistAuthorization: true, validatorUrl: null
-});
-"""
 
 
 @get("/health/live", status_code=200)
@@ -72,36 +54,9 @@ async def metrics() -> ASGIResponse:
     return ASGIResponse(body=body, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
-def handlers(openapi: bytes, *, with_metrics: bool) -> list[HTTPRouteHandler]:
-    """The routes of this module. `openapi` is the document to serve."""
-
-    @get("/openapi.json")
-    async def openapi_document() -> ASGIResponse:
-        return ASGIResponse(body=openapi, media_type="application/json")
-
-    @get("/docs")
-    async def page() -> ASGIResponse:
-        return ASGIResponse(body=PAGE, media_type="text/html", headers={"content-security-policy": DOCS_CSP})
-
-    @get("/docs/{name:str}")
-    async def asset(name: FromPath[str]) -> ASGIResponse:
-        if name == "start.js":
-            return ASGIResponse(body=START, media_type="text/javascript")
-        if name not in ASSETS:
-            raise RouteNotFound
-        headers = {"cache-control": "public, max-age=86400"}
-        body = await asyncio.to_thread((folder / name).read_bytes)
-        return ASGIResponse(body=body, media_type=ASSETS[name], headers=headers)
-
-    folder = _find_assets()
-    return [live, ready, *([metrics] if with_metrics else []), openapi_document, page, asset]
-
-
-def _find_assets() -> Path:
-    """Finds the package without importing it: an import reads all its pages into 40 MB of memory."""
-    package = find_spec("offapi")
-    assert package and package.origin
-    return Path(package.origin).parent
+def handlers(*, with_metrics: bool) -> list[HTTPRouteHandler]:
+    """All routes of this module."""
+    return [live, ready, *([metrics] if with_metrics else [])]
 
 
 def _json(value: Any, status: int = 200) -> ASGIResponse:

@@ -5,9 +5,9 @@ has three envelopes.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
@@ -17,7 +17,7 @@ from gateway.http.envelopes import CHAT, SHORT_VIDEO
 from gateway.http.openapi_examples import example_of, request_of
 from services.kit.ids import MAX_ID
 
-INFO = {
+INFO: dict[str, Any] = {
     "title": "hitok",
     "version": "1",
     "description": "Both families share one set of accounts. Deprecated paths are other spellings of the first path.",
@@ -30,7 +30,17 @@ SECURITY = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 Schema = dict[str, Any]
 
 
-def document(handlers: Iterable[HTTPRouteHandler]) -> bytes:
+class Texts(NamedTuple):
+    """What a document says in a language. `groups`: of routes, by their module below gateway.api; `summaries`: by
+    method and first path. Without them the routes are grouped by family and say what their code says.
+    """
+
+    intro: str = INFO["description"]
+    groups: Mapping[str, str] = {}
+    summaries: Mapping[str, str] = {}
+
+
+def document(handlers: Iterable[HTTPRouteHandler], texts: Texts = Texts()) -> bytes:
     endpoints: list[Endpoint[Any]] = [handler.opt["endpoint"] for handler in handlers]
     kinds = [kind for endpoint in endpoints for kind in (endpoint.params, endpoint.result)]
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
@@ -40,13 +50,15 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> bytes:
     for endpoint in endpoints:
         params = components[schema_of[endpoint.params]["$ref"].rpartition("/")[2]]
         for path in endpoint.paths:
-            operation = _operation(endpoint, path) | _input(endpoint, params, schema_of[endpoint.params])
+            operation = _operation(endpoint, path, texts) | _input(endpoint, params, schema_of[endpoint.params])
             operation["responses"] = _responses(endpoint, schema_of[endpoint.result])
             paths.setdefault(path, {})[endpoint.method.lower()] = operation
     for name, schema in components.items():
         schema["title"] = name
     parts = {"schemas": components, "securitySchemes": SECURITY}
-    text = msgspec.json.encode({"openapi": "3.1.0", "info": INFO, "paths": paths, "components": parts})
+    text = msgspec.json.encode(
+        {"openapi": "3.1.0", "info": INFO | {"description": texts.intro}, "paths": paths, "components": parts}
+    )
     return SHARED_NAME.sub(lambda match: match[1].title() + match[2], text)
 
 
@@ -62,11 +74,14 @@ def _spell_ids(schema: Any) -> None:
             _spell_ids(part)
 
 
-def _operation(endpoint: Endpoint[Any], path: str) -> Schema:
+def _operation(endpoint: Endpoint[Any], path: str, texts: Texts) -> Schema:
     doc = (endpoint.function.__doc__ or "").strip()
+    doc = texts.summaries.get(f"{endpoint.method} {endpoint.paths[0]}", doc)
+    module = endpoint.function.__module__.removeprefix("gateway.api.")
+    group = texts.groups.get(module, module.rpartition(".")[2].capitalize()) if texts.groups else endpoint.family.name
     return {
         "operationId": endpoint.method.lower() + path.replace("/", "_").replace("-", "_"),
-        "tags": [endpoint.family.name],
+        "tags": [group],
         "summary": doc.partition("\n")[0],
         "description": f"{doc}\n\nRate limit: {endpoint.limit.text}.",
         "deprecated": path != endpoint.paths[0],

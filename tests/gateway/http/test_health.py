@@ -1,6 +1,7 @@
 """Health, metrics, and the API page, all of whose parts we serve ourselves."""
 
 import asyncio
+import json
 import re
 import sys
 import threading
@@ -9,12 +10,12 @@ import pytest
 from prometheus_client import REGISTRY, Gauge
 
 from gateway.config import GatewaySettings
-from gateway.http.health import ASSETS
+from gateway.docs.page import ASSETS
 from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
 from tests.support.servers import Servers
 from tests.support.user import Running
 
-DOCS = ["/docs", "/docs/start.js", *(f"/docs/{name}" for name in ASSETS)]
+DOCS = ["/docs", "/docs/zh", "/docs/errors", "/docs/start.js", *(f"/docs/{name}" for name in ASSETS)]
 # What makes a browser load something: attributes of elements, and url() and @import in style sheets.
 LOADS_IN_HTML = re.compile(r"""(?:src|href|action|data|poster|srcset)\s*=\s*["']?([^"'\s>]+)""")
 LOADS_IN_CSS = re.compile(r"""url\(\s*["']?([^"')]+)|@import\s+["']([^"']+)""")
@@ -87,14 +88,20 @@ async def test_each_part_of_the_api_page_comes_from_us(visitor: FrontEnd, path: 
     response = await visitor.call("GET", path)
 
     assert response.status_code == 200
-    kinds = {"/docs": "text/html", "js": "text/javascript", "css": "text/css"}
+    kinds = {
+        "/docs": "text/html",
+        "/docs/zh": "text/html",
+        "/docs/errors": "text/html",
+        "js": "text/javascript",
+        "css": "text/css",
+    }
     assert response.headers["content-type"].startswith(kinds[path.rpartition(".")[2]])
     assert len(response.content) > 50
-    loads = LOADS_IN_HTML if path == "/docs" else LOADS_IN_CSS
+    loads = LOADS_IN_CSS if path.endswith("css") else LOADS_IN_HTML
     found = [part for match in loads.findall(response.text) for part in ([match] if isinstance(match, str) else match)]
     if path.endswith(".js"):
         return
-    outside = [part for part in found if part and not part.startswith(("/docs/", "data:", "#"))]
+    outside = [part for part in found if part and not part.startswith(("/docs", "data:", "#"))]
     assert outside == []
 
 
@@ -104,11 +111,12 @@ def test_the_package_of_the_assets_is_not_loaded() -> None:
 
 
 async def test_what_the_page_names_is_there(visitor: FrontEnd) -> None:
-    page = (await visitor.call("GET", "/docs")).text
-    start = (await visitor.call("GET", "/docs/start.js")).text
-    named = [*LOADS_IN_HTML.findall(page), *re.findall(r'url:\s*"([^"]+)"', start)]
+    pages = "".join([(await visitor.call("GET", path)).text for path in ("/docs", "/docs/zh", "/docs/errors")])
+    intro = json.loads((await visitor.call("GET", "/openapi.json")).content)["info"]["description"]
+    named = {*LOADS_IN_HTML.findall(pages), *re.findall(r'data-openapi="([^"]+)"', pages)}
+    named |= set(re.findall(r"\]\((/[^)]+)\)", intro))
 
-    assert len(named) == 4
+    assert named >= {"/docs/start.js", "/openapi.json", "/openapi.zh.json", "/docs/errors", "/asyncapi.yaml"}
     for path in named:
         assert path.startswith("/")
         assert (await visitor.call("GET", path)).status_code == 200, path

@@ -128,6 +128,6 @@ class Page:
         found: list[str] = await self.tab.run("window.faults")
         return found
 
-    async def save_picture(self, path: Path) -> None:
-        data = (await self.tab.ask("Page.captureScreenshot", format="png"))["data"]
-        await asyncio.to_thread(path.write_bytes, base64.b64decode(data))
+    async def picture(self) -> bytes:
+        """PNG."""
+        return base64.b64decode((await self.tab.ask("Page.captureScreenshot", format="png"))["data"])
