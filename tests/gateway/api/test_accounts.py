@@ -278,7 +278,7 @@ async def test_sessions_are_listed_in_pages_and_revoked_one_by_one(visitor: Fron
     rest = await alice.get("/api/user/sessions", limit="2", cursor=first["next_cursor"])
     listed = first["sessions"] + rest["sessions"]
 
-    fields = {"session_id", "device", "ip", "created_at", "last_seen_at", "expires_at", "current"}
+    fields = {"session_id", "device", "ip", "network", "created_at", "last_seen_at", "expires_at", "current"}
     assert all(set(session) == fields for session in listed)
     assert all(RFC3339.fullmatch(session[name]) for session in listed for name in fields if name.endswith("_at"))
     newest_first = [str(claims_of(token)["sid"]) for token in (*reversed(atokens), alice.token)]
