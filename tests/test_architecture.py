@@ -85,7 +85,7 @@ ORDER = {
     ),
     "services/media": (
         "errors config models",
-        "events export pages signing spools",
+        "events export local_store pages signing spools",
         "storage",
         "resources",
         "files relationships",

@@ -16,12 +16,12 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import LocalStore, ObjectStore
 
 from services.kit.config import ConfigError
-from services.media import spools
+from services.media import local_store, spools
 from services.media.config import MIB, MediaSettings
 from services.media.errors import StoreUnavailable
 from services.objectstore.store import open_store
 
-BUFFER = MIB  # collected before a thread hashes and writes it
+BUFFER, MAX_PIECES = MIB, 1_024  # collected before a thread hashes and writes them
 TRIAL_SECONDS = 5.0
 HEAD = 4_096  # bytes by which a file type is recognized
 
@@ -42,34 +42,50 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.path, self.size, self.head = folder / "file", 0, b""
-        self._hash, self._buffer = hashlib.sha256(), bytearray()
+        self._hash, self._pieces, self._waiting = hashlib.sha256(), list[bytes](), 0
         self._file = self.path.open("xb", buffering=0)
+        self._writing: asyncio.Future[None] | None = None
 
     async def write(self, chunk: bytes) -> None:
         self.size += len(chunk)
         if len(self.head) < HEAD:
             self.head += chunk[: HEAD - len(self.head)]
-        self._buffer += chunk
-        if len(self._buffer) >= BUFFER:
-            await self.flush()
+        self._pieces.append(chunk)
+        self._waiting += len(chunk)
+        if self._waiting >= BUFFER or len(self._pieces) >= MAX_PIECES:
+            await self._flush()
 
-    async def flush(self) -> None:
-        if self._buffer:
+    async def _flush(self) -> None:
+        """Writes the pieces in a thread, while the next ones come."""
+        await self._wait()
+        loop, pieces = asyncio.get_running_loop(), self._pieces
+        self._pieces, self._waiting = [], 0
+        self._writing = loop.run_in_executor(None, self._absorb, pieces)
+
+    async def _wait(self) -> None:
+        if self._writing:
             with _available():
-                await asyncio.to_thread(self._absorb, self._buffer)
-            self._buffer = bytearray()
+                await asyncio.shield(self._writing)
+            self._writing = None
 
-    def _absorb(self, data: bytearray) -> None:
-        self._hash.update(data)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+    def _absorb(self, pieces: list[bytes]) -> None:
+        start = self._file.tell()
+        for piece in pieces:
+            self._hash.update(piece)
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        local_store.begin_writing(self._file.fileno(), start, self._file.tell() - start)
 
     async def finish(self) -> LocalFile:
-        await self.flush()
+        await self._flush()
+        await self._wait()
         return LocalFile(self.path, self.size, self._hash.hexdigest(), self.head)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        if self._writing:
+            with suppress(OSError):
+                await asyncio.shield(self._writing)
         self._file.close()
         shutil.rmtree(self.path.parent, ignore_errors=True)
 
@@ -99,7 +115,7 @@ class Storage:
         try:
             yield spool
         finally:
-            spool.close()
+            await spool.close()
 
     def new_folder(self) -> Path:
         """Makes a folder in the spool, for one child process at a time to write to; the caller deletes it."""
@@ -128,8 +144,19 @@ class Storage:
         except (BaseError, OSError, TimeoutError) as error:
             log.warning("store unreachable", error=repr(error)[:300])
 
-    async def put(self, key: str, source: Path | bytes, media_type: str = "", attachment: bool = False) -> None:
-        """Stores or overwrites an object, atomically, and safe from a power failure. Raises StoreUnavailable."""
+    async def put(
+        self, key: str, source: Path | bytes, media_type: str = "", attachment: bool = False, adopt: bool = False
+    ) -> None:
+        """Stores or overwrites an object, atomically, and safe from a power failure. Raises StoreUnavailable.
+
+        `adopt`: the file is not written to again, so a local store may take it over without a copy.
+        """
+        folder = Path(self.store.prefix) if isinstance(self.store, LocalStore) and self.store.prefix else None
+        if adopt and folder and isinstance(source, Path):
+            with _available():
+                if await asyncio.to_thread(local_store.adopt, folder, key, source):
+                    await asyncio.to_thread(local_store.sync, folder, key)
+                    return
         attributes = None
         if media_type and not isinstance(self.store, LocalStore):  # for clients that HITOK_MEDIA_REDIRECT sends there
             attributes = {"Content-Type": media_type, "Cache-Control": "public, max-age=31536000, immutable"}
@@ -138,8 +165,8 @@ class Storage:
             await obstore.put_async(
                 self.store, key, source, attributes=attributes, chunk_size=5 * MIB, max_concurrency=2
             )
-            if isinstance(self.store, LocalStore) and self.store.prefix:
-                await asyncio.to_thread(_sync, Path(self.store.prefix), key)
+            if folder:
+                await asyncio.to_thread(local_store.sync, folder, key)
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
@@ -179,16 +206,6 @@ class Storage:
         with _available():
             async for batch in obstore.list(self.store, prefix or None, chunk_size=500):
                 yield [(meta["path"], meta["last_modified"].timestamp()) for meta in batch]
-
-
-def _sync(folder: Path, key: str) -> None:
-    """Syncs the file and its folders to the disk. obstore does not, and the kernel may take half a minute."""
-    for path in (folder / key, *(folder / parent for parent in Path(key).parents)):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.db import after_commit
-from services.media.config import MediaSettings
+from services.media.config import MIB, MediaSettings
 from services.media.errors import (
     FileEmpty,
     FileTooLarge,
@@ -36,6 +36,7 @@ from services.objectstore.store import key_of
 
 PROFILES = ("cover", "playback")  # of the jobs that process a video
 ANIMATION = "animation"  # of the job that makes a video of an animated picture, which can be shown before
+LARGE = 24 * MIB
 DELETION_WAIT_SECONDS = 5.0  # for a deletion of the same file that has begun
 Claim = Callable[[AsyncConnection], Awaitable[None]]
 
@@ -46,11 +47,11 @@ async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes
     Raises FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StorageExceeded, StoreUnavailable.
     """
     await _require_allowance(service, caller.user_id, announced)
-    async with service.storage.spooling() as spool:
+    async with service.storage.spooling() as spool, probe.early_child(service.settings, spool.path) as early:
         try:
-            file = await receive(service.settings, spool, chunks)
+            file = await receive(service.settings, spool, _starting(early, spool, chunks, announced))
             known = await _find(service, file.hash)
-            facts = known or await probe.probe(service.settings, file.path, _require_type(file.head))
+            facts = known or await probe.probe(service.settings, file.path, _require_type(file.head), early)
         except refusals.COUNTED:
             await refusals.count_refusal(service.redis, caller.user_id, spool.size)
             raise
@@ -64,7 +65,17 @@ async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes
                 await connection.execute(animate.on_conflict_do_nothing())
                 after_commit(connection, service.job_ready.set)
 
-        return await store(service, file, facts, own, PROFILES if facts.type.kind == VIDEO else ())
+        return await store(service, file, facts, own, PROFILES if facts.type.kind == VIDEO else (), adopt=True)
+
+
+async def _starting(
+    early: probe.EarlyChild, spool: Spool, chunks: AsyncIterator[bytes], announced: int
+) -> AsyncIterator[bytes]:
+    """The chunks. Starts the child of a large file when nearly all of them have come."""
+    async for chunk in chunks:
+        yield chunk
+        if announced >= LARGE and announced - spool.size <= LARGE and (type := sniff(spool.head)):
+            await early.start(type, announced)
 
 
 async def _require_allowance(service: Resources, user_id: int, announced: int) -> None:
@@ -115,20 +126,25 @@ async def _find(service: Resources, hash: str) -> Facts | None:
 
 
 async def store(
-    service: Resources, file: LocalFile, facts: Facts, claim: Claim, profiles: Sequence[str] = ()
+    service: Resources,
+    file: LocalFile,
+    facts: Facts,
+    claim: Claim,
+    profiles: Sequence[str] = (),
+    adopt: bool = False,
 ) -> ObjectDetails:
     """Puts the file into the store, then writes its row.
 
     `claim` runs in the transaction that writes the row, and must tie the object to what uses it. A new object gets a
     job for each of `profiles`. If the same file is about to be deleted, waits for that before it puts it: a deletion
-    that ended between the putting and the row would go unseen.
+    that ended between the putting and the row would go unseen. `adopt`: the file is not written to again.
     """
     deadline = asyncio.get_running_loop().time() + DELETION_WAIT_SECONDS
     details = await _record(service, file, facts, claim, None)
     while details is None:
         key = key_of(f"{file.hash}.{facts.type.extension}")
         await _until_deleted(service, key, deadline)
-        await service.storage.put(key, file.path, facts.type.media_type, facts.type.kind == DOCUMENT)
+        await service.storage.put(key, file.path, facts.type.media_type, facts.type.kind == DOCUMENT, adopt)
         details = await _record(service, file, facts, claim, profiles)
     if profiles:
         service.job_ready.set()

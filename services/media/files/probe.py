@@ -1,15 +1,10 @@
 """Inspects files in a child process that is limited in time and memory, and shut in (processing/sandbox/box/)."""
 
-import asyncio
-import json
-import signal
-import sys
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import structlog
 
 from services.kit.context import current_caller
 from services.kit.errors import HitokError
@@ -23,10 +18,10 @@ from services.media.errors import (
     FileTypeRefused,
     StoreUnavailable,
 )
+from services.media.files import children
 from services.media.files.filetypes import AUDIO, IMAGE, SOUND_ONLY, TYPES, VIDEO, FileType
 from services.media.files.turns import Turns
 
-ROOT = Path(__file__).parents[3]
 REFUSALS: dict[str, type[HitokError]] = {
     "TYPE": FileTypeRefused,
     "LARGE": FileTooLarge,
@@ -40,14 +35,13 @@ REFUSALS: dict[str, type[HitokError]] = {
 }
 BOUNDS = {IMAGE: (20, 1_536), VIDEO: (120, 1_536), AUDIO: (120, 1_536)}  # seconds of CPU, megabytes
 DOCUMENT_BOUNDS = (20, 1_024)
-OUT_OF_TIME = (-signal.SIGPROF, -signal.SIGXCPU)  # ended by limits.allow_cpu, or by its limit
 WALL = 2  # times the CPU bound
 AT_ONCE = 2
 WAITING = 20  # files of one user
 QUEUE_SECONDS = 60.0
 
+run_child = children.run_child
 _turns = Turns(AT_ONCE, WAITING, QUEUE_SECONDS)
-log = structlog.get_logger("probes")
 
 
 class Facts(NamedTuple):
@@ -60,25 +54,59 @@ class Facts(NamedTuple):
     changed: bool = False  # whether personal metadata was removed in place
 
 
-async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
+class EarlyChild:
+    """A child that loads its libraries while the last bytes of a large file arrive."""
+
+    _started = 0  # by this process; no more than may work at a time
+
+    def __init__(self, settings: MediaSettings, path: Path) -> None:
+        self._settings, self._path = settings, path
+        self._child: children.Child | None = None
+
+    async def start(self, type: FileType, announced: int) -> None:
+        """Does nothing if one was started, or others are."""
+        if self._child is None and EarlyChild._started < AT_ONCE:
+            EarlyChild._started += 1
+            try:
+                self._child = await children.start_child(
+                    "inspection", _request(self._settings, self._path, type, announced)
+                )
+            except BaseException:
+                EarlyChild._started -= 1
+                raise
+
+    async def answer(self, seconds: float) -> dict[str, Any] | None:
+        return await self._child.answer(seconds) if self._child else None
+
+    async def end(self) -> None:
+        if self._child:
+            EarlyChild._started -= 1
+            await self._child.end()
+
+
+@asynccontextmanager
+async def early_child(settings: MediaSettings, path: Path) -> AsyncIterator[EarlyChild]:
+    child = EarlyChild(settings, path)
+    try:
+        yield child
+    finally:
+        await child.end()
+
+
+async def probe(settings: MediaSettings, path: Path, type: FileType, early: EarlyChild | None = None) -> Facts:
     """Returns the facts of a file, and removes personal metadata from pictures and recordings.
 
     The file has a folder of its own, which is all that the child may write to.
 
     Raises an error of REFUSALS, or ProbeOverloaded.
     """
-    cpu_seconds, memory = BOUNDS.get(type.kind, DOCUMENT_BOUNDS)
-    request = {
-        "path": str(path),
-        "kind": type.kind,
-        "format": type.format,
-        "limits": {"pixels": settings.max_pixels, "seconds": settings.max_duration_seconds},
-        "cpu_seconds": cpu_seconds,
-        "memory_megabytes": memory,
-    }
+    request = _request(settings, path, type)
+    cpu_seconds: int = request["cpu_seconds"]
     async with _turns.take(current_caller.get().user_id):
         begun = time.monotonic()
-        found = await run_child("inspection", request, cpu_seconds * WALL)
+        found = await early.answer(cpu_seconds * WALL) if early else None
+        if found is None:
+            found = await run_child("inspection", request, cpu_seconds * WALL)
         if found.get("refused") == "KILLED" and time.monotonic() - begun < cpu_seconds:  # not by its own limits
             found = await run_child("inspection", request, cpu_seconds * WALL)
     if "refused" in found:
@@ -90,29 +118,15 @@ async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
     return Facts(TYPES[extension], **known)
 
 
-async def run_child(name: str, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """The answer of the sandboxed program `name` to the request. A child that dies or hangs means a broken file."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        f"services.media.processing.sandbox.{name}",
-        json.dumps(request),
-        cwd=ROOT,
-        env={"PYTHONDONTWRITEBYTECODE": "1"},  # without our secrets
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), seconds)
-        answer: dict[str, Any] = json.loads(output)
-        return answer
-    except (TimeoutError, ValueError) as error:
-        log.info("child gave up", child=name, code=process.returncode, error=repr(error)[:100])
-        code = "BROKEN" if isinstance(error, TimeoutError) or process.returncode in OUT_OF_TIME else "KILLED"
-        return {"refused": code, "detail": "takes too long or too much to read"}
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+def _request(settings: MediaSettings, path: Path, type: FileType, announced: int = 0) -> dict[str, Any]:
+    cpu_seconds, memory = BOUNDS.get(type.kind, DOCUMENT_BOUNDS)
+    return {
+        "path": str(path),
+        "size": announced or path.stat().st_size,
+        "waits": bool(announced),
+        "kind": type.kind,
+        "format": type.format,
+        "limits": {"pixels": settings.max_pixels, "seconds": settings.max_duration_seconds},
+        "cpu_seconds": cpu_seconds,
+        "memory_megabytes": memory,
+    }

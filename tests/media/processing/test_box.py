@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from services.media.files.probe import ROOT
+from services.media.files.children import ROOT
 from services.media.maintenance.box_report import report_box
 from tests.support.media import Running
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.media.files import probe
+from services.media.files.children import OUT_OF_TIME, ROOT
 from services.media.files.filetypes import IMAGE
 from services.media.processing.sandbox import pictures
 from services.media.processing.sandbox.formats.picture_metadata import scans_of_jpeg
@@ -21,9 +21,9 @@ LIMITS = {"pixels": 50_000_000, "seconds": 60}
 def test_a_process_ends_when_its_time_is_used_up() -> None:
     code = "from services.media.processing.sandbox import limits; limits._confined.set(); limits.allow_cpu(0.05)\n"
     code += "while True: pass"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=probe.ROOT, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60)
     assert ended.returncode == -signal.SIGPROF
-    assert ended.returncode in probe.OUT_OF_TIME
+    assert ended.returncode in OUT_OF_TIME
 
 
 def test_a_jpeg_has_no_more_scans_than_its_size_allows(tmp_path: Path) -> None:

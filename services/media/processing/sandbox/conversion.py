@@ -6,6 +6,7 @@ It runs as a process: `python -m services.media.processing.sandbox.conversion <r
 """
 
 import json
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +28,7 @@ PROFILES = {
 
 def main(request: dict[str, Any]) -> None:
     source, target, cuts = (Path(request[name]) for name in ("source", "target", "cuts"))
+    os.nice(5)  # uploads, whose users wait, go first
     confine(request, source, target.parent, request["file_megabytes"])
     if request["frugal"]:
         filters.THREADS = 1

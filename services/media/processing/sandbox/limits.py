@@ -35,7 +35,6 @@ def confine(request: dict[str, Any], source: Path, scratch: Path, file_megabytes
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (limit, limit))
-    os.nice(5)
     _confined.set()
     return shut_in([source], scratch)
 
