@@ -4,50 +4,25 @@ service's events.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from httpx import AsyncClient
 from sqlalchemy import text
 
-from gateway.container import Container
 from tests.support import social as graph
-from tests.support.chat import chat_settings, running_chat_service
-from tests.support.gateway import FrontEnd, gateway_settings, serving_gateway
+from tests.support.chat_stack import Stack, running_stack
 from tests.support.people import Person, new_people
-from tests.support.servers import Servers, private_nats
-from tests.support.social import Running as Social
-from tests.support.social import running_social_service, social_settings
+from tests.support.servers import Servers
 from tests.support.sockets import Socket, open_socket
 from tests.support.user import Running as Users
 
 KINDS = ("anonymous", "stranger", "one-sided friend", "friend", "member", "ex-friend", "blocked", "blocker")
 
 
-@dataclass
-class Stage:
-    url: str
-    gateway: Container
-    visitor: FrontEnd
-    users: Users
-    social: Social
-
-
 @pytest.fixture(scope="module")
-async def stage(servers: Servers, user: Users, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    folder, name = tmp_path_factory.mktemp("privacy"), "privacy"
-    with private_nats(folder) as nats:
-        own = {"HITOK_NATS_URL": nats.url}
-        graph_settings = social_settings(servers.create_database(f"{name}_graph"), servers, folder, **own)
-        async with running_social_service(graph_settings) as social:
-            settings = chat_settings(servers.create_database(name), servers, folder, social.target, **own)
-            async with running_chat_service(settings) as chat:
-                targets = {"USER": user.target, "SOCIAL": social.target, "CHAT": chat.target}
-                named = {f"HITOK_{service}_TARGET": target for service, target in targets.items()}
-                async with serving_gateway(gateway_settings(servers, **named, **own)) as (gateway, url):
-                    async with AsyncClient(base_url=url) as http:
-                        yield Stage(url, gateway, FrontEnd(http), user, social)
+async def stage(servers: Servers, user: Users, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    async with running_stack(servers, user, tmp_path_factory.mktemp("privacy"), "privacy") as stack:
+        yield stack
 
 
 class World:
@@ -93,7 +68,7 @@ class World:
     real: dict[str, str]
 
 
-async def new_world(stage: Stage) -> World:
+async def new_world(stage: Stack) -> World:
     me, *people = await new_people(stage.visitor, stage.users, 8)
     viewers: dict[str, Any] = dict(zip(KINDS[1:], people, strict=True)) | {"anonymous": stage.visitor}
     group = await graph.group_with(stage.social, me.id, viewers["member"].id, viewers["blocked"].id)
@@ -126,7 +101,7 @@ SEES_LOGIN = {
 
 
 @pytest.mark.parametrize("setting", SEES_PRESENCE)
-async def test_who_sees_a_user_online(stage: Stage, setting: str) -> None:
+async def test_who_sees_a_user_online(stage: Stack, setting: str) -> None:
     world = await new_world(stage)
     await world.me.post("/api/contact/set-settings", who_sees_presence=setting)
     for kind in KINDS:
@@ -137,7 +112,7 @@ async def test_who_sees_a_user_online(stage: Stage, setting: str) -> None:
 
 
 @pytest.mark.parametrize("setting", [*SEES_LOGIN, ""])
-async def test_who_sees_a_users_last_login(stage: Stage, setting: str) -> None:
+async def test_who_sees_a_users_last_login(stage: Stack, setting: str) -> None:
     world = await new_world(stage)
     if setting:
         await world.me.post("/api/contact/set-settings", who_sees_last_login=setting)
@@ -155,7 +130,7 @@ async def subscribed(socket: Socket, *people: Person) -> dict[str, tuple[bool, b
     return {row["user_id"]: (row["online"], row["last_seen_at"] is not None) for row in page["presences"]}
 
 
-async def test_sockets_show_presence_to_whom_the_user_lets(stage: Stage) -> None:
+async def test_sockets_show_presence_to_whom_the_user_lets(stage: Stack) -> None:
     world = await new_world(stage)
     me = world.me
 
@@ -174,7 +149,7 @@ async def test_sockets_show_presence_to_whom_the_user_lets(stage: Stage) -> None
 
 
 @pytest.mark.parametrize("way", ["setting", "unfriended by them", "unfriended by the watcher", "blocked"])
-async def test_a_subscription_to_presence_ends_with_the_right_to_it(stage: Stage, way: str) -> None:
+async def test_a_subscription_to_presence_ends_with_the_right_to_it(stage: Stack, way: str) -> None:
     me, watcher, other = await new_people(stage.visitor, stage.users, 3)
     for friend in (watcher, other):
         await graph.add(stage.social, friend.id, me.id)
@@ -202,7 +177,7 @@ async def test_a_subscription_to_presence_ends_with_the_right_to_it(stage: Stage
             assert [frame for frame in await socket.drain() if frame["data"].get("user_id") == me.uid] == []
 
 
-async def test_settings_change_alone_and_only_to_what_there_is(stage: Stage) -> None:
+async def test_settings_change_alone_and_only_to_what_there_is(stage: Stack) -> None:
     (me,) = await new_people(stage.visitor, stage.users, 1)
     changes: list[dict[str, Any]] = [
         {"who_may_add": "nobody"},

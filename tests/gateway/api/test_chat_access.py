@@ -1,0 +1,143 @@
+"""Who may do what in another's conversation: each chat route for each relation between its caller and a user
+(docs/contract/chat.md, "Who may talk")."""
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from gateway.app import ENDPOINTS
+from protos.social.v1.mutes_pb2 import MuteUserRequest
+from tests.support import social as graph
+from tests.support.chat_stack import Stack, running_stack
+from tests.support.gateway import FrontEnd, refusal_of
+from tests.support.people import Person, new_people, relate
+from tests.support.servers import Servers
+from tests.support.sockets import Refusal, open_socket
+from tests.support.user import Running as Users
+
+API = "/api/chat"
+# In a conversation with the user. `requester`: wrote without the user's agreement; `former`: a friend until the user
+# ended it; `muting`: muted the user.
+WITHIN = ("friend", "requester", "former", "muted", "muting", "blocked", "blocker")
+# In none with them; they try that of the user and `friend`. `outsider`: a friend of the user.
+WITHOUT = ("anonymous", "stranger", "added", "refused", "outsider")
+OK, NO_TOKEN, NOT_FOUND = (200, 0), (401, -20001), (404, 10061)
+NOT_FRIENDS, BLOCKED, AWAITED = (403, 10040), (403, 10030), (403, 10064)
+ROUTES: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "/messages", {}),
+    ("POST", "/read", {"seq": 1}),
+    ("POST", "/accept", {}),
+    ("POST", "/decline", {}),
+    ("POST", "/hide", {}),
+    ("POST", "/mute", {}),
+    ("POST", "/pin", {}),
+    ("POST", "/delete", {}),
+]
+OWN = {"/ws-ticket", "/conversations", "/marks", "/notifications", "/notifications/read", "/send"}
+
+
+@dataclass
+class World:
+    me: Person
+    people: dict[str, FrontEnd]
+    conversations: dict[str, str] = field(default_factory=dict)
+
+    def conversation(self, kind: str) -> str:
+        return self.conversations.get(kind, self.conversations["friend"])
+
+
+@pytest.fixture(scope="module")
+async def stack(servers: Servers, user: Users, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    async with running_stack(servers, user, tmp_path_factory.mktemp("access"), "chat_access") as stack:
+        yield stack
+
+
+async def send(person: FrontEnd, **to: str) -> tuple[tuple[int, int], str]:
+    """The status and code, and the conversation's id."""
+    body = {"to": to, "client_msg_id": str(uuid.uuid4()), "content_type": "text", "body": {"text": "hi"}}
+    answer = await person.call("POST", API + "/send", json=body)
+    if answer.status_code == 200:
+        return OK, str(answer.json()["data"]["conversation_id"])
+    return refusal_of(API + "/send", answer), ""
+
+
+async def new_world(stack: Stack) -> World:
+    social = stack.social
+    kinds = ("friend", "requester", "muted", "muting", "blocked", "blocker", "outsider", "stranger")
+    me, added, former, refused, *others = await new_people(stack.visitor, stack.users, 4 + len(kinds))
+    people: dict[str, Person] = dict(zip(kinds, others, strict=True))
+    people |= {"added": added, "former": former, "refused": refused}
+    world = World(me, {**people, "anonymous": stack.visitor})
+    for kind in ("friend", "muted", "muting", "blocked", "blocker", "outsider", "former"):
+        await graph.add(social, people[kind].id, me.id)
+        await graph.add(social, me.id, people[kind].id)
+    await graph.add(social, people["requester"].id, me.id)
+    for kind in WITHIN:
+        answer, world.conversations[kind] = await send(people[kind], user_id=me.uid)
+        assert answer == OK, kind
+    await graph.unfriend(social, me.id, former.id)
+    (another,) = await new_people(stack.visitor, stack.users, 1)
+    await relate(social, me, added, another, refused, people["muted"])
+    await graph.act(people["muting"].id, social.mutes.MuteUser, MuteUserRequest(user_id=me.id))
+    await me.post("/api/contact/block", target_id=people["blocked"].uid)
+    await people["blocker"].post("/api/contact/block", target_id=me.uid)
+    return world
+
+
+@pytest.fixture(scope="module")
+async def world(stack: Stack) -> World:
+    return await new_world(stack)
+
+
+@pytest.mark.parametrize(("method", "path", "more"), ROUTES, ids=[path for _, path, _ in ROUTES])
+async def test_a_conversation_is_for_its_two(world: World, method: str, path: str, more: dict[str, Any]) -> None:
+    found = {}
+    for kind in (*WITHIN, *WITHOUT):
+        params = {"conversation_id": world.conversation(kind), **more}
+        given = {"params": params} if method == "GET" else {"json": params}
+        answer = await world.people[kind].call(method, API + path, **given)
+        found[kind] = OK if answer.status_code == 200 else refusal_of(API + path, answer)
+    assert found == dict.fromkeys(WITHIN, OK) | dict.fromkeys(WITHOUT, NOT_FOUND) | {"anonymous": NO_TOKEN}
+
+
+async def test_who_may_write_to_a_user_and_into_a_conversation(stack: Stack) -> None:
+    world = await new_world(stack)
+    to_user = {kind: (await send(world.people[kind], user_id=world.me.uid))[0] for kind in (*WITHIN, *WITHOUT)}
+    writers = {"friend", "requester", "muted", "muting", "added", "outsider"}
+    expected = {kind: OK if kind in writers else NOT_FRIENDS for kind in (*WITHIN, *WITHOUT)}
+    assert to_user == expected | {"blocker": BLOCKED, "anonymous": NO_TOKEN}
+    by_id = {
+        kind: (await send(world.people[kind], conversation_id=world.conversation(kind)))[0]
+        for kind in (*WITHIN, *WITHOUT)
+    }
+    expected = {kind: expected[kind] if kind in WITHIN else NOT_FOUND for kind in expected}
+    assert by_id == expected | {"blocker": BLOCKED, "anonymous": NO_TOKEN}
+    assert (await send(world.people["requester"], user_id=world.me.uid))[0] == AWAITED
+    shown = {each["conversation_id"]: each for each in (await world.me.get(API + "/conversations"))["conversations"]}
+    assert [kind for kind in WITHIN if shown[world.conversations[kind]].get("request")] == ["requester"]
+
+
+async def test_frames_of_a_friend_of_one_of_the_two_are_refused(stack: Stack, world: World) -> None:
+    outsider, id = world.people["outsider"], world.conversation("friend")
+    async with open_socket(stack.url, str(outsider.token)) as socket:
+        with pytest.raises(Refusal) as refused:
+            await socket.send("hi", conversation_id=id)
+        assert refused.value.code == "not_found"
+        for frame in ("history", "hide", "mute", "pin", "delete", "accept", "decline", "receipts"):
+            with pytest.raises(Refusal) as refused:
+                await socket.ask(frame, conversation_id=id)
+            assert refused.value.code == "not_found", frame
+        with pytest.raises(Refusal):
+            await socket.ask("edit", conversation_id=id, seq=1, body="x")
+        with pytest.raises(Refusal):
+            await socket.ask("recall", conversation_id=id, seq=1)
+    (message,) = (await world.me.get(API + "/messages", conversation_id=id))["messages"]
+    assert (message["seq"], message["body"]) == (1, {"text": "hi"})
+
+
+def test_the_table_has_every_chat_route() -> None:
+    paths = {path for handler in ENDPOINTS for path in handler.opt["endpoint"].paths if path.startswith(API)}
+    assert paths == {API + path for _, path, _ in ROUTES} | {API + path for path in OWN}
