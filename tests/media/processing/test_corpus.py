@@ -1,6 +1,7 @@
 """What is made of recordings of every kind is what FFmpeg itself shows and sounds of them (corpus.py makes them)."""
 
 import array
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 from services.media.files.filetypes import VIDEO, sniff
 from services.media.processing.sandbox import recordings, renditions
 from tests.media.processing import corpus
-from tests.media.processing.corpus import FFMPEG, KINDS
+from tests.media.processing.corpus import FFMPEG
+from tests.media.processing.corpus_matrix import MATRIX
 
 pytestmark = pytest.mark.skipif(FFMPEG is None, reason="this machine has no ffmpeg to make the corpus with")
+KINDS = corpus.KINDS | (MATRIX if os.environ.get("HITOK_CORPUS") else {})  # `make corpus` sets it
 LIMITS = {"pixels": 50_000_000, "seconds": 60}
 RATE, WINDOW = 8_000, 400  # samples a second, and of a twentieth of a second
 # How FFmpeg is to decode what it would show otherwise than players do.
@@ -69,22 +72,23 @@ def times(path: Path) -> list[float]:
     """As FFmpeg: from the first of all streams on."""
     found: list[float] = []
     with av.open(str(path)) as container:
-        start = (container.start_time or 0) / 1_000_000
+        start = container.start_time
         for packet in container.demux(video=0):
             try:
-                found += [frame.time - start for frame in packet.decode() if frame.time is not None]
+                found += [frame.time for frame in packet.decode() if frame.time is not None]
             except av.error.InvalidDataError:
                 continue
-    return found
+    begins = found[0] if start is None else start / 1_000_000
+    return [time - begins for time in found]
 
 
 def likeness(name: str, result: Made) -> float:
-    """SSIM, between the pictures at their size."""
+    """SSIM, between the pictures at their size, one by one: check_times has compared their times."""
     with av.open(str(result.shown)) as container:
         width, height = (getattr(container.streams.video[0], side) for side in ("width", "height"))
     if result.shown == result.source:
         return 1.0
-    form = f"setpts=PTS-STARTPTS,scale={width}:{height}:out_range=tv:out_color_matrix=bt601,format=yuv420p"
+    form = f"settb=1/30,setpts=N,scale={width}:{height}:out_range=tv:out_color_matrix=bt601,format=yuv420p"
     graph = f"[0:v]{form}[made];[1:v]{REFERENCES.get(name, '')}{form}[right];[made][right]ssim"
     inputs = ["-i", str(result.shown), "-i", str(result.source)]
     command = [FFMPEG or "", *inputs, "-lavfi", graph, "-an", "-f", "null", "-"]
