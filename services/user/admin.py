@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.config import ConfigError, refuse
-from services.kit.db import Database
-from services.kit.ids import MAX_ID
+from services.kit.db import Database, next_node
+from services.kit.ids import MAX_ID, IdGenerator
 from services.kit.process.commands import CommandLine
 from services.kit.roles import SUPER_ADMIN
 from services.user import erasure, events, roles, sessions
@@ -23,6 +23,7 @@ from services.user.audit.entries import Act, Filter
 from services.user.audit.operators import operator
 from services.user.config import SERVICE, UserSettings
 from services.user.errors import AuditInvalid, EmailInvalid, PhoneInvalid, UserNotFound
+from services.user.exports import links
 from services.user.identities import parse_email, parse_phone, username_key
 from services.user.models import Account, Session
 from services.user.moderation.commands import moderation
@@ -99,6 +100,22 @@ def reset_password(who: str = WHO, reason: str = REASON) -> None:
 
     _run("reset_password", who, reason, reset)
     typer.echo(f"new password: {password}")
+
+
+@commands.app.command()
+def export(
+    who: str = WHO,
+    address: str = typer.Option(help="of your gateway, such as https://your.host"),
+    reason: str = REASON,
+) -> None:
+    """Print a link, good for a day, to all that hitok holds of a user, to hand to that user."""
+
+    async def make(connection: AsyncConnection, account: Row[Any]) -> None:
+        link = await links.replace(connection, account.id, IdGenerator(await next_node(connection))())
+        download = f"{address.rstrip('/')}{links.DOWNLOAD}"
+        typer.echo(links.url_of(commands.read_settings().internal_secret, download, link.id))
+
+    _run("export", who, reason, make, tell=False)
 
 
 @commands.app.command()

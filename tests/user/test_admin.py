@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from typer.testing import CliRunner
 
+from protos.user.v1 import exports_pb2
 from services.user.admin import commands
 from tests.support.user import (
     Running,
@@ -109,6 +110,11 @@ async def test_an_operator_sees_resets_and_erases_and_the_audit_knows(user: Runn
     assert not await is_live(user, made)
     assert await refusal(email_login(user, name)) == "CREDENTIALS_WRONG"
     assert await refusal(email_login(user, name, password)) == ""
+    made_link = await invoke(user, "export", who, "--address", "https://x.example/")
+    address, key = made_link.output.strip().split("?key=")
+    assert address == "https://x.example/api/user/export/download"
+    opened = await user.exports.OpenExport(exports_pb2.OpenExportRequest(key=key))
+    assert opened.user_id == made.user_id
     erased = await invoke(user, "erase", who, "--yes", "--reason", "asked by mail")
     assert erased == (0, f"done: {name} ({who})\n", "")
     assert await refusal(email_login(user, name, password)) == "CREDENTIALS_WRONG"
@@ -117,6 +123,7 @@ async def test_an_operator_sees_resets_and_erases_and_the_audit_knows(user: Runn
     acts = [line.split(" operator ")[1].split(" ", 1)[1] for line in audit.splitlines()]
     assert acts == [
         f"erase user {who}: asked by mail",
+        f"export user {who}",
         f"reset_password user {who}: lost phone",
         f"show user {who}",
     ]

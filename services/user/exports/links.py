@@ -22,6 +22,7 @@ from services.user.service import Service
 GOOD_FOR = timedelta(days=1)
 NEXT_AFTER = timedelta(hours=1)
 PURPOSE = "export"
+DOWNLOAD = "/api/user/export/download"  # of the gateway, for links that operators make
 GOOD = ExportLink.expires_at > func.now()
 
 
@@ -39,8 +40,9 @@ async def request(service: Service, caller: Caller, password: str, address: str)
     account = await verify_own_password(service, caller, password)
     async with service.database.transaction() as connection:
         await relock(connection, account)
-        row = await _replace(connection, account.id, service.new_id())
-    url = f"{address}?key={make_key(service.settings.internal_secret, PURPOSE, row.id)}"
+        await _require_turn(connection, account.id)
+        row = await replace(connection, account.id, service.new_id())
+    url = url_of(service.settings.internal_secret, address, row.id)
     if not account.email:
         return Link(row.requested_at, row.expires_at, mailed=False, url=url)
     try:
@@ -52,7 +54,11 @@ async def request(service: Service, caller: Caller, password: str, address: str)
     return Link(row.requested_at, row.expires_at, mailed=True)
 
 
-async def _replace(connection: AsyncConnection, user_id: int, id: int) -> Any:
+def url_of(internal_secret: str, address: str, id: int) -> str:
+    return f"{address}?key={make_key(internal_secret, PURPOSE, id)}"
+
+
+async def _require_turn(connection: AsyncConnection, user_id: int) -> None:
     """Raises TooManyExports. The account is locked, so there is no other request of this user meanwhile."""
     requested_at = (
         await connection.execute(select(ExportLink.requested_at).where(ExportLink.user_id == user_id))
@@ -60,6 +66,10 @@ async def _replace(connection: AsyncConnection, user_id: int, id: int) -> Any:
     wait = requested_at + NEXT_AFTER - datetime.now(UTC) if requested_at else timedelta()
     if wait > timedelta():
         raise TooManyExports(retry_after=wait.total_seconds())
+
+
+async def replace(connection: AsyncConnection, user_id: int, id: int) -> Any:
+    """Makes a new link of a locked account, which voids the one before it."""
     values = {"id": id, "requested_at": func.now(), "expires_at": func.now() + GOOD_FOR, "opened_at": None}
     row = insert(ExportLink).values(user_id=user_id, **values)
     replaced = row.on_conflict_do_update(index_elements=(ExportLink.user_id,), set_=values)
