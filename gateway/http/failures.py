@@ -151,7 +151,7 @@ FAILURES: dict[str, Failure] = {
     "SOCIAL_UNAVAILABLE": UNAVAILABLE,
     "MEDIA_UNAVAILABLE": UNAVAILABLE,
     # Moderation
-    "WORDS_REFUSED": Failure(400, 10091, "内容含有违禁词", 100040),
+    "WORDS_REFUSED": Failure(400, 10091, "内容含有违禁词", 100050),
     "REPORT_INVALID": Failure(400, 10001, "参数无效", 100002),
     "SELF_REPORT": Failure(400, 10080, "不能举报自己", 100002),
     "VERB_INVALID": Failure(400, 10001, "参数无效", 100002),

@@ -44,4 +44,4 @@ async def test_every_way_to_publish_a_text(strict_town: Town) -> None:
         assert answer.headers["x-error"].split() == ["WORDS_REFUSED", field], path
     assert (await a.post("/api/chat/send", **send, body={"text": "good"}))["seq"] == 1
     register = {"phone": "17512340000", "password": "correct horse", "nickname": "a badword"}
-    await strict_town.visitor.refused("POST", "/api/v1/user/register", 400, 100040, json=register)
+    await strict_town.visitor.refused("POST", "/api/v1/user/register", 400, 100050, json=register)
