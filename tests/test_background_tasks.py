@@ -155,6 +155,7 @@ GATEWAY_TASKS: list[tuple[str, type[Any], str]] = [
     ("presence_refresh", PresenceReporter, "_refresh_for_ever"),
     ("push_subscription", PushSubscriber, "_subscribe"),
     ("relist_after_gap", Reconciler, "_relist_after_gap"),
+    ("recheck_watchers", Reconciler, "_recheck_watchers"),
     ("check_revs", Reconciler, "_check_revs"),
     ("check_sessions", Reconciler, "_check_sessions"),
 ]
