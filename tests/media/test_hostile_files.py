@@ -54,7 +54,7 @@ async def test_hostile_files(local: Running) -> None:
 
 
 async def test_others_upload_meanwhile(local: Running) -> None:
-    """A file of another user waits for two of them at most, however many there are."""
+    """Prints how long that takes; tests/media/files/test_turns.py holds that one file of theirs goes first at most."""
     attacker, ended = new_user(), 0
 
     async def attack(number: int) -> None:
@@ -70,4 +70,3 @@ async def test_others_upload_meanwhile(local: Running) -> None:
     seconds, passed = time.monotonic() - begun, ended - before
     print(f"\nmeanwhile another user's picture took {seconds:.2f} s, and {passed} of the attacker's 8 files ended")
     await asyncio.gather(*attacks)
-    assert passed <= 4
