@@ -61,6 +61,13 @@ export function icon(name) {
 /** The url if a browser may fetch it, else "". */
 export const webUrl = (url) => (/^(https?:\/\/|\/(?!\/))/i.test(url ?? "") ? url : "");
 
+/** The url of a picture of ours in a width that the gateway makes: 64, 128, 256, 512 or 1080; other urls as they are. */
+export function sized(url, width) {
+  const found = webUrl(url);
+  if (!/\/media\/[0-9a-f]{64}\.\w+(\?|$)/.test(found)) return found;
+  return `${found}${found.includes("?") ? "&" : "?"}w=${width}`;
+}
+
 /** A button that is disabled while what it started goes on. */
 export function button(label, act, props = {}) {
   const element = h("button", { type: "button", ...props, onclick: async (event) => {

@@ -1,5 +1,5 @@
 // Videos as covers that link to them.
-import { h, webUrl } from "./dom.mjs";
+import { h, sized } from "./dom.mjs";
 import { t } from "./i18n.mjs";
 import { paged } from "./ui.mjs";
 import { get } from "./api.mjs";
@@ -12,7 +12,7 @@ export function videoGrid(path, query = {}) {
     return { items: page.data, next_cursor: page.next_cursor };
   };
   const show = (video) => h("a", { href: `#/v/${video.id}`, "aria-label": video.title },
-    webUrl(video.cover) ? h("img", { src: webUrl(video.cover), alt: "", loading: "lazy" }) : h("span", { class: "hint" }, t(`status.${video.status}`)),
+    video.cover ? h("img", { src: sized(video.cover, 256), alt: "", loading: "lazy" }) : h("span", { class: "hint" }, t(`status.${video.status}`)),
     h("span", { class: "caption" }, video.title));
   return [grid, paged(grid, read, show, t("empty.videos"))];
 }

@@ -1,5 +1,5 @@
 // What several pages show: toasts, users, lists that go on.
-import { button, fill, h, webUrl } from "./dom.mjs";
+import { button, fill, h, sized } from "./dom.mjs";
 import { t } from "./i18n.mjs";
 import { user } from "./session.mjs";
 
@@ -25,7 +25,7 @@ export async function attempt(act) {
 export const action = (label, act, props) => button(label, (event) => attempt(() => act(event)), props);
 
 export function avatar(of) {
-  const url = webUrl(of?.avatar);
+  const url = sized(of?.avatar, 128);
   return url ? h("img", { class: "avatar", src: url, alt: "", loading: "lazy" })
     : h("span", { class: "avatar", "aria-hidden": "true" }, [...(of?.username || of?.nickname || "?")][0].toUpperCase());
 }

@@ -1,7 +1,7 @@
 // A video with what can be done with it. It plays natively, and only while most of it is in view.
 import { post } from "./api.mjs";
 import { openComments } from "./comments.mjs";
-import { button, fill, h, icon, webUrl } from "./dom.mjs";
+import { button, fill, h, icon, sized, webUrl } from "./dom.mjs";
 import { number, t } from "./i18n.mjs";
 import { keep, kept } from "./kept.mjs";
 import { reportButton } from "./report.mjs";
@@ -39,7 +39,7 @@ export function videoCard(data) {
 function player(data, card) {
   const source = webUrl(data.playback_url || (data.status === "ready" ? data.url : ""));
   if (!source) return h("p", { class: "hint state", role: "status" }, t(`status.${data.status}`));
-  const video = h("video", { src: source, poster: webUrl(data.cover) || null, loop: true, playsinline: true, preload: "none", tabindex: "0", "aria-label": data.title });
+  const video = h("video", { src: source, poster: sized(data.cover, 512) || null, loop: true, playsinline: true, preload: "none", tabindex: "0", "aria-label": data.title });
   video.controls = false;
   video.addEventListener("click", () => (video.paused ? play(video) : video.pause()));
   video.addEventListener("keydown", (event) => {

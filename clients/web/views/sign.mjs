@@ -6,13 +6,16 @@ import { signedIn } from "../session.mjs";
 import { action } from "../ui.mjs";
 
 let mode = "in", by = "email";
+const CODE_MISSING = new Set([10072, 100040]), CODE_WRONG = new Set([10073, 100041]); // of a second factor, in each family
 
 const text = (form, name) => form.elements[name].value.trim();
 const password = (form) => form.elements.password.value;
 
+const second = (form) => (form.elements.second_code ? { second_code: text(form, "second_code") } : {});
+
 const SUBMIT = {
-  "in email": (form) => post("/api/login/login", { email: text(form, "email"), password: password(form) }),
-  "in phone": (form) => post("/api/v1/user/login", { phone: text(form, "phone"), password: password(form) }),
+  "in email": (form) => post("/api/login/login", { email: text(form, "email"), password: password(form), ...second(form) }),
+  "in phone": (form) => post("/api/v1/user/login", { phone: text(form, "phone"), password: password(form), ...second(form) }),
   "up email": async (form) => {
     const account = { email: text(form, "email"), password: password(form) };
     await post("/api/login/register", { ...account, code: text(form, "code"), username: text(form, "username") });
@@ -52,6 +55,7 @@ function draw(card) {
     field(mode === "reset" ? t("new-password") : t("password"), {
       name: "password", type: "password", minlength: 6, maxlength: 72, required: true,
       autocomplete: mode === "in" ? "current-password" : "new-password" }),
+    h("div", { class: "second" }),
     problem,
     h("button", { class: "primary", name: "submit" }, t(`sign.${mode}`)));
   fill(card,
@@ -75,7 +79,23 @@ async function submit(form, problem) {
     dispatchEvent(new Event("hitok:session"));
   } catch (error) {
     problem.textContent = error.message;
+    if (CODE_MISSING.has(error.code) || CODE_WRONG.has(error.code)) askSecondCode(form, error.message);
   } finally {
     button.disabled = false;
   }
+}
+
+/** Shows the field for the code of the authenticator app, or for a recovery code; after a new password, to sign in. */
+function askSecondCode(form, message) {
+  if (mode !== "in") {
+    const card = form.closest(".card"), given = { email: text(form, "email"), password: password(form) };
+    mode = "in";
+    draw(card);
+    form = card.querySelector("form");
+    for (const [name, value] of Object.entries(given)) form.elements[name].value = value;
+    form.querySelector(".problem").textContent = message;
+  }
+  if (!form.elements.second_code)
+    fill(form.querySelector(".second"), field(t("second-code"), { name: "second_code", autocomplete: "one-time-code", required: true }));
+  form.elements.second_code.select();
 }
