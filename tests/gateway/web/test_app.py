@@ -1,6 +1,7 @@
 """The web app in two real browsers, before a hitok that runs as `make run` starts it."""
 
 import asyncio
+import json
 import os
 import random
 import struct
@@ -9,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyotp
 import pytest
 
 from tests.chat.proxy import Proxy, proxy_to
@@ -368,6 +370,7 @@ async def check_signing_out(two: Two, phone: str) -> None:
     await ben.click("Save")
     await ben.see("Saved")
     assert await ben.tab.run(LIVE_AGAIN) == ["off", "connecting", "live"]
+    code = await turn_on_second_factor(ben)
     await ben.click("Sign out")
     await ben.see("Forgot your password?")
     assert await ben.tab.run("document.querySelector('#nav').hidden && !document.cookie")
@@ -379,8 +382,24 @@ async def check_signing_out(two: Two, phone: str) -> None:
     await ben.see("手机号或密码错误", ".problem")
     await ben.write(password=PASSWORD)
     await ben.click("登录", "form")
+    await ben.see("请输入动态验证码", ".problem")
+    await ben.write(second_code=code)
+    await ben.click("登录", "form")
     await ben.present("#nav a")
     await ben.go("#/friends")
     await ben.see(two.anna_name, "main")
     await ben.go("#/chats")
     await ben.see("four", ".conversation")
+
+
+async def turn_on_second_factor(page: Page) -> str:
+    """A recovery code. The app has no page for it yet, so its session calls the routes."""
+    begun = await page.tab.run(post("begin-second-factor", password=PASSWORD))
+    turned_on = await page.tab.run(post("turn-on-second-factor", second_code=pyotp.TOTP(begun["secret"]).now()))
+    return str(turned_on["codes"][0])
+
+
+def post(route: str, **body: str) -> str:
+    headers = {"x-hitok-web": "1", "content-type": "application/json"}
+    options = json.dumps({"method": "POST", "headers": headers, "body": json.dumps(body)})
+    return f"fetch('/api/user/{route}', {options}).then((response) => response.json()).then((answer) => answer.data)"
