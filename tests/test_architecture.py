@@ -235,6 +235,7 @@ OPENERS = {
     "services/media/processing/derivatives.py": "a background task, which converts and stores files in between",
     "services/media/processing/jobs.py": "a background task",
     "services/media/processing/progress.py": "a background task, beside a child process",
+    "services/media/processing/progress_frames.py": "a background task",
     "services/media/relationships/backfill.py": "the operator's command line, which asks the social service in between",
     "services/media/service.py": "the start of the process",
     "services/media/videos/account_erasure.py": "a background task",

@@ -40,6 +40,7 @@ export interface Handlers {
   receipt?(data: Schemas["receipt.frame"]["data"]): void;
   typing?(data: Schemas["typing.event.frame"]["data"]): void;
   presence?(data: Schemas["PresenceView"]): void;
+  "file.progress"?(data: Schemas["FileProgressView"]): void;
   notification?(data: Notification): void;
   /** Drop what is cached of that conversation, and page back with `history`. */
   reset?(conversation_id: string): void;

@@ -161,7 +161,7 @@ export class ChatClient {
       case "sync": return this.#synced(data);
       case "resync": return this.#resync(data.conversation_ids);
       case "goaway": return; // the gateway closes the socket next, and #lost reconnects
-      case "typing": case "receipt": case "presence": case "notification": return this.#on[type]?.(data);
+      case "typing": case "receipt": case "presence": case "file.progress": case "notification": return this.#on[type]?.(data);
       default:
         if (data?.rev !== undefined) this.#apply(type, data);
         else if (type === "conversation") this.#on.conversation?.(data); // about this user alone

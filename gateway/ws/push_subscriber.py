@@ -1,4 +1,4 @@
-"""Receives live frames from the chat service and from other gateways over core NATS.
+"""Receives live frames from the chat and the media service and from other gateways over core NATS.
 
 | subject | delivered to | headers |
 |---|---|---|

@@ -25,3 +25,4 @@ class Resources:
     signer: Signer
     new_id: IdGenerator
     job_ready: asyncio.Event = field(default_factory=asyncio.Event)  # wakes this process's workers
+    pushing: asyncio.Lock = field(default_factory=asyncio.Lock)  # keeps the order of what uploaders are told

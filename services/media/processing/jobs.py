@@ -29,6 +29,7 @@ from services.media.files.ingest import ANIMATION, PROFILES
 from services.media.files.job_queue import add_job
 from services.media.models import FAILED, PROCESSING, READY, Job, Object, Upload
 from services.media.processing import derivatives
+from services.media.processing.progress_frames import push_progress
 from services.media.resources import Resources
 from services.media.videos import chosen_covers, publishing
 
@@ -117,6 +118,7 @@ async def _do(service: Resources, job: Row[Any]) -> None:
         async with _holding(service, job):
             if job.attempts > ATTEMPTS:
                 raise FileBroken("every worker died of it")
+            await push_progress(service, job.hash)
             following = await derivatives.make(service, job)
     except ProcessingInterrupted as error:
         log.warning("job was interrupted", hash=job.hash, profile=job.profile, detail=str(error)[:300])
@@ -139,6 +141,7 @@ async def _do(service: Resources, job: Row[Any]) -> None:
     DONE.labels(kind, "failed" if reason else "done").inc()
     async with service.database.transaction() as connection:
         await _end(connection, job, reason, following)
+    await push_progress(service, job.hash)
     if following:
         service.job_ready.set()
 

@@ -1,4 +1,4 @@
-"""Follows a conversion: writes into its job how far the child process is."""
+"""Follows a conversion: writes into its job how far the child process is, and tells the uploaders."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from sqlalchemy import Row, func, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.media.models import Job
+from services.media.processing.progress_frames import push_progress
 from services.media.resources import Resources
 
 EVERY = 1.0  # seconds between two looks
@@ -36,6 +37,7 @@ async def _follow(service: Resources, job: Row[Any], path: Path) -> None:
             with suppress(SQLAlchemyError):
                 async with service.database.transaction() as connection:
                     await connection.execute(grown.values(progress=func.greatest(Job.progress, percent)))
+            await push_progress(service, job.hash)
 
 
 def read(path: Path) -> int:

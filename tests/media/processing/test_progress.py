@@ -1,9 +1,12 @@
 """How far the processing of a video is: it grows, and never tells more than is done."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from nats.aio.msg import Msg
 
 from services.media.models import READY
 from services.media.processing import progress
@@ -11,6 +14,7 @@ from services.media.processing.jobs import processing
 from services.media.processing.sandbox import progress as told
 from services.media.processing.sandbox import renditions
 from tests.media.processing.test_jobs import idle  # noqa: F401
+from tests.support import asyncapi
 from tests.support.media import Running, execute, image, settled, status, upload, video
 from tests.support.social import new_user
 
@@ -88,3 +92,26 @@ async def until(media: Running, hash: str, profile: str, percent: int) -> None:
         if rows[0].progress == percent:
             return
     raise AssertionError(rows)
+
+
+async def test_the_uploaders_sockets_are_told(idle: Running) -> None:  # noqa: F811
+    user, other = new_user(), new_user()
+    frames: list[tuple[str, dict[str, str], Any]] = []
+
+    async def take(message: Msg) -> None:
+        frames.append((message.subject, dict(message.headers or {}), msgspec.json.decode(message.data)))
+
+    await idle.service.nats.subscribe(f"push.user.{user}", cb=take)
+    await idle.service.nats.subscribe(f"push.user.{other}", cb=take)
+    hash = (await upload(idle, user, video("matroska", "mpeg4", seconds=0.5))).hash
+    async with processing(idle.service):
+        await settled(idle, user, hash)
+        async with asyncio.timeout(20):
+            while not frames or frames[-1][2]["data"]["status"] != "ready":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    for subject, headers, frame in frames:
+        asyncapi.check(frame)
+        assert (subject, headers, frame["data"]["id"]) == (f"push.user.{user}", {"key": f"file:{hash}"}, hash)
+    told = [(frame["data"]["progress"], frame["data"]["stage"]) for _, _, frame in frames]
+    assert [percent for percent, _ in told] == sorted(percent for percent, _ in told)
+    assert {stage for _, stage in told} >= {"cover", "encoding"}
