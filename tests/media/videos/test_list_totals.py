@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import shutil
 from pathlib import Path
 
 import psycopg
@@ -10,6 +9,7 @@ import psycopg
 from services.kit import schema
 from services.media.service import MIGRATIONS
 from services.media.videos.models import PUBLIC_COUNTER_SLOTS, SLOT_SHIFT
+from tests.support.migrations import upgrade_to
 from tests.support.servers import Servers
 from tests.support.social import new_users
 from tests.support.videos import Videos, execute, faults, publish
@@ -26,9 +26,7 @@ async def test_videos_published_at_once_count_in_many_slots(videos: Videos) -> N
 
 def test_the_migration_counts_each_slot_anew(servers: Servers, tmp_path: Path) -> None:
     url = servers.create_database(f"slots_{secrets.token_hex(4)}")
-    for file in MIGRATIONS.glob("000[1-5]_*.py"):
-        shutil.copy(file, tmp_path)
-    schema.upgrade(url, tmp_path)
+    upgrade_to(url, MIGRATIONS, "0005", tmp_path)
     with psycopg.connect(url, autocommit=True) as connection:
         ids = [1 << SLOT_SHIFT | 5 << 12, 1 << SLOT_SHIFT | 6 << 12, 18 << SLOT_SHIFT, 3 << SLOT_SHIFT]
         for id, visibility in zip(ids, (0, 0, 0, 2), strict=True):
