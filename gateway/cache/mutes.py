@@ -50,7 +50,7 @@ def viewers_mutes(mutes: MutesStub) -> NearCache[int, Muted]:
             log.warning("mutes unknown", status=error.code().name)
             return {}
         return {
-            user_id: Muted(frozenset(each.user_ids), pattern_of(each.words))
+            user_id: Muted(frozenset(each.user_ids), pattern_of(each.words)) if each.user_ids or each.words else NOTHING
             for user_id, each in zip(user_ids, found, strict=True)
         }
 

@@ -40,6 +40,14 @@ class ViewerFilter(NamedTuple):
 
 
 @dataclass(slots=True)
+class NewestComments:
+    """A page, and its JSON once it was shown, which api/shortvideo/comments.py keeps here."""
+
+    page: comments_pb.CommentPage
+    views: list[Any] | None = None
+
+
+@dataclass(slots=True)
 class VideoCard:
     """A video, and its JSON as it was last shown, which api/shortvideo/video_views.py keeps here."""
 
@@ -90,7 +98,7 @@ class VideoCache:
             raise VideoNotFound
         return VideoCard(found.videos[0])
 
-    async def newest_comments(self, viewer: Caller, video_id: int) -> comments_pb.CommentPage | None:
+    async def newest_comments(self, viewer: Caller, video_id: int) -> NewestComments | None:
         """The first NEWEST_COMMENTS; None if this viewer's have to be read from the service."""
         if await self._shared_card(viewer, video_id) is None:
             return None
@@ -160,13 +168,13 @@ class VideoCache:
         pages = await asyncio.gather(*map(self._videos.ListVideos, requests))
         return {key: _feed_ids(page) for key, page in zip(keys, pages, strict=True)}
 
-    async def _fetch_newest_comments(self, video_ids: list[int]) -> Mapping[int, comments_pb.CommentPage]:
+    async def _fetch_newest_comments(self, video_ids: list[int]) -> Mapping[int, NewestComments]:
         requests = [comments_pb.ListCommentsRequest(id=id, limit=NEWEST_COMMENTS) for id in video_ids]
         pages = await asyncio.gather(*map(self._comments.ListComments, requests), return_exceptions=True)
         found = {}
         for video_id, page in zip(video_ids, pages, strict=True):
             if isinstance(page, comments_pb.CommentPage):
-                found[video_id] = page
+                found[video_id] = NewestComments(page)
             elif not isinstance(page, grpc.aio.AioRpcError) or page.code() is not grpc.StatusCode.NOT_FOUND:
                 raise page
         return found

@@ -9,8 +9,8 @@ from gateway.api.shortvideo.feeds import VideoPaging
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import CommentView, comment_view
 from gateway.api.shortvideo.videos import VIDEO, Acting, check_actor
-from gateway.cache.mutes import Muted
-from gateway.cache.videos import NEWEST_COMMENTS
+from gateway.cache.mutes import NOTHING, Muted
+from gateway.cache.videos import NEWEST_COMMENTS, NewestComments
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
@@ -139,25 +139,31 @@ async def get_comment_likes(call: Call, params: OfComment) -> CommentLikes:
 async def get_comments(call: Call, params: GetComments) -> CommentPage:
     """A video's top-level comments, or a comment and its replies, without what the caller muted; the newest first, or
     the most liked (popular)."""
-    order = ORDERS.get(params.order_by, pb.NEWEST)
     if params.is_beyond_pages:
         return CommentPage([], "0", "")
-    page = await _newest_comments(call, params) if order == pb.NEWEST else None
-    if page is None:
-        read = call.container.comments.ListComments if params.is_video else call.container.comments.ListThread
-        request = pb.ListCommentsRequest(
-            id=params.id,
-            order=order,
-            cursor=params.cursor,
-            before_id=params.before_id,
-            limit=params.limit,
-            offset=params.offset,
-        )
-        page = await read(request)
-    muted, me = await call.container.muted_by(call.caller), call.caller.user_id
+    muted = await call.container.muted_by(call.caller)
+    newest = await _newest_comments(call, params)
+    if newest and muted is NOTHING:
+        if newest.views is None:
+            newest.views = [comment_view(comment) for comment in newest.page.comments]
+        return CommentPage(newest.views, str(len(newest.views)), newest.page.next_cursor)
+    page, me = newest.page if newest else await _read_comments(call, params), call.caller.user_id
     shown = [comment for comment in page.comments if comment.user_id == me or not _is_hidden(muted, comment)]
     views = [comment_view(comment) for comment in shown]
     return CommentPage(views, str(len(views)), page.next_cursor)
+
+
+async def _read_comments(call: Call, params: GetComments) -> pb.CommentPage:
+    read = call.container.comments.ListComments if params.is_video else call.container.comments.ListThread
+    request = pb.ListCommentsRequest(
+        id=params.id,
+        order=ORDERS.get(params.order_by, pb.NEWEST),
+        cursor=params.cursor,
+        before_id=params.before_id,
+        limit=params.limit,
+        offset=params.offset,
+    )
+    return await read(request)
 
 
 @endpoint("GET", "/api/videos/get-comment-all", family=SHORT_VIDEO, limit=VIDEO)
@@ -181,10 +187,10 @@ def _is_hidden(muted: Muted, comment: pb.Comment) -> bool:
     return muted.hides(comment.user_id, *texts)
 
 
-async def _newest_comments(call: Call, params: GetComments) -> pb.CommentPage | None:
+async def _newest_comments(call: Call, params: GetComments) -> NewestComments | None:
     """The first page of a video's comments from the cache; None if other comments are asked for, or not cached."""
     is_first = params.page == 1 and not (params.cursor or params.before_id) and params.limit == NEWEST_COMMENTS
-    if not params.is_video or not is_first:
+    if not (params.is_video and is_first) or ORDERS.get(params.order_by, pb.NEWEST) != pb.NEWEST:
         return None
     return await call.container.video_cache.newest_comments(call.caller, params.id)
 
