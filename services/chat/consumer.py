@@ -18,6 +18,7 @@ from services.chat.push.frames import Push
 from services.chat.sending import moderation
 from services.chat.service import Service
 from services.kit import background
+from services.kit.db import after_commit
 from services.kit.events.consumer import consume
 from services.kit.nats import Event
 
@@ -63,10 +64,13 @@ async def consuming(service: Service) -> AsyncIterator[None]:
 class EventHandler:
     def __init__(self, service: Service, eraser: AccountEraser) -> None:
         self._new_id, self._publisher, self._eraser = service.new_id, service.publisher, eraser
+        self._presence = service.presence
 
     async def apply_membership(self, connection: AsyncConnection, event: Event) -> None:
         if event.subject == DELETED:
-            pushes = await self._eraser.remove(connection, int(event.data["user_id"]))
+            user_id = int(event.data["user_id"])
+            pushes = await self._eraser.remove(connection, user_id)
+            after_commit(connection, lambda: self._presence.forget(user_id))
         elif event.subject in AGREED:
             pushes = await _open_requests(connection, event.data)
         else:

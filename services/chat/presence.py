@@ -29,6 +29,7 @@ from services.kit.context import Caller
 from services.kit.db import Database
 from services.kit.events.stream import LOST
 from services.kit.pages import check_batch
+from services.kit.ttl_map import TtlMap
 
 MAX_BATCH = 200
 MAX_LOOKUP = 10_000  # users in one lookup, and connections in one report
@@ -37,6 +38,7 @@ REQUEST = "request"  # instead of a connection id
 SWEEP_SECONDS = 5.0  # between searches for users who left without a report
 MAX_HIDDEN = 1_000  # users named in a frame; one with more blocks is not announced
 MAX_STORED = 10_000  # users whose last_seen is stored in one statement
+ERASED_SECONDS, MAX_ERASED = 3_600.0, 100_000  # deleted accounts
 
 # Those of the users who share a group with the caller.
 SHARING_A_GROUP = text(f"""SELECT asked.id FROM unnest(CAST(:others AS bigint[])) AS asked(id) CROSS JOIN LATERAL (
@@ -78,6 +80,7 @@ class Presence:
         self._publisher, self._permissions = publisher, permissions
         self._index = OnlineIndex(redis, clock)
         self._seen: dict[int, datetime] = {}  # not stored yet
+        self._erased: TtlMap[int, bool] = TtlMap(ERASED_SECONDS, MAX_ERASED)
 
     async def refresh(self, reports: Sequence[Report]) -> bool:
         """Applies the reports of one gateway. Returns False if Valkey is away and nothing was kept. Raises
@@ -126,7 +129,7 @@ class Presence:
     async def _publish_changes(self, changed: Mapping[int, bool]) -> None:
         """Tells those who subscribed to the users and may see them; nobody while PostgreSQL is away."""
         now = datetime.fromtimestamp(self._clock(), UTC)
-        self._seen |= dict.fromkeys(changed, now)
+        self._seen |= {user_id: now for user_id in changed if not self._erased.get(user_id)}
         if not changed:
             return
         try:
@@ -170,6 +173,14 @@ class Presence:
         except LOST:
             self._seen = {**seen, **self._seen}
             raise
+
+    def forget(self, user_id: int) -> None:
+        """Their account was deleted: when they are seen to leave, which takes a minute, is not stored any more.
+
+        What another process stores meanwhile goes when the deletion is announced again, an hour later.
+        """
+        self._erased.put(user_id, True)
+        self._seen.pop(user_id, None)
 
     async def batch_get(self, caller: Caller, user_ids: Sequence[int]) -> list[UserPresence]:
         """The presence of the caller, and of their friends and users who share a group with them, as far as these show

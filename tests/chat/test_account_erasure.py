@@ -26,7 +26,7 @@ from tests.support.chat import (
     whole_history,
 )
 from tests.support.social import Running as Social
-from tests.support.social import group_with, remove
+from tests.support.social import group_with, new_users, remove
 
 _event_ids = itertools.count(2**41)
 
@@ -127,3 +127,20 @@ async def test_a_message_sent_meanwhile_is_refused_or_erased(chat: Running, soci
     await asyncio.gather(delete_account(chat, b), *sending, return_exceptions=True)
     await erased(chat, b)
     assert await is_erased(chat, b)
+
+
+async def test_when_the_erased_are_seen_to_leave_is_not_stored(chat: Running, social: Social) -> None:
+    """Which is a minute after their last request."""
+    gone, stays = new_users(2)
+    await delete_account(chat, gone)
+    presence = chat.service.presence
+    await until(lambda: has_forgotten(chat, gone))
+    await presence._publish_changes({gone: False, stays: False})
+    await presence.save_seen()
+    stored = "SELECT user_id FROM user_last_seen WHERE user_id IN (:gone, :stays)"
+    rows = await execute(chat, stored, gone=gone, stays=stays)
+    assert [row.user_id for row in rows] == [stays]
+
+
+async def has_forgotten(chat: Running, user_id: int) -> bool:
+    return bool(chat.service.presence._erased.get(user_id))

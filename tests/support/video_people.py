@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from services.media.relationships.projection import SUBJECTS
 from tests.support import social as graph
 from tests.support.gateway import FrontEnd
 from tests.support.media import png, video
@@ -55,7 +56,7 @@ async def new_video_world(visitor: FrontEnd, users: Users, social: Social, media
     await graph.block(social, owner.id, blocked.id)
     await relate(social, owner, *between)
     await muting.post("/api/contact/mute", target_id=owner.uid)
-    await heard(media, owner.id, friend.id, blocked.id, *(person.id for person in between[:2]))
+    await heard(media, social, owner.id, friend.id, blocked.id, *(person.id for person in between[:2]))
     world = VideoWorld(visitor, videos={}, comments={}, files={}, **people)
     for visibility in VISIBILITIES:
         world.files[visibility] = await upload(owner, media)
@@ -65,12 +66,17 @@ async def new_video_world(visitor: FrontEnd, users: Users, social: Social, media
     return world
 
 
-async def heard(media: Videos, user_id: int, *peer_ids: int) -> None:
-    """Waits until the media service knows the relations."""
-    query = "SELECT count(*) FROM standing WHERE user_id = :user AND peer_id = ANY(:peers)"
-    async with asyncio.timeout(10):
-        while (await execute(media, query, user=user_id, peers=list(peer_ids)))[0].count < len(peer_ids):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+async def heard(media: Videos, social: Social, user_id: int, *peer_ids: int) -> None:
+    """Waits until the media service has applied the last event between the user and each of the others."""
+    last = "SELECT max(id) AS id FROM outbox WHERE aggregate = :pair AND subject = ANY(:subjects)"
+    applied = """SELECT max(greatest(friend_event, blocks_event, blocked_event)) AS id FROM standing
+        WHERE user_id IN (:one, :other) AND peer_id IN (:one, :other)"""
+    for peer_id in peer_ids:
+        pair = f"pair:{min(user_id, peer_id)}:{max(user_id, peer_id)}"
+        (sent,) = await graph.execute(social, last, pair=pair, subjects=SUBJECTS)
+        async with asyncio.timeout(20):
+            while (await execute(media, applied, one=user_id, other=peer_id))[0].id != sent.id:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
 
 async def upload(person: Person, media: Videos) -> str:

@@ -146,7 +146,7 @@ async def test_users_are_refused_the_queue_and_visitors_everything(town: Town) -
 async def test_a_snapshot_holds_no_signature_of_a_private_file(town: Town) -> None:
     a, b = await town.friends()
     moderator = await town.moderator()
-    await heard(town.media, a.id, b.id)
+    await heard(town.media, town.social, a.id, b.id)
     video = await publish(a, video_path=await upload(a, town.media), visibility="friends")
     await report(b, "video", id=video["id"])
     snapshot = (await case_of(moderator, a))["snapshot"]
