@@ -215,13 +215,13 @@ def test_a_port_in_use_is_named_with_its_setting(tmp_path: Path) -> None:
 def test_grpc_and_metrics_take_any_free_port(tmp_path: Path, given: dict[str, str]) -> None:
     """A second hitok needs only other HTTP ports."""
     with ExitStack() as taken:
-        for port in (19051, 19151):
+        for port in (17051, 17151):
             if is_free(port):
                 taken.enter_context(socket.create_server(("127.0.0.1", port)))
         with running("web", "rpc", var=tmp_path, ports=["HITOK_WEB_PORTS"], settings=given) as run:
             run.wait_until_healthy()
             found = run.wait_for(r"rpc +healthy +port (\d+), (\d+)")
-            assert {"19051", "19151"}.isdisjoint(found.groups())
+            assert {"17051", "17151"}.isdisjoint(found.groups())
             assert run.ask_web()["HITOK_RPC_TARGET"] == f"127.0.0.1:{found[1]}"
             assert run.stop() == 0
 

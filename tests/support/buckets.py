@@ -52,6 +52,7 @@ def _running_server(folder: Path) -> Iterator[int]:
         ports = dict(zip(ROLES, found, strict=True))
         command = [str(Path(sys.executable).parent / "weed"), "server", f"-dir={folder}", f"-s3.config={users}"]
         command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-master.volumeSizeLimitMB=64"]
+        command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # else two servers at once want the same ports for them
         command += [f"-{role}.port={port}" for role, port in ports.items()]
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         try:

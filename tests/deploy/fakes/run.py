@@ -23,8 +23,8 @@ FAKES = {
         name="rpc",
         module="tests.deploy.fakes.rpc",
         ports=(
-            Ports("HITOK_RPC_GRPC_PORT", "19051", any_free=True),
-            Ports("HITOK_RPC_METRICS_PORT", "19151", any_free=True),
+            Ports("HITOK_RPC_GRPC_PORT", "17051", any_free=True),
+            Ports("HITOK_RPC_METRICS_PORT", "17151", any_free=True),
         ),
         health="grpc",
         database=True,
