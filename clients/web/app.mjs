@@ -1,16 +1,12 @@
 // Starts the page: who is here, then the view that the address names.
-import { onSignedOut } from "./api.mjs";
 import { chat, restart, start, state, stop, unread } from "./chat.mjs";
 import { button, fill, h, icon } from "./dom.mjs";
 import { t } from "./i18n.mjs";
-import { kept } from "./kept.mjs";
 import { countUnseen, describe, linkOf, noticed, unseen } from "./notifications.mjs";
 import { router } from "./router.mjs";
-import { forget, load, me } from "./session.mjs";
+import { me } from "./session.mjs";
+import { begin } from "./shell.mjs";
 import { toast } from "./ui.mjs";
-
-const theme = kept("theme");
-if (theme) document.documentElement.dataset.theme = theme;
 
 // The first part of the address after # → the module whose `view(part, …)` makes the page. Loaded when first needed.
 const VIEWS = {
@@ -63,18 +59,6 @@ const show = router(main, (name) => {
   if (me) start();
 }, (name) => (me ? (VIEWS[name] ?? VIEWS[""])() : import("./views/sign.mjs")));
 
-onSignedOut.call = () => {
-  if (!me && !kept("signed-in")) return;
-  stop();
-  forget();
-  toast(t("signed-out"));
-  show();
-};
-
-const skip = document.getElementById("skip");
-skip.textContent = t("skip");
-skip.addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
-addEventListener("hashchange", show);
 // A view asks for it when somebody signed in or out.
 addEventListener("hitok:session", () => {
   stop();
@@ -88,6 +72,5 @@ chat.addEventListener("notification", ({ detail }) => {
   showNav();
   describe(detail).then((text) => toast(text, linkOf(detail)));
 });
-await load().catch((error) => error.status === 401 || toast(error.message));
-await show();
+await begin(main, show, stop);
 if (me) countUnseen().then(showNav, () => {});

@@ -1,11 +1,9 @@
 // The console for moderators and admins. The server checks the role at each request; here it only decides what is shown.
-import { onSignedOut } from "./api.mjs";
 import { fill, h, icon } from "./dom.mjs";
 import { t } from "./i18n.mjs";
-import { kept } from "./kept.mjs";
 import { router } from "./router.mjs";
-import { forget, load, me } from "./session.mjs";
-import { toast } from "./ui.mjs";
+import { me } from "./session.mjs";
+import { begin } from "./shell.mjs";
 
 const ADMIN = 3;
 const VIEWS = {
@@ -21,8 +19,6 @@ const VIEWS = {
 const NAV = [["cases", "flag"], ["users", "friends"], ["video", "feed"], ["audit", "bell"], ["status", "chats"]];
 const INSIDE = { "": "cases", case: "cases", user: "users" };
 
-const theme = kept("theme");
-if (theme) document.documentElement.dataset.theme = theme;
 const main = document.getElementById("main"), nav = document.getElementById("nav");
 
 const OUTSIDE = { view: () => ({ content: [h("h1", null, t("console")), h("p", { role: "alert" }, t("console.forbidden")),
@@ -39,16 +35,5 @@ const show = router(main, (name) => {
   return Number(me.role) >= ADMIN ? (VIEWS[name] ?? VIEWS[""])() : OUTSIDE;
 });
 
-onSignedOut.call = () => {
-  if (!me && !kept("signed-in")) return;
-  forget();
-  toast(t("signed-out"));
-  show();
-};
-const skip = document.getElementById("skip");
-skip.textContent = t("skip");
-skip.addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
-addEventListener("hashchange", show);
 addEventListener("hitok:session", show);
-await load().catch((error) => error.status === 401 || toast(error.message));
-await show();
+await begin(main, show);
