@@ -29,7 +29,7 @@ from services.media.relationships import projection
 from services.media.resources import Resources
 from services.media.servicers import PROTOS
 from tests.support.media import running_media_service
-from tests.support.social import act, new_user
+from tests.support.social import act, new_user, new_users
 
 URL = "https://example.com/v.mp4"
 EVERYTHING = 50  # a whole page
@@ -252,13 +252,15 @@ async def all_pages(read: Any, **part: Any) -> list[Any]:
 async def grow(media: Videos, owner: int, count: int = 20_000) -> None:
     """Adds enough rows for the planner to choose indexes: videos of that owner, likes, comments and standings."""
     base = (await publish(media, owner)).video_id - (30 * 86_400_000 << 22)  # a month ago, and a millisecond each
+    owners = [owner, *new_users(49)]
     await execute(
         media,
         "INSERT INTO video (id, owner_id, title, video_url, visibility, random_key, words, like_count)"
-        " SELECT :base + (n::bigint << 22), :owner + n % 50, 'x', 'https://x/', (n % 20 > 16)::int + (n % 20 = 19)::int"
-        ", (random() * 9e18)::bigint, array_to_tsvector(ARRAY['寻回']), 0 FROM generate_series(1, :count) n",
+        " SELECT :base + (n::bigint << 22), (:owners)[n % 50 + 1], 'x', 'https://x/',"
+        " (n % 20 > 16)::int + (n % 20 = 19)::int, (random() * 9e18)::bigint,"
+        " array_to_tsvector(ARRAY['寻回']), 0 FROM generate_series(1, :count) n",
         base=base,
-        owner=owner,
+        owners=owners,
         count=count,
     )
     await execute(
@@ -272,9 +274,9 @@ async def grow(media: Videos, owner: int, count: int = 20_000) -> None:
     await execute(
         media,
         "INSERT INTO video_like (video_id, user_id, withdrawn)"
-        " SELECT :base + (n::bigint << 22), :owner + n % 7, true FROM generate_series(1, :count) n",
+        " SELECT :base + (n::bigint << 22), (:owners)[n % 7 + 1], true FROM generate_series(1, :count) n",
         base=base,
-        owner=owner,
+        owners=owners,
         count=count,
     )
     await execute(
