@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.data_dir import ROOT
 from deploy.local.processes.reload import find_changes, find_syntax_error, read_snapshot
 from deploy.local.services import SERVICES
 from tests.deploy.runs import Run, running
@@ -69,7 +70,8 @@ def test_every_process_has_its_own_code_and_what_all_share() -> None:
     code = {service.name: set(service.code) for service in SERVICES}
     assert all(read_snapshot(folders) for folders in code.values())
     shared = set.intersection(*code.values())
-    assert shared == {"services/kit", "protos"}
+    folders = {f"services/{path.parent.name}" for path in (ROOT / "services").glob("*/__init__.py")}
+    assert set.union(*code.values()) == {*folders, "gateway", "protos"}, "nothing is left out"
     assert [folders - shared for folders in code.values()] == [
         {"services/user"}, {"services/social"}, {"services/media"}, {"services/chat"}, {"gateway"},
     ]  # fmt: skip

@@ -4,7 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from services.kit.process.commands import count_faults
 from services.kit.rpc.channel import open_channel
 from tests.support import social as graph
 from tests.support.processes import SECRETS, service_settings, serving
-from tests.support.servers import Servers
+from tests.support.servers import Servers, private_nats
 from tests.support.social import act
 
 JWT_SECRET = SECRETS["HITOK_JWT_SECRET"]
@@ -78,11 +78,16 @@ def _running(settings: ChatSettings, service: Any, target: str, channel: grpc.ai
 async def running_pair(
     servers: Servers, social: graph.Running, folder: Path, name: str, **more: str
 ) -> AsyncIterator[Running]:
-    """A separate chat service over the given social service."""
-    async with running_chat_service(
-        chat_settings(servers.create_database(name), servers, folder, social.target, **more)
-    ) as running:
-        yield running
+    """A separate chat service over the given social service, with a NATS of its own unless HITOK_NATS_URL is given.
+
+    Two chat services on one NATS have the same durable consumers: each would get a part of the events only.
+    """
+    with ExitStack() as stack:
+        if "HITOK_NATS_URL" not in more:
+            more["HITOK_NATS_URL"] = stack.enter_context(private_nats(folder)).url
+        settings = chat_settings(servers.create_database(name), servers, folder, social.target, **more)
+        async with running_chat_service(settings) as running:
+            yield running
 
 
 def direct(user_id: int) -> pb.Target:
