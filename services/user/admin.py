@@ -24,7 +24,7 @@ from services.user.audit.operators import operator
 from services.user.config import SERVICE, UserSettings
 from services.user.errors import AuditInvalid, EmailInvalid, PhoneInvalid, UserNotFound
 from services.user.exports import links
-from services.user.identities import parse_email, parse_phone, username_key
+from services.user.identities.parsing import parse_email, parse_phone, username_key
 from services.user.models import Account, Session
 from services.user.moderation.commands import moderation
 from services.user.proofs.passwords import Passwords

@@ -32,7 +32,7 @@ from services.user.errors import (
     TooManyGuesses,
     UserNotFound,
 )
-from services.user.identities import parse_email, parse_phone
+from services.user.identities.parsing import parse_email, parse_phone
 from services.user.models import Account, Session
 from services.user.proofs import codes
 from services.user.proofs.passwords import check_password

@@ -10,7 +10,7 @@ from protos.user.v1.accounts_pb2 import Session, SessionVerdict, Tokens
 from protos.user.v1.audit_pb2 import AuditEntry
 from protos.user.v1.users_pb2 import User
 from services.kit.context import Caller
-from services.user.identities import format_phone
+from services.user.identities.parsing import format_phone
 from services.user.sessions import IssuedTokens
 
 

@@ -23,7 +23,7 @@ class Account(Model):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     username: Mapped[str]
     username_key: Mapped[str] = mapped_column(unique=True)  # folded: names that look the same collide
-    username_skeleton: Mapped[str | None]  # lookalikes.py; null in rows of releases before
+    username_skeleton: Mapped[str | None]  # identities/lookalikes.py; null in rows of releases before
     nickname: Mapped[str]
     avatar: Mapped[str] = mapped_column(server_default="")
     bio: Mapped[str] = mapped_column(server_default="")

@@ -14,8 +14,8 @@ from services.kit.roles import SUPER_ADMIN, is_admin
 from services.user import events
 from services.user.accounts import ADMITTED, lock_account
 from services.user.errors import EmailUnverified, NotPermitted, ProfileInvalid, UserNotFound
-from services.user.identities import parse_email, parse_username, username_key
-from services.user.lookalikes import require_no_impostor, skeleton
+from services.user.identities.lookalikes import require_no_impostor, skeleton
+from services.user.identities.parsing import parse_email, parse_username, username_key
 from services.user.models import Account
 
 MAX_AVATAR, MAX_BIO = 2_048, 500  # characters

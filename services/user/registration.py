@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, insert
 from services.user import events, guesses, sessions
 from services.user.accounts import find_account, lock_phone_holder, prove_phone, take_phone_from_others, taken
 from services.user.errors import PhoneInvalid, PhoneTaken, UsernameTaken
-from services.user.identities import (
+from services.user.identities.lookalikes import require_no_impostor, skeleton
+from services.user.identities.parsing import (
     MAX_USERNAME,
     format_phone,
     parse_email,
@@ -19,7 +20,6 @@ from services.user.identities import (
     parse_username,
     username_key,
 )
-from services.user.lookalikes import require_no_impostor, skeleton
 from services.user.models import Account
 from services.user.profiles import check_avatar, check_sex
 from services.user.proofs import codes

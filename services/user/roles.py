@@ -10,7 +10,7 @@ from services.kit.roles import ADMIN, GUEST, MEMBER, SUPER_ADMIN, USER
 from services.user import events
 from services.user.accounts import lock_account
 from services.user.errors import NotPermitted, RoleInvalid
-from services.user.lookalikes import skeleton
+from services.user.identities.lookalikes import skeleton
 from services.user.models import Account, RoleChange
 
 

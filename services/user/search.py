@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from services.kit.pages import clamp
 from services.user.errors import EmailInvalid, PhoneInvalid
-from services.user.identities import parse_email, parse_phone, username_key
+from services.user.identities.parsing import parse_email, parse_phone, username_key
 from services.user.models import Account
 
 MAX_LIMIT = 100

@@ -6,7 +6,7 @@ A key that would collide stays as it was: both users keep their names, and neith
 import sqlalchemy as sa
 from alembic import op
 
-from services.user.lookalikes import seen_key, skeleton
+from services.user.identities.lookalikes import seen_key, skeleton
 
 revision = "0005"
 down_revision = "0004"

@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.user import events
 from services.user.accounts import change_account
-from services.user.identities import username_key
-from services.user.lookalikes import skeleton
+from services.user.identities.lookalikes import skeleton
+from services.user.identities.parsing import username_key
 from services.user.messages import plain_name
 
 

@@ -10,8 +10,8 @@ from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
 from services.kit import schema
 from services.user.errors import UsernameInvalid
-from services.user.identities import parse_username, username_key
-from services.user.lookalikes import skeleton
+from services.user.identities.lookalikes import skeleton
+from services.user.identities.parsing import parse_username, username_key
 from services.user.service import MIGRATIONS
 from tests.support.migrations import upgrade_to
 from tests.support.servers import Servers

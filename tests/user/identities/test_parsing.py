@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.user.errors import EmailInvalid, PhoneInvalid, UsernameInvalid
-from services.user.identities import (
+from services.user.identities.parsing import (
     BIDI_CONTROLS,
     MAX_USERNAME,
     format_phone,

@@ -6,7 +6,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from services.user.errors import EmailInvalid, PhoneInvalid, UsernameInvalid
-from services.user.lookalikes import has_visible, is_noncharacter, seen_key
+from services.user.identities.lookalikes import has_visible, is_noncharacter, seen_key
 
 MAX_USERNAME = 30  # characters (docs/contract/api.md)
 MAX_EMAIL = 254  # RFC 5321
