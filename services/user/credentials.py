@@ -104,17 +104,20 @@ async def _login(service: Service, column: Any, identity: str, login: Login, lif
     return issued
 
 
-async def verify_login(service: Service, email: str, phone: str, password: str, client: Client) -> Row[Any]:
-    """The account with that email, or else phone, if the password is right; also one that may not log in.
+async def verify_login(service: Service, email: str, phone: str, login: Login) -> Row[Any]:
+    """The account with that email, or else phone, if password and code are right; also one that may not log in.
 
-    Raises EmailInvalid, PhoneInvalid, CredentialsWrong, TooManyGuesses.
+    Raises EmailInvalid, PhoneInvalid, CredentialsWrong, TooManyGuesses, SecondFactorRequired, SecondCodeWrong.
     """
     number = "" if email else parse_phone(phone, service.settings.phone_region)
     column, identity = (Account.email, parse_email(email)) if email else (Account.phone, number)
     account = await find_account(service, column == identity)
-    async with guesses.of_login(service, account.id if account else 0, identity, client.ip):
-        if not await service.passwords.verify(password, account and account.password_hash) or account is None:
+    async with guesses.of_login(service, account.id if account else 0, identity, login.client.ip):
+        if not await service.passwords.verify(login.password, account and account.password_hash) or account is None:
             raise CredentialsWrong
+        async with service.database.transaction() as connection:
+            await relock(connection, account)
+            await require_code(connection, account.id, login.second_code)
     return account
 
 

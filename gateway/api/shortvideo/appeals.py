@@ -31,12 +31,13 @@ class MakeAppeal(Struct):
 
 
 class AppealByPassword(Struct, kw_only=True):
-    """For who is suspended or banned: `email` or `phone`, and the password, as in a login."""
+    """For who is suspended or banned: `email` or `phone`, the password and `second_code`, as in a login."""
 
     email: str = ""
     phone: str = ""
     password: Text
     text: AppealText
+    second_code: str = ""
 
 
 class Appealed(Struct):
@@ -115,6 +116,7 @@ async def appeal_by_password(call: Call, params: AppealByPassword) -> Appealed:
         phone=params.phone,
         password=params.password,
         text=params.text,
+        second_code=params.second_code,
         client=call.client.message(),
     )
     made = await call.container.moderation.AppealByPassword(request, timeout=HASHING_TIMEOUT)

@@ -672,11 +672,14 @@ class AppealByPasswordRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     CLIENT_FIELD_NUMBER: _builtins.int
+    SECOND_CODE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """or the phone"""
     phone: _builtins.str
     password: _builtins.str
     text: _builtins.str
+    second_code: _builtins.str
+    """of the second factor, where it is on"""
     @_builtins.property
     def client(self) -> _accounts_pb2.Client: ...
     def __init__(
@@ -687,10 +690,11 @@ class AppealByPasswordRequest(_message.Message):
         password: _builtins.str = ...,
         text: _builtins.str = ...,
         client: _accounts_pb2.Client | None = ...,
+        second_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["client", b"client"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "email", b"email", "password", b"password", "phone", b"phone", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "email", b"email", "password", b"password", "phone", b"phone", "second_code", b"second_code", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,7 +5,7 @@ import grpc.aio
 from protos.user.v1 import moderation_pb2 as pb
 from protos.user.v1.moderation_pb2_grpc import ModerationServicer, add_ModerationServicer_to_server
 from services.kit.context import require_caller
-from services.user.credentials import verify_login
+from services.user.credentials import Login, verify_login
 from services.user.moderation import acts, appeals, cases, decisions, messages, reports, reversals
 from services.user.moderation.decisions import Decision
 from services.user.service import Service
@@ -45,9 +45,9 @@ class Moderation(ModerationServicer):
         return pb.AppealResponse(appeal_id=appeal_id)
 
     async def AppealByPassword(self, request: pb.AppealByPasswordRequest, context: object) -> pb.AppealResponse:
-        given = (request.email, request.phone, request.password)
         client = Client(request.client.ip, request.client.port, request.client.device)
-        account = await verify_login(self._service, *given, client)
+        login = Login(request.password, request.second_code, client)
+        account = await verify_login(self._service, request.email, request.phone, login)
         async with self._database.transaction() as connection:
             appeal_id = await appeals.appeal_shut_out(connection, self._new_id(), account.id, request.text)
         return pb.AppealResponse(appeal_id=appeal_id)

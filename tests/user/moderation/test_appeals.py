@@ -21,6 +21,7 @@ from tests.support.user import (
     outcomes,
     refusal,
 )
+from tests.user.test_second_factor import code_of, turned_on
 
 DAY = 86_400
 
@@ -116,6 +117,22 @@ async def test_who_is_shut_out_appeals_by_their_password(user: Running) -> None:
     appeal_id = (await user.moderation.AppealByPassword(asking())).appeal_id
     assert (await open_appeals(user, moderator))[appeal_id].act.act_id == act.act_id
     assert await refusal(user.moderation.AppealByPassword(asking(text="very sorry"))) == "APPEAL_MADE"
+
+
+async def test_who_has_a_second_factor_also_gives_its_code(user: Running) -> None:
+    name, issued, secret, _ = await turned_on(user)
+    await acted_on(user, await new_caller(user, ADMIN), issued.user_id, "ban")
+
+    async def ask(code: str) -> None:
+        email = f"{name}@example.com"
+        asked = pb.AppealByPasswordRequest(email=email, password=PASSWORD, text="sorry", second_code=code)
+        await user.moderation.AppealByPassword(asked)
+
+    assert await refusal(ask("")) == "SECOND_FACTOR_REQUIRED"
+    assert await refusal(ask("000000")) == "SECOND_CODE_WRONG"
+    code = code_of(secret)
+    assert await refusal(ask(code)) == ""
+    assert await refusal(ask(code)) == "SECOND_CODE_WRONG", "a code counts once"
 
 
 async def test_only_moderators_see_and_decide_appeals(user: Running) -> None:
