@@ -1,4 +1,4 @@
-"""What the gateway holds while it runs: channels, stubs, caches, limits and sockets, put together by hand."""
+"""The parts of the running gateway: channels, stubs, caches, limits and sockets, put together by hand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence

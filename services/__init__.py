@@ -1,4 +1,4 @@
-"""The four services, and the kit they stand on."""
+"""The four services and the packages that they share."""
 
 import os
 

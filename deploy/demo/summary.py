@@ -1,4 +1,4 @@
-"""Tells the operator what was added and how to log in."""
+"""Prints what was added and how to log in."""
 
 from deploy.demo.demo_run import DemoRun
 

@@ -30,7 +30,7 @@ class Finding(NamedTuple):
 
 @dataclass
 class CheckContext:
-    """What the checks work on. The first check fills `settings`, by process name, with those it could read."""
+    """The state that the checks share. The first check fills `settings`, by process name, with those it could read."""
 
     deployment: Deployment
     settings: dict[str, Settings] = field(default_factory=dict)

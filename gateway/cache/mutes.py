@@ -23,7 +23,7 @@ log = structlog.get_logger("mutes")
 
 
 class Muted(NamedTuple):
-    """What a viewer muted."""
+    """The users and words that a viewer muted."""
 
     users: frozenset[int] = frozenset()
     finds: re.Pattern[str] | None = None  # any of the words, in a folded text

@@ -1,4 +1,4 @@
-"""What users let others see: one lookup for each viewer and user, those of the same moment in one call."""
+"""What a viewer may see of each user: lookups made at the same moment travel in one call."""
 
 from collections.abc import Iterable, Mapping
 

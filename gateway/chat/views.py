@@ -56,7 +56,7 @@ class MessagePage(Struct):
 
 
 class SyncView(Struct):
-    """What changed after `from_rev`, up to `to_rev`; `more`: ask again from there."""
+    """The changes after `from_rev`, up to `to_rev`; `more`: ask again from there."""
 
     conversation_id: str
     from_rev: int

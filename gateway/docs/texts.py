@@ -1,4 +1,4 @@
-"""What the API page says besides the routes: how to begin, and the routes' groups, in English and Chinese."""
+"""The texts of the API page besides the routes: how to begin, and the routes' groups, in English and Chinese."""
 
 from gateway.docs.summaries_zh import SUMMARIES as SUMMARIES_ZH
 from gateway.http.openapi import Texts

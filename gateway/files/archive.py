@@ -22,7 +22,7 @@ FILES = "media/files.json"  # the list that names the files
 
 
 class _Sink:
-    """What the archive writes to. It cannot be read back, so the archive puts sizes behind the contents."""
+    """The output of the archive. It cannot be read back, so the archive writes sizes after the contents."""
 
     def __init__(self) -> None:
         self._written: list[bytes] = []
@@ -58,7 +58,7 @@ class _Pages:
 
 
 async def archive(container: Container) -> AsyncGenerator[bytes, None]:
-    """What each service holds of the caller, as `<service>/<list>.json`, and their uploads, as `files/<file>`.
+    """Writes each service's data of the caller, as `<service>/<list>.json`, and their uploads, as `files/<file>`.
 
     Raises what the services raise, and Unavailable.
     """

@@ -29,7 +29,7 @@ log = structlog.get_logger("variants")
 
 
 class Shown(NamedTuple):
-    """What is sent for a path."""
+    """The file that is sent for a path."""
 
     object: Object
     by_accept: bool = False  # clients that accept other formats get another file
@@ -77,7 +77,7 @@ async def _sized(container: Container, object: Object, asked: str, accept: str) 
 
 
 async def _made(container: Container, path: str, of: Object) -> Object:
-    """What was made of an object, as private as that."""
+    """A rendition of an object, as private as the object."""
     made = await container.files.load(hash_in(path) or "") if path else None
     if made is None:
         raise ObjectNotFound

@@ -37,7 +37,7 @@ class PresenceRecorder(Protocol):
 
 
 class Admission(Protocol):
-    """What a request needs of the container before its endpoint runs."""
+    """The parts of the container that a request needs before its endpoint runs."""
 
     settings: GatewaySettings
     limiter: RateLimiter
@@ -53,7 +53,7 @@ P = TypeVar("P")
 
 @dataclass(slots=True)
 class Call(Generic[C]):
-    """What an endpoint may use: the gateway's parts, who calls and from where."""
+    """The arguments of an endpoint: the gateway's parts, the caller, and the address that they call from."""
 
     container: C
     caller: Caller

@@ -53,7 +53,7 @@ log = structlog.get_logger("gateway")
 
 
 class Explanation(NamedTuple):
-    """What a client may know of an exception; never the exception's own words."""
+    """The answer to an exception; it never has the exception's own words."""
 
     reason: str
     failure: Failure

@@ -6,7 +6,7 @@ from services.kit.errors import HitokError
 
 
 class Failure(NamedTuple):
-    """What a client sees of a reason. `chat_code` is 0 for errors that cannot happen in the chat family."""
+    """A reason as clients see it. `chat_code` is 0 for errors that cannot happen in the chat family."""
 
     http: int
     video_code: int

@@ -48,7 +48,7 @@ def _find_unconnected(channels: Mapping[str, grpc.aio.Channel]) -> list[str]:
 
 @get("/metrics")
 async def metrics() -> ASGIResponse:
-    """What Prometheus scrapes."""
+    """Returns the metrics in Prometheus' format."""
     # In a thread: it is a megabyte of text, which would delay every request by tenths of a second.
     body = await asyncio.to_thread(generate_latest)
     return ASGIResponse(body=body, headers={"content-type": CONTENT_TYPE_LATEST})

@@ -31,7 +31,7 @@ Schema = dict[str, Any]
 
 
 class Texts(NamedTuple):
-    """What a document says in a language. `groups`: of routes, by their module below gateway.api; `summaries`: by
+    """The texts of a document in one language. `groups`: of routes, by their module below gateway.api; `summaries`: by
     method and first path. Without them the routes are grouped by family and say what their code says.
     """
 

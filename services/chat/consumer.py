@@ -117,7 +117,7 @@ class EventHandler:
 
 
 async def _open_requests(connection: AsyncConnection, data: dict[str, Any]) -> list[Push]:
-    """Whoever agreed to a friendship has agreed to the messages that wait for them."""
+    """A user who agrees to a friendship accepts the message requests of that friend."""
     actor_id, user_id = int(data["actor_id"]), int(data["user_id"])
     pushes: list[Push] = []
     if data.get("actor_agreed") or data.get("agreed"):

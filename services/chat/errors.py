@@ -1,4 +1,4 @@
-"""What can go wrong in the chat. The gateway maps each reason to a frame's code and to each API family's code."""
+"""The errors of the chat service. The gateway maps each reason to a frame's code and to each API family's code."""
 
 from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 

@@ -1,4 +1,4 @@
-"""What the chat service holds of a user, for their export: what they wrote, not what others wrote to them."""
+"""The lists of a user's export that come from the chat service: what they wrote, not what others wrote to them."""
 
 from services.exports.servicers import UserList
 

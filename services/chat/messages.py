@@ -114,7 +114,7 @@ def is_muted(member: Any) -> bool:
 
 
 def mark(conversation: Any, member: Any) -> marks_pb.Mark:
-    """What the member set for the conversation; of the conversation its `last_seq` counts."""
+    """Converts a member's marks of a conversation. Of the conversation, only `last_seq` is used."""
     return marks_pb.Mark(
         conversation_id=member.conversation_id,
         marks_rev=member.marks_rev,

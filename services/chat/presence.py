@@ -127,7 +127,7 @@ class Presence:
             return Page([], "")
 
     async def _publish_changes(self, changed: Mapping[int, bool]) -> None:
-        """Tells those who subscribed to the users and may see them; nobody while PostgreSQL is away."""
+        """Notifies the subscribers of the users who may see them; nobody while PostgreSQL is away."""
         now = datetime.fromtimestamp(self._clock(), UTC)
         self._seen |= {user_id: now for user_id in changed if not self._erased.get(user_id)}
         if not changed:

@@ -1,4 +1,4 @@
-"""What the chat service holds while it runs."""
+"""The parts of the running chat service."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress

@@ -68,7 +68,7 @@ class ConversationView(Struct):
 
 
 class MarkView(Struct):
-    """What the user set for a conversation for themselves. `muted_until` null: without an end, or not muted."""
+    """The marks that the user set for a conversation. `muted_until` null: without an end, or not muted."""
 
     conversation_id: str
     marks_rev: int

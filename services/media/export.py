@@ -1,4 +1,4 @@
-"""What the media service holds of a user, for their export. The gateway adds the bytes of the files."""
+"""The lists of a user's export that come from the media service. The gateway adds the bytes of the files."""
 
 from services.exports.servicers import UserList
 

@@ -28,7 +28,7 @@ class ResultInvalid(Invalid):
 
 
 class SettingInvalid(Invalid):
-    """No such choice of who may add the caller, or see something of them."""
+    """The request has a choice that does not exist (who may add the caller, or see something of theirs)."""
 
 
 class RoleInvalid(Invalid):

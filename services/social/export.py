@@ -1,4 +1,4 @@
-"""What the social service holds of a user, for their export."""
+"""The lists of a user's export that come from the social service."""
 
 from services.exports.servicers import UserList
 

@@ -77,7 +77,7 @@ class Refusal(Model):
 
 
 class ContactSettings(Model):
-    """What a user set; a user without a row has the defaults. Erasing the account deletes it."""
+    """A user's settings. A user without a row has the defaults. Erasing the account deletes the row."""
 
     __tablename__ = "contact_settings"
 

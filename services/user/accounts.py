@@ -120,7 +120,7 @@ async def lock_phone_holder(connection: AsyncConnection, phone: str, user_id: in
 
 
 async def take_phone_from_others(connection: AsyncConnection, phone: str, user_id: int, *which: Any) -> None:
-    """Whoever else has the phone, and matches `which`, loses it: the user has proven it."""
+    """Takes the phone from every other user that matches `which`: this user has proven that it is theirs."""
     others = update(Account).where(Account.phone == phone, Account.id != user_id, *which)
     gone = others.values(phone=None, phone_proven_at=None).returning(Account.id)
     for loser in (await connection.execute(gone)).scalars().all():

@@ -57,7 +57,7 @@ class Process(ABC):
     async def is_healthy(self) -> bool: ...
 
     async def name_missing(self) -> str:
-        """What it is waiting for before it is healthy; "" if unknown."""
+        """What the process waits for before it is healthy; "" if unknown."""
         return ""
 
     @abstractmethod

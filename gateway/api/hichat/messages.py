@@ -121,7 +121,7 @@ async def list_messages(call: Call, params: ListMessages) -> ChatLog:
 
 @endpoint("GET", "/v1/im/chatlog/readRecords", family=CHAT_SOCIAL, limit=READS)
 async def list_readers(call: Call, params: OfMessage) -> ReadRecords:
-    """Who has read a message, and who has not."""
+    """Lists the members who have read a message and those who have not."""
     message = await _find(call.container.chat, params)
     readers, others = list[str](), list[str]()
     for user_id, read_seq in await readers_of(call.container.chat, int(message.conversation_id)):

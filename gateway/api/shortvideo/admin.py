@@ -113,7 +113,7 @@ async def revoke_user_session(call: Call, params: RevokeUserSession) -> None:
 
 @endpoint("GET", "/api/admin/audit", family=SHORT_VIDEO, limit=ADMIN)
 async def list_audit(call: Call, params: ListAudit) -> AuditPage:
-    """What operators, admins and moderators did, the newest first."""
+    """Lists the acts of operators, admins and moderators, newest first."""
     request = audit_pb2.ListAuditRequest(
         cursor=params.cursor,
         limit=params.limit,

@@ -93,7 +93,7 @@ def _appeal_view(appeal: pb.AppealEntry) -> AppealView:
 
 @endpoint("GET", "/api/moderation/my-acts", family=SHORT_VIDEO, limit=REPORTS)
 async def list_own_acts(call: Call, params: ListOwnActs) -> ActPage:
-    """What moderators decided about the caller and their things, the newest first."""
+    """Lists what moderators decided about the caller and their content, newest first."""
     request = pb.ListOwnActsRequest(cursor=params.cursor, limit=params.limit)
     page = await call.container.moderation.ListOwnActs(request)
     return ActPage([act_view(act) for act in page.acts], page.next_cursor)

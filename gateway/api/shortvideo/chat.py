@@ -97,7 +97,7 @@ async def delete(call: Call, params: commands.OfConversation) -> MarkView:
 
 @endpoint("GET", "/api/chat/marks", family=SHORT_VIDEO, limit=READS)
 async def list_marks(call: Call, params: marks.ListMarks) -> marks.MarkPage:
-    """What the caller hid, muted, pinned or deleted since a rev."""
+    """Lists the conversations that the caller hid, muted, pinned or deleted since a rev."""
     return await marks.list_marks(call.container.chat, params)
 
 

@@ -49,7 +49,7 @@ class ChangeSettings(Struct):
 
 @endpoint("GET", "/api/contact/get-settings", family=SHORT_VIDEO, limit=OURS)
 async def get_settings(call: Call, params: NoParams) -> ContactSettings:
-    """What the caller set about being contacted and seen."""
+    """Returns the caller's settings of who may contact them and who sees what of them."""
     me = call.caller.user_id
     found, user = await asyncio.gather(
         call.container.friends.GetSettings(pb.GetSettingsRequest()), call.container.profile(me, me, call.caller.role)

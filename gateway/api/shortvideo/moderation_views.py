@@ -10,7 +10,7 @@ from services.client_json.times import rfc3339
 
 
 class SubjectView(Struct):
-    """What was reported; of a message also `conversation_id` and `seq`, else "" and 0."""
+    """The subject of a case; for a message also `conversation_id` and `seq`, else "" and 0."""
 
     kind: KindName
     id: str

@@ -1,4 +1,4 @@
-"""What is reported, as the reporter sees it: who cannot see it gets the error of a wrong id."""
+"""The subject of a report, as the reporter sees it. A reporter who cannot see it gets the error of a wrong id."""
 
 from typing import Any, Literal
 from urllib.parse import urlsplit

@@ -22,7 +22,7 @@ Note = Annotated[str, Meta(max_length=500)]
 
 
 class CreateReport(ReportedThing, kw_only=True):
-    """What it is, why, and in the reporter's words what else there is to say."""
+    """The subject, the reason, and a note in the reporter's words."""
 
     reason: Reason
     note: Note = ""

@@ -24,7 +24,7 @@ BY_SEQ = -1  # instead of a rev: the messages after `seq` are still to be sent
 
 
 class Position:
-    """What the client has of a conversation. `peer_id`: of a direct one; `group_id`: of a group's."""
+    """The client's state of a conversation. `peer_id`: of a direct one; `group_id`: of a group's."""
 
     __slots__ = ("group_id", "peer_id", "rev", "seq")
 

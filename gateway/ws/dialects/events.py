@@ -12,7 +12,7 @@ _decode_body = msgspec.json.Decoder().decode
 
 
 class Event:
-    """A message as it is now. `rendered`: its frames, by whatever a dialect tells them apart."""
+    """A message as it is now. `rendered`: its frames, by a key that each dialect chooses."""
 
     __slots__ = ("message", "rendered")
 
@@ -79,7 +79,7 @@ def read_notice(frame: bytes) -> Notice | None:
 
 
 def payload_of(frame: bytes) -> bytes:
-    """What `text_frame` was given."""
+    """The arguments of `text_frame`."""
     return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
 
 
@@ -93,7 +93,7 @@ def body_of(message: MessageView) -> Any:
 
 
 def text_of(body: Any) -> str:
-    """What a client that knows only text shows of a body: its text, its file's url, or else its JSON."""
+    """The text for a client that knows only text: the body's text, its file's url, or else its JSON."""
     if isinstance(body, str):
         return body
     if isinstance(body, dict):

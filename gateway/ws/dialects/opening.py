@@ -31,7 +31,7 @@ class _FirstFrame(Struct):
 
 
 def opening_of(scope: Scope) -> Opening | None:
-    """None: the client speaks our protocol, or its first frame will tell."""
+    """None: the client speaks our protocol, or its first frame will decide."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     if "ticket" in query:
         return None

@@ -1,4 +1,4 @@
-"""Who has read a message, as hichat's clients know it: a bitmap in base64, with a bit for the hash of each reader."""
+"""The readers of a message as hichat's clients know them: a bitmap in base64, one bit for the hash of each reader."""
 
 from base64 import b64encode
 from collections.abc import Iterable

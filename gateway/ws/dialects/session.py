@@ -1,4 +1,4 @@
-"""What all dialects share of serving a client's frames: the limits, the context of a request, and its errors."""
+"""Serves a client's frames for all dialects: the limits, the context of a request, and its errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ log = structlog.get_logger("sockets")
 
 
 class Tools(NamedTuple):
-    """What the sessions of this gateway use. `scale`: of all rate limits; `timeout`: seconds for one request.
+    """The parts that this gateway's sessions share. `scale`: of all rate limits; `timeout`: seconds for one request.
 
     `online_friends`: the ids of the caller's friends who are online.
     """

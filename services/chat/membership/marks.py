@@ -89,7 +89,7 @@ async def delete_for_self(connection: AsyncConnection, caller: Caller, conversat
 async def list_marks(
     connection: AsyncConnection, caller: Caller, from_rev: int, limit: int
 ) -> tuple[Sequence[Row[Any]], int, int]:
-    """What changed after `from_rev`, the rev up to which that tells, and the user's rev."""
+    """Returns the changes after `from_rev`, the rev up to which they reach, and the user's rev."""
     latest = await connection.execute(select(MarksRev.rev).where(MarksRev.user_id == caller.user_id))
     rev = latest.scalar_one_or_none() or 0  # read first, so that a later change is told by its frame
     columns = (*Member.__table__.columns, Conversation.last_seq)

@@ -63,7 +63,7 @@ class Permissions:
         return check.role
 
     async def check_friends(self, user_id: int, peer_ids: Sequence[int], fresh: bool = False) -> dict[int, FriendCheck]:
-        """What is between the user and each of the peers; `fresh`: not from the cache. Raises SocialUnavailable."""
+        """Returns the relation of the user with each peer; `fresh`: not from the cache. Raises SocialUnavailable."""
         fresh = fresh or self._is_deaf
         checks = await asyncio.gather(*(self._friends.get((user_id, peer), fresh) for peer in peer_ids))
         return dict(zip(peer_ids, checks, strict=True))

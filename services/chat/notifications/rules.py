@@ -15,7 +15,7 @@ Rule = Callable[[Data], list[NewNotification]]
 
 
 def notifications_for(event: Event) -> list[NewNotification]:
-    """What users are told about the event; nothing if it is of no interest or its data is incomplete."""
+    """Returns the notifications of an event; none if it is of no interest or its data is incomplete."""
     what = event.subject.removeprefix("events.")
     try:
         return _RULES[what](event.data) if what in _RULES else []
@@ -30,7 +30,7 @@ def mention(message: Any, user_id: int) -> NewNotification:
 
 
 def _to_user(kind: str, *fields: str) -> Rule:
-    """Tells the event's `user_id`."""
+    """Notifies the event's `user_id`."""
     return lambda data: [
         NewNotification(
             int(data["user_id"]), kind, int(data["actor_id"]), _pick(data, fields), text=data.get("message", "")
@@ -39,7 +39,7 @@ def _to_user(kind: str, *fields: str) -> Rule:
 
 
 def _to_owner(kind: str, *fields: str, topic: str = "") -> Rule:
-    """Tells the event's `owner_id`. Events with the same value of the field `topic` share a notification."""
+    """Notifies the event's `owner_id`. Events with the same value of the field `topic` share a notification."""
 
     def rule(data: Data) -> list[NewNotification]:
         shared = f"{kind}:{data[topic]}" if topic else ""
@@ -50,7 +50,7 @@ def _to_owner(kind: str, *fields: str, topic: str = "") -> Rule:
 
 
 def _group_requested(data: Data) -> list[NewNotification]:
-    """Tells the members who may handle the request."""
+    """Notifies the members who may handle the request."""
     subject = _pick(data, ("group_id", "group_name", "request_id", "message"))
     applicant = int(data["user_id"])
     text = data.get("message", "")
@@ -58,7 +58,7 @@ def _group_requested(data: Data) -> list[NewNotification]:
 
 
 def _group_joined(data: Data) -> list[NewNotification]:
-    """Tells the new member, if someone else admitted them, and the inviter, if someone else admitted the invited."""
+    """Notifies the new member, if someone else admitted them, and the inviter, if someone else admitted the invitee."""
     user, actor, inviter = (int(data[name]) for name in ("user_id", "actor_id", "inviter_id"))
     subject = _pick(data, ("group_id", "group_name", "user_id"))
     told = [NewNotification(user, "group_joined", actor, subject)]
@@ -68,13 +68,13 @@ def _group_joined(data: Data) -> list[NewNotification]:
 
 
 def _moderated(kind: str) -> Rule:
-    """Tells the owner of what a moderator acted on; not by whom."""
+    """Notifies the owner of the content that a moderator acted on, without naming the moderator."""
     fields = ("act_id", "act", "note", "until", "granted", "answer", *SUBJECT)
     return lambda data: [NewNotification(int(data["user_id"]), kind, int(data["user_id"]), _pick(data, fields))]
 
 
 def _report_closed(data: Data) -> list[NewNotification]:
-    """Tells the reporters whether anything was done."""
+    """Notifies the reporters whether anything was done."""
     subject = _pick(data, ("outcome", *SUBJECT))
     return [NewNotification(int(id), "report_closed", int(id), subject) for id in data["reporter_ids"]]
 

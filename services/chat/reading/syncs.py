@@ -49,7 +49,7 @@ class Sync(NamedTuple):
 
 
 async def batch_sync(connection: AsyncConnection, caller: Caller, points: Mapping[int, int]) -> list[Sync]:
-    """What changed in the caller's conversations. `points`: the rev to begin after, by conversation id.
+    """Returns the changes in the caller's conversations. `points`: the rev to begin after, by conversation id.
 
     Conversations of which the caller is not a member are left out. The revs are read first, so that a row which
     changes after that reaches the client by its event. Raises BatchTooLarge.

@@ -1,4 +1,4 @@
-"""What a message may hold, checked before anything is written, so that a bad message does not fail its batch."""
+"""Checks the content of a message before anything is written, so that a bad message does not fail its batch."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple

@@ -22,7 +22,7 @@ async def send_typing(
     active: bool,
     connection_id: str,
 ) -> None:
-    """Tells the other members and the caller's other sockets than `connection_id` whether the caller is typing.
+    """Signals whether the caller is typing: to the other members, and to the caller's sockets except `connection_id`.
 
     Nobody hears of it while a request to the caller is unanswered, and no user apart from the caller ever does.
     """

@@ -26,7 +26,7 @@ class Refused(NamedTuple):
 
 
 async def refused_today(redis: Redis, user_id: int) -> Refused:
-    """What was refused of the user since the first refusal of the last 24 hours; nothing while Valkey is away."""
+    """Returns the user's refused files of the 24 hours that began with their first; none while Valkey is away."""
     try:
         files, size = await redis.hmget(_key(user_id), "files", "bytes")
     except (RedisError, OSError, TimeoutError) as error:

@@ -1,4 +1,4 @@
-"""What a job makes of a video. A child process writes the files; each is then stored as an object and linked to the
+"""Makes a job's files of a video. A child process writes them; each is then stored as an object and linked to the
 video.
 
 The profiles `cover` and `cover-at-<milliseconds>` are pictures, `playback` is an MP4 that browsers play. If the video
@@ -149,7 +149,7 @@ def _cuts(scratch: Path) -> Path:
 
 
 def _made(scratch: Path, told: str) -> Path:
-    """The file that a child tells of. No path of a child leads out of its folder."""
+    """Returns the path of a file that the child reported. Refuses a path outside of the child's folder."""
     return scratch.with_name(Path(told).name)
 
 

@@ -1,4 +1,4 @@
-"""Follows a conversion: writes into its job how far the child process is, and tells the uploaders."""
+"""Follows a conversion: writes its progress into the job and reports it to the uploaders."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Tells the uploaders of a file on their sockets how far its processing is: the frame `file.progress`
+"""Reports the progress of a file's processing to its uploaders' sockets: the frame `file.progress`
 (docs/chat-protocol.md).
 
 The frames go to the gateways over core NATS, past the outbox: the next one makes good for one that is lost, and

@@ -1,4 +1,4 @@
-"""What answers show of a video: its row, its file and what was made of it."""
+"""Videos as answers show them: the row, its file and the file's renditions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a page of a list of videos or comments is asked for, and cursors of lists whose order changes."""
+"""Requests for a page of videos or comments, and cursors of lists whose order changes."""
 
 import base64
 import struct

@@ -14,6 +14,6 @@ def video_words(*texts: str) -> ColumnElement[str]:
 
 
 def query_words(text: str) -> ColumnElement[str] | None:
-    """What the words of a video must match; None for a text without words."""
+    """Returns the query that a video's words must match; None for a text without words."""
     query = query_of(text)
     return func.cast(literal(query), type_=TSQUERY) if query else None

@@ -1,4 +1,4 @@
-"""What users set about being contacted and seen. A user who set nothing has the defaults."""
+"""The users' settings of who may contact them and who sees what of them. A user without a row has the defaults."""
 
 from typing import Any, NamedTuple
 

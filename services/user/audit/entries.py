@@ -16,7 +16,7 @@ MAX_PAGE = 100  # entries
 
 
 class Act(NamedTuple):
-    """What was done to what. `details` is anything else worth knowing; it names users by their ids only."""
+    """An entry of the audit: the act, its subject, and further `details`, which name users by their ids only."""
 
     act: str
     target_kind: str

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def operator() -> str:
-    """Who runs the command: their name on this machine, also behind sudo."""
+    """Returns the name of the operator who runs the command, also behind sudo."""
     with suppress(OSError, KeyError):
         return os.environ.get("SUDO_USER") or getpass.getuser()
     return f"uid {os.getuid()}"

@@ -1,4 +1,4 @@
-"""What the user service holds of a user, for their export."""
+"""The lists of a user's export that come from the user service."""
 
 from services.exports.servicers import UserList
 

@@ -23,7 +23,7 @@ MAX_PAGE = 100  # acts
 
 
 class Moderator(NamedTuple):
-    """Who acts: a user with their role, or an operator on the command line, by their name there."""
+    """The author of an act: a user with their role, or an operator on the command line with their name there."""
 
     user_id: int | None
     role: int
@@ -90,7 +90,7 @@ def select_acts(*which: ColumnElement[bool]) -> Select[Any]:
 
 
 async def list_own(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> pages.Page:
-    """What was decided about the caller's things, the newest first; dismissals are not theirs. Raises CursorInvalid."""
+    """Lists decisions about the caller and their content, newest first, without dismissals. Raises CursorInvalid."""
     mine = (Act.owner_id == caller.user_id, Act.verb.in_(OWNERS), Act.id < pages.id_before(cursor))
     return await pages.fetch(connection, select_acts(*mine).order_by(Act.id.desc()), "id", limit=limit, most=MAX_PAGE)
 

@@ -25,7 +25,7 @@ async def lock_owner(connection: AsyncConnection, owner_id: int) -> None:
 
 
 async def _apply_here(connection: AsyncConnection, case: Any, act: Any) -> None:
-    """What concerns the account itself."""
+    """The verbs that change the account itself."""
     if act.verb in (acts.SUSPEND, acts.BAN):
         await sanctions.refresh(connection, act.owner_id)
     elif case.kind == pb.SUBJECT_USER and act.verb == acts.HIDE:

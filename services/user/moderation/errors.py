@@ -8,7 +8,7 @@ class ReportInvalid(Invalid):
 
 
 class SelfReport(Invalid):
-    """What is reported is the reporter's own."""
+    """Users cannot report what is their own."""
 
 
 class VerbInvalid(Invalid):
@@ -60,7 +60,7 @@ class AppealDecided(Conflict):
 
 
 class ActIrreversible(Conflict):
-    """What was removed is gone, and a dismissed case is opened by the next report."""
+    """The act cannot be reversed: a removal is final, and a dismissed case is opened again by the next report."""
 
 
 class CaseClosed(Conflict):

@@ -13,7 +13,7 @@ IS_SANCTION = text("verb IN ('suspend', 'ban') AND reversed_at IS NULL")
 
 
 class Case(Model):
-    """What was reported, once for each subject while it is open. `outcome` is the verb of the act that closed it."""
+    """The reports of one subject, which has at most one open case. `outcome` is the verb of the act that closed it."""
 
     __tablename__ = "moderation_case"
 
@@ -83,7 +83,7 @@ class Appeal(Model):
 
 
 class Act(Model):
-    """What a moderator did, and why: the audit. `moderator_id` is null if the operator's command line did it."""
+    """An act of a moderator with its reason: the audit. `moderator_id` is null for an act on the command line."""
 
     __tablename__ = "moderation_act"
 

@@ -1,4 +1,4 @@
-"""Tells what failed because of this machine, and can be tried again, from what failed because of the file."""
+"""Distinguishes failures of this machine, which can be tried again, from failures of the file."""
 
 import errno
 import traceback

@@ -1,4 +1,4 @@
-"""Tells the service how far a conversion is, by a number from 0 to 1 in a file beside what is made."""
+"""Reports the progress of a conversion as a number from 0 to 1, in a file beside the output."""
 
 import time
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Tells what confines a decoder on this machine: `python -m services.media.processing.sandbox.report <request>`."""
+"""Prints what confines a decoder on this machine: `python -m services.media.processing.sandbox.report <request>`."""
 
 import json
 import sys

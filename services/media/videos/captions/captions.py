@@ -49,7 +49,7 @@ Renditions = dict[str, Rendition]  # by language
 
 
 class State(NamedTuple):
-    """What a master playlist with captions is made of."""
+    """The parts of a master playlist with captions."""
 
     base: str  # the name of the playlist without captions; "" while there is none
     captions: dict[str, Row[Any]]  # by language

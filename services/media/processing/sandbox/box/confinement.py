@@ -22,7 +22,7 @@ READABLE = (
 
 
 class Walls(NamedTuple):
-    """What is in force: a user id of its own, the version of Landlock or 0, the filter of system calls."""
+    """The measures in force: a user id of its own, the version of Landlock (0: none), the filter of system calls."""
 
     uid: bool
     landlock: int

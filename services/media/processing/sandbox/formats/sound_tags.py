@@ -40,7 +40,7 @@ def strip_mpeg(path: Path) -> bool:
 
 
 def _id3_size(head: bytes) -> int:
-    """What follows the header of an ID3v2 tag, with its footer; 0 if there is none."""
+    """Returns the number of bytes after the header of an ID3v2 tag, with its footer; 0 if there is no tag."""
     if head[:3] not in (b"ID3", b"3DI") or len(head) < ID3_HEADER or max(head[6:10]) > 0x7F:
         return 0
     size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
