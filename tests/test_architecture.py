@@ -243,6 +243,7 @@ OPENERS = {
     "services/media/videos/views.py": "one transaction for the views of many RPCs (group commit)",
     "services/social/admin.py": "the operator's command line",
     "services/user/second_factor/factors.py": "a password is verified before, and a guess counted around it",
+    "services/user/second_factor/reencryption.py": "a background task",
     "services/user/exports/links.py": "a password is verified before",
     "services/user/accounts.py": "the account is read before its password is verified",
     "services/user/admin.py": "the operator's command line",

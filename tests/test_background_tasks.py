@@ -46,6 +46,7 @@ PROCESSES = {
         "UserSettings",
         KIT
         | {
+            "keep_encrypted": "services.user.second_factor.reencryption.keep_encrypted",
             "sweep_sessions": "services.user.sessions.sweep",
             "repeat_erasures": "services.user.erasure.repeat_erasures",
             "tell_old_addresses": "services.user.email_changes.tell_old_addresses",

@@ -80,7 +80,8 @@ def load(kind: type[S], service: str, environ: Mapping[str, str] = os.environ) -
         for name in variable_names(service, field.name):
             text = _read(name, environ)
             if text is not None:
-                values[field.name] = _convert(name, text, field.type)
+                is_unset = text == field.default == ""
+                values[field.name] = text if is_unset else _convert(name, text, field.type)
                 break
         else:
             if field.required:

@@ -9,6 +9,7 @@ from services.kit import background
 from services.user import email_changes, erasure, sessions
 from services.user.admin import commands
 from services.user.config import UserSettings
+from services.user.second_factor import reencryption
 from services.user.service import open_service
 from services.user.servicers import PROTOS, register
 
@@ -20,6 +21,7 @@ async def compose(settings: UserSettings, grpc_server: grpc.aio.Server) -> Async
         async with background.run(
             sweep_sessions=lambda: sessions.sweep(service.database),
             tell_old_addresses=lambda: email_changes.tell_old_addresses(service),
+            keep_encrypted=lambda: reencryption.keep_encrypted(service.database, service.cipher),
             repeat_erasures=lambda: erasure.repeat_erasures(service.database),
         ):
             yield

@@ -28,8 +28,8 @@ from services.user.identities.parsing import parse_email, parse_phone, username_
 from services.user.models import Account, Session
 from services.user.moderation.commands import moderation
 from services.user.proofs.passwords import Passwords
-from services.user.second_factor import factors
-from services.user.service import MIGRATIONS
+from services.user.second_factor import factors, reencryption
+from services.user.service import MIGRATIONS, cipher_of
 
 commands = CommandLine(SERVICE, UserSettings, MIGRATIONS)
 audit = typer.Typer(help="What operators, admins and moderators did.")
@@ -122,6 +122,17 @@ def export(
 def turn_off_second_factor(who: str = WHO, reason: str = REASON) -> None:
     """Let a user who lost their device and their recovery codes log in by password alone."""
     _run("turn_off_second_factor", who, reason, lambda connection, account: factors.forget(connection, account.id))
+
+
+@commands.app.command()
+def encrypt_second_factors() -> None:
+    """Encrypt all secrets of authenticator apps with the newest secret now, as the service does within 10 minutes."""
+
+    async def work(database: Database, settings: UserSettings) -> None:
+        count = await reencryption.encrypt_all(database, cipher_of(settings))
+        typer.echo(f"{count} encrypted anew; the old secret is needed no longer")
+
+    commands.run(work)
 
 
 @commands.app.command()

@@ -34,6 +34,12 @@ class UserSettings(ServiceSettings, kw_only=True, frozen=True):
     second_factor_role: Annotated[
         int, Meta(ge=3, le=5, description="least role that needs a second factor: 3 moderators and admins; 5: none")
     ] = 5
+    second_factor_secret: Annotated[
+        str, Meta(description="encrypts the secrets of authenticator apps; empty: the internal secret does")
+    ] = ""
+    old_second_factor_secret: Annotated[
+        str, Meta(description="the one before it, for as long as something is encrypted with that")
+    ] = ""
     rate_limit_scale: Annotated[float, Meta(ge=0, description="factor for all rate limits; 0: no limits")] = 1.0
     reserved_names: Annotated[
         tuple[str, ...], Meta(description="nobody may take these usernames, or ones that look like them")

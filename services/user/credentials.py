@@ -117,7 +117,7 @@ async def verify_login(service: Service, email: str, phone: str, login: Login) -
             raise CredentialsWrong
         async with service.database.transaction() as connection:
             await relock(connection, account)
-            await require_code(connection, account.id, login.second_code)
+            await require_code(connection, service.cipher, account.id, login.second_code)
     return account
 
 
@@ -125,7 +125,7 @@ async def _start_session(service: Service, account: Row[Any], login: Login, life
     async with service.database.transaction() as connection:
         current = await relock(connection, account)
         require_admitted(current)
-        await require_code(connection, current.id, login.second_code)
+        await require_code(connection, service.cipher, current.id, login.second_code)
         session_id, _ = await sessions.start(connection, service, current, login.client, max(lifetimes))
     return sessions.issue(service, current, session_id, *lifetimes)
 

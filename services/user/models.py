@@ -137,7 +137,10 @@ class EmailChange(Model):
 
 
 class SecondFactor(Model):
-    """The secret of a user's authenticator app; it counts once it was turned on. Codes up to `last_step` are used."""
+    """The secret of a user's authenticator app, encrypted (proofs/encryption.py).
+
+    It counts once it was turned on. Codes up to `last_step` are used.
+    """
 
     __tablename__ = "second_factor"
 

@@ -13,6 +13,7 @@ from services.kit.redis import open_redis
 from services.kit.schema import require_current
 from services.user.config import SERVICE, UserSettings
 from services.user.proofs.codes import Codes
+from services.user.proofs.encryption import Cipher
 from services.user.proofs.mail import Mailer
 from services.user.proofs.passwords import Passwords
 from services.user.proofs.sms import SmsSender
@@ -28,7 +29,14 @@ class Service:
     mailer: Mailer
     sms: SmsSender
     passwords: Passwords
+    cipher: Cipher  # of the second factors
     new_id: IdGenerator
+
+
+def cipher_of(settings: UserSettings) -> Cipher:
+    """What was encrypted before a secret of its own was set is read with the internal one."""
+    newest_first = (settings.second_factor_secret, settings.internal_secret, settings.old_second_factor_secret)
+    return Cipher("second factor", *newest_first)
 
 
 @asynccontextmanager
@@ -47,6 +55,6 @@ async def open_service(settings: UserSettings) -> AsyncIterator[Service]:
         try:
             async with relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days):
                 codes = Codes(redis, settings.internal_secret)
-                yield Service(settings, database, codes, mailer, sms, passwords, new_id)
+                yield Service(settings, database, codes, mailer, sms, passwords, cipher_of(settings), new_id)
         finally:
             passwords.close()

@@ -113,6 +113,12 @@ def test_a_bad_variable_is_named_in_one_line_without_its_value(name: str, text: 
     assert "p#ss" not in message and "short" not in message.split()
 
 
+def test_a_secret_that_may_be_left_out_may_be_empty() -> None:
+    assert read(SECOND_FACTOR_SECRET="").second_factor_secret == ""
+    with pytest.raises(ConfigError, match="HITOK_SECOND_FACTOR_SECRET must have at least"):
+        read(SECOND_FACTOR_SECRET="short")
+
+
 def test_a_secrets_length_is_counted_in_bytes() -> None:
     secret = "天地玄黄宇宙洪荒日月盈"
     assert read(JWT_SECRET=secret).jwt_secret == secret

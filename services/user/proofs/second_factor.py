@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.user.errors import SecondCodeWrong, SecondFactorRequired
 from services.user.models import Account, RecoveryCode, SecondFactor
+from services.user.proofs.encryption import Cipher
 
 PERIOD = 30  # seconds of a step
 DRIFT = 1  # steps by which a clock may be wrong
@@ -22,10 +23,10 @@ LENGTH = 12  # characters of a recovery code: 58 bits
 IS_ON = exists().where(SecondFactor.user_id == Account.id, SecondFactor.turned_on_at.is_not(None))
 
 
-async def require_code(connection: AsyncConnection, user_id: int, code: str) -> None:
+async def require_code(connection: AsyncConnection, cipher: Cipher, user_id: int, code: str) -> None:
     """Call it with the account locked. Does nothing for a user without a second factor.
 
-    Raises SecondFactorRequired without a code, and SecondCodeWrong.
+    Raises SecondFactorRequired without a code, SecondCodeWrong, and what Cipher.decrypt raises.
     """
     query = select(SecondFactor.__table__).where(SecondFactor.user_id == user_id)
     factor = (await connection.execute(query.where(SecondFactor.turned_on_at.is_not(None)))).one_or_none()
@@ -37,7 +38,8 @@ async def require_code(connection: AsyncConnection, user_id: int, code: str) -> 
     if len(typed) == LENGTH:
         await _use_recovery_code(connection, user_id, typed)
     else:
-        await use_step(connection, user_id, step_of(factor.secret, typed, factor.last_step))
+        secret = cipher.decrypt(factor.secret, owner=user_id)
+        await use_step(connection, user_id, step_of(secret, typed, factor.last_step))
 
 
 def step_of(secret: str, code: str, last_step: int) -> int:

@@ -54,10 +54,9 @@ async def begin(service: Service, caller: Caller, password: str) -> Begun:
     async with service.database.transaction() as connection:
         await relock(connection, account)
         await _require(connection, caller, on=False)
-        row = upsert(SecondFactor).values(user_id=caller.user_id, secret=secret)
-        await connection.execute(
-            row.on_conflict_do_update(index_elements=(SecondFactor.user_id,), set_={"secret": secret})
-        )
+        kept = {"secret": service.cipher.encrypt(secret, owner=caller.user_id)}
+        row = upsert(SecondFactor).values(user_id=caller.user_id, **kept)
+        await connection.execute(row.on_conflict_do_update(index_elements=(SecondFactor.user_id,), set_=kept))
     return Begun(secret, pyotp.TOTP(secret).provisioning_uri(name=account.username, issuer_name=ISSUER))
 
 
@@ -71,7 +70,8 @@ async def turn_on(service: Service, caller: Caller, code: str) -> list[str]:
         ).scalar_one_or_none()
         if begun is None:
             raise SecondFactorOff
-        await use_step(connection, caller.user_id, step_of(begun, code.strip().replace(" ", ""), 0))
+        secret = service.cipher.decrypt(begun, owner=caller.user_id)
+        await use_step(connection, caller.user_id, step_of(secret, code.strip().replace(" ", ""), 0))
         on = update(SecondFactor).where(SecondFactor.user_id == caller.user_id).values(turned_on_at=func.now())
         await connection.execute(on)
         await sessions.revoke(connection, caller.user_id, Session.id != caller.session_id)
@@ -86,7 +86,7 @@ async def turn_off(service: Service, caller: Caller, password: str, code: str) -
     async with guesses.of_session(service, caller), service.database.transaction() as connection:
         await relock(connection, account)
         await _require(connection, caller, on=True)
-        await require_code(connection, caller.user_id, code)
+        await require_code(connection, service.cipher, caller.user_id, code)
         await forget(connection, caller.user_id)
 
 
@@ -96,7 +96,7 @@ async def renew_codes(service: Service, caller: Caller, password: str, code: str
     async with guesses.of_session(service, caller), service.database.transaction() as connection:
         await relock(connection, account)
         await _require(connection, caller, on=True)
-        await require_code(connection, caller.user_id, code)
+        await require_code(connection, service.cipher, caller.user_id, code)
         return await _renew_codes(connection, caller.user_id)
 
 
