@@ -143,6 +143,7 @@ TABLES: dict[str, dict[str, Table]] = {
             "user_id size metadata object_hash", "id received expires_at", f"{ROW_GOES} With the bytes received."
         ),
         "part": Table("key", "upload_id start size", f"{ROW_GOES} With the upload they belong to."),
+        "backup": Table("", "id began_at verified_at", "Holds times only; what backups keep, see above."),
         "deletion": Table("key", "id created_at", "Deleted as soon as the store has deleted the bytes."),
         "leaver": Table("user_id", "created_at", "Deleted when everything else of the account is erased."),
         **EVENTS,

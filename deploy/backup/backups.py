@@ -1,13 +1,22 @@
 """Makes a backup of a place, and restores it."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.backup.files import copy_in, copy_out, is_empty, require_writable
 from deploy.backup.manifest import FILE, Manifest, read_objects, write_manifest
 from deploy.backup.places import Place
 from deploy.backup.sessions import HOW_TO_REPLACE, check_target, restore_databases
-from deploy.backup.snapshots import CONSUMERS_FIRST, dump, keeping_files, list_keys, open_snapshots, server_version
+from deploy.backup.snapshots import (
+    CONSUMERS_FIRST,
+    dump,
+    keeping_files,
+    list_keys,
+    note,
+    open_snapshots,
+    server_version,
+)
 from deploy.database_services import DATABASE_SERVICES
 from deploy.local.errors import LocalError
 from services.kit.schema import knows
@@ -22,6 +31,7 @@ def back_up(place: Place, folder: Path) -> Manifest:
     """
     draft = folder.with_name(folder.name + PARTIAL)
     draft.mkdir(parents=True, mode=0o700)
+    began_at = datetime.now(UTC)
     try:
         with keeping_files(place.urls["media"]), open_snapshots(place.urls) as snapshots:
             databases = {name: dump(snapshots[name], place.urls[name], draft, name) for name in CONSUMERS_FIRST}
@@ -32,6 +42,7 @@ def back_up(place: Place, folder: Path) -> Manifest:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     draft.rename(folder)
+    note(place.urls["media"], began_at)
     return manifest
 
 

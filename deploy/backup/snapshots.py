@@ -7,7 +7,8 @@ chat's one event to the social service is the exception, see docs/adr/0010-a-bac
 
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -81,6 +82,12 @@ def dump(snapshot: psycopg.Connection, url: str, folder: Path, name: str) -> Dat
     if done.returncode:
         raise LocalError(f"cannot dump the database of {name}", details=done.stderr.strip())
     return Database(measure(folder, file), revision, rows)
+
+
+def note(media_url: str, began_at: datetime) -> None:
+    """Writes down that there is a whole backup with the data of that moment; the alert BackupOld reads it."""
+    with _connect("media", media_url) as connection, suppress(psycopg.errors.UndefinedTable):  # of an older release
+        connection.execute("INSERT INTO backup (began_at) VALUES (%s)", [began_at])
 
 
 def list_keys(media: psycopg.Connection) -> list[tuple[str, int]]:

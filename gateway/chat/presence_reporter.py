@@ -94,6 +94,7 @@ class PresenceReporter:
 
     async def _refresh_for_ever(self) -> None:
         while True:
+            background.come_round()
             await asyncio.sleep(TICK_SECONDS)
             self.refresh()
 

@@ -25,6 +25,7 @@ from services.chat.models import GROUP, UserLastSeen
 from services.chat.online import OnlineIndex, Page
 from services.chat.push import frames
 from services.chat.push.outbox import Publisher
+from services.kit import background
 from services.kit.context import Caller
 from services.kit.db import Database
 from services.kit.events.stream import LOST
@@ -146,6 +147,7 @@ class Presence:
     async def sweep(self) -> None:
         """Announces users who went without a report, and stores when users were last seen."""
         while True:
+            background.come_round()
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 await self.sweep_now()

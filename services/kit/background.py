@@ -9,19 +9,23 @@ import asyncio
 import os
 import random
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 MIN_PAUSE, MAX_PAUSE = 0.2, 30.0  # seconds before a restart; the pause doubles with each failure
 STEADY_SECONDS = 60.0  # a run of this length resets the failures before it
 GIVE_UP_SECONDS = 300.0  # from the first failure to the end of the process, about 15 restarts
 
 RESTARTS = Counter("hitok_background_restarts", "Background tasks that failed and were restarted", ["task"])
+DUE = Gauge("hitok_background_due_timestamp_seconds", "When a task has to have come round again, Unix time", ["task"])
+_running: ContextVar[str] = ContextVar("background_task", default="")
 log = structlog.get_logger("background")
 
 Factory = Callable[[], Coroutine[Any, Any, None]]
@@ -50,6 +54,7 @@ class Keeper:
 
     async def keep(self) -> None:
         RESTARTS.labels(self.name)
+        _running.set(self.name)
         while True:
             started = self._clock()
             try:
@@ -80,6 +85,12 @@ class Keeper:
         pause = self._pause * random.uniform(0.5, 1.0)  # noqa: S311
         self._pause = min(self._pause * 2, MAX_PAUSE)
         return pause
+
+
+def come_round(seconds: float = 120.0) -> None:
+    """A background task says that it goes on, and will say so again within `seconds`: one that hangs is noticed."""
+    if name := _running.get():
+        DUE.labels(name).set(time.time() + seconds)
 
 
 _keepers: set[Keeper] = set()  # of this process

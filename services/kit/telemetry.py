@@ -3,8 +3,9 @@
 Without an endpoint no span is made: the functions here then return at once.
 """
 
+import ssl
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from opentelemetry import propagate, trace
@@ -20,6 +21,8 @@ SERVED = Histogram("hitok_rpc_served_seconds", "RPCs served", ["method", "status
 CALLED = Histogram("hitok_rpc_called_seconds", "RPCs called, retries included", ["method", "status"], buckets=BUCKETS)
 BUILD = Gauge("hitok_build_info", "Always 1; what runs here", ["service", "version", "revision"])
 
+CERTIFICATE = Gauge("hitok_certificate_expires_timestamp_seconds", "When this process's certificate ends, Unix time")
+
 TRACE = "traceparent"  # the W3C header, used in NATS messages too
 MAX_LINKS = 32
 
@@ -32,6 +35,8 @@ def start(settings: Settings, service: str, metrics_port: int | None) -> None:
     """Serves /metrics from a thread, if a port is given, and starts exporting traces."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # else one more series per metric
     BUILD.labels(service, VERSION, settings.revision).set(1)
+    if settings.tls_cert:
+        _show_expiry(settings.tls_cert)
     if metrics_port is not None:
         try:
             start_http_server(metrics_port, settings.metrics_host)
@@ -43,6 +48,12 @@ def start(settings: Settings, service: str, metrics_port: int | None) -> None:
         trace.set_tracer_provider(tracing.open_provider(settings, service))
         global _tracing
         _tracing = True
+
+
+def _show_expiry(file: str) -> None:
+    with suppress(OSError, ssl.SSLError):  # rpc/tls.py refuses it, and says why
+        found = ssl._ssl._test_decode_cert(file)  # type: ignore[attr-defined]  # the only reader in Python's own library
+        CERTIFICATE.set(ssl.cert_time_to_seconds(found["notAfter"]))
 
 
 def stop() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, SmallInteger, Text, func, text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, MetaData, SmallInteger, Text, func, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.kit.events.outbox import event_tables
@@ -132,6 +132,18 @@ class Deletion(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Backup(Model):
+    """A whole backup (deploy/backup), by the moment whose data it holds. It is written when the backup is done."""
+
+    __tablename__ = "backup"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    began_at: Mapped[datetime]
+    verified_at: Mapped[datetime | None]  # when it was last restored into a scratch server
+
+    __table_args__ = (Index("backup_age", "began_at"),)
 
 
 event_tables(Model.metadata)

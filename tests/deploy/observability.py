@@ -18,8 +18,12 @@ def load_yaml(path: str | Path) -> Any:
     return yaml.safe_load((FOLDER / path).read_text())
 
 
-def rules() -> list[dict[str, Any]]:
-    return [rule for group in load_yaml("alerts.yml")["groups"] for rule in group["rules"]]
+RULE_FILES = ("alerts.yml", "alerts-servers.yml")  # on hitok's own metrics; on those of the servers' exporters
+
+
+def rules(*files: str) -> list[dict[str, Any]]:
+    groups = [group for file in files or RULE_FILES for group in load_yaml(file)["groups"]]
+    return [rule for group in groups for rule in group["rules"]]
 
 
 def alerts() -> list[dict[str, Any]]:
@@ -37,7 +41,7 @@ def panels(path: Path) -> list[dict[str, Any]]:
 
 def expressions() -> Iterator[tuple[str, str]]:
     """Every expression, with its place."""
-    for rule in rules():
+    for rule in rules(RULE_FILES[0]):
         yield f"alerts.yml: {rule.get('alert') or rule['record']}", rule["expr"]
     for path in dashboards():
         for panel in panels(path):

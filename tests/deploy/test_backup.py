@@ -143,6 +143,15 @@ def test_a_backup_says_what_it_holds(source: Place, backup: Path) -> None:
     verify(backup, manifest)
 
 
+def test_it_is_written_down_when_it_is_whole(source: Place, backup: Path) -> None:
+    """The alert BackupOld reads it, as a metric of the media service."""
+    with psycopg.connect(source.urls["media"]) as connection:
+        noted = connection.execute("SELECT began_at FROM backup").fetchall()
+    created = msgspec.json.decode((backup / "manifest.json").read_bytes(), type=Manifest).created_at
+    assert len(noted) == 1
+    assert 0 <= (created - noted[0][0]).total_seconds() < 60
+
+
 def test_a_second_backup_links_what_the_first_has(source: Place, backup: Path) -> None:
     back_up(source, backup.with_name("second"))
     one, other = (folder / "objects" / KEY for folder in (backup, backup.with_name("second")))

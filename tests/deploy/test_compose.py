@@ -224,6 +224,7 @@ def test_profiles_leave_the_plain_start_alone() -> None:
     profiles = {name: service["profiles"] for name, service in COMPOSE["services"].items() if "profiles" in service}
     assert profiles == {
         "prometheus": ["observability"],
+        **{f"{server}-exporter": ["observability"] for server in ("postgres", "nats", "valkey", "node")},
         "grafana": ["observability"],
         "otel-collector": ["observability"],
         "jaeger": ["observability"],
@@ -232,14 +233,16 @@ def test_profiles_leave_the_plain_start_alone() -> None:
     }
     mounted = [v.split(":")[0] for service in COMPOSE["services"].values() for v in service.get("volumes", ())]
     assert [path for path in mounted if path.startswith("./") and not (ROOT / path).exists()] == []
-    assert {path for path in mounted if not path.startswith("./")} == set(COMPOSE["volumes"])
+    assert {path for path in mounted if not path.startswith("./")} == {*COMPOSE["volumes"], "/"}
 
 
 def test_what_observes_looks_where_the_processes_are() -> None:
     folder, stages = ROOT / "deploy/observability", read_dockerfile()
     scraped: dict[str, str] = {}
     for config in yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]:
-        for source in config["dns_sd_configs"]:
+        for source in config.get("static_configs", ()):
+            assert [target.partition(":")[0] in COMPOSE["services"] for target in source["targets"]] == [True]
+        for source in config.get("dns_sd_configs", ()):
             scraped |= dict.fromkeys(source["names"], str(source["port"]))
     assert scraped == {name: stages[name].environment[f"HITOK_{name.upper()}_METRICS_PORT"] for name in PROCESSES}
     assert "=http://otel-collector:4317" in EXAMPLE.read_text() and "otel-collector" in COMPOSE["services"]

@@ -1,6 +1,7 @@
 """Background tasks: one that fails is seen, comes back, and ends the process if it never recovers."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -164,3 +165,20 @@ async def test_the_end_of_the_block_ends_a_task_that_waits_for_its_restart() -> 
             await asyncio.sleep(0.01)
             assert not background.is_steady()
     assert background.is_steady()
+
+
+async def test_a_task_says_when_it_has_to_have_come_round_again() -> None:
+    said = asyncio.Event()
+
+    async def task() -> None:
+        background.come_round(60)
+        said.set()
+        await asyncio.Event().wait()
+
+    background.come_round()  # outside of a task it says nothing
+    before = time.time()
+    async with background.run(test_round=task):
+        await said.wait()
+    due = REGISTRY.get_sample_value("hitok_background_due_timestamp_seconds", {"task": "test_round"})
+    assert due is not None and before + 60 <= due <= time.time() + 60
+    assert REGISTRY.get_sample_value("hitok_background_due_timestamp_seconds", {"task": ""}) is None

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -10,10 +11,12 @@ import grpc.aio
 import msgspec
 import pytest
 import trustme
+from prometheus_client import REGISTRY
 
 from deploy.local.ports import find_free_port
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
+from services.kit import telemetry
 from services.kit.config import ConfigError
 from services.kit.rpc import tls
 from services.kit.rpc.channel import open_channel
@@ -96,6 +99,17 @@ async def test_only_who_has_a_certificate_of_our_authority_is_served(
         async with open_channel(plain, own_settings, PROTOS) as channel:
             assert await process.health(channel) == 1
         assert await answer_to(open_channel(plain, own_settings, PROTOS)) is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_process_says_when_its_certificate_ends(settings: UserSettings, tmp_path: Path) -> None:
+    ends = datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC)
+    authority = trustme.CA()
+    files = certify(tmp_path, authority)
+    authority.issue_cert("127.0.0.1", not_after=ends).cert_chain_pems[0].write_to_path(files.cert)
+    telemetry.start(over_tls(settings, files), "certified", None)
+    assert REGISTRY.get_sample_value("hitok_certificate_expires_timestamp_seconds") == ends.timestamp()
+    Path(files.cert).write_text("no certificate")
+    telemetry.start(over_tls(settings, files), "certified", None)  # `tls` says what is wrong with it
 
 
 async def test_without_tls_an_image_asks_itself_in_plain(own_settings: UserSettings) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiosmtpd.smtp import SMTP
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from protos.user.v1 import accounts_pb2 as pb
@@ -65,7 +66,9 @@ async def test_a_code_comes_by_smtp(user: Running) -> None:
 async def test_a_refused_mail_is_told_and_its_code_forgotten(user: Running, answer: str) -> None:
     address = f"{new_name()}@example.com"
     async with smtp_server(Mailbox(refuse=answer)) as url, mailing(user, url) as running:
+        failed = REGISTRY.get_sample_value("hitok_mails_total", {"outcome": "failed"}) or 0
         assert await refusal(running.accounts.SendCode(pb.SendCodeRequest(email=address))) == "MAIL_FAILED"
+        assert REGISTRY.get_sample_value("hitok_mails_total", {"outcome": "failed"}) == failed + 1
     assert not await code_is_kept(user, address)
 
 

@@ -131,6 +131,7 @@ class Publisher:
         """Publishes what is due: pushes stored for the relay, and those that a lost process or connection left."""
         loop, purge_at = asyncio.get_running_loop(), 0.0
         while True:
+            background.come_round()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), POLL)
             self._due.clear()

@@ -59,6 +59,7 @@ async def _consume(database: Database, client: Nats, consumer: str, subjects: li
             messages: list[Msg] = []
             try:
                 while True:
+                    background.come_round()
                     with suppress(TimeoutError):
                         messages = await subscription.fetch(BATCH, timeout=POLL)
                     while messages:
@@ -73,6 +74,7 @@ async def _consume(database: Database, client: Nats, consumer: str, subjects: li
                     for message in messages:
                         await message.nak()
         except LOST as error:
+            background.come_round()
             waits(error)
             await asyncio.sleep(1)
 

@@ -14,12 +14,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from services.kit import background
 from services.kit.db import Database
 
 EVERY, AGAIN = 10.0, 2.0  # seconds between measurements, and after a failed one
 TIMEOUT = 2.0
 
 OLDEST = Gauge("hitok_outbox_oldest_seconds", "Age of the oldest event not yet published")
+POSTGRES_SEEN = Gauge("hitok_postgres_seen_timestamp_seconds", "When PostgreSQL last answered, Unix time")
 PENDING = Gauge("hitok_consumer_pending", "Events that a consumer has not handled yet", ["consumer"])
 DEAD = Gauge("hitok_dead_letters", "Events that a consumer gave up", ["consumer"])
 
@@ -35,6 +37,7 @@ log = structlog.get_logger("backlog")
 async def watch(look: Callable[[], Awaitable[None]]) -> None:
     """Calls `look` until cancelled. If a server is away, the metrics keep their values."""
     while True:
+        background.come_round()
         try:
             await look()
         except AWAY as error:
@@ -48,6 +51,7 @@ async def watch_outbox(database: Database) -> None:
     async def look() -> None:
         async with database.transaction() as connection:
             OLDEST.set((await connection.execute(OLDEST_EVENT)).scalar() or 0)
+        POSTGRES_SEEN.set_to_current_time()
 
     await watch(look)
 

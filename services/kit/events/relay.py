@@ -75,6 +75,7 @@ class Relay:
 
     async def run(self) -> None:
         while True:
+            background.come_round()
             try:
                 await ensure_stream(self._jetstream())  # again after each failure: NATS may have lost its data
                 while True:
@@ -92,6 +93,7 @@ class Relay:
             pass
 
     async def _publish_batch(self) -> int:
+        background.come_round()
         async with self._database.transaction() as connection:
             locked = await connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": RELAY_LOCK})
             if not locked.scalar_one():

@@ -14,6 +14,7 @@ JOBS = Gauge("hitok_media_jobs_open", "Jobs of processing not ended, up to 10,00
 OLDEST_JOB = Gauge("hitok_media_job_wait_seconds", "How long the first job in the queue has been due")
 UPLOADS = Gauge("hitok_media_uploads_open", "Resumable uploads not finished, up to 10,000")
 OLDEST_DELETION = Gauge("hitok_media_deletion_wait_seconds", "Age of the oldest file still to be deleted")
+BACKUP = Gauge("hitok_backup_timestamp_seconds", "When the last whole backup began, Unix time; 0: there is none")
 DISK_FREE = Gauge("hitok_media_disk_free_bytes", "Room where uploads are received")
 DISK_SIZE = Gauge("hitok_media_disk_size_bytes", "Size of the disk where uploads are received")
 
@@ -22,7 +23,8 @@ LOOK = text("""SELECT
  (SELECT count(*) FROM (SELECT FROM job WHERE due_at > now() LIMIT 10000) AS found) AS held,
  (SELECT count(*) FROM (SELECT FROM partial_upload WHERE object_hash IS NULL LIMIT 10000) AS found) AS uploads,
  coalesce((SELECT extract(epoch FROM now() - min(due_at)) FROM job WHERE due_at <= now()), 0) AS wait,
- coalesce((SELECT extract(epoch FROM now() - created_at) FROM deletion ORDER BY id LIMIT 1), 0) AS deletion""")
+ coalesce((SELECT extract(epoch FROM now() - created_at) FROM deletion ORDER BY id LIMIT 1), 0) AS deletion,
+ coalesce((SELECT extract(epoch FROM max(began_at)) FROM backup), 0) AS backup""")
 
 
 async def watch_media(database: Database, storage: Storage) -> None:
@@ -39,5 +41,6 @@ async def watch_media(database: Database, storage: Storage) -> None:
         UPLOADS.set(found.uploads)
         OLDEST_JOB.set(found.wait)
         OLDEST_DELETION.set(found.deletion)
+        BACKUP.set(found.backup)
 
     await watch(look)

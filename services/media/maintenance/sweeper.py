@@ -27,6 +27,7 @@ from services.objectstore.store import key_of
 LEADER = 7_243_118_270  # advisory lock: one of the media processes on a database sweeps
 DRAIN_EVERY = 2.0  # seconds
 BATCH = 500
+STALLED = 6 * 3600.0  # a sweep lists the whole store
 PARTIAL = "partial/"
 
 SWEPT = Counter("hitok_media_swept", "What the sweeper removed", ["what"])
@@ -47,6 +48,7 @@ async def _run(service: Resources) -> None:
             async with service.database.engine.connect() as connection:
                 connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
                 while not (await connection.execute(select(func.pg_try_advisory_lock(LEADER)))).scalar_one():
+                    background.come_round(service.settings.sweep_seconds + STALLED)
                     sweep_spool(service)
                     await asyncio.sleep(service.settings.sweep_seconds)
                 try:
@@ -61,6 +63,7 @@ async def _run(service: Resources) -> None:
 async def _lead(service: Resources, connection: object) -> None:
     swept_at, audit = 0.0, DriftAudit()
     while True:
+        background.come_round(STALLED)
         if (now := time.monotonic()) - swept_at >= service.settings.sweep_seconds or not swept_at:
             swept_at = now
             await sweep(service)

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 import idna
 import structlog
+from prometheus_client import Counter
 
 from services.kit.config import ConfigError
 from services.user.config import UserSettings
@@ -19,6 +20,8 @@ from services.user.errors import MailFailed
 
 TIMEOUT = 5.0  # seconds for the whole exchange
 
+MAILS = Counter("hitok_mails", "Mails given to the mail server", ["outcome"])
+SENT, NOT_SENT = MAILS.labels("sent"), MAILS.labels("failed")
 log = structlog.get_logger("mail")
 
 
@@ -71,8 +74,10 @@ class Mailer:
         try:
             await (self._send(message) if self._url.scheme else asyncio.to_thread(self._write, message))
         except (OSError, aiosmtplib.SMTPException, TimeoutError) as error:
+            NOT_SENT.inc()
             log.warning("mail failed", error=repr(error))
             raise MailFailed from None
+        SENT.inc()
 
     async def _send(self, message: EmailMessage) -> None:
         implicit_tls = self._url.scheme == "smtps"

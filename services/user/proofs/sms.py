@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import structlog
+from prometheus_client import Counter
 
 from services.kit.config import ConfigError
 from services.user.config import UserSettings
@@ -18,6 +19,8 @@ from services.user.errors import SmsFailed
 TIMEOUT = 5.0  # seconds
 TO_FILES = "file"
 
+SMS = Counter("hitok_sms", "Codes given to the webhook for phones", ["outcome"])
+SENT, NOT_SENT = SMS.labels("sent"), SMS.labels("failed")
 log = structlog.get_logger("sms")
 
 
@@ -38,8 +41,10 @@ class SmsSender:
         try:
             await asyncio.wait_for(asyncio.to_thread(send, body), TIMEOUT + 1)
         except (OSError, TimeoutError) as error:
+            NOT_SENT.inc()
             log.warning("sms failed", error=repr(error)[:200])
             raise SmsFailed from None
+        SENT.inc()
 
     def _post(self, body: bytes) -> None:
         headers = {"Content-Type": "application/json"}

@@ -1,0 +1,93 @@
+"""A real Prometheus: from the PATH, else Debian's package, unpacked into the environment without installing it."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from deploy.local.ports import find_free_port
+
+KEPT = Path(sys.prefix) / "prometheus"
+SECONDS = 90  # for the package
+START_SECONDS = 30
+
+
+@cache
+def find_program(name: str) -> str:
+    """`prometheus` or `promtool`. Skips the test where there is none."""
+    if found := shutil.which(name):
+        return found
+    if not (KEPT / name).exists():
+        try:
+            _unpack()
+        except (OSError, subprocess.SubprocessError) as error:
+            pytest.skip(f"there is no Prometheus: apt-get install prometheus ({str(error)[:100]})")
+    return str(KEPT / name)
+
+
+def _unpack() -> None:
+    with tempfile.TemporaryDirectory(dir=sys.prefix) as folder:
+        try:
+            _run("apt-get", "download", "-qq", "prometheus", cwd=folder)
+        except subprocess.CalledProcessError:  # the lists of packages are not there, or are old
+            lists = [f"-oDir::State::Lists={folder}/lists", f"-oDir::Cache={folder}/cache", "-oAPT::Sandbox::User="]
+            _run("apt-get", *lists, "update", "-qq", cwd=folder)
+            _run("apt-get", *lists, "download", "-qq", "prometheus", cwd=folder)
+        _run("dpkg-deb", "-x", str(next(Path(folder).glob("prometheus_*.deb"))), f"{folder}/x", cwd=folder)
+        KEPT.mkdir(exist_ok=True)
+        for name in ("prometheus", "promtool"):
+            Path(folder, "x/usr/bin", name).replace(KEPT / name)
+
+
+def _run(*command: str, cwd: str) -> None:
+    subprocess.run(command, cwd=cwd, check=True, capture_output=True, timeout=SECONDS)
+
+
+class Prometheus:
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def firing(self) -> set[str]:
+        """The names of the alerts that fire."""
+        with urllib.request.urlopen(f"{self._url}/api/v1/alerts", timeout=5) as answer:
+            found = json.load(answer)["data"]["alerts"]
+        return {alert["labels"]["alertname"] for alert in found if alert["state"] == "firing"}
+
+    def wait(self, until: Callable[[set[str]], bool], seconds: float = 60) -> set[str]:
+        """The alerts that fire when `until` is true of them."""
+        ends = time.monotonic() + seconds
+        while not until(found := self.firing()):
+            assert time.monotonic() < ends, found
+            time.sleep(0.2)
+        return found
+
+
+@contextmanager
+def running_prometheus(configuration: Path, folder: Path) -> Iterator[Prometheus]:
+    """Runs it with that configuration file; its data go into `folder`."""
+    url = f"127.0.0.1:{find_free_port()}"
+    options = [f"--config.file={configuration}", f"--storage.tsdb.path={folder}/data", f"--web.listen-address={url}"]
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen([find_program("prometheus"), *options], stdout=log, stderr=log)
+    try:
+        ends = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                urllib.request.urlopen(f"http://{url}/-/ready", timeout=2).close()
+                break
+            except OSError:
+                assert process.poll() is None and time.monotonic() < ends, (folder / "prometheus.log").read_text()
+                time.sleep(0.05)
+        yield Prometheus(f"http://{url}")
+    finally:
+        process.kill()
+        process.wait()
