@@ -3,7 +3,7 @@
 import { has, language, t } from "./i18n.mjs";
 
 const MARK = { "x-hitok-web": "1" };
-const SIGNING = /^\/api\/(login\/|v\d\/user\/(login|register))/;
+const SESSION_LACKS = /^(TOKEN_|WRONG_TOKEN|SESSION_ENDED|CALLER_)/; // of x-error; a wrong password is a 401, too
 
 /** `status` is 0 if nobody answered. */
 export class Refusal extends Error {
@@ -22,7 +22,7 @@ export const onSignedOut = { call: () => {} };
 /** The response, whatever its status; the session is renewed if that is what it lacks. Throws Refusal if nobody answers. */
 export async function request(method, path, options = {}) {
   const response = await once(method, path, options);
-  if (response.status !== 401 || SIGNING.test(path)) return response;
+  if (response.status !== 401 || !SESSION_LACKS.test(response.headers.get("x-error") ?? "")) return response;
   return (await renewed()) ? once(method, path, options) : response;
 }
 

@@ -22,9 +22,17 @@ const VIEWS = {
   groups: () => import("./views/groups.mjs"),
   group: () => import("./views/group.mjs"),
   notifications: () => import("./views/notifications.mjs"),
+  settings: () => import("./views/settings.mjs"),
+  privacy: () => import("./views/privacy.mjs"),
+  muted: () => import("./views/muted.mjs"),
+  security: () => import("./views/security.mjs"),
+  sessions: () => import("./views/sessions.mjs"),
+  data: () => import("./views/data.mjs"),
+  reports: () => import("./views/reports.mjs"),
 };
 const NAV = [["", "feed"], ["friends", "friends"], ["upload", "upload"], ["chats", "chats"], ["notifications", "bell"], ["me", "me"]];
-const INSIDE = { feed: "", v: "", chat: "chats", groups: "chats", group: "chats" }; // views without an entry of their own
+const INSIDE = { feed: "", v: "", chat: "chats", groups: "chats", group: "chats",
+  settings: "me", privacy: "me", muted: "me", security: "me", sessions: "me", data: "me", reports: "me" }; // views without an entry of their own
 const COUNTS = { chats: unread, notifications: unseen };
 
 const main = document.getElementById("main"), nav = document.getElementById("nav");

@@ -1,7 +1,7 @@
 // The chat of this page: conversations, their messages, receipts, who types, and what waits to be sent. The socket and
 // its rules are ChatClient's (clients/chat/chat-client.mjs, served as it is).
 import { ChatClient } from "./chat-client.mjs";
-import { get, onSignedOut, refusal, request } from "./api.mjs";
+import { get, onSignedOut, post, refusal, request } from "./api.mjs";
 import { keep, kept, keptNames } from "./kept.mjs";
 import { me } from "./session.mjs";
 
@@ -14,7 +14,10 @@ export let state = "off";
 
 const threads = new Map(); // conversation id → { messages: seq → message, more, positions: user id → member, typing }
 const outbox = new Map(); // client_msg_id → { id, to, body, content_type, at, error? }
+const NEW = { last_seq: 0, read_seq: 0, unread: 0, last_message: null };
+const UNMARKED = { hidden: false, pinned: false, muted: false, muted_until: null };
 let client = null;
+let marksRev = 0; // counts the changes of all marks
 
 class CookieClient extends ChatClient {
   async ticket() {
@@ -52,7 +55,11 @@ addEventListener("online", () => client?.retry());
 
 const handlers = {
   ready(data) {
-    for (const one of data.conversations) conversations.set(one.conversation_id, one);
+    for (const one of data.conversations) {
+      conversations.set(one.conversation_id, one);
+      dropCleared(one.conversation_id);
+    }
+    marksRev = data.marks_rev;
     become("live");
     changed();
     if (data.next_cursor) listMore(data.next_cursor);
@@ -63,10 +70,12 @@ const handlers = {
     if (code === 4501 || code === 4503) onSignedOut.call();
   },
   conversation(data) {
-    const known = conversations.get(data.conversation_id);
-    if (!known && !data.kind) return;
-    conversations.set(data.conversation_id, { last_seq: 0, read_seq: 0, unread: 0, last_message: null, ...known, ...data });
+    const known = conversations.get(data.conversation_id), isEntry = "unread" in data; // an entry leaves out what is not set
+    if ((!known && !data.kind) || data.marks_rev < known?.marks_rev) return;
+    conversations.set(data.conversation_id, { ...NEW, ...known, ...(isEntry && UNMARKED), ...data });
+    dropCleared(data.conversation_id);
     changed();
+    if (data.marks_rev) countMark(data.marks_rev);
   },
   left(id) {
     conversations.delete(id);
@@ -98,6 +107,30 @@ const handlers = {
   notification: (data) => chat.dispatchEvent(new CustomEvent("notification", { detail: data })),
 };
 
+/** Sets a mark: `route` is hide, mute, pin or delete. Throws Refusal. */
+export const mark = async (route, data) => handlers.conversation(await post(`/api/chat/${route}`, data));
+
+/** A gap in their count means that one was missed. */
+async function countMark(rev) {
+  let from = marksRev;
+  marksRev = Math.max(marksRev, rev);
+  while (from + 1 < rev) {
+    const page = await ask("marks", { from_rev: from, limit: 100 });
+    if (!page || page.to_rev <= from) return;
+    page.marks.forEach(handlers.conversation);
+    from = page.to_rev;
+  }
+}
+
+/** Forgets the messages that were deleted. */
+function dropCleared(id) {
+  const conversation = conversations.get(id), { cleared_seq: cleared = 0 } = conversation;
+  if (conversation.last_message?.seq <= cleared) Object.assign(conversation, { last_message: null, unread: 0 });
+  for (const seq of threads.get(id)?.messages.keys() ?? []) if (seq <= cleared) threads.get(id).messages.delete(seq);
+}
+
+export const isMuted = ({ muted, muted_until }) => Boolean(muted) && !(new Date(muted_until ?? Infinity) <= new Date());
+
 function become(next) {
   state = next;
   chat.dispatchEvent(new Event("state"));
@@ -125,6 +158,7 @@ function arrived(message) {
   if (conversation) {
     if (seq > conversation.last_seq) {
       conversation.last_seq = seq;
+      conversation.hidden = false;
       if (message.sender_id === me.id) conversation.read_seq = seq;
       else conversation.unread += 1;
     }
@@ -197,8 +231,8 @@ export function markRead(id) {
   changed();
 }
 
-/** How many messages nobody has read yet here, over all conversations. */
-export const unread = () => [...conversations.values()].reduce((sum, one) => sum + (one.unread || 0), 0);
+/** How many messages nobody has read yet here, over all conversations that are not muted. */
+export const unread = () => [...conversations.values()].reduce((sum, one) => sum + (isMuted(one) ? 0 : one.unread || 0), 0);
 
 /** Keeps the message until it is stored, over lost connections and reloads. Resolves with the ack, undefined if refused. */
 export function send(to, body, content_type = "text") {

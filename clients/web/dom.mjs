@@ -44,6 +44,9 @@ const PATHS = {
   back: "M15 5l-7 7 7 7",
   send: "M3 11l18-8-7 18-3-7z",
   flag: "M6 21V4h12l-3 4 3 4H6",
+  more: "M5 12h.01 M12 12h.01 M19 12h.01",
+  pin: "M9 3h6l-1 6 4 4H6l4-4z M12 13v8",
+  quiet: "M6 16V10a6 6 0 0 1 9-5 M18 9v5l2 2H8 M10 21h4 M4 3l17 18",
   close: "M6 6l12 12 M18 6L6 18",
 };
 

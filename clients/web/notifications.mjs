@@ -40,7 +40,7 @@ export async function describe({ kind, actor, subject }) {
 }
 
 export function linkOf({ kind, actor, subject }) {
-  if (MODERATION.has(kind)) return "#/notifications";
+  if (MODERATION.has(kind)) return "#/reports";
   if (subject?.video_id) return `#/v/${subject.video_id}`;
   if (subject?.conversation_id) return `#/chat/${subject.conversation_id}`;
   if (subject?.group_id) return `#/group/${subject.group_id}`;

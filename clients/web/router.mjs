@@ -2,6 +2,8 @@
 import { button, fill, h } from "./dom.mjs";
 import { t } from "./i18n.mjs";
 
+const SECOND_FACTOR_MISSING = 10074; // the user's role needs one
+
 /**
  * `begin(name)` runs before each view, `find(name)` gives the module whose `view(…parts)` makes it: an object with
  * `content`, and optionally `title`, `className`, `keepsScroll` and `leave`, which is called when the view goes.
@@ -28,7 +30,9 @@ export function router(main, begin, find) {
       if (number > 1) main.focus({ preventScroll: true }); // of a page just loaded, the start is at its top
       if (!made.keepsScroll) scrollTo(0, 0);
     } catch (error) {
-      if (number === shown) fill(main, h("p", { class: "hint", role: "alert" }, error.message), button(t("again"), show));
+      if (number === shown) fill(main, h("p", { class: "hint", role: "alert" }, error.message),
+        error.code === SECOND_FACTOR_MISSING && h("p", null, h("a", { class: "button primary", href: "/#/security" }, t("page.security"))),
+        button(t("again"), show));
     }
   };
 }

@@ -68,7 +68,7 @@ async def take(base: str) -> None:
 async def sign_in(page: Page, **names: str) -> None:
     await page.write(**names, password=PASSWORD)
     await page.click("Sign in", "form")
-    await page.present("#nav a")
+    await page.present("#nav:not([hidden]) a")
 
 
 async def take_app(page: Page, video_id: str) -> None:

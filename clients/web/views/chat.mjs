@@ -1,10 +1,12 @@
 // One conversation: its messages, and a line to write.
+import { post } from "../api.mjs";
 import { ask, chat, conversations, directWith, markRead, ofGroup, older, open, send, state, threadOf, waiting } from "../chat.mjs";
 import { arrange, fill, h, icon } from "../dom.mjs";
 import { t } from "../i18n.mjs";
+import { openMarks } from "../marks.mjs";
 import { bubble, waitingBubble } from "../messages.mjs";
 import { me, user } from "../session.mjs";
-import { action, attempt, avatar } from "../ui.mjs";
+import { action, attempt, avatar, toast } from "../ui.mjs";
 import { upload } from "../tus.mjs";
 
 const NEAR_END = 120; // pixels within which the list follows what is new
@@ -25,7 +27,9 @@ export async function view(id, what) {
     drawDoing(doing, found && threadOf(found));
     if (document.visibilityState === "visible" && found) markRead(found);
   });
+  const more = action(icon("more"), () => openMarks(find()), { class: "plain", name: "marks", "aria-label": t("mark.title") });
   const header = () => {
+    more.hidden = !find() || !conversations.has(find());
     drawHead(head, conversations.get(find()), target);
     drawRequest(asked, conversations.get(find()));
   };
@@ -37,7 +41,7 @@ export async function view(id, what) {
   await refresh();
   setTimeout(() => list.scrollTo(0, list.scrollHeight)); // once it is on the page
   return {
-    content: [h("header", { class: "row" }, h("a", { class: "button plain", href: "#/chats", "aria-label": t("back") }, icon("back")), head, doing),
+    content: [h("header", { class: "row" }, h("a", { class: "button plain", href: "#/chats", "aria-label": t("back") }, icon("back")), head, doing, more),
       asked, list, composer(target, find, list)],
     title: t("nav.chats"), className: "chat",
     leave: () => {
@@ -50,7 +54,7 @@ export async function view(id, what) {
 
 /** Somebody writes whom one has not agreed to hear from. */
 function drawRequest(asked, conversation) {
-  const isRequest = Boolean(conversation?.request);
+  const isRequest = Boolean(conversation?.request) && !conversation.peer_gone;
   if (asked.hidden !== isRequest) return; // shown already, or hidden already
   asked.hidden = !isRequest;
   if (!isRequest) return;
@@ -60,7 +64,14 @@ function drawRequest(asked, conversation) {
     action(t("accept"), () => ask("accept", { conversation_id }), { class: "primary", name: "accept" }),
     action(t("request.decline"), async () => {
       if (await ask("decline", { conversation_id })) location.hash = "#/chats";
-    }, { name: "decline" })));
+    }, { name: "decline" }),
+    action(t("block"), async () => {
+      if (!confirm(t("block.sure"))) return;
+      await post("/api/contact/block", { target_id: conversation.peer_id });
+      await ask("decline", { conversation_id });
+      toast(t("block.done"));
+      location.hash = "#/chats";
+    }, { name: "block" })));
 }
 
 let headOf = "";
@@ -70,6 +81,10 @@ function drawHead(head, conversation, target) {
   const key = `${peer} ${conversation?.title}`;
   if (head.childElementCount && headOf === key) return;
   headOf = key;
+  if (conversation?.peer_gone) {
+    fill(head, h("span", { class: "user" }, avatar({ username: conversation.title }), h("h1", { class: "name" }, conversation.title)));
+    return;
+  }
   if (!peer) {
     const name = h("h1", { class: "name" }, conversation?.title || t("group")), groupId = conversation?.group_id ?? target.group_id;
     fill(head, groupId ? h("a", { class: "user", href: `#/group/${groupId}` }, avatar({ username: name.textContent }), name) : name);

@@ -27,9 +27,13 @@ function relations(id, friend) {
       add.replaceWith(h("span", { class: "hint" }, t("friends.asked")));
     }, { class: "primary", name: "add-friend" });
   return h("div", { class: "row" }, add, h("a", { class: "button", href: `#/chat/with/${id}` }, t("message")),
+    action(t("mute"), async () => {
+      await post("/api/contact/mute", { target_id: id });
+      toast(t("mute.done"), "#/muted");
+    }, { name: "mute" }),
     action(t("block"), async () => {
       if (!confirm(t("block.sure"))) return;
       await post("/api/contact/block", { target_id: id });
-      toast(t("block.done"));
+      toast(t("block.done"), "#/muted");
     }), reportButton(t("report"), { kind: "user", id }));
 }

@@ -43,7 +43,7 @@ async def sign_in_to_console(page: Page, base: str, phone: str) -> None:
     await page.click("Phone")
     await page.write(phone=phone, password=PASSWORD)
     await page.click("Sign in", "form")
-    await page.present("#nav a")
+    await page.present("#nav:not([hidden]) a")
 
 
 async def hide_reported_video(page: Page, title: str) -> None:

@@ -1,7 +1,6 @@
 """The web app in two real browsers, before a hitok that runs as `make run` starts it."""
 
 import asyncio
-import json
 import os
 import random
 import struct
@@ -10,11 +9,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyotp
 import pytest
 
 from tests.chat.proxy import Proxy, proxy_to
 from tests.e2e.everything import Everything, everything
+from tests.gateway.web import settings
 from tests.gateway.web.axe import serious_faults, set_colours
 from tests.gateway.web.console import (
     hide_reported_video,
@@ -71,7 +70,7 @@ async def sign_up_by_email(page: Page, name: str, var: Path) -> None:
     await page.see("a code is on its way")
     await page.write(code=mailed_code(var, f"{name}@example.com"))
     await page.click("Sign up", "form")
-    await page.present("#nav a")
+    await page.present("#nav:not([hidden]) a")
 
 
 async def sign_up_by_phone(page: Page, name: str) -> str:
@@ -80,7 +79,7 @@ async def sign_up_by_phone(page: Page, name: str) -> str:
     await page.click("Phone")
     await page.write(phone=phone, username=name, password=PASSWORD)
     await page.click("Sign up", "form")
-    await page.present("#nav a")
+    await page.present("#nav:not([hidden]) a")
     return phone
 
 
@@ -145,6 +144,35 @@ async def test_two_people_meet(two: Two, tmp_path: Path) -> None:
     await check_accessible(ben, chat)
     await check_report(two)
     await check_signing_out(two, phone)
+
+
+async def test_what_people_set_for_themselves(two: Two) -> None:
+    """Privacy, mutes, sessions, a second factor, a conversation's marks, a copy of the data, the account's end."""
+    anna, ben = two.anna, two.ben
+    phone, _ = await asyncio.gather(sign_up_by_phone(anna, two.anna_name), sign_up_by_phone(ben, two.ben_name))
+    anna_id, ben_id = [await page.tab.run(MY_ID) for page in (anna, ben)]
+    await settings.check_privacy(anna)
+    await settings.check_mutes(anna, ben_id, two.ben_name)
+    await settings.check_sessions(anna, {"phone": phone, "password": PASSWORD})
+    codes = await settings.turn_on_second_factor(anna)
+    await settings.turn_off_second_factor(anna, codes[0])
+    await ben.go(f"#/chat/with/{anna_id}")
+    await ben.write(message="Hello")
+    await ben.press_enter("message")
+    await ben.see("Hello", ".bubble.mine:not(.waiting)")
+    await anna.go("#/chats")
+    await anna.press(".conversation a")
+    await anna.click("Accept", ".asked")
+    await anna.present(".asked", "it.hidden")
+    await settings.check_marks(anna, ben, two.ben_name, "Still there?")
+    await check_accessible(
+        anna, "#/settings", "#/privacy", "#/muted", "#/security", "#/sessions", "#/reports", "#/data"
+    )
+    await settings.check_export(ben)
+    await settings.delete_account(ben)
+
+
+MY_ID = "import('/web/session.mjs').then((session) => session.me.id)"
 
 
 async def check_comments_by_keyboard(page: Page) -> None:
@@ -370,7 +398,8 @@ async def check_signing_out(two: Two, phone: str) -> None:
     await ben.click("Save")
     await ben.see("Saved")
     assert await ben.tab.run(LIVE_AGAIN) == ["off", "connecting", "live"]
-    code = await turn_on_second_factor(ben)
+    code, *_ = await settings.turn_on_second_factor(ben)
+    await ben.go("#/me")
     await ben.click("Sign out")
     await ben.see("Forgot your password?")
     assert await ben.tab.run("document.querySelector('#nav').hidden && !document.cookie")
@@ -385,21 +414,8 @@ async def check_signing_out(two: Two, phone: str) -> None:
     await ben.see("请输入动态验证码", ".problem")
     await ben.write(second_code=code)
     await ben.click("登录", "form")
-    await ben.present("#nav a")
+    await ben.present("#nav:not([hidden]) a")
     await ben.go("#/friends")
     await ben.see(two.anna_name, "main")
     await ben.go("#/chats")
     await ben.see("four", ".conversation")
-
-
-async def turn_on_second_factor(page: Page) -> str:
-    """A recovery code. The app has no page for it yet, so its session calls the routes."""
-    begun = await page.tab.run(post("begin-second-factor", password=PASSWORD))
-    turned_on = await page.tab.run(post("turn-on-second-factor", second_code=pyotp.TOTP(begun["secret"]).now()))
-    return str(turned_on["codes"][0])
-
-
-def post(route: str, **body: str) -> str:
-    headers = {"x-hitok-web": "1", "content-type": "application/json"}
-    options = json.dumps({"method": "POST", "headers": headers, "body": json.dumps(body)})
-    return f"fetch('/api/user/{route}', {options}).then((response) => response.json()).then((answer) => answer.data)"
