@@ -93,3 +93,24 @@ async def load(url: str, requests: Sequence[bytes], connections: int, seconds: f
     began = time.perf_counter()
     await asyncio.gather(*map(run, range(connections)))
     return Result(len(latencies), time.perf_counter() - began, sorted(latencies), failures)
+
+
+async def send_each(url: str, requests: Sequence[bytes], connections: int) -> Result:
+    """Sends each request once, as fast as `connections` allow."""
+    parts = urlsplit(url)
+    latencies: list[float] = []
+    failures, left = 0, iter(requests)
+
+    async def run() -> None:
+        nonlocal failures
+        address = (str(parts.hostname), int(parts.port or 80))
+        _, connection = await asyncio.get_running_loop().create_connection(_Connection, *address)
+        for request in left:
+            started = time.perf_counter()
+            failures += await connection.ask(request) != 200
+            latencies.append(time.perf_counter() - started)
+        connection.transport.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(run() for _ in range(connections)))
+    return Result(len(latencies), time.perf_counter() - began, sorted(latencies), failures)

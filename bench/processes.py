@@ -45,6 +45,22 @@ def family_cpu(pid: int) -> float:
     return sum(sum(map(int, stats[member][11:15])) for member in family if member in stats) / TICKS
 
 
+def cpu_by_name(pid: int) -> dict[str, float]:
+    """CPU seconds of a supervisor's programs by their names, those of ended children included."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(_fields(path)[1])
+        except OSError:
+            continue
+    spent: dict[str, float] = {}
+    for child in (child for child, parent in parents.items() if parent == pid):
+        command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+        name = command[command.index(b"-m") + 1] if b"-m" in command else command[0].split(b" ")[0].rpartition(b"/")[2]
+        spent[name.decode().removeprefix("services.")] = family_cpu(child)
+    return spent
+
+
 def _fields(path: Path) -> list[str]:
     """The fields after the command's name; the first is field 3 of proc(5)."""
     return path.read_text().rpartition(")")[2].split()
