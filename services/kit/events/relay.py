@@ -1,7 +1,7 @@
 """Publishes a service's outbox to the stream."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -9,23 +9,30 @@ import msgspec
 import structlog
 from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 from psycopg import AsyncConnection as Listener
 from psycopg import OperationalError as ListenerLost
-from sqlalchemy import func, select, text, update
+from sqlalchemy import text
 
 from services.kit import background, telemetry
 from services.kit.db import Database
-from services.kit.events.outbox import CHANNEL, OUTBOX
+from services.kit.events.outbox import CHANNEL
 from services.kit.events.pruning import prune
+from services.kit.events.publishing import Outgoing, StreamPublisher
 from services.kit.events.queue_metrics import watch_outbox
-from services.kit.events.stream import BATCH, LOST, POLL, PUBLISH_TIMEOUT, STREAM, ensure_stream
+from services.kit.events.stream import BATCH, LOST, POLL, PUBLISH_TIMEOUT, ensure_stream
 from services.kit.log import ThrottledWarning
-from services.kit.nats import Event
 
 RELAY_LOCK = 7_243_118_266  # advisory lock
+GATHER = 0.01  # seconds for which events gather after some were published; an event after a quiet time does not wait
+
+# Not `id > last`: ids are assigned before the commit, so a row that commits late would be skipped for good. Rows that
+# another relay has published since the statement began are skipped, as they are looked at again when they are locked.
+UNPUBLISHED = text("""SELECT id, subject, aggregate, data::text AS data, occurred_at, trace FROM outbox
+ WHERE published_at IS NULL AND (SELECT pg_try_advisory_xact_lock(:lock))
+ ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED""")
+MARK = text("UPDATE outbox SET published_at = now() WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 RELAYED = Counter("hitok_events_relayed", "Events published to the stream")
 log = structlog.get_logger("events")
@@ -70,6 +77,7 @@ class Relay:
 
     def __init__(self, database: Database, client: Nats, source: str) -> None:
         self._database, self._client, self._source = database, client, source
+        self._stream = StreamPublisher(client)
         self.wake = asyncio.Event()
         self._waits = ThrottledWarning(log, "relay waits")
 
@@ -77,63 +85,59 @@ class Relay:
         while True:
             background.come_round()
             try:
-                await ensure_stream(self._jetstream())  # again after each failure: NATS may have lost its data
+                await ensure_stream(
+                    self._client.jetstream(timeout=PUBLISH_TIMEOUT)
+                )  # again after each failure: NATS may have lost its data
                 while True:
                     self.wake.clear()
-                    await self.drain()
+                    if await self.drain():
+                        await asyncio.sleep(GATHER)
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.wake.wait(), POLL)
             except LOST as error:
                 self._waits(error)
                 await asyncio.sleep(1)
 
-    async def drain(self) -> None:
-        """Publishes until nothing is left, or until another relay holds the lock."""
-        while await self._publish_batch() == BATCH:
-            pass
+    async def drain(self) -> int:
+        """Publishes until nothing is left, or until another relay holds the lock; returns the number of events."""
+        count = last = await self._publish_batch()
+        while last == BATCH:
+            last = await self._publish_batch()
+            count += last
+        return count
 
     async def _publish_batch(self) -> int:
         background.come_round()
         async with self._database.transaction() as connection:
-            locked = await connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": RELAY_LOCK})
-            if not locked.scalar_one():
-                return 0
-            # Not `id > last`: ids are assigned before the commit, so a row that commits late would be skipped for good.
-            unpublished = select(OUTBOX).where(OUTBOX.c.published_at.is_(None)).order_by(OUTBOX.c.id).limit(BATCH)
-            rows = (await connection.execute(unpublished.with_for_update(skip_locked=True))).all()
+            rows = (await connection.execute(UNPUBLISHED, {"lock": RELAY_LOCK, "batch": BATCH})).all()
             if not rows:
                 return 0
             published = await self._publish(rows)
-            mark = update(OUTBOX).where(OUTBOX.c.id.in_(published)).values(published_at=func.now())
-            await connection.execute(mark)
+            await connection.execute(MARK, {"ids": published})
         RELAYED.inc(len(published))
         if len(published) < len(rows):
             raise NatsError(f"{len(rows) - len(published)} events not published")
         return len(rows)
 
-    async def _publish(self, rows: Iterable[Any]) -> list[int]:
-        """Returns the ids of the events that the stream stored. Events of one aggregate are published in order."""
-        by_aggregate: dict[str, list[Any]] = {}
-        for row in rows:
-            by_aggregate.setdefault(row.aggregate, []).append(row)
+    async def _publish(self, rows: Sequence[Any]) -> list[int]:
+        """Returns the ids of the events that the stream has, but of none behind a failed one of its aggregate."""
+        failures = await self._stream.publish([self._pack(row) for row in rows])
         done: list[int] = []
-
-        async def publish(events: list[Any]) -> None:
-            for row in events:
-                event = Event(row.id, row.subject, row.aggregate, row.occurred_at.isoformat(), row.data)
-                # A publish that timed out may still succeed. The message id, then the inbox, hide the repeat. The id
-                # holds the time, since a new or restored database numbers its rows from 1 again.
-                headers = {"Nats-Msg-Id": f"{self._source}:{row.id}:{event.occurred_at}"}
-                with telemetry.following(f"publish {row.subject}", SpanKind.PRODUCER, {telemetry.TRACE: row.trace}):
-                    headers |= telemetry.trace_headers()
-                    body = msgspec.json.encode(event)
-                    await self._jetstream().publish(row.subject, body, stream=STREAM, headers=headers)
+        failed: dict[str, str] = {}  # by aggregate
+        for row, failure in zip(rows, failures, strict=True):
+            if failure or row.aggregate in failed:
+                failed.setdefault(row.aggregate, failure)
+            else:
                 done.append(row.id)
-
-        results = await asyncio.gather(*map(publish, by_aggregate.values()), return_exceptions=True)
-        for error in {type(result): result for result in results if isinstance(result, BaseException)}.values():
-            log.warning("publish failed", error=repr(error))
+        for reason in set(failed.values()):
+            log.warning("publish failed", error=reason)
         return done
 
-    def _jetstream(self) -> JetStreamContext:
-        return self._client.jetstream(timeout=PUBLISH_TIMEOUT)
+    def _pack(self, row: Any) -> Outgoing:
+        event = {"id": row.id, "subject": row.subject, "aggregate": row.aggregate}
+        event |= {"occurred_at": row.occurred_at.isoformat(), "data": msgspec.Raw(row.data.encode())}
+        # A publish that timed out may still succeed. The message id, then the inbox, hide the repeat. The id
+        # holds the time, since a new or restored database numbers its rows from 1 again.
+        headers = {"Nats-Msg-Id": f"{self._source}:{row.id}:{event['occurred_at']}"}
+        with telemetry.following(f"publish {row.subject}", SpanKind.PRODUCER, {telemetry.TRACE: row.trace}):
+            return Outgoing(row.subject, msgspec.json.encode(event), headers | telemetry.trace_headers())
