@@ -113,7 +113,7 @@ async def probe(settings: MediaSettings, path: Path, type: FileType, early: Earl
         raise REFUSALS[found["refused"]](found["detail"])
     extension = found.get("extension", type.extension)
     if type.kind == VIDEO and not found["has_video"]:
-        extension = SOUND_ONLY[extension]
+        extension = SOUND_ONLY.get(extension, extension)
     known = {name: found[name] for name in Facts._field_defaults if name in found}
     return Facts(TYPES[extension], **known)
 

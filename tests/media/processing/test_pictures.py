@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from services.media.files.filetypes import sniff
 from services.media.processing.sandbox import blurhash, pictures
+from services.media.processing.sandbox.limits import Refused
 
 import_module("pillow_heif").register_heif_opener()
 import_module("pillow_jxl")
@@ -165,3 +166,15 @@ def test_a_jpeg_of_several_pictures_is_no_animation(tmp_path: Path) -> None:
     facts, stored, image = inspect(data, tmp_path)
     assert (facts["extension"], facts.get("duration", 0), image.size) == ("jpg", 0, (32, 64))
     assert b"GPS" not in stored
+
+
+CUT = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "TIFF", "BMP")
+
+
+@pytest.mark.parametrize("format", CUT)
+@pytest.mark.parametrize("part", [0.5, 0.9])
+def test_one_that_was_cut_short_is_told_as_such(format: str, part: float, tmp_path: Path) -> None:
+    data = encoded(format, Image.effect_noise((64, 32), 90).convert("RGB"))
+    with pytest.raises(Refused) as refusal:
+        inspect(data[: int(len(data) * part)], tmp_path)
+    assert refusal.value.code == "TRUNCATED"

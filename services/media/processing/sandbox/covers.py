@@ -59,17 +59,19 @@ def make(source: Path, extension: str, target: Path, cuts: Path, at: int | None 
 def _best(source: Path, format: str) -> Any:
     """The first good frame, or the frame with the highest score if none is good."""
     best: Candidate | None = None
-    with av.open(str(source), format=format) as container:
-        stream = sources.picture_of(container)
-        stream.codec_context.thread_count = 1
-        for candidate in _candidates(container, stream):
-            if best is None or candidate.score > best.score:
-                best = candidate
-            if candidate.is_good:
-                break
-    if best is None:
-        raise Refused("BROKEN", "no frame can be decoded")
-    return best.frame
+    # Without an index, a seek may find no key frame: then the file is read from its beginning.
+    for find in (_candidates, _from_the_beginning):
+        with av.open(str(source), format=format) as container:
+            stream = sources.picture_of(container)
+            stream.codec_context.thread_count = 1
+            for candidate in find(container, stream):
+                if best is None or candidate.score > best.score:
+                    best = candidate
+                if candidate.is_good:
+                    break
+        if best is not None:
+            return best.frame
+    raise Refused("BROKEN", "no frame can be decoded")
 
 
 def _shown_at(source: Path, format: str, seconds: Fraction) -> Any:
@@ -116,6 +118,12 @@ def _candidates(container: Any, stream: Any) -> Iterator[Candidate]:
         except av.FFmpegError:
             continue
         yield from _reach(container, stream, at / 1_000_000)
+
+
+def _from_the_beginning(container: Any, stream: Any) -> Iterator[Candidate]:
+    yield from _reach(
+        container, stream, float(sources.start_of(container)) + float(container.duration or 0) * PLACES[0] / 1_000_000
+    )
 
 
 def _reach(container: Any, stream: Any, seconds: float) -> Iterator[Candidate]:

@@ -4,7 +4,6 @@ Personal metadata is removed, pictures are turned upright, and formats that brow
 or to PNG if they have transparency.
 """
 
-import struct
 import warnings
 from importlib import import_module
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 from PIL import ExifTags, Image, ImageOps
 
 from services.media.processing.sandbox import blurhash
-from services.media.processing.sandbox.formats import picture_metadata
-from services.media.processing.sandbox.formats.picture_metadata import colours_of_gif, scans_of_jpeg
+from services.media.processing.sandbox.formats import picture_endings, picture_metadata
+from services.media.processing.sandbox.formats.picture_metadata import scans_of_jpeg
 from services.media.processing.sandbox.limits import Refused, allow_cpu
 
 SECONDS, SECONDS_PER_MEGAPIXEL = 1.2, 0.1  # of CPU for a picture
@@ -45,8 +44,12 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
             image.verify()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Refused("LARGE", "too many pixels") from None
+    except (OSError, ValueError, TypeError, SyntaxError) as error:
+        if picture_endings.is_cut_short(error, path.read_bytes(), format):
+            raise Refused("TRUNCATED", "cut short") from None
+        raise
     data = path.read_bytes()
-    _check_end(data, format)
+    picture_endings.check(data, format)
     if format not in SHOWN or (turned and not duration):
         return _convert(path, format) | {"changed": True}
     stripped = picture_metadata.strip(data, format)
@@ -96,15 +99,6 @@ def eight_bits(image: Any) -> Any:
     return image.convert("RGB")
 
 
-def _check_end(data: bytes, format: str) -> None:
-    """Raises Refused if the file does not end where the picture ends."""
-    end = END[format](data) if format in END else len(data)
-    if end > len(data):
-        raise Refused("TRUNCATED", "cut short")
-    if data[end:].strip(b"\0"):
-        raise Refused("TYPE", "goes on after the image")
-
-
 def _check_scans(image: Any, path: Path, max_pixels: int) -> None:
     """A scan of a few bytes may cost as much as the whole picture."""
     if scans_of_jpeg(path.read_bytes()) * image.width * image.height > SCANS_PIXELS * max_pixels:
@@ -132,39 +126,3 @@ def milliseconds_of(image: Any) -> int:
     """How long browsers show the frame of an animation: a tenth of a second if it says next to nothing."""
     stated = int(image.info.get("duration") or 0)
     return stated if stated > SHORTEST else UNSTATED
-
-
-def _end_of_png(data: bytes) -> int:
-    at, kind = 8, b""
-    while kind != b"IEND" and at + 8 <= len(data):
-        (size,), kind = struct.unpack_from(">I", data, at), data[at + 4 : at + 8]
-        at += size + 12
-    return at if kind == b"IEND" else len(data) + 1
-
-
-def _end_of_webp(data: bytes) -> int:
-    (size,) = struct.unpack_from("<I", data, 4)
-    return int(size) + 8 + size % 2 if size + 8 != len(data) else len(data)
-
-
-def _end_of_gif(data: bytes) -> int:
-    """The offset after the trailer. The blocks before it are skipped by their lengths."""
-    try:
-        at = 13 + colours_of_gif(data[10])
-        while data[at] != 0x3B:
-            if data[at] == 0x21:
-                at += 2
-            elif data[at] == 0x2C:
-                at += 11 + colours_of_gif(data[at + 9])
-            else:
-                raise Refused("BROKEN", "no GIF block")
-            while data[at]:
-                at += data[at] + 1
-            at += 1
-    except IndexError:
-        return len(data) + 1
-    return at + 1
-
-
-# JPEGs are left out: phones append the film of a motion photo.
-END = {"PNG": _end_of_png, "WEBP": _end_of_webp, "GIF": _end_of_gif}

@@ -6,10 +6,12 @@ from typing import Any
 
 import av
 
-from services.media.processing.sandbox import sources
-from services.media.processing.sandbox.formats import asf, boxes, metadata, ogg, transport_stream
+from services.media.processing.sandbox import copying, sources
+from services.media.processing.sandbox.formats import asf, boxes, metadata, ogg, sound_tags, transport_stream
 from services.media.processing.sandbox.limits import Refused
 
+PICTURES_ONLY = ("avi", "flv", "mpegts")  # no player expects sound alone in these
+EXACT = {"fflags": "+bitexact"}
 SLACK = 2.0  # seconds by which a recording may end before its container says
 
 
@@ -18,6 +20,7 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
 
     Raises Refused, and what PyAV raises for a broken file.
     """
+    told: dict[str, Any] = {}
     if format in ("mp4", "mov"):
         boxes.check(path)
     if format == "asf":
@@ -28,7 +31,12 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
         ogg.check(path)
     if format == "mpegts":
         transport_stream.check(path)
-    facts = _inspect(path, kind, format, limits)
+    if format == "mp3" and sound_tags.is_adts(path):
+        format, told = "aac", {"extension": "aac"}
+    facts = _inspect(path, kind, format, limits) | told
+    if kind == "video" and not facts["has_video"] and format in PICTURES_ONLY:
+        _keep_sound(path, format)
+        return facts | {"extension": "mka", "changed": True}
     return facts | {"changed": metadata.strip_recording(path, format)}
 
 
@@ -51,10 +59,21 @@ def _inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict
     return {
         "width": shape.width if shape else 0,
         "height": shape.height if shape else 0,
-        "duration": round((declared or duration) * 1000),
+        "duration": round((max(declared, duration) if format in sources.BROADCAST else declared or duration) * 1000),
         "codec": "/".join(map(sources.codec_of, streams)),
         "has_video": bool(picture),
     }
+
+
+def _keep_sound(path: Path, format: str) -> None:
+    """Puts the sound into Matroska, which holds every codec."""
+    target = path.with_name("sound")
+    with (
+        av.open(str(path), format=format) as container,
+        av.open(str(target), "w", format="matroska", options=EXACT) as to,
+    ):
+        copying.copy(container, [sources.sound_of(container)], to)
+    target.replace(path)
 
 
 def _check_streams(container: Any, picture: Any, sound: Any, kind: str) -> None:

@@ -17,6 +17,9 @@ from services.media.processing.sandbox.formats import boxes, matroska
 from services.media.processing.sandbox.hls import rungs, segments
 from services.media.processing.sandbox.sources import Colours, Shape
 
+EIGHT_BITS = ("yuv420p", "yuvj420p", "yuva420p")
+FORMATS = {"av1": (*EIGHT_BITS, "yuv420p10le")}  # of other codecs few devices decode 10 bits, and of all few 4:4:4
+RARE = ("High 4:4:4 Predictive",)  # H.264 without loss says so, whatever its colours
 Codecs = tuple[tuple[str, ...], tuple[str, ...]]  # of video, of audio
 # The codecs that browsers play, by container.
 CODECS: dict[str, Codecs] = {
@@ -31,6 +34,7 @@ OPTIONS = {
 LONGEST_SIDE = 1_920
 BITS = 12_000_000  # per second at most in a file that is not encoded again
 RATE = 61  # frames per second, likewise
+UNCOPYABLE = (Uncopyable, av.error.InvalidDataError, av.error.ArgumentError)  # also what no container takes as it is
 LOOKED_AT = 8  # frames examined for interlacing
 
 
@@ -60,11 +64,13 @@ def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, An
         try:
             if into:
                 return _copy(container, [picture, sound], target, into) | {"ladder": ladder}
-        except Uncopyable:
+        except UNCOPYABLE:
             copied = [False, False]
     try:
         return _encode(source, format, look, copied, target, cuts)
-    except Uncopyable:
+    except UNCOPYABLE:
+        if not any(copied):
+            raise
         return _encode(source, format, look, [False, False], target, cuts)
 
 
@@ -88,8 +94,9 @@ def look_at(source: Path, format: str) -> Look:
 
 def _plays(container: Any, picture: Any, look: Look) -> bool:
     """Whether players that have the decoder may get the video track as it is."""
-    if sources.codec_of(picture) == "h264" and picture.codec_context.pix_fmt not in ("yuv420p", "yuvj420p"):
-        return False  # few devices decode 10 bits or 4:4:4
+    codec, context = sources.codec_of(picture), picture.codec_context
+    if look.colours.is_hdr or context.pix_fmt not in FORMATS.get(codec, EIGHT_BITS) or context.profile in RARE:
+        return False
     too_much = (container.bit_rate or 0) > BITS or (picture.average_rate or 0) > RATE
     too_large = max(look.shape.width, look.shape.height) > LONGEST_SIDE
     return not (too_much or too_large or look.interlaced or look.shape.is_mirrored)

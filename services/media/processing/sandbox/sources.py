@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import av
 from av.sidedata.sidedata import Type
 from av.stream import Disposition
 
+from services.media.processing.sandbox.formats.timeline import Timeline
 from services.media.processing.sandbox.limits import Refused
 
 MAX_STRETCH = 8  # pixels wider or narrower than this are an error in the header
@@ -18,6 +18,7 @@ BT709, SMPTE170M, BT2020 = 1, 6, 9
 PQ, HLG = 16, 18
 LIMITED = 1
 HD_HEIGHT = 720
+BROADCAST = ("mpegts", "mpeg")  # formats whose clock may jump
 Filter = tuple[str, str]
 
 
@@ -53,6 +54,7 @@ def start_of(container: Any) -> Fraction:
 def demux(container: Any, streams: Sequence[Any]) -> Iterator[Any]:
     """Yields the packets, then those that flush the decoders. An error ends the stream, as in FFmpeg."""
     packets = container.demux(list(streams))
+    timeline = Timeline() if container.format.name in BROADCAST else None
     while True:
         try:
             packet = next(packets)
@@ -60,6 +62,8 @@ def demux(container: Any, streams: Sequence[Any]) -> Iterator[Any]:
             return
         except av.error.InvalidDataError:
             break
+        if timeline:
+            timeline.place(packet)
         yield packet
     for stream in streams:
         flush: Any = av.Packet()
@@ -69,9 +73,17 @@ def demux(container: Any, streams: Sequence[Any]) -> Iterator[Any]:
 
 def decode(packet: Any) -> list[Any]:
     """The frames of a packet. A broken packet has none, as in FFmpeg."""
-    with suppress(av.error.InvalidDataError, av.error.EOFError):
-        return list(packet.decode())
-    return []
+    frames: list[Any] = []
+    try:
+        frames = list(packet.decode())
+    except MemoryError:
+        raise
+    except av.FFmpegError:  # decoders of broken packets raise errors of many kinds
+        pass
+    if packet.stream.codec_context.name == "mpeg4" and packet.stream.container.format.name == "avi":
+        for frame in frames:  # AVI states no times: FFmpeg's guess fails where packets hold two pictures, as Xvid's do
+            frame.pts = frame.dts
+    return frames
 
 
 class Shape(NamedTuple):

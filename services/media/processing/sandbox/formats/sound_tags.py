@@ -39,6 +39,16 @@ def strip_mpeg(path: Path) -> bool:
     return changed
 
 
+def is_adts(path: Path) -> bool:
+    """Whether AAC follows the ID3v2 tags at the beginning (the sync word and layer of ISO/IEC 13818-7)."""
+    with path.open("rb") as file:
+        at = 0
+        while size := _id3_size(_read(file, at, ID3_HEADER)):
+            at += ID3_HEADER + size
+        sync = _read(file, at, 2)
+    return len(sync) == 2 and sync[0] == 0xFF and sync[1] & 0xF6 == 0xF0
+
+
 def _id3_size(head: bytes) -> int:
     """Returns the number of bytes after the header of an ID3v2 tag, with its footer; 0 if there is no tag."""
     if head[:3] not in (b"ID3", b"3DI") or len(head) < ID3_HEADER or max(head[6:10]) > 0x7F:
