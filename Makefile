@@ -11,7 +11,7 @@ STAMP := $(or $(shell $(INTERPRETER) -c $(NAME_STAMP) 2>/dev/null),.venv/install
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor backup restore test soak corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
+.PHONY: help run demo doctor backup restore test soak alerts corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ soak: $(STAMP) ## Test that no message is lost while processes are killed: HITOK
 
 hostile: $(STAMP) ## Upload 200 hostile files, and print what each costs: HITOK_HOSTILE_FILES (200), HITOK_HOSTILE_SEED (1)
 	@HITOK_HOSTILE_FILES=$${HITOK_HOSTILE_FILES:-200} $(BIN)/python -m pytest tests/media/test_hostile_files.py -q -s
+
+alerts: $(STAMP) ## Break what each alert watches in a running hitok, and see a real Prometheus fire and go quiet
+	@HITOK_ALERTS=1 $(BIN)/python -m pytest tests/deploy/test_alerts.py tests/e2e/test_alerts.py -q
 
 corpus: $(STAMP) ## Compare what is made of 163 kinds of recordings with FFmpeg; the suite compares 48
 	@HITOK_CORPUS=1 $(BIN)/python -m pytest tests/media/processing/test_corpus.py -q

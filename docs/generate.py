@@ -1,7 +1,7 @@
 """Writes the parts of the documentation that the code already says: `make docs`.
 
-All of `docs/api.md` and `docs/erasure.md`; in other files what is between two comments: the settings in
-`docs/operating.md`, the list of decisions in `docs/README.md`.
+All of `docs/api.md`, `docs/erasure.md` and `deploy/observability/rules.yaml`; in other files what is between two
+comments: the settings in `docs/operating.md`, the list of decisions in `docs/README.md`.
 """
 
 import re
@@ -27,6 +27,7 @@ from services.user.config import SERVICE as USER
 from services.user.config import UserSettings
 
 DOCS = Path(__file__).parent
+OBSERVABILITY = DOCS.parent / "deploy/observability"
 SERVICES: list[tuple[str, type[Settings]]] = [
     (USER, UserSettings),
     (SOCIAL, SocialSettings),
@@ -104,6 +105,18 @@ def decisions() -> str:
     return "".join(f"- [{title}](adr/{path.name})\n" for path, title in titles.items())
 
 
+def prometheus_rule() -> str:
+    """The rules of deploy/observability as the Prometheus operator takes them."""
+    groups = [
+        (OBSERVABILITY / name).read_text().partition("groups:\n")[2] for name in ("alerts.yml", "alerts-servers.yml")
+    ]
+    head = (
+        "# `make docs` writes this file from alerts.yml and alerts-servers.yml.\napiVersion: monitoring.coreos.com/v1\n"
+    )
+    head += "kind: PrometheusRule\nmetadata:\n  name: hitok\n  labels: {app.kubernetes.io/part-of: hitok}\n"
+    return head + "spec:\n  groups:\n" + re.sub("^(?=.)", "  ", "\n".join(groups), flags=re.MULTILINE)
+
+
 def between(name: str, text: str, made: str) -> str:
     """`text` with `made` between the comments `<!-- name -->` and `<!-- /name -->`."""
     marks = re.compile(f"(<!-- {name} -->\n).*(<!-- /{name} -->)", re.DOTALL)
@@ -116,6 +129,7 @@ def rendered() -> dict[Path, str]:
     return {
         DOCS / "api.md": routes(),
         DOCS / "erasure.md": erasure_table.page(),
+        OBSERVABILITY / "rules.yaml": prometheus_rule(),
         operating: between("settings", operating.read_text(), settings()),
         index: between("decisions", index.read_text(), decisions()),
     }

@@ -8,6 +8,7 @@ import uvloop
 from gateway.app import build_asgi, build_server
 from gateway.config import SERVICE, GatewaySettings
 from gateway.container import open_container
+from gateway.http.forwarding import missing_for
 from gateway.http.server import listen
 from services.kit import background, log, telemetry
 from services.kit.config import ConfigError, load, refuse
@@ -39,7 +40,10 @@ async def serve(settings: GatewaySettings) -> None:
         server = build_server(build_asgi(container), settings)
         gc_tuning.freeze()
         serving = asyncio.create_task(server.serve(listeners))
-        structlog.get_logger("gateway").info("serving", ports=settings.http_ports)
+        log_of_gateway = structlog.get_logger("gateway")
+        log_of_gateway.info("serving", ports=settings.http_ports)
+        if missing := missing_for(settings):
+            log_of_gateway.warning(missing)
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
         container.draining = True

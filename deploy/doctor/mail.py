@@ -3,12 +3,13 @@
 import asyncio
 import secrets
 import ssl
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from deploy.doctor.checks import CheckContext, Fault
+from deploy.doctor.checks import CheckContext, Concern, Fault
 from services.user.config import UserSettings
 from services.user.proofs.mail import Mailer
 
@@ -39,6 +40,8 @@ async def check_mail(context: CheckContext) -> str:
         raise Fault(
             f"{url.hostname}: {str(error).splitlines()[0]}. Nobody can register by email; see HITOK_SMTP_URL"
         ) from None
+    if parseaddr(settings.mail_from)[1].endswith("@localhost"):
+        raise Concern(f"{url.hostname} accepts mails, but their sender is {settings.mail_from}: set HITOK_MAIL_FROM")
     return f"{url.hostname} accepts mails"
 
 

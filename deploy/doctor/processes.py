@@ -7,9 +7,10 @@ import grpc.aio
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from deploy.doctor.checks import CheckContext, Fault
+from deploy.doctor.checks import CheckContext, Concern, Fault
 from deploy.frontend import FrontEnd, Unreachable, open_http
 from gateway.config import SERVICE as GATEWAY
+from gateway.http.forwarding import TELL
 from services.kit.rpc.channel import open_channel
 
 SECONDS = 5.0
@@ -45,6 +46,11 @@ def check_gateway(url: str) -> Callable[[CheckContext], Awaitable[str]]:
                 raise Fault(f"{error}. Is it running? Name another with --url") from None
         if answer.status_code != 200:
             raise Fault(f"{url} is not ready: {answer.status_code} {answer.text[:200].strip()}")
+        if TELL.keys() & answer.headers.keys():
+            raise Concern(
+                f"ready at {url}, but HITOK_TRUSTED_PROXIES does not name the proxy in front: all users seem to come"
+                " from it, and share one rate limit. The gateway's log names its address"
+            )
         return f"ready at {url}"
 
     return check

@@ -7,6 +7,7 @@ from deploy.doctor.checks import CheckContext, Concern, Fault
 from deploy.unknown_settings import find_unknown_settings
 from gateway.config import SERVICE as GATEWAY
 from gateway.config import GatewaySettings
+from gateway.http.forwarding import missing_for
 from services.kit.config import ConfigError, Settings, load
 
 # The processes that need the same value, by setting.
@@ -31,9 +32,17 @@ async def check_settings(context: CheckContext) -> str:
         faults = list(_compare(context))
     if faults:
         raise Fault("; ".join(faults))
-    if unknown := list(find_unknown_settings(context.deployment.environs[GATEWAY])):
-        raise Concern("; ".join(unknown))
+    concerns = [*find_unknown_settings(context.deployment.environs[GATEWAY]), *_missing_behind_a_proxy(context)]
+    if concerns:
+        raise Concern("; ".join(concerns))
     return f"{len(context.settings)} processes can read theirs"
+
+
+def _missing_behind_a_proxy(context: CheckContext) -> Iterable[str]:
+    gateway = context.settings[GATEWAY]
+    assert isinstance(gateway, GatewaySettings)
+    if missing := missing_for(gateway):
+        yield missing
 
 
 def _compare(context: CheckContext) -> Iterable[str]:

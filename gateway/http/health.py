@@ -12,6 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from gateway.http.forwarding import IGNORED, TELL
 from services.kit import background
 
 
@@ -37,7 +38,7 @@ async def ready(request: Request[Any, Any, Any]) -> ASGIResponse:
         return _json({"status": "starting", "waiting_for": missing}, 503)
     if not background.is_steady():
         return _json({"status": "recovering"}, 503)
-    return _json({"status": "ready"})
+    return _json({"status": "ready"}, headers=TELL if request.scope.get(IGNORED) else None)
 
 
 def _find_unconnected(channels: Mapping[str, grpc.aio.Channel]) -> list[str]:
@@ -59,5 +60,5 @@ def handlers(*, with_metrics: bool) -> list[HTTPRouteHandler]:
     return [live, ready, *([metrics] if with_metrics else [])]
 
 
-def _json(value: Any, status: int = 200) -> ASGIResponse:
-    return ASGIResponse(body=msgspec.json.encode(value), status_code=status)
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> ASGIResponse:
+    return ASGIResponse(body=msgspec.json.encode(value), status_code=status, headers=headers)

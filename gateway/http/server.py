@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any, cast
 
 import uvicorn
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.config import GatewaySettings
 from gateway.http import sendfile
 from gateway.http.error_answers import error_answer
 from gateway.http.errors import ParameterInvalid, TooManyRequests
+from gateway.http.forwarding import ForwardingWatch
 from gateway.http.network_bounds import NetworkBound
 from services.kit.config import ConfigError
 
@@ -32,10 +34,11 @@ def server_for(
     `websockets`: the protocol of a connection that was upgraded. `max_frame_bytes`: of a client's frame.
     """
     proxies = settings.trusted_proxies
+    watch = ForwardingWatch(_TrustedHosts(list(proxies)))  # as the middleware that reads the header judges
     config = uvicorn.Config(
         app,
         loop="none",
-        http=cast(Any, partial(_Protocol, NetworkBound("connection", settings.network_connections, proxies))),
+        http=cast(Any, partial(_Protocol, NetworkBound("connection", settings.network_connections, proxies), watch)),
         ws=websockets,
         ws_max_size=max_frame_bytes,
         ws_per_message_deflate=False,
@@ -84,9 +87,9 @@ class _Protocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _network = ""
 
-    def __init__(self, bound: NetworkBound, **more: Any) -> None:
+    def __init__(self, bound: NetworkBound, watch: ForwardingWatch, **more: Any) -> None:
         super().__init__(**more)
-        self._bound = bound
+        self._bound, self._watch = bound, watch
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -125,6 +128,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
+        self._watch.look(self.client[0] if self.client else "", self.scope)
         super().on_headers_complete()
         if self.cycle and self.cycle.scope is self.scope:  # not a WebSocket
             sendfile.offer(self.cycle)

@@ -1,4 +1,5 @@
-"""As much of `kustomize build` as deploy/kubernetes uses: resources, namespace, images, strategic merge patches.
+"""As much of `kustomize build` as deploy/kubernetes uses: resources, components, ConfigMaps of files,
+namespace, images, strategic merge patches.
 
 Anything else in a kustomization fails, and `test_kubernetes.py` compares with the real one where there is one.
 """
@@ -18,15 +19,19 @@ MERGE_KEYS = {
     "volumeMounts": "mountPath",
     "volumes": "name",
 }
-FIELDS = {"apiVersion", "kind", "namespace", "resources", "images", "patches"}
+FIELDS = {"apiVersion", "kind", "namespace", "resources", "components", "configMapGenerator", "images", "patches"}
 
 
-def build(folder: Path) -> list[Resource]:
-    """Raises ValueError for what it does not know."""
+def build(folder: Path, resources: list[Resource] | None = None) -> list[Resource]:
+    """`resources`: those that a component adds to. Raises ValueError for what it does not know."""
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     if unknown := set(kustomization) - FIELDS:
         raise ValueError(f"{folder}: {unknown}")
-    resources = [resource for entry in kustomization["resources"] for resource in read(folder / entry)]
+    resources = [] if resources is None else resources
+    resources += [resource for entry in kustomization["resources"] for resource in read(folder / entry)]
+    resources += [of_files(folder, **entry) for entry in kustomization.get("configMapGenerator", ())]
+    for component in kustomization.get("components", ()):
+        build(folder / component, resources)
     for patch in kustomization.get("patches", ()):
         text = yaml.safe_load((folder / patch["path"]).read_text())
         chosen = [resource for resource in resources if matches(resource, **patch["target"])]
@@ -37,13 +42,20 @@ def build(folder: Path) -> list[Resource]:
     for image in kustomization.get("images", ()):
         rename(resources, **image)
     for resource in resources:
-        if resource["kind"] != "Namespace":
+        if "namespace" in kustomization and resource["kind"] != "Namespace":
             resource["metadata"]["namespace"] = kustomization["namespace"]
     return resources
 
 
 def read(path: Path) -> Iterable[Resource]:
     return build(path) if path.is_dir() else list(yaml.safe_load_all(path.read_text()))
+
+
+def of_files(folder: Path, name: str, files: list[str], options: Resource) -> Resource:
+    assert options.get("disableNameSuffixHash"), "else the name would have a hash"
+    data = {Path(file).name: (folder / file).read_text() for file in files}
+    metadata = {"name": name, "labels": options.get("labels", {})}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def matches(resource: Resource, kind: str, labelSelector: str = "") -> bool:  # noqa: N803 - kustomize's name
@@ -81,5 +93,6 @@ def rename(resources: Iterable[Resource], name: str, newName: str, newTag: str) 
 
 def pod_of(resource: Resource) -> Resource:
     """The pod's spec; empty for what has none."""
-    pod: Resource = resource.get("spec", {}).get("template", {}).get("spec", {})
+    spec = resource.get("spec", {})
+    pod: Resource = spec.get("jobTemplate", {}).get("spec", spec).get("template", {}).get("spec", {})
     return pod

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -23,10 +24,14 @@ from deploy.doctor.settings import check_settings
 from deploy.local.errors import LocalError
 from deploy.local.ports import find_free_port
 from deploy.local.services import SERVICES
+from gateway.config import GatewaySettings
+from gateway.http.forwarding import TELL
 from services.kit import schema
 from tests.support.buckets import CREDENTIALS, running_bucket
+from tests.support.gateway import serving
 from tests.support.processes import SECRETS
 from tests.support.servers import Servers
+from tests.user.test_mail import Mailbox, smtp_server
 
 NAMES = [service.name for service in SERVICES]
 NOWHERE = f"127.0.0.1:{find_free_port()}"
@@ -129,6 +134,22 @@ async def test_servers_that_are_away_are_named_with_their_settings() -> None:
     assert "Is it up, and HITOK_NATS_URL right?" in await fault_of(check_nats)
 
 
+async def test_a_proxy_that_is_not_trusted_is_a_concern() -> None:
+    public = deploy(HITOK_PUBLIC_URL="https://api.example.com")
+    context = CheckContext(public)
+    with pytest.raises(Concern, match="HITOK_TRUSTED_PROXIES is empty"):
+        await check_settings(context)
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in TELL.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async with serving(answer, GatewaySettings(internal_secret="", nats_url="", redis_url="", jwt_secret="")) as url:
+        with pytest.raises(Concern, match="does not name the proxy in front"):
+            await check_gateway(url)(context)
+
+
 async def test_processes_that_are_away_are_named() -> None:
     assert "HITOK_CHAT_TARGET" in await fault_of(check_service("chat"), HITOK_CHAT_TARGET=NOWHERE)
     assert "Is it running?" in await fault_of(check_gateway(f"http://{NOWHERE}"))
@@ -152,7 +173,7 @@ async def test_schemas_and_events_are_looked_at(servers: Servers) -> None:
             "INSERT INTO outbox (subject, aggregate, data, occurred_at) VALUES ('s', 'a', '{}', now() - interval '1 h')"
         )
         database.execute(stuck)
-        assert (await fault_of(check, **given)).startswith("events have waited for 3600 s")
+        assert (await fault_of(check, **given)).startswith("events have waited for 36")
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     assert (await fault_of(check, **given)).startswith("the schema is ahead of this code (revision 9999)")
 
@@ -195,6 +216,11 @@ async def test_a_wrong_bucket_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 async def test_mail_that_cannot_leave_is_told(tmp_path: Path) -> None:
     assert "Nobody can register by email" in await fault_of(check_mail, HITOK_SMTP_URL=f"smtp://x:secret@{NOWHERE}")
+    async with smtp_server(Mailbox()) as url:
+        assert "accepts" in await check_mail(await settled(deploy(HITOK_SMTP_URL=url, HITOK_MAIL_FROM="a@example.com")))
+        context = await settled(deploy(HITOK_SMTP_URL=url))
+        with pytest.raises(Concern, match="set HITOK_MAIL_FROM"):
+            await check_mail(context)
     context = await settled(deploy(HITOK_VAR=str(tmp_path)))
     assert "mails are files" in await check_mail(context)
     assert list((tmp_path / "mail").iterdir()) == []

@@ -14,11 +14,14 @@ import yaml
 
 from deploy.local.services import SERVICES
 from docs.generate import SERVICES as SETTINGS
+from gateway.config import GatewaySettings
+from gateway.http.forwarding import missing_for
 from services.kit.config import load, variable_names
 from services.kit.process.server import GRACE, LIVE
 from services.media.config import MediaSettings
 from tests.deploy.dockerfile import ROOT, read_dockerfile
 from tests.deploy.kustomize import Resource, build, pod_of
+from tests.deploy.observability import dashboards, rules
 
 FOLDER = ROOT / "deploy/kubernetes"
 OVERLAYS = ("base", "small", "production")
@@ -32,6 +35,7 @@ SAMPLES = {
     "smtp-url": "smtps://a:b@mail",
     "url": "s3://bucket?region=x",
 }
+PUBLIC = yaml.safe_load((FOLDER / "production/settings.yaml").read_text())["data"]
 
 
 @cache
@@ -60,6 +64,8 @@ def environment_of(resource: Resource) -> dict[str, str]:
     for variable in container["env"]:
         if "value" in variable:
             own[variable["name"]] = variable["value"]
+        elif "configMapKeyRef" in variable["valueFrom"]:
+            own[variable["name"]] = PUBLIC[variable["valueFrom"]["configMapKeyRef"]["key"]]
         else:
             key = variable["valueFrom"]["secretKeyRef"]["key"]
             own[variable["name"]] = SAMPLES.get(key, "0123456789abcdef" * 4)
@@ -71,7 +77,7 @@ workloads = pytest.mark.parametrize(
     [
         pytest.param(overlay, resource, id=f"{overlay}-{resource['metadata']['name']}")
         for overlay in OVERLAYS
-        for resource in of_kind(overlay, "Deployment", "Job")
+        for resource in of_kind(overlay, "Deployment", "Job", "CronJob")
     ],
 )
 
@@ -108,7 +114,7 @@ def test_our_rendering_is_kustomizes(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", ["small", "production"])
 def test_an_overlay_names_every_image_with_a_version(overlay: str) -> None:
-    images = {container_of(resource)["image"] for resource in of_kind(overlay, "Deployment", "Job")}
+    images = {container_of(resource)["image"] for resource in of_kind(overlay, "Deployment", "Job", "CronJob")}
     assert all(re.search(r"/hitok-\w+:[\w.]+$", image) and not image.endswith(":latest") for image in images)
     assert {re.sub(r"^.*hitok-|:.*$", "", image) for image in images} >= set(PROCESSES)
 
@@ -123,6 +129,10 @@ def test_a_process_gets_all_it_needs_and_nothing_it_does_not_read(overlay: str, 
     if name == "databases":
         owners = {service.postgres_setting for service in SERVICES if service.database}
         assert given == {"HITOK_POSTGRES_URL", *owners}
+        return
+    if name == "tools":
+        for process, kind in KINDS.items():
+            load(kind, process, environment_of(workload))
         return
     load(KINDS[name], name, environment_of(workload))
     read = {variable for field in msgspec.structs.fields(KINDS[name]) for variable in variable_names(name, field.name)}
@@ -198,7 +208,8 @@ def test_a_container_may_do_little(overlay: str, workload: Resource) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert pod["automountServiceAccountToken"] is False and pod["enableServiceLinks"] is False
-    assert container["resources"]["requests"].keys() >= {"cpu", "memory"} and container["resources"]["limits"]["memory"]
+    assert container["resources"]["requests"].keys() == {"cpu", "memory", "ephemeral-storage"}
+    assert container["resources"]["limits"].keys() == {"memory", "ephemeral-storage"}, "no CPU limit: it would throttle"
     mounts = {mount["name"] for mount in container.get("volumeMounts", ())}
     assert mounts == {volume["name"] for volume in pod.get("volumes", ())}
 
@@ -224,8 +235,11 @@ def test_a_rollout_loses_nobody(overlay: str, name: str) -> None:
     budget = find(overlay, "PodDisruptionBudget", name)["spec"]
     assert budget["maxUnavailable"] == 1
     assert budget["selector"]["matchLabels"] == deployment["spec"]["selector"]["matchLabels"]
-    (spread,) = pod_of(deployment)["topologySpreadConstraints"]
-    assert spread["labelSelector"]["matchLabels"] == deployment["spec"]["selector"]["matchLabels"]
+    spreads = pod_of(deployment)["topologySpreadConstraints"]
+    assert [spread["topologyKey"] for spread in spreads] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    (apart,) = pod_of(deployment)["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    for selector in (*(spread["labelSelector"] for spread in spreads), apart["podAffinityTerm"]["labelSelector"]):
+        assert selector["matchLabels"] == deployment["spec"]["selector"]["matchLabels"]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -331,13 +345,123 @@ def test_production_has_tls_between_its_processes(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_production_is_scraped(name: str) -> None:
-    monitor = find("production", "ServiceMonitor", "hitok")["spec"]
-    service = find("production", "Service", name)
-    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    ports = {entry["name"]: entry["port"] for entry in service["spec"]["ports"]}
-    scraped = [ports[endpoint["port"]] for endpoint in monitor["endpoints"] if endpoint["port"] in ports]
+    monitor = find("production", "PodMonitor", "hitok")["spec"]
+    deployment = find("production", "Deployment", name)
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert monitor["selector"]["matchLabels"].items() <= labels.items()
+    ports = {entry["name"]: entry["containerPort"] for entry in container_of(deployment)["ports"]}
+    scraped = [ports[endpoint["port"]] for endpoint in monitor["podMetricsEndpoints"]]
     assert len(scraped) == 1
-    given = environment_of(find("production", "Deployment", name))
+    given = environment_of(deployment)
     assert str(scraped[0]) == given[f"HITOK_{name.upper()}_METRICS_PORT"]
     policy = find("production", "NetworkPolicy", "metrics")["spec"]["ingress"][0]["ports"]
     assert scraped[0] in {entry["port"] for entry in policy}
+
+
+def test_production_has_the_alerts_and_the_dashboards() -> None:
+    groups = find("production", "PrometheusRule", "hitok")["spec"]["groups"]
+    assert [rule for group in groups for rule in group["rules"]] == rules()
+    shown = find("production", "ConfigMap", "hitok-dashboards")
+    assert shown["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    assert set(shown["data"]) == {path.name for path in dashboards()}
+    assert sum(map(len, shown["data"].values())) < 1_000_000, "the most that a ConfigMap holds"
+
+
+# -- behind an ingress -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("overlay", ["small", "production"])
+def test_what_the_outside_has_to_be_is_said_and_required(overlay: str) -> None:
+    """Without them a pod does not start; and the values are examples that nobody can take for theirs."""
+    given = find(overlay, "ConfigMap", "hitok")["data"]
+    needed = {}
+    for name in ("gateway", "user"):
+        for variable in container_of(find(overlay, "Deployment", name))["env"]:
+            if reference := variable.get("valueFrom", {}).get("configMapKeyRef"):
+                assert "optional" not in reference
+                needed[variable["name"]] = reference["key"]
+    assert needed == {
+        "HITOK_PUBLIC_URL": "public-url",
+        "HITOK_TRUSTED_PROXIES": "trusted-proxies",
+        "HITOK_CORS_ORIGINS": "cors-origins",
+        "HITOK_MAIL_FROM": "mail-from",
+    }
+    assert set(given) == set(needed.values())
+    gateway = load(GatewaySettings, "gateway", environment_of(find(overlay, "Deployment", "gateway")))
+    assert missing_for(gateway) == ""
+    assert "example.com" in given["public-url"] and "example.com" in given["mail-from"]
+
+
+def ways_in() -> list[Resource]:
+    return [find("small", "Ingress", "gateway"), *build(FOLDER / "components/gateway-api")]
+
+
+def test_the_ways_in_reach_the_gateway_and_name_no_port_of_metrics() -> None:
+    schemas = msgspec.json.decode((ROOT / "tests/deploy/schemas/kubernetes.json").read_bytes())
+    service = find("small", "Service", "gateway")
+    ports = {entry["name"]: entry["port"] for entry in service["spec"]["ports"]}
+    ingress, route = ways_in()
+    (path,) = ingress["spec"]["rules"][0]["http"]["paths"]
+    assert path["backend"]["service"] == {"name": service["metadata"]["name"], "port": {"name": "http"}}
+    kind = f"{route['apiVersion']}/{route['kind']}"
+    validator = jsonschema_rs.validator_for(schemas["kinds"][kind] | {"$defs": schemas["$defs"]})
+    assert list(validator.iter_errors(route)) == []
+    (rule,) = route["spec"]["rules"]
+    assert rule["backendRefs"] == [{"name": service["metadata"]["name"], "port": ports["http"]}]
+    assert rule["timeouts"] == {"request": "0s"}
+    (host,) = {ingress["spec"]["rules"][0]["host"], *route["spec"]["hostnames"], *ingress["spec"]["tls"][0]["hosts"]}
+    assert PUBLIC["public-url"] == f"https://{host}"
+
+
+def test_the_ingress_lets_uploads_and_sockets_through() -> None:
+    largest = load(MediaSettings, "media", environment_of(find("small", "Deployment", "media"))).max_video_bytes
+    notes = {key.rpartition("/")[2]: value for key, value in ways_in()[0]["metadata"]["annotations"].items()}
+    assert int(notes["proxy-body-size"].removesuffix("m")) << 20 > largest
+    assert notes["proxy-request-buffering"] == notes["proxy-buffering"] == "off"
+    assert min(int(notes["proxy-read-timeout"]), int(notes["proxy-send-timeout"])) > 60, "a socket's heartbeat"
+    assert notes["proxy-next-upstream"] == "error", "a 503 is not tried again: it may be a write"
+
+
+# -- tools -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("overlay", ["small", "production"])
+def test_backups_are_made_each_night_and_the_other_tools_by_hand(overlay: str) -> None:
+    tools = {tool["metadata"]["name"]: tool["spec"] for tool in of_kind(overlay, "CronJob")}
+    assert {name: spec.get("suspend", False) for name, spec in tools.items()} == {
+        "backup": False,
+        "doctor": True,
+        "restore": True,
+    }
+    assert all(spec["concurrencyPolicy"] == "Forbid" for spec in tools.values())
+    claim = find(overlay, "PersistentVolumeClaim", "backups")["metadata"]["name"]
+    for name in ("backup", "restore"):
+        pod = tools[name]["jobTemplate"]["spec"]["template"]["spec"]
+        assert {"name": "backups", "persistentVolumeClaim": {"claimName": claim}} in pod["volumes"]
+        assert pod["containers"][0]["args"][:2] == ["deploy.backup", {"backup": "create"}.get(name, name)]
+
+
+@pytest.mark.parametrize("overlay", ["small", "production"])
+def test_the_tools_reach_what_they_ask(overlay: str) -> None:
+    outward = allowed(overlay, "egress", "tools", "tool")
+    assert {5432, 4222, 6379, 443, 465, 587} <= {port for names, port in outward if names is None}
+    for name, service in PROCESSES.items():
+        port = 8888 if name == "gateway" else int(read_dockerfile()[name].environment[service.ports[0].setting])
+        assert ({name}, port) in outward
+        assert any(names is None or "tools" in names for names, at in allowed(overlay, "ingress", name) if at == port)
+
+
+# -- lint --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    not shutil.which("kube-score"),
+    reason="needs kube-score: go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0",
+)
+@pytest.mark.parametrize("overlay", ["small", "production"])
+def test_kube_score_finds_nothing_critical(overlay: str) -> None:
+    # Images are examples; nobody's kubelet may limit CPU; secrets have to be variables, since the settings are.
+    ignored = ["container-resources", "container-image-pull-policy", "pod-networkpolicy"]
+    command = ["kube-score", "score", "-", "--output-format=ci", *(f"--ignore-test={name}" for name in ignored)]
+    done = subprocess.run(command, input=yaml.safe_dump_all(built(overlay)), capture_output=True, text=True)
+    assert [line for line in done.stdout.splitlines() if line.startswith("[CRITICAL]")] == []

@@ -105,6 +105,11 @@ class Everything:
     def logs(self) -> str:
         return "".join(path.read_text(errors="replace") for path in sorted((self.var / "log").glob("*.log*")))
 
+    def metrics_targets(self) -> dict[str, str]:
+        """Host and port of each process's /metrics, by its name."""
+        services = {s.name: f"127.0.0.1:{self._metrics_port(s.name)}" for s in SERVICES if s.health == "grpc"}
+        return services | {"gateway": self.urls[0].removeprefix("http://")}
+
     def metrics(self) -> str:
         urls = [*self.urls, *(f"http://127.0.0.1:{self._metrics_port(s.name)}" for s in SERVICES if s.health == "grpc")]
         return "".join(httpx.get(f"{url}/metrics").text for url in urls)

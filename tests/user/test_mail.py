@@ -33,10 +33,10 @@ class Mailbox:
 
 
 @asynccontextmanager
-async def smtp_server(mailbox: Mailbox) -> AsyncIterator[str]:
-    """Its URL."""
+async def smtp_server(mailbox: Mailbox, port: int = 0) -> AsyncIterator[str]:
+    """Its URL; on any free port if `port` is 0."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(mailbox, enable_SMTPUTF8=True, loop=loop), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: SMTP(mailbox, enable_SMTPUTF8=True, loop=loop), "127.0.0.1", port)
     async with server:
         yield f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 

@@ -18,10 +18,14 @@ VERSION = "v1.37.0"
 KINDS = {
     "v1/Namespace": "core.v1.Namespace",
     "v1/Service": "core.v1.Service",
+    "v1/ConfigMap": "core.v1.ConfigMap",
+    "v1/PersistentVolumeClaim": "core.v1.PersistentVolumeClaim",
     "apps/v1/Deployment": "apps.v1.Deployment",
     "batch/v1/Job": "batch.v1.Job",
+    "batch/v1/CronJob": "batch.v1.CronJob",
     "policy/v1/PodDisruptionBudget": "policy.v1.PodDisruptionBudget",
     "networking.k8s.io/v1/NetworkPolicy": "networking.v1.NetworkPolicy",
+    "networking.k8s.io/v1/Ingress": "networking.v1.Ingress",
     "autoscaling/v2/HorizontalPodAutoscaler": "autoscaling.v2.HorizontalPodAutoscaler",
 }
 FILE = Path(__file__).with_name("kubernetes.json")
