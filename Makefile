@@ -11,7 +11,7 @@ STAMP := $(or $(shell $(INTERPRETER) -c $(NAME_STAMP) 2>/dev/null),.venv/install
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor backup restore test soak alerts corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
+.PHONY: help run demo doctor backup restore test soak ha alerts corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ hostile: $(STAMP) ## Upload 200 hostile files, and print what each costs: HITOK_
 
 alerts: $(STAMP) ## Break what each alert watches in a running hitok, and see a real Prometheus fire and go quiet
 	@HITOK_ALERTS=1 $(BIN)/python -m pytest tests/deploy/test_alerts.py tests/e2e/test_alerts.py -q
+
+ha: $(STAMP) ## Kill random nodes of a run in which each server exists several times: HITOK_HA_ROUNDS (20), HITOK_HA_SEED
+	@HITOK_HA_ROUNDS=$${HITOK_HA_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_ha.py -q -s
 
 corpus: $(STAMP) ## Compare what is made of 163 kinds of recordings with FFmpeg; the suite compares 48
 	@HITOK_CORPUS=1 $(BIN)/python -m pytest tests/media/processing/test_corpus.py -q

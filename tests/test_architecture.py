@@ -115,6 +115,7 @@ ORDER = {
         "child",
         "servers",
         "backends environment commands",
+        "ha",
         "processes",
         "__main__",
     ),

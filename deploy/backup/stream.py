@@ -65,7 +65,7 @@ async def ignore(_: Exception) -> None:
 def _with_jetstream(url: str, work: Callable[[JetStreamContext], Awaitable[T]]) -> T:
     async def run() -> T:
         async with asyncio.timeout(SECONDS):
-            client = await nats.connect(url, connect_timeout=SECONDS, error_cb=ignore, **ONCE)
+            client = await nats.connect(url.split(","), connect_timeout=SECONDS, error_cb=ignore, **ONCE)
             try:
                 return await work(client.jetstream(timeout=SECONDS))
             finally:

@@ -104,7 +104,7 @@ async def _connect_nats(url: str) -> NatsClient:
 
     options = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
     try:
-        return await nats.connect(url, connect_timeout=CONNECT_SECONDS, error_cb=note, **options)
+        return await nats.connect(url.split(","), connect_timeout=CONNECT_SECONDS, error_cb=note, **options)
     except (NatsError, OSError, TimeoutError) as error:
         reason = _first_line([error, *errors][-1])
         raise Fault(f"{reason}. Is it up, and HITOK_NATS_URL right?") from None

@@ -22,7 +22,8 @@ def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) 
     try:
         if options.command:
             run_command(options.command, services)
-        asyncio.run(supervise(display, services, options.replicas, reloading=options.reload))
+        replicas = options.replicas or (2 if options.ha else 1)
+        asyncio.run(supervise(display, services, replicas, reloading=options.reload, ha=options.ha))
     except LocalError as error:
         display.close()
         print(f"error: {error}", file=sys.stderr)
@@ -34,7 +35,10 @@ def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
-    parser.add_argument("--replicas", type=int, choices=range(1, 5), default=1, help="processes of every service")
+    parser.add_argument("--replicas", type=int, choices=range(1, 5), help="processes of every service (1)")
+    parser.add_argument(
+        "--ha", action="store_true", help="several nodes of each server, so that any may die; two of every service"
+    )
     parser.add_argument("--reload", action="store_true", help="restart each process whose source files change")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="service command", help="a service's own command")
     return parser.parse_args(arguments)

@@ -22,6 +22,17 @@ KINDS: dict[str, tuple[type[Server], int]] = {
 
 
 @dataclass(frozen=True)
+class Topology:
+    """The servers to start, by setting: those that no setting of the caller names."""
+
+    servers: Mapping[str, Sequence[Server]]
+
+    def url(self, setting: str) -> str:
+        """Once the servers of the setting have answered."""
+        return self.servers[setting][0].url
+
+
+@dataclass(frozen=True)
 class Backends:
     """Where the servers are, and the URL of each service's own database."""
 
@@ -30,30 +41,30 @@ class Backends:
     databases: Mapping[str, str]
 
 
-def make_servers(
+def make_topology(
     services: Sequence[Service], environ: Mapping[str, str], var: Path, secrets: Mapping[str, str]
-) -> dict[str, Server]:
-    """The servers to start, by setting: those that no setting of the caller names. They are not started yet."""
+) -> Topology:
+    """One server of each kind, none of them started yet."""
     servers = {}
     for setting, (kind, port) in KINDS.items():
         if setting not in environ:
             log = var / "log" / f"{kind.name}.log"
-            servers[setting] = kind(var / kind.name, secrets[kind.name], port=port, log=log)
+            servers[setting] = [kind(var / kind.name, secrets[kind.name], port=port, log=log)]
     if not any(service.database and service.postgres_setting not in environ for service in services):
         servers.pop(ADMIN_URL, None)
-    return servers
+    return Topology(servers)
 
 
-def locate(environ: Mapping[str, str], servers: Mapping[str, Server]) -> Backends:
+def locate(environ: Mapping[str, str], topology: Topology) -> Backends:
     """The backends without their databases. Valkey and NATS must be up."""
-    redis_url, nats_url = (environ.get(setting) or servers[setting].url for setting in (REDIS_URL, NATS_URL))
+    redis_url, nats_url = (environ.get(setting) or topology.url(setting) for setting in (REDIS_URL, NATS_URL))
     return Backends(redis_url, nats_url, {})
 
 
 def prepare_backends(
     services: Sequence[Service],
     environ: Mapping[str, str],
-    servers: Mapping[str, Server],
+    topology: Topology,
     secrets: Mapping[str, str],
 ) -> Backends:
     """Creates the databases. The servers must be up. Raises LocalError if a database cannot be created."""
@@ -62,9 +73,10 @@ def prepare_backends(
     databases = {s.name: environ[s.postgres_setting] for s in own if s.postgres_setting in environ}
     passwords = {f"hitok_{s.name}": secrets[f"database_{s.name}"] for s in own if s.name not in databases}
     if passwords:
-        made = make_databases(environ.get(ADMIN_URL) or servers[ADMIN_URL].url, passwords, servers.get(ADMIN_URL))
+        own_server = next(iter(topology.servers.get(ADMIN_URL, ())), None)
+        made = make_databases(environ.get(ADMIN_URL) or topology.url(ADMIN_URL), passwords, own_server)
         databases |= {name.removeprefix("hitok_"): url for name, url in made.items()}
-    return replace(locate(environ, servers), databases=databases)
+    return replace(locate(environ, topology), databases=databases)
 
 
 def make_databases(admin_url: str, passwords: Mapping[str, str], server: Server | None) -> dict[str, str]:

@@ -79,7 +79,7 @@ def read_secrets(file: Path) -> dict[str, str]:
     return known
 
 
-def write_private(file: Path, content: Mapping[str, str]) -> None:
+def write_private(file: Path, content: Mapping[str, str | int]) -> None:
     """Writes a temporary file and renames it: half a file of secrets would lock the users out of their data."""
     draft = file.with_suffix(".new")
     draft.unlink(missing_ok=True)

@@ -28,9 +28,15 @@ class Settings(Struct, kw_only=True, frozen=True):
     """The settings of every process. A field is read from the variable HITOK_ and its name in capitals."""
 
     internal_secret: Annotated[str, Meta(description="shared by services and gateway; a call without it is refused")]
-    nats_url: Annotated[str, Meta(pattern="^(nats|tls)://", description="where events travel")]
+    nats_url: Annotated[
+        str, Meta(pattern="^(nats|tls)://", description="where events travel; a cluster's servers separated by commas")
+    ]
     redis_url: Annotated[
-        str, Meta(pattern="^(rediss?|unix)://", description="Valkey or Redis: rate limits, codes, tickets, presence")
+        str,
+        Meta(
+            pattern=r"^(rediss?(\+sentinel)?|unix)://",
+            description="Valkey or Redis: rate limits, codes, tickets, presence; or its Sentinels",
+        ),
     ]
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least level logged")] = "info"
     log_format: Annotated[str, Meta(pattern="^(json|console)$", description="JSON lines, or for eyes")] = "json"
@@ -108,7 +114,9 @@ def _convert(name: str, text: str, kind: object) -> object:
         raise ConfigError(f"{name} can be guessed: make one with `openssl rand -hex 32`")
     try:
         if name.endswith("_URL"):
-            _ = urlsplit(text).port  # raises if the port is not a number, as when a password was not escaped
+            for part in text.split(","):  # the servers of a cluster
+                # Raises if the port is not a number, as when a password was not escaped.
+                _ = urlsplit(part if "://" in part else f"//{part}").port
         info = msgspec.inspect.type_info(kind)
         if isinstance(getattr(info, "type", info), msgspec.inspect.VarTupleType):  # Meta wraps the type
             return msgspec.convert([part for part in text.split(",") if part], kind, strict=False)

@@ -114,8 +114,13 @@ def trace_statements(engine: Engine) -> None:
 
 
 def driver_url(url: str) -> str:
-    """The URL for SQLAlchemy, with the driver that hitok installs."""
-    return "postgresql+psycopg://" + url.partition("://")[2]
+    """The URL for SQLAlchemy, with the driver that hitok installs. It takes several hosts as parameters only."""
+    login, at, rest = url.partition("://")[2].rpartition("@")
+    hosts, slash, tail = rest.partition("/")
+    if "," in hosts:
+        path, _, query = tail.partition("?")
+        hosts, tail = "", "&".join(filter(None, [f"{path}?host={hosts.replace(',', '&host=')}", query]))
+    return f"postgresql+psycopg://{login}{at}{hosts}{slash}{tail}"
 
 
 async def _wait_for(engine: AsyncEngine) -> None:

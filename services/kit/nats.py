@@ -31,7 +31,10 @@ class Event(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
-    """A client that connects in the background, reconnects for ever and notices a dead server within seconds."""
+    """A client that connects in the background, reconnects for ever and notices a dead server within seconds.
+
+    `url` may name the servers of a cluster, separated by commas; the client moves on to another when its own is away.
+    """
     client = Nats()
     waiting, reported = ThrottledWarning(log, "waiting for nats"), ThrottledWarning(log, "nats")
 
@@ -42,7 +45,7 @@ async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
         while not client.is_connected:
             try:
                 await client.connect(
-                    url,
+                    url.split(","),
                     name=f"hitok-{name}",
                     connect_timeout=2,
                     max_reconnect_attempts=-1,

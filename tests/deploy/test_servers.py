@@ -153,7 +153,7 @@ def test_a_port_that_was_lost_before_it_was_bound_is_chosen_again(
 class SlowServer(Server):
     """Answers once it has reported progress `steps` times."""
 
-    name: ClassVar[str] = "slow"
+    name = "slow"
     start_seconds: ClassVar[float] = 0.1
     steps = told = 0
 

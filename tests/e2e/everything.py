@@ -17,7 +17,7 @@ from deploy.local.ports import find_free_port, is_free
 from deploy.local.services import REPLICA_STEP, SERVICES
 from tests.support.servers import find_family
 
-START_SECONDS, STOP_SECONDS = 60, 40
+START_SECONDS, STOP_SECONDS = 180, 60
 
 
 def free_http_ports(replicas: int) -> str:
@@ -30,7 +30,8 @@ def free_http_ports(replicas: int) -> str:
 
 
 class Everything:
-    def __init__(self, var: Path, replicas: int, **settings: str) -> None:
+    def __init__(self, var: Path, replicas: int, *, ha: bool = False, **settings: str) -> None:
+        self._options = ["--replicas", str(replicas), *(["--ha"] if ha else [])]
         self.var, self._http_ports, self._replicas = var, free_http_ports(replicas), replicas
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("HITOK_")},
@@ -57,7 +58,7 @@ class Everything:
         """Returns when everything is healthy."""
         with self._said.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.local", "--replicas", str(self._replicas)],
+                [sys.executable, "-m", "deploy.local", *self._options],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -120,8 +121,8 @@ class Everything:
 
 
 @contextmanager
-def everything(var: Path, replicas: int = 1, **settings: str) -> Iterator[Everything]:
-    running = Everything(var, replicas, **settings)
+def everything(var: Path, replicas: int = 1, *, ha: bool = False, **settings: str) -> Iterator[Everything]:
+    running = Everything(var, replicas, ha=ha, **settings)
     try:
         running.start()
         yield running

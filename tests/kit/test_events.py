@@ -91,9 +91,8 @@ async def announce(database: Database, noun: str, *numbers: int, aggregate: str 
 
 async def streamed(client: Client, noun: str, count: int, seconds: float = 10) -> list[Event]:
     """What the stream holds of the subject, in its order, once it holds `count`; and what else soon comes."""
-    jetstream = client.jetstream(timeout=2)
-    await ensure_stream(jetstream)
-    subscription = await jetstream.pull_subscribe(f"events.test.{noun}.>", stream=STREAM)
+    await ensure_stream(client)
+    subscription = await client.jetstream(timeout=2).pull_subscribe(f"events.test.{noun}.>", stream=STREAM)
     got: list[Event] = []
     async with asyncio.timeout(seconds):
         while len(got) < count:
@@ -358,7 +357,7 @@ async def test_a_consumer_goes_on_when_nats_has_lost_it(
 @asynccontextmanager
 async def pipeline(settings: UserSettings, client: Client, noun: str) -> AsyncIterator[Database]:
     """A relay, and a stream to consume from."""
-    await ensure_stream(client.jetstream(timeout=2))
+    await ensure_stream(client)
     async with relay(settings, client, noun) as database:
         yield database
 

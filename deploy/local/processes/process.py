@@ -29,8 +29,12 @@ class Process(ABC):
     """A process of a run. `state` is text for the display. `ready` is set once the process was healthy for the first
     time."""
 
-    def __init__(self, name: str, ports: Sequence[int], log: Path, display: Display) -> None:
+    def __init__(
+        self, name: str, ports: Sequence[int], log: Path, display: Display, *, stops_first: bool = False
+    ) -> None:
+        """`stops_first`: before the others of its kind, which it needs until then."""
         self.name = name
+        self.stops_first = stops_first
         self.ports = ports
         self.log = log
         self.state = "waiting"

@@ -8,7 +8,7 @@ from deploy.local.servers.server import NotReady, Server
 
 class ServerProcess(Process):
     def __init__(self, server: Server, display: Display) -> None:
-        super().__init__(server.name, (), server.log, display)
+        super().__init__(server.name, (), server.log, display, stops_first=server.stops_first)
         self.server = server
         self._start: asyncio.Future[Server] | None = None
 

@@ -22,7 +22,8 @@ class ServiceProcess(Process):
     def __init__(
         self, service: Service, ports: Sequence[int], environment: Mapping[str, str], var: Path, display: Display
     ) -> None:
-        super().__init__(service.label, ports, var / "log" / f"{service.label}.log", display)
+        log = var / "log" / f"{service.label}.log"
+        super().__init__(service.label, ports, log, display, stops_first=service.stops_first)
         self.service = service
         self._environment = environment
         self._child: Child | None = None

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.local.backends import ADMIN_URL, Backends, locate, make_servers, prepare_backends
+from deploy.local.backends import ADMIN_URL, Backends, Topology, locate, make_topology, prepare_backends
 from deploy.local.commands import keep_settings
 from deploy.local.data_dir import load_secrets, locate_folder, open_folder
 from deploy.local.environment import make_environment, name_secrets
+from deploy.local.ha.topology import SECRETS, make_ha_topology
 from deploy.local.ports import AssignedPorts, assign_ports
 from deploy.local.processes.process import Display, Process
 from deploy.local.processes.reload import read_all, reload_on_change
@@ -32,6 +33,7 @@ async def supervise(
     replicas: int,
     *,
     reloading: bool = False,
+    ha: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> None:
     """Runs until SIGINT, SIGTERM or SIGHUP; a second signal kills. Raises LocalError if it cannot continue."""
@@ -39,7 +41,7 @@ async def supervise(
     environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
     var = locate_folder(environ)
     with assign_ports(replicate(services, replicas), environ) as ports, open_folder(var):
-        run = Run(display, services, replicas, environ, var, ports)
+        run = Run(display, services, replicas, environ, var, ports, ha)
         for text in find_unknown_settings(environ, (ports.setting for service in services for ports in service.ports)):
             display.say(f"warning: {text}")
         await run.run(reloading)
@@ -54,6 +56,7 @@ class Run:
         environ: Mapping[str, str],
         var: Path,
         ports: AssignedPorts,
+        ha: bool,
     ) -> None:
         self._display = display
         self._services = services
@@ -61,7 +64,8 @@ class Run:
         self._environ = environ
         self._var = var
         self._ports = ports
-        self._secrets = load_secrets(var, name_secrets(services))
+        self._ha = ha
+        self._secrets = load_secrets(var, [*name_secrets(services), *(SECRETS if ha else ())])
         self._servers: list[ServerProcess] = []
         self._processes: list[ServiceProcess] = []
         self._told_to_stop = asyncio.Event()
@@ -84,21 +88,27 @@ class Run:
         # Read before the processes read their code, so that no change in between goes unseen.
         sources = await asyncio.to_thread(read_all, self._replicas) if reloading else {}
         async with asyncio.TaskGroup() as tasks:
-            servers = make_servers(self._services, self._environ, self._var, self._secrets)
-            self._servers = [ServerProcess(server, self._display) for server in servers.values()]
+            topology = self._make_topology()
+            self._servers = [ServerProcess(server, self._display) for s in topology.servers.values() for server in s]
             start(tasks, self._servers)
             # PostgreSQL is the slowest to start; a service without a database does not wait for it.
-            await all_ready(process for process in self._servers if process.server is not servers.get(ADMIN_URL))
+            slow = topology.servers.get(ADMIN_URL, ())
+            await all_ready(process for process in self._servers if process.server not in slow)
             self._start(
-                [service for service in self._replicas if not service.database], tasks, locate(self._environ, servers)
+                [service for service in self._replicas if not service.database], tasks, locate(self._environ, topology)
             )
             await all_ready(self._servers)
-            backends = await asyncio.to_thread(prepare_backends, self._services, self._environ, servers, self._secrets)
+            backends = await asyncio.to_thread(prepare_backends, self._services, self._environ, topology, self._secrets)
             self._start([service for service in self._replicas if service.database], tasks, backends)
             await all_ready(self._processes)
             self._display.say(write_welcome(self._processes, self._var))
             if reloading:
                 await reload_on_change(self._processes, sources, self._display)
+
+    def _make_topology(self) -> Topology:
+        if self._ha:
+            return make_ha_topology(self._environ, self._var, self._secrets)
+        return make_topology(self._services, self._environ, self._var, self._secrets)
 
     def _start(self, services: Iterable[Service], tasks: asyncio.TaskGroup, backends: Backends) -> None:
         processes = []
@@ -114,10 +124,10 @@ class Run:
 
     async def _stop(self) -> None:
         """Stops each process before the ones that it needs."""
-        first = [process for process in self._processes if process.service.stops_first]
-        then = [process for process in self._processes if not process.service.stops_first]
-        for group in (first, then, self._servers):
-            await asyncio.gather(*(process.stop() for process in group))
+        processes: Sequence[Process]
+        for processes in (self._processes, self._servers):
+            for first in (True, False):
+                await asyncio.gather(*(process.stop() for process in processes if process.stops_first is first))
 
     def _handle_signal(self) -> None:
         if self._told_to_stop.is_set():

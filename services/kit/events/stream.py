@@ -2,8 +2,8 @@
 
 from contextlib import suppress
 
+from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,8 +16,12 @@ POLL = 5.0  # seconds between looks for events when nothing woke the relay or th
 LOST = (SQLAlchemyError, NatsError, OSError, TimeoutError)  # PostgreSQL or NATS is away, or has no free connection
 
 
-async def ensure_stream(jetstream: JetStreamContext) -> None:
-    """Creates the stream; leaves an existing one as its operator configured it."""
+async def ensure_stream(client: Nats) -> None:
+    """Creates the stream; leaves an existing one as its operator configured it.
+
+    A cluster of three servers or more keeps it on three of them, so that it outlives any one.
+    """
+    jetstream = client.jetstream(timeout=PUBLISH_TIMEOUT)
     with suppress(BadRequestError):  # exists, with other settings
         await jetstream.add_stream(
             StreamConfig(
@@ -27,5 +31,6 @@ async def ensure_stream(jetstream: JetStreamContext) -> None:
                 storage=StorageType.FILE,
                 max_age=STREAM_DAYS * 86_400,
                 duplicate_window=120,
+                num_replicas=3 if len(client.servers) >= 3 else 1,
             )
         )

@@ -1,0 +1,1 @@
+"""Each server several times, so that any one may die: `python -m deploy.local --ha`."""
