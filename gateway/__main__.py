@@ -12,6 +12,7 @@ from gateway.http.forwarding import missing_for
 from gateway.http.server import listen
 from services.kit import background, log, telemetry
 from services.kit.config import ConfigError, load, refuse
+from services.kit.overload.admission import HERE
 from services.kit.process import gc_tuning
 from services.kit.process.loop_lag import watch_loop
 from services.kit.process.signals import stop_signal
@@ -36,6 +37,7 @@ async def serve(settings: GatewaySettings) -> None:
     listeners = [listen(settings.http_host, port) for port in settings.http_ports]
     stopping = stop_signal()
     watch_loop()
+    HERE.start(settings.queue_seconds)
     async with open_container(settings) as container:
         server = build_server(build_asgi(container), settings)
         gc_tuning.freeze()

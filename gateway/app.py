@@ -40,6 +40,7 @@ from gateway.http import health
 from gateway.http.error_answers import error_renderer
 from gateway.http.middleware import RequestMiddleware
 from gateway.http.origins import CrossOrigin
+from gateway.http.overload.admission import refusing
 from gateway.http.server import server_for
 from gateway.web import pages
 from gateway.web.session_cookies import SessionCookies
@@ -102,7 +103,7 @@ def build_app(container: Container) -> Litestar:
 
 def build_asgi(container: Container) -> ASGIApp:
     """The whole of it, sockets included."""
-    app: ASGIApp = build_app(container)
+    app: ASGIApp = refusing(build_app(container))
     settings = container.settings
     if settings.web_app:
         app = SessionCookies(app, settings.public_url)

@@ -60,7 +60,7 @@ def test_the_gateway_imports_no_service() -> None:
 # A room is a folder, or a module that stands at the top of the package.
 ORDER = {
     "services/kit": (
-        "errors ids config roles text_search texts ttl_map",
+        "errors ids config overload roles text_search texts ttl_map",
         "tracing",
         "telemetry context cursor tokens",
         "log background batcher redis db pages",
@@ -129,7 +129,7 @@ ORDER = {
     ),
 }
 MAX_LINES = 250  # of a module
-MAX_KIT_LINES = 3_050
+MAX_KIT_LINES = 3_230
 MAX_MODULES = 20  # of a room, its __init__ and __main__ not counted
 
 

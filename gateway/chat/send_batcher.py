@@ -90,7 +90,9 @@ class SendBatcher:
             await _answer_all(batch, answers)
             self._end_later(answers)
         except grpc.aio.AioRpcError as error:
-            if error.code() in AWAY:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                pass  # a chat service of an older release, which takes messages one by one
+            elif error.code() in AWAY:
                 failure = error
             else:
                 log.exception("a batch of messages failed", status=error.code().name)

@@ -63,7 +63,7 @@ class RequestMiddleware:
         with telemetry.span(scope["method"], SpanKind.SERVER, _carrier(scope)) as span:
             try:
                 if _head_bytes(scope) > MAX_HEADER_BYTES:
-                    await _refuse(scope, response.send)
+                    await refuse(scope, response.send, HeadersTooLarge())
                 else:
                     await self._app(scope, receive, response.send)
             finally:
@@ -130,9 +130,14 @@ def _head_bytes(scope: HTTPScope) -> int:
     return size
 
 
-async def _refuse(scope: HTTPScope, send: Any) -> None:
-    answer = error_answer(scope["path"], HeadersTooLarge())
+async def refuse(scope: HTTPScope, send: Any, error: Exception) -> None:
+    answer = error_answer(scope["path"], error)
     headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
     headers.append((b"content-length", b"%d" % len(answer.body)))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+def record_shed(method: str) -> None:
+    """A request that was refused before it reached the application."""
+    _seconds_of("shed", method, 503).observe(0.0)

@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import uvicorn
 from uvicorn.middleware.proxy_headers import _TrustedHosts
@@ -17,11 +17,14 @@ from gateway.http.error_answers import error_answer
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.forwarding import ForwardingWatch
 from gateway.http.network_bounds import NetworkBound
+from gateway.http.overload.admission import REFUSED, SLOT, holds_place, leaving, rank_of, refusal_of
 from services.kit.config import ConfigError
+from services.kit.overload.admission import HERE
 
 HEAD_SECONDS = 15.0  # for a client to send a request's line and headers
 MAX_HEAD_BYTES = 64 * 1024  # beyond it the connection is closed; middleware.py answers 431 long before
 MAX_CONNECTIONS = 20_000
+ACCEPTS = 16  # connections accepted in one turn of the event loop
 RETRY_SECONDS = 30.0  # for a network that has enough connections
 GRACE = 15  # seconds for the requests in flight once we stop listening
 
@@ -36,9 +39,17 @@ def server_for(
     proxies = settings.trusted_proxies
     watch = ForwardingWatch(_TrustedHosts(list(proxies)))  # as the middleware that reads the header judges
     config = uvicorn.Config(
-        app,
+        leaving(app),
         loop="none",
-        http=cast(Any, partial(_Protocol, NetworkBound("connection", settings.network_connections, proxies), watch)),
+        http=cast(
+            Any,
+            partial(
+                _Protocol,
+                NetworkBound("connection", settings.network_connections, proxies),
+                watch,
+                refuses_in_app=bool(settings.compat),
+            ),
+        ),
         ws=websockets,
         ws_max_size=max_frame_bytes,
         ws_per_message_deflate=False,
@@ -71,11 +82,28 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Answered:
+    """In place of the cycle of a request on a connection that has had none."""
+
+    response_complete, disconnected, keep_alive = True, False, True
+    scope: ClassVar[dict[str, Any]] = {}
+    message_event = asyncio.Event()
+
+
+ANSWERED = _Answered()
+
+
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """The gateway handles signals itself, because draining comes first."""
         yield
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """libuv accepts one connection per socket and turn of the event loop, too few for a busy process: clients
+        would wait for seconds before they are refused. So each socket is listened on several times.
+        """
+        await super().serve([each for one in sockets or [] for each in (one, *(one.dup() for _ in range(ACCEPTS - 1)))])
 
 
 class _Protocol(HttpToolsProtocol):
@@ -87,9 +115,10 @@ class _Protocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _network = ""
 
-    def __init__(self, bound: NetworkBound, watch: ForwardingWatch, **more: Any) -> None:
+    def __init__(self, bound: NetworkBound, watch: ForwardingWatch, refuses_in_app: bool, **more: Any) -> None:
+        """`refuses_in_app`: what is refused for overload passes the application's layers, too."""
         super().__init__(**more)
-        self._bound, self._watch = bound, watch
+        self._bound, self._watch, self._refuses_in_app = bound, watch, refuses_in_app
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -129,9 +158,39 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
         self._watch.look(self.client[0] if self.client else "", self.scope)
+        method = self.parser.get_method()
+        rank = rank_of(method, self.url)
+        # One that waits for another on its connection has no place, nor has a WebSocket.
+        counts = rank is not None and (self.cycle is None or self.cycle.response_complete)
+        if not counts or self.parser.should_upgrade():
+            self._begin()
+        elif rank is not None and HERE.enter(rank):
+            if holds_place(self.url):
+                self.scope[SLOT] = True  # type: ignore[literal-required]
+            else:
+                HERE.leave()
+            self._begin()
+        elif self._refuses_in_app or method == b"HEAD" or any(name == b"origin" for name, _ in self.headers):
+            self.scope[REFUSED] = True  # type: ignore[literal-required]
+            self._begin()
+        else:
+            self._shed(method)
+
+    def _begin(self) -> None:
         super().on_headers_complete()
         if self.cycle and self.cycle.scope is self.scope:  # not a WebSocket
             sendfile.offer(self.cycle)
+
+    def _shed(self, method: bytes) -> None:
+        """Refuses without a task. The request's body is read and dropped, as that of any that was answered early."""
+        if self.cycle is None:
+            self.cycle = cast(Any, ANSWERED)
+        keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
+        self.transport.write(refusal_of(method, self.url, keep_alive))
+        if keep_alive:
+            self.on_response_complete()
+        else:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is not HTTP, in the envelope of the path's family if the path was read."""

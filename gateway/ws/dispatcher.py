@@ -25,6 +25,8 @@ from gateway.ws.hub import Hub
 from gateway.ws.task_queue import MAX_PENDING
 from services.kit import telemetry
 from services.kit.context import current_caller, current_deadline, current_request_id, new_request_id
+from services.kit.errors import Overloaded
+from services.kit.overload.admission import HERE, RETRY_AFTER, Rank
 
 MAX_MALFORMED = 20  # frames that cannot be decoded, after which the socket is closed
 
@@ -58,6 +60,7 @@ REQUESTS = {
     "notification.read": Request(commands.ReadNotifications, commands.read_notifications, needs_id=False),
     "presence.subscribe": Request(commands.SubscribePresence, commands.presences, needs_id=False),
 }
+READS = frozenset(("history", "sync", "conversations", "receipts", "marks", "notification.list", "presence.subscribe"))
 DECODERS = {type: msgspec.json.Decoder(request.params, strict=False).decode for type, request in REQUESTS.items()}
 decode_typing = msgspec.json.Decoder(Typing, strict=False).decode
 
@@ -142,6 +145,16 @@ class Dispatcher:
             await self._answer(frame, request, params)
 
     async def _answer(self, frame: Frame, request: Request, params: Any) -> None:
+        if not HERE.enter(Rank.READ if frame.type in READS else Rank.WRITE):
+            outcome = self._refuse(frame, Overloaded(retry_after=RETRY_AFTER))
+            metrics.ANSWERED.labels(frame.type, outcome).observe(0.0)
+            return
+        try:
+            await self._serve(frame, request, params)
+        finally:
+            HERE.leave()
+
+    async def _serve(self, frame: Frame, request: Request, params: Any) -> None:
         started, outcome = perf_counter(), "ack"
         current_caller.set(self._connection.caller)
         current_request_id.set(new_request_id())

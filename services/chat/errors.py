@@ -1,5 +1,6 @@
 """The errors of the chat service. The gateway maps each reason to a frame's code and to each API family's code."""
 
+from services.kit import errors
 from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 
 
@@ -58,7 +59,7 @@ class ObjectNotFound(NotFound):
     """The url names no file of ours, or another user's private file."""
 
 
-class Overloaded(Unavailable):
+class Overloaded(errors.Overloaded):
     """More messages arrive than can be written."""
 
 

@@ -48,6 +48,9 @@ class Settings(Struct, kw_only=True, frozen=True):
     tls_key: Annotated[str, Meta(description="PEM file: this process's key")] = ""
     revision: Annotated[str, Meta(description="commit of the code; images and make run set it")] = ""
     drain_seconds: Annotated[float, Meta(ge=0, le=20, description="how long to serve on after SIGTERM, unready")] = 5.0
+    queue_seconds: Annotated[
+        float, Meta(ge=0, description="time that requests may wait in a process before it refuses more; 0: never")
+    ] = 0.05
     var: Annotated[str, Meta(description="folder for local data")] = "var"
 
 

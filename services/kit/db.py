@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any, cast
 
 import structlog
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from services.kit import telemetry
 from services.kit.config import ServiceSettings
 from services.kit.ids import NODE_BITS
+from services.kit.overload.admission import HERE
 
 POOL_TIMEOUT = 1.5  # seconds to wait for a connection before answering 503
 CONNECT = {
@@ -40,7 +42,9 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Commits when the block ends, rolls back when it raises. Make no network call inside."""
         callbacks: list[Callable[[], object]] = []
+        asked = perf_counter()
         async with self.engine.begin() as connection:
+            HERE.waited("pool", perf_counter() - asked)
             connection.info[AFTER_COMMIT] = callbacks
             try:
                 yield connection

@@ -12,8 +12,9 @@ import grpc
 REASON_KEY = "x-error-reason"
 FIELD_KEY = "x-error-field"
 RETRY_AFTER_KEY = "x-retry-after"
-# What gRPC itself says of a service that is away, too slow, full or, by CANCELLED, about to end.
+# What gRPC itself says of a service that is away, too slow, full, of an older release or, by CANCELLED, about to end.
 AWAY = (
+    grpc.StatusCode.UNIMPLEMENTED,
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -80,6 +81,12 @@ class Unavailable(HitokError):
     """Something we need is away for now; the caller may try again."""
 
     status = grpc.StatusCode.UNAVAILABLE
+
+
+class Overloaded(Unavailable):
+    """There is more to do than can be done in time. No channel tries RESOURCE_EXHAUSTED again."""
+
+    status = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class DatabaseUnavailable(Unavailable):

@@ -1,5 +1,6 @@
 """Errors of files and videos. The gateway maps each reason to a code of its API families (gateway/http/errors.py)."""
 
+from services.kit import errors
 from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
 
 
@@ -169,5 +170,5 @@ class CommentNotFound(NotFound):
     """No such comment, or the caller may not see its video."""
 
 
-class Overloaded(Unavailable):
+class Overloaded(errors.Overloaded):
     """More writes at once than can wait."""

@@ -70,7 +70,7 @@ class Lifetimes(NamedTuple):
 async def login_by_email(
     service: Service, email: str, password: str, client: Client, second_code: str = ""
 ) -> IssuedTokens:
-    """Raises EmailInvalid, CredentialsWrong, TooManyGuesses, and what require_admitted raises."""
+    """Raises EmailInvalid, CredentialsWrong, TooManyGuesses, Overloaded, and what require_admitted raises."""
     address, settings = parse_email(email), service.settings
     lifetimes = Lifetimes(settings.atoken_seconds, settings.rtoken_seconds)
     return await _login(service, Account.email, address, Login(password, second_code, client), lifetimes)
@@ -79,7 +79,7 @@ async def login_by_email(
 async def login_by_phone(
     service: Service, phone: str, password: str, client: Client, second_code: str = ""
 ) -> IssuedTokens:
-    """Raises PhoneInvalid, CredentialsWrong, TooManyGuesses, and what require_admitted raises."""
+    """Raises PhoneInvalid, CredentialsWrong, TooManyGuesses, Overloaded, and what require_admitted raises."""
     number = parse_phone(phone, service.settings.phone_region)
     lifetimes = Lifetimes(service.settings.chat_token_seconds)
     return await _login(service, Account.phone, number, Login(password, second_code, client), lifetimes)
@@ -90,6 +90,7 @@ async def _login(service: Service, column: Any, identity: str, login: Login, lif
 
     One bcrypt comparison whether or not the account exists, so that the time does not reveal it.
     """
+    service.passwords.require_room()
     account = await find_account(service, column == identity)
     try:
         async with guesses.of_login(service, account.id if account else 0, identity, login.client.ip):
@@ -107,10 +108,12 @@ async def _login(service: Service, column: Any, identity: str, login: Login, lif
 async def verify_login(service: Service, email: str, phone: str, login: Login) -> Row[Any]:
     """The account with that email, or else phone, if password and code are right; also one that may not log in.
 
-    Raises EmailInvalid, PhoneInvalid, CredentialsWrong, TooManyGuesses, SecondFactorRequired, SecondCodeWrong.
+    Raises EmailInvalid, PhoneInvalid, CredentialsWrong, TooManyGuesses, Overloaded, SecondFactorRequired,
+    SecondCodeWrong.
     """
     number = "" if email else parse_phone(phone, service.settings.phone_region)
     column, identity = (Account.email, parse_email(email)) if email else (Account.phone, number)
+    service.passwords.require_room()
     account = await find_account(service, column == identity)
     async with guesses.of_login(service, account.id if account else 0, identity, login.client.ip):
         if not await service.passwords.verify(login.password, account and account.password_hash) or account is None:

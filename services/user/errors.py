@@ -1,5 +1,6 @@
 """Errors of accounts. The gateway maps each reason to the codes of both API families."""
 
+from services.kit import errors
 from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated, Unavailable
 
 
@@ -69,7 +70,7 @@ class SmsFailed(Unavailable):
     pass
 
 
-class Overloaded(Unavailable):
+class Overloaded(errors.Overloaded):
     """More passwords wait for hashing than can be hashed in time."""
 
 

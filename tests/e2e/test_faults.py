@@ -205,7 +205,10 @@ async def test_sigterm_lets_logins_in_flight_finish(stack: Stack, alice: Person,
         assert stack.gateways[0].get("/health/ready") == 503
         assert stack.gateways[0].get("/health/live") == 200
         await alice.get(ME)  # it serves on while a load balancer learns of it
-    assert Counter([(await login).status_code for login in logins]) == {200: 12}
+    answers = await asyncio.gather(*logins)
+    begun = [answer for answer in answers if answer.headers.get("x-error") != "OVERLOADED"]  # others were never begun
+    assert Counter(answer.status_code for answer in begun) == {200: len(begun)}
+    assert len(begun) > 1
     assert await asyncio.to_thread(process.wait) == 0
     if who == "user service":
         await is_refused_at_once(alice, "GET", ME, 503, 60007)

@@ -6,10 +6,11 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from structlog.testing import capture_logs
 
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
-from protos.user.v1.accounts_pb2_grpc import AccountsStub
+from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.users_pb2_grpc import UsersStub
 from services.kit.context import current_deadline
 from services.kit.errors import Unavailable, reason_of
@@ -64,6 +65,26 @@ async def test_three_tries_are_all() -> None:
     async with serving(behave) as port, channel_to(port) as channel:
         assert await refusal(read(channel)) == "UNAVAILABLE"
     assert behave.calls == 3
+
+
+async def test_retries_have_a_budget() -> None:
+    """Where all calls fail, the third try of each would be a load of its own."""
+    behave = Failing(times=10_000)
+    async with serving(behave) as port, channel_to(port) as channel:
+        outcomes = await asyncio.gather(*(refusal(read(channel)) for _ in range(150)))
+    assert outcomes == ["UNAVAILABLE"] * 150
+    assert behave.calls < 150 + 75
+
+
+async def test_a_method_that_an_older_service_lacks_is_reported_once() -> None:
+    channels._unimplemented.clear()
+    async with serving(Failing(times=0)) as port, channel_to(port) as channel:
+        with capture_logs() as logs:
+            for _ in range(3):
+                assert await refusal(SessionsStub(channel).CheckSessions(pb.CheckSessionsRequest())) == "UNAVAILABLE"
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == [
+        "the service does not know this method; it may be of an older release"
+    ]
 
 
 @pytest.mark.parametrize("status", [grpc.StatusCode.INTERNAL, grpc.StatusCode.ALREADY_EXISTS])

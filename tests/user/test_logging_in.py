@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import closing
+from time import monotonic
 from typing import Any
 
 import bcrypt
@@ -13,7 +14,7 @@ from prometheus_client import REGISTRY
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit import tokens
 from services.user.errors import Overloaded
-from services.user.proofs.passwords import MAX_WAITING, Passwords
+from services.user.proofs.passwords import Passwords
 from tests.support.user import (
     PASSWORD,
     Running,
@@ -117,14 +118,28 @@ async def test_50_logins_at_once_all_succeed(user: Running) -> None:
     assert await outcomes(*(email_login(user, name) for _ in range(50))) == {"": 50}
 
 
-async def test_more_logins_than_can_be_hashed_in_time_are_refused_at_once() -> None:
+async def test_more_logins_than_can_be_hashed_in_a_second_are_refused_at_once() -> None:
     with closing(Passwords(cost=4, threads=2)) as passwords:
         hashed = await passwords.hash(PASSWORD)
+        passwords._seconds = 0.1
         for _ in range(2):
-            verifying = (passwords.verify(PASSWORD, hashed) for _ in range(100))
+            verifying = [asyncio.ensure_future(passwords.verify(PASSWORD, hashed)) for _ in range(100)]
+            await asyncio.sleep(0)
+            refused = [each for each in verifying if each.done()]
+            assert len(refused) == 100 - 22, "ten tenths of a second for each thread, and the two that run"
+            assert all(isinstance(error := each.exception(), Overloaded) and error.retry_after for each in refused)
+            with pytest.raises(Overloaded):
+                passwords.require_room()
+            passwords._seconds = 0.1
             results = await asyncio.gather(*verifying, return_exceptions=True)
-            assert results.count(True) == MAX_WAITING + 2
-            assert sum(isinstance(result, Overloaded) for result in results) == 100 - MAX_WAITING - 2
+            assert results.count(True) == 22
+            passwords._seconds = 0.1
+
+
+async def test_a_login_that_has_waited_for_a_second_is_refused_and_costs_no_hash() -> None:
+    with closing(Passwords(cost=4, threads=1)) as passwords:
+        with pytest.raises(Overloaded):
+            passwords._measured(monotonic() - 0.001, passwords.close)
 
 
 async def test_the_work_of_a_login_does_not_tell_whether_there_is_an_account(
@@ -134,9 +149,9 @@ async def test_the_work_of_a_login_does_not_tell_whether_there_is_an_account(
     work: list[tuple[Any, bytes]] = []
     run = Passwords._run
 
-    async def counting(self: Passwords, function: Callable[..., Any], *args: bytes) -> Any:
+    async def counting(self: Passwords, most: float, function: Callable[..., Any], *args: bytes) -> Any:
         work.append((function, args[1][:7]))
-        return await run(self, function, *args)
+        return await run(self, most, function, *args)
 
     name, disabled, phone = new_name(), new_name(), new_phone()
     await email_account(user, name)

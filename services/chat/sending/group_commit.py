@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 
 import structlog
 from prometheus_client import Histogram
@@ -19,13 +20,14 @@ HELP_AFTER = 0.02  # seconds without a new transaction after which another write
 HELP_BEYOND = 200  # waiting messages for which another writer helps at once
 MAX_BATCH = 300  # messages per transaction
 MAX_BYTES = 4 * 1024 * 1024  # of bodies per transaction
+MAX_WAIT = 0.5  # seconds that the last batch may have waited while another one is full
 RETRY_AFTER = 1.0  # seconds, for those who find the queue full
 
 BATCHED = Histogram("hitok_chat_batch", "Messages a transaction", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 300))
 log = structlog.get_logger("group_commit")
 
 Write = Callable[[list[Outgoing]], Awaitable[Sequence[Sent | Exception]]]
-Entry = tuple[Outgoing, asyncio.Future[Sent]]
+Entry = tuple[Outgoing, asyncio.Future[Sent], float]  # and when it came
 
 
 class GroupCommit:
@@ -42,18 +44,19 @@ class GroupCommit:
         self._queues: dict[int, deque[Entry]] = {}  # by conversation
         self._free: dict[int, None] = {}  # conversations with waiting messages that no writer is writing to, in order
         self._count, self._taken, self._is_busy = 0, 0, False
+        self._waited = 0.0  # the oldest message of the last batch, in seconds
         self._filled = asyncio.Event()
 
     def submit(self, send: Outgoing) -> asyncio.Future[Sent]:
         """The order of the messages is that of the calls, not of the awaits. Raises Overloaded."""
-        if self._count >= self._max_waiting:
+        if self._count >= self._max_waiting or (self._waited > MAX_WAIT and self._count > MAX_BATCH):
             raise Overloaded(retry_after=RETRY_AFTER)
         future: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
         id = send.conversation_id
         if id not in self._queues:
             self._queues[id] = deque()
             self._free[id] = None
-        self._queues[id].append((send, future))
+        self._queues[id].append((send, future, monotonic()))
         self._count += 1
         self._filled.set()
         return future
@@ -84,10 +87,11 @@ class GroupCommit:
         try:
             BATCHED.observe(len(batch))
             self._taken += 1
+            self._waited = monotonic() - min(came for *_, came in batch)
             self._is_busy = len(batch) > 1 or self._count > len(batch)
             await self._write_batch(batch)
         finally:
-            _fail([future for _, future in batch if not future.done()])  # the writer itself failed, or was cancelled
+            _fail([future for _, future, _ in batch if not future.done()])  # the writer itself failed, or was cancelled
             self._count -= len(batch)
             self._release(list(taken))
 
@@ -115,8 +119,8 @@ class GroupCommit:
 
     async def _write_batch(self, batch: Sequence[Entry]) -> None:
         try:
-            with telemetry.gathering("write messages", (send.trace for send, _ in batch)):
-                results = await self._write([send for send, _ in batch])
+            with telemetry.gathering("write messages", (send.trace for send, *_ in batch)):
+                results = await self._write([send for send, *_ in batch])
         except Exception as error:
             if len(batch) > 1 and not isinstance(as_hitok_error(error), Unavailable):
                 log.exception("a batch failed")
@@ -124,7 +128,7 @@ class GroupCommit:
                     await self._write_batch([entry])
                 return
             results = [error] * len(batch)
-        for (_, future), result in zip(batch, results, strict=True):
+        for (_, future, _), result in zip(batch, results, strict=True):
             if future.done():
                 continue  # its caller was cancelled
             if isinstance(result, Exception):

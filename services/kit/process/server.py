@@ -11,6 +11,7 @@ import grpc.aio
 import structlog
 import uvloop
 from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc_health.v1 import health_pb2
 from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -18,6 +19,7 @@ from grpc_reflection.v1alpha import reflection
 
 from services.kit import background, log, telemetry
 from services.kit.config import ConfigError, ServiceSettings, refuse
+from services.kit.overload.admission import HERE
 from services.kit.process import gc_tuning
 from services.kit.process.loop_lag import watch_loop
 from services.kit.process.signals import stop_signal
@@ -52,6 +54,7 @@ async def _serve(service: str, settings: ServiceSettings, protos: Sequence[FileD
     logger = structlog.get_logger(service)
     stopping = stop_signal()
     watch_loop()
+    HERE.start(settings.queue_seconds)
     server, health = build(settings, protos)
     credentials = tls.server_credentials(tls.files_of(settings))
     port = _listen(server, settings.grpc_host, settings.grpc_port, credentials)
@@ -108,7 +111,7 @@ class Health(HealthServicer):  # type: ignore[misc]
 def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[grpc.aio.Server, Health]:
     """A server with our interceptor, health and, if enabled, reflection. It is neither bound nor started."""
     server = grpc.aio.server(
-        interceptors=[ServerInterceptor(settings.internal_secret)],
+        interceptors=[ServerInterceptor(settings.internal_secret, reads_of(protos))],
         maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
         options=[
             ("grpc.so_reuseport", 0),  # else a second process could share the port unnoticed
@@ -124,6 +127,17 @@ def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[
         names = [service.full_name for proto in protos for service in proto.services_by_name.values()]
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
     return server, health
+
+
+def reads_of(protos: Sequence[FileDescriptor]) -> frozenset[str]:
+    """The methods without side effects, as gRPC names them in a call."""
+    return frozenset(
+        f"/{service.full_name}/{method.name}"
+        for proto in protos
+        for service in proto.services_by_name.values()
+        for method in service.methods
+        if method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+    )
 
 
 def _listen(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None) -> int:

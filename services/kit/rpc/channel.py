@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import structlog
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc.aio import ClientCallDetails
@@ -23,6 +24,8 @@ from services.kit.rpc import tls
 REFUSED_KEY = "x-refused"  # in initial metadata: stop sending the stream, it is refused
 DEFAULT_TIMEOUT = 3.0  # seconds, for a call without a timeout
 KEEPALIVE_MS = 20_000
+_unimplemented: set[str] = set()  # methods that were reported
+log = structlog.get_logger("rpc")
 Continuation = Callable[..., Awaitable[Any]]
 RETRY = {
     "maxAttempts": 3,
@@ -93,6 +96,9 @@ class _Outgoing:
             call.cancel()  # else the service would keep working for nobody
             raise
         telemetry.CALLED.labels(method, status.name).observe(time.perf_counter() - started)
+        if status is grpc.StatusCode.UNIMPLEMENTED and method not in _unimplemented:
+            _unimplemented.add(method)
+            log.warning("the service does not know this method; it may be of an older release", rpc=method)
 
 
 # Three classes, since a channel uses an interceptor only for the first kind that it implements.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any
 
 import grpc
@@ -27,9 +27,11 @@ from services.kit.errors import (
     DatabaseUnavailable,
     DeadlineTooShort,
     HitokError,
+    Overloaded,
     Unauthenticated,
     Unavailable,
 )
+from services.kit.overload.admission import HERE, RETRY_AFTER, Rank
 
 MIN_DEADLINE = 0.1  # seconds: with less, the answer would come too late
 NO_DEADLINE = 86_400.0
@@ -43,10 +45,12 @@ class CredentialMissing(Unauthenticated):
 
 
 class ServerInterceptor(grpc.aio.ServerInterceptor):
-    """Checks the internal credential and the deadline, sets the context, logs, measures and renders errors."""
+    """Admits or refuses, checks the internal credential and the deadline, sets the context, logs, measures and renders
+    errors."""
 
-    def __init__(self, internal_secret: str) -> None:
-        self._secret = internal_secret.encode()
+    def __init__(self, internal_secret: str, reads: Collection[str] = ()) -> None:
+        """`reads`: the methods without side effects, as "/package.Service/Method"."""
+        self._secret, self._reads = internal_secret.encode(), reads
 
     async def intercept_service(
         self,
@@ -71,26 +75,43 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         return wrap(behaviour, **codec)
 
     def _single(self, method: str, behaviour: Any) -> Any:
+        rank = self._rank_of(method)
+
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            call = _Call(method, context)
-            with call:
-                self._enter(context, call)
-                return await behaviour(request, context)
-            return await call.abort()
+            if not HERE.enter(rank):
+                await shed(context)
+            try:
+                call = _Call(method, context)
+                with call:
+                    self._enter(context, call)
+                    return await behaviour(request, context)
+                return await call.abort()
+            finally:
+                HERE.leave()
 
         return serve
 
     def _streaming(self, method: str, behaviour: Any) -> Any:
+        rank = self._rank_of(method)
+
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            call = _Call(method, context)
-            with call:
-                self._enter(context, call)
-                async for response in behaviour(request, context):
-                    yield response
-            if call.error:
-                await call.abort()
+            if not HERE.enter(rank):
+                await shed(context)
+            try:
+                call = _Call(method, context)
+                with call:
+                    self._enter(context, call)
+                    async for response in behaviour(request, context):
+                        yield response
+                if call.error:
+                    await call.abort()
+            finally:
+                HERE.leave()
 
         return serve
+
+    def _rank_of(self, method: str) -> Rank:
+        return Rank.READ if method in self._reads else Rank.WRITE
 
     def _enter(self, context: grpc.aio.ServicerContext[Any, Any], call: _Call) -> None:
         secret = str(call.metadata.get(ctx.SECRET_KEY, "")).encode()
@@ -136,6 +157,12 @@ class _Call:
         if self.error.retry_after is not None:
             trailer.append((RETRY_AFTER_KEY, f"{self.error.retry_after:.3f}"))
         await self.context.abort(self.error.status, told_of(self.error), tuple(trailer))
+
+
+async def shed(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    """Refuses a call before anything is done for it. It is counted, but not logged: there are thousands per second."""
+    trailer = ((REASON_KEY, Overloaded.reason), (RETRY_AFTER_KEY, f"{RETRY_AFTER:.3f}"))
+    await context.abort(Overloaded.status, Overloaded.reason, trailer)
 
 
 def end_call(method: str, started: float, error: BaseException | None) -> HitokError | None:

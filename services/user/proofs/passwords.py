@@ -1,4 +1,4 @@
-"""Hashes passwords with bcrypt, in threads of their own and with a bounded queue."""
+"""Hashes passwords with bcrypt, in threads of their own and with a queue that is bounded by time."""
 
 import asyncio
 import os
@@ -6,6 +6,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import TypeVar
 
 import bcrypt
@@ -13,24 +14,37 @@ import bcrypt
 from services.user.errors import Overloaded, PasswordInvalid
 
 MIN_BYTES, MAX_BYTES = 6, 72
-MAX_WAITING = 64  # hashes in the queue; later ones would time out anyway
+# For a login, and for a new password: who chose one has already used a code, and there are few of them.
+LOGIN_QUEUE_SECONDS, NEW_QUEUE_SECONDS = 1.0, 4.0
+RECENT = 4  # hashes that the mean duration follows
 T = TypeVar("T")
-NICENESS = 10  # logins give way to the event loop and to other processes
+# Logins give way to the event loops, but keep a share of a busy machine: at 10 they got a twentieth of a core.
+NICENESS = 4
 
 
 class Passwords:
     """`decoy` is verified in place of the hash of an account that does not exist."""
 
     def __init__(self, cost: int, threads: int) -> None:
+        """`threads`: 0 for one per two cores."""
         self._cost = cost
-        self._executor = ThreadPoolExecutor(threads, "bcrypt", initializer=_yield_to_others)
-        self._waiting = 0
-        self._limit = threads + MAX_WAITING
+        self._threads = threads or max((os.cpu_count() or 1) // 2, 1)
+        self._executor = ThreadPoolExecutor(self._threads, "bcrypt", initializer=_yield_to_others)
+        self._unfinished = 0
+        began = monotonic()
         self.decoy = bcrypt.hashpw(os.urandom(16), bcrypt.gensalt(cost)).decode()
+        self._seconds = monotonic() - began  # that one takes, as measured lately
+
+    def require_room(self, most: float = LOGIN_QUEUE_SECONDS) -> None:
+        """Raises Overloaded if a password would wait for more than `most` seconds. Cheap: logins ask first."""
+        wait = (self._unfinished - self._threads + 1) * self._seconds / self._threads
+        if wait > most:
+            raise Overloaded(retry_after=wait)
 
     async def hash(self, password: str) -> str:
         """Raises PasswordInvalid, Overloaded."""
-        return (await self._run(bcrypt.hashpw, check_password(password), bcrypt.gensalt(self._cost))).decode()
+        secret, salt = check_password(password), bcrypt.gensalt(self._cost)
+        return (await self._run(NEW_QUEUE_SECONDS, bcrypt.hashpw, secret, salt)).decode()
 
     async def verify(self, password: str, hashed: str | None) -> bool:
         """Takes as long without a hash (no such account) as with one. Raises Overloaded.
@@ -44,17 +58,27 @@ class Passwords:
 
     async def _verify(self, secret: bytes, hashed: str | None) -> bool:
         fits = MIN_BYTES <= len(secret) <= MAX_BYTES
-        same = await self._run(bcrypt.checkpw, secret if fits else b"unfit", (hashed or self.decoy).encode())
+        against = (hashed or self.decoy).encode()
+        same = await self._run(LOGIN_QUEUE_SECONDS, bcrypt.checkpw, secret if fits else b"unfit", against)
         return same and fits and bool(hashed)
 
-    async def _run(self, function: Callable[..., T], *args: bytes) -> T:
-        if self._waiting >= self._limit:
-            raise Overloaded
-        self._waiting += 1
+    async def _run(self, most: float, function: Callable[..., T], *args: bytes) -> T:
+        self.require_room(most)
+        self._unfinished += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, self._measured, monotonic() + most, function, *args)
         finally:
-            self._waiting -= 1
+            self._unfinished -= 1
+
+    def _measured(self, latest: float, function: Callable[..., T], *args: bytes) -> T:
+        began = monotonic()
+        if began > latest:  # the hashes before it took longer than expected
+            raise Overloaded(retry_after=LOGIN_QUEUE_SECONDS)
+        try:
+            return function(*args)
+        finally:
+            self._seconds += (monotonic() - began - self._seconds) / RECENT
 
     def close(self) -> None:
         self._executor.shutdown(cancel_futures=True)
@@ -75,4 +99,5 @@ def normalise(password: str) -> str:
 
 def _yield_to_others() -> None:
     if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + NICENESS, 19))

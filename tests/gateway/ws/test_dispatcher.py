@@ -14,6 +14,7 @@ from gateway.ws import frame_limit
 from services.kit.errors import DatabaseUnavailable, Forbidden, HitokError, Invalid, NotFound
 from tests.gateway.chat_stage import Stage, gateway_of, running_stage
 from tests.gateway.fake_chat import ConversationNotFound, NotFriends
+from tests.support.overload import overloaded
 from tests.support.servers import Servers
 from tests.support.sockets import Refusal
 from tests.support.user import Running
@@ -204,6 +205,20 @@ async def test_a_flood_is_refused_then_closed_and_each_id_answered_at_most_once(
                 await socket.say("send", f"{number}", to={"user_id": anna.id}, **SEND | {"client_msg_id": str(number)})
             outcomes = Counter([await socket.answer_type(f"{number}") for number in range(30)])
             assert 20 <= outcomes["ack"] <= 21 + 5 * (time.monotonic() - began)
+
+
+async def test_an_overloaded_gateway_refuses_a_frame_and_says_when_to_come_back(stage: Stage) -> None:
+    anna, ben = await stage.people(2)
+    async with stage.socket(anna) as socket:
+        requests: dict[str, Any] = {"send": {**SEND, "to": {"user_id": ben.id}}, "conversations": {}}
+        with overloaded():
+            for type, data in requests.items():
+                with pytest.raises(Refusal) as refused:
+                    await socket.ask(type, **data)
+                assert refused.value.code == "unavailable"
+                assert (refused.value.data["retryable"], refused.value.data["retry_after_ms"]) == (True, 1000)
+        for type, data in requests.items():
+            assert await socket.ask(type, **data)
 
 
 async def test_typing_is_for_the_other_members_only(stage: Stage) -> None:

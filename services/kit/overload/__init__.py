@@ -1,0 +1,1 @@
+"""What keeps a process from taking more than it can do."""
