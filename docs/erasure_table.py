@@ -65,7 +65,12 @@ TABLES: dict[str, dict[str, Table]] = {
         "password_guess": Table("subject", "full_at", "A keyed hash; deleted within a day."),
         "second_factor": Table("user_id secret", "turned_on_at last_step", f"{ROW_GOES} At once."),
         "recovery_code": Table("user_id digest", "", f"{ROW_GOES} At once."),
-        "export_link": Table("user_id", "id requested_at expires_at opened_at", f"{ROW_GOES} At once."),
+        "export_link": Table(
+            "user_id",
+            "id address requested_at expires_at claimed_until done total ready_at rows files bytes opened_at "
+            "downloaded_bytes downloaded_at",
+            f"{ROW_GOES} At once, and when the link has expired.",
+        ),
         "audit": Table(
             "actor_id operator target_id reason details",
             "id at act target_kind key",

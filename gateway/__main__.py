@@ -8,6 +8,7 @@ import uvloop
 from gateway.app import build_asgi, build_server
 from gateway.config import SERVICE, GatewaySettings
 from gateway.container import open_container
+from gateway.files.exports import preparing_exports
 from gateway.http.forwarding import missing_for
 from gateway.http.server import listen
 from services.kit import background, log, telemetry
@@ -38,7 +39,7 @@ async def serve(settings: GatewaySettings) -> None:
     stopping = stop_signal()
     watch_loop()
     HERE.start(settings.queue_seconds)
-    async with open_container(settings) as container:
+    async with open_container(settings) as container, preparing_exports(container):
         server = build_server(build_asgi(container), settings)
         gc_tuning.freeze()
         serving = asyncio.create_task(server.serve(listeners))

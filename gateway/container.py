@@ -97,6 +97,7 @@ class Container:
     exports: ExportsStub
     export_rows: Mapping[str, ExportStub]  # by service
     archives: asyncio.Semaphore  # those being made at the same time
+    export_wanted: asyncio.Event  # one was asked for here
     tickets: Tickets
     store: ObjectStore
     nats: Nats
@@ -200,6 +201,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             exports=ExportsStub(user_channel),
             export_rows={name: ExportStub(channel) for name, channel in channels.items()},
             archives=asyncio.Semaphore(MAX_ARCHIVES),
+            export_wanted=asyncio.Event(),
             tickets=tickets,
             store=open_store(settings.media_url, settings.var),
             nats=nats,

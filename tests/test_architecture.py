@@ -246,6 +246,7 @@ OPENERS = {
     "services/user/second_factor/factors.py": "a password is verified before, and a guess counted around it",
     "services/user/second_factor/reencryption.py": "a background task",
     "services/user/exports/links.py": "a password is verified before",
+    "services/user/exports/preparation.py": "a mail is sent between",
     "services/user/accounts.py": "the account is read before its password is verified",
     "services/user/admin.py": "the operator's command line",
     "services/user/credentials.py": "a password is verified or hashed, or a code redeemed, before",
@@ -255,6 +256,7 @@ OPENERS = {
     "services/user/moderation/commands.py": "the operator's command line",
     "services/user/registration.py": "a password is hashed, and a code redeemed, before",
     "services/user/service.py": "the start of the process",
+    "services/user/retention.py": "a background task",
     "services/user/sessions.py": "a background task",
 }
 

@@ -47,6 +47,7 @@ PROCESSES = {
         KIT
         | {
             "keep_encrypted": "services.user.second_factor.reencryption.keep_encrypted",
+            "sweep_old": "services.user.retention.sweep",
             "sweep_sessions": "services.user.sessions.sweep",
             "repeat_erasures": "services.user.erasure.repeat_erasures",
             "tell_old_addresses": "services.user.email_changes.tell_old_addresses",

@@ -21,7 +21,7 @@ SUMMARIES = {
     "POST /api/user/bind-phone": "添加或更换聊天应用的登录手机号。",
     "POST /api/user/delete-account": "注销账号，其邮箱、手机号和用户名可再次使用。",
     "POST /api/user/export": "把个人全部数据的下载链接（一天有效）发到邮箱；没有邮箱则直接返回。",
-    "GET /api/user/export-status": "是否有仍然有效的下载链接，以及有效期。",
+    "GET /api/user/export-status": "数据导出的准备进度、内容大小，以及链接的有效期。",
     "POST /api/contact/add-friend": "按用户名直接加为好友，或同意对方的添加。",
     "GET /api/contact/get-friend-list": "好友列表，最早的在前。",
     "GET /api/contact/get-user-list-online": "公开在线状态的在线用户，最近活跃的在前。",

@@ -1,4 +1,7 @@
-"""A user's export as a ZIP archive, made while it is sent: no copy of it is kept, and memory stays bounded."""
+"""A user's export as a ZIP archive, made while it is sent: no copy of it is kept, and memory stays bounded.
+
+gateway/files/exports.py counts beforehand what it will hold.
+"""
 
 import asyncio
 import zipfile
@@ -40,12 +43,19 @@ class _Sink:
         return data
 
 
-class _Pages:
+class Size:
+    """What an export holds, or what of it was read so far; `bytes` are those before they are compressed."""
+
+    def __init__(self) -> None:
+        self.rows = self.files = self.bytes = 0
+
+
+class Pages:
     """The rows of a service, one list after the other."""
 
-    def __init__(self, stub: ExportStub) -> None:
-        self._stub, self._cursor = stub, ""
-        self.list, self.rows, self.ended = "", list[str](), False
+    def __init__(self, stub: ExportStub, size: Size) -> None:
+        self._stub, self._size, self._cursor = stub, size, ""
+        self.list, self.rows, self.ended, self.lists = "", list[str](), False, 0
 
     async def next(self) -> bool:
         """Reads the next page. False if it begins a new list, or there is none."""
@@ -53,29 +63,31 @@ class _Pages:
             return False
         answer = await self._stub.ExportRows(ExportRowsRequest(cursor=self._cursor), timeout=RPC_SECONDS)
         same, self.list, self.rows = answer.list == self.list, answer.list, list(answer.rows)
-        self._cursor, self.ended = answer.next_cursor, not answer.next_cursor
+        self._cursor, self.ended, self.lists = answer.next_cursor, not answer.next_cursor, answer.lists
+        self._size.rows += len(self.rows)
+        self._size.bytes += sum(len(row.encode()) for row in self.rows)
         return same
 
 
-async def archive(container: Container) -> AsyncGenerator[bytes, None]:
+async def archive(container: Container, size: Size) -> AsyncGenerator[bytes, None]:
     """Writes each service's data of the caller, as `<service>/<list>.json`, and their uploads, as `files/<file>`.
 
-    Raises what the services raise, and Unavailable.
+    `size` grows with what was read. Raises what the services raise, and Unavailable.
     """
     sink, files = _Sink(), list[str]()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as made:  # type: ignore[call-overload]
         for service, stub in container.export_rows.items():
-            async with aclosing(_lists(made, service, _Pages(stub), files)) as steps:
+            async with aclosing(_lists(made, service, Pages(stub, size), files)) as steps:
                 async for _ in steps:
                     yield sink.take()
         for file in files:
-            async with aclosing(_file(container, made, file)) as steps:
+            async with aclosing(_file(container, made, file, size)) as steps:
                 async for _ in steps:
                     yield sink.take()
     yield sink.take()
 
 
-async def _lists(made: zipfile.ZipFile, service: str, pages: _Pages, files: list[str]) -> AsyncGenerator[None, None]:
+async def _lists(made: zipfile.ZipFile, service: str, pages: Pages, files: list[str]) -> AsyncGenerator[None, None]:
     """Adds each list; adds to `files` those that a list names."""
     await pages.next()
     more = True
@@ -99,15 +111,18 @@ async def _write(entry: IO[bytes], text: str) -> None:
     await asyncio.to_thread(entry.write, text.encode())  # compressing takes time
 
 
-async def _file(container: Container, made: zipfile.ZipFile, file: str) -> AsyncGenerator[None, None]:
+async def _file(container: Container, made: zipfile.ZipFile, file: str, size: Size) -> AsyncGenerator[None, None]:
     """Leaves out a file that was deleted meanwhile. Raises Unavailable."""
     try:
         found = await obstore.get_async(container.store, key_of(file))
         chunks: AsyncIterator[object] = found.stream(min_chunk_size=CHUNK)
         with made.open(zipfile.ZipInfo(f"files/{file}"), "w", force_zip64=True) as entry:
             async for chunk in chunks:
-                await asyncio.to_thread(entry.write, memoryview(chunk))  # type: ignore[arg-type]
+                data = memoryview(chunk)  # type: ignore[arg-type]
+                await asyncio.to_thread(entry.write, data)
+                size.bytes += len(data)
                 yield
+        size.files += 1
     except FileNotFoundError:
         return
     except BaseError as error:

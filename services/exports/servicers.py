@@ -44,4 +44,5 @@ class Export(ExportServicer):
             following = encode_cursor(number, rows[-1].a, rows[-1].b)
         elif number + 1 < len(self._lists):
             following = encode_cursor(number + 1, START, START)
-        return pb.ExportRowsResponse(list=wanted.name, rows=[row.row for row in rows], next_cursor=following)
+        texts, count = [row.row for row in rows], len(self._lists)
+        return pb.ExportRowsResponse(list=wanted.name, rows=texts, next_cursor=following, lists=count)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import grpc.aio
 
 from services.kit import background
-from services.user import email_changes, erasure, sessions
+from services.user import email_changes, erasure, retention, sessions
 from services.user.admin import commands
 from services.user.config import UserSettings
 from services.user.second_factor import reencryption
@@ -22,6 +22,7 @@ async def compose(settings: UserSettings, grpc_server: grpc.aio.Server) -> Async
             sweep_sessions=lambda: sessions.sweep(service.database),
             tell_old_addresses=lambda: email_changes.tell_old_addresses(service),
             keep_encrypted=lambda: reencryption.keep_encrypted(service.database, service.cipher),
+            sweep_old=lambda: retention.sweep_old(service.database, settings),
             repeat_erasures=lambda: erasure.repeat_erasures(service.database),
         ):
             yield

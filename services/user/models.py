@@ -160,15 +160,30 @@ class RecoveryCode(Model):
 
 
 class ExportLink(Model):
-    """The user's newest link to what hitok holds of them (exports/links.py)."""
+    """The user's newest export: a link to what hitok holds of them (exports/links.py), and what that is."""
 
     __tablename__ = "export_link"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True, autoincrement=False)
     id: Mapped[int] = mapped_column(unique=True)
+    address: Mapped[str] = mapped_column(server_default="")  # of the download
     requested_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
+    claimed_until: Mapped[datetime | None]  # by the gateway that prepares it
+    done: Mapped[int] = mapped_column(server_default="0")  # lists that were counted, of `total`
+    total: Mapped[int] = mapped_column(server_default="0")
+    ready_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
+    rows: Mapped[int] = mapped_column(server_default="0")
+    files: Mapped[int] = mapped_column(server_default="0")
+    bytes: Mapped[int] = mapped_column(server_default="0")
     opened_at: Mapped[datetime | None]
+    downloaded_bytes: Mapped[int] = mapped_column(server_default="0")  # of the last download
+    downloaded_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("export_link_waiting", "requested_at", postgresql_where=text("ready_at IS NULL")),
+        Index("export_link_expiry", "expires_at"),
+    )
 
 
 class AuditEntry(Model):

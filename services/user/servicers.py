@@ -33,7 +33,6 @@ from services.user import (
     profiles,
     registration,
     roles,
-    search,
     sessions,
 )
 from services.user.audit.servicers import Audit
@@ -41,6 +40,7 @@ from services.user.audit.sessions import revoke_session
 from services.user.errors import SessionEnded
 from services.user.exports.lists import LISTS
 from services.user.exports.servicers import Exports
+from services.user.identities import search
 from services.user.moderation.servicers import register_moderation
 from services.user.proofs import codes
 from services.user.second_factor.servicers import SecondFactors

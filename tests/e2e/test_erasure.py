@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,10 +35,14 @@ def running() -> Iterator[Everything]:
         yield running
 
 
-async def nothing(look: Callable[[], list[str]], seconds: float = 30) -> None:
+async def nothing(look: Callable[[], list[str]]) -> None:
     """Waits until the search finds nothing."""
+    await no_more(partial(asyncio.to_thread, look))
+
+
+async def no_more(look: Callable[[], Awaitable[list[str]]], seconds: float = 30) -> None:
     ends = asyncio.get_running_loop().time() + seconds
-    while left := await asyncio.to_thread(look):
+    while left := await look():
         assert asyncio.get_running_loop().time() < ends, left
         await asyncio.sleep(0.2)
 
@@ -45,7 +50,15 @@ async def nothing(look: Callable[[], list[str]], seconds: float = 30) -> None:
 async def export_link(person: Person, running: Everything) -> str:
     assert (await person.get("/api/user/export-status"))["status"] == "none"
     made = await person.post("/api/user/export", password=person.password)
-    assert (made["status"], made["mailed"], made["url"]) == ("ready", True, "")
+    assert (made["status"], made["mailed"], made["url"]) == ("preparing", True, "")
+
+    async def not_ready() -> list[str]:
+        status = await person.get("/api/user/export")
+        return [] if status["status"] == "ready" else [str(status)]
+
+    await no_more(not_ready)
+    status = await person.get("/api/user/export")
+    assert status["done"] == status["total"] > 20 and status["files"] == 4 and status["rows"] > 10
     address = (await person.get("/api/user/get-my-info"))["email"]
     return mailed_link(running.var, address)
 

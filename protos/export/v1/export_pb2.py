@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dprotos/export/v1/export.proto\x12\x0fhitok.export.v1\"#\n\x11\x45xportRowsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"E\n\x12\x45xportRowsResponse\x12\x0c\n\x04list\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x03(\t\x12\x13\n\x0bnext_cursor\x18\x03 \x01(\t2d\n\x06\x45xport\x12Z\n\nExportRows\x12\".hitok.export.v1.ExportRowsRequest\x1a#.hitok.export.v1.ExportRowsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dprotos/export/v1/export.proto\x12\x0fhitok.export.v1\"#\n\x11\x45xportRowsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"T\n\x12\x45xportRowsResponse\x12\x0c\n\x04list\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x03(\t\x12\x13\n\x0bnext_cursor\x18\x03 \x01(\t\x12\r\n\x05lists\x18\x04 \x01(\x05\x32\x64\n\x06\x45xport\x12Z\n\nExportRows\x12\".hitok.export.v1.ExportRowsRequest\x1a#.hitok.export.v1.ExportRowsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTROWSREQUEST']._serialized_start=50
   _globals['_EXPORTROWSREQUEST']._serialized_end=85
   _globals['_EXPORTROWSRESPONSE']._serialized_start=87
-  _globals['_EXPORTROWSRESPONSE']._serialized_end=156
-  _globals['_EXPORT']._serialized_start=158
-  _globals['_EXPORT']._serialized_end=258
+  _globals['_EXPORTROWSRESPONSE']._serialized_end=171
+  _globals['_EXPORT']._serialized_start=173
+  _globals['_EXPORT']._serialized_end=273
 # @@protoc_insertion_point(module_scope)

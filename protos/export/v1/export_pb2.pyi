@@ -44,10 +44,13 @@ class ExportRowsResponse(_message.Message):
     LIST_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    LISTS_FIELD_NUMBER: _builtins.int
     list: _builtins.str
     """that the rows belong to, such as "videos" """
     next_cursor: _builtins.str
     """empty on the last page of the last list"""
+    lists: _builtins.int
+    """how many the service has"""
     @_builtins.property
     def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """JSON objects; there may be none"""
@@ -58,10 +61,11 @@ class ExportRowsResponse(_message.Message):
         list: _builtins.str = ...,
         rows: _abc.Iterable[_builtins.str] | None = ...,
         next_cursor: _builtins.str = ...,
+        lists: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["list", b"list", "next_cursor", b"next_cursor", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list", b"list", "lists", b"lists", "next_cursor", b"next_cursor", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/user/v1/exports.proto\x12\rhitok.user.v1\"9\n\x14RequestExportRequest\x12\x10\n\x08password\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"T\n\nExportLink\x12\x14\n\x0crequested_at\x18\x01 \x01(\x03\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x0e\n\x06mailed\x18\x03 \x01(\x08\x12\x0c\n\x04link\x18\x04 \x01(\t\"\x12\n\x10GetExportRequest\" \n\x11OpenExportRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"3\n\x12OpenExportResponse\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0c\n\x04role\x18\x02 \x01(\x05\x32\x80\x02\n\x07\x45xports\x12O\n\rRequestExport\x12#.hitok.user.v1.RequestExportRequest\x1a\x19.hitok.user.v1.ExportLink\x12L\n\tGetExport\x12\x1f.hitok.user.v1.GetExportRequest\x1a\x19.hitok.user.v1.ExportLink\"\x03\x90\x02\x01\x12V\n\nOpenExport\x12 .hitok.user.v1.OpenExportRequest\x1a!.hitok.user.v1.OpenExportResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/user/v1/exports.proto\x12\rhitok.user.v1\"9\n\x14RequestExportRequest\x12\x10\n\x08password\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"\xda\x01\n\nExportLink\x12\x14\n\x0crequested_at\x18\x01 \x01(\x03\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x12\x0e\n\x06mailed\x18\x03 \x01(\x08\x12\x0c\n\x04link\x18\x04 \x01(\t\x12\r\n\x05ready\x18\x05 \x01(\x08\x12\x0c\n\x04\x64one\x18\x06 \x01(\x03\x12\r\n\x05total\x18\x07 \x01(\x03\x12\'\n\x04size\x18\x08 \x01(\x0b\x32\x19.hitok.user.v1.ExportSize\x12\x18\n\x10\x64ownloaded_bytes\x18\t \x01(\x03\x12\x15\n\rdownloaded_at\x18\n \x01(\x03\"8\n\nExportSize\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12\r\n\x05\x66iles\x18\x02 \x01(\x03\x12\r\n\x05\x62ytes\x18\x03 \x01(\x03\"\x12\n\x10GetExportRequest\" \n\x11OpenExportRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"?\n\x12OpenExportResponse\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0c\n\x04role\x18\x02 \x01(\x05\x12\n\n\x02id\x18\x03 \x01(\x03\"\x14\n\x12\x43laimExportRequest\":\n\rClaimedExport\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\x12\x0c\n\x04role\x18\x03 \x01(\x05\">\n\x13ReportExportRequest\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04\x64one\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\"&\n\x14ReportExportResponse\x12\x0e\n\x06wanted\x18\x01 \x01(\x08\"J\n\x13\x46inishExportRequest\x12\n\n\x02id\x18\x01 \x01(\x03\x12\'\n\x04size\x18\x02 \x01(\x0b\x32\x19.hitok.user.v1.ExportSize\"\x16\n\x14\x46inishExportResponse\"D\n\x15ReportDownloadRequest\x12\n\n\x02id\x18\x01 \x01(\x03\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"\x18\n\x16ReportDownloadResponse2\xf0\x04\n\x07\x45xports\x12O\n\rRequestExport\x12#.hitok.user.v1.RequestExportRequest\x1a\x19.hitok.user.v1.ExportLink\x12L\n\tGetExport\x12\x1f.hitok.user.v1.GetExportRequest\x1a\x19.hitok.user.v1.ExportLink\"\x03\x90\x02\x01\x12V\n\nOpenExport\x12 .hitok.user.v1.OpenExportRequest\x1a!.hitok.user.v1.OpenExportResponse\"\x03\x90\x02\x02\x12N\n\x0b\x43laimExport\x12!.hitok.user.v1.ClaimExportRequest\x1a\x1c.hitok.user.v1.ClaimedExport\x12\\\n\x0cReportExport\x12\".hitok.user.v1.ReportExportRequest\x1a#.hitok.user.v1.ReportExportResponse\"\x03\x90\x02\x02\x12\\\n\x0c\x46inishExport\x12\".hitok.user.v1.FinishExportRequest\x1a#.hitok.user.v1.FinishExportResponse\"\x03\x90\x02\x02\x12\x62\n\x0eReportDownload\x12$.hitok.user.v1.ReportDownloadRequest\x1a%.hitok.user.v1.ReportDownloadResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,16 +35,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTS'].methods_by_name['GetExport']._serialized_options = b'\220\002\001'
   _globals['_EXPORTS'].methods_by_name['OpenExport']._loaded_options = None
   _globals['_EXPORTS'].methods_by_name['OpenExport']._serialized_options = b'\220\002\002'
+  _globals['_EXPORTS'].methods_by_name['ReportExport']._loaded_options = None
+  _globals['_EXPORTS'].methods_by_name['ReportExport']._serialized_options = b'\220\002\002'
+  _globals['_EXPORTS'].methods_by_name['FinishExport']._loaded_options = None
+  _globals['_EXPORTS'].methods_by_name['FinishExport']._serialized_options = b'\220\002\002'
+  _globals['_EXPORTS'].methods_by_name['ReportDownload']._loaded_options = None
+  _globals['_EXPORTS'].methods_by_name['ReportDownload']._serialized_options = b'\220\002\002'
   _globals['_REQUESTEXPORTREQUEST']._serialized_start=47
   _globals['_REQUESTEXPORTREQUEST']._serialized_end=104
-  _globals['_EXPORTLINK']._serialized_start=106
-  _globals['_EXPORTLINK']._serialized_end=190
-  _globals['_GETEXPORTREQUEST']._serialized_start=192
-  _globals['_GETEXPORTREQUEST']._serialized_end=210
-  _globals['_OPENEXPORTREQUEST']._serialized_start=212
-  _globals['_OPENEXPORTREQUEST']._serialized_end=244
-  _globals['_OPENEXPORTRESPONSE']._serialized_start=246
-  _globals['_OPENEXPORTRESPONSE']._serialized_end=297
-  _globals['_EXPORTS']._serialized_start=300
-  _globals['_EXPORTS']._serialized_end=556
+  _globals['_EXPORTLINK']._serialized_start=107
+  _globals['_EXPORTLINK']._serialized_end=325
+  _globals['_EXPORTSIZE']._serialized_start=327
+  _globals['_EXPORTSIZE']._serialized_end=383
+  _globals['_GETEXPORTREQUEST']._serialized_start=385
+  _globals['_GETEXPORTREQUEST']._serialized_end=403
+  _globals['_OPENEXPORTREQUEST']._serialized_start=405
+  _globals['_OPENEXPORTREQUEST']._serialized_end=437
+  _globals['_OPENEXPORTRESPONSE']._serialized_start=439
+  _globals['_OPENEXPORTRESPONSE']._serialized_end=502
+  _globals['_CLAIMEXPORTREQUEST']._serialized_start=504
+  _globals['_CLAIMEXPORTREQUEST']._serialized_end=524
+  _globals['_CLAIMEDEXPORT']._serialized_start=526
+  _globals['_CLAIMEDEXPORT']._serialized_end=584
+  _globals['_REPORTEXPORTREQUEST']._serialized_start=586
+  _globals['_REPORTEXPORTREQUEST']._serialized_end=648
+  _globals['_REPORTEXPORTRESPONSE']._serialized_start=650
+  _globals['_REPORTEXPORTRESPONSE']._serialized_end=688
+  _globals['_FINISHEXPORTREQUEST']._serialized_start=690
+  _globals['_FINISHEXPORTREQUEST']._serialized_end=764
+  _globals['_FINISHEXPORTRESPONSE']._serialized_start=766
+  _globals['_FINISHEXPORTRESPONSE']._serialized_end=788
+  _globals['_REPORTDOWNLOADREQUEST']._serialized_start=790
+  _globals['_REPORTDOWNLOADREQUEST']._serialized_end=858
+  _globals['_REPORTDOWNLOADRESPONSE']._serialized_start=860
+  _globals['_REPORTDOWNLOADRESPONSE']._serialized_end=884
+  _globals['_EXPORTS']._serialized_start=887
+  _globals['_EXPORTS']._serialized_end=1511
 # @@protoc_insertion_point(module_scope)

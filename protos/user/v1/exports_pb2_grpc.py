@@ -50,6 +50,26 @@ class ExportsStub:
                 request_serializer=protos_dot_user_dot_v1_dot_exports__pb2.OpenExportRequest.SerializeToString,
                 response_deserializer=protos_dot_user_dot_v1_dot_exports__pb2.OpenExportResponse.FromString,
                 _registered_method=True)
+        self.ClaimExport = channel.unary_unary(
+                '/hitok.user.v1.Exports/ClaimExport',
+                request_serializer=protos_dot_user_dot_v1_dot_exports__pb2.ClaimExportRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_exports__pb2.ClaimedExport.FromString,
+                _registered_method=True)
+        self.ReportExport = channel.unary_unary(
+                '/hitok.user.v1.Exports/ReportExport',
+                request_serializer=protos_dot_user_dot_v1_dot_exports__pb2.ReportExportRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_exports__pb2.ReportExportResponse.FromString,
+                _registered_method=True)
+        self.FinishExport = channel.unary_unary(
+                '/hitok.user.v1.Exports/FinishExport',
+                request_serializer=protos_dot_user_dot_v1_dot_exports__pb2.FinishExportRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_exports__pb2.FinishExportResponse.FromString,
+                _registered_method=True)
+        self.ReportDownload = channel.unary_unary(
+                '/hitok.user.v1.Exports/ReportDownload',
+                request_serializer=protos_dot_user_dot_v1_dot_exports__pb2.ReportDownloadRequest.SerializeToString,
+                response_deserializer=protos_dot_user_dot_v1_dot_exports__pb2.ReportDownloadResponse.FromString,
+                _registered_method=True)
 
 
 class ExportsServicer:
@@ -57,14 +77,15 @@ class ExportsServicer:
     """
 
     def RequestExport(self, request, context):
-        """Mails the caller a link that is good for a day, and voids the one before it. At most one an hour.
+        """Asks for an export of the caller's, and voids the link before it. At most one an hour. A gateway prepares it; then
+        a link that is good for a day is mailed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetExport(self, request, context):
-        """The caller's link that is still good, without the link itself.
+        """The caller's export and how far it is, without the link itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +93,34 @@ class ExportsServicer:
 
     def OpenExport(self, request, context):
         """Whose link this is. EXPORT_NOT_FOUND if it is not ours, has expired or was replaced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClaimExport(self, request, context):
+        """Reserves an export that waits to be prepared, for a minute; `id` is 0 if none waits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportExport(self, request, context):
+        """How far the preparation is; keeps it reserved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishExport(self, request, context):
+        """It is prepared: mails the link. After MAIL_FAILED it can be claimed again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportDownload(self, request, context):
+        """How much of it was sent to who downloads it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,6 +143,26 @@ def add_ExportsServicer_to_server(servicer, server):
                     servicer.OpenExport,
                     request_deserializer=protos_dot_user_dot_v1_dot_exports__pb2.OpenExportRequest.FromString,
                     response_serializer=protos_dot_user_dot_v1_dot_exports__pb2.OpenExportResponse.SerializeToString,
+            ),
+            'ClaimExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimExport,
+                    request_deserializer=protos_dot_user_dot_v1_dot_exports__pb2.ClaimExportRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_exports__pb2.ClaimedExport.SerializeToString,
+            ),
+            'ReportExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportExport,
+                    request_deserializer=protos_dot_user_dot_v1_dot_exports__pb2.ReportExportRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_exports__pb2.ReportExportResponse.SerializeToString,
+            ),
+            'FinishExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishExport,
+                    request_deserializer=protos_dot_user_dot_v1_dot_exports__pb2.FinishExportRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_exports__pb2.FinishExportResponse.SerializeToString,
+            ),
+            'ReportDownload': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportDownload,
+                    request_deserializer=protos_dot_user_dot_v1_dot_exports__pb2.ReportDownloadRequest.FromString,
+                    response_serializer=protos_dot_user_dot_v1_dot_exports__pb2.ReportDownloadResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +247,114 @@ class Exports:
             '/hitok.user.v1.Exports/OpenExport',
             protos_dot_user_dot_v1_dot_exports__pb2.OpenExportRequest.SerializeToString,
             protos_dot_user_dot_v1_dot_exports__pb2.OpenExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Exports/ClaimExport',
+            protos_dot_user_dot_v1_dot_exports__pb2.ClaimExportRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_exports__pb2.ClaimedExport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Exports/ReportExport',
+            protos_dot_user_dot_v1_dot_exports__pb2.ReportExportRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_exports__pb2.ReportExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Exports/FinishExport',
+            protos_dot_user_dot_v1_dot_exports__pb2.FinishExportRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_exports__pb2.FinishExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportDownload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.user.v1.Exports/ReportDownload',
+            protos_dot_user_dot_v1_dot_exports__pb2.ReportDownloadRequest.SerializeToString,
+            protos_dot_user_dot_v1_dot_exports__pb2.ReportDownloadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -17,11 +17,21 @@ class ExportsStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestExport: _aio.UnaryUnaryMultiCallable[_exports_pb2.RequestExportRequest, _exports_pb2.ExportLink]
-    """Mails the caller a link that is good for a day, and voids the one before it. At most one an hour."""
+    """Asks for an export of the caller's, and voids the link before it. At most one an hour. A gateway prepares it; then
+    a link that is good for a day is mailed.
+    """
     GetExport: _aio.UnaryUnaryMultiCallable[_exports_pb2.GetExportRequest, _exports_pb2.ExportLink]
-    """The caller's link that is still good, without the link itself."""
+    """The caller's export and how far it is, without the link itself."""
     OpenExport: _aio.UnaryUnaryMultiCallable[_exports_pb2.OpenExportRequest, _exports_pb2.OpenExportResponse]
     """Whose link this is. EXPORT_NOT_FOUND if it is not ours, has expired or was replaced."""
+    ClaimExport: _aio.UnaryUnaryMultiCallable[_exports_pb2.ClaimExportRequest, _exports_pb2.ClaimedExport]
+    """Reserves an export that waits to be prepared, for a minute; `id` is 0 if none waits."""
+    ReportExport: _aio.UnaryUnaryMultiCallable[_exports_pb2.ReportExportRequest, _exports_pb2.ReportExportResponse]
+    """How far the preparation is; keeps it reserved."""
+    FinishExport: _aio.UnaryUnaryMultiCallable[_exports_pb2.FinishExportRequest, _exports_pb2.FinishExportResponse]
+    """It is prepared: mails the link. After MAIL_FAILED it can be claimed again."""
+    ReportDownload: _aio.UnaryUnaryMultiCallable[_exports_pb2.ReportDownloadRequest, _exports_pb2.ReportDownloadResponse]
+    """How much of it was sent to who downloads it."""
 
 class ExportsServicer(metaclass=_abc_1.ABCMeta):
     """The links by which users download what hitok holds of them."""
@@ -32,7 +42,9 @@ class ExportsServicer(metaclass=_abc_1.ABCMeta):
         request: _exports_pb2.RequestExportRequest,
         context: _aio.ServicerContext[_exports_pb2.RequestExportRequest, _abc.Awaitable[_exports_pb2.ExportLink]],
     ) -> _abc.Awaitable[_exports_pb2.ExportLink]:
-        """Mails the caller a link that is good for a day, and voids the one before it. At most one an hour."""
+        """Asks for an export of the caller's, and voids the link before it. At most one an hour. A gateway prepares it; then
+        a link that is good for a day is mailed.
+        """
 
     @_abc_1.abstractmethod
     def GetExport(
@@ -40,7 +52,7 @@ class ExportsServicer(metaclass=_abc_1.ABCMeta):
         request: _exports_pb2.GetExportRequest,
         context: _aio.ServicerContext[_exports_pb2.GetExportRequest, _abc.Awaitable[_exports_pb2.ExportLink]],
     ) -> _abc.Awaitable[_exports_pb2.ExportLink]:
-        """The caller's link that is still good, without the link itself."""
+        """The caller's export and how far it is, without the link itself."""
 
     @_abc_1.abstractmethod
     def OpenExport(
@@ -49,5 +61,37 @@ class ExportsServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_exports_pb2.OpenExportRequest, _abc.Awaitable[_exports_pb2.OpenExportResponse]],
     ) -> _abc.Awaitable[_exports_pb2.OpenExportResponse]:
         """Whose link this is. EXPORT_NOT_FOUND if it is not ours, has expired or was replaced."""
+
+    @_abc_1.abstractmethod
+    def ClaimExport(
+        self,
+        request: _exports_pb2.ClaimExportRequest,
+        context: _aio.ServicerContext[_exports_pb2.ClaimExportRequest, _abc.Awaitable[_exports_pb2.ClaimedExport]],
+    ) -> _abc.Awaitable[_exports_pb2.ClaimedExport]:
+        """Reserves an export that waits to be prepared, for a minute; `id` is 0 if none waits."""
+
+    @_abc_1.abstractmethod
+    def ReportExport(
+        self,
+        request: _exports_pb2.ReportExportRequest,
+        context: _aio.ServicerContext[_exports_pb2.ReportExportRequest, _abc.Awaitable[_exports_pb2.ReportExportResponse]],
+    ) -> _abc.Awaitable[_exports_pb2.ReportExportResponse]:
+        """How far the preparation is; keeps it reserved."""
+
+    @_abc_1.abstractmethod
+    def FinishExport(
+        self,
+        request: _exports_pb2.FinishExportRequest,
+        context: _aio.ServicerContext[_exports_pb2.FinishExportRequest, _abc.Awaitable[_exports_pb2.FinishExportResponse]],
+    ) -> _abc.Awaitable[_exports_pb2.FinishExportResponse]:
+        """It is prepared: mails the link. After MAIL_FAILED it can be claimed again."""
+
+    @_abc_1.abstractmethod
+    def ReportDownload(
+        self,
+        request: _exports_pb2.ReportDownloadRequest,
+        context: _aio.ServicerContext[_exports_pb2.ReportDownloadRequest, _abc.Awaitable[_exports_pb2.ReportDownloadResponse]],
+    ) -> _abc.Awaitable[_exports_pb2.ReportDownloadResponse]:
+        """How much of it was sent to who downloads it."""
 
 def add_ExportsServicer_to_server(servicer: ExportsServicer, server: _aio.Server) -> None: ...

@@ -1,17 +1,16 @@
-"""Links by which users download what hitok holds of them: mailed, signed, and good for a day.
+"""Links by which users download what hitok holds of them: signed, and good for a day.
 
-The archive is made while it is downloaded (docs/adr/0034-exports-are-made-while-they-are-downloaded.md).
+A gateway counts what there is (preparation.py); then the link is mailed. The archive is made while it is downloaded
+(docs/adr/0034-exports-are-made-while-they-are-downloaded.md).
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
-from services.kit.errors import HitokError
 from services.user.accounts import relock
 from services.user.credentials import verify_own_password
 from services.user.errors import CodeInvalid, ExportNotFound, TooManyExports
@@ -24,34 +23,20 @@ NEXT_AFTER = timedelta(hours=1)
 PURPOSE = "export"
 DOWNLOAD = "/api/user/export/download"  # of the gateway, for links that operators make
 GOOD = ExportLink.expires_at > func.now()
+OF_ITS_USER = (Account.id == ExportLink.user_id, Account.deleted_at.is_(None))
 
 
-class Link(NamedTuple):
-    """`url` is "" if it was mailed."""
+async def request(service: Service, caller: Caller, password: str, address: str) -> tuple[Any, str]:
+    """The row of the new export, and the link to it of an account without an email.
 
-    requested_at: datetime
-    expires_at: datetime
-    mailed: bool
-    url: str = ""
-
-
-async def request(service: Service, caller: Caller, password: str, address: str) -> Link:
-    """Raises UserNotFound, CredentialsWrong, TooManyGuesses, Overloaded, TooManyExports, MailFailed."""
+    Raises UserNotFound, CredentialsWrong, TooManyGuesses, Overloaded, TooManyExports.
+    """
     account = await verify_own_password(service, caller, password)
     async with service.database.transaction() as connection:
         await relock(connection, account)
         await _require_turn(connection, account.id)
-        row = await replace(connection, account.id, service.new_id())
-    url = url_of(service.settings.internal_secret, address, row.id)
-    if not account.email:
-        return Link(row.requested_at, row.expires_at, mailed=False, url=url)
-    try:
-        await service.mailer.send_export_link(account.email, url, int(GOOD_FOR.total_seconds() // 3_600))
-    except HitokError:
-        async with service.database.transaction() as connection:
-            await connection.execute(delete(ExportLink).where(ExportLink.id == row.id))  # so that they can try again
-        raise
-    return Link(row.requested_at, row.expires_at, mailed=True)
+        row = await replace(connection, account.id, service.new_id(), address=address, ready_at=None)
+    return row, "" if account.email else url_of(service.settings.internal_secret, address, row.id)
 
 
 def url_of(internal_secret: str, address: str, id: int) -> str:
@@ -68,35 +53,36 @@ async def _require_turn(connection: AsyncConnection, user_id: int) -> None:
         raise TooManyExports(retry_after=wait.total_seconds())
 
 
-async def replace(connection: AsyncConnection, user_id: int, id: int) -> Any:
+async def replace(connection: AsyncConnection, user_id: int, id: int, **values: Any) -> Any:
     """Makes a new link of a locked account, which voids the one before it."""
-    values = {"id": id, "requested_at": func.now(), "expires_at": func.now() + GOOD_FOR, "opened_at": None}
-    row = insert(ExportLink).values(user_id=user_id, **values)
-    replaced = row.on_conflict_do_update(index_elements=(ExportLink.user_id,), set_=values)
-    return (await connection.execute(replaced.returning(ExportLink.__table__))).one()
+    await forget(connection, user_id)
+    row = insert(ExportLink).values(user_id=user_id, id=id, expires_at=func.now() + GOOD_FOR, **values)
+    return (await connection.execute(row.returning(ExportLink.__table__))).one()
 
 
-async def find(connection: AsyncConnection, caller: Caller) -> Link | None:
-    """The caller's link, if it is still good."""
+async def find(connection: AsyncConnection, caller: Caller) -> Row[Any] | None:
+    """The caller's export, if its link is still good, with the account's email."""
     query = select(ExportLink.__table__, Account.email).join(Account, Account.id == ExportLink.user_id)
-    row = (await connection.execute(query.where(ExportLink.user_id == caller.user_id, GOOD))).one_or_none()
-    return Link(row.requested_at, row.expires_at, mailed=bool(row.email)) if row else None
+    return (await connection.execute(query.where(ExportLink.user_id == caller.user_id, GOOD))).one_or_none()
 
 
 async def open_link(connection: AsyncConnection, service: Service, key: str) -> Any:
-    """The id and role of the user whose link it is. Raises ExportNotFound."""
+    """The id of the export, and id and role of its user. Raises ExportNotFound."""
     try:
         id = read_key(service.settings.internal_secret, PURPOSE, key)
     except CodeInvalid:
         raise ExportNotFound from None
-    opened = update(ExportLink).where(ExportLink.id == id, GOOD).values(opened_at=func.now())
-    user_id = (await connection.execute(opened.returning(ExportLink.user_id))).scalar_one_or_none()
-    live = (Account.id == user_id, Account.deleted_at.is_(None))
-    account = (await connection.execute(select(Account.id, Account.role).where(*live))).one_or_none()
-    if account is None:
+    opened = update(ExportLink).where(ExportLink.id == id, GOOD, *OF_ITS_USER).values(opened_at=func.now())
+    row = (await connection.execute(opened.returning(ExportLink.id, ExportLink.user_id, Account.role))).one_or_none()
+    if row is None:
         raise ExportNotFound
-    return account
+    return row
 
 
 async def forget(connection: AsyncConnection, user_id: int) -> None:
     await connection.execute(delete(ExportLink).where(ExportLink.user_id == user_id))
+
+
+async def sweep(connection: AsyncConnection) -> None:
+    """Deletes links that have expired."""
+    await connection.execute(delete(ExportLink).where(ExportLink.expires_at < func.now()))
