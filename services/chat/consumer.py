@@ -1,7 +1,7 @@
 """Handles other services' events: group memberships, what users are told about, blocks, deleted accounts, and
 messages that moderators hide."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,22 +13,25 @@ from services.chat.config import SERVICE
 from services.chat.membership import members, requests
 from services.chat.models import Conversation
 from services.chat.notifications import mutes, notifications, rules
+from services.chat.notifications.notifications import NewNotification
+from services.chat.notifications.writing import notify
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.sending import moderation
 from services.chat.service import Service
 from services.kit import background
 from services.kit.db import after_commit
-from services.kit.events.consumer import consume
+from services.kit.events.consumer import consume, consume_batches
 from services.kit.nats import Event
 
 GROUPS = "events.social.group."
 BLOCKS = [BLOCKED, UNBLOCKED] = ["events.social.user.blocked", "events.social.user.unblocked"]
 # After these somebody who subscribed to a user's presence may no longer see it.
 HIDING = ["events.social.friend.removed", BLOCKED, "events.social.user.presence_setting_changed"]
-NOTIFYING = [*rules.SUBJECTS, *BLOCKS, *HIDING[::2], *mutes.SUBJECTS]
+CHANGING = [*BLOCKS, *HIDING[::2], *mutes.SUBJECTS]
 DELETED = "events.user.account.deleted"
 AGREED = [f"events.social.friend.{verb}" for verb in ("accepted", "added", "agreed")]
+MAX_MEMBERSHIPS = 20  # events per transaction, which locks their conversations
 MEMBERSHIP = [f"{GROUPS}{verb}" for verb in ("created", "joined", "left", "removed", "dismissed", "updated")]
 
 
@@ -43,15 +46,11 @@ async def consuming(service: Service) -> AsyncIterator[None]:
     database, nats = service.database, service.nats
     notifying = f"{SERVICE}-notifications"
     async with background.run(
-        consume_membership=lambda: consume(
-            database, nats, SERVICE, [*MEMBERSHIP, *AGREED, DELETED], handler.apply_membership
+        consume_membership=lambda: consume_batches(
+            database, nats, SERVICE, [*MEMBERSHIP, *AGREED, DELETED], handler.apply_membership, most=MAX_MEMBERSHIPS
         ),
-        consume_notifications=lambda: consume(
-            database,
-            nats,
-            notifying,
-            [*rules.SUBJECTS, *BLOCKS, *HIDING[::2], *mutes.SUBJECTS],
-            handler.add_notifications,
+        consume_notifications=lambda: consume_batches(
+            database, nats, notifying, [*rules.SUBJECTS, *CHANGING], handler.add_notifications
         ),
         consume_moderation=lambda: consume(
             database, nats, f"{SERVICE}-moderation", moderation.SUBJECTS, handler.moderate
@@ -66,21 +65,41 @@ class EventHandler:
         self._new_id, self._publisher, self._eraser = service.new_id, service.publisher, eraser
         self._presence = service.presence
 
-    async def apply_membership(self, connection: AsyncConnection, event: Event) -> None:
-        if event.subject == DELETED:
-            user_id = int(event.data["user_id"])
-            pushes = await self._eraser.remove(connection, user_id)
-            after_commit(connection, lambda: self._presence.forget(user_id))
-        elif event.subject in AGREED:
-            pushes = await _open_requests(connection, event.data)
-        else:
-            pushes = await self._apply_group_event(connection, event)
+    async def apply_membership(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
+        pairs = [pair for event in events if event.subject in AGREED for pair in _agreed(event.data)]
+        waiting = await requests.find_waiting(connection, pairs)
+        pushes: list[Push] = []
+        for event in events:
+            if event.subject == DELETED:
+                pushes += await self._remove_account(connection, int(event.data["user_id"]))
+            elif event.subject not in AGREED:
+                pushes += await self._apply_group_event(connection, event)
+            else:
+                for pair in waiting.intersection(_agreed(event.data)):
+                    pushes += await requests.open_of_pair(connection, *pair)
         await self._publisher.store_for_relay(connection, pushes)
+
+    async def _remove_account(self, connection: AsyncConnection, user_id: int) -> list[Push]:
+        after_commit(connection, lambda: self._presence.forget(user_id))
+        return await self._eraser.remove(connection, user_id)
 
     async def moderate(self, connection: AsyncConnection, event: Event) -> None:
         await self._publisher.store_for_relay(connection, await moderation.apply_event(connection, event))
 
-    async def add_notifications(self, connection: AsyncConnection, event: Event) -> None:
+    async def add_notifications(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
+        """Those of many events at once, up to the next that changes what users want to hear."""
+        told: list[tuple[str, NewNotification]] = []
+        for event in events:
+            if event.subject in rules.SUBJECTS:
+                key = f"{event.subject.split('.')[1]}:{event.id}"
+                told += [(key, new) for new in rules.notifications_for(event)]
+                continue
+            await notify(connection, self._publisher, self._new_id, told)
+            told = []
+            await self._apply_change(connection, event)
+        await notify(connection, self._publisher, self._new_id, told)
+
+    async def _apply_change(self, connection: AsyncConnection, event: Event) -> None:
         if event.subject in mutes.SUBJECTS:
             await mutes.apply_event(connection, event)
             return
@@ -90,11 +109,6 @@ class EventHandler:
             await self._publisher.store_for_relay(connection, doubts)
         if event.subject in BLOCKS:
             await notifications.set_block(connection, *pair, event.subject == BLOCKED, event.id)
-        if event.subject in (*HIDING, *BLOCKS):
-            return
-        key = f"{event.subject.split('.')[1]}:{event.id}"
-        pushes = await notifications.add(connection, self._new_id, key, rules.notifications_for(event))
-        await self._publisher.store_for_relay(connection, pushes)
 
     async def _apply_group_event(self, connection: AsyncConnection, event: Event) -> list[Push]:
         data, verb = event.data, event.subject.removeprefix(GROUPS)
@@ -116,15 +130,11 @@ class EventHandler:
         return pushes
 
 
-async def _open_requests(connection: AsyncConnection, data: dict[str, Any]) -> list[Push]:
-    """A user who agrees to a friendship accepts the message requests of that friend."""
-    actor_id, user_id = int(data["actor_id"]), int(data["user_id"])
-    pushes: list[Push] = []
-    if data.get("actor_agreed") or data.get("agreed"):
-        pushes += await requests.open_of_pair(connection, actor_id, user_id)
-    if data.get("user_agreed"):
-        pushes += await requests.open_of_pair(connection, user_id, actor_id)
-    return pushes
+def _agreed(data: dict[str, Any]) -> list[tuple[int, int]]:
+    """Who agreed to a friendship, and with whom: they have agreed to the messages of the other that wait for them."""
+    pair = int(data["actor_id"]), int(data["user_id"])
+    agreed = [pair] if data.get("actor_agreed") or data.get("agreed") else []
+    return [*agreed, pair[::-1]] if data.get("user_agreed") else agreed
 
 
 async def _record_event(connection: AsyncConnection, conversation: Any, event: Event) -> tuple[Any, list[Push]]:

@@ -1,14 +1,15 @@
 """Events of other services that the media service acts on: friendships, blocks, deleted accounts, and what moderators
 decide."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import groupby
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import background
 from services.kit.db import after_commit
-from services.kit.events.consumer import consume
+from services.kit.events.consumer import consume, consume_batches
 from services.kit.nats import Event
 from services.media.config import SERVICE
 from services.media.relationships import projection
@@ -36,13 +37,15 @@ async def consuming(service: Resources) -> AsyncIterator[None]:
 
 
 async def _consume(service: Resources, eraser: AccountEraser) -> None:
-    async def handle(connection: AsyncConnection, event: Event) -> None:
-        if event.subject != ACCOUNT_DELETED:
-            await projection.apply_event(connection, event)
-            return
-        user_id = int(event.data["user_id"])
-        await projection.delete_user(connection, user_id)
-        await account_erasure.schedule(connection, user_id)
-        after_commit(connection, eraser.wake)
+    async def handle(connection: AsyncConnection, events: Sequence[Event]) -> None:
+        for deleted, run in groupby(events, lambda event: event.subject == ACCOUNT_DELETED):
+            if not deleted:
+                await projection.apply_events(connection, list(run))
+                continue
+            for event in run:
+                user_id = int(event.data["user_id"])
+                await projection.delete_user(connection, user_id)
+                await account_erasure.schedule(connection, user_id)
+            after_commit(connection, eraser.wake)
 
-    await consume(service.database, service.nats, CONSUMER, SUBJECTS, handle)
+    await consume_batches(service.database, service.nats, CONSUMER, SUBJECTS, handle)

@@ -28,8 +28,8 @@ TASKS: list[tuple[str, Any, str]] = [
     ("drop_permissions", Permissions, "listen"),
     ("sweep_presence", Presence, "sweep"),
     ("erase_accounts", AccountEraser, "run"),
-    ("consume_membership", consumer, "consume"),
-    ("consume_notifications", consumer, "consume"),
+    ("consume_membership", consumer, "consume_batches"),
+    ("consume_notifications", consumer, "consume_batches"),
     ("consume_moderation", consumer, "consume"),
 ]
 
@@ -38,11 +38,11 @@ def failing(work: Callable[..., Awaitable[None]], runs: int) -> Callable[..., Aw
     """The first `runs` runs of the task raise."""
     left = [runs]
 
-    async def run(*args: Any) -> None:
+    async def run(*args: Any, **named: Any) -> None:
         if left[0]:
             left[0] -= 1
             raise ValueError("a bug")
-        await work(*args)
+        await work(*args, **named)
 
     return run
 

@@ -205,7 +205,7 @@ async def social_event(media: Videos, verb: str, actor_id: int, user_id: int, ev
     ids = {"actor_id": str(actor_id), "user_id": str(user_id), **data}
     told = Event(event_id or next(_event_ids), f"events.social.{verb}", "pair:1:2", "", ids)
     async with media.service.database.transaction() as connection:
-        await projection.apply_event(connection, told)
+        await projection.apply_events(connection, [told])
 
 
 async def befriend(media: Videos, a: int, b: int) -> None:

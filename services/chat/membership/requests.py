@@ -5,12 +5,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.membership import members
 from services.chat.messages import peer_of
 from services.chat.models import ASKED, DECLINED, NO_REQUEST, Conversation, ConversationMember
+from services.chat.pipeline import json_rows
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.kit.context import Caller
@@ -19,6 +20,12 @@ from services.kit.events.outbox import emit
 MAX_WAITING = 3  # messages of a sender who waits for an answer
 
 Member = ConversationMember
+
+WAITING = text(f"""SELECT pairs.* FROM jsonb_to_recordset(CAST(:pairs AS jsonb))
+  AS pairs (user_id bigint, low_id bigint, high_id bigint)
+ JOIN conversation USING (low_id, high_id)
+ JOIN conversation_member AS mine ON mine.conversation_id = conversation.id AND mine.user_id = pairs.user_id
+ WHERE mine.request IN ({ASKED}, {DECLINED})""")  # noqa: S608
 
 
 async def answer(connection: AsyncConnection, caller: Caller, conversation_id: int, accept: bool) -> list[Push]:
@@ -59,6 +66,15 @@ async def open_answered(connection: AsyncConnection, answered: Sequence[tuple[in
             connection, conversation, await members.find_member(connection, conversation_id, user_id)
         )
     return pushes
+
+
+async def find_waiting(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those of the pairs (user, peer) of which the user has a request of the peer."""
+    if not pairs:
+        return set()
+    asked = [{"user_id": user, "low_id": min(user, peer), "high_id": max(user, peer)} for user, peer in pairs]
+    found = await connection.execute(WAITING, {"pairs": json_rows(asked)})
+    return set(pairs).intersection((row.user_id, row.low_id + row.high_id - row.user_id) for row in found)
 
 
 async def open_of_pair(connection: AsyncConnection, user_id: int, peer_id: int) -> list[Push]:

@@ -1,7 +1,7 @@
 """Users and words that receivers of notifications muted: copies, kept by the social service's events."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, not_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -14,22 +14,6 @@ from services.kit.text_search import fold, pattern_of
 
 MUTED = "events.social.user.muted"
 SUBJECTS = [MUTED, "events.social.user.unmuted", WORDS := "events.social.user.words_muted"]
-
-
-class Addressed(Protocol):
-    """A notification that is about to be written."""
-
-    @property
-    def user_id(self) -> int: ...
-
-    @property
-    def actor_id(self) -> int: ...
-
-    @property
-    def text(self) -> str: ...
-
-
-N = TypeVar("N", bound=Addressed)
 
 
 async def apply_event(connection: AsyncConnection, event: Event) -> None:
@@ -48,23 +32,10 @@ async def apply_event(connection: AsyncConnection, event: Event) -> None:
     await connection.execute(newer)
 
 
-async def unmuted(connection: AsyncConnection, notifications: Sequence[N]) -> list[N]:
-    """Leaves out what users did, and what texts say, that the receivers muted."""
-    if not notifications:
-        return []
-    users, actors = {new.user_id for new in notifications}, {new.actor_id for new in notifications}
-    pairs = select(Mute.user_id, Mute.muted_id).where(Mute.user_id.in_(users), Mute.muted_id.in_(actors), Mute.muted)
-    muted = {tuple(row) for row in await connection.execute(pairs)}
-    texts = {new.user_id for new in notifications if new.text}
-    words = select(MutedWords.user_id, MutedWords.words).where(MutedWords.user_id.in_(texts))
-    rows = (await connection.execute(words)).all() if texts else []
-    patterns = {user_id: pattern for user_id, words in rows if (pattern := pattern_of(words))}
-    return [
-        new
-        for new in notifications
-        if (new.user_id, new.actor_id) not in muted
-        and not (new.user_id in patterns and patterns[new.user_id].search(fold(new.text)))
-    ]
+def mentions_muted(words: Sequence[str] | None, text: str) -> bool:
+    """Whether a text says one of the words that its receiver muted."""
+    pattern = pattern_of(words) if words and text else None
+    return bool(pattern and pattern.search(fold(text)))
 
 
 def is_shown(user_id: int) -> ColumnElement[bool]:

@@ -7,14 +7,10 @@ from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chat.apart import apart_from
 from services.chat.errors import KindInvalid
 from services.chat.models import QUOTING, Block, Notification, NotificationMute
 from services.chat.notifications import mutes as muting
-from services.chat.push import frames
-from services.chat.push.frames import Push
 from services.kit.context import Caller
-from services.kit.ids import IdGenerator
 from services.kit.pages import check_batch, clamp
 
 KINDS = (
@@ -26,9 +22,6 @@ ALWAYS_HEARD = ("moderation", "moderation_reversed", "appeal_decided", "report_c
 ABOUT_OWN_DOING = ("video_ready", "video_failed", *ALWAYS_HEARD)  # kinds about the receiver's own action
 MAX_LIMIT, MAX_UNREAD, MAX_MARKED = 100, 100, 500
 MAX_ACTORS = 500  # remembered, so that a user who does it twice counts once
-JOINS_SINCE = text("now() - interval '24 hours'")
-# Two transactions that would join the same row take turns. The key is the user's id.
-LOCK = text("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")
 UNREAD = Notification.read_at.is_(None)
 
 
@@ -41,71 +34,6 @@ class NewNotification(NamedTuple):
     subject: dict[str, Any]
     topic: str = ""
     text: str = ""  # what its actor wrote, for the words that the receiver muted; it is not stored
-
-
-async def add(
-    connection: AsyncConnection, new_id: IdGenerator, event: str, notifications: Sequence[NewNotification]
-) -> list[Push]:
-    """Writes those that their receivers want, and returns what to push. The same `event` again writes nothing."""
-    pushes: list[Push] = []
-    for new in await _wanted(connection, notifications):
-        row = await _join(connection, new) or await _insert(connection, new_id(), event, new)
-        if row is not None and row.actor_ids[0] == new.actor_id:
-            pushes.append(frames.notified(row))
-    return pushes
-
-
-async def _wanted(connection: AsyncConnection, notifications: Sequence[NewNotification]) -> list[NewNotification]:
-    """Leaves out what the receivers did themselves, what they muted, and what users did who are apart from them."""
-    new_to_them = [
-        new for new in notifications if new.user_id > 0 and (new.user_id != new.actor_id or new.kind in ABOUT_OWN_DOING)
-    ]
-    user_ids = sorted({new.user_id for new in new_to_them})
-    if not user_ids:
-        return []
-    if any(new.topic for new in new_to_them):
-        await connection.execute(LOCK, {"ids": user_ids})
-    muted = select(NotificationMute.user_id, NotificationMute.kind).where(NotificationMute.user_id.in_(user_ids))
-    mutes = {tuple(row) for row in await connection.execute(muted)}
-    apart = await apart_from(connection, user_ids)
-    wanted = [
-        new
-        for new in new_to_them
-        if (new.user_id, new.kind) not in mutes and new.actor_id not in apart.get(new.user_id, ())
-    ]
-    return await muting.unmuted(connection, wanted)
-
-
-async def _join(connection: AsyncConnection, new: NewNotification) -> Any | None:
-    """Adds the actor to an unread row of the same topic, and returns that row, if there is one."""
-    if not new.topic:
-        return None
-    same = (Notification.user_id == new.user_id, Notification.topic == new.topic)
-    query = select(Notification.__table__).where(*same, UNREAD, Notification.created_at > JOINS_SINCE)
-    row = (await connection.execute(query.order_by(Notification.id.desc()).limit(1))).one_or_none()
-    if row is None:
-        return None
-    others = [id for id in row.actor_ids if id != new.actor_id]
-    count = row.actor_count + (len(others) == len(row.actor_ids))
-    values = {"actor_ids": [new.actor_id, *others][:MAX_ACTORS], "actor_count": count}
-    statement = update(Notification).where(Notification.id == row.id)
-    joined = statement.values(**values, created_at=func.now()).returning(Notification.__table__)
-    return (await connection.execute(joined)).one()
-
-
-async def _insert(connection: AsyncConnection, id: int, event: str, new: NewNotification) -> Any | None:
-    """The new row; None if the event has written one already."""
-    row = upsert(Notification).values(
-        id=id,
-        user_id=new.user_id,
-        kind=new.kind,
-        event=event,
-        topic=new.topic,
-        actor_ids=[new.actor_id],
-        actor_count=1,
-        subject=new.subject,
-    )
-    return (await connection.execute(row.on_conflict_do_nothing().returning(Notification.__table__))).one_or_none()
 
 
 async def list_notifications(

@@ -14,7 +14,9 @@ from services.chat.errors import AnswerAwaited, ConversationNotFound, MessageInv
 from services.chat.membership import members, requests
 from services.chat.messages import COLUMNS, StoredMessage
 from services.chat.models import ASKED, DECLINED, WAITING
-from services.chat.notifications import notifications, rules
+from services.chat.notifications import rules
+from services.chat.notifications.notifications import NewNotification
+from services.chat.notifications.writing import notify
 from services.chat.pipeline import Statement, fetch, int_array, json_rows
 from services.chat.push import frames, outbox
 from services.chat.push.frames import Push
@@ -224,10 +226,9 @@ async def _notify_mentioned(
     connection: AsyncConnection, publisher: Publisher, new_id: IdGenerator, messages: Sequence[Any]
 ) -> None:
     """Notifies the users that a message mentions, if they are members."""
-    pushes: list[Push] = []
+    told: list[tuple[str, NewNotification]] = []
     for message in messages:
         if message.mentions:
             user_ids = await members.current_among(connection, message.conversation_id, message.mentions)
-            mentions = [rules.mention(message, user_id) for user_id in sorted(user_ids)]
-            pushes += await notifications.add(connection, new_id, f"message:{message.id}", mentions)
-    await publisher.store_for_relay(connection, pushes)
+            told += [(f"message:{message.id}", rules.mention(message, user_id)) for user_id in sorted(user_ids)]
+    await notify(connection, publisher, new_id, told)

@@ -56,20 +56,20 @@ class Delivery(NamedTuple):
 
 
 async def consume(database: Database, client: Nats, consumer: str, subjects: list[str], handler: Handler) -> None:
-    """As `consume_batches`, with a handler of single events."""
+    """As `consume_batches`, with a transaction for each event: for handlers that hold locks or write much."""
 
     async def handle(connection: AsyncConnection, events: Sequence[Event]) -> None:
         for event in events:
             await handler(connection, event)
 
-    await consume_batches(database, client, consumer, subjects, handle)
+    await consume_batches(database, client, consumer, subjects, handle, most=1)
 
 
 async def consume_batches(
-    database: Database, client: Nats, consumer: str, subjects: list[str], handler: BatchHandler
+    database: Database, client: Nats, consumer: str, subjects: list[str], handler: BatchHandler, most: int = BATCH
 ) -> None:
-    """Handles events until cancelled: those of one moment in one transaction, in their order. The inbox rows and the
-    handler's writes commit together, before the acknowledgements.
+    """Handles events until cancelled: those of one moment in one transaction, in their order, `most` at once. The inbox
+    rows and the handler's writes commit together, before the acknowledgements.
 
     If a batch fails, its halves are tried, so that a bad event fails alone. After MAX_DELIVERIES failures it goes to
     the table dead_letter. Any number of processes may share the durable `consumer`.
@@ -77,12 +77,12 @@ async def consume_batches(
     for outcome in ("done", "repeated", "failed", "dead"):
         HANDLED.labels(consumer, outcome)
     async with background.run(watch_consumer=lambda: watch_consumer(database, client, STREAM, consumer)):
-        await _Consumer(database, client, consumer, handler).run(subjects)
+        await _Consumer(database, client, consumer, handler, most).run(subjects)
 
 
 class _Consumer:
-    def __init__(self, database: Database, client: Nats, name: str, handler: BatchHandler) -> None:
-        self._database, self._client, self._name, self._handler = database, client, name, handler
+    def __init__(self, database: Database, client: Nats, name: str, handler: BatchHandler, most: int) -> None:
+        self._database, self._client, self._name, self._handler, self._most = database, client, name, handler, most
 
     async def run(self, subjects: list[str]) -> None:
         waits = ThrottledWarning(log, "consumer waits", consumer=self._name)
@@ -107,7 +107,9 @@ class _Consumer:
                 with suppress(TimeoutError):
                     messages = await subscription.fetch(BATCH, timeout=POLL)
                 if messages:
-                    await self._handle([Delivery(_key_of(message), message) for message in messages])
+                    deliveries = [Delivery(_key_of(message), message) for message in messages]
+                    for start in range(0, len(deliveries), self._most):
+                        await self._handle(deliveries[start : start + self._most])
                     messages = []
                     await asyncio.sleep(GATHER)
         finally:

@@ -1,9 +1,10 @@
 """A copy of friendships and blocks, kept current by the social service's events. videos/visibility.py reads it."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import delete, or_
-from sqlalchemy.dialects.postgresql import insert
+import msgspec
+from sqlalchemy import delete, or_, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.nats import Event
@@ -11,21 +12,46 @@ from services.media.relationships.models import Relationship
 
 FRIENDSHIPS = ("friend.accepted", "friend.added", "friend.agreed", "friend.removed")
 BLOCKS = {"user.blocked": True, "user.unblocked": False}
+COLUMNS = ("friend", "blocks", "blocked")
+NOTHING: dict[str, Any] = dict.fromkeys(COLUMNS, False) | {f"{name}_event": 0 for name in COLUMNS}
+# In the order of the keys, as another process may be writing some of the same rows.
+_newer = ", ".join(
+    f"{name} = CASE WHEN s.{name}_event < excluded.{name}_event THEN excluded.{name} ELSE s.{name} END,"
+    f" {name}_event = greatest(s.{name}_event, excluded.{name}_event)"
+    for name in COLUMNS
+)
+UPSERT = text(f"""INSERT INTO standing AS s
+ (user_id, peer_id, friend, blocks, blocked, friend_event, blocks_event, blocked_event)
+ SELECT user_id, peer_id, friend, blocks, blocked, friend_event, blocks_event, blocked_event
+ FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (user_id bigint, peer_id bigint, friend boolean, blocks boolean,
+  blocked boolean, friend_event bigint, blocks_event bigint, blocked_event bigint) ORDER BY user_id, peer_id
+ ON CONFLICT (user_id, peer_id) DO UPDATE SET {_newer}""")  # noqa: S608
 SUBJECTS = [f"events.social.{verb}" for verb in (*FRIENDSHIPS, *BLOCKS)]
 
 
-async def apply_event(connection: AsyncConnection, event: Event) -> None:
-    """Applies an event of one of SUBJECTS."""
+async def apply_events(connection: AsyncConnection, events: Sequence[Event]) -> None:
+    """Applies events of SUBJECTS, unless later ones did: a failed event is delivered again, after later ones."""
+    rows: dict[tuple[int, int], dict[str, Any]] = {}
+    for event in events:
+        for user_id, peer_id, name, value in _changes(event):
+            row = rows.setdefault((user_id, peer_id), NOTHING | {"user_id": user_id, "peer_id": peer_id})
+            if row[f"{name}_event"] < event.id:
+                row |= {name: value, f"{name}_event": event.id}
+    if rows:
+        await connection.execute(UPSERT, {"rows": msgspec.json.encode(list(rows.values())).decode()})
+
+
+def _changes(event: Event) -> Iterator[tuple[int, int, str, bool]]:
+    """(user, peer, column, value) of each row that an event changes."""
     verb = event.subject.removeprefix("events.social.")
     actor_id, user_id = int(event.data["actor_id"]), int(event.data["user_id"])
-    if verb in FRIENDSHIPS:
-        actor_agreed, user_agreed = _actor_agreed(verb, event.data), _user_agreed(verb, event.data)
-        await _set(connection, event.id, "friend", actor_agreed, (user_id, actor_id))
-        if user_agreed is not None:
-            await _set(connection, event.id, "friend", user_agreed, (actor_id, user_id))
-    else:
-        await _set(connection, event.id, "blocks", BLOCKS[verb], (actor_id, user_id))
-        await _set(connection, event.id, "blocked", BLOCKS[verb], (user_id, actor_id))
+    if verb in BLOCKS:
+        yield actor_id, user_id, "blocks", BLOCKS[verb]
+        yield user_id, actor_id, "blocked", BLOCKS[verb]
+        return
+    yield user_id, actor_id, "friend", _actor_agreed(verb, event.data)
+    if (user_agreed := _user_agreed(verb, event.data)) is not None:
+        yield actor_id, user_id, "friend", user_agreed
 
 
 def _actor_agreed(verb: str, data: dict[str, Any]) -> bool:
@@ -39,19 +65,6 @@ def _user_agreed(verb: str, data: dict[str, Any]) -> bool | None:
     if verb == "friend.agreed":
         return None
     return bool(data.get("user_agreed", verb == "friend.accepted"))
-
-
-async def _set(connection: AsyncConnection, event_id: int, name: str, value: bool, pair: tuple[int, int]) -> None:
-    """Sets a column of the pair, unless a later event did: a failed event is delivered again, after later ones."""
-    last_event = getattr(Relationship, f"{name}_event")
-    row = insert(Relationship)
-    newer = row.on_conflict_do_update(
-        index_elements=["user_id", "peer_id"],
-        set_={name: getattr(row.excluded, name), last_event.key: getattr(row.excluded, last_event.key)},
-        where=last_event < getattr(row.excluded, last_event.key),
-    )
-    values = {"user_id": pair[0], "peer_id": pair[1], name: value, last_event.key: event_id}
-    await connection.execute(newer, values)
 
 
 async def delete_user(connection: AsyncConnection, user_id: int) -> None:
