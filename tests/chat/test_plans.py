@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.chat import pipeline
-from services.chat.notifications.notifications import NewNotification, add
+from services.chat.notifications.notifications import NewNotification
+from services.chat.notifications.writing import notify
 from services.chat.pipeline import Statement
 from services.chat.reading import conversations, receipts
 from services.chat.sending import insert
@@ -158,7 +159,7 @@ async def test_what_is_written_reads_no_whole_table(full: Running, people: list[
         await act(me, full.notifications.MarkNotificationsRead, request)
         async with full.service.database.transaction() as connection:
             notice = NewNotification(me, "like", 5, {}, "like:30")
-            assert await add(connection, full.service.new_id, "e", [notice])
+            await notify(connection, full.service.publisher, full.service.new_id, [("e", notice)])
     assert len(seen) >= 15
     assert await seq_scans(full, seen) == []
     assert not await faults(full)
