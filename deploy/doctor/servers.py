@@ -9,6 +9,7 @@ import obstore
 import psycopg
 from nats.aio.client import Client as NatsClient
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 from obstore.exceptions import BaseError
 from redis.exceptions import RedisError
@@ -85,7 +86,9 @@ def describe_version(server: Mapping[str, Any]) -> str:
 async def check_nats(context: CheckContext) -> str:
     client = await _connect_nats(context.settings["user"].nats_url)
     try:
-        stream = await client.jetstream(timeout=CONNECT_SECONDS).stream_info(STREAM)
+        jetstream = client.jetstream(timeout=CONNECT_SECONDS)
+        stream = await jetstream.stream_info(STREAM)
+        await _check_stored(jetstream)
         return f"JetStream with {stream.state.messages} events, {stream.state.consumer_count} consumers"
     except NotFoundError:
         raise Fault(f"there is no stream {STREAM}: the services make it when they start. Do they run?") from None
@@ -93,6 +96,15 @@ async def check_nats(context: CheckContext) -> str:
         raise Fault(f"JetStream does not answer ({_first_line(error)}). Start nats-server with --jetstream") from None
     finally:
         await client.close()
+
+
+async def _check_stored(jetstream: JetStreamContext) -> None:
+    """Publishes an event that no consumer asks for: after a full disk, a stream answers questions but stores nothing."""
+    try:
+        stored = await jetstream.publish("events.doctor.event.checked", b"{}", stream=STREAM)
+    except (NatsError, TimeoutError) as error:
+        raise Fault(f"the stream {STREAM} stores nothing ({_first_line(error)}). Is the disk of NATS full?") from None
+    await jetstream.delete_msg(STREAM, stored.seq)
 
 
 async def _connect_nats(url: str) -> NatsClient:

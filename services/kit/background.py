@@ -94,12 +94,22 @@ def come_round(seconds: float = 120.0) -> None:
 
 
 _keepers: set[Keeper] = set()  # of this process
+_troubles: set[str] = set()
 _gave_up = False
 
 
 def is_steady() -> bool:
-    """Whether every background task of this process runs; if not, the process is not ready."""
-    return not any(keeper.is_down() for keeper in _keepers)
+    """Whether every background task of this process runs and none is in trouble; if not, the process is not ready."""
+    return not _troubles and not any(keeper.is_down() for keeper in _keepers)
+
+
+def set_trouble(what: str, present: bool) -> None:
+    """A task runs, but cannot do its work: `what` keeps the process unready until it is over."""
+    if present and what not in _troubles:
+        log.error("not ready", trouble=what)
+        _troubles.add(what)
+    elif not present:
+        _troubles.discard(what)
 
 
 def gave_up() -> bool:

@@ -70,6 +70,8 @@ CASES = {
     "NatsAway": gauge("hitok_nats_connected", 0, 1),
     "ValkeyAway": gauge("hitok_rate_limits_alone", 1, 0),
     "OutboxOld": gauge("hitok_outbox_oldest_seconds", 90, 1),
+    "EventsNotStored": Case({'hitok_publish_failures_total{job="chat"}': "0+20x10 200+0x100"}, 8, 20),
+    "RequestsShed": Case({'hitok_shed_total{job="gateway",rank="read"}': "0+600x20 12000+0x100"}, 15, 40),
     "ConsumerBehind": gauge('hitok_consumer_pending{consumer="chat"}', 2000, 3),
     "DeadLetters": gauge('hitok_dead_letters{job="chat",consumer="chat"}', 1, 0),
     "CountersDrift": Case({'hitok_counter_drift_total{counter="likes"}': "0+1x20 20+0x200"}, 10, 120),

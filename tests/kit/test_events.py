@@ -1,9 +1,11 @@
 """From the outbox through the stream to the inbox. Each test has its own database and subjects."""
 
 import asyncio
+import os
 import random
 import secrets
 import shutil
+import subprocess
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -14,17 +16,18 @@ from typing import Any
 import msgspec
 import pytest
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 from nats.js.api import StreamConfig
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deploy.local.servers.nats import Nats
 from deploy.local.servers.postgres import Postgres
-from services.kit import db
+from services.kit import background, db
 from services.kit.db import Database, after_commit, open_database
 from services.kit.errors import CacheUnavailable
 from services.kit.events import consumer as consumers
-from services.kit.events import pruning
+from services.kit.events import pruning, publishing, recovery
 from services.kit.events import relay as relays
 from services.kit.events.consumer import MAX_DELIVERIES, consume, consume_batches
 from services.kit.events.outbox import emit
@@ -32,7 +35,7 @@ from services.kit.events.relay import relaying
 from services.kit.events.stream import BATCH, STREAM, ensure_stream
 from services.kit.nats import Event, open_nats
 from services.user.config import UserSettings
-from tests.support.servers import private_nats
+from tests.support.servers import frozen, private_nats
 
 
 @pytest.fixture
@@ -349,6 +352,83 @@ async def test_a_consumer_goes_on_when_nats_has_lost_it(
             mortal_nats.start()
             await announce(database, noun, 2)
             await eventually(lambda: handled == [1, 2], 15)
+
+
+@pytest.fixture
+def full_nats(tmp_path: Path) -> Iterator[Nats]:
+    """On a disk of its own, of 6 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs root with the right to mount a disk")
+    try:
+        with private_nats(disk) as server:
+            yield server
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
+    """A stream counts as stuck after a second."""
+    monkeypatch.setattr(recovery, "STUCK_SECONDS", 1.0)
+    monkeypatch.setattr(recovery, "UNREADY_SECONDS", 0.5)
+    monkeypatch.setattr(recovery, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(publishing, "PUBLISH_TIMEOUT", 0.5)
+
+
+async def test_after_a_full_disk_events_flow_again_and_none_is_lost(
+    settings: UserSettings, full_nats: Nats, noun: str, hasty: None
+) -> None:
+    """NATS refuses each publish until it is restarted or the stream is made anew."""
+    ballast, handled, subjects = full_nats.folder.parent / "ballast", list[int](), [f"events.test.{noun}.>"]
+
+    async def hold(_: AsyncConnection, event: Event) -> None:
+        held.set()
+        await asyncio.Event().wait()
+
+    async def handle(_: AsyncConnection, event: Event) -> None:
+        handled.append(event.data["number"])
+
+    async with connected(full_nats.url) as client, relay(settings, client, noun) as database:
+        await announce(database, noun, 1, 2)
+        held = asyncio.Event()
+        async with running(consume(database, client, noun, subjects, hold)):
+            await held.wait()  # the stream has a consumer, which has handled neither
+        await fill(client, ballast)
+        await announce(database, noun, 3, 4)
+        await eventually(lambda: not background.is_steady(), 20)
+        ballast.unlink()
+        async with running(consume(database, client, noun, subjects, handle)):
+            await eventually(lambda: sorted(handled) == [1, 2, 3, 4], 20)
+        await eventually(background.is_steady)
+        assert not await rows(database, "SELECT id FROM outbox WHERE published_at IS NULL")
+
+
+async def test_a_stream_that_is_only_slow_is_left_as_it_is(
+    settings: UserSettings, mortal_nats: Nats, noun: str, hasty: None
+) -> None:
+    async with connected(mortal_nats.url) as client, relay(settings, client, noun) as database:
+        await announce(database, noun, 1)
+        await streamed(client, noun, 1)
+        with frozen(mortal_nats):
+            await announce(database, noun, 2)
+            await asyncio.sleep(3)
+        assert numbers(await streamed(client, noun, 2, 15)) == [1, 2]
+        info = await client.jetstream().stream_info(STREAM)
+        assert info.config.description is None
+
+
+async def fill(client: Client, ballast: Path) -> None:
+    """Fills the disk, then publishes until the stream has met that."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(65_536))
+    jetstream = client.jetstream(timeout=0.5)
+    with suppress(NatsError, TimeoutError):
+        while True:
+            await jetstream.publish("events.ballast", bytes(10_000))
 
 
 # -- consumers ---------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from services.kit.events.outbox import CHANNEL
 from services.kit.events.pruning import prune
 from services.kit.events.publishing import Outgoing, StreamPublisher
 from services.kit.events.queue_metrics import watch_outbox
+from services.kit.events.recovery import NotStored, StreamWatch
 from services.kit.events.stream import BATCH, LOST, POLL, PUBLISH_TIMEOUT, ensure_stream
 from services.kit.log import ThrottledWarning
 
@@ -79,6 +80,7 @@ class Relay:
         self._database, self._client, self._source = database, client, source
         self._stream = StreamPublisher(client)
         self.wake = asyncio.Event()
+        self._watch = StreamWatch(database, client)
         self._waits = ThrottledWarning(log, "relay waits")
 
     async def run(self) -> None:
@@ -88,12 +90,16 @@ class Relay:
                 await ensure_stream(self._client)  # again after each failure: NATS may have lost its data
                 while True:
                     self.wake.clear()
+                    await self._watch.repeat_lost()
                     if await self.drain():
                         await asyncio.sleep(GATHER)
+                    self._watch.works()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.wake.wait(), POLL)
             except LOST as error:
                 self._waits(error)
+                with suppress(*LOST):
+                    await self._watch.fails(error)
                 await asyncio.sleep(1)
 
     async def drain(self) -> int:
@@ -113,6 +119,8 @@ class Relay:
             published = await self._publish(rows)
             await connection.execute(MARK, {"ids": published})
         RELAYED.inc(len(published))
+        if not published and self._client.is_connected:
+            raise NotStored(f"{len(rows)} events not stored")
         if len(published) < len(rows):
             raise NatsError(f"{len(rows) - len(published)} events not published")
         return len(rows)
