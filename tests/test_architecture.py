@@ -213,6 +213,7 @@ OPENERS = {
     "services/kit/events/consumer.py": "the inbox row and the handler's writes commit together",
     "services/kit/events/pruning.py": "a background task",
     "services/kit/events/queue_metrics.py": "a background task",
+    "services/kit/events/recovery.py": "a background task",
     "services/kit/events/relay.py": "a background task",
     "services/chat/admin.py": "the operator's command line",
     "services/chat/account_erasure.py": "a background task",

@@ -99,7 +99,7 @@ async def check_nats(context: CheckContext) -> str:
 
 
 async def _check_stored(jetstream: JetStreamContext) -> None:
-    """Publishes an event that no consumer asks for: after a full disk, a stream answers questions but stores nothing."""
+    """Publishes an event that no consumer asks for: after a full disk a stream answers, but stores nothing."""
     try:
         stored = await jetstream.publish("events.doctor.event.checked", b"{}", stream=STREAM)
     except (NatsError, TimeoutError) as error:
