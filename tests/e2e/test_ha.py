@@ -8,8 +8,8 @@ import signal
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -41,7 +41,7 @@ async def test_any_one_node_may_die() -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     nodes = [*MEMBERS, *POSTGRES, *VALKEY, *SENTINELS, *NATS, *(s.label for s in replicate(SERVICES, 2))]
-    with temporary_folder() as folder, everything(folder / "var", replicas=2, ha=True) as running:
+    with temporary_folder() as folder, everything(folder / "var", replicas=2, ha=True) as running, stopping(running):
         async with balancing(running.gateways) as http:
             alice, ben = [await register(http, lambda address: mailed_code(running.var, address)) for _ in range(2)]
             await ben.post("/api/contact/add-friend", username=alice.name)
@@ -60,6 +60,15 @@ async def test_any_one_node_may_die() -> None:
             writers.check(running)
             print(f"{len(writers.sent)} messages, {len(writers.commented)} comments acknowledged")
             assert not slow
+
+
+@contextmanager
+def stopping(running: Everything) -> Iterator[None]:
+    """Ends it by a signal: PostgreSQL outlives a Patroni that is killed."""
+    try:
+        yield
+    finally:
+        running.stop()
 
 
 async def kill(running: Everything, node: str, writers: "Writers") -> float:

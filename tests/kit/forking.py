@@ -32,7 +32,7 @@ async def main() -> None:
 
         async def call() -> None:
             while not started.done():
-                await stub.BatchGetUsers(BatchGetUsersRequest())
+                await stub.BatchGetUsers(BatchGetUsersRequest(), timeout=30)
 
         await asyncio.gather(*(call() for _ in range(4)))
         print(dict(started.result()))

@@ -83,7 +83,7 @@ async def say(*command: str, folder: Path, **environment: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, cwd=folder, env=os.environ | environment, stdout=asyncio.subprocess.PIPE
     )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    output, _ = await asyncio.wait_for(process.communicate(), 240)
     assert process.returncode == 0
     return output.decode().strip()
 

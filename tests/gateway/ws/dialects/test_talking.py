@@ -357,7 +357,6 @@ async def test_the_limit_of_sends_is_the_users(servers: Servers, stage: Stage, n
             began, refused, got = time.monotonic(), 0, 0
             for number in range(15):
                 await asyncio.gather(*(client.say(ben.id, f"{number}") for client in (one, two)))
-            allowed = 21 + 5 * (time.monotonic() - began)
 
             async def heard() -> bool:
                 nonlocal refused, got
@@ -369,7 +368,7 @@ async def test_the_limit_of_sends_is_the_users(servers: Servers, stage: Stage, n
             async with asyncio.timeout(10):
                 while not await heard():
                     pass
-            assert 20 <= got <= allowed
+            assert 20 <= got <= 21 + 5 * (time.monotonic() - began)
 
 
 def _is_error(frame: dict[str, object]) -> bool:
@@ -420,9 +419,9 @@ async def test_hostile_frames_harm_nobody(stage: Stage, name: str, caplog: pytes
                 await client.ws.send("".join(letters))
             await client.say(ben.id, "still here") if name != "B2" else None
             await client.drain(0.2)
-            assert client.ws.state.name == "OPEN"
             held = sockets.users[int(anna.id)][-1]
-            assert held.queued_bytes == 0 and held.tasks.pending == 0
+            await until(lambda held=held: held.queued_bytes == held.tasks.pending == 0)
+            assert client.ws.state.name == "OPEN"
     await until(lambda: int(anna.id) not in sockets.users)
     async with dialect(stage.url, name, anna.token) as client:
         for _ in range(30):
