@@ -7,7 +7,8 @@ import { me } from "./session.mjs";
 
 /** Conversations by id, as the API gives them; with `dismissed` where a group is gone. */
 export const conversations = new Map();
-/** Tells of "change" (something of the chat), "state" (the connection), "notification" (with it as detail). */
+/** Tells of "change" (something of the chat), "state" (the connection), "notification" and "file.progress" (with
+ * what came as detail). */
 export const chat = new EventTarget();
 /** "off", "connecting", "live", or "closed": not coming back by itself. */
 export let state = "off";
@@ -105,6 +106,7 @@ const handlers = {
     changed();
   },
   notification: (data) => chat.dispatchEvent(new CustomEvent("notification", { detail: data })),
+  "file.progress": (data) => chat.dispatchEvent(new CustomEvent("file.progress", { detail: data })),
 };
 
 /** Sets a mark: `route` is hide, mute, pin or delete. Throws Refusal. */

@@ -1,5 +1,6 @@
 // Upload a video, publish it, and watch until it plays.
 import { get, post } from "../api.mjs";
+import { chat } from "../chat.mjs";
 import { button, field, fill, h } from "../dom.mjs";
 import { t } from "../i18n.mjs";
 import { me } from "../session.mjs";
@@ -21,6 +22,7 @@ export async function view() {
     submit.disabled = true;
     running = new AbortController();
     bar.hidden = pause.hidden = false;
+    bar.setAttribute("aria-label", t("upload.progress"));
     try {
       const url = await upload(file.files[0], (share, isWaiting) => {
         bar.value = share;
@@ -28,7 +30,7 @@ export async function view() {
       }, running.signal);
       pause.hidden = true;
       await publish(form, url);
-      await follow(url, status, stopper.signal);
+      await follow(url, { status, bar }, stopper.signal);
     } catch (error) {
       status.textContent = error.name === "AbortError" ? t("upload.paused") : error.message;
       submit.textContent = error.name === "AbortError" ? t("upload.resume") : t("again");
@@ -62,20 +64,43 @@ function publish(form, url) {
     video_path: url, title: title.value.trim(), description: description.value.trim(), visibility: visibility.value });
 }
 
-/** Says how far the processing is, until the video plays or cannot. */
-async function follow(url, status, signal) {
+/** Says how far the processing is, until the video plays or cannot: as the socket tells, and by asking. */
+async function follow(url, { status, bar }, signal) {
+  const tell = (file) => {
+    bar.value = file.progress / 100;
+    status.textContent = t("upload.processing", { percent: file.progress });
+  };
+  bar.value = 0;
+  bar.setAttribute("aria-label", t("upload.processed"));
   while (!signal.aborted) {
     const file = await get("/api/file/status", { id: url });
     if (file.status === "ready") {
       const page = await get("/api/videos/user-videos", { user_id: me.id, page_size: 1 });
+      bar.hidden = true;
       fill(status, t("upload.ready"), " ", h("a", { href: `#/v/${page.data[0].id}` }, t("upload.watch")));
       return;
     }
     if (file.status === "failed") {
+      bar.hidden = true;
       status.textContent = t("upload.failed", { reason: file.reason });
       return;
     }
-    status.textContent = t("upload.processing");
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    tell(file);
+    await nextWord(file.id, tell, signal);
   }
+}
+
+/** Waits until it is time to ask again: at once when the socket says that the processing ended. */
+function nextWord(id, tell, signal) {
+  return new Promise((resolve) => {
+    const hear = ({ detail }) => {
+      if (detail.id !== id) return;
+      if (detail.status === "processing") tell(detail);
+      else end();
+    };
+    const end = () => { clearTimeout(timer); chat.removeEventListener("file.progress", hear); resolve(); };
+    const timer = setTimeout(end, POLL_MS);
+    chat.addEventListener("file.progress", hear);
+    signal.addEventListener("abort", end, { once: true });
+  });
 }

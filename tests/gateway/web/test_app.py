@@ -306,6 +306,11 @@ async def check_groups(two: Two) -> None:
     await anna.see("Read by 1", ".bubble.mine")
 
 
+KEEP_SAID = """window.said = [], window.watched = document.querySelector(".status");
+    new MutationObserver(() => window.said.push(window.watched.textContent))
+        .observe(window.watched, {childList: true, characterData: true, subtree: true})"""
+
+
 async def check_an_upload_goes_on(two: Two, folder: Path) -> None:
     """After the network was away in the middle, from where it was."""
     ben, title, size = two.ben, f"A long one {new_name()}", 6 * 1024 * 1024
@@ -314,7 +319,7 @@ async def check_an_upload_goes_on(two: Two, folder: Path) -> None:
     await ben.go("#/upload")
     await ben.choose_file("input[type=file]", film)
     await ben.write(title=title)
-    await ben.tab.run(f"window.sent = 0; {COUNT_SENT}")
+    await ben.tab.run(f"window.sent = 0; {COUNT_SENT}; {KEEP_SAID}")
     two.network.delay = 0.03
     await ben.click("Upload and publish")
     await ben.present("progress", "it.value > 0.2")
@@ -325,6 +330,7 @@ async def check_an_upload_goes_on(two: Two, folder: Path) -> None:
     await ben.tab.run("dispatchEvent(new Event('online'))")
     await ben.see("It plays.")
     assert await ben.tab.run("window.sent") < 1.7 * size, "it began anew"
+    assert await ben.tab.run("window.said.some((text) => /being processed: \\d+ %/.test(text))")
     await ben.click("Watch")
     await check_plays(ben, title)
 
