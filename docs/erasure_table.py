@@ -25,6 +25,7 @@ EVENTS = {
     ),
 }
 ID_STAYS = "The id stays; it names an emptied account."
+CASE_ENDS = "Deleted `HITOK_CASE_DAYS` after its case was closed (docs/moderation.md)."
 
 TABLES: dict[str, dict[str, Table]] = {
     "user": {
@@ -47,20 +48,22 @@ TABLES: dict[str, dict[str, Table]] = {
         "moderation_case": Table(
             "subject_id owner_id conversation_id seq snapshot claimed_by",
             "id kind report_count claimed_until created_at updated_at closed_at outcome",
-            f"The snapshot of what the user published is emptied. {ID_STAYS}",
+            f"The snapshot of what the user published is emptied. {ID_STAYS} {CASE_ENDS}",
         ),
         "moderation_report": Table(
             "reporter_id reason note snapshot",
             "id case_id created_at",
-            f"Those that the user made: {ROW_GOES} Those about the user: note and snapshot are emptied.",
+            f"Those that the user made: {ROW_GOES} Those about the user: note and snapshot are emptied. {CASE_ENDS}",
         ),
         "moderation_appeal": Table(
-            "user_id text answer decided_by", "id act_id created_at decided_at granted", f"Emptied at once. {ID_STAYS}"
+            "user_id text answer decided_by",
+            "id act_id created_at decided_at granted",
+            f"Emptied at once. {ID_STAYS} {CASE_ENDS}",
         ),
         "moderation_act": Table(
             "moderator_id owner_id note reversed_by reversal_note",
             "id case_id verb created_at until reversed_at",
-            f"{ID_STAYS} It is an audit.",
+            f"{ID_STAYS} It is an audit. {CASE_ENDS}",
         ),
         "password_guess": Table("subject", "full_at", "A keyed hash; deleted within a day."),
         "second_factor": Table("user_id secret", "turned_on_at last_step", f"{ROW_GOES} At once."),
@@ -74,7 +77,8 @@ TABLES: dict[str, dict[str, Table]] = {
         "audit": Table(
             "actor_id operator target_id reason details",
             "id at act target_kind key",
-            f"{ID_STAYS} What operators, admins and moderators wrote of the act stays with it.",
+            f"{ID_STAYS} What operators, admins and moderators wrote of the act stays with it. The row "
+            "is deleted after `HITOK_AUDIT_DAYS`.",
         ),
         **EVENTS,
     },

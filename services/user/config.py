@@ -36,6 +36,10 @@ class UserSettings(ServiceSettings, kw_only=True, frozen=True):
     second_factor_role: Annotated[
         int, Meta(ge=3, le=5, description="least role that needs a second factor: 3 moderators and admins; 5: none")
     ] = 5
+    case_days: Annotated[
+        int, Meta(ge=1, description="how long closed cases are kept, with their reports, acts and appeals")
+    ] = 365
+    audit_days: Annotated[int, Meta(ge=1, description="how long entries of the audit are kept")] = 1_095
     second_factor_secret: Annotated[
         str, Meta(description="encrypts the secrets of authenticator apps; empty: the internal secret does")
     ] = ""

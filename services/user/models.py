@@ -187,7 +187,7 @@ class ExportLink(Model):
 
 
 class AuditEntry(Model):
-    """An act of an operator, an admin or a moderator (audit/entries.py). Rows are added and never changed."""
+    """An act of an operator, an admin or a moderator (audit/entries.py). Rows never change, but go when old."""
 
     __tablename__ = "audit"
 
@@ -202,7 +202,11 @@ class AuditEntry(Model):
     details: Mapped[dict[str, Any]] = mapped_column(JSONB)
     key: Mapped[str | None] = mapped_column(unique=True)
 
-    __table_args__ = (Index("audit_target", "target_id", "id"), Index("audit_actor", "actor_id", "id"))
+    __table_args__ = (
+        Index("audit_target", "target_id", "id"),
+        Index("audit_actor", "actor_id", "id"),
+        Index("audit_age", "at"),
+    )
 
 
 event_tables(Model.metadata)

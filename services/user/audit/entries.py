@@ -1,9 +1,10 @@
-"""The audit: what operators, admins and moderators did, to whom, when and why. It is only added to."""
+"""The audit: what operators, admins and moderators did, to whom, when and why. It is only added to, until it is old."""
 
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +14,7 @@ from services.user.models import AuditEntry
 
 MAX_NAME, MAX_TEXT = 100, 4_000  # characters
 MAX_PAGE = 100  # entries
+BATCH = 1_000  # entries deleted at a time
 
 
 class Act(NamedTuple):
@@ -71,3 +73,10 @@ async def list_entries(connection: AsyncConnection, wanted: Filter, cursor: str,
     which = [table.c[name] == value for name, value in wanted._asdict().items() if value]
     query = select(table).where(table.c.id < pages.id_before(cursor), *which).order_by(table.c.id.desc())
     return await pages.fetch(connection, query, "id", limit=limit, most=MAX_PAGE, cursor=cursor)
+
+
+async def sweep(connection: AsyncConnection, keep: timedelta) -> int:
+    """Deletes at most BATCH entries that are older than `keep`; returns how many."""
+    old = select(AuditEntry.id).where(AuditEntry.at < func.now() - keep).order_by(AuditEntry.at).limit(BATCH)
+    gone = delete(AuditEntry).where(AuditEntry.id.in_(old.with_for_update(skip_locked=True)))
+    return len((await connection.execute(gone.returning(AuditEntry.id))).all())

@@ -38,6 +38,7 @@ class Case(Model):
         Index("moderation_case_queue", "id", postgresql_where=IS_OPEN),
         Index("moderation_case_closed", "id", postgresql_where=IS_CLOSED),
         Index("moderation_case_owner", "owner_id", "id"),
+        Index("moderation_case_age", "closed_at", postgresql_where=IS_CLOSED),
     )
 
 
