@@ -4,6 +4,7 @@ HITOK_HOSTILE_FILES says how many are uploaded, HITOK_HOSTILE_SEED which; `make 
 """
 
 import asyncio
+import itertools
 import os
 import resource
 import time
@@ -53,20 +54,56 @@ async def test_hostile_files(local: Running) -> None:
     assert not list(local.service.storage.spool.iterdir()), "nothing of them is left"
 
 
+async def attack(local: Running, user: int, data: bytes, outcomes: Counter[str]) -> None:
+    """Uploads it, again and again for as long as too many of theirs wait."""
+    outcome = ""
+    while outcome in ("", "PROBE_OVERLOADED"):
+        try:
+            await upload(local, user, data, timeout=300)
+            outcome = "taken"
+        except grpc.aio.AioRpcError as error:
+            outcome = reason_of(error)
+            await asyncio.sleep(1)
+        outcomes[outcome] += 1
+
+
+async def seconds_of_uploads(local: Running, count: int) -> list[float]:
+    """How long each of `count` pictures takes, one after the other, each of another user; sorted."""
+    taken = []
+    for _ in range(count):
+        begun = time.monotonic()
+        await upload(local, new_user(), image("PNG", (64, 64)))
+        taken.append(time.monotonic() - begun)
+    return sorted(taken)
+
+
+def described(taken: list[float]) -> str:
+    return f"p50 {taken[len(taken) // 2]:.2f} s, p99 {taken[int(len(taken) * 0.99)]:.2f} s of {len(taken)}"
+
+
 async def test_others_upload_meanwhile(local: Running) -> None:
-    """Prints how long that takes; tests/media/files/test_turns.py holds that one file of theirs goes first at most."""
-    attacker, ended = new_user(), 0
+    """Prints how long that takes, alone and while as many hostile files are in flight, of one user and of ten.
 
-    async def attack(number: int) -> None:
-        nonlocal ended
-        await upload(local, attacker, gif_of_frames(300 + number, 300, 60))
-        ended += 1
-
-    attacks = [asyncio.create_task(attack(number)) for number in range(8)]
-    while not ended:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    before, begun = ended, time.monotonic()
-    await upload(local, new_user(), image("PNG"))
-    seconds, passed = time.monotonic() - begun, ended - before
-    print(f"\nmeanwhile another user's picture took {seconds:.2f} s, and {passed} of the attacker's 8 files ended")
-    await asyncio.gather(*attacks)
+    tests/media/files/test_turns.py holds that one file of each other user goes first at most.
+    """
+    many = FILES >= 200
+    count = 100 if many else 3
+    print("\nother users' pictures, alone:", described(await seconds_of_uploads(local, count)))
+    for attackers in (1, 10) if many else (2,):
+        users, outcomes = [new_user() for _ in range(attackers)], Counter[str]()
+        files = (
+            [data for _, data in hostile(SEED + attackers, FILES)]
+            if many
+            else [gif_of_frames(300 + n, 300, 60) for n in range(8)]
+        )
+        attacks = [
+            asyncio.create_task(attack(local, user, data, outcomes))
+            for user, data in zip(itertools.cycle(users), files, strict=False)
+        ]
+        taken = await seconds_of_uploads(local, count)
+        left = sum(not each.done() for each in attacks)
+        for each in attacks:
+            each.cancel()
+        await asyncio.gather(*attacks, return_exceptions=True)
+        print(f"with {len(files)} hostile files of {attackers} users in flight: {described(taken)}")
+        print(f"{left} of them were still in flight at the end; outcomes: {dict(outcomes)}")
