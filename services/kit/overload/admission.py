@@ -12,7 +12,8 @@ from time import monotonic, perf_counter
 
 from prometheus_client import Counter, Gauge
 
-LEAST, FIRST, MOST = 64, 256, 4_096  # requests: the bounds of the limit, and where it begins
+# Requests: the bounds of the limit, and where it begins. 64 clients with one request each are never refused.
+LEAST, FIRST, MOST = 96, 256, 4_096
 INTERVAL = 0.1  # seconds between two changes of the limit
 TICK = 0.02  # seconds between two measurements of the event loop's queue
 SHRINK, GROW = 0.85, 1.1  # factors per interval
