@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1"}  # without our secrets
 OUT_OF_TIME = (-signal.SIGPROF, -signal.SIGXCPU)  # ended by limits.allow_cpu, or by its limit
 log = structlog.get_logger("children")
 
@@ -55,7 +56,7 @@ async def start_child(name: str, request: dict[str, Any]) -> Child:
             f"services.media.processing.sandbox.{name}",
             json.dumps(request),
             cwd=ROOT,
-            env={"PYTHONDONTWRITEBYTECODE": "1"},  # without our secrets
+            env=ENVIRONMENT,
             stdin=waits,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

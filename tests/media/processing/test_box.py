@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
+from services.media.files import children, probe
 from services.media.files.children import ROOT
 from services.media.maintenance.box_report import report_box
-from tests.support.media import Running
+from tests.support.media import Running, image, upload
+from tests.support.social import new_user
 
 ORDINARY = 64_714
 ALLOWED = {"read the source", "write to the scratch folder", "start a thread"}
@@ -93,6 +96,44 @@ def test_an_ordinary_user_is_shut_in_as_well(tmp_path: Path, port: int, without:
     assert not walls["uid"]
     assert expected(walls) <= refused
     assert not ALLOWED & refused
+
+
+@pytest.mark.parametrize(
+    ("walls", "missing"),
+    [
+        ({"uid": 1, "landlock": 0, "seccomp": 1}, ["landlock"]),  # a kernel before 5.13
+        ({"uid": 0, "landlock": 6, "seccomp": 0}, ["seccomp"]),
+        ({}, ["landlock", "seccomp"]),  # a child that could tell nothing
+        ({"uid": 0, "landlock": 1, "seccomp": 1}, None),
+    ],
+)
+async def test_the_service_warns_of_what_is_missing(
+    local: Running, monkeypatch: pytest.MonkeyPatch, walls: dict[str, int], missing: list[str] | None
+) -> None:
+    async def told(*_: object) -> dict[str, int]:
+        return walls
+
+    monkeypatch.setattr(probe, "run_child", told)
+    with capture_logs() as logs:
+        await report_box(local.service.storage)
+    (entry,) = logs
+    assert (entry["log_level"], entry.get("missing")) == ("warning" if missing else "info", missing)
+
+
+@pytest.mark.parametrize("absent", [(), ("landlock",), ("landlock", "seccomp")])
+async def test_files_are_taken_on_any_kernel(
+    local: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, absent: tuple[str, ...]
+) -> None:
+    """Children of an older kernel: a module that they load first takes the walls away."""
+    none = {"landlock": "landlock.version = lambda libc: 0", "seccomp": "seccomp.restrict = lambda libc: False"}
+    first = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n" + "".join(
+        f"from services.media.processing.sandbox.box import {wall}; {none[wall]}\n" for wall in absent
+    )
+    (tmp_path / "sitecustomize.py").write_text(first)
+    monkeypatch.setattr(children, "ENVIRONMENT", children.ENVIRONMENT | {"PYTHONPATH": str(tmp_path)})
+    walls = await report_box(local.service.storage)
+    assert not any(walls[wall] for wall in absent)
+    assert (await upload(local, new_user(), image("PNG"))).width == 16
 
 
 async def test_the_service_says_what_is_in_force(media: Running) -> None:
