@@ -13,12 +13,11 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 from obstore.exceptions import BaseError
 from redis.exceptions import RedisError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.database_services import DATABASE_SERVICES
 from deploy.doctor.checks import CheckContext, Concern, Fault
 from services.kit.config import ConfigError
-from services.kit.db import Database, driver_url
+from services.kit.db import Database
 from services.kit.events.stream import STREAM
 from services.kit.redis import open_redis
 from services.kit.schema import require_current
@@ -53,13 +52,13 @@ def check_postgres(name: str) -> Callable[[CheckContext], Awaitable[str]]:
 
 
 async def _check_schema(name: str, url: str) -> None:
-    engine = create_async_engine(driver_url(url), connect_args={"connect_timeout": CONNECT_SECONDS})
+    database = Database(url)
     try:
-        await require_current(Database(engine), DATABASE_SERVICES[name].migrations)
+        await require_current(database, DATABASE_SERVICES[name].migrations)
     except ConfigError as error:
         raise Fault(f"{error} (python -m services.{name} migrate)") from None
     finally:
-        await engine.dispose()
+        database.pool.close()
 
 
 async def check_valkey(context: CheckContext) -> str:

@@ -13,7 +13,6 @@ import structlog
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.membership import marks, members
 from services.chat.messages import COLUMNS
@@ -24,6 +23,7 @@ from services.chat.push.frames import Push
 from services.chat.push.outbox import Publisher
 from services.chat.sending import moderation
 from services.kit.db import Database, after_commit
+from services.kit.sql.connection import AsyncConnection
 
 BATCH = 200  # messages per transaction
 POLL_SECONDS = 30.0  # between looks for what another process left undone

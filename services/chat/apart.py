@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.sql.connection import AsyncConnection
 
 # Members of conversation `mine.conversation_id` who are apart from `mine.user_id`; NULL if there are none.
 IN_CONVERSATION = """(SELECT array_agg(theirs.user_id) FROM block

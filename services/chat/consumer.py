@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.account_erasure import AccountEraser
 from services.chat.config import SERVICE
@@ -23,6 +22,7 @@ from services.kit import background
 from services.kit.db import after_commit
 from services.kit.events.consumer import consume, consume_batches
 from services.kit.nats import Event
+from services.kit.sql.connection import AsyncConnection
 
 GROUPS = "events.social.group."
 BLOCKS = [BLOCKED, UNBLOCKED] = ["events.social.user.blocked", "events.social.user.unblocked"]

@@ -2,30 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import perf_counter
 from typing import Any, cast
 
+import psycopg
 import structlog
 from prometheus_client import Gauge
-from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, ExceptionContext, any_, bindparam, event, text
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from psycopg import AsyncConnection as Driver
+from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from services.kit import telemetry
 from services.kit.config import ServiceSettings
 from services.kit.ids import NODE_BITS
 from services.kit.overload.admission import HERE
+from services.kit.sql.connection import AsyncConnection, Watcher, translated
+from services.kit.sql.pool import Pool
 
 POOL_TIMEOUT = 1.5  # seconds to wait for a connection before answering 503
-CONNECT = {
+CONNECT: dict[str, Any] = {
     "connect_timeout": 3,
     "keepalives_idle": 10,
     "tcp_user_timeout": 5_000,
     # Without these limits a statement would hold locks after its caller has given up.
     "options": "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000",
 }
-AFTER_COMMIT = "after_commit"  # key in a connection's `info` for the callbacks of its transaction
 POOL_SIZE = Gauge("hitok_pool_size", "Connections to Postgres at most")
 POOL_IN_USE = Gauge("hitok_pool_in_use", "Connections to Postgres that transactions hold")
 POOL_WAITING = Gauge("hitok_pool_waiting", "Transactions that wait for a connection to Postgres")
@@ -35,24 +36,53 @@ log = structlog.get_logger("db")
 class Database:
     """The database of a service, as one pool of connections."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
+    def __init__(self, url: str, size: int = 5) -> None:
+        self.url = url
+        self.pool = Pool(self._connect, size)
+        self.watchers: list[Watcher] = []  # called with the SQL and the values of each statement, for tests
+
+    async def _connect(self) -> Driver:
+        return await Driver.connect(self.url, autocommit=True, **CONNECT)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Commits when the block ends, rolls back when it raises. Make no network call inside."""
+        """Commits when the block ends, rolls back when it raises. Make no network call inside.
+
+        BEGIN travels with the first statement; a block without one costs no trip.
+        """
         callbacks: list[Callable[[], object]] = []
-        asked = perf_counter()
-        async with self.engine.begin() as connection:
-            HERE.waited("pool", perf_counter() - asked)
-            connection.info[AFTER_COMMIT] = callbacks
+        async with self._hold(callbacks) as connection:
             try:
                 yield connection
-            finally:
-                if not (connection.closed or connection.invalidated):  # the pooled connection keeps its `info`
-                    connection.info.pop(AFTER_COMMIT, None)
+            except BaseException:
+                with suppress(DBAPIError):
+                    await connection.rollback()
+                raise
+            await connection.commit()
         for callback in callbacks:
             _call(callback)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """For reads, and for a write of one statement: each statement commits by itself, without further trips."""
+        async with self._hold(None) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _hold(self, callbacks: list[Callable[[], object]] | None) -> AsyncIterator[AsyncConnection]:
+        asked = perf_counter()
+        try:
+            link = await self.pool.take(POOL_TIMEOUT)
+        except psycopg.Error as error:
+            raise translated("connect", error) from error
+        HERE.waited("pool", perf_counter() - asked)
+        connection = AsyncConnection(link, self.watchers, callbacks)
+        try:
+            yield connection
+        finally:
+            if connection.lost:
+                self.pool.forget_all()
+            self.pool.give(link)
 
 
 def after_commit(connection: AsyncConnection, callback: Callable[[], object]) -> None:
@@ -61,7 +91,9 @@ def after_commit(connection: AsyncConnection, callback: Callable[[], object]) ->
     Callbacks run in the order of registration and must not block: they wake a task or fill a queue. Their exceptions
     are logged, since the transaction is done.
     """
-    connection.info[AFTER_COMMIT].append(callback)
+    if connection.callbacks is None:
+        raise LookupError("no transaction")
+    connection.callbacks.append(callback)
 
 
 def _call(callback: Callable[[], object]) -> None:
@@ -74,47 +106,20 @@ def _call(callback: Callable[[], object]) -> None:
 @asynccontextmanager
 async def open_database(settings: ServiceSettings) -> AsyncIterator[Database]:
     """Opens the pool once the server answers. Logs while it waits."""
-    engine = create_async_engine(
-        driver_url(settings.postgres_url),
-        pool_size=settings.postgres_pool,
-        max_overflow=0,
-        pool_timeout=POOL_TIMEOUT,
-        hide_parameters=True,  # error texts are logged
-        connect_args=CONNECT,
-    )
-    if telemetry.is_tracing():
-        trace_statements(engine.sync_engine)
+    database = Database(settings.postgres_url, settings.postgres_pool)
     try:
-        await _wait_for(engine)
-        show_pool(engine)
-        yield Database(engine)
+        await _wait_for(database)
+        show_pool(database.pool)
+        yield database
     finally:
-        await engine.dispose()
+        database.pool.close()
 
 
-def show_pool(engine: AsyncEngine) -> None:
+def show_pool(pool: Pool) -> None:
     """Exports the pool as metrics. They are read at each scrape, so requests pay nothing."""
-    POOL_SIZE.set(engine.pool.size())  # type: ignore[attr-defined]
-    POOL_IN_USE.set_function(engine.pool.checkedout)  # type: ignore[attr-defined]
-    # SQLAlchemy has no public name for this; tests/kit/test_telemetry.py fails if it moves.
-    POOL_WAITING.set_function(lambda: len(engine.pool._pool._queue._getters))  # type: ignore[attr-defined]
-
-
-def trace_statements(engine: Engine) -> None:
-    @event.listens_for(engine, "before_cursor_execute")
-    def begin(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        connection.info["span"] = telemetry.statement_span(statement)
-
-    @event.listens_for(engine, "after_cursor_execute")
-    def end(connection: Connection, *_: Any) -> None:
-        if span := connection.info.pop("span", None):
-            span.end()
-
-    @event.listens_for(engine, "handle_error")
-    def fail(failure: ExceptionContext) -> None:
-        if failure.connection and (span := failure.connection.info.pop("span", None)):
-            telemetry.fail(span, failure.original_exception)
-            span.end()
+    POOL_SIZE.set(pool.size)
+    POOL_IN_USE.set_function(lambda: pool.in_use)
+    POOL_WAITING.set_function(lambda: pool.waiting)
 
 
 def driver_url(url: str) -> str:
@@ -127,11 +132,11 @@ def driver_url(url: str) -> str:
     return f"postgresql+psycopg://{login}{at}{hosts}{slash}{tail}"
 
 
-async def _wait_for(engine: AsyncEngine) -> None:
+async def _wait_for(database: Database) -> None:
     delay = 0.1
     while True:
         try:
-            async with engine.connect() as connection:
+            async with database.reading() as connection:
                 await connection.execute(text("SELECT 1"))
             return
         except OperationalError as error:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Row, Select, SQLColumnExpression, func, literal, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.errors import BatchTooLarge
 from services.kit.ids import MAX_ID, Id
+from services.kit.sql.connection import AsyncConnection
 
 MAX_LIMIT = 500  # rows per page, unless a list allows fewer
 MAX_BATCH = 500  # items of one batch RPC

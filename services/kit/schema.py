@@ -13,6 +13,8 @@ from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
 
 LOCK = 7_243_118_265  # arbitrary, but the same in every version of hitok
+VERSION_TABLE = text("SELECT to_regclass('alembic_version')")
+VERSION = text("SELECT version_num FROM alembic_version")
 FILE = re.compile(r"(\d{4})_\w+\.py")  # a migration's file name starts with its revision
 
 
@@ -34,8 +36,11 @@ def upgrade(url: str, migrations: Path) -> None:
 
 async def require_current(database: Database, migrations: Path) -> None:
     """Raises ConfigError unless the schema is the one that this code needs."""
-    async with database.engine.connect() as connection:
-        revision, head = await connection.run_sync(_revision, migrations), _known(migrations)[-1]
+    head = _known(migrations)[-1]
+    async with database.reading() as connection:
+        table = (await connection.execute(VERSION_TABLE)).scalar_one()
+        found = None if table is None else (await connection.execute(VERSION)).scalar_one_or_none()
+        revision = _checked(found, migrations)
     if revision != head:
         raise ConfigError(f"the schema is behind this code ({revision or 'empty'}, needs {head}): run the migrate step")
 
@@ -46,10 +51,12 @@ def knows(migrations: Path, revision: str) -> bool:
 
 
 def _revision(connection: Connection, migrations: Path) -> str | None:
+    table = connection.scalar(VERSION_TABLE)
+    return _checked(None if table is None else connection.scalar(VERSION), migrations)
+
+
+def _checked(revision: str | None, migrations: Path) -> str | None:
     """The database's revision; None while it is empty. Raises ConfigError if this code does not know it."""
-    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
-        return None
-    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     if revision is not None and not knows(migrations, revision):
         raise ConfigError(f"the schema is ahead of this code (revision {revision}): run the newer version")
     return revision

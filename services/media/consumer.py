@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.kit import background
 from services.kit.db import after_commit
 from services.kit.events.consumer import consume, consume_batches
 from services.kit.nats import Event
+from services.kit.sql.connection import AsyncConnection
 from services.media.config import SERVICE
 from services.media.relationships import projection
 from services.media.resources import Resources

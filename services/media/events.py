@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.events.outbox import emit
+from services.kit.sql.connection import AsyncConnection
 from services.kit.text_search import texts_in
 from services.media.models import Model
 

@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import background
 from services.kit.events.consumer import consume
 from services.kit.nats import Event
 from services.kit.roles import GROUP_OWNER
+from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.config import SERVICE
 from services.social.friends.friend_requests import agree_to_friend

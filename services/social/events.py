@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.events.outbox import emit
+from services.kit.sql.connection import AsyncConnection
 from services.social.models import Model
 
 BULK = 1_000  # rows per statement

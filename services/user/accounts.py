@@ -12,8 +12,8 @@ from typing import Any
 from psycopg.errors import UniqueViolation
 from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.user import events
 from services.user.errors import (
     AccountBanned,

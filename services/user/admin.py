@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import typer
 from sqlalchemy import ColumnElement, Row, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.config import ConfigError, refuse
 from services.kit.db import Database, next_node
 from services.kit.ids import MAX_ID, IdGenerator
 from services.kit.process.commands import CommandLine
 from services.kit.roles import SUPER_ADMIN
+from services.kit.sql.connection import AsyncConnection
 from services.user import erasure, events, roles, sessions
 from services.user.accounts import change_account, lock_account
 from services.user.audit import entries

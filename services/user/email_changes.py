@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.user import events, sessions
 from services.user.accounts import change_account, lock_account
 from services.user.errors import CodeInvalid, MailFailed, UserNotFound

@@ -6,10 +6,10 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.db import Database
+from services.kit.sql.connection import AsyncConnection
 from services.user import email_changes, events, guesses, sessions
 from services.user.accounts import change_account, relock
 from services.user.credentials import verify_own_password

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.kit.events.outbox import emit
+from services.kit.sql.connection import AsyncConnection
 
 
 async def account_registered(connection: AsyncConnection, user_id: int, username: str) -> None:

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller, network_of
+from services.kit.sql.connection import AsyncConnection
 from services.user.errors import CredentialsWrong, TooManyGuesses
 from services.user.models import KnownNetwork, PasswordGuess
 from services.user.service import Service

@@ -5,12 +5,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Row, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.db import one_of
 from services.kit.pages import check_batch
 from services.kit.roles import SUPER_ADMIN, is_admin
+from services.kit.sql.connection import AsyncConnection
 from services.user import events
 from services.user.accounts import ADMITTED, lock_account
 from services.user.errors import EmailUnverified, NotPermitted, ProfileInvalid, UserNotFound

@@ -3,10 +3,10 @@
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.roles import ADMIN, GUEST, MEMBER, SUPER_ADMIN, USER
+from services.kit.sql.connection import AsyncConnection
 from services.user import events
 from services.user.accounts import lock_account
 from services.user.errors import NotPermitted, RoleInvalid

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages, tokens
 from services.kit.context import Caller
 from services.kit.db import Database, one_of
+from services.kit.sql.connection import AsyncConnection
 from services.user import events, guesses
 from services.user.accounts import ADMITTED, lock_account
 from services.user.errors import SessionNotFound

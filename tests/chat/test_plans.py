@@ -3,23 +3,16 @@
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
-from unittest.mock import patch
+from contextlib import contextmanager
 
 import psycopg
 import pytest
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
-from services.chat import pipeline
 from services.chat.notifications.notifications import NewNotification
 from services.chat.notifications.writing import notify
-from services.chat.pipeline import Statement
-from services.chat.reading import conversations, receipts
-from services.chat.sending import insert
+from services.kit.sql.statements import Bound
 from tests.support.chat import (
     Running,
     chat_settings,
@@ -39,6 +32,7 @@ from tests.support.chat import (
     send,
     sync,
 )
+from tests.support.plans import plan_of, watching
 from tests.support.servers import Servers
 from tests.support.social import Running as Social
 from tests.support.social import act, new_users
@@ -89,37 +83,21 @@ async def full(
 
 
 @contextmanager
-def recording(chat: Running) -> Iterator[list[tuple[str, Any]]]:
+def recording(chat: Running) -> Iterator[list[Bound]]:
     """Each statement the service runs on those tables, with its parameters."""
-    seen: list[tuple[str, Any]] = []
-
-    def record(_: Any, __: Any, statement: str, parameters: Any, *rest: Any) -> None:
-        if re.search(TABLES, statement):
-            seen.append((statement, parameters))
-
-    async def fetch(connection: AsyncConnection, *asked: tuple[Statement, Any]) -> Any:
-        for statement, parameters in asked:
-            record(None, None, statement.sql, parameters)
-        return await pipeline.fetch(connection, *asked)
-
-    engine = chat.service.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", record)
-    with ExitStack() as exits:
-        for module in (conversations, receipts, insert):
-            exits.enter_context(patch.object(module, "fetch", fetch))
-        yield seen
-    event.remove(engine, "before_cursor_execute", record)
+    ours: list[Bound] = []
+    with watching(chat.service.database) as seen:
+        yield ours
+    ours += [statement for statement in seen if re.search(TABLES, statement.shape.text)]
 
 
-async def seq_scans(chat: Running, seen: list[tuple[str, Any]]) -> list[str]:
+async def seq_scans(chat: Running, seen: list[Bound]) -> list[str]:
     found = []
-    async with chat.service.database.engine.connect() as connection:
-        for statement, parameters in seen:
-            plan = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
-            text = "\n".join(row[0] for row in plan)
+    async with chat.service.database.reading() as connection:
+        for statement in seen:
+            text = await plan_of(connection, statement)
             if re.search(rf'Seq Scan on "?({TABLES})\b', text):
-                found.append(f"{statement}\n{text}")
-        await connection.rollback()
+                found.append(f"{statement.shape.text}\n{text}")
     return found
 
 

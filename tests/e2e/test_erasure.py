@@ -16,10 +16,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.backup.places import open_place
-from services.kit.db import Database, driver_url
+from services.kit.db import Database
 from services.user import erasure
 from tests.e2e import traces as t
 from tests.e2e.everything import Everything, everything
@@ -80,12 +79,12 @@ async def check_export(archive: bytes, traces: t.Traces) -> None:
 
 async def an_hour_passes(url: str, user_id: int) -> None:
     """Then the erasure is announced again, for events that came late, such as the end of the person's friendships."""
-    database = Database(create_async_engine(driver_url(url)))
+    database = Database(url)
     async with database.transaction() as connection:
         earlier = text("UPDATE account SET deleted_at = now() - interval '61 minutes' WHERE id = :id")
         await connection.execute(earlier, {"id": user_id})
     assert await erasure.announce_again(database) == 1
-    await database.engine.dispose()
+    database.pool.close()
 
 
 async def test_an_erased_person_leaves_no_trace(running: Everything, tmp_path: Path) -> None:

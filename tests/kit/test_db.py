@@ -219,6 +219,6 @@ async def test_a_callback_that_fails_is_logged_and_the_others_run(database: Data
 async def test_a_callback_needs_a_transaction_of_the_database(database: Database) -> None:
     async with database.transaction():
         pass
-    async with database.engine.connect() as connection:
+    async with database.reading() as connection:
         with pytest.raises(LookupError):
             after_commit(connection, lambda: None)

@@ -19,7 +19,6 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.api import StreamConfig
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deploy.local.servers.nats import Nats
 from deploy.local.servers.postgres import Postgres
@@ -34,6 +33,7 @@ from services.kit.events.outbox import emit
 from services.kit.events.relay import relaying
 from services.kit.events.stream import BATCH, STREAM, ensure_stream
 from services.kit.nats import Event, open_nats
+from services.kit.sql.connection import AsyncConnection
 from services.user.config import UserSettings
 from tests.support.servers import frozen, private_nats
 

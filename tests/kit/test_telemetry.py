@@ -20,7 +20,6 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import VERSION, background, telemetry, tracing
 from services.kit.db import Database, open_database
@@ -30,6 +29,7 @@ from services.kit.events.outbox import emit
 from services.kit.events.relay import relaying
 from services.kit.nats import Event, open_nats
 from services.kit.process import loop_lag
+from services.kit.sql.connection import AsyncConnection
 from services.user.config import UserSettings
 from tests.support.servers import private_nats
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event
 
 from protos.social.v1 import friends_pb2 as f
 from protos.social.v1 import groups_pb2 as g
+from services.kit.sql.statements import Bound
 from services.social.consumer import forget_user
+from tests.support.plans import plan_of, watching
 from tests.support.servers import Servers
 from tests.support.social import (
     Running,
@@ -74,29 +75,20 @@ async def full(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> As
 
 
 @contextmanager
-def recording(social: Running) -> Iterator[list[tuple[str, Any]]]:
+def recording(social: Running) -> Iterator[list[Bound]]:
     """Each statement the service runs, with its parameters."""
-    seen: list[tuple[str, Any]] = []
-
-    def record(_: Any, __: Any, statement: str, parameters: Any, *rest: Any) -> None:
-        seen.append((statement, parameters))
-
-    engine = social.service.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", record)
-    yield seen
-    event.remove(engine, "before_cursor_execute", record)
+    with watching(social.service.database) as seen:
+        yield seen
 
 
-async def seq_scans(social: Running, seen: list[tuple[str, Any]]) -> list[str]:
+async def seq_scans(social: Running, seen: list[Bound]) -> list[str]:
     """The statements that read a whole table, by their plans."""
     found = []
-    async with social.service.database.engine.connect() as connection:
-        for statement, parameters in seen:
-            plan = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
-            text = "\n".join(row[0] for row in plan)
+    async with social.service.database.reading() as connection:
+        for statement in seen:
+            text = await plan_of(connection, statement)
             if re.search(rf'Seq Scan on "?({"|".join(TABLES)})\b', text):
-                found.append(f"{statement}\n{text}")
-        await connection.rollback()
+                found.append(f"{statement.shape.text}\n{text}")
     return found
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from sqlalchemy import text
+
 from services.media.relationships.projection import SUBJECTS
 from tests.support import social as graph
 from tests.support.gateway import FrontEnd
@@ -50,7 +52,7 @@ async def new_video_world(visitor: FrontEnd, users: Users, social: Social, media
     owner, friend, blocked, admin, muting = (people[kind] for kind in ("owner", "friend", "blocked", "admin", "muting"))
     between = [people[kind] for kind in BETWEEN]
     async with users.service.database.transaction() as connection:
-        await connection.exec_driver_sql(f"UPDATE account SET role = 3 WHERE id = {admin.id}")
+        await connection.execute(text(f"UPDATE account SET role = 3 WHERE id = {admin.id}"))
     await graph.add(social, owner.id, friend.id)
     await graph.add(social, friend.id, owner.id)
     await graph.block(social, owner.id, blocked.id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
@@ -29,6 +29,7 @@ from services.media.relationships import projection
 from services.media.resources import Resources
 from services.media.servicers import PROTOS
 from tests.support.media import running_media_service
+from tests.support.plans import plan_of, watching
 from tests.support.social import act, new_user, new_users
 
 URL = "https://example.com/v.mp4"
@@ -293,17 +294,9 @@ async def grow(media: Videos, owner: int, count: int = 20_000) -> None:
 
 @asynccontextmanager
 async def explaining(media: Videos) -> AsyncIterator[list[tuple[str, str]]]:
-    """Collects each statement of the service in the block, with its plan."""
+    """Collects each statement of the service in the block; when the block ends, with its plan."""
     plans: list[tuple[str, str]] = []
-    engine = media.service.database.engine.sync_engine
-
-    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        if not many and statement.startswith(("SELECT", "UPDATE", "INSERT", "DELETE")):
-            cursor.execute(f"EXPLAIN {statement}", parameters)
-            plans.append((statement, "\n".join(row[0] for row in cursor.fetchall())))
-
-    event.listen(engine, "before_cursor_execute", explain)
-    try:
+    with watching(media.service.database) as seen:
         yield plans
-    finally:
-        event.remove(engine, "before_cursor_execute", explain)
+    async with media.service.database.reading() as connection:
+        plans += [(statement.shape.text, await plan_of(connection, statement)) for statement in seen]

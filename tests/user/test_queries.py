@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 import pytest
-from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
 
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
+from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Bound, bind
 from services.user.sessions import MAX_LIVE
+from tests.support.plans import plan_of, watching
 from tests.support.user import (
     Running,
     acting,
@@ -23,53 +24,43 @@ from tests.support.user import (
     phone_login,
 )
 
-Statement = tuple[str, Any]
-
 
 @contextmanager
-def statements(user: Running) -> Iterator[list[Statement]]:
+def statements(user: Running) -> Iterator[list[Bound]]:
     """The SELECTs, UPDATEs and DELETEs the service runs while the block does."""
-    engine = user.service.database.engine.sync_engine
-    seen: list[Statement] = []
-
-    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
-        if statement.startswith(("SELECT", "UPDATE", "DELETE")) and "FROM outbox" not in statement:
-            seen.append((statement, parameters))
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
+    ours: list[Bound] = []
+    with watching(user.service.database) as seen:
+        yield ours
+    ours += [
+        one
+        for one in seen
+        if one.shape.text.startswith(("SELECT", "UPDATE", "DELETE")) and "FROM outbox" not in one.shape.text
+    ]
 
 
 @asynccontextmanager
 async def explaining(user: Running) -> AsyncIterator[AsyncConnection]:
     """A planner that scans or sorts only where there is no other way, however small the tables."""
-    async with user.service.database.engine.connect() as connection:
+    async with user.service.database.transaction() as connection:
         for way in ("seqscan", "bitmapscan", "sort"):
             await connection.execute(text(f"SET LOCAL enable_{way} = off"))
         yield connection
-        await connection.rollback()
 
 
-async def plan(connection: AsyncConnection, statement: str, parameters: Any) -> str:
-    rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
-    return "\n".join(row[0] for row in rows)
-
-
-async def assert_indexed(user: Running, seen: list[Statement]) -> None:
-    ours = [one for one in seen if "account" in one[0] or "session" in one[0]]
+async def assert_indexed(user: Running, seen: list[Bound]) -> None:
+    ours = [one for one in seen if "account" in one.shape.text or "session" in one.shape.text]
     assert ours
     async with explaining(user) as connection:
-        for statement, parameters in ours:
-            shown = await plan(connection, statement, parameters)
-            assert "Seq Scan" not in shown, f"{statement}\n{shown}"
-            if f"LIMIT {MAX_LIVE}" not in statement:
-                assert "Sort " not in shown, f"{statement}\n{shown}"
+        for statement in ours:
+            shown, sql = await plan_of(connection, statement), statement.shape.text
+            assert "Seq Scan" not in shown, f"{sql}\n{shown}"
+            if f"LIMIT {MAX_LIVE}" not in sql:
+                assert "Sort " not in shown, f"{sql}\n{shown}"
 
 
 async def test_the_planner_of_these_tests_does_scan_where_there_is_no_index(user: Running) -> None:
     async with explaining(user) as connection:
-        assert "Seq Scan" in await plan(connection, "SELECT id FROM account WHERE bio = 'x'", ())
+        assert "Seq Scan" in await plan_of(connection, bind(text("SELECT id FROM account WHERE bio = 'x'")))
 
 
 @pytest.mark.parametrize("what", ["check", "list", "list on", "by id", "by username", "profiles", "refresh"])

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.errors import ConversationNotFound, MuteInvalid, PinLimitReached
 from services.chat.membership import members
@@ -18,6 +17,7 @@ from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.kit.context import Caller
 from services.kit.pages import clamp
+from services.kit.sql.connection import AsyncConnection
 
 MAX_PINNED = 100  # conversations of one user
 MAX_LIMIT = 500

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.errors import ConversationNotFound, NotMember
 from services.chat.models import (
@@ -25,6 +24,7 @@ from services.chat.models import (
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 
 Member = ConversationMember
 CURRENT = Member.left_at.is_(None)

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.membership import members
 from services.chat.messages import peer_of
 from services.chat.models import ASKED, DECLINED, NO_REQUEST, Conversation, ConversationMember
-from services.chat.pipeline import json_rows
+from services.chat.parameters import json_rows
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.kit.context import Caller
 from services.kit.events.outbox import emit
+from services.kit.sql.connection import AsyncConnection
 
 MAX_WAITING = 3  # messages of a sender who waits for an answer
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, not_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.models import Notification
 from services.chat.notifications.models import Mute, MutedWords
 from services.kit.nats import Event
+from services.kit.sql.connection import AsyncConnection
 from services.kit.text_search import fold, pattern_of
 
 MUTED = "events.social.user.muted"

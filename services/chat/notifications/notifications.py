@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.errors import KindInvalid
 from services.chat.models import QUOTING, Block, Notification, NotificationMute
 from services.chat.notifications import mutes as muting
 from services.kit.context import Caller
 from services.kit.pages import check_batch, clamp
+from services.kit.sql.connection import AsyncConnection
 
 KINDS = (
     "friend_request", "friend_accepted", "friend_added", "group_request", "group_joined", "group_invited",

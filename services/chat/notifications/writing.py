@@ -9,15 +9,15 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.notifications.mutes import mentions_muted
 from services.chat.notifications.notifications import ABOUT_OWN_DOING, MAX_ACTORS, NewNotification
-from services.chat.pipeline import int_array, json_rows
+from services.chat.parameters import int_array, json_rows
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.push.outbox import GRACE, Publisher
 from services.kit.ids import IdGenerator
+from services.kit.sql.connection import AsyncConnection
 
 LOCK = text("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")  # ids of users
 # What the receivers do not want, and the unread rows that may be joined. Blocks count in both directions.

@@ -14,13 +14,13 @@ from nats.aio.client import Client as Nats
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chat.pipeline import json_rows
+from services.chat.parameters import json_rows
 from services.chat.push.frames import Push
 from services.kit import background, telemetry
 from services.kit.db import Database, after_commit
 from services.kit.events.stream import LOST
+from services.kit.sql.connection import AsyncConnection
 
 GRACE = 1.5  # seconds that the process which stored or claimed a push has to publish it
 POLL = 0.5  # seconds between looks for pushes that are due

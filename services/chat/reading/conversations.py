@@ -5,18 +5,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.membership import members
 from services.chat.messages import COLUMNS, read_up_to
 from services.chat.models import DECLINED, GROUP
-from services.chat.pipeline import Statement, fetch, int_array
+from services.chat.parameters import int_array
 from services.chat.reading import receipts
 from services.chat.reading.syncs import MAX_ANSWER, fitting
 from services.kit.context import Caller
 from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from services.kit.ids import Id
 from services.kit.pages import check_batch, clamp, id_before
+from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Bound, Statement
 from services.kit.text_search import query_of
 
 MAX_LIMIT, MAX_FOUND = 500, 100
@@ -39,9 +40,10 @@ PAGE = """SELECT page.*, user_marks.rev AS user_marks_rev
   ORDER BY mine.pinned DESC, one.active_at DESC, one.id DESC LIMIT :limit) AS page
  ORDER BY asked.place, page.pinned DESC, page.active_at DESC, page.id DESC"""
 AFTER = "AND (mine.pinned, one.active_at, one.id) < (:pinned, :active_at, :id)"
-FIRST = Statement(PAGE.format(group=GROUP, declined=DECLINED, after=""))
-NEXT = Statement(PAGE.format(group=GROUP, declined=DECLINED, after=AFTER))
-LAST = Statement(f"""SELECT message.* FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS asked(id, seq)
+FIRST: Statement[Any] = Statement(PAGE.format(group=GROUP, declined=DECLINED, after=""))
+NEXT: Statement[Any] = Statement(PAGE.format(group=GROUP, declined=DECLINED, after=AFTER))
+LAST: Statement[Any] = Statement(f"""SELECT message.*
+ FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS asked(id, seq)
  CROSS JOIN LATERAL (SELECT {COLUMNS} FROM message WHERE conversation_id = asked.id AND seq = asked.seq LIMIT 1
  ) AS message""")  # noqa: S608
 SEARCH = """SELECT {columns} FROM message
@@ -76,7 +78,7 @@ async def list_conversations(
     """The pinned ones, then the others, each the most recently active first, with three queries for any number of them.
     `shown_only`: without the hidden ones. Raises CursorInvalid."""
     limit = clamp(limit, MAX_LIMIT)
-    (rows,) = await fetch(connection, _page([caller.user_id], cursor, limit + 1, shown_only))
+    (rows,) = await connection.fetch_each(_page([caller.user_id], cursor, limit + 1, shown_only))
     return (await _summarise(connection, {caller.user_id: rows}, limit))[caller.user_id]
 
 
@@ -85,7 +87,7 @@ async def batch_list(connection: AsyncConnection, user_ids: Sequence[int], limit
     check_batch(user_ids, MAX_USERS)
     limit = clamp(limit, MAX_LIMIT)
     by_user: dict[int, list[Any]] = {user_id: [] for user_id in user_ids}
-    (rows,) = await fetch(connection, _page(list(by_user), "", limit + 1))
+    (rows,) = await connection.fetch_each(_page(list(by_user), "", limit + 1))
     for row in rows:
         by_user[row.user_id].append(row)
     pages: dict[int, ConversationPage] = {}
@@ -121,9 +123,9 @@ async def _summarise(
     if not shown:
         return dict.fromkeys(by_user, ConversationPage())
     seen = {row.id: row.last_seq for row in shown if row.last_seq > row.joined_seq}
-    last_of = {"ids": int_array(list(seen)), "seqs": int_array(list(seen.values()))}
+    last_of = LAST.bind(ids=int_array(list(seen)), seqs=int_array(list(seen.values())))
     unread_of = receipts.unread_statement({(row.user_id, row.id): read_up_to(row) for row in shown})
-    found, counted = await fetch(connection, (LAST, last_of), unread_of)
+    found, counted = await connection.fetch_each(last_of, unread_of)
     last, unread = {row.conversation_id: row for row in found}, receipts.unread_counts(counted)
     pages = {}
     for user_id, rows in by_user.items():
@@ -152,17 +154,15 @@ class _Nothing(NamedTuple):
 _NOTHING = _Nothing()
 
 
-def _page(
-    user_ids: Sequence[int], cursor: str, limit: int, shown_only: bool = False
-) -> tuple[Statement, dict[str, object]]:
+def _page(user_ids: Sequence[int], cursor: str, limit: int, shown_only: bool = False) -> Bound:
     """`limit` rows of each user; a cursor is for one user."""
     values: dict[str, object] = {"users": int_array(user_ids), "limit": limit, "shown_only": shown_only}
     position = decode_cursor(cursor, tuple[Id, Id, Id])
     if position is None:
-        return FIRST, values
+        return FIRST.bind(**values)
     after = {"id": position[1], "pinned": bool(position[2])}
     try:
-        return NEXT, values | after | {"active_at": EPOCH + position[0] * MICROSECOND}
+        return NEXT.bind(**values, **after, active_at=EPOCH + position[0] * MICROSECOND)
     except OverflowError:
         raise CursorInvalid from None
 

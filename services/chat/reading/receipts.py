@@ -4,18 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.apart import IN_CONVERSATION, positions
 from services.chat.membership import members
 from services.chat.messages import PUSHED_RECEIPTS, read_up_to
 from services.chat.models import ASKED, DECLINED
-from services.chat.pipeline import Statement, fetch, int_array
+from services.chat.parameters import int_array
 from services.chat.push import frames
 from services.chat.push.outbox import Publisher
 from services.kit.context import Caller
 from services.kit.db import after_commit
 from services.kit.pages import clamp
+from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Bound, Statement
 
 MAX_UNREAD = 100
 MAX_LIMIT = 500
@@ -40,7 +41,7 @@ BATCH_DELIVERED = text(f"""WITH mark AS (
  UPDATE conversation_member AS mine SET delivered_seq = mark.seq FROM mark
  WHERE mine.conversation_id = mark.conversation_id AND mine.user_id = mark.user_id AND delivered_seq < mark.seq
  RETURNING mine.*, mark.member_count, {IN_CONVERSATION} AS apart""")  # noqa: S608
-UNREAD = Statement(f"""SELECT asked.user_id, asked.conversation, counted.unread
+UNREAD: Statement[Any] = Statement(f"""SELECT asked.user_id, asked.conversation, counted.unread
  FROM unnest(CAST(:users AS bigint[]), CAST(:conversations AS bigint[]), CAST(:seqs AS bigint[]))
   AS asked(user_id, conversation, seq)
  CROSS JOIN LATERAL (SELECT count(*) AS unread FROM (
@@ -97,14 +98,14 @@ def _push_later(connection: AsyncConnection, publisher: Publisher, row: Any) -> 
 
 async def count_unread(connection: AsyncConnection, read_seqs: Mapping[MemberKey, int]) -> dict[MemberKey, int]:
     """Others' messages beyond what each member has read, without recalled ones, up to MAX_UNREAD."""
-    (rows,) = await fetch(connection, unread_statement(read_seqs))
+    (rows,) = await connection.fetch_each(unread_statement(read_seqs))
     return unread_counts(rows)
 
 
-def unread_statement(read_seqs: Mapping[MemberKey, int]) -> tuple[Statement, dict[str, object]]:
+def unread_statement(read_seqs: Mapping[MemberKey, int]) -> Bound:
     users, conversations = [user for user, _ in read_seqs], [conversation for _, conversation in read_seqs]
     seqs = int_array(list(read_seqs.values()))
-    return UNREAD, {"users": int_array(users), "conversations": int_array(conversations), "seqs": seqs}
+    return UNREAD.bind(users=int_array(users), conversations=int_array(conversations), seqs=seqs)
 
 
 def unread_counts(rows: Sequence[Any]) -> dict[MemberKey, int]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.apart import positions
 from services.chat.membership import members
@@ -12,6 +11,7 @@ from services.chat.messages import COLUMNS
 from services.chat.models import Conversation, ConversationMember
 from services.kit.context import Caller
 from services.kit.pages import check_batch, clamp
+from services.kit.sql.connection import AsyncConnection
 
 MAX_POINTS, MAX_REVS = 200, 1_000
 MAX_ROWS = 200  # further behind than this, a client pages back instead

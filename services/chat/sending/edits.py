@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.errors import EditForbidden, MessageNotFound
 from services.chat.membership import members
@@ -14,6 +13,7 @@ from services.chat.push.frames import Push
 from services.chat.push.outbox import Publisher
 from services.chat.sending.content import Body
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 
 FIND = text(f"""SELECT {COLUMNS}, message.body = CAST(:body AS jsonb) AS same FROM message
  WHERE conversation_id = :conversation_id AND seq = :seq""")  # noqa: S608

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.chat.errors import AnswerAwaited, ConversationNotFound, MessageInvalid, NotMember
 from services.chat.membership import members, requests
 from services.chat.messages import COLUMNS, StoredMessage
@@ -17,13 +15,15 @@ from services.chat.models import ASKED, DECLINED, WAITING
 from services.chat.notifications import rules
 from services.chat.notifications.notifications import NewNotification
 from services.chat.notifications.writing import notify
-from services.chat.pipeline import Statement, fetch, int_array, json_rows
+from services.chat.parameters import int_array, json_rows
 from services.chat.push import frames, outbox
 from services.chat.push.frames import Push
 from services.chat.push.outbox import Publisher
 from services.chat.sending.content import Content
 from services.kit.db import Database
 from services.kit.ids import IdGenerator
+from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 
 
 class Outgoing(NamedTuple):
@@ -49,10 +49,10 @@ class MembershipUnconfirmed(Exception):
         self.event_id = event_id
 
 
-LOCK = Statement("""SELECT id, rev, last_seq, dismissed_at FROM conversation
+LOCK: Statement[Any] = Statement("""SELECT id, rev, last_seq, dismissed_at FROM conversation
  WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE""")
 # Lateral joins with a limit always use one index look-up each, whatever the planner thinks of the tables' sizes.
-FIND = Statement(f"""SELECT mine.event_id, mine.live, mine.request, message.*
+FIND: Statement[Any] = Statement(f"""SELECT mine.event_id, mine.live, mine.request, message.*
  FROM ROWS FROM (jsonb_to_recordset(CAST(:asked AS jsonb)) AS (conversation bigint, sender bigint, key uuid))
   WITH ORDINALITY AS asked(conversation, sender, key, place)
  LEFT JOIN LATERAL (SELECT event_id, left_at IS NULL AS live, request FROM conversation_member
@@ -61,7 +61,7 @@ FIND = Statement(f"""SELECT mine.event_id, mine.live, mine.request, message.*
   WHERE conversation_id = asked.conversation AND sender_id = asked.sender AND client_msg_id = asked.key LIMIT 1
  ) AS message ON true
  ORDER BY asked.place""")  # noqa: S608
-WRITE = Statement(f"""WITH written AS (
+WRITE: Statement[Any] = Statement(f"""WITH written AS (
  INSERT INTO message (conversation_id, seq, rev, id, sender_id, client_msg_id, content_type, body, size,
   reply_to_seq, mentions, words, created_at)
  SELECT conversation, seq, rev, id, sender, key, kind, CAST(body AS jsonb), size, reply, mentions,
@@ -92,7 +92,7 @@ async def write(
     async with database.transaction() as connection:
         ids = sorted({send.conversation_id for send in sends})
         # One round trip, but in this order: the messages are looked up once the conversations are locked.
-        locked, found = await fetch(connection, (LOCK, {"ids": int_array(ids)}), (FIND, _asked(sends)))
+        locked, found = await connection.fetch_each(LOCK.bind(ids=int_array(ids)), FIND.bind(asked=_asked(sends)))
         conversations = {row.id: LockedConversation(row) for row in locked}
         outcomes = _plan(sends, conversations, found, now, new_id)
         fresh = [
@@ -116,13 +116,12 @@ async def write(
 
 async def find_sent(connection: AsyncConnection, sends: Sequence[Outgoing]) -> Sequence[Any]:
     """Each sender's membership, and their message with that client_msg_id, if it was stored."""
-    (found,) = await fetch(connection, (FIND, _asked(sends)))
-    return found
+    return await connection.fetch(FIND, asked=_asked(sends))
 
 
-def _asked(sends: Sequence[Outgoing]) -> dict[str, str]:
+def _asked(sends: Sequence[Outgoing]) -> str:
     asked = ({"conversation": to, "sender": sender, "key": content.client_msg_id} for to, sender, content, _ in sends)
-    return {"asked": json_rows(list(asked))}
+    return json_rows(list(asked))
 
 
 def _plan(
@@ -193,7 +192,7 @@ async def _insert(
     messages = [message for _, message in fresh]
     touched = [conversations[id] for id in sorted({message.conversation_id for message in messages})]
     written = [_row(message, send.content.body.words) for send, message in fresh]
-    values = {
+    values: dict[str, object] = {
         "now": now,
         "messages": json_rows(written),
         "touched": int_array([each.id for each in touched]),
@@ -201,8 +200,7 @@ async def _insert(
         "last_revs": int_array([each.rev for each in touched]),
         **outbox.store_parameters(pushes),
     }
-    (stored,) = await fetch(connection, (WRITE, values))
-    return [row.id for row in stored]
+    return [row.id for row in await connection.fetch(WRITE, **values)]
 
 
 def _row(message: StoredMessage, words: str) -> dict[str, object]:

@@ -7,13 +7,13 @@ to know nothing new. `hidden_message` keeps what was written meanwhile, and the 
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.messages import COLUMNS
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.sending.edits import BUMP, RECALL
 from services.kit.nats import Event
+from services.kit.sql.connection import AsyncConnection
 
 SUBJECTS = [f"events.user.moderation.{verb}" for verb in ("hidden", "restored", "removed")]
 

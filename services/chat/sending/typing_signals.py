@@ -1,7 +1,6 @@
 """Typing: told to the other members at once and never stored."""
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chat.apart import IN_CONVERSATION
 from services.chat.models import ASKED, DECLINED
@@ -9,6 +8,7 @@ from services.chat.push import frames
 from services.chat.push.outbox import Publisher
 from services.kit.context import Caller
 from services.kit.db import after_commit
+from services.kit.sql.connection import AsyncConnection
 
 FIND = text(f"""SELECT request, {IN_CONVERSATION} AS apart FROM conversation_member AS mine
  WHERE conversation_id = :conversation_id AND user_id = :user_id AND left_at IS NULL""")  # noqa: S608

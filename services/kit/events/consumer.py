@@ -15,7 +15,6 @@ from nats.js.api import ConsumerConfig
 from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import background, telemetry
 from services.kit.db import Database
@@ -26,6 +25,7 @@ from services.kit.events.stream import BATCH, LOST, POLL, PUBLISH_TIMEOUT, STREA
 from services.kit.log import ThrottledWarning
 from services.kit.nats import Event
 from services.kit.rpc.interceptors import as_hitok_error
+from services.kit.sql.connection import AsyncConnection
 
 MAX_DELIVERIES = 5
 RETRY_DELAY = 1.0  # seconds before a failed event is delivered again

@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, MetaData, Table, Text, UniqueConstraint, func, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import telemetry
+from services.kit.sql.connection import AsyncConnection
 
 CHANNEL = "outbox"  # the NOTIFY channel of the outbox's insert trigger
 

@@ -13,12 +13,12 @@ import grpc.aio
 import typer
 from google.protobuf.descriptor import FileDescriptor
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import schema
 from services.kit.config import ConfigError, ServiceSettings, load, refuse
 from services.kit.db import Database, open_database
 from services.kit.process import server
+from services.kit.sql.connection import AsyncConnection
 
 S = TypeVar("S", bound=ServiceSettings)
 T = TypeVar("T")

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from sqlalchemy import delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.db import Database
+from services.kit.sql.connection import AsyncConnection
 from services.media.models import Deletion
 from services.media.storage import Storage
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.media.files import ingest, references
 from services.media.files.probe import Facts
 from services.media.models import Derivative

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.db import after_commit
+from services.kit.sql.connection import AsyncConnection
 from services.media.config import MIB, MediaSettings
 from services.media.errors import (
     FileEmpty,

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, Row, Text, exists, func, literal, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.db import one_of
 from services.kit.pages import check_batch
 from services.kit.roles import is_admin
+from services.kit.sql.connection import AsyncConnection
 from services.media.errors import (
     HashInvalid,
     NotFailed,

@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.media.files.ingest import PROFILES
 from services.media.models import FAILED, READY, Job
 

@@ -1,8 +1,8 @@
 """How much one user may upload in a day, and keep in total."""
 
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.media.config import MediaSettings
 from services.media.errors import QuotaExceeded, StorageExceeded
 from services.media.models import Upload

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, exists, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.media.files import deletions, ingest
 from services.media.files.filetypes import IMAGE
 from services.media.models import Derivative, Job, Object, ObjectReference, PartialUpload, Upload

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy import delete as delete_from
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.errors import Invalid
+from services.kit.sql.connection import AsyncConnection
 from services.media.config import MIB, MediaSettings
 from services.media.errors import (
     FileEmpty,

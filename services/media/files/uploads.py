@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import delete, exists, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.cursor import decode_cursor, encode_cursor
+from services.kit.sql.connection import AsyncConnection
 from services.media.errors import FileInUse, HashInvalid, ObjectNotFound
 from services.media.files import ingest, objects
 from services.media.files.objects import HASH, ObjectDetails

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from prometheus_client import Counter as Metric
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.db import Database
+from services.kit.sql.connection import AsyncConnection
 from services.media.videos.models import PUBLIC_COUNTER_SLOTS, SLOT_SHIFT
 
 BATCH = 50  # rows of a table that one step of the drift audit reads

@@ -45,8 +45,7 @@ async def sweeping(service: Resources) -> AsyncIterator[None]:
 async def _run(service: Resources) -> None:
     while True:
         try:
-            async with service.database.engine.connect() as connection:
-                connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            async with service.database.reading() as connection:
                 while not (await connection.execute(select(func.pg_try_advisory_lock(LEADER)))).scalar_one():
                     background.come_round(service.settings.sweep_seconds + STALLED)
                     sweep_spool(service)

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.db import Database
+from services.kit.sql.connection import AsyncConnection
 from services.media.files import ingest
 from services.media.files.references import release_objects
 from services.media.models import Upload

@@ -100,15 +100,14 @@ class VariantMaker:
 async def _alone(database: Database, name: str) -> AsyncIterator[None]:
     """Only one process at a time runs the block for this name. The connection is in no transaction meanwhile."""
     lock = func.hashtextextended(name, 1)
-    async with database.engine.connect() as connection:
-        connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+    async with database.reading() as connection:
         try:
             while not (await connection.execute(select(func.pg_try_advisory_lock(lock)))).scalar_one():  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_EVERY)
             yield
             await connection.execute(select(func.pg_advisory_unlock(lock)))
         except BaseException:
-            await connection.invalidate()  # ends the session, and with it the lock
+            connection.invalidate()  # ends the session, and with it the lock
             raise
 
 

@@ -19,10 +19,10 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy import Row, case, func, literal, select, text, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import background
 from services.kit.errors import HitokError, Unavailable
+from services.kit.sql.connection import AsyncConnection
 from services.media import events
 from services.media.errors import FileBroken, ProcessingInterrupted
 from services.media.files.ingest import ANIMATION, PROFILES

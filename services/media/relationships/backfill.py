@@ -8,12 +8,12 @@ import asyncio
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.social.v1.friends_pb2 import ListStandingsRequest
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from services.kit.db import Database
 from services.kit.ids import MAX_ID
+from services.kit.sql.connection import AsyncConnection
 
 PAGE = 500
 SETTLE_SECONDS = 10.0  # longer than a transaction of the social service that has its event's id already

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import delete, or_, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.nats import Event
+from services.kit.sql.connection import AsyncConnection
 from services.media.relationships.models import Relationship
 
 FRIENDSHIPS = ("friend.accepted", "friend.added", "friend.agreed", "friend.removed")

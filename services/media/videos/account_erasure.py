@@ -11,9 +11,9 @@ import structlog
 from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.errors import HitokError
+from services.kit.sql.connection import AsyncConnection
 from services.media.files import resumable
 from services.media.files.references import release_objects
 from services.media.models import PartialUpload, Upload

@@ -8,9 +8,9 @@ import re
 from typing import Any
 
 from sqlalchemy import Row, delete, exists, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.media.files.job_queue import add_job
 from services.media.files.references import drop_unused
 from services.media.models import Derivative, Job, Object, ObjectReference

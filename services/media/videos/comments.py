@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from protos.media.v1.comments_pb2 import MOST_LIKED
@@ -13,6 +12,7 @@ from services.kit.context import Caller
 from services.kit.cursor import encode_cursor
 from services.kit.pages import before, id_before
 from services.kit.roles import is_admin
+from services.kit.sql.connection import AsyncConnection
 from services.media import events
 from services.media.errors import CommentInvalid, CommentNotFound, NotPermitted, VideoNotFound
 from services.media.videos.models import Comment, Video

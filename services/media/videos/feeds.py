@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, lateral, not_, select, true, union_all
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.media.v1.videos_pb2 import LATEST, POPULAR, RANDOM
 from services.kit.context import Caller
@@ -12,6 +11,7 @@ from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.ids import Id
 from services.kit.pages import before, id_before
 from services.kit.roles import is_admin
+from services.kit.sql.connection import AsyncConnection
 from services.media.models import FRIENDS, PRIVATE, PUBLIC
 from services.media.relationships.models import Relationship
 from services.media.videos.list_totals import count_feed, count_owned

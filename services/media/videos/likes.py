@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, literal_column, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from services.kit.context import Caller
 from services.kit.pages import check_batch, unnest
 from services.kit.roles import ADMIN
+from services.kit.sql.connection import AsyncConnection
 from services.media import events
 from services.media.videos.models import Comment, CommentLike, Video, VideoLike, VideoShare
 from services.media.videos.visibility import is_live, lock_visible, visible

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.media.models import FRIENDS, PRIVATE, PUBLIC
 from services.media.videos.models import PUBLIC_COUNTER_SLOTS, SLOT_SHIFT, OwnerVideoCount, PublicVideoCounter
 

@@ -8,9 +8,9 @@ event applied: an older one, delivered late, changes nothing.
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.nats import Event
+from services.kit.sql.connection import AsyncConnection
 from services.media import events
 from services.media.models import HIDDEN, PRIVATE, READY, Object, ObjectReference
 from services.media.videos import comments, videos

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.media import events
 from services.media.models import HIDDEN, ObjectReference
 from services.media.videos.list_totals import move_video

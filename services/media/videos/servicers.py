@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc.aio
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
@@ -16,6 +15,7 @@ from services.kit.batcher import Batcher
 from services.kit.context import current_caller, require_caller
 from services.kit.db import after_commit
 from services.kit.pages import check_batch
+from services.kit.sql.connection import AsyncConnection
 from services.kit.texts.word_filter import WordFilter
 from services.media.resources import Resources
 from services.media.videos import chosen_covers, comments, feeds, likes, messages, videos, views, visibility

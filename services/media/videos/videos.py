@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.pages import check_batch
 from services.kit.roles import is_admin
+from services.kit.sql.connection import AsyncConnection
 from services.media import events
 from services.media.errors import FileUnplayable, NotPermitted, VideoInvalid
 from services.media.files import objects

@@ -8,11 +8,11 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.batcher import Batcher
 from services.kit.context import Caller
 from services.kit.pages import unnest
+from services.kit.sql.connection import AsyncConnection
 from services.media.files.objects import get
 from services.media.resources import Resources
 from services.media.videos.models import Video

@@ -21,11 +21,11 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.pages import check_batch, unnest
 from services.kit.roles import is_admin
+from services.kit.sql.connection import AsyncConnection
 from services.media.errors import VideoNotFound
 from services.media.models import FRIENDS, HIDDEN, PRIVATE, PUBLIC
 from services.media.relationships.models import Relationship

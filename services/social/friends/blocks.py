@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.roles import GROUP_OWNER
+from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.errors import SelfBlock
 from services.social.friends.friendships import lock_pair, part, refuse

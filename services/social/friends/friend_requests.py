@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import (

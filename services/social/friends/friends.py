@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from services.kit import pages
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.errors import FriendNotFound
 from services.social.friends.friendships import lock_pair, part, refuse

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.social.config import SocialSettings
 from services.social.errors import FriendLimitReached, UserNotFound
 from services.social.models import (

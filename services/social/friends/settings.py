@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.errors import SettingInvalid
 from services.social.friends.friendships import lock_users

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, false, func, select, text, true, union_all
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
 from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.ids import Id
+from services.kit.sql.connection import AsyncConnection
 from services.social.models import Block, Friendship
 from services.social.queries import probe
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
 from services.kit.context import Caller
@@ -12,6 +11,7 @@ from services.kit.cursor import decode_cursor
 from services.kit.db import one_of
 from services.kit.ids import Id
 from services.kit.roles import GROUP_MANAGER, GROUP_OWNER, is_admin
+from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import GroupLimitReached, GroupNotFound, NotMember, NotPermitted

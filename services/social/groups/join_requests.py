@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.roles import GROUP_MANAGER
+from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import Blocked, RequestHandled, RequestNotFound, ResultInvalid, UserNotFound

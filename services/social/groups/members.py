@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, case, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.cursor import decode_cursor
 from services.kit.ids import Id
 from services.kit.roles import GROUP_MANAGER, GROUP_MEMBER, GROUP_OWNER
+from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import (

@@ -7,9 +7,9 @@ Nobody finds, opens, joins or changes a hidden group, and the chat asks here who
 from typing import Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.nats import Event
+from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.groups.groups import dismiss
 from services.social.models import Group, Member

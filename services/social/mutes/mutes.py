@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.kit.text_search import fold
 from services.social import events
 from services.social.errors import MuteLimitReached, SelfMute, UserNotFound, WordInvalid

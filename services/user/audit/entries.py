@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
+from services.kit.sql.connection import AsyncConnection
 from services.user.errors import AuditInvalid
 from services.user.models import AuditEntry
 

@@ -1,8 +1,7 @@
 """Ending a session, one's own or, which the audit records, another user's."""
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.user import sessions
 from services.user.audit.entries import Act, append
 from services.user.profiles import require_self_or_admin

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.user.accounts import relock
 from services.user.credentials import verify_own_password
 from services.user.errors import CodeInvalid, ExportNotFound, TooManyExports

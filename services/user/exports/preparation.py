@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.user.exports.links import GOOD, GOOD_FOR, OF_ITS_USER, url_of
 from services.user.models import Account, ExportLink
 from services.user.service import Service

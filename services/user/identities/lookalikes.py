@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.roles import ADMIN
+from services.kit.sql.connection import AsyncConnection
 from services.kit.text_search import fold
 from services.user.errors import UsernameTaken
 from services.user.models import Account

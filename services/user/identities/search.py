@@ -5,10 +5,10 @@ from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Row, and_, collate, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from services.kit.pages import clamp
+from services.kit.sql.connection import AsyncConnection
 from services.user.errors import EmailInvalid, PhoneInvalid
 from services.user.identities.parsing import parse_email, parse_phone, username_key
 from services.user.models import Account

@@ -1,8 +1,8 @@
 """What moderation keeps of a deleted account: that there were reports and acts, but nothing that the user wrote."""
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.user.moderation.models import Appeal, Case, Report
 
 

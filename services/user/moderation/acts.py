@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.user.audit import entries
 from services.user.errors import NotPermitted
 from services.user.moderation.errors import ActNotFound

@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.roles import SUPER_ADMIN
+from services.kit.sql.connection import AsyncConnection
 from services.user.audit import entries
 from services.user.errors import NotPermitted
 from services.user.moderation import acts, cases, effects, events, reversals

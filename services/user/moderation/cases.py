@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.user.v1.moderation_pb2 import CASES_CLOSED, CASES_MINE, CASES_UNCLAIMED
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.ids import IdGenerator
+from services.kit.sql.connection import AsyncConnection
 from services.user.moderation import acts
 from services.user.moderation.errors import CaseClaimed, CaseClosed, CaseNotFound
 from services.user.moderation.models import Act, Case, Report

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.config import ConfigError, refuse
 from services.kit.db import Database, next_node
@@ -11,6 +10,7 @@ from services.kit.errors import HitokError
 from services.kit.ids import IdGenerator
 from services.kit.process.commands import CommandLine
 from services.kit.roles import SUPER_ADMIN
+from services.kit.sql.connection import AsyncConnection
 from services.user.audit.operators import operator
 from services.user.config import SERVICE, UserSettings
 from services.user.moderation import acts, cases, decisions, reversals

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.ids import IdGenerator
+from services.kit.sql.connection import AsyncConnection
 from services.user.moderation import acts, cases, effects, events, sanctions
 from services.user.moderation.errors import CaseClosed, DurationInvalid, VerbInvalid
 from services.user.moderation.models import Act

@@ -3,9 +3,9 @@
 from typing import Any
 
 from sqlalchemy import exists, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.user.v1 import moderation_pb2 as pb
+from services.kit.sql.connection import AsyncConnection
 from services.user.models import Account
 from services.user.moderation import acts, events, hidden_profiles, sanctions
 from services.user.moderation.models import Act, Case

@@ -3,9 +3,9 @@
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.events.outbox import emit
+from services.kit.sql.connection import AsyncConnection
 from services.user.messages import milliseconds
 from services.user.moderation.acts import DISMISS, KINDS
 from services.user.moderation.models import Report

@@ -3,8 +3,8 @@
 import secrets
 
 from sqlalchemy import func
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.user import events
 from services.user.accounts import change_account
 from services.user.identities.lookalikes import skeleton

@@ -4,12 +4,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.user.v1.moderation_pb2 import SubjectKind
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.ids import MAX_ID, IdGenerator
+from services.kit.sql.connection import AsyncConnection
 from services.user.errors import NotPermitted
 from services.user.models import Account
 from services.user.moderation.errors import NoteInvalid, ReportInvalid, SelfReport

@@ -3,9 +3,9 @@
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.user.audit import entries
 from services.user.moderation import acts, cases, effects
 from services.user.moderation.errors import ActIrreversible, ActNotFound

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.roles import SUPER_ADMIN, is_admin
+from services.kit.sql.connection import AsyncConnection
 from services.user import sessions
 from services.user.accounts import change_account, lock_account
 from services.user.errors import NotPermitted

@@ -10,8 +10,8 @@ import time
 
 import pyotp
 from sqlalchemy import delete, exists, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.user.errors import SecondCodeWrong, SecondFactorRequired
 from services.user.models import Account, RecoveryCode, SecondFactor
 from services.user.proofs.encryption import Cipher

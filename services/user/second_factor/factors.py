@@ -5,9 +5,9 @@ from typing import NamedTuple
 import pyotp
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.user import guesses, sessions
 from services.user.accounts import lock_account, relock
 from services.user.config import UserSettings

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import tokens
+from services.kit.sql.connection import AsyncConnection
 from services.user import sessions
 from services.user.accounts import lock_account
 from services.user.errors import SessionEnded, UserNotFound

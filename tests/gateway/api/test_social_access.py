@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from gateway.app import ENDPOINTS
 from tests.support import social as graph
@@ -185,7 +186,7 @@ async def test_an_admin_sees_anyones_groups(visitor: FrontEnd, user: Users, soci
     world = await new_world(visitor, user, social)
     admin = await new_person(visitor, user)
     async with user.service.database.transaction() as connection:
-        await connection.exec_driver_sql(f"UPDATE account SET role = 3 WHERE id = {admin.id}")
+        await connection.execute(text(f"UPDATE account SET role = 3 WHERE id = {admin.id}"))
     (listed,) = (await admin.get("/api/contact/get-group-list", user_id=world.owner.uid))["groups"]
     assert listed["id"] == str(world.group)
     (listed,) = (await admin.post("/api/contact/load-community", owner_id=world.owner.uid))["groups"]

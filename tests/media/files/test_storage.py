@@ -292,8 +292,7 @@ async def test_the_object_goes_before_the_row(local: Running, monkeypatch: pytes
 
     async def noted_put(self: Storage, key: str, *more: object) -> None:
         steps.append("object")
-        pool = local.service.database.engine.pool
-        assert pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert local.service.database.pool.in_use == 0
         await put(self, key, *more)  # type: ignore[arg-type]
 
     async def noted_record(*arguments: object) -> object:

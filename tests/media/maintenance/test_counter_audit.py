@@ -2,9 +2,8 @@
 
 import asyncio
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from protos.media.v1 import videos_pb2 as pb
+from services.kit.sql.connection import AsyncConnection
 from services.media.maintenance import counter_audit
 from services.media.maintenance.counter_audit import BATCH, WRONG, DriftAudit
 from services.media.relationships import projection

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from services.media import spools
 from services.media.errors import StoreUnavailable
@@ -166,7 +167,7 @@ async def kill_before_commit(media: Running, hash: str) -> None:
     waiting = """SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%object%'"""
     async with media.service.database.transaction() as connection:
-        await connection.exec_driver_sql(f"SELECT FROM object WHERE hash = '{hash}' FOR UPDATE")
+        await connection.execute(text(f"SELECT FROM object WHERE hash = '{hash}' FOR UPDATE"))
         async with a_service(media) as process, asyncio.timeout(60):
             while not await execute(media, waiting):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)

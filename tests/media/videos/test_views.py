@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from protos.media.v1 import videos_pb2 as pb
 from services.kit.redis import open_redis
@@ -73,7 +74,7 @@ async def test_without_valkey_nobody_is_counted(videos: Videos) -> None:
 async def test_a_view_that_could_not_be_written_may_come_again(videos: Videos) -> None:
     video, viewer = (await publish(videos, new_user())).video_id, new_user()
     async with videos.service.database.transaction() as connection:
-        await connection.exec_driver_sql(f"SELECT FROM video WHERE id = {video} FOR UPDATE")
+        await connection.execute(text(f"SELECT FROM video WHERE id = {video} FOR UPDATE"))
         assert await refusal(view(videos, viewer, video, 5)) != ""
         await asyncio.sleep(0.3)  # the statement waits for its lock as long as the caller waits for the answer
     assert await videos.service.redis.get(f"viewed:{video}:{viewer}") is None

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.media import events
 from services.media.errors import (
     CaptionsInvalid,
