@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.db import Database
+from services.kit.sql.connection import AsyncConnection
 from services.user.audit import entries
 from services.user.config import UserSettings
 from services.user.exports import links

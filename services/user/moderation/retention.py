@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from sqlalchemy import and_, delete, exists, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.sql.connection import AsyncConnection
 from services.user.models import Account
 from services.user.moderation import acts
 from services.user.moderation.models import Act, Appeal, Case, Report
