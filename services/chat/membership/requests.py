@@ -21,10 +21,13 @@ MAX_WAITING = 3  # messages of a sender who waits for an answer
 
 Member = ConversationMember
 
+# LATERAL with LIMIT: PostgreSQL asks the indexes for each pair; it might join the whole table.
 WAITING = text(f"""SELECT pairs.* FROM jsonb_to_recordset(CAST(:pairs AS jsonb))
   AS pairs (user_id bigint, low_id bigint, high_id bigint)
- JOIN conversation USING (low_id, high_id)
- JOIN conversation_member AS mine ON mine.conversation_id = conversation.id AND mine.user_id = pairs.user_id
+ CROSS JOIN LATERAL (SELECT id FROM conversation
+  WHERE conversation.low_id = pairs.low_id AND conversation.high_id = pairs.high_id LIMIT 1) AS direct
+ CROSS JOIN LATERAL (SELECT request FROM conversation_member
+  WHERE conversation_id = direct.id AND user_id = pairs.user_id LIMIT 1) AS mine
  WHERE mine.request IN ({ASKED}, {DECLINED})""")  # noqa: S608
 
 
