@@ -7,12 +7,10 @@ the owner of what was acted on, `actor_id` is the user who acted.
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import insert
+from sqlalchemy import CTE, Text, case, cast, func, insert, literal, select
 
 from services.kit.events.outbox import emit
 from services.kit.sql.connection import AsyncConnection
-from services.kit.text_search import texts_in
 from services.media.models import Model
 
 MAX_TEXT = 500  # characters
@@ -90,16 +88,21 @@ async def comments_liked(connection: AsyncConnection, likes: Sequence[tuple[Any,
         await connection.execute(insert(_outbox), rows)
 
 
-async def video_commented(connection: AsyncConnection, comment: Any) -> None:
-    """The owner is the video's owner."""
-    await _comment(connection, "video.commented", comment, comment.user_id, _text(comment), owner_id=comment.owner_id)
-
-
-async def comment_replied(connection: AsyncConnection, comment: Any, video_owner_id: int) -> None:
-    """The owner is the author of the comment that this one answers."""
-    about = {"father_id": comment.father_id, "reply_to_id": comment.reply_to_id, "video_owner_id": video_owner_id}
-    ids = {"owner_id": comment.owner_id, **about}
-    await _comment(connection, "comment.replied", comment, comment.user_id, _text(comment), **ids)
+def comments_written(comments: CTE, which: Any, owner: Any, father_id: Any) -> CTE:
+    """Writes the events of new comments. The owner is the video's; of a reply, the author of what it answers."""
+    is_reply = comments.c.reply_to_id != 0
+    subject = case((is_reply, "events.media.comment.replied"), else_="events.media.video.commented")
+    ids = {"video_id": comments.c.target_id, "comment_id": comments.c.id, "actor_id": comments.c.user_id}
+    ids |= {"owner_id": owner}
+    of_reply = {"father_id": father_id, "reply_to_id": comments.c.reply_to_id}
+    of_reply |= {"video_owner_id": comments.c.video_owner_id}
+    data: list[tuple[str, Any]] = [(name, cast(id, Text)) for name, id in ids.items()]
+    data += [(name, case((is_reply, cast(id, Text)))) for name, id in of_reply.items()]
+    data.append(("text", func.nullif(comments.c.said, "")))
+    body = func.jsonb_strip_nulls(func.jsonb_build_object(*(part for pair in data for part in pair)))
+    row = (subject, literal("video:") + cast(comments.c.target_id, Text), body, func.nullif(comments.c.trace, ""))
+    rows = select(*row).where(which).order_by(comments.c.id)
+    return insert(_outbox).from_select(["subject", "aggregate", "data", "trace"], rows).returning(_outbox.c.id).cte()
 
 
 async def comment_deleted(connection: AsyncConnection, comment: Any, actor_id: int) -> None:
@@ -123,18 +126,9 @@ async def _video(connection: AsyncConnection, verb: str, video: Any, actor_id: i
     await connection.execute(insert(_outbox), [row])
 
 
-async def _comment(
-    connection: AsyncConnection, what: str, comment: Any, actor_id: int, text: str = "", **ids: int
-) -> None:
+async def _comment(connection: AsyncConnection, what: str, comment: Any, actor_id: int, **ids: int) -> None:
     row = _row(what, comment.video_id, video_id=comment.video_id, comment_id=comment.id, actor_id=actor_id, **ids)
-    if text:
-        row["data"]["text"] = text
     await connection.execute(insert(_outbox), [row])
-
-
-def _text(comment: Any) -> str:
-    """The beginning of what the comment says, for whoever looks for words that a receiver muted."""
-    return " ".join(texts_in(msgspec.json.decode(comment.content)))[:MAX_TEXT]
 
 
 def _row(what: str, of_video: int, /, **ids: int) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""Comments and replies. Their counts move in the transaction that writes them, under the video's row lock."""
+"""Comments and replies. Their counts move in the transaction that changes them, under the video's row lock.
+
+comment_writing.py writes them.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from protos.media.v1.comments_pb2 import MOST_LIKED
@@ -14,58 +16,13 @@ from services.kit.pages import before, id_before
 from services.kit.roles import is_admin
 from services.kit.sql.connection import AsyncConnection
 from services.media import events
-from services.media.errors import CommentInvalid, CommentNotFound, NotPermitted, VideoNotFound
+from services.media.errors import CommentNotFound, NotPermitted, VideoNotFound
 from services.media.videos.models import Comment, Video
 from services.media.videos.pages import PageRequest, ShownRows
 from services.media.videos.visibility import lock_visible, require_visible, visible_to
 
-MAX_CONTENT = 8_192  # bytes of JSON
-
 _father = aliased(Comment)
 is_top = Comment.father_id == Comment.id
-
-
-async def comment_video(
-    connection: AsyncConnection, caller: Caller, comment_id: int, video_id: int, content: bytes
-) -> Row[Any]:
-    """Returns the comment. Raises CommentInvalid, VideoNotFound."""
-    text = check_content(content)
-    video = await require_visible(connection, caller, video_id)
-    comment = await _write(
-        connection,
-        id=comment_id,
-        video_id=video_id,
-        father_id=comment_id,
-        user_id=caller.user_id,
-        owner_id=video.owner_id,
-        content=text,
-    )
-    await events.video_commented(connection, comment)
-    await _count_in_video(connection, video_id, 1)  # last: many writers wait for the lock of a hot video
-    return comment
-
-
-async def reply(
-    connection: AsyncConnection, caller: Caller, comment_id: int, reply_to_id: int, content: bytes
-) -> Row[Any]:
-    """Adds a reply to the thread of the comment that it answers. Raises CommentInvalid, CommentNotFound."""
-    text = check_content(content)
-    answered = await get_comment(connection, caller, reply_to_id)
-    video = await require_visible(connection, caller, answered.video_id)
-    comment = await _write(
-        connection,
-        id=comment_id,
-        video_id=video.id,
-        father_id=answered.father_id,
-        reply_to_id=answered.id,
-        user_id=caller.user_id,
-        owner_id=answered.user_id,
-        content=text,
-    )
-    await events.comment_replied(connection, comment, video.owner_id)
-    await _count_in_video(connection, video.id, 1)
-    await _count_replies(connection, answered.father_id, 1)
-    return comment
 
 
 async def delete_comment(connection: AsyncConnection, caller: Caller, comment_id: int) -> int:
@@ -186,26 +143,3 @@ async def _count_in_video(connection: AsyncConnection, video_id: int, step: int)
     counted = update(Video).where(Video.id == video_id, Video.deleted_at.is_(None))
     if not (await connection.execute(counted.values(comment_count=Video.comment_count + step))).rowcount:
         raise VideoNotFound
-
-
-async def _count_replies(connection: AsyncConnection, father_id: int, step: int) -> None:
-    """Call it after `_count_in_video`, whose lock keeps others from deleting the father. Raises CommentNotFound."""
-    counted = update(Comment).where(Comment.id == father_id, Comment.deleted_at.is_(None))
-    if not (await connection.execute(counted.values(reply_count=Comment.reply_count + step))).rowcount:
-        raise CommentNotFound
-
-
-async def _write(connection: AsyncConnection, **values: Any) -> Row[Any]:
-    row: Row[Any] = (await connection.execute(insert(Comment).values(**values).returning(Comment.__table__))).one()
-    return row
-
-
-def check_content(content: bytes) -> str:
-    """Raises CommentInvalid."""
-    if len(content) > MAX_CONTENT:
-        raise CommentInvalid
-    try:
-        msgspec.json.decode(content)
-        return content.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise CommentInvalid from None

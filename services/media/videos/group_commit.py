@@ -4,7 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
+import structlog
+
 from services.kit.batcher import Batcher
+from services.kit.errors import Unavailable
+from services.kit.rpc.interceptors import as_hitok_error
 from services.media.errors import Overloaded
 
 T = TypeVar("T")
@@ -13,11 +17,32 @@ R = TypeVar("R")
 WINDOW = 0.001  # seconds that the first write waits for others
 MAX_ITEMS = 1_000
 
+log = structlog.get_logger("group_commit")
 
-def group_commit(write: Callable[[list[T]], Awaitable[Sequence[R]]]) -> Batcher[T, R]:
-    """Writes in the order of arrival, one batch at a time: while one is being written, the next one gathers."""
+
+def group_commit(write: Callable[[list[T]], Awaitable[Sequence[R | BaseException]]]) -> Batcher[T, R]:
+    """Writes in the order of arrival, one batch at a time: while one is being written, the next one gathers.
+
+    If a batch fails, each of its writes is tried alone, so that a bad one fails alone.
+    """
+
+    async def run(items: list[T]) -> Sequence[R | BaseException]:
+        try:
+            return await write(items)
+        except Exception as error:
+            if len(items) == 1 or isinstance(as_hitok_error(error), Unavailable):
+                raise
+            log.exception("a batch failed")
+        return [await _alone(item) for item in items]
+
+    async def _alone(item: T) -> R | BaseException:
+        try:
+            return (await write([item]))[0]
+        except Exception as error:
+            return error
+
     return Batcher(
-        write, max_items=MAX_ITEMS, max_running=1, first_window=WINDOW, overloaded=Overloaded, name="group commit"
+        run, max_items=MAX_ITEMS, max_running=1, first_window=WINDOW, overloaded=Overloaded, name="group commit"
     )
 
 

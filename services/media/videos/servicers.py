@@ -20,6 +20,7 @@ from services.kit.texts.word_filter import WordFilter
 from services.media.resources import Resources
 from services.media.videos import chosen_covers, comments, feeds, likes, messages, videos, views, visibility
 from services.media.videos.captions import captions
+from services.media.videos.comment_writing import NewComment, new_comment, write_comments
 from services.media.videos.group_commit import group_commit, write_together
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.pages import PageRequest
@@ -146,20 +147,19 @@ class Comments(CommentsServicer):
     def __init__(self, service: Resources) -> None:
         self._database, self._new_id = service.database, service.new_id
         self._words = WordFilter(service.settings.filtered_words)
+        self._comments: Batcher[NewComment, Any] = group_commit(self._write_comments)
         self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes)
 
     async def CommentVideo(self, request: comments_pb.CommentVideoRequest, context: object) -> comments_pb.Comment:
         self._words.check_json("content", request.content)
-        written = (self._new_id(), request.video_id, request.content)
-        async with self._database.transaction() as connection:
-            row = await comments.comment_video(connection, require_caller(), *written)
+        asked = (require_caller(), self._new_id(), request.content)
+        row = await self._comments.submit(new_comment(*asked, video_id=request.video_id))
         return messages.comment(row)
 
     async def ReplyToComment(self, request: comments_pb.ReplyToCommentRequest, context: object) -> comments_pb.Comment:
         self._words.check_json("content", request.content)
-        written = (self._new_id(), request.comment_id, request.content)
-        async with self._database.transaction() as connection:
-            row = await comments.reply(connection, require_caller(), *written)
+        asked = (require_caller(), self._new_id(), request.content)
+        row = await self._comments.submit(new_comment(*asked, reply_to_id=request.comment_id))
         return messages.comment(row)
 
     async def DeleteComment(
@@ -192,6 +192,10 @@ class Comments(CommentsServicer):
         check_batch(request.changes)
         outcomes = await write_together(self._likes, map(messages.like_change, request.changes))
         return comments_pb.SetCommentLikesResponse(outcomes=map(messages.like_outcome, outcomes))
+
+    async def _write_comments(self, written: list[NewComment]) -> Sequence[Any]:
+        async with self._database.transaction() as connection:
+            return await write_comments(connection, written)
 
     async def _write_likes(self, changes: list[Change]) -> Sequence[Outcome]:
         async with self._database.transaction() as connection:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 import pytest
 
 from protos.media.v1 import comments_pb2 as pb
+from protos.media.v1.videos_pb2 import PRIVATE
 from services.kit.cursor import encode_cursor
 from tests.support import videos as v
 from tests.support.social import act, new_user, new_users, refusal
@@ -200,3 +201,23 @@ async def test_nobody_comments_in_no_ones_name(videos: Videos) -> None:
         await refusal(act(0, videos.comments.CommentVideo, pb.CommentVideoRequest(video_id=video, content=b"1")))
         == "CALLER_MISSING"
     )
+
+
+async def test_comments_of_one_moment_fail_each_for_itself(videos: Videos) -> None:
+    owner, *fans = new_users(26)
+    shown, hidden = await new_video(videos, owner), (await publish(videos, owner, PRIVATE)).video_id
+    top = await comment(videos, owner, shown)
+    calls = [comment(videos, fan, shown, json.dumps(f"{n} \0").encode()) for n, fan in enumerate(fans)]
+    calls += [reply(videos, fan, top.comment_id) for fan in fans]
+    bad = [comment(videos, fan, hidden) for fan in fans] + [reply(videos, fan, 1) for fan in fans]
+    written, refused = await asyncio.gather(asyncio.gather(*calls), asyncio.gather(*map(refusal, bad)))
+    assert refused == ["VIDEO_NOT_FOUND"] * 25 + ["COMMENT_NOT_FOUND"] * 25
+    assert await count(videos, shown) == 51 and await count_of_replies(videos, owner, top.comment_id) == 25
+    assert sorted(json.loads(each.content) for each in written[:25]) == sorted(f"{n} \0" for n in range(25))
+    rows = "SELECT data->>'comment_id' AS comment FROM outbox WHERE aggregate = :of AND data ? 'comment_id'"
+    told = sorted(int(row.comment) for row in await v.execute(videos, rows, of=f"video:{shown}"))
+    assert told == sorted([top.comment_id, *(each.comment_id for each in written)])
+
+
+async def count_of_replies(videos: Videos, viewer: int, comment_id: int) -> int:
+    return (await get_comment(videos, viewer, comment_id)).reply_count

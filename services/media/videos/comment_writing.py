@@ -1,0 +1,130 @@
+"""Writes the comments and replies of one moment: rows, counts and events, in one statement.
+
+Locks are taken as everywhere: videos by id, then the first comments of threads by id. They keep others from deleting
+what is commented on. What may not be written is left out, and its writer told so.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Boolean,
+    Select,
+    Text,
+    and_,
+    column,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import aliased
+
+from services.kit import telemetry
+from services.kit.context import Caller
+from services.kit.roles import is_admin
+from services.kit.sql.connection import AsyncConnection
+from services.kit.text_search import texts_in
+from services.media import events
+from services.media.errors import CommentInvalid, CommentNotFound, VideoNotFound
+from services.media.videos.models import Comment, Video
+from services.media.videos.visibility import is_live, visible
+
+MAX_CONTENT = 8_192  # bytes of JSON
+
+
+_columns: dict[str, Any] = {"id": BigInteger, "user_id": BigInteger, "video_id": BigInteger, "reply_to_id": BigInteger}
+_columns |= {"is_admin": Boolean, "content": Text, "said": Text, "trace": Text}
+ASKED = text("""SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (id bigint, user_id bigint,
+ video_id bigint, reply_to_id bigint, is_admin boolean, content text, said text, trace text)""").columns(
+    *(column(name, kind) for name, kind in _columns.items())
+)
+
+
+class NewComment(NamedTuple):
+    """On the video, or in answer to the comment `reply_to_id`. `said`: the texts in its content."""
+
+    id: int
+    user_id: int
+    is_admin: bool
+    video_id: int
+    reply_to_id: int
+    content: str
+    said: str
+    trace: str
+
+
+def new_comment(caller: Caller, id: int, content: bytes, *, video_id: int = 0, reply_to_id: int = 0) -> NewComment:
+    """Raises CommentInvalid."""
+    if len(content) > MAX_CONTENT:
+        raise CommentInvalid
+    try:
+        said = " ".join(texts_in(msgspec.json.decode(content)))[: events.MAX_TEXT].replace("\0", "")
+        shown = content.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise CommentInvalid from None
+    about = (id, caller.user_id, is_admin(caller.role), video_id, reply_to_id)
+    return NewComment(*about, shown, said, telemetry.here())
+
+
+async def write_comments(connection: AsyncConnection, comments: Sequence[NewComment]) -> list[Any]:
+    """The row of each, or VideoNotFound or CommentNotFound: what the user may not see does not exist for them."""
+    rows = msgspec.json.encode([comment._asdict() for comment in comments]).decode()
+    written = {row.id: row for row in await connection.execute(WRITE, {"rows": rows})}
+    return [
+        written.get(comment.id) or (CommentNotFound() if comment.reply_to_id else VideoNotFound())
+        for comment in comments
+    ]
+
+
+def _statement() -> Select[Any]:
+    allowed = _allowed()
+    threads = select(Comment.id).where(Comment.id.in_(select(allowed.c.thread)), Comment.deleted_at.is_(None))
+    locked: Any = threads.order_by(Comment.id).with_for_update(key_share=True).cte("threads")
+    fits = or_(allowed.c.reply_to_id == 0, allowed.c.thread.in_(select(locked.c.id)))
+    owner = func.coalesce(allowed.c.answered_id, allowed.c.video_owner_id)
+    father_id = func.coalesce(allowed.c.father_id, allowed.c.id)
+    names = ("id", "video_id", "father_id", "reply_to_id", "user_id", "owner_id", "content")
+    values = (allowed.c.id, allowed.c.target_id, father_id, allowed.c.reply_to_id, allowed.c.user_id, owner)
+    rows = select(*values, allowed.c.content).where(fits).order_by(allowed.c.id)
+    written = insert(Comment).from_select(names, rows).returning(*Comment.__table__.c).cte("written")
+    told = events.comments_written(allowed, fits, owner, father_id)
+    return select(written).add_cte(_count_in_videos(written), _count_in_threads(written), told)
+
+
+def _allowed() -> CTE:
+    """Those whose users may see the video, which is locked, and whose answered comment is there."""
+    asked: Any = ASKED.cte("asked")
+    answered, father = aliased(Comment), aliased(Comment)
+    is_answered = and_(answered.id == asked.c.reply_to_id, answered.deleted_at.is_(None))
+    is_father = and_(father.id == answered.father_id, father.deleted_at.is_(None))
+    target = func.coalesce(answered.video_id, asked.c.video_id).label("target_id")
+    about: tuple[Any, ...] = (answered.father_id, answered.user_id.label("answered_id"), father.id.label("thread"))
+    found = select(asked, target, *about).select_from(asked)
+    placed: Any = found.outerjoin(answered, is_answered).outerjoin(father, is_father).cte("placed")
+    videos = select(Video.id).where(Video.id.in_(select(placed.c.target_id)), is_live)
+    locked: Any = videos.order_by(Video.id).with_for_update(key_share=True).cte("locked")
+    is_seen = or_(and_(placed.c.is_admin, is_live), visible(placed.c.user_id))
+    shown = select(placed, Video.owner_id.label("video_owner_id")).join(locked, locked.c.id == placed.c.target_id)
+    return shown.join(Video, Video.id == locked.c.id).where(is_seen).cte("allowed")
+
+
+def _count_in_videos(written: CTE) -> CTE:
+    steps = select(written.c.video_id, func.count().label("step")).group_by(written.c.video_id).subquery()
+    counted = update(Video).where(Video.id == steps.c.video_id)
+    return counted.values(comment_count=Video.comment_count + steps.c.step).returning(Video.id).cte("in_videos")
+
+
+def _count_in_threads(written: CTE) -> CTE:
+    replies = select(written.c.father_id, func.count().label("step")).where(written.c.reply_to_id != 0)
+    steps = replies.group_by(written.c.father_id).subquery()
+    counted = update(Comment).where(Comment.id == steps.c.father_id)
+    return counted.values(reply_count=Comment.reply_count + steps.c.step).returning(Comment.id).cte("in_threads")
+
+
+WRITE = _statement()
