@@ -10,13 +10,14 @@ const VIEWS = {
   "": () => import("./console/cases.mjs"),
   cases: () => import("./console/cases.mjs"),
   case: () => import("./console/case.mjs"),
+  appeals: () => import("./console/appeals.mjs"),
   users: () => import("./console/users.mjs"),
   user: () => import("./console/user.mjs"),
   video: () => import("./console/video.mjs"),
   audit: () => import("./console/audit.mjs"),
   status: () => import("./console/status.mjs"),
 };
-const NAV = [["cases", "flag"], ["users", "friends"], ["video", "feed"], ["audit", "bell"], ["status", "chats"]];
+const NAV = [["cases", "flag"], ["appeals", "comment"], ["users", "friends"], ["video", "feed"], ["audit", "bell"], ["status", "chats"]];
 const INSIDE = { "": "cases", case: "cases", user: "users" };
 
 const main = document.getElementById("main"), nav = document.getElementById("nav");

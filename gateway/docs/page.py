@@ -25,18 +25,13 @@ PAGE = """<!doctype html>
 <link rel="stylesheet" href="/docs/swagger_style.css"></head>
 <body><p style="margin:.6rem 1.2rem;text-align:right;font-family:sans-serif"><a href="{other}" hreflang="{other_lang}">{name}</a></p>
 <div id="swagger-ui" data-openapi="{openapi}"></div>
-<script src="/docs/swagger_bundle.js"></script><script src="/docs/start.js"></script></body></html>
+<script src="/docs/swagger_bundle.js"></script><script src="/docs/start.js" type="module"></script></body></html>
 """  # noqa: E501
 PAGES = {
     "en": PAGE.format(lang="en", openapi="/openapi.json", other="/docs/zh", other_lang="zh-CN", name="中文"),
     "zh": PAGE.format(lang="zh-CN", openapi="/openapi.zh.json", other="/docs", other_lang="en", name="English"),
 }
-# With the default validatorUrl the page would fetch a badge from another host.
-START = """SwaggerUIBundle({
-  url: document.getElementById("swagger-ui").dataset.openapi, dom_id: "#swagger-ui", persistAuthorization: true,
-  validatorUrl: null, filter: true, docExpansion: "none", defaultModelsExpandDepth: -1, displayRequestDuration: true,
-});
-"""
+SCRIPTS = ("start.js", "examples.js")
 ERRORS = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>hitok: error codes 错误码</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
@@ -65,6 +60,7 @@ def handlers(endpoints: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
     """Of these endpoints. Raises OSError if a file is not there."""
     documents, asyncapi = {"en": document(endpoints, EN), "zh": document(endpoints, ZH)}, ASYNCAPI.read_bytes()
     pages = {"zh": PAGES["zh"], "errors": errors_page()}
+    scripts = {name: (Path(__file__).parent / name).read_bytes() for name in SCRIPTS}
     folder = _find_assets()
 
     @get("/openapi.json")
@@ -87,8 +83,8 @@ def handlers(endpoints: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
     async def part(name: FromPath[str]) -> ASGIResponse:
         if name in pages:
             return _html(pages[name])
-        if name == "start.js":
-            return ASGIResponse(body=START, media_type="text/javascript")
+        if name in scripts:
+            return ASGIResponse(body=scripts[name], media_type="text/javascript")
         if name not in ASSETS:
             raise RouteNotFound
         headers = {"cache-control": "public, max-age=86400"}

@@ -103,6 +103,7 @@ SUMMARIES = {
     "GET /api/admin/user-sessions": "某用户的有效会话；管理员的会话仅超级管理员可见。",
     "POST /api/admin/revoke-session": "在所有网关上立即结束某用户的一个会话，并记入审计。",
     "GET /api/admin/audit": "运维人员、管理员和版主的操作，最新的在前。",
+    "GET /api/admin/jobs": "各类处理任务中等待、进行和失败的数量。",
     "GET /api/admin/status": "各服务是否应答、各消费者等待的事件数，以及在线人数。",
     "POST /api/v1/user/register": "用手机号注册。",
     "POST /api/v2/user/login": "用手机号和密码登录。",

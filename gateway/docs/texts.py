@@ -11,7 +11,8 @@ Deprecated paths are other spellings of the first path. **Filter** by a group's 
 
 1. `POST /api/v1/user/register` with `{"phone", "password", "nickname"}` (below, in *Chat app: users*: *Try it out*)
    answers with a `token`. By email: `send-code`, `register`, then `login`, which answers with `atoken` and `rtoken`.
-2. Press **Authorize** and paste it; the page keeps it. Elsewhere send `Authorization: Bearer <token>`.
+2. Press **Authorize** and paste it; the page keeps it, and its examples name what you see. Elsewhere send
+   `Authorization: Bearer <token>`.
 3. A token that expired answers 401 with -20000: `POST /api/login/refresh-token` with the `rtoken` gives a new one.
 
 ### Answers and errors
@@ -37,7 +38,7 @@ INTRO_ZH = """
 
 1. `POST /api/v1/user/register`，参数 `{"phone", "password", "nickname"}`（见下方“聊天应用：用户”的 *Try it out*），
    返回 `token`。用邮箱则依次调用 `send-code`、`register`、`login`，返回 `atoken` 和 `rtoken`。
-2. 点 **Authorize** 粘贴令牌，页面会记住它。在别处请发送 `Authorization: Bearer <token>`。
+2. 点 **Authorize** 粘贴令牌，页面会记住它，示例会换成你能看到的内容。在别处请发送 `Authorization: Bearer <token>`。
 3. 令牌过期时返回 401 和 -20000：用 `rtoken` 调用 `POST /api/login/refresh-token` 获取新令牌。
 
 ### 返回与错误

@@ -17,10 +17,17 @@ from services.exports.servicers import Export
 from services.kit.context import require_caller
 from services.media.export import LISTS
 from services.media.files import ingest, objects, resumable, uploads
-from services.media.files.messages import object_message, own_object, own_upload, partial_upload, variant_message
+from services.media.files.messages import (
+    object_message,
+    own_object,
+    own_upload,
+    partial_upload,
+    variant_message,
+)
 from services.media.files.progress import progress_of
 from services.media.files.streams import chunks_of, header_of, refusing_early
 from services.media.pictures.variants import VariantMaker
+from services.media.processing import queues
 from services.media.resources import Resources
 from services.media.videos.servicers import VIDEO_PROTOS, register_videos
 
@@ -84,6 +91,15 @@ class Objects(ObjectsServicer):
             progress = await progress_of(connection, details.row)
         self._service.job_ready.set()
         return own_object(details, progress, self._signer)
+
+    async def CountJobs(self, request: pb.CountJobsRequest, context: object) -> pb.CountJobsResponse:
+        async with self._database.transaction() as connection:
+            found = await queues.count_jobs(connection, require_caller())
+        return pb.CountJobsResponse(
+            queues=[
+                pb.JobQueue(kind=q.kind, due=q.due, held=q.held, failed=q.failed, wait_seconds=q.wait) for q in found
+            ]
+        )
 
 
 class Uploads(UploadsServicer):

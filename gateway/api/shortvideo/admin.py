@@ -15,6 +15,7 @@ from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import NotPermitted
 from gateway.http.params import Id, OptionalId, PageSize
 from gateway.http.rate_limits import per_second
+from protos.media.v1.objects_pb2 import CountJobsRequest
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import audit_pb2
 from services.client_json.times import rfc3339
@@ -95,6 +96,26 @@ class Status(Struct):
     users_online: int
 
 
+class JobQueueView(Struct):
+    """Jobs of one kind of processing, counted up to 10,000.
+
+    `due` wait for a worker, the first of them for `wait_seconds`; `held` are worked on, or postponed after a failure;
+    `failed` within a day.
+    """
+
+    kind: str
+    due: int
+    held: int
+    failed: int
+    wait_seconds: int
+
+
+class JobQueues(Struct):
+    """Without kinds of which there are no jobs."""
+
+    queues: list[JobQueueView]
+
+
 @endpoint("GET", "/api/admin/user-sessions", family=SHORT_VIDEO, limit=ADMIN)
 async def list_user_sessions(call: Call, params: ListUserSessions) -> SessionPage:
     """A user's live sessions, the newest first; those of admins are for super admins."""
@@ -146,6 +167,14 @@ async def status(call: Call, params: NoParams) -> Status:
     )
 
 
+@endpoint("GET", "/api/admin/jobs", family=SHORT_VIDEO, limit=ADMIN)
+async def list_jobs(call: Call, params: NoParams) -> JobQueues:
+    """How many jobs of processing wait, are worked on and failed, by their kind."""
+    await require_admin(call)
+    counted = await call.container.objects.CountJobs(CountJobsRequest())
+    return JobQueues([JobQueueView(q.kind, q.due, q.held, q.failed, q.wait_seconds) for q in counted.queues])
+
+
 async def require_admin(call: Call) -> None:
     """By the role that the user service has, which may differ from the token's. Raises NotPermitted."""
     user_id = call.caller.user_id
@@ -183,4 +212,4 @@ def audit_view(entry: audit_pb2.AuditEntry) -> AuditView:
     )
 
 
-endpoints = [list_user_sessions, revoke_user_session, list_audit, status]
+endpoints = [list_user_sessions, revoke_user_session, list_audit, status, list_jobs]

@@ -75,6 +75,11 @@ class ObjectsStub:
                 request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.RetryRequest.SerializeToString,
                 response_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.Object.FromString,
                 _registered_method=True)
+        self.CountJobs = channel.unary_unary(
+                '/hitok.media.v1.Objects/CountJobs',
+                request_serializer=protos_dot_media_dot_v1_dot_objects__pb2.CountJobsRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.CountJobsResponse.FromString,
+                _registered_method=True)
 
 
 class ObjectsServicer:
@@ -140,6 +145,13 @@ class ObjectsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountJobs(self, request, context):
+        """The jobs of processing by their kind, without kinds of which there are none. For admins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ObjectsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -182,6 +194,11 @@ def add_ObjectsServicer_to_server(servicer, server):
                     servicer.Retry,
                     request_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.RetryRequest.FromString,
                     response_serializer=protos_dot_media_dot_v1_dot_objects__pb2.Object.SerializeToString,
+            ),
+            'CountJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountJobs,
+                    request_deserializer=protos_dot_media_dot_v1_dot_objects__pb2.CountJobsRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_objects__pb2.CountJobsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -401,6 +418,33 @@ class Objects:
             '/hitok.media.v1.Objects/Retry',
             protos_dot_media_dot_v1_dot_objects__pb2.RetryRequest.SerializeToString,
             protos_dot_media_dot_v1_dot_objects__pb2.Object.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Objects/CountJobs',
+            protos_dot_media_dot_v1_dot_objects__pb2.CountJobsRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_objects__pb2.CountJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

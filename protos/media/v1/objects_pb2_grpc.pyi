@@ -38,6 +38,8 @@ class ObjectsStub:
     """
     Retry: _aio.UnaryUnaryMultiCallable[_objects_pb2.RetryRequest, _objects_pb2.Object]
     """Processes a failed upload of the caller again."""
+    CountJobs: _aio.UnaryUnaryMultiCallable[_objects_pb2.CountJobsRequest, _objects_pb2.CountJobsResponse]
+    """The jobs of processing by their kind, without kinds of which there are none. For admins."""
 
 class ObjectsServicer(metaclass=_abc_1.ABCMeta):
     """Files. Each is stored once, under its hash, no matter who uploads it and how often."""
@@ -111,6 +113,14 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_objects_pb2.RetryRequest, _abc.Awaitable[_objects_pb2.Object]],
     ) -> _abc.Awaitable[_objects_pb2.Object]:
         """Processes a failed upload of the caller again."""
+
+    @_abc_1.abstractmethod
+    def CountJobs(
+        self,
+        request: _objects_pb2.CountJobsRequest,
+        context: _aio.ServicerContext[_objects_pb2.CountJobsRequest, _abc.Awaitable[_objects_pb2.CountJobsResponse]],
+    ) -> _abc.Awaitable[_objects_pb2.CountJobsResponse]:
+        """The jobs of processing by their kind, without kinds of which there are none. For admins."""
 
 def add_ObjectsServicer_to_server(servicer: ObjectsServicer, server: _aio.Server) -> None: ...
 

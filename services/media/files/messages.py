@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from protos.media.v1.objects_pb2 import Object, OwnUpload, PartialUpload, State
+from protos.media.v1.objects_pb2 import JobQueue, Object, OwnUpload, PartialUpload, State
 from protos.media.v1.objects_pb2 import Variant as VariantMessage
 from services.media.files.objects import ObjectDetails, Variant
 from services.media.files.progress import Progress
@@ -64,3 +64,7 @@ def partial_upload(row: Any, object: Object | None) -> PartialUpload:
         metadata=row.metadata,
         object=object,
     )
+
+
+def job_queue(row: Any) -> JobQueue:
+    return JobQueue(kind=row.kind, due=row.due, held=row.held, failed=row.failed, wait_seconds=row.wait)

@@ -12,6 +12,7 @@ ROUTES = [
     ("POST", "/api/admin/revoke-session", {"user_id": "1", "session_id": "1"}),
     ("GET", "/api/admin/audit", {}),
     ("GET", "/api/admin/status", {}),
+    ("GET", "/api/admin/jobs", {}),
 ]
 
 
@@ -65,3 +66,9 @@ async def test_the_status_names_services_and_queues(gateway: RunningGateway, bos
     assert {each["name"] for each in status["services"]} == {"user", "social", "media", "chat"}
     assert {"name": "user", "ready": True} in status["services"]
     assert status["queues_known"] is True and isinstance(status["queues"], list)
+
+
+async def test_the_jobs_of_processing(video_gateway: RunningGateway, user: Running) -> None:
+    boss = await an_admin(video_gateway.http, user)
+    queues = (await boss.get("/api/admin/jobs"))["queues"]
+    assert all(set(each) == {"kind", "due", "held", "failed", "wait_seconds"} for each in queues)

@@ -19,11 +19,16 @@ async def new_moderator(base: str, var: Path) -> str:
     async with httpx.AsyncClient(base_url=base, trust_env=False) as http:
         body = {"phone": phone, "password": PASSWORD, "nickname": "Cora"}
         (await http.post("/api/v1/user/register", json=body)).raise_for_status()
+    await promote(phone, var)
+    return phone
+
+
+async def promote(name: str, var: Path) -> None:
+    """Makes the account a super admin's. `name`: its email or phone."""
     environ = os.environ | {"HITOK_VAR": str(var)}
-    command = [sys.executable, "-m", "deploy.local", "user", "make-super-admin", phone]
+    command = [sys.executable, "-m", "deploy.local", "user", "make-super-admin", name]
     done = await asyncio.to_thread(subprocess.run, command, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    return phone
 
 
 async def report_video(page: Page, title: str) -> None:
@@ -63,6 +68,7 @@ async def look_around(page: Page, name: str) -> None:
     await page.go("#/status")
     await page.see("answers")
     await page.see("chat-notifications")
+    await page.see("Processing of files")
     await page.go(f"#/users/{name}")
     await page.click_containing(name, ".rows a")
     await page.see("Hide", ".rows")
@@ -71,3 +77,29 @@ async def look_around(page: Page, name: str) -> None:
     await page.go("#/audit")
     await page.see("hide", ".rows")
     assert await serious_faults(page.tab) == []
+
+
+async def object_to(page: Page, why: str) -> None:
+    """The person whose thing was hidden asks another moderator."""
+    await page.see("A moderator decided", ".rows")
+    await page.click_containing("A moderator decided", ".rows a")
+    await page.see("Too fast", ".rows")
+    assert await serious_faults(page.tab) == []
+    await page.press("[name=appeal]")
+    await page.write(text=why)
+    await page.press("[name=send-appeal]")
+    await page.see("Another moderator will look at it", ".rows")
+
+
+async def grant_appeal(page: Page, why: str) -> None:
+    """In the console, as a super admin: they may answer it although they decided."""
+    await page.go("#/appeals")
+    await page.see(why, ".appeals")
+    assert await serious_faults(page.tab) == []
+    await page.press("[name=answer]")
+    await page.tab.run("document.querySelector('[name=granted]').value = 'true'")
+    await page.write(answer="It does not")
+    await page.press("[name=decide-appeal]")
+    await page.see("No objections")
+    await page.go("#/appeals/decided")
+    await page.see("It does not", ".appeals")

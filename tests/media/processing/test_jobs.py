@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 
 from protos.media.v1 import objects_pb2 as pb
 from services.kit import background
+from services.kit.roles import ADMIN
 from services.media.maintenance.metrics import watch_media
 from services.media.models import FAILED, PROCESSING, READY
 from services.media.processing.jobs import processing
@@ -193,6 +194,34 @@ async def test_what_waits_is_shown(idle: Running) -> None:
 
 def shown(metric: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(metric, labels) or 0.0
+
+
+async def test_admins_see_the_jobs_of_each_kind(idle: Running) -> None:
+    """Due, held by a worker or postponed, and failed; those of covers at chosen times are one kind."""
+    hash = (await upload(idle, new_user(), video(seconds=0.5))).hash
+    with acting(new_user()):
+        assert await refusal(idle.objects.CountJobs(pb.CountJobsRequest())) == "NOT_PERMITTED"
+    before = await queues_of(idle)
+    await execute(
+        idle,
+        """INSERT INTO job (object_hash, profile, due_at, started_at, reason) VALUES
+        (:hash, 'cover-at-1', now() - interval '90 s', NULL, ''), (:hash, 'cover-at-2', now(), NULL, ''),
+        (:hash, 'cover-at-3', now() + interval '60 s', now(), ''), (:hash, 'cover-at-4', NULL, now(), 'FILE_BROKEN'),
+        (:hash, 'cover-at-5', NULL, now(), ''), (:hash, 'cover-at-6', NULL, now() - interval '2 d', 'FILE_BROKEN')""",
+        hash=hash,
+    )
+    after = await queues_of(idle)
+    await execute(idle, "DELETE FROM job WHERE object_hash = :hash", hash=hash)
+    await execute(idle, "UPDATE object SET state = :ready WHERE hash = :hash", ready=READY, hash=hash)
+    was, now = before.pop("cover-at", pb.JobQueue()), after.pop("cover-at")
+    assert (now.due - was.due, now.held - was.held, now.failed - was.failed) == (2, 1, 1)
+    assert now.wait_seconds >= 90
+    assert {"cover", "playback"} <= after.keys() == before.keys()
+
+
+async def queues_of(media: Running) -> dict[str, pb.JobQueue]:
+    with acting(new_user(), role=ADMIN):
+        return {queue.kind: queue for queue in (await media.objects.CountJobs(pb.CountJobsRequest())).queues}
 
 
 async def test_many_workers_make_each_thing_once(idle: Running) -> None:
