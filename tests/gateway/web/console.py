@@ -100,6 +100,6 @@ async def grant_appeal(page: Page, why: str) -> None:
     await page.tab.run("document.querySelector('[name=granted]').value = 'true'")
     await page.write(answer="It does not")
     await page.press("[name=decide-appeal]")
-    await page.see("No objections")
+    await page.present(".appeals", "!it.childElementCount")
     await page.go("#/appeals/decided")
     await page.see("It does not", ".appeals")
