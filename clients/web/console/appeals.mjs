@@ -35,7 +35,7 @@ function row(one) {
     act.case_id && h("a", { href: `#/case/${act.case_id}` }, t("appeal.case")),
     one.decided_at ? h("p", null, t(one.granted ? "appeal.granted" : "appeal.refused"), " ", time(one.decided_at), one.answer && h("q", null, one.answer))
       : act.moderator_id === me.id && Number(me.role) < SUPER_ADMIN ? h("p", { class: "hint" }, t("appeal.own"))
-        : button(t("appeal.answer"), (event) => openAnswer(one, event.target.closest("li")), { name: "answer" }));
+        : button(t("appeal.answer"), (event) => openAnswer(one, event.target.closest("li")), { name: "open-answer" }));
 }
 
 function openAnswer(one, shown) {

@@ -96,7 +96,7 @@ async def grant_appeal(page: Page, why: str) -> None:
     await page.go("#/appeals")
     await page.see(why, ".appeals")
     assert await serious_faults(page.tab) == []
-    await page.press("[name=answer]")
+    await page.press("[name=open-answer]")
     await page.tab.run("document.querySelector('[name=granted]').value = 'true'")
     await page.write(answer="It does not")
     await page.press("[name=decide-appeal]")
