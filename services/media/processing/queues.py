@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
 from services.kit.roles import is_admin
+from services.kit.sql.connection import AsyncConnection
 from services.media.errors import NotPermitted
 
 MOST = 10_000  # rows of each state that are counted
