@@ -74,6 +74,7 @@ STOPSIGNAL SIGTERM
 FROM base AS user
 COPY --from=user-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/exports services/exports
+COPY --from=code /app/services/name_search services/name_search
 COPY --from=code /app/services/user services/user
 ENV HITOK_USER_GRPC_PORT=18051 HITOK_USER_METRICS_PORT=18151
 EXPOSE 18051 18151
@@ -84,6 +85,7 @@ ENTRYPOINT ["python", "-m", "services.user"]
 FROM base AS social
 COPY --from=social-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/exports services/exports
+COPY --from=code /app/services/name_search services/name_search
 COPY --from=code /app/services/social services/social
 ENV HITOK_SOCIAL_GRPC_PORT=18052 HITOK_SOCIAL_METRICS_PORT=18152
 EXPOSE 18052 18152

@@ -112,8 +112,8 @@ TABLES: dict[str, dict[str, Table]] = {
     "media": {
         "video": Table(
             "owner_id title description type video_url cover_url object_hash captioned_hls words",
-            "id visibility publish_as cover_at like_count comment_count share_count view_count score random_key"
-            " created_at updated_at deleted_at moderation_event",
+            "id visibility publish_as cover_at words_version like_count comment_count share_count view_count score"
+            " random_key created_at updated_at deleted_at moderation_event",
             f"Emptied in small transactions. {ID_STAYS}",
         ),
         "caption": Table(
@@ -174,7 +174,7 @@ TABLES: dict[str, dict[str, Table]] = {
         ),
         "message": Table(
             "id sender_id client_msg_id body size mentions words",
-            "conversation_id seq rev content_type reply_to_seq created_at edited_at recalled_at",
+            "conversation_id seq rev content_type reply_to_seq words_version created_at edited_at recalled_at",
             f"Emptied in small transactions, like one that its sender recalled. {ID_STAYS}",
         ),
         "push": Table("subject header payload", "id due_at", "Deleted within seconds, when the frame is published."),

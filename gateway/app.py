@@ -31,6 +31,7 @@ from gateway.api.shortvideo import (
 from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import files as uploads
 from gateway.api.shortvideo.account import exports, second_factor
+from gateway.api.shortvideo.discovery import search
 from gateway.api.shortvideo.own_videos import captions
 from gateway.config import GatewaySettings, Original
 from gateway.container import Container
@@ -58,6 +59,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *mutes.endpoints,
     *communities.endpoints,
     *feeds.endpoints,
+    *search.endpoints,
     *videos.endpoints,
     *captions.endpoints,
     *comments.endpoints,

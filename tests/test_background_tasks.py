@@ -87,6 +87,7 @@ PROCESSES = {
             "erase_accounts": "services.chat.account_erasure.AccountEraser.run",
             "drop_permissions": "services.chat.membership.permissions.Permissions.listen",
             "publish_pushes": "services.chat.push.outbox.Publisher.publish_queue",
+            "renew_words": "services.chat.search_words.renew_words",
             "relay_pushes": "services.chat.push.outbox.Publisher.relay",
             "sweep_presence": "services.chat.presence.Presence.sweep",
             "write_messages": "services.chat.sending.group_commit.GroupCommit.write_all",

@@ -66,6 +66,7 @@ GROUPS = {
     "shortvideo.communities": ("Groups", "群组"),
     "shortvideo.feeds": ("Videos", "视频"),
     "shortvideo.videos": ("Videos", "视频"),
+    "shortvideo.search": ("Search", "搜索"),
     "shortvideo.comments": ("Comments", "评论"),
     "shortvideo.chat": ("Chat", "聊天"),
     "shortvideo.files": ("Files", "文件"),

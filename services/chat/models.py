@@ -140,6 +140,7 @@ class Message(Model):
     reply_to_seq: Mapped[int] = mapped_column(server_default="0")
     mentions: Mapped[list[int]] = mapped_column(server_default="{}")
     words: Mapped[Any] = mapped_column(TSVECTOR)
+    words_version: Mapped[int] = mapped_column(SmallInteger, server_default="1")  # search_words.py
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     edited_at: Mapped[datetime | None]
     recalled_at: Mapped[datetime | None]
@@ -149,6 +150,7 @@ class Message(Model):
         UniqueConstraint("conversation_id", "sender_id", "client_msg_id", name="message_client_msg_id"),
         Index("message_rev", "conversation_id", "rev"),
         Index("message_words", "words", postgresql_using="gin"),
+        Index("message_old_words", "conversation_id", postgresql_where=text("words_version < 1")),
         {"postgresql_partition_by": "HASH (conversation_id)"},
     )
 

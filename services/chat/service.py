@@ -10,6 +10,7 @@ from nats.aio.client import Client as Nats
 
 from protos.media.v1 import objects_pb2
 from protos.social.v1 import friends_pb2, groups_pb2
+from services.chat import search_words
 from services.chat.config import SERVICE, ChatSettings
 from services.chat.membership.directory import ConversationDirectory
 from services.chat.membership.permissions import Permissions
@@ -77,7 +78,11 @@ async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
             write_messages = partial(write, database, publisher, new_id)
             async with (
                 committing(write_messages, settings.writers, settings.max_waiting) as group_commit,
-                background.run(drop_permissions=permissions.listen, sweep_presence=presence.sweep),
+                background.run(
+                    drop_permissions=permissions.listen,
+                    sweep_presence=presence.sweep,
+                    renew_words=lambda: search_words.run(database),
+                ),
             ):
                 yield Service(
                     settings=settings,

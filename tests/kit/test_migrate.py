@@ -23,8 +23,12 @@ from tests.support.servers import Servers
 from tests.support.user import environment, user_settings
 
 ROOT = Path(__file__).parents[2]
-# Alembic does not see the collation of an index, and would make it anew; partitions have no models.
-UNSEEN = {"account_search", *(f"message_{number}" for number in range(PARTITIONS))}
+# Alembic does not see the collation or the functions of an index, and would make it anew; partitions have no models.
+UNSEEN = {
+    "account_search",
+    *(f"{table}_{kind}" for table in ("account", "group") for kind in ("form", "grams")),
+    *(f"message_{number}" for number in range(PARTITIONS)),
+}
 REVISION = """
 import sqlalchemy as sa
 from alembic import op

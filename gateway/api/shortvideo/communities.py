@@ -68,7 +68,7 @@ class CommunityPage(Struct):
     next_cursor: str
 
 
-async def _community_page(call: Call, page: pb.ListGroupsResponse) -> CommunityPage:
+async def community_page(call: Call, page: pb.ListGroupsResponse) -> CommunityPage:
     owners = await call.container.cards.load_many(group.owner_id for group in page.groups)
     return CommunityPage([community(group, owners.get(group.owner_id)) for group in page.groups], page.next_cursor)
 
@@ -79,7 +79,7 @@ async def _list(call: Call, params: ListCommunities) -> CommunityPage:
     request = pb.ListGroupsRequest(
         user_id=asked[0] if asked else 0, cursor=params.cursor, limit=params.page_size, offset=params.offset
     )
-    return await _community_page(call, await call.container.groups.ListGroups(request))
+    return await community_page(call, await call.container.groups.ListGroups(request))
 
 
 @endpoint("GET", "/api/contact/get-group-list", family=SHORT_VIDEO, limit=CONTACT)
@@ -175,9 +175,9 @@ async def update_community(call: Call, params: UpdateCommunity) -> None:
 
 @endpoint("GET", "/api/contact/search-communities", family=SHORT_VIDEO, limit=OURS)
 async def search_communities(call: Call, params: Search) -> CommunityPage:
-    """Groups by the beginning of their name."""
+    """Groups by their name: those that begin with the text, then those that have it inside, without accents or case."""
     request = pb.SearchGroupsRequest(prefix=params.query, cursor=params.cursor, limit=params.limit)
-    return await _community_page(call, await call.container.groups.SearchGroups(request))
+    return await community_page(call, await call.container.groups.SearchGroups(request))
 
 
 endpoints = [

@@ -153,7 +153,7 @@ async def get_block_list(call: Call, params: ListPage) -> UserPage:
 
 @endpoint("GET", "/api/contact/search-users", family=SHORT_VIDEO, limit=OURS)
 async def search_users(call: Call, params: Search) -> UserPage:
-    """Users by the beginning of their username, or by a whole phone or email if they allow it."""
+    """Users by their username, or by a whole phone or email if they allow it; accents and case make no difference."""
     request = SearchUsersRequest(query=params.query, cursor=params.cursor, limit=params.limit)
     page = await call.container.users.SearchUsers(request)
     shown = await call.container.logins_shown_to(call.caller, [user.user_id for user in page.users])

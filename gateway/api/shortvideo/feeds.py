@@ -113,7 +113,7 @@ async def liked_videos(call: Call, params: VideoPaging) -> VideoPage:
 
 @endpoint("GET", "/api/videos/search-videos", family=SHORT_VIDEO, limit=OURS)
 async def search_videos(call: Call, params: Search) -> VideoPage:
-    """Videos by words of their title and description, the newest first; `total` is not counted."""
+    """Videos by words of their title and description, the most relevant first; `total` is not counted."""
     if params.is_beyond_pages:
         return await video_page(call, params, pb.VideoPage())
     muted = await call.container.muted_by(call.caller)

@@ -129,13 +129,19 @@ class Paging(Protocol):
 
 async def video_page(call: Call, paging: Paging, found: pb.VideoPage | CardPage, muted: Muted = NOTHING) -> VideoPage:
     """The page without what `muted` hides, so it may be short; the caller's own videos stay."""
-    cards = found.cards if isinstance(found, CardPage) else [VideoCard(video) for video in found.videos]
-    if muted is not NOTHING:
-        me = call.caller.user_id
-        cards = [card for card in cards if card.video.owner_id == me or not _is_hidden(muted, card.video)]
+    cards = shown_cards(call, found, muted)
     has_more = bool(found.next_cursor) and paging.has_page_after
     views = await video_views(call, cards)
     return VideoPage(views, str(paging.page), str(paging.limit), str(found.total), has_more, found.next_cursor)
+
+
+def shown_cards(call: Call, found: pb.VideoPage | CardPage, muted: Muted) -> Sequence[VideoCard]:
+    """Those that `muted` does not hide from the caller."""
+    cards = found.cards if isinstance(found, CardPage) else [VideoCard(video) for video in found.videos]
+    if muted is NOTHING:
+        return cards
+    me = call.caller.user_id
+    return [card for card in cards if card.video.owner_id == me or not _is_hidden(muted, card.video)]
 
 
 def _is_hidden(muted: Muted, video: Video) -> bool:

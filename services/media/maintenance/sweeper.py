@@ -18,6 +18,7 @@ from services.kit.errors import HitokError
 from services.media import spools
 from services.media.files import deletions, ingest, resumable
 from services.media.maintenance.counter_audit import DriftAudit
+from services.media.maintenance.search_words import renew_words
 from services.media.maintenance.unused_uploads import sweep_unused
 from services.media.models import Object, Part, PartialUpload
 from services.media.resources import Resources
@@ -67,6 +68,7 @@ async def _lead(service: Resources, connection: object) -> None:
             swept_at = now
             await sweep(service)
         await deletions.drain(service.database, service.storage)
+        await renew_words(service.database)
         if wrong := await audit.step(service.database):
             log.error("counters differ from their rows", count=wrong)
         await asyncio.sleep(DRAIN_EVERY)

@@ -17,7 +17,7 @@ from services.media.relationships.models import Relationship
 from services.media.videos.list_totals import count_feed, count_owned
 from services.media.videos.models import Video, VideoLike
 from services.media.videos.pages import PageRequest, ShownRows
-from services.media.videos.text_search import query_words
+from services.media.videos.text_search import CANDIDATES, query_slips, query_words, relevance
 from services.media.videos.videos import get_cards
 from services.media.videos.visibility import ALL_VISIBILITIES, is_shown, visibilities_for, visible_to
 
@@ -130,12 +130,25 @@ async def list_liked_videos(connection: AsyncConnection, viewer: Caller, page: P
 
 
 async def search_videos(connection: AsyncConnection, viewer: Caller, text: str, page: PageRequest) -> VideoPage:
-    """Videos with all of the words, newest first. Raises CursorInvalid."""
-    words = query_words(text)
-    older = Video.id < id_before(page.cursor)
+    """Videos with all of the words, the most relevant first; if there are none, one page of those that have them but
+    for a slip. Raises CursorInvalid."""
+    found = await _search(connection, viewer, query_words(text), page)
+    if found.videos or page.cursor:
+        return found
+    return (await _search(connection, viewer, query_slips(text), page))._replace(next_cursor="")
+
+
+async def _search(
+    connection: AsyncConnection, viewer: Caller, words: ColumnElement[str] | None, page: PageRequest
+) -> VideoPage:
+    shown = ShownRows.decode(page.cursor)
     if words is None:
         return VideoPage([], "")
-    query = select(Video.id).where(Video.words.op("@@")(words), older, is_shown, visible_to(viewer))
-    found = (await connection.execute(query.order_by(Video.id.desc()).limit(page.size))).scalars().all()
-    ids, more = page.cut(found)
-    return VideoPage(await get_cards(connection, viewer, ids), encode_cursor(ids[-1]) if more else "")
+    matching = select(Video.__table__).where(Video.words.op("@@")(words), is_shown, visible_to(viewer))
+    candidate = matching.order_by(Video.score.desc()).limit(CANDIDATES).subquery().c
+    rank = relevance(candidate, words)
+    query = select(candidate.id, rank.label("relevance")).where(*shown.is_new(rank, candidate.id))
+    found = (await connection.execute(query.order_by(rank.desc(), candidate.id.desc()).limit(page.size))).all()
+    rows, more = page.cut(found)
+    cursor = shown.next(rows, "relevance") if more else ""
+    return VideoPage(await get_cards(connection, viewer, [row.id for row in rows]), cursor)

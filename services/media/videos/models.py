@@ -46,6 +46,7 @@ class Video(Model):
     score: Mapped[float] = mapped_column(Double, Computed(SCORE, persisted=True))
     random_key: Mapped[int]  # its place in the random order; each viewer starts at a different place
     words: Mapped[str] = mapped_column(TSVECTOR)  # text_search.py
+    words_version: Mapped[int] = mapped_column(SmallInteger, server_default="1")  # maintenance/search_words.py
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
@@ -59,6 +60,7 @@ class Video(Model):
         Index("video_random", "visibility", "random_key", "id", postgresql_where=IS_LIVE),
         Index("video_owner", "owner_id", "visibility", "id", postgresql_where=IS_LIVE),
         Index("video_words", "words", postgresql_using="gin", postgresql_where=IS_LIVE),
+        Index("video_old_words", "id", postgresql_where=text("words_version < 1")),
         Index("video_waiting", "object_hash", postgresql_where=text("publish_as IS NOT NULL")),
     )
 

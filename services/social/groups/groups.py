@@ -7,21 +7,19 @@ from sqlalchemy import Row, delete, func, insert, select, update
 
 from services.kit import pages
 from services.kit.context import Caller
-from services.kit.cursor import decode_cursor
 from services.kit.db import one_of
-from services.kit.ids import Id
 from services.kit.roles import GROUP_MANAGER, GROUP_OWNER, is_admin
 from services.kit.sql.connection import AsyncConnection
+from services.name_search.queries import NameSearch
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import GroupLimitReached, GroupNotFound, NotMember, NotPermitted
 from services.social.friends.friendships import lock_users
 from services.social.models import PENDING, REFUSED, Group, Invitation, JoinRequest, Member
-from services.social.queries import Name
 from services.social.validation import name_key, parse_group_fields
 
 LIVE = (Group.dismissed_at.is_(None), Group.hidden_at.is_(None))
-LAST = "\U0010ffff"  # sorts after every character that may follow a prefix
+NAMES = NameSearch.of('"group"', "name_key", "dismissed_at IS NULL AND hidden_at IS NULL")
 
 
 async def lock_group(connection: AsyncConnection, group_id: int) -> Row[Any]:
@@ -138,14 +136,9 @@ async def list_groups(
     return [groups[row.group_id] for row in rows if row.group_id in groups], next_cursor
 
 
-async def search_groups(connection: AsyncConnection, prefix: str, cursor: str, limit: int) -> pages.Page:
-    """The groups whose name begins with `prefix`, in any case; none for an empty prefix. Raises CursorInvalid."""
-    place = decode_cursor(cursor, tuple[Name, Id])
-    key = name_key(prefix)
-    if not key:
-        return [], ""
-    query = select(Group.__table__).where(Group.name_key >= key, Group.name_key < key + LAST)
-    if place:
-        query = query.where(pages.after((Group.name_key, Group.id), place))
-    query = query.where(*LIVE).order_by(Group.name_key, Group.id)
-    return await pages.fetch(connection, query, "name_key", "id", limit=limit, cursor=cursor)
+async def search_groups(connection: AsyncConnection, query: str, cursor: str, limit: int) -> pages.Page:
+    """The groups whose name begins with `query`, in any case, then those that have it inside; none for an empty
+    one. Raises CursorInvalid."""
+    ids, next_cursor = await NAMES.find(connection, name_key(query), cursor, pages.clamp(limit, pages.MAX_LIMIT))
+    groups = {row.id: row for row in await batch_get(connection, ids)}
+    return [groups[id] for id in ids if id in groups], next_cursor

@@ -1,14 +1,15 @@
-"""Searching users by the beginning of a username, or by an exact phone or email if its user allows that."""
+"""Searching users by their username, or by an exact phone or email if its user allows that."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Row, and_, collate, or_, select
+from sqlalchemy import Row, and_, or_, select
 
-from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
+from services.kit.db import one_of
 from services.kit.pages import clamp
 from services.kit.sql.connection import AsyncConnection
+from services.name_search.queries import NameSearch
 from services.user.errors import EmailInvalid, PhoneInvalid
 from services.user.identities.parsing import parse_email, parse_phone, username_key
 from services.user.models import Account
@@ -20,36 +21,38 @@ FINDABLE = (
     Account.banned_at.is_(None),
     Account.profile_hidden_at.is_(None),
 )
-ordered_key = collate(Account.username_key, "C")  # in byte order, like the index
-LAST = "\U0010ffff"  # sorts after every character that may follow a prefix
+NAMES = NameSearch.of(
+    "account",
+    "username_key",
+    "deleted_at IS NULL AND disabled_at IS NULL AND banned_at IS NULL AND profile_hidden_at IS NULL",
+)
 
 
 async def search_users(
     connection: AsyncConnection, query: str, region: str, cursor: str, limit: int, proven_only: bool = False
 ) -> tuple[Sequence[Row[Any]], str]:
-    """A page ordered by username, and the next page's cursor. Matches of a phone or email come first of all.
+    """A page of those whose name begins with the query, then of those who have it inside, and the next page's cursor.
+    Matches of a phone or email come first of all.
 
     `proven_only`: a phone finds only those who have proven it.
 
     Raises CursorInvalid.
     """
-    after = decode_cursor(cursor, tuple[str])
-    if after and "\0" in after[0]:
-        raise CursorInvalid
-    prefix, limit = username_key(query), clamp(limit, MAX_LIMIT)
-    if not prefix or "\0" in prefix:
+    key = username_key(query)
+    if not key or "\0" in key:
         return [], ""
     exact = await _find_exact(connection, query, region, proven_only)
-    # A range, not LIKE: its index is used whether or not the statement is prepared.
-    named = select(Account.__table__).where(
-        *FINDABLE, ordered_key >= prefix, ordered_key < prefix + LAST, Account.id.not_in([row.id for row in exact])
-    )
-    if after:
-        named = named.where(ordered_key > after[0])
-    rows = (await connection.execute(named.order_by(ordered_key).limit(limit + 1))).all()
-    page = rows[:limit]
-    next_cursor = encode_cursor(page[-1].username_key) if len(rows) > limit else ""
-    return page if after else [*exact, *page], next_cursor
+    without = [row.id for row in exact]
+    key = username_key(query)
+    if not key or "\0" in key:
+        return [], ""
+    exact = await _find_exact(connection, query, region, proven_only)
+    without = [row.id for row in exact]
+    ids, next_cursor = await NAMES.find(connection, key, cursor, clamp(limit, MAX_LIMIT), without)
+    rows = await connection.execute(select(Account.__table__).where(one_of(Account.id, ids)))
+    accounts = {row.id: row for row in rows}
+    named = [accounts[id] for id in ids if id in accounts]
+    return named if cursor else [*exact, *named], next_cursor
 
 
 async def _find_exact(connection: AsyncConnection, query: str, region: str, proven_only: bool) -> Sequence[Row[Any]]:
