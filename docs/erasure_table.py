@@ -88,8 +88,12 @@ TABLES: dict[str, dict[str, Table]] = {
             "from_id to_id message", "id requested_at result handled_at hidden", f"{ROW_GOES} Of either side."
         ),
         "refusal": Table("user_id peer_id", "created_at", f"{ROW_GOES} Of either side."),
-        "contact_settings": Table("user_id", "who_may_add who_sees_presence who_sees_last_login", ROW_GOES),
+        "contact_settings": Table(
+            "user_id", "who_may_add who_sees_presence who_sees_last_login who_may_follow", ROW_GOES
+        ),
         "block": Table("user_id blocked_id", "id created_at", f"{ROW_GOES} Of either side."),
+        "follow": Table("user_id followed_id", "id pending created_at", f"{ROW_GOES} Of either side."),
+        "follow_count": Table("user_id", "followers following", ROW_GOES),
         "mute": Table("user_id muted_id", "id created_at", f"{ROW_GOES} Of either side."),
         "muted_word": Table("user_id word", "created_at", ROW_GOES),
         "group": Table(

@@ -32,6 +32,7 @@ from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import files as uploads
 from gateway.api.shortvideo.account import exports, second_factor
 from gateway.api.shortvideo.discovery import search
+from gateway.api.shortvideo.follows import follows
 from gateway.api.shortvideo.own_videos import captions
 from gateway.config import GatewaySettings, Original
 from gateway.container import Container
@@ -56,6 +57,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *second_factor.endpoints,
     *contacts.endpoints,
     *contact_settings.endpoints,
+    *follows.endpoints,
     *mutes.endpoints,
     *communities.endpoints,
     *feeds.endpoints,

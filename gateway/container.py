@@ -12,11 +12,13 @@ from obstore.store import ObjectStore
 
 from gateway.cache.dataloader import DataLoader
 from gateway.cache.files import stored_files
+from gateway.cache.follows import Follows
 from gateway.cache.invalidation import Invalidation
 from gateway.cache.likes import Likes
 from gateway.cache.metrics import show_caches
 from gateway.cache.mutes import NOTHING, Muted, viewers_mutes
 from gateway.cache.near_cache import NearCache
+from gateway.cache.profile_numbers import Numbers
 from gateway.cache.sessions import session_verdicts
 from gateway.cache.sights import Sights
 from gateway.cache.users import ProfileKey, user_cards, user_profiles
@@ -38,7 +40,8 @@ from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.objects_pb2 import Object
 from protos.media.v1.objects_pb2_grpc import ObjectsStub, UploadsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
-from protos.social.v1 import friends_pb2, groups_pb2, mutes_pb2
+from protos.social.v1 import follows_pb2, friends_pb2, groups_pb2, mutes_pb2
+from protos.social.v1.follows_pb2_grpc import FollowsStub
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
 from protos.social.v1.mutes_pb2_grpc import MutesStub
@@ -71,7 +74,7 @@ USER_PROTOS = (
     second_factor_pb2.DESCRIPTOR,
     export_pb2.DESCRIPTOR,
 )
-SOCIAL_PROTOS = (export_pb2.DESCRIPTOR, friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR, mutes_pb2.DESCRIPTOR)
+SOCIAL_PROTOS = tuple(each.DESCRIPTOR for each in (export_pb2, follows_pb2, friends_pb2, groups_pb2, mutes_pb2))
 MEDIA_PROTOS = (export_pb2.DESCRIPTOR, objects_pb2.DESCRIPTOR, videos_pb2.DESCRIPTOR, comments_pb2.DESCRIPTOR)
 
 
@@ -88,6 +91,7 @@ class Container:
     friends: FriendsStub
     groups: GroupsStub
     mutes: MutesStub
+    follow_lists: FollowsStub
     objects: ObjectsStub
     uploads: UploadsStub
     videos: VideosStub
@@ -110,6 +114,8 @@ class Container:
     files: NearCache[str, Object]  # by hash
     video_cache: VideoCache
     likes: Likes
+    follows: Follows
+    numbers: Numbers
     invalidation: Invalidation
     online: TtlMap[tuple[int, int], dict[str, bool]]  # by viewer and group; group 0: the viewer's friends
     seeds: TtlMap[int, int]  # where a random list began, by session
@@ -162,7 +168,8 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
         objects, videos, comments = ObjectsStub(media_channel), VideosStub(media_channel), CommentsStub(media_channel)
         verdicts, cards, files = session_verdicts(sessions), user_cards(users), stored_files(objects)
         video_cache, likes = VideoCache(videos, comments), Likes(videos, comments)
-        mutes = MutesStub(social_channel)
+        mutes, follow_lists = MutesStub(social_channel), FollowsStub(social_channel)
+        follows = Follows(follow_lists)
         muted = viewers_mutes(mutes)
         show_caches(sessions=verdicts, users=cards, files=files, mutes=muted, liked=likes.liked, **video_cache.caches)
         authenticator = Authenticator(settings.jwt_secret, verdicts)
@@ -192,6 +199,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             friends=friends,
             groups=GroupsStub(social_channel),
             mutes=mutes,
+            follow_lists=follow_lists,
             objects=objects,
             uploads=UploadsStub(media_channel),
             videos=videos,
@@ -213,6 +221,8 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             files=files,
             video_cache=video_cache,
             likes=likes,
+            follows=follows,
+            numbers=Numbers(videos, follow_lists, follows),
             invalidation=invalidation,
             online=TtlMap(ONLINE_TTL, MAX_ONLINE),
             seeds=TtlMap(SEED_TTL, MAX_SEEDS),

@@ -100,8 +100,9 @@ ORDER = {
         "__main__",
     ),
     "services/social": (
-        "errors config models",
+        "errors config locks models",
         "events export messages queries validation service",
+        "follows",
         "friends",
         "groups mutes",
         "servicers consumer",

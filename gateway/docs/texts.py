@@ -62,6 +62,7 @@ GROUPS = {
     "shortvideo.users": ("Users", "用户"),
     "shortvideo.exports": ("Users", "用户"),
     "shortvideo.contacts": ("Friends", "好友"),
+    "shortvideo.follows": ("Follows", "关注"),
     "shortvideo.contact_settings": ("Friends", "好友"),
     "shortvideo.communities": ("Groups", "群组"),
     "shortvideo.feeds": ("Videos", "视频"),

@@ -1,6 +1,6 @@
 """The gateway's own errors. failures.py has the codes and texts of all reasons."""
 
-from services.kit.errors import Forbidden, Invalid, NotFound, TooMany, Unauthenticated
+from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
 
 
 class ParameterInvalid(Invalid):
@@ -17,6 +17,10 @@ class ParameterMistyped(Invalid):
 
 class ParameterMissing(Invalid):
     pass
+
+
+class SelfFollow(Invalid):
+    """A user cannot follow themselves."""
 
 
 class ContentTypeInvalid(Invalid):
@@ -109,6 +113,10 @@ class NotPermitted(Forbidden):
     """A page of that origin may not send such a request."""
 
 
+class Blocked(Forbidden):
+    """The caller blocked the other user."""
+
+
 class ActorForged(Forbidden):
     """The body names a user other than the caller as the actor."""
 
@@ -121,3 +129,7 @@ class SecondFactorMissing(Forbidden):
 
 class TooManyRequests(TooMany):
     pass
+
+
+class FollowLimitReached(Conflict):
+    """The caller follows as many users as one may."""

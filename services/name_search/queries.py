@@ -32,7 +32,7 @@ SLIPS = """SELECT id FROM {table} WHERE name_grams({key}) @@ CAST(:grams AS tsqu
  ORDER BY {form}, id LIMIT :limit"""
 
 Form = Annotated[str, Meta(pattern=r"^[^\0]*$", max_length=200)]  # PostgreSQL compares no text with a NUL
-Place = tuple[Annotated[int, Meta(ge=0, le=1)], Form, Id]
+Tier = Annotated[int, Meta(ge=0, le=1)]
 
 
 class NameSearch(NamedTuple):
@@ -55,7 +55,7 @@ class NameSearch(NamedTuple):
 
         Raises CursorInvalid.
         """
-        tier, *after = decode_cursor(cursor, Place) or (0, "", 0)
+        tier, *after = decode_cursor(cursor, tuple[Tier, Form, Id]) or (0, "", 0)
         form = plain(key)[:MAX_QUERY]
         if not form or "\0" in form:
             return [], ""

@@ -11,6 +11,14 @@ FAULTS = {
     "friendships without their other half": """
         SELECT count(*) FROM friendship one WHERE NOT EXISTS
         (SELECT FROM friendship other WHERE other.user_id = one.friend_id AND other.friend_id = one.user_id)""",
+    "users whose followers are counted wrongly": """
+        SELECT count(*) FROM follow_count c FULL JOIN
+        (SELECT followed_id, count(*) AS n FROM follow WHERE NOT pending GROUP BY followed_id) counted
+        ON followed_id = user_id WHERE coalesce(followers, 0) <> coalesce(n, 0)""",
+    "users whose follows are counted wrongly": """
+        SELECT count(*) FROM follow_count c FULL JOIN
+        (SELECT user_id, count(*) AS n FROM follow WHERE NOT pending GROUP BY user_id) counted
+        ON counted.user_id = c.user_id WHERE coalesce(following, 0) <> coalesce(n, 0)""",
     "groups that count their members wrongly": """
         SELECT count(*) FROM "group" LEFT JOIN
         (SELECT group_id, count(*) AS members FROM member GROUP BY group_id) counted ON group_id = id

@@ -13,11 +13,12 @@ from services.kit.roles import GROUP_OWNER
 from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.config import SERVICE
+from services.social.follows import follows
 from services.social.friends.friend_requests import agree_to_friend
-from services.social.friends.friendships import lock_users
 from services.social.groups import moderation
 from services.social.groups.groups import dismiss
 from services.social.groups.members import RANK, transfer_ownership
+from services.social.locks import lock_users
 from services.social.models import (
     Block,
     ContactSettings,
@@ -73,6 +74,7 @@ async def forget_user(connection: AsyncConnection, user_id: int) -> None:
     await connection.execute(delete(ContactSettings).where(ContactSettings.user_id == user_id))
     await connection.execute(delete(Mute).where(Mute.user_id == user_id))
     await _delete(connection, Mute, Mute.muted_id == user_id)
+    await follows.forget_user(connection, user_id, BATCH)
     await connection.execute(delete(MutedWord).where(MutedWord.user_id == user_id))
     await _delete(connection, Block, Block.user_id == user_id)
     await _delete(connection, Block, Block.blocked_id == user_id)

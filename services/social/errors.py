@@ -1,6 +1,6 @@
 """Errors between users and in groups. The gateway maps each reason to the codes of both API families."""
 
-from services.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 
 
 class SelfFriend(Invalid):
@@ -13,6 +13,10 @@ class SelfBlock(Invalid):
 
 class SelfMute(Invalid):
     """A user cannot mute themselves."""
+
+
+class SelfFollow(Invalid):
+    """A user cannot follow themselves."""
 
 
 class WordInvalid(Invalid):
@@ -67,6 +71,10 @@ class NotMember(Forbidden):
     """The caller does not belong to the group."""
 
 
+class FollowsHidden(Forbidden):
+    """Only followers see whom a user who accepts them one by one follows, and who follows them."""
+
+
 class Blocked(Forbidden):
     """The caller blocked the other user. That the other user blocked the caller is never told."""
 
@@ -89,6 +97,10 @@ class FriendLimitReached(Conflict):
 
 class RequestLimitReached(Conflict):
     """The caller has too many friend requests pending."""
+
+
+class FollowLimitReached(Conflict):
+    """The caller follows as many users as the service allows."""
 
 
 class MuteLimitReached(Conflict):
@@ -121,3 +133,7 @@ class GroupNotFound(NotFound):
 
 class MemberNotFound(NotFound):
     """The user named does not belong to the group."""
+
+
+class Overloaded(Unavailable):
+    """More changes of follows at once than can wait."""

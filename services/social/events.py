@@ -53,8 +53,28 @@ async def friends_removed(connection: AsyncConnection, actor_id: int, user_ids: 
         }
         for user_id in user_ids
     ]
+    await _emit_all(connection, rows)
+
+
+async def _emit_all(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
     for start in range(0, len(rows), BULK):
         await connection.execute(insert(_outbox).values(rows[start : start + BULK]))
+
+
+async def follows_changed(
+    connection: AsyncConnection, verb: str, pairs: Sequence[tuple[int, int]], **more: bool
+) -> None:
+    """`verb`: started, requested or ended. The actor is the one who follows, or asks to. `accepted`: the user, who was
+    asked, let them."""
+    rows = [
+        {
+            "subject": f"events.social.follow.{verb}",
+            "aggregate": _pair_of(actor_id, user_id),
+            "data": {"actor_id": str(actor_id), "user_id": str(user_id), **more},
+        }
+        for actor_id, user_id in pairs
+    ]
+    await _emit_all(connection, rows)
 
 
 async def user_blocked(connection: AsyncConnection, actor_id: int, user_id: int) -> None:

@@ -30,6 +30,15 @@ LISTS = (
         FROM join_request WHERE user_id = :user_id""",
     ),
     UserList("blocked", "SELECT id AS a, 0 AS b, blocked_id, created_at FROM block WHERE user_id = :user_id"),
+    UserList(
+        "following",
+        "SELECT id AS a, 0 AS b, followed_id, pending AS requested, created_at FROM follow WHERE user_id = :user_id",
+    ),
+    UserList(
+        "followers",
+        """SELECT id AS a, 0 AS b, user_id AS follower_id, pending AS requested, created_at
+        FROM follow WHERE followed_id = :user_id""",
+    ),
     UserList("muted", "SELECT id AS a, 0 AS b, muted_id, created_at FROM mute WHERE user_id = :user_id"),
     UserList(
         "muted_words",
@@ -38,7 +47,8 @@ LISTS = (
     ),
     UserList(
         "settings",
-        """SELECT user_id AS a, 0 AS b, who_may_add, who_sees_presence, who_sees_last_login
+        """SELECT user_id AS a, 0 AS b, who_may_add, who_sees_presence, who_sees_last_login,
+            who_may_follow
         FROM contact_settings WHERE user_id = :user_id""",
     ),
 )

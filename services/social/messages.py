@@ -50,6 +50,7 @@ def contact_settings(row: Any) -> pb.GetSettingsResponse:
         who_may_add=row.who_may_add,
         who_sees_presence=row.who_sees_presence,
         who_sees_last_login=row.who_sees_last_login,
+        who_may_follow=row.who_may_follow,
     )
 
 

@@ -9,7 +9,7 @@ from services.kit.events.outbox import event_tables
 
 PENDING, ACCEPTED, REFUSED = range(3)  # results of friend requests and of join requests
 REQUESTED, ADDED = range(2)  # how a friendship began
-EVERYONE, ASK, NOBODY = range(3)  # who may add a user
+EVERYONE, ASK, NOBODY = range(3)  # who may add a user; the first two: who may follow them
 FRIENDS = 1  # in place of ASK: those to whom the user agreed see something
 
 IS_PENDING, IS_LIVE = text("result = 0"), text("dismissed_at IS NULL")
@@ -85,6 +85,7 @@ class ContactSettings(Model):
     who_may_add: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     who_sees_presence: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     who_sees_last_login: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    who_may_follow: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
 
 class Block(Model):

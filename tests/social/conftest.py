@@ -25,7 +25,9 @@ async def small(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> A
     """A service whose limits are all three."""
     from tests.support.social import running_social_service, social_settings
 
-    limits = {f"HITOK_SOCIAL_MAX_{what}": "3" for what in ("FRIENDS", "FRIEND_REQUESTS", "GROUPS", "MEMBERS")}
+    limits = {
+        f"HITOK_SOCIAL_MAX_{what}": "3" for what in ("FRIENDS", "FRIEND_REQUESTS", "GROUPS", "MEMBERS", "FOLLOWED")
+    }
     url, folder = servers.create_database("small"), tmp_path_factory.mktemp("small")
     async with running_social_service(social_settings(url, servers, folder, **limits)) as running:
         yield running

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from protos.social.v1 import friends_pb2 as pb
 from protos.social.v1 import groups_pb2 as groups_pb
+from protos.social.v1.follows_pb2_grpc import FollowsStub
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
 from protos.social.v1.mutes_pb2_grpc import MutesStub
@@ -44,6 +45,7 @@ class Running:
     friends: FriendsStub
     groups: GroupsStub
     mutes: MutesStub
+    follows: FollowsStub
 
 
 def social_settings(postgres_url: str, servers: Servers, folder: Path, **more: str) -> SocialSettings:
@@ -55,7 +57,15 @@ async def running_social_service(settings: SocialSettings) -> AsyncIterator[Runn
     schema.upgrade(settings.postgres_url, MIGRATIONS)
     async with open_service(settings) as service, consuming(service):
         async with serving(settings, PROTOS, partial(register, service)) as (target, channel):
-            yield Running(settings, service, target, FriendsStub(channel), GroupsStub(channel), MutesStub(channel))
+            yield Running(
+                settings,
+                service,
+                target,
+                FriendsStub(channel),
+                GroupsStub(channel),
+                MutesStub(channel),
+                FollowsStub(channel),
+            )
 
 
 def new_user() -> int:
@@ -107,8 +117,8 @@ async def set_who_may_add(social: Running, user_id: int, who: pb.WhoMayAdd.Value
     await act(user_id, social.friends.SetSettings, pb.SetSettingsRequest(who_may_add=who))
 
 
-async def set_privacy(social: Running, user_id: int, **who: pb.WhoSees.ValueType) -> None:
-    """`who_sees_presence`, `who_sees_last_login`."""
+async def set_privacy(social: Running, user_id: int, **who: Any) -> None:
+    """`who_sees_presence`, `who_sees_last_login`, `who_may_follow`."""
     await act(user_id, social.friends.SetPrivacy, pb.SetPrivacyRequest(**who))
 
 

@@ -21,18 +21,23 @@ WHO_MAY_ADD: dict[int, Literal["everyone", "ask", "nobody"]] = {
 Audience = Literal["everyone", "friends", "nobody"]
 WHO_SEES: dict[int, Audience] = {pb.ANYONE: "everyone", pb.FRIENDS: "friends", pb.NO_ONE: "nobody"}
 AUDIENCES = {name: pb.WhoSees.ValueType(value) for value, name in WHO_SEES.items()}
+WhoMayFollow = Literal["everyone", "ask"]
+WHO_MAY_FOLLOW: dict[int, WhoMayFollow] = {pb.FOLLOW_FREELY: "everyone", pb.FOLLOW_IF_ACCEPTED: "ask"}
 
 
 class ContactSettings(Struct):
     """`who_may_add` the caller as a friend: `everyone` at once, `ask`: whoever the caller accepts, or `nobody`.
 
     Who sees the caller online, and who when they last logged in: `everyone`, `friends` to whose friendship the caller
-    agreed, or `nobody`; no user across a block. Whether a search by the whole phone or email finds them.
+    agreed, or `nobody`; no user across a block. `who_may_follow` the caller: `everyone`, or `ask`: whoever the caller
+    accepts, and only they see whom the caller follows and who follows them. Whether a search by the whole phone or
+    email finds them.
     """
 
     who_may_add: Literal["everyone", "ask", "nobody"]
     who_sees_presence: Audience
     who_sees_last_login: Audience
+    who_may_follow: WhoMayFollow
     searchable_by_phone: bool
     searchable_by_email: bool
 
@@ -43,6 +48,7 @@ class ChangeSettings(Struct):
     who_may_add: Literal["everyone", "ask", "nobody"] | None = None
     who_sees_presence: Audience | None = None
     who_sees_last_login: Audience | None = None
+    who_may_follow: WhoMayFollow | None = None
     searchable_by_phone: bool | None = None
     searchable_by_email: bool | None = None
 
@@ -60,6 +66,7 @@ async def get_settings(call: Call, params: NoParams) -> ContactSettings:
         WHO_MAY_ADD[found.who_may_add],
         WHO_SEES[found.who_sees_presence],
         WHO_SEES[found.who_sees_last_login],
+        WHO_MAY_FOLLOW[found.who_may_follow],
         user.searchable_by_phone,
         user.searchable_by_email,
     )
@@ -76,6 +83,9 @@ async def set_settings(call: Call, params: ChangeSettings) -> None:
         privacy.who_sees_presence = AUDIENCES[params.who_sees_presence]
     if params.who_sees_last_login:
         privacy.who_sees_last_login = AUDIENCES[params.who_sees_last_login]
+    if params.who_may_follow:
+        asks = params.who_may_follow == "ask"
+        privacy.who_may_follow = pb.FOLLOW_IF_ACCEPTED if asks else pb.FOLLOW_FREELY
     if privacy.ListFields():
         await call.container.friends.SetPrivacy(privacy)
     found = UpdateProfileRequest(user_id=call.caller.user_id)

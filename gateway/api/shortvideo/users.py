@@ -1,5 +1,7 @@
 """api/user/*: profiles, roles, sessions and credentials."""
 
+import asyncio
+
 from msgspec import Struct, field
 
 from gateway.api.shortvideo.views import Profile, SessionView, profile_of, session_view
@@ -87,7 +89,8 @@ async def _profile(call: Call, user_id: int) -> Profile:
     if user is None:
         raise UserNotFound
     shows_login = user_id in await call.container.logins_shown_to(call.caller, [user_id])
-    return profile_of(user, shows_login, await facts_of(call, user.avatar))
+    avatar, numbers = await asyncio.gather(facts_of(call, user.avatar), call.container.numbers.of(call.caller, user_id))
+    return profile_of(user, shows_login, avatar, numbers)
 
 
 @endpoint("GET", "/api/user/get-user-info", family=SHORT_VIDEO, limit=per_second(20, 40))

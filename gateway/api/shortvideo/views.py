@@ -2,7 +2,9 @@
 
 from msgspec import Struct, field, structs
 
+from gateway.cache.profile_numbers import ProfileNumbers
 from gateway.files.pictures import PictureFacts
+from protos.social.v1.follows_pb2 import FollowState
 from protos.social.v1.groups_pb2 import Group
 from protos.user.v1.accounts_pb2 import Session
 from protos.user.v1.users_pb2 import User
@@ -62,6 +64,8 @@ class Profile(Struct):
     """The schema's fields at top level, the sample's under `user`. `create_at` in Unix milliseconds.
 
     `searchable_by_phone` and `searchable_by_email` are false for viewers other than the user and admins.
+    `followers_count`, `following_count`, `likes_received` (of their videos) and `videos_count` (public ones) are null
+    while the service that counts is away. `is_mutual`: the caller and the user follow each other.
     `avatar_blurhash`, `avatar_width` and `avatar_height` (pixels) are empty and 0 for a picture of another site.
     """
 
@@ -78,6 +82,14 @@ class Profile(Struct):
     avatar_blurhash: str
     avatar_width: int
     avatar_height: int
+    followers_count: int | None
+    following_count: int | None
+    likes_received: int | None
+    videos_count: int | None
+    is_following: bool
+    follow_requested: bool
+    follows_me: bool
+    is_mutual: bool
 
 
 class SessionView(Struct):
@@ -119,7 +131,8 @@ def user_view(user: User, shows_login: bool) -> UserView:
     )
 
 
-def profile_of(user: User, shows_login: bool, avatar: PictureFacts) -> Profile:
+def profile_of(user: User, shows_login: bool, avatar: PictureFacts, numbers: ProfileNumbers) -> Profile:
+    state = numbers.state or FollowState()
     view = user_view(user, shows_login)
     return Profile(
         id=view.id,
@@ -135,6 +148,14 @@ def profile_of(user: User, shows_login: bool, avatar: PictureFacts) -> Profile:
         avatar_blurhash=avatar.blurhash,
         avatar_width=avatar.width,
         avatar_height=avatar.height,
+        followers_count=numbers.follows and numbers.follows.followers,
+        following_count=numbers.follows and numbers.follows.following,
+        likes_received=numbers.videos and numbers.videos.likes_received,
+        videos_count=numbers.videos and numbers.videos.video_count,
+        is_following=state.follows,
+        follow_requested=state.requested,
+        follows_me=state.follows_me,
+        is_mutual=state.follows and state.follows_me,
     )
 
 

@@ -364,7 +364,7 @@ class Notification(_message.Message):
     UNREAD_FIELD_NUMBER: _builtins.int
     notification_id: _builtins.int
     kind: _builtins.str
-    """friend_request, friend_accepted, friend_added, group_request, group_joined,"""
+    """friend_request, friend_accepted, friend_added, follow, follow_request, follow_accepted,"""
     actor_count: _builtins.int
     subject: _builtins.bytes
     """JSON: what the notification is about, with ids as strings"""
@@ -372,7 +372,8 @@ class Notification(_message.Message):
     unread: _builtins.bool
     @_builtins.property
     def actor_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """like, comment, reply, comment_like, mention, video_ready, video_failed
+        """group_request, group_joined,
+        like, comment, reply, comment_like, mention, video_ready, video_failed
         the users who did it, the latest first, up to 3
         """
 

@@ -865,3 +865,65 @@ class BatchGetAudiencesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchGetAudiencesResponse: _TypeAlias = BatchGetAudiencesResponse  # noqa: Y015
+
+@_typing.final
+class BatchGetOwnerStatsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        user_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetOwnerStatsRequest: _TypeAlias = BatchGetOwnerStatsRequest  # noqa: Y015
+
+@_typing.final
+class OwnerStats(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_COUNT_FIELD_NUMBER: _builtins.int
+    LIKES_RECEIVED_FIELD_NUMBER: _builtins.int
+    video_count: _builtins.int
+    likes_received: _builtins.int
+    def __init__(
+        self,
+        *,
+        video_count: _builtins.int = ...,
+        likes_received: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["likes_received", b"likes_received", "video_count", b"video_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnerStats: _TypeAlias = OwnerStats  # noqa: Y015
+
+@_typing.final
+class BatchGetOwnerStatsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stats(self) -> _containers.RepeatedCompositeFieldContainer[Global___OwnerStats]: ...
+    def __init__(
+        self,
+        *,
+        stats: _abc.Iterable[Global___OwnerStats] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetOwnerStatsResponse: _TypeAlias = BatchGetOwnerStatsResponse  # noqa: Y015

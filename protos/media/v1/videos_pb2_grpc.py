@@ -106,6 +106,11 @@ class VideosStub:
                 request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.ViewVideoRequest.SerializeToString,
                 response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.ViewVideoResponse.FromString,
                 _registered_method=True)
+        self.BatchGetOwnerStats = channel.unary_unary(
+                '/hitok.media.v1.Videos/BatchGetOwnerStats',
+                request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.BatchGetOwnerStatsRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.BatchGetOwnerStatsResponse.FromString,
+                _registered_method=True)
         self.BatchGetAudiences = channel.unary_unary(
                 '/hitok.media.v1.Videos/BatchGetAudiences',
                 request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.BatchGetAudiencesRequest.SerializeToString,
@@ -180,7 +185,7 @@ class VideosServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchVideos(self, request, context):
-        """Videos by words of the title and description, newest first.
+        """Videos by words of the title and description, the most relevant first; if there are none, those a slip away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,6 +214,13 @@ class VideosServicer:
 
     def ViewVideo(self, request, context):
         """Counts a view of 2 seconds or half of the video, once per viewer and hour.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetOwnerStats(self, request, context):
+        """How many public videos each user has, and how often their videos are liked; in order. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -293,6 +305,11 @@ def add_VideosServicer_to_server(servicer, server):
                     servicer.ViewVideo,
                     request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.ViewVideoRequest.FromString,
                     response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.ViewVideoResponse.SerializeToString,
+            ),
+            'BatchGetOwnerStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetOwnerStats,
+                    request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.BatchGetOwnerStatsRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.BatchGetOwnerStatsResponse.SerializeToString,
             ),
             'BatchGetAudiences': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetAudiences,
@@ -680,6 +697,33 @@ class Videos:
             '/hitok.media.v1.Videos/ViewVideo',
             protos_dot_media_dot_v1_dot_videos__pb2.ViewVideoRequest.SerializeToString,
             protos_dot_media_dot_v1_dot_videos__pb2.ViewVideoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetOwnerStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Videos/BatchGetOwnerStats',
+            protos_dot_media_dot_v1_dot_videos__pb2.BatchGetOwnerStatsRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_videos__pb2.BatchGetOwnerStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

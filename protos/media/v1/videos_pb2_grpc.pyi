@@ -35,7 +35,7 @@ class VideosStub:
     ListLikedVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.ListLikedVideosRequest, _videos_pb2.VideoPage]
     """The videos that the caller likes, last liked first."""
     SearchVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.SearchVideosRequest, _videos_pb2.VideoPage]
-    """Videos by words of the title and description, newest first."""
+    """Videos by words of the title and description, the most relevant first; if there are none, those a slip away."""
     SetVideoLikes: _aio.UnaryUnaryMultiCallable[_videos_pb2.SetVideoLikesRequest, _videos_pb2.SetVideoLikesResponse]
     """Likes and unlikes of many users, in the order given; repeating one changes nothing. At most 500."""
     BatchGetLiked: _aio.UnaryUnaryMultiCallable[_videos_pb2.BatchGetLikedRequest, _videos_pb2.BatchGetLikedResponse]
@@ -44,6 +44,8 @@ class VideosStub:
     """Counts one share per user."""
     ViewVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.ViewVideoRequest, _videos_pb2.ViewVideoResponse]
     """Counts a view of 2 seconds or half of the video, once per viewer and hour."""
+    BatchGetOwnerStats: _aio.UnaryUnaryMultiCallable[_videos_pb2.BatchGetOwnerStatsRequest, _videos_pb2.BatchGetOwnerStatsResponse]
+    """How many public videos each user has, and how often their videos are liked; in order. At most 500."""
     BatchGetAudiences: _aio.UnaryUnaryMultiCallable[_videos_pb2.BatchGetAudiencesRequest, _videos_pb2.BatchGetAudiencesResponse]
     """What a cache of public videos needs to know about each viewer, in order. At most 500."""
 
@@ -128,7 +130,7 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         request: _videos_pb2.SearchVideosRequest,
         context: _aio.ServicerContext[_videos_pb2.SearchVideosRequest, _abc.Awaitable[_videos_pb2.VideoPage]],
     ) -> _abc.Awaitable[_videos_pb2.VideoPage]:
-        """Videos by words of the title and description, newest first."""
+        """Videos by words of the title and description, the most relevant first; if there are none, those a slip away."""
 
     @_abc_1.abstractmethod
     def SetVideoLikes(
@@ -161,6 +163,14 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_videos_pb2.ViewVideoRequest, _abc.Awaitable[_videos_pb2.ViewVideoResponse]],
     ) -> _abc.Awaitable[_videos_pb2.ViewVideoResponse]:
         """Counts a view of 2 seconds or half of the video, once per viewer and hour."""
+
+    @_abc_1.abstractmethod
+    def BatchGetOwnerStats(
+        self,
+        request: _videos_pb2.BatchGetOwnerStatsRequest,
+        context: _aio.ServicerContext[_videos_pb2.BatchGetOwnerStatsRequest, _abc.Awaitable[_videos_pb2.BatchGetOwnerStatsResponse]],
+    ) -> _abc.Awaitable[_videos_pb2.BatchGetOwnerStatsResponse]:
+        """How many public videos each user has, and how often their videos are liked; in order. At most 500."""
 
     @_abc_1.abstractmethod
     def BatchGetAudiences(

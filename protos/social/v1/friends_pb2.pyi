@@ -93,6 +93,24 @@ FRIENDS: WhoSees.ValueType  # 1
 NO_ONE: WhoSees.ValueType  # 2
 Global___WhoSees: _TypeAlias = WhoSees  # noqa: Y015
 
+class _WhoMayFollow:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WhoMayFollowEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WhoMayFollow.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FOLLOW_FREELY: _WhoMayFollow.ValueType  # 0
+    FOLLOW_IF_ACCEPTED: _WhoMayFollow.ValueType  # 1
+
+class WhoMayFollow(_WhoMayFollow, metaclass=_WhoMayFollowEnumTypeWrapper):
+    """Whether whoever wants to follows the caller, or only those whose requests the caller accepted. Requests that wait stay
+    when the setting changes.
+    """
+
+FOLLOW_FREELY: WhoMayFollow.ValueType  # 0
+FOLLOW_IF_ACCEPTED: WhoMayFollow.ValueType  # 1
+Global___WhoMayFollow: _TypeAlias = WhoMayFollow  # noqa: Y015
+
 @_typing.final
 class RequestFriendRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -324,19 +342,22 @@ class GetSettingsResponse(_message.Message):
     WHO_MAY_ADD_FIELD_NUMBER: _builtins.int
     WHO_SEES_PRESENCE_FIELD_NUMBER: _builtins.int
     WHO_SEES_LAST_LOGIN_FIELD_NUMBER: _builtins.int
+    WHO_MAY_FOLLOW_FIELD_NUMBER: _builtins.int
     who_may_add: Global___WhoMayAdd.ValueType
     who_sees_presence: Global___WhoSees.ValueType
     who_sees_last_login: Global___WhoSees.ValueType
+    who_may_follow: Global___WhoMayFollow.ValueType
     def __init__(
         self,
         *,
         who_may_add: Global___WhoMayAdd.ValueType = ...,
         who_sees_presence: Global___WhoSees.ValueType = ...,
         who_sees_last_login: Global___WhoSees.ValueType = ...,
+        who_may_follow: Global___WhoMayFollow.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["who_may_add", b"who_may_add", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["who_may_add", b"who_may_add", "who_may_follow", b"who_may_follow", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -348,22 +369,29 @@ class SetPrivacyRequest(_message.Message):
 
     WHO_SEES_PRESENCE_FIELD_NUMBER: _builtins.int
     WHO_SEES_LAST_LOGIN_FIELD_NUMBER: _builtins.int
+    WHO_MAY_FOLLOW_FIELD_NUMBER: _builtins.int
     who_sees_presence: Global___WhoSees.ValueType
     who_sees_last_login: Global___WhoSees.ValueType
+    who_may_follow: Global___WhoMayFollow.ValueType
     def __init__(
         self,
         *,
         who_sees_presence: Global___WhoSees.ValueType | None = ...,
         who_sees_last_login: Global___WhoSees.ValueType | None = ...,
+        who_may_follow: Global___WhoMayFollow.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_who_sees_last_login", b"_who_sees_last_login", "_who_sees_presence", b"_who_sees_presence", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_who_may_follow", b"_who_may_follow", "_who_sees_last_login", b"_who_sees_last_login", "_who_sees_presence", b"_who_sees_presence", "who_may_follow", b"who_may_follow", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_who_sees_last_login", b"_who_sees_last_login", "_who_sees_presence", b"_who_sees_presence", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_who_may_follow", b"_who_may_follow", "_who_sees_last_login", b"_who_sees_last_login", "_who_sees_presence", b"_who_sees_presence", "who_may_follow", b"who_may_follow", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__who_may_follow: _TypeAlias = _typing.Literal["who_may_follow"]  # noqa: Y015
+    _WhichOneofArgType__who_may_follow: _TypeAlias = _typing.Literal["_who_may_follow", b"_who_may_follow"]  # noqa: Y015
     _WhichOneofReturnType__who_sees_last_login: _TypeAlias = _typing.Literal["who_sees_last_login"]  # noqa: Y015
     _WhichOneofArgType__who_sees_last_login: _TypeAlias = _typing.Literal["_who_sees_last_login", b"_who_sees_last_login"]  # noqa: Y015
     _WhichOneofReturnType__who_sees_presence: _TypeAlias = _typing.Literal["who_sees_presence"]  # noqa: Y015
     _WhichOneofArgType__who_sees_presence: _TypeAlias = _typing.Literal["_who_sees_presence", b"_who_sees_presence"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__who_may_follow) -> _WhichOneofReturnType__who_may_follow | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__who_sees_last_login) -> _WhichOneofReturnType__who_sees_last_login | None: ...
     @_typing.overload

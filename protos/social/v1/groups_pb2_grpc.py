@@ -147,7 +147,7 @@ class GroupsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchGroups(self, request, context):
-        """By name prefix.
+        """Those whose name begins with the text, then those that have it inside; if there are none, those a slip away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -22,7 +22,7 @@ class GroupsStub:
     ListGroups: _aio.UnaryUnaryMultiCallable[_groups_pb2.ListGroupsRequest, _groups_pb2.ListGroupsResponse]
     """The groups that the caller belongs to, oldest first; those of another user only for admins."""
     SearchGroups: _aio.UnaryUnaryMultiCallable[_groups_pb2.SearchGroupsRequest, _groups_pb2.ListGroupsResponse]
-    """By name prefix."""
+    """Those whose name begins with the text, then those that have it inside; if there are none, those a slip away."""
     ListMembers: _aio.UnaryUnaryMultiCallable[_groups_pb2.ListMembersRequest, _groups_pb2.ListMembersResponse]
     """Owner, then managers, then members, each oldest first; for members of the group only."""
     ListMemberIds: _aio.UnaryUnaryMultiCallable[_groups_pb2.ListMemberIdsRequest, _groups_pb2.ListMemberIdsResponse]
@@ -85,7 +85,7 @@ class GroupsServicer(metaclass=_abc_1.ABCMeta):
         request: _groups_pb2.SearchGroupsRequest,
         context: _aio.ServicerContext[_groups_pb2.SearchGroupsRequest, _abc.Awaitable[_groups_pb2.ListGroupsResponse]],
     ) -> _abc.Awaitable[_groups_pb2.ListGroupsResponse]:
-        """By name prefix."""
+        """Those whose name begins with the text, then those that have it inside; if there are none, those a slip away."""
 
     @_abc_1.abstractmethod
     def ListMembers(

@@ -193,9 +193,7 @@ class SearchUsersResponse(_message.Message):
     next_cursor: _builtins.str
     """empty on the last page"""
     @_builtins.property
-    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]:
-        """by username"""
-
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___User]: ...
     def __init__(
         self,
         *,

@@ -84,8 +84,8 @@ class UsersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchUsers(self, request, context):
-        """By username prefix. A user with exactly this phone or email comes first, if they allow that.
-        Case, width and the like make no difference.
+        """Those whose username begins with the text, then those who have it inside; if there are none, those a slip away.
+        A user with exactly this phone or email comes first, if they allow that. Case, width and accents make no difference.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -19,8 +19,8 @@ class UsersStub:
     BatchGetUsersByUsername: _aio.UnaryUnaryMultiCallable[_users_pb2.BatchGetUsersByUsernameRequest, _users_pb2.BatchGetUsersResponse]
     """The same by exact username. At most 500 names."""
     SearchUsers: _aio.UnaryUnaryMultiCallable[_users_pb2.SearchUsersRequest, _users_pb2.SearchUsersResponse]
-    """By username prefix. A user with exactly this phone or email comes first, if they allow that.
-    Case, width and the like make no difference.
+    """Those whose username begins with the text, then those who have it inside; if there are none, those a slip away.
+    A user with exactly this phone or email comes first, if they allow that. Case, width and accents make no difference.
     """
     BatchGetProfiles: _aio.UnaryUnaryMultiCallable[_users_pb2.BatchGetProfilesRequest, _users_pb2.BatchGetProfilesResponse]
     """Whole profiles for many viewers at once; the private fields of each are filled only if its viewer
@@ -53,8 +53,8 @@ class UsersServicer(metaclass=_abc_1.ABCMeta):
         request: _users_pb2.SearchUsersRequest,
         context: _aio.ServicerContext[_users_pb2.SearchUsersRequest, _abc.Awaitable[_users_pb2.SearchUsersResponse]],
     ) -> _abc.Awaitable[_users_pb2.SearchUsersResponse]:
-        """By username prefix. A user with exactly this phone or email comes first, if they allow that.
-        Case, width and the like make no difference.
+        """Those whose username begins with the text, then those who have it inside; if there are none, those a slip away.
+        A user with exactly this phone or email comes first, if they allow that. Case, width and accents make no difference.
         """
 
     @_abc_1.abstractmethod

@@ -49,6 +49,14 @@ def _to_owner(kind: str, *fields: str, topic: str = "") -> Rule:
     return rule
 
 
+def _followed(data: Data) -> list[NewNotification]:
+    """Notifies the user who is followed, or the follower whom they let in."""
+    follower, followed = int(data["actor_id"]), int(data["user_id"])
+    if data.get("accepted"):
+        return [NewNotification(follower, "follow_accepted", followed, {})]
+    return [NewNotification(followed, "follow", follower, {}, "follow")]
+
+
 def _group_requested(data: Data) -> list[NewNotification]:
     """Notifies the members who may handle the request."""
     subject = _pick(data, ("group_id", "group_name", "request_id", "message"))
@@ -88,6 +96,8 @@ _RULES: dict[str, Rule] = {
     "social.friend.requested": _to_user("friend_request", "request_id", "message"),
     "social.friend.accepted": _to_user("friend_accepted", "request_id"),
     "social.friend.added": _to_user("friend_added"),
+    "social.follow.started": _followed,
+    "social.follow.requested": _to_user("follow_request"),
     "social.group.requested": _group_requested,
     "social.group.joined": _group_joined,
     "social.group.invited": _to_user("group_invited", *GROUP),

@@ -1,14 +1,16 @@
 """How many videos the lists have: each owner's, by visibility, and the public ones."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
+from services.kit.pages import check_batch, unnest
 from services.media.models import FRIENDS, PRIVATE, PUBLIC
-from services.media.videos.models import PUBLIC_COUNTER_SLOTS, SLOT_SHIFT, OwnerVideoCount, PublicVideoCounter
+from services.media.videos.models import PUBLIC_COUNTER_SLOTS, SLOT_SHIFT, OwnerVideoCount, PublicVideoCounter, Video
 
 COUNTS = {
     PUBLIC: OwnerVideoCount.public_count,
@@ -31,6 +33,17 @@ async def move_video(
         slot = (video_id >> SLOT_SHIFT) % PUBLIC_COUNTER_SLOTS
         counter = update(PublicVideoCounter).where(PublicVideoCounter.slot == slot)
         await connection.execute(counter.values(public_count=PublicVideoCounter.public_count + steps[PUBLIC]))
+
+
+async def get_owner_stats(connection: AsyncConnection, owner_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """For each, in order, their public videos and the likes of all their videos. Raises BatchTooLarge."""
+    check_batch(owner_ids)
+    asked = unnest(owner_id=owner_ids)
+    public = select(OwnerVideoCount.public_count).where(OwnerVideoCount.owner_id == asked.c.owner_id)
+    likes = select(func.sum(Video.like_count)).where(Video.owner_id == asked.c.owner_id, Video.deleted_at.is_(None))
+    columns = (func.coalesce(each.scalar_subquery(), 0) for each in (public, likes))
+    query: Any = select(*columns).select_from(asked).order_by(asked.c.place)
+    return [(videos, int(likes)) for videos, likes in await connection.execute(query)]
 
 
 async def count_feed(connection: AsyncConnection, viewer: Caller) -> int:

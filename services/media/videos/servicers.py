@@ -18,7 +18,17 @@ from services.kit.pages import check_batch
 from services.kit.sql.connection import AsyncConnection
 from services.kit.texts.word_filter import WordFilter
 from services.media.resources import Resources
-from services.media.videos import chosen_covers, comments, feeds, likes, messages, videos, views, visibility
+from services.media.videos import (
+    chosen_covers,
+    comments,
+    feeds,
+    likes,
+    list_totals,
+    messages,
+    videos,
+    views,
+    visibility,
+)
 from services.media.videos.captions import captions
 from services.media.videos.comment_writing import NewComment, new_comment, write_comments
 from services.media.videos.group_commit import group_commit, write_together
@@ -130,6 +140,14 @@ class Videos(VideosServicer):
             self._service, self._views, require_caller(), request.video_id, request.watched_seconds
         )
         return pb.ViewVideoResponse(counted=counted)
+
+    async def BatchGetOwnerStats(
+        self, request: pb.BatchGetOwnerStatsRequest, context: object
+    ) -> pb.BatchGetOwnerStatsResponse:
+        async with self._database.transaction() as connection:
+            rows = await list_totals.get_owner_stats(connection, request.user_ids)
+        stats = (pb.OwnerStats(video_count=videos, likes_received=likes) for videos, likes in rows)
+        return pb.BatchGetOwnerStatsResponse(stats=stats)
 
     async def BatchGetAudiences(
         self, request: pb.BatchGetAudiencesRequest, context: object

@@ -10,6 +10,7 @@ from services.kit.roles import GROUP_OWNER
 from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.errors import SelfBlock
+from services.social.follows import follows
 from services.social.friends.friendships import lock_pair, part, refuse
 from services.social.models import PENDING, Block, FriendRequest, JoinRequest, Member
 
@@ -26,6 +27,7 @@ async def block(connection: AsyncConnection, caller: Caller, user_id: int) -> No
     if standing.asked:
         await connection.execute(delete(FriendRequest).where(FriendRequest.id == standing.asked.id))
     await _hide_requests(connection, caller.user_id, user_id)
+    await follows.part(connection, caller.user_id, user_id)
     if standing.friends:
         await part(connection, caller.user_id, user_id)
         await events.friend_removed(connection, caller.user_id, user_id)

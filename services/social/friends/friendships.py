@@ -1,17 +1,14 @@
-"""The relation of two users, and the lock under which it changes.
-
-All code takes locks in the same order, so there is no deadlock: users by id, groups by id, then rows of invitations
-before rows of join requests.
-"""
+"""The relation of two users."""
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kit.sql.connection import AsyncConnection
 from services.social.config import SocialSettings
 from services.social.errors import FriendLimitReached, UserNotFound
+from services.social.locks import lock_users
 from services.social.models import (
     ACCEPTED,
     EVERYONE,
@@ -22,9 +19,6 @@ from services.social.models import (
     Friendship,
     Refusal,
 )
-
-# The key is the user's id, which is far larger than the kit's own lock numbers. unnest keeps the order.
-LOCK = text("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")
 
 
 class Standing(NamedTuple):
@@ -41,12 +35,6 @@ class Standing(NamedTuple):
     who_may_add: int  # the peer's setting
     asked: Row[Any] | None  # by the caller
     was_asked: Row[Any] | None  # by the peer
-
-
-async def lock_users(connection: AsyncConnection, *user_ids: int) -> None:
-    """Locks each user until the transaction ends. Users and not pairs are locked because a user's friends and requests
-    are limited in number, and because nothing may change for an account while it is deleted."""
-    await connection.execute(LOCK, {"ids": sorted(user_ids)})
 
 
 async def lock_pair(connection: AsyncConnection, caller_id: int, peer_id: int) -> Standing:

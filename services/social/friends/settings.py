@@ -9,7 +9,7 @@ from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.errors import SettingInvalid
-from services.social.friends.friendships import lock_users
+from services.social.locks import lock_users
 from services.social.models import ASK, EVERYONE, FRIENDS, NOBODY, ContactSettings, Friendship
 from services.social.queries import probe
 
@@ -20,12 +20,14 @@ class Settings(NamedTuple):
     who_may_add: int = EVERYONE
     who_sees_presence: int = EVERYONE
     who_sees_last_login: int = FRIENDS
+    who_may_follow: int = EVERYONE
 
 
 VALUES = {
     "who_may_add": (EVERYONE, ASK, NOBODY),
     "who_sees_presence": (EVERYONE, FRIENDS, NOBODY),
     "who_sees_last_login": (EVERYONE, FRIENDS, NOBODY),
+    "who_may_follow": (EVERYONE, ASK),
 }
 DEFAULTS = Settings()
 

@@ -14,7 +14,7 @@ from services.name_search.queries import NameSearch
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import GroupLimitReached, GroupNotFound, NotMember, NotPermitted
-from services.social.friends.friendships import lock_users
+from services.social.locks import lock_users
 from services.social.models import PENDING, REFUSED, Group, Invitation, JoinRequest, Member
 from services.social.validation import name_key, parse_group_fields
 

@@ -16,9 +16,10 @@ from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import Blocked, RequestHandled, RequestNotFound, ResultInvalid, UserNotFound
-from services.social.friends.friendships import has_blocked, lock_users
+from services.social.friends.friendships import has_blocked
 from services.social.groups.groups import lock_as, lock_group, require_role
 from services.social.groups.members import add_member, find_member, list_manager_ids
+from services.social.locks import lock_users
 from services.social.models import ACCEPTED, PENDING, REFUSED, Invitation, JoinRequest, Member
 from services.social.queries import merge
 from services.social.validation import check_message, parse_time

@@ -12,7 +12,7 @@ from services.kit.sql.connection import AsyncConnection
 from services.kit.text_search import fold
 from services.social import events
 from services.social.errors import MuteLimitReached, SelfMute, UserNotFound, WordInvalid
-from services.social.friends.friendships import lock_users
+from services.social.locks import lock_users
 from services.social.models import Mute, MutedWord
 
 MAX_USERS, MAX_WORDS = 1_000, 200  # muted by one user

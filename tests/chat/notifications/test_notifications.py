@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from protos.chat.v1 import sockets_pb2 as pb
-from protos.social.v1 import mutes_pb2
+from protos.social.v1 import follows_pb2, friends_pb2, mutes_pb2
 from services.kit.nats import Event
 from tests.support.chat import (
     Running,
@@ -40,6 +40,7 @@ from tests.support.social import (
     new_users,
     refusal,
     request_between,
+    set_privacy,
     unblock,
 )
 
@@ -86,6 +87,27 @@ async def test_friends_asked_accepted_and_added(chat: Running, social: Social) -
     await add(social, a, c)
     assert list((await one(chat, c, "friend_added")).actor_ids) == [a]
     assert await notifications(chat, a) == [await one(chat, a, "friend_accepted")]
+
+
+async def test_followed_asked_and_let_in(chat: Running, social: Social) -> None:
+    idol, shy, *fans = new_users(4)
+    await set_privacy(social, shy, who_may_follow=friends_pb2.FOLLOW_IF_ACCEPTED)
+    for fan in fans:
+        for followed in (idol, shy):
+            change = follows_pb2.FollowChange(user_id=fan, followed_id=followed, follows=True)
+            await act(fan, social.follows.SetFollows, follows_pb2.SetFollowsRequest(changes=[change]))
+    asked = await until(lambda: _all_of(chat, shy, 2))
+    assert [each.kind for each in asked] == ["follow_request"] * 2
+    both = await one(chat, idol, "follow")
+    assert set(both.actor_ids) <= set(fans)
+    answer = follows_pb2.HandleFollowRequestRequest(user_id=fans[0], accept=True)
+    await act(shy, social.follows.HandleFollowRequest, answer)
+    assert list((await one(chat, fans[0], "follow_accepted")).actor_ids) == [shy]
+
+
+async def _all_of(chat: Running, user: int, count: int) -> list[pb.Notification]:
+    found = list(await notifications(chat, user))
+    return found if len(found) == count else []
 
 
 async def test_groups_asked_joined_and_invited(chat: Running, social: Social) -> None:

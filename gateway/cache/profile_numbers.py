@@ -1,0 +1,64 @@
+"""What a profile counts, and who of its user and its viewer follows the other."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import NamedTuple, TypeVar
+
+import grpc.aio
+import structlog
+
+from gateway.cache.follows import Follows
+from gateway.cache.near_cache import NearCache
+from protos.media.v1 import videos_pb2 as pb
+from protos.media.v1.videos_pb2_grpc import VideosStub
+from protos.social.v1.follows_pb2 import BatchGetFollowStatesRequest, FollowCounts, FollowState
+from protos.social.v1.follows_pb2_grpc import FollowsStub
+from services.kit.context import Caller
+from services.kit.errors import AWAY
+
+T = TypeVar("T")
+
+TTL, MAX_OWNERS = 1.0, 20_000  # seconds, users
+log = structlog.get_logger("profiles")
+
+
+class ProfileNumbers(NamedTuple):
+    """None: the service that knows it is away."""
+
+    follows: FollowCounts | None
+    videos: pb.OwnerStats | None
+    state: FollowState | None
+
+
+class Numbers:
+    def __init__(self, videos: VideosStub, stub: FollowsStub, follows: Follows) -> None:
+        self._videos, self._stub, self._follows = videos, stub, follows
+        self._owners: NearCache[int, pb.OwnerStats] = NearCache(self._fetch, TTL, MAX_OWNERS)
+
+    async def of(self, viewer: Caller, user_id: int) -> ProfileNumbers:
+        return ProfileNumbers(
+            *await asyncio.gather(
+                _if_there(self._follows.counts.load(user_id)),
+                _if_there(self._owners.load(user_id)),
+                _if_there(self._state(viewer, user_id)),
+            )
+        )
+
+    async def _state(self, viewer: Caller, user_id: int) -> FollowState:
+        if viewer.user_id == user_id:
+            return FollowState()
+        return (await self._stub.BatchGetFollowStates(BatchGetFollowStatesRequest(user_ids=[user_id]))).states[0]
+
+    async def _fetch(self, user_ids: list[int]) -> Mapping[int, pb.OwnerStats]:
+        found = await self._videos.BatchGetOwnerStats(pb.BatchGetOwnerStatsRequest(user_ids=user_ids))
+        return dict(zip(user_ids, found.stats, strict=True))
+
+
+async def _if_there(lookup: Awaitable[T | None]) -> T | None:
+    try:
+        return await lookup
+    except grpc.aio.AioRpcError as error:
+        if error.code() not in AWAY:
+            raise
+        log.warning("numbers unknown", status=error.code().name)
+        return None

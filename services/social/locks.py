@@ -1,0 +1,17 @@
+"""The lock of a user, under which their relations change.
+
+All code takes locks in the same order, so there is no deadlock: users by id, groups by id, then rows of invitations
+before rows of join requests.
+"""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# The key is the user's id, which is far larger than the kit's own lock numbers. unnest keeps the order.
+LOCK = text("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")
+
+
+async def lock_users(connection: AsyncConnection, *user_ids: int) -> None:
+    """Locks each user until the transaction ends. Users and not pairs are locked because a user's friends and requests
+    are limited in number, and because nothing may change for an account while it is deleted."""
+    await connection.execute(LOCK, {"ids": sorted(user_ids)})
