@@ -14,7 +14,6 @@ from protos.media.v1.videos_pb2_grpc import VideosStub
 from protos.social.v1.follows_pb2 import BatchGetFollowStatesRequest, FollowCounts, FollowState
 from protos.social.v1.follows_pb2_grpc import FollowsStub
 from services.kit.context import Caller
-from services.kit.errors import AWAY
 
 T = TypeVar("T")
 
@@ -55,10 +54,9 @@ class Numbers:
 
 
 async def _if_there(lookup: Awaitable[T | None]) -> T | None:
+    """None if the service is away, or of a release without such numbers: a profile is worth more than they are."""
     try:
         return await lookup
     except grpc.aio.AioRpcError as error:
-        if error.code() not in AWAY:
-            raise
         log.warning("numbers unknown", status=error.code().name)
         return None

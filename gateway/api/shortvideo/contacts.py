@@ -135,6 +135,7 @@ async def block(call: Call, params: Target) -> None:
     """Block a user, which also ends a friendship with them. They are not told."""
     await call.container.require_user(params.target_id)
     await call.container.friends.Block(pb.BlockRequest(user_id=params.target_id))
+    call.container.follows.drop(call.caller.user_id, params.target_id)
     await recheck(call.container.chat, user_id=params.target_id)
 
 
