@@ -131,7 +131,6 @@ ROUTES = [
     Route("POST", CONTACT + "set-settings", given(who_may_add="ask"), {}),
     Route("GET", CONTACT + "search-users", given(query="u"), {}),
     Route("GET", CONTACT + "search-communities", given(query="群"), {}),
-    Route("GET", "/api/search", given(query="群"), {}),
     Route("GET", CONTACT + "get-group-list", given(), {}),
     Route("GET", CONTACT + "get-group-list", given(user_id=owner), video("owner"), "the owner's"),
     Route("POST", CONTACT + "load-community", given(), {}),
