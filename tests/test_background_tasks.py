@@ -58,8 +58,8 @@ PROCESSES = {
         KIT
         | CONSUMER
         | {
-            "consume": "services.kit.events.consumer._consume",
-            "consume_moderation": "services.kit.events.consumer._consume",
+            "consume": "services.kit.events.consumer._Consumer.run",
+            "consume_moderation": "services.kit.events.consumer._Consumer.run",
         },
     ),
     "media": Process(
@@ -67,8 +67,8 @@ PROCESSES = {
         KIT
         | CONSUMER
         | {
-            "consume": "services.kit.events.consumer._consume",
-            "consume_moderation": "services.kit.events.consumer._consume",
+            "consume": "services.kit.events.consumer._Consumer.run",
+            "consume_moderation": "services.kit.events.consumer._Consumer.run",
             "erase_accounts": "services.media.videos.account_erasure.AccountEraser.run",
             "process_0": "services.media.processing.jobs._work",
             "sweep": "services.media.maintenance.sweeper._run",
@@ -80,9 +80,9 @@ PROCESSES = {
         KIT
         | CONSUMER
         | {
-            "consume_membership": "services.kit.events.consumer._consume",
-            "consume_moderation": "services.kit.events.consumer._consume",
-            "consume_notifications": "services.kit.events.consumer._consume",
+            "consume_membership": "services.kit.events.consumer._Consumer.run",
+            "consume_moderation": "services.kit.events.consumer._Consumer.run",
+            "consume_notifications": "services.kit.events.consumer._Consumer.run",
             "confirm_pushes": "services.chat.push.outbox.Publisher.delete_published",
             "erase_accounts": "services.chat.account_erasure.AccountEraser.run",
             "drop_permissions": "services.chat.membership.permissions.Permissions.listen",
