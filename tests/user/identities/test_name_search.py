@@ -8,7 +8,7 @@ import pytest
 from services.kit.text_search import fold, plain, slips_of
 from services.name_search.queries import grams_of
 from tests.support.user import Running, execute, new_name, phone_account
-from tests.user.test_search import found, search
+from tests.user.identities.test_search import found, search
 
 SOME = ["Zoë", "sale_now", "İstanbul_Fan", "Café.Noir", "小红书用户", "🔥hot", "Łukasz", "jonathan"]
 
