@@ -210,7 +210,9 @@ async def test_a_video_says_whether_it_plays(alice: Person, bob: Person, media: 
 
 
 def test_the_table_has_every_video_route() -> None:
-    tabled = {route.path for route in ROUTES} | {f"{API}/{name}" for name in NOT_ABOUT_ONE}
+    tabled = {route.path for route in ROUTES if route.path.startswith(API)} | {
+        f"{API}/{name}" for name in NOT_ABOUT_ONE
+    }
     paths = {handler.opt["endpoint"].paths[0] for handler in ENDPOINTS}
     assert {path for path in paths if path.startswith(API)} == tabled
 
