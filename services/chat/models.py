@@ -114,8 +114,7 @@ class ConversationMember(Model):
 
 
 class MarksRev(Model):
-    """How often a user has changed marks of their conversations. Its row is the lock for such a change. Erasing the
-    account deletes it."""
+    """How often a user has changed marks; the lock for such a change. Erasing the account deletes it."""
 
     __tablename__ = "marks_rev"
 
