@@ -5,10 +5,10 @@ from typing import Annotated, NamedTuple, Self
 
 from msgspec import Meta
 from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.ids import Id
+from services.kit.sql.connection import AsyncConnection
 from services.kit.text_search import plain, slips_of
 
 MAX_QUERY, MAX_GRAMS, MAX_WORDS = 60, 20, 6

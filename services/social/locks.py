@@ -5,7 +5,8 @@ before rows of join requests.
 """
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.sql.connection import AsyncConnection
 
 # The key is the user's id, which is far larger than the kit's own lock numbers. unnest keeps the order.
 LOCK = text("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")

@@ -7,8 +7,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.kit.context import Caller
-from services.kit.sql.connection import AsyncConnection
 from services.kit.pages import check_batch, unnest
+from services.kit.sql.connection import AsyncConnection
 from services.media.models import FRIENDS, PRIVATE, PUBLIC
 from services.media.videos.models import PUBLIC_COUNTER_SLOTS, SLOT_SHIFT, OwnerVideoCount, PublicVideoCounter, Video
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.context import Caller
+from services.kit.sql.connection import AsyncConnection
 from services.social import events
 from services.social.errors import Blocked, FollowLimitReached, RequestNotFound, SelfFollow, UserNotFound
 from services.social.locks import lock_users

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import and_, exists, func, not_, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protos.social.v1.follows_pb2 import FOLLOW_REQUESTS, FOLLOWERS
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.roles import is_admin
+from services.kit.sql.connection import AsyncConnection
 from services.social.errors import FollowsHidden
 from services.social.follows.models import Follow, FollowCount
 from services.social.models import ASK, EVERYONE, Block, ContactSettings
