@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from deploy.backup.places import open_place
 from services.kit.db import Database
+from services.kit.events import pruning
 from services.user import erasure
 from tests.e2e import traces as t
 from tests.e2e.everything import Everything, everything
@@ -87,6 +88,16 @@ async def an_hour_passes(url: str, user_id: int) -> None:
     database.pool.close()
 
 
+async def retention_passes(urls: Mapping[str, str]) -> None:
+    """Then published events are deleted, as each service does it."""
+    for url in urls.values():
+        database = Database(url)
+        async with database.transaction() as connection:
+            await connection.execute(text("UPDATE outbox SET published_at = now() - interval '8 days'"))
+        await pruning.prune_table(database, pruning.OUTBOX, 7)
+        database.pool.close()
+
+
 async def test_an_erased_person_leaves_no_trace(running: Everything, tmp_path: Path) -> None:
     async with httpx.AsyncClient(base_url=running.urls[0], timeout=20) as http:
         person, friend = [await register(http, lambda it: mailed_code(running.var, it)) for _ in range(2)]
@@ -118,6 +129,9 @@ async def test_an_erased_person_leaves_no_trace(running: Everything, tmp_path: P
         page = await friend.get("/api/chat/messages", conversation_id=conversation["conversation_id"], limit=50)
         assert [message["body"] for message in page["messages"]] == [None, None]
         await FrontEnd(http).refused("POST", "/api/login/login", 401, 10009, json=person.login)
+        assert t.left_in_tables(urls, traces, but=""), "in events, of which the outboxes keep a copy"
+        await retention_passes(urls)
+        await nothing(lambda: t.left_in_tables(urls, traces, but=""))
 
     back_up = [sys.executable, "-m", "deploy.backup", "create", str(tmp_path / "backups")]
     environ = os.environ | {"HITOK_VAR": str(running.var)}

@@ -112,19 +112,22 @@ async def _chat(person: Person, friend_id: str, traces: Traces) -> None:
         await person.post("/api/chat/send", to={"user_id": friend_id}, **message)
 
 
-def left_in_tables(urls: Mapping[str, str], traces: Traces) -> list[str]:
-    """`service.table: trace`; the id only where docs/erasure_table.py does not say that it stays."""
+def left_in_tables(urls: Mapping[str, str], traces: Traces, but: str = "outbox") -> list[str]:
+    """`service.table: trace`; the id only where docs/erasure_table.py does not say that it stays.
+
+    `but` is left out: events are kept for their retention.
+    """
     return [
         f"{service}.{table}: {trace}"
         for service, url in urls.items()
-        for table, trace in _found_in(service, url, traces)
+        for table, trace in _found_in(service, url, traces, but)
     ]
 
 
-def _found_in(service: str, url: str, traces: Traces) -> Iterable[tuple[str, str]]:
+def _found_in(service: str, url: str, traces: Traces, but: str) -> Iterable[tuple[str, str]]:
     with psycopg.connect(url) as connection:
         for (table,) in connection.execute(TABLES_OF).fetchall():
-            if table == "outbox":  # kept for its retention
+            if table == but:
                 continue
             sought = [*traces.words, *traces.hashes]
             if not _keeps_ids(service, table):

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js.api import StreamConfig
+from nats.js.api import RetentionPolicy, StreamConfig
 from sqlalchemy import text
 
 from deploy.local.servers.nats import Nats
@@ -292,6 +292,14 @@ async def test_handled_events_are_remembered_as_long_as_they_may_come_again(
             return [row.event for row in found] == [f"{noun}:1", f"{noun}:13"]
 
         await eventually(pruned)
+
+
+async def test_the_stream_keeps_an_event_for_its_days_alone(mortal_nats: Nats) -> None:
+    """After that nothing of an erased user is in it (docs/erasure.md)."""
+    async with connected(mortal_nats.url) as client:
+        await ensure_stream(client)
+        kept = (await client.jetstream().stream_info(STREAM)).config
+        assert (kept.max_age, kept.retention) == (7 * 86_400, RetentionPolicy.LIMITS)
 
 
 async def test_nats_may_be_killed_and_come_back(
