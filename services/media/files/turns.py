@@ -52,12 +52,13 @@ class Turns:
         if not turn.cancelled():  # the turn came at the same moment
             self._end(user_id)
             return
-        queue = self._queues[user_id]
-        queue.remove(turn)
-        if not queue:
-            del self._queues[user_id]
-            if not self._held[user_id]:
-                self._served.pop(user_id, None)
+        queue = self._queues.get(user_id, deque())
+        if turn in queue:  # else `_next` passed it over
+            queue.remove(turn)
+            if not queue:
+                del self._queues[user_id]
+        if user_id not in self._queues and not self._held[user_id]:
+            self._served.pop(user_id, None)
 
     def _end(self, user_id: int) -> None:
         """Passes the turn on to the user who has the fewest, of those to the one served least recently."""
@@ -66,15 +67,21 @@ class Turns:
             del self._held[user_id]
             if user_id not in self._queues:
                 self._served.pop(user_id, None)
-        if not self._queues:
-            self._free += 1
-            return
-        next_id = min(self._queues, key=lambda each: (self._held[each], self._served.get(each, 0)))
-        queue = self._queues[next_id]
-        self._give(next_id)
-        queue.popleft().set_result(None)
+        while self._queues:
+            next_id = min(self._queues, key=lambda each: (self._held[each], self._served.get(each, 0)))
+            turn = self._next(next_id)
+            if not turn.done():  # one who leaves has cancelled it, and their task has not run since
+                self._give(next_id)
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    def _next(self, user_id: int) -> asyncio.Future[None]:
+        queue = self._queues[user_id]
+        turn = queue.popleft()
         if not queue:
-            del self._queues[next_id]
+            del self._queues[user_id]
+        return turn
 
     def _give(self, user_id: int) -> None:
         self._held[user_id] += 1

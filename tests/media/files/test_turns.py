@@ -66,6 +66,23 @@ async def test_only_so_many_files_of_a_user_wait() -> None:
     assert crowd.served == [1, 2, 1, 1]
 
 
+@pytest.mark.parametrize("others", [(), (3,), (2, 3)])
+async def test_a_turn_that_comes_as_its_user_leaves_is_the_next_ones(others: tuple[int, ...]) -> None:
+    """Who leaves is out of the queue only when their task runs again, after the turn was passed on."""
+    crowd = Crowd(Turns(1, 20, 60))
+    await crowd.come(1)
+    await crowd.come(2, *others)
+    crowd.gates.pop(0).set()
+    crowd.tasks[1].cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await crowd.finish_all()
+    assert crowd.served == [1, *others]
+    async with asyncio.timeout(1), crowd.turns.take(2):
+        pass
+    assert not (crowd.turns._queues or crowd.turns._served)
+
+
 async def test_who_waits_too_long_or_leaves_loses_no_turn() -> None:
     crowd = Crowd(Turns(1, 20, 0.01))
     await crowd.come(1)
