@@ -166,12 +166,20 @@ async def kill_before_commit(media: Running, hash: str) -> None:
     """The row to which the cover is tied is locked until the service is dead."""
     waiting = """SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%object%'"""
-    async with media.service.database.transaction() as connection:
-        await connection.execute(text(f"SELECT FROM object WHERE hash = '{hash}' FOR UPDATE"))
+    async with locking(media, f"SELECT FROM object WHERE hash = '{hash}' FOR UPDATE"):
         async with a_service(media) as process, asyncio.timeout(60):
             while not await execute(media, waiting):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             process.kill()
+
+
+@asynccontextmanager
+async def locking(media: Running, statement: str) -> AsyncIterator[None]:
+    """Holds what the statement locks while the block runs, however long a busy machine takes."""
+    async with media.service.database.transaction() as connection:
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        await connection.execute(text(statement))
+        yield
 
 
 @pytest.fixture
