@@ -8,7 +8,7 @@ from services.kit.db import Database
 from services.kit.process.commands import CommandLine, count_faults
 from services.kit.rpc.channel import open_channel
 from services.media.config import SERVICE, MediaSettings
-from services.media.maintenance import counter_audit, sweeper
+from services.media.maintenance import counter_audit, filling, sweeper
 from services.media.maintenance.metadata_cleaning import Cleaned, clean_metadata
 from services.media.relationships import backfill
 from services.media.service import MIGRATIONS
@@ -62,6 +62,22 @@ def clean(after: str = typer.Option("", help="go on after this hash, from the lo
 
     done = commands.run(work)
     typer.echo(f"{done.looked_at} files: {done.changed} cleaned, {done.left} left as they are")
+
+
+@commands.app.command("fill")
+def fill_in(
+    after: str = typer.Option("", help="go on after this hash, from the log of an interrupted run"),
+    most: int = typer.Option(1_000, help="add at most so many jobs; run it again when they are done"),
+) -> None:
+    """Make what files of earlier releases lack: blurhashes, animations, covers, storyboards, the sizes of videos.
+    The service has to run, and does the jobs."""
+
+    async def work(database: Database, settings: MediaSettings) -> filling.Filled:
+        with open_storage(settings) as storage:
+            return await filling.fill(database, settings, storage, after, most)
+
+    done = commands.run(work)
+    typer.echo(f"{done.described} files described, {done.jobs} jobs added, {done.left} files left as they are")
 
 
 @commands.app.command()

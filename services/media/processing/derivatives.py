@@ -12,6 +12,9 @@ for each size, `segments-sound` and `hls-sound` of what is heard, and replaces `
 that video had to be encoded, `playback` is the smallest size at first, so that it can be watched soon, and the largest
 in the end.
 
+If the recording is HDR, a job of the profile `hdr` then makes `segments-hdr` and `hls-hdr`, and adds them to the master
+playlist.
+
 A job of the profile `storyboard` makes a sheet of small pictures, `storyboard-sheet`, and its index, `storyboard`.
 """
 
@@ -31,17 +34,17 @@ from services.media.files.ingest import ANIMATION
 from services.media.files.probe import Facts
 from services.media.models import Derivative, Object
 from services.media.processing import progress, storyboards
-from services.media.processing.playlists import master, playlist
+from services.media.processing.playlists import master, playlist, with_hdr
 from services.media.resources import Resources
 from services.media.videos import chosen_covers
 from services.media.videos.captions import captions
 from services.objectstore.store import key_of
 
 MEMORY_MEGABYTES = 2_048
-COVER, PLAYBACK, LADDER, STORYBOARD = "cover", "playback", "ladder", "storyboard"
+COVER, PLAYBACK, LADDER, HDR, STORYBOARD = "cover", "playback", "ladder", "hdr", "storyboard"
 STORYBOARD_FROM = 2_000  # milliseconds: there is nothing to scrub in shorter videos
 KILLED = ("KILLED", "DIED")  # the machine may have been short of memory
-FIRST_PLAYBACK, FIRST_MASTER = "playback-first", "hls-master-first"
+FIRST_PLAYBACK, FIRST_MASTER, LADDER_MASTER = "playback-first", "hls-master-first", "hls-master-ladder"
 
 
 async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
@@ -55,6 +58,8 @@ async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
         made = await _convert(service, job, scratch, {"begun": True} if begun else {})
         if job.profile == LADDER:
             await _keep_ladder(service, job.hash, scratch, made, begun)
+        elif job.profile == HDR:
+            await _keep_hdr(service, job.hash, scratch, made["hdr"])
         elif job.profile == STORYBOARD:
             await _keep_storyboard(service, job.hash, scratch, made)
         elif made["extension"]:
@@ -64,7 +69,8 @@ async def make(service: Resources, job: Row[Any]) -> Sequence[str]:
 
 def _following(job: Row[Any], made: dict[str, Any]) -> list[str]:
     has_storyboard = job.profile == PLAYBACK and job.duration >= STORYBOARD_FROM
-    return [STORYBOARD] * has_storyboard + [LADDER] * bool(made.get("ladder"))
+    has_hdr = job.profile == LADDER and bool(made["hdr"])
+    return [STORYBOARD] * has_storyboard + [LADDER] * bool(made.get("ladder")) + [HDR] * has_hdr
 
 
 async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made: dict[str, Any]) -> None:
@@ -94,7 +100,12 @@ async def _facts_of(service: Resources, path: Path, extension: str) -> Facts:
 
 async def _begun_ladder(service: Resources, source: str) -> str:
     """The master playlist of the lowest rung, if that was made to be watched soon; else ""."""
-    made = select(Derivative.object_hash).where(Derivative.source_hash == source, Derivative.profile == FIRST_MASTER)
+    return await _text_of(service, source, FIRST_MASTER)
+
+
+async def _text_of(service: Resources, source: str, profile: str) -> str:
+    """A playlist that was made; "" if it was not."""
+    made = select(Derivative.object_hash).where(Derivative.source_hash == source, Derivative.profile == profile)
     async with service.database.transaction() as connection:
         hash = (await connection.execute(made)).scalar_one_or_none()
     if hash is None:
@@ -124,6 +135,17 @@ async def _keep_sound(
     file = await keep(service, source, "segments-sound", _made(scratch, sound["cuts"]), facts)
     text = playlist(file, sound["segments"])
     return await _keep_text(service, source, "hls-sound", scratch, text, of), sound
+
+
+async def _keep_hdr(service: Resources, source: str, scratch: Path, made: dict[str, Any]) -> None:
+    """The master playlist of the ladder keeps its address."""
+    facts = await _facts_of(service, _target(scratch), "mp4")
+    file = await keep(service, source, "segments-hdr", _cuts(scratch), facts)
+    name = await _keep_text(service, source, "hls-hdr", scratch, playlist(file, made["segments"]), facts)
+    shown = await _text_of(service, source, "hls")
+    await _keep_text(service, source, LADDER_MASTER, scratch, shown, facts)
+    await _keep_text(service, source, "hls", scratch, with_hdr(shown, (name, made)), facts)
+    await captions.follow_playlist(service, source)
 
 
 async def _keep_storyboard(service: Resources, source: str, scratch: Path, made: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ FAIR = text("interval '1 hour'")  # how far back `_next` looks for whom it serve
 ATTEMPTS = 3  # workers that may die of a job before it fails
 
 DONE = Counter("hitok_media_jobs", "Jobs ended", ["profile", "outcome"])
-for profile in (*PROFILES, ANIMATION, derivatives.STORYBOARD, derivatives.LADDER, chosen_covers.KIND):
+for profile in (*PROFILES, ANIMATION, derivatives.STORYBOARD, derivatives.LADDER, derivatives.HDR, chosen_covers.KIND):
     for outcome in ("done", "failed"):
         DONE.labels(profile, outcome)
 log = structlog.get_logger("processing")

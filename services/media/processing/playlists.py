@@ -37,16 +37,28 @@ def master(rungs: Sequence[Described], begun: str = "", sound: Described | None 
         # A larger picture may need fewer bits at its worst moment. Players sort by what is said here, and it has to
         # follow the sizes.
         peak = max(peak + 1, rung["peak"])
-        attributes = [
-            f"BANDWIDTH={peak}",
-            f"AVERAGE-BANDWIDTH={min(rung['mean'], peak)}",
-            f'CODECS="{rung["codecs"]}"',
-            f"RESOLUTION={rung['width']}x{rung['height']}",
-            f"FRAME-RATE={rung['rate']:.3f}",
-        ]
-        lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", file]
+        lines += _variant(file, rung, peak)
     if sound:
         file, said = sound
         rates = f"BANDWIDTH={said['peak']},AVERAGE-BANDWIDTH={said['mean']}"
         lines += [f'#EXT-X-STREAM-INF:{rates},CODECS="{said["codecs"]}"', file]
     return "\n".join([*lines, ""])
+
+
+def with_hdr(text: str, hdr: Described) -> str:
+    """A master playlist with the HDR rendition in it, as the last with pictures; in place of the one that it has."""
+    lines = re.sub(r"#EXT-X-STREAM-INF:\S+,VIDEO-RANGE=\S+\n\S+\n", "", text).splitlines()
+    last = max(number for number, line in enumerate(lines) if "RESOLUTION=" in line) + 2
+    return "\n".join([*lines[:last], *_variant(*hdr, hdr[1]["peak"]), *lines[last:], ""])
+
+
+def _variant(file: str, rung: dict[str, Any], peak: int) -> list[str]:
+    attributes = [
+        f"BANDWIDTH={peak}",
+        f"AVERAGE-BANDWIDTH={min(rung['mean'], peak)}",
+        f'CODECS="{rung["codecs"]}"',
+        f"RESOLUTION={rung['width']}x{rung['height']}",
+        f"FRAME-RATE={rung['rate']:.3f}",
+        *([f"VIDEO-RANGE={rung['range']}"] if "range" in rung else []),  # SDR without it (RFC 8216bis, 4.4.6.2)
+    ]
+    return [f"#EXT-X-STREAM-INF:{','.join(attributes)}", file]

@@ -41,13 +41,17 @@ async def check(text: str, read: Read) -> list[Rung]:
     assert pairs
     assert all(not file.startswith("#") for _, file in pairs), "an uri follows each EXT-X-STREAM-INF (4.4.6.2)"
     streams = [await read_stream(attributes(line), (await read(file)).decode(), read) for line, file in pairs]
-    rungs = [stream for stream in streams if "RESOLUTION" in stream.said]
-    assert rungs == streams[: len(rungs)], "sound without pictures comes last"
+    shown = [stream for stream in streams if "RESOLUTION" in stream.said]
+    assert shown == streams[: len(shown)], "sound without pictures comes last"
+    rungs = [stream for stream in shown if "VIDEO-RANGE" not in stream.said]
+    for hdr in shown[len(rungs) :]:
+        assert hdr.said["VIDEO-RANGE"] in ("PQ", "HLG"), "4.4.6.2"
+        await check_pictures(hdr, None, read)
     for lower, rung in zip([None, *rungs], rungs, strict=False):
         await check_pictures(rung, lower, read)
-    for sound in streams[len(rungs) :]:
+    for sound in streams[len(shown) :]:
         await check_sound(sound, rungs[0], read)
-    check_alignment(rungs)
+    check_alignment(shown)
     widths = [int(rung.said["RESOLUTION"].partition("x")[0]) for rung in rungs]
     assert widths == sorted(set(widths)), "the lowest first"
     return rungs
@@ -160,6 +164,10 @@ def check_said(said: dict[str, str], container: Any) -> None:
     assert said["RESOLUTION"] == f"{video.width}x{video.height}"
     profile, compatibility, level = bytes(video.codec_context.extradata)[1:4]
     codecs = [f"avc1.{profile:02x}{compatibility:02x}{level:02x}"]
+    if "VIDEO-RANGE" in said:
+        assert (video.codec_context.profile, video.codec_context.codec_tag) == ("Main 10", "hvc1")
+        assert video.codec_context.color_trc == {"PQ": 16, "HLG": 18}[said["VIDEO-RANGE"]]
+        codecs = [f"hvc1.2.4.L{bytes(video.codec_context.extradata)[12]}.90"]  # of x265: progressive, of frames only
     assert all(sound.codec_context.profile == "LC" for sound in sounds)
     assert said["CODECS"].strip('"').split(",") == codecs + ["mp4a.40.2"] * len(sounds)
 

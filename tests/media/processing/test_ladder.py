@@ -16,7 +16,7 @@ import pytest
 from services.media.files import probe
 from services.media.models import PROCESSING, READY
 from services.media.processing.jobs import processing
-from services.media.processing.playlists import master
+from services.media.processing.playlists import master, with_hdr
 from services.media.processing.sandbox.hls import rungs
 from services.media.processing.sandbox.sources import Shape
 from tests.media.processing.test_jobs import idle  # noqa: F401
@@ -70,6 +70,17 @@ def test_bandwidths_follow_the_sizes() -> None:
     text = master([("b.m3u8", rung | {"peak": 900}), ("c.m3u8", rung | {"peak": 3_000})], begun, sound)
     assert re.findall(r":BANDWIDTH=(\d+)", text) == ["1000", "1001", "3000", "130"]
     assert text.endswith('#EXT-X-STREAM-INF:BANDWIDTH=130,AVERAGE-BANDWIDTH=128,CODECS="mp4a.40.2"\ns.m3u8\n')
+
+
+def test_an_hdr_rendition_follows_the_sizes() -> None:
+    rung = {"peak": 2_000, "mean": 500, "codecs": "avc1.64001e", "width": 640, "height": 360, "rate": 30}
+    text = master([("a.m3u8", rung)], "", ("s.m3u8", {"peak": 130, "mean": 128, "codecs": "mp4a.40.2"}))
+    hdr = rung | {"codecs": "hvc1.2.4.L90.90", "range": "HLG"}
+    first = with_hdr(text, ("h.m3u8", hdr | {"peak": 900}))
+    assert [line for line in first.splitlines() if not line.startswith("#")] == ["a.m3u8", "h.m3u8", "s.m3u8"]
+    assert first.count(",VIDEO-RANGE=HLG\nh.m3u8\n") == 1
+    again = with_hdr(first, ("h.m3u8", hdr))
+    assert again == with_hdr(text, ("h.m3u8", hdr)), "there is one"
 
 
 async def finish(media: Running, hash: str) -> None:

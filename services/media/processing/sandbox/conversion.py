@@ -20,6 +20,7 @@ PROFILES = {
     "cover": "covers",
     "playback": "renditions",
     "ladder": "ladder",
+    "hdr": "hdr",
     "storyboard": "stills.storyboard",
     "variant": "variants",
     "animation": "animations",

@@ -16,6 +16,9 @@ CLOCK = Fraction(1, 90_000)  # time base of video: it holds every usual frame ra
 SAMPLES, FRAME = 48_000, 1_024  # per second, and per AAC packet
 SOUND_BITS = 128_000  # per second
 OPTIONS = {"preset": "veryfast", "sc_threshold": "0", "g": "9999"}
+# HEVC, as x265 takes it: key frames where we set them, which players can begin with.
+HEVC = {"preset": "ultrafast", "forced-idr": "1"}
+HEVC_PARAMS = "log-level=none:open-gop=0:keyint=-1:scenecut=0:frame-threads=1"
 # (Longest shorter side, x264's CRF, maximum in kbit/s): small pictures are scaled up, which shows each error large.
 QUALITIES = ((240, "16", 900), (380, "19", 1_100), (500, "20", 2_000), (800, "21", 4_000), (9_999, "23", 7_000))
 FIRST = Fraction(1)  # seconds: the first segment is short, so that playback starts soon
@@ -54,12 +57,12 @@ class Pictures:
     """A video track. Each frame keeps its own time: no frame rate is forced on it."""
 
     def __init__(self, output: Any, source: Any, form: Output, graph: PictureGraph, start: Fraction) -> None:
-        side = min(form.width, form.height)
-        crf, bits = next((crf, bits) for most, crf, bits in QUALITIES if side <= most)
-        options = OPTIONS | {"crf": crf, "maxrate": f"{bits}k", "bufsize": f"{bits}k"}
-        stream = output.add_stream("libx264", rate=_rate_of(source), options=options, time_base=CLOCK)
-        stream.width, stream.height, stream.pix_fmt = form.width, form.height, "yuv420p"
+        codec, options = _encoder_for(form)
+        stream = output.add_stream(codec, rate=_rate_of(source), options=options, time_base=CLOCK)
+        stream.width, stream.height, stream.pix_fmt = form.width, form.height, form.format
         context = stream.codec_context
+        if codec == "libx265":
+            context.codec_tag = "hvc1"  # Apple's players want it
         context.sample_aspect_ratio, context.thread_count = form.stretch, filters.THREADS
         colours = form.colours
         context.color_primaries, context.color_trc = colours.primaries, colours.transfer
@@ -104,6 +107,16 @@ class Pictures:
         for packet in packets:
             packet.duration = self._durations.pop(packet.pts, self._step)
             yield packet
+
+
+def _encoder_for(form: Output) -> tuple[str, dict[str, str]]:
+    """Its name and options: H.264, or HEVC for pictures of 10 bits."""
+    side = min(form.width, form.height)
+    crf, bits = next((crf, bits) for most, crf, bits in QUALITIES if side <= most)
+    if form.format == "yuv420p":
+        return "libx264", OPTIONS | {"crf": crf, "maxrate": f"{bits}k", "bufsize": f"{bits}k"}
+    rates = f"vbv-maxrate={bits}:vbv-bufsize={bits}:pools={filters.THREADS}"
+    return "libx265", HEVC | {"crf": crf, "x265-params": f"{HEVC_PARAMS}:{rates}"}
 
 
 def _rate_of(source: Any) -> Fraction:

@@ -23,6 +23,7 @@ class Output(NamedTuple):
     stretch: Fraction  # width of a pixel relative to its height, about 1
     colours: Colours
     rate: int = 0  # frames per second at most; 0: all frames
+    format: str = "yuv420p"
 
 
 def output_for(shape: Shape, colours: Colours, longest_side: int) -> Output:
@@ -86,7 +87,7 @@ class PictureGraph:
             yield "scale", f"{width}:{height}{outward}"
         else:
             yield "scale", f"{width}:{height}{inward}{outward}"
-        yield "format", "yuv420p"
+        yield "format", self._output.format
         yield from self._shape.transforms
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import av
 
 from services.media.files.filetypes import TYPES
-from services.media.processing.sandbox import encoding, filters, renditions, sources
+from services.media.processing.sandbox import encoding, filters, hdr, renditions, sources
 from services.media.processing.sandbox.encoding import Lane, Pictures, Sounds
 from services.media.processing.sandbox.hls import rungs, segments, sounds
 
@@ -20,7 +20,8 @@ FRUGAL = 2  # sizes, the smallest ones, if an attempt to make all failed
 def make(source: Path, extension: str, target: Path, cuts: Path, begun: bool = False) -> dict[str, Any]:
     """Returns `rungs`, smallest first. Each size is written twice: as a file that plays by itself, and cut into
     segments. `sound` is the recording without pictures, for who only listens; None if it has no sound.
-    `begun`: the smallest exists already and is left out."""
+    `hdr` says whether its colours deserve a rendition of their own. `begun`: the smallest exists already and is left
+    out."""
     format = TYPES[extension].format
     look = renditions.look_at(source, format)
     sides = rungs.sides_of(look.shape)[int(begun) : FRUGAL if filters.THREADS == 1 else None]
@@ -40,7 +41,8 @@ def make(source: Path, extension: str, target: Path, cuts: Path, begun: bool = F
                 lanes.append(Lane(sound, Sounds(output, sound, start), output))
         encoding.encode(container, lanes)
     made = [_cut(side, path, cuts.with_name(f"{cuts.name}-{side}")) for side, path in files]
-    return {"rungs": made, "sound": sounds.cut(files[0][1], cuts.with_name(f"{cuts.name}-sound")) if sound else None}
+    heard = sounds.cut(files[0][1], cuts.with_name(f"{cuts.name}-sound")) if sound else None
+    return {"rungs": made, "sound": heard, "hdr": hdr.deserves(look) and filters.THREADS > 1}
 
 
 def _cut(side: int, path: Path, cuts: Path) -> dict[str, Any]:

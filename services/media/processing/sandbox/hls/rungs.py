@@ -37,8 +37,7 @@ def describe(path: Path, found: list[Segment]) -> dict[str, Any]:
     """The attributes of one size in a master playlist (RFC 8216bis, 4.4.6.2)."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        profile, compatibility, level = bytes(stream.codec_context.extradata or b"")[1:4]
-        codecs = [f"avc1.{profile:02x}{compatibility:02x}{level:02x}", *([SOUND] if container.streams.audio else [])]
+        codecs = [codec_of(stream), *([SOUND] if container.streams.audio else [])]
         seconds = seconds_of(found)
         return {
             "width": stream.width,
@@ -47,6 +46,16 @@ def describe(path: Path, found: list[Segment]) -> dict[str, Any]:
             "rate": round(stream.frames / max(seconds, 0.001), 3),
             **rates_of(found),
         }
+
+
+def codec_of(stream: Any) -> str:
+    """As players name it: of H.264 by RFC 6381, of HEVC by ISO/IEC 14496-15, E.3."""
+    said = bytes(stream.codec_context.extradata or b"")
+    if stream.codec_context.name != "hevc":
+        return f"avc1.{said[1]:02x}{said[2]:02x}{said[3]:02x}"
+    compatible = int(f"{int.from_bytes(said[2:6]):032b}"[::-1], 2)
+    tier, rest = "H" if said[1] & 0x20 else "L", said[6:12].rstrip(b"\0")
+    return ".".join(["hvc1", str(said[1] & 0x1F), f"{compatible:X}", f"{tier}{said[12]}", *(f"{of:X}" for of in rest)])
 
 
 def seconds_of(found: list[Segment]) -> float:

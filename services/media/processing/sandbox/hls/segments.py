@@ -39,6 +39,8 @@ def cut(source: Path, target: Path) -> list[Segment]:
 def _copy(container: Any, output: Any) -> list[float]:
     """The times in seconds at which each key frame begins, and at which the recording ends."""
     copies = {stream.index: output.add_stream_from_template(stream) for stream in container.streams}
+    for stream in container.streams.video:
+        copies[stream.index].codec_context.codec_tag = stream.codec_context.codec_tag
     times, end = [], 0.0
     for packet in container.demux(list(container.streams)):
         if packet.dts is None:
