@@ -16,9 +16,9 @@ CLOCK = Fraction(1, 90_000)  # time base of video: it holds every usual frame ra
 SAMPLES, FRAME = 48_000, 1_024  # per second, and per AAC packet
 SOUND_BITS = 128_000  # per second
 OPTIONS = {"preset": "veryfast", "sc_threshold": "0", "g": "9999"}
-# HEVC, as x265 takes it: key frames where we set them, which players can begin with.
+# HEVC, as x265 takes it: key frames where we set them, which players can begin with; few pictures held in memory.
 HEVC = {"preset": "ultrafast", "forced-idr": "1"}
-HEVC_PARAMS = "log-level=none:open-gop=0:keyint=-1:scenecut=0:frame-threads=1"
+HEVC_PARAMS = "log-level=none:open-gop=0:keyint=-1:scenecut=0:frame-threads=1:bframes=0:rc-lookahead=4"
 # (Longest shorter side, x264's CRF, maximum in kbit/s): small pictures are scaled up, which shows each error large.
 QUALITIES = ((240, "16", 900), (380, "19", 1_100), (500, "20", 2_000), (800, "21", 4_000), (9_999, "23", 7_000))
 FIRST = Fraction(1)  # seconds: the first segment is short, so that playback starts soon
