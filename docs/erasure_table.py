@@ -138,9 +138,10 @@ TABLES: dict[str, dict[str, Table]] = {
             "owner_id", "public_count friends_count private_count", f"The counts fall to 0 with the videos. {ID_STAYS}"
         ),
         "tally": Table("", "slot public_count", "A count of all users' videos."),
+        "following_seen": Table("user_id video_id", "seen_at", ROW_GOES),
         "standing": Table(
             "user_id peer_id",
-            "friend blocks blocked friend_event blocks_event blocked_event",
+            "friend blocks blocked friend_event blocks_event blocked_event follows follows_event",
             f"{ROW_GOES} Of either side.",
         ),
         "object": Table(

@@ -32,6 +32,7 @@ from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import files as uploads
 from gateway.api.shortvideo.account import exports, second_factor
 from gateway.api.shortvideo.discovery import search
+from gateway.api.shortvideo.follows import feed as following
 from gateway.api.shortvideo.follows import follows
 from gateway.api.shortvideo.own_videos import captions
 from gateway.config import GatewaySettings, Original
@@ -61,6 +62,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *mutes.endpoints,
     *communities.endpoints,
     *feeds.endpoints,
+    *following.endpoints,
     *search.endpoints,
     *videos.endpoints,
     *captions.endpoints,

@@ -68,6 +68,7 @@ GROUPS = {
     "shortvideo.feeds": ("Videos", "视频"),
     "shortvideo.videos": ("Videos", "视频"),
     "shortvideo.search": ("Search", "搜索"),
+    "shortvideo.feed": ("Videos", "视频"),
     "shortvideo.comments": ("Comments", "评论"),
     "shortvideo.chat": ("Chat", "聊天"),
     "shortvideo.files": ("Files", "文件"),

@@ -43,7 +43,7 @@ commands.add_check(check)
 
 @commands.app.command("copy-standings")
 def copy_standings() -> None:
-    """Copy all friendships and blocks from the social service. The media service may run meanwhile."""
+    """Copy all friendships, follows and blocks from the social service. The media service may run meanwhile."""
 
     async def copy(database: Database, settings: MediaSettings) -> int:
         async with open_channel(settings.social_target, settings, (friends_pb2.DESCRIPTOR,)) as channel:

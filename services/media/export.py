@@ -28,6 +28,10 @@ LISTS = (
         "shared_videos", "SELECT video_id AS a, 0 AS b, video_id, created_at FROM video_share WHERE user_id = :user_id"
     ),
     UserList(
+        "following_feed",
+        "SELECT user_id AS a, 0 AS b, video_id AS seen_up_to, seen_at FROM following_seen WHERE user_id = :user_id",
+    ),
+    UserList(
         "files",
         """SELECT (extract(epoch FROM upload.created_at) * 1000000)::bigint AS a, hashtextextended(hash, 0) AS b,
             hash || '.' || extension AS file, kind, media_type, object.size, upload.created_at AS uploaded_at

@@ -121,5 +121,6 @@ def standing(row: Any) -> Standing:
         peer_id=row.peer_id,
         friend=row.friend,
         blocks=row.blocks,
+        follows=row.follows,
         peer_agreed=row.peer_agreed,
     )

@@ -1,11 +1,12 @@
 // The feed: one video fills the view; it plays while it is in view.
-import { get } from "../api.mjs";
+import { get, post } from "../api.mjs";
 import { h } from "../dom.mjs";
 import { t } from "../i18n.mjs";
 import { paged } from "../ui.mjs";
 import { videoCard } from "../video-card.mjs";
 
-const ORDERS = ["latest", "popular", "random"];
+const ORDERS = ["latest", "following", "popular", "random"];
+const FOLLOWING = "/api/videos/following-videos";
 
 /** `order` is one of ORDERS, or "search" with words. */
 export async function view(order = "latest", words = "") {
@@ -13,7 +14,8 @@ export async function view(order = "latest", words = "") {
   const searches = order === "search";
   const read = async (cursor) => {
     const page = searches ? await get("/api/videos/search-videos", { query: words, cursor })
-      : await get("/api/videos", { order_by: order, cursor });
+      : order === "following" ? await following(cursor)
+        : await get("/api/videos", { order_by: order, cursor });
     return { items: page.data, next_cursor: page.next_cursor };
   };
   const search = h("form", { role: "search", onsubmit: (event) => {
@@ -29,4 +31,11 @@ export async function view(order = "latest", words = "") {
     content: [h("h1", { class: "unseen" }, t("nav.feed")), bar, list, paged(list, read, videoCard, t("empty.videos"))],
     className: "feed",
   };
+}
+
+/** The first page marks its newest video as seen. */
+async function following(cursor) {
+  const page = await get(FOLLOWING, { cursor });
+  if (!cursor && page.data.length) await post("/api/videos/mark-following-seen", { video_id: page.data[0].id });
+  return page;
 }

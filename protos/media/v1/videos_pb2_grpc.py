@@ -81,6 +81,21 @@ class VideosStub:
                 request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.ListLikedVideosRequest.SerializeToString,
                 response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.VideoPage.FromString,
                 _registered_method=True)
+        self.ListFollowedVideos = channel.unary_unary(
+                '/hitok.media.v1.Videos/ListFollowedVideos',
+                request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.ListFollowedVideosRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.VideoPage.FromString,
+                _registered_method=True)
+        self.CountUnseen = channel.unary_unary(
+                '/hitok.media.v1.Videos/CountUnseen',
+                request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.CountUnseenRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.CountUnseenResponse.FromString,
+                _registered_method=True)
+        self.MarkSeen = channel.unary_unary(
+                '/hitok.media.v1.Videos/MarkSeen',
+                request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.MarkSeenRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.MarkSeenResponse.FromString,
+                _registered_method=True)
         self.SearchVideos = channel.unary_unary(
                 '/hitok.media.v1.Videos/SearchVideos',
                 request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.SearchVideosRequest.SerializeToString,
@@ -184,6 +199,27 @@ class VideosServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFollowedVideos(self, request, context):
+        """The videos of those whom the caller follows, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountUnseen(self, request, context):
+        """How many of those the caller has not seen, up to 99.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MarkSeen(self, request, context):
+        """Marks one of those, and all older ones, as seen by the caller. An older mark changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchVideos(self, request, context):
         """Videos by words of the title and description, the most relevant first; if there are none, those a slip away.
         """
@@ -280,6 +316,21 @@ def add_VideosServicer_to_server(servicer, server):
                     servicer.ListLikedVideos,
                     request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.ListLikedVideosRequest.FromString,
                     response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.VideoPage.SerializeToString,
+            ),
+            'ListFollowedVideos': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFollowedVideos,
+                    request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.ListFollowedVideosRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.VideoPage.SerializeToString,
+            ),
+            'CountUnseen': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountUnseen,
+                    request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.CountUnseenRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.CountUnseenResponse.SerializeToString,
+            ),
+            'MarkSeen': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkSeen,
+                    request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.MarkSeenRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.MarkSeenResponse.SerializeToString,
             ),
             'SearchVideos': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchVideos,
@@ -562,6 +613,87 @@ class Videos:
             '/hitok.media.v1.Videos/ListLikedVideos',
             protos_dot_media_dot_v1_dot_videos__pb2.ListLikedVideosRequest.SerializeToString,
             protos_dot_media_dot_v1_dot_videos__pb2.VideoPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFollowedVideos(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Videos/ListFollowedVideos',
+            protos_dot_media_dot_v1_dot_videos__pb2.ListFollowedVideosRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_videos__pb2.VideoPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountUnseen(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Videos/CountUnseen',
+            protos_dot_media_dot_v1_dot_videos__pb2.CountUnseenRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_videos__pb2.CountUnseenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkSeen(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Videos/MarkSeen',
+            protos_dot_media_dot_v1_dot_videos__pb2.MarkSeenRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_videos__pb2.MarkSeenResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,6 +34,12 @@ class VideosStub:
     """One user's videos, newest first."""
     ListLikedVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.ListLikedVideosRequest, _videos_pb2.VideoPage]
     """The videos that the caller likes, last liked first."""
+    ListFollowedVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.ListFollowedVideosRequest, _videos_pb2.VideoPage]
+    """The videos of those whom the caller follows, newest first."""
+    CountUnseen: _aio.UnaryUnaryMultiCallable[_videos_pb2.CountUnseenRequest, _videos_pb2.CountUnseenResponse]
+    """How many of those the caller has not seen, up to 99."""
+    MarkSeen: _aio.UnaryUnaryMultiCallable[_videos_pb2.MarkSeenRequest, _videos_pb2.MarkSeenResponse]
+    """Marks one of those, and all older ones, as seen by the caller. An older mark changes nothing."""
     SearchVideos: _aio.UnaryUnaryMultiCallable[_videos_pb2.SearchVideosRequest, _videos_pb2.VideoPage]
     """Videos by words of the title and description, the most relevant first; if there are none, those a slip away."""
     SetVideoLikes: _aio.UnaryUnaryMultiCallable[_videos_pb2.SetVideoLikesRequest, _videos_pb2.SetVideoLikesResponse]
@@ -123,6 +129,30 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_videos_pb2.ListLikedVideosRequest, _abc.Awaitable[_videos_pb2.VideoPage]],
     ) -> _abc.Awaitable[_videos_pb2.VideoPage]:
         """The videos that the caller likes, last liked first."""
+
+    @_abc_1.abstractmethod
+    def ListFollowedVideos(
+        self,
+        request: _videos_pb2.ListFollowedVideosRequest,
+        context: _aio.ServicerContext[_videos_pb2.ListFollowedVideosRequest, _abc.Awaitable[_videos_pb2.VideoPage]],
+    ) -> _abc.Awaitable[_videos_pb2.VideoPage]:
+        """The videos of those whom the caller follows, newest first."""
+
+    @_abc_1.abstractmethod
+    def CountUnseen(
+        self,
+        request: _videos_pb2.CountUnseenRequest,
+        context: _aio.ServicerContext[_videos_pb2.CountUnseenRequest, _abc.Awaitable[_videos_pb2.CountUnseenResponse]],
+    ) -> _abc.Awaitable[_videos_pb2.CountUnseenResponse]:
+        """How many of those the caller has not seen, up to 99."""
+
+    @_abc_1.abstractmethod
+    def MarkSeen(
+        self,
+        request: _videos_pb2.MarkSeenRequest,
+        context: _aio.ServicerContext[_videos_pb2.MarkSeenRequest, _abc.Awaitable[_videos_pb2.MarkSeenResponse]],
+    ) -> _abc.Awaitable[_videos_pb2.MarkSeenResponse]:
+        """Marks one of those, and all older ones, as seen by the caller. An older mark changes nothing."""
 
     @_abc_1.abstractmethod
     def SearchVideos(

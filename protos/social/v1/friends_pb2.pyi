@@ -970,12 +970,14 @@ class Standing(_message.Message):
     FRIEND_FIELD_NUMBER: _builtins.int
     BLOCKS_FIELD_NUMBER: _builtins.int
     PEER_AGREED_FIELD_NUMBER: _builtins.int
+    FOLLOWS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     peer_id: _builtins.int
     friend: _builtins.bool
     blocks: _builtins.bool
     peer_agreed: _builtins.bool
     """to the friendship, so what the peer shows to friends is open to the user"""
+    follows: _builtins.bool
     def __init__(
         self,
         *,
@@ -984,10 +986,11 @@ class Standing(_message.Message):
         friend: _builtins.bool = ...,
         blocks: _builtins.bool = ...,
         peer_agreed: _builtins.bool = ...,
+        follows: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "friend", b"friend", "peer_agreed", b"peer_agreed", "peer_id", b"peer_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "follows", b"follows", "friend", b"friend", "peer_agreed", b"peer_agreed", "peer_id", b"peer_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

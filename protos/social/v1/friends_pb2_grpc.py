@@ -236,7 +236,7 @@ class FriendsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListStandings(self, request, context):
-        """All friendships and blocks, for a service that keeps a copy of them.
+        """All friendships, follows and blocks, for a service that keeps a copy of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,7 +48,7 @@ class FriendsStub:
     BatchCheckFriends: _aio.UnaryUnaryMultiCallable[_friends_pb2.BatchCheckFriendsRequest, _friends_pb2.BatchCheckFriendsResponse]
     """May `user_id` message `peer_id`? For the chat and media services; one answer each, in order. At most 500."""
     ListStandings: _aio.UnaryUnaryMultiCallable[_friends_pb2.ListStandingsRequest, _friends_pb2.ListStandingsResponse]
-    """All friendships and blocks, for a service that keeps a copy of them."""
+    """All friendships, follows and blocks, for a service that keeps a copy of them."""
 
 class FriendsServicer(metaclass=_abc_1.ABCMeta):
     """One graph for both families. The actor is always the caller in the call metadata."""
@@ -186,6 +186,6 @@ class FriendsServicer(metaclass=_abc_1.ABCMeta):
         request: _friends_pb2.ListStandingsRequest,
         context: _aio.ServicerContext[_friends_pb2.ListStandingsRequest, _abc.Awaitable[_friends_pb2.ListStandingsResponse]],
     ) -> _abc.Awaitable[_friends_pb2.ListStandingsResponse]:
-        """All friendships and blocks, for a service that keeps a copy of them."""
+        """All friendships, follows and blocks, for a service that keeps a copy of them."""
 
 def add_FriendsServicer_to_server(servicer: FriendsServicer, server: _aio.Server) -> None: ...

@@ -1,4 +1,4 @@
-"""Reads all friendships and blocks from the social service.
+"""Reads all friendships, follows and blocks from the social service.
 
 For a media service that was added to an old installation, or whose database is older than the events that the stream
 still holds.
@@ -21,13 +21,16 @@ CALL_SECONDS = 10.0
 
 # A column whose event is newer than `as_of` stays as it is. A block is written to the row of each side.
 UPSERT = text("""
-    INSERT INTO standing AS s (user_id, peer_id, friend, blocks, friend_event, blocks_event)
-    SELECT u, p, f, b, :as_of, :as_of FROM unnest(CAST(:users AS bigint[]), CAST(:peers AS bigint[]),
-        CAST(:friends AS boolean[]), CAST(:blocks AS boolean[])) AS listed (u, p, f, b) ORDER BY u, p
+    INSERT INTO standing AS s (user_id, peer_id, friend, blocks, follows, friend_event, blocks_event, follows_event)
+    SELECT u, p, f, b, w, :as_of, :as_of, :as_of FROM unnest(CAST(:users AS bigint[]), CAST(:peers AS bigint[]),
+        CAST(:friends AS boolean[]), CAST(:blocks AS boolean[]), CAST(:follows AS boolean[]))
+        AS listed (u, p, f, b, w) ORDER BY u, p
     ON CONFLICT (user_id, peer_id) DO UPDATE SET
         friend = CASE WHEN s.friend_event < :as_of THEN excluded.friend ELSE s.friend END,
         blocks = CASE WHEN s.blocks_event < :as_of THEN excluded.blocks ELSE s.blocks END,
-        friend_event = greatest(s.friend_event, :as_of), blocks_event = greatest(s.blocks_event, :as_of)""")
+        follows = CASE WHEN s.follows_event < :as_of THEN excluded.follows ELSE s.follows END,
+        friend_event = greatest(s.friend_event, :as_of), blocks_event = greatest(s.blocks_event, :as_of),
+        follows_event = greatest(s.follows_event, :as_of)""")
 UPSERT_BLOCKED = text("""
     INSERT INTO standing AS s (user_id, peer_id, blocked, blocked_event)
     SELECT p, u, true, :as_of FROM unnest(CAST(:users AS bigint[]), CAST(:peers AS bigint[]),
@@ -38,9 +41,10 @@ UPSERT_BLOCKED = text("""
 CLEAR = text("""
     UPDATE standing s SET
         friend = s.friend AND s.friend_event >= :as_of, friend_event = greatest(s.friend_event, :as_of),
-        blocks = s.blocks AND s.blocks_event >= :as_of, blocks_event = greatest(s.blocks_event, :as_of)
+        blocks = s.blocks AND s.blocks_event >= :as_of, blocks_event = greatest(s.blocks_event, :as_of),
+        follows = s.follows AND s.follows_event >= :as_of, follows_event = greatest(s.follows_event, :as_of)
     WHERE (user_id, peer_id) > (:from_user, :from_peer) AND (user_id, peer_id) <= (:to_user, :to_peer)
-    AND (friend OR blocks) AND NOT EXISTS (SELECT FROM
+    AND (friend OR blocks OR follows) AND NOT EXISTS (SELECT FROM
         unnest(CAST(:users AS bigint[]), CAST(:peers AS bigint[])) AS listed (u, p)
         WHERE u = user_id AND p = peer_id)""")
 CLEAR_BLOCKED = text("""
@@ -79,6 +83,7 @@ async def _write(
         "peers": [each.peer_id for each in standings],
         "friends": [each.peer_agreed for each in standings],
         "blocks": [each.blocks for each in standings],
+        "follows": [each.follows for each in standings],
     }
     values |= dict(zip(("from_user", "from_peer", "to_user", "to_peer"), (*after, *until), strict=True))
     for statement in (UPSERT, UPSERT_BLOCKED, CLEAR, CLEAR_BLOCKED):

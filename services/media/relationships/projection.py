@@ -1,18 +1,18 @@
-"""A copy of friendships and blocks, kept current by the social service's events. videos/visibility.py reads it."""
+"""A copy of friendships, follows and blocks, kept current by the social service's events, for videos/visibility.py."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, or_, text
+from sqlalchemy import text
 
 from services.kit.nats import Event
 from services.kit.sql.connection import AsyncConnection
-from services.media.relationships.models import Relationship
 
 FRIENDSHIPS = ("friend.accepted", "friend.added", "friend.agreed", "friend.removed")
 BLOCKS = {"user.blocked": True, "user.unblocked": False}
-COLUMNS = ("friend", "blocks", "blocked")
+FOLLOWS = {"follow.started": True, "follow.ended": False}
+COLUMNS = ("friend", "blocks", "blocked", "follows")
 NOTHING: dict[str, Any] = dict.fromkeys(COLUMNS, False) | {f"{name}_event": 0 for name in COLUMNS}
 # In the order of the keys, as another process may be writing some of the same rows.
 _newer = ", ".join(
@@ -21,12 +21,16 @@ _newer = ", ".join(
     for name in COLUMNS
 )
 UPSERT = text(f"""INSERT INTO standing AS s
- (user_id, peer_id, friend, blocks, blocked, friend_event, blocks_event, blocked_event)
- SELECT user_id, peer_id, friend, blocks, blocked, friend_event, blocks_event, blocked_event
- FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (user_id bigint, peer_id bigint, friend boolean, blocks boolean,
-  blocked boolean, friend_event bigint, blocks_event bigint, blocked_event bigint) ORDER BY user_id, peer_id
+ (user_id, peer_id, {", ".join(COLUMNS)}, {", ".join(f"{name}_event" for name in COLUMNS)})
+ SELECT user_id, peer_id, {", ".join(COLUMNS)}, {", ".join(f"{name}_event" for name in COLUMNS)}
+ FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (user_id bigint, peer_id bigint,
+  {", ".join(f"{name} boolean, {name}_event bigint" for name in COLUMNS)}) ORDER BY user_id, peer_id
  ON CONFLICT (user_id, peer_id) DO UPDATE SET {_newer}""")  # noqa: S608
-SUBJECTS = [f"events.social.{verb}" for verb in (*FRIENDSHIPS, *BLOCKS)]
+BATCH = 10_000  # rows per statement: a user may have a million followers, and a statement has 5 s
+DELETE = text("""DELETE FROM standing WHERE ctid = ANY (ARRAY(
+ SELECT ctid FROM standing WHERE user_id = :user UNION ALL SELECT ctid FROM standing WHERE peer_id = :user
+ LIMIT :most))""")
+SUBJECTS = [f"events.social.{verb}" for verb in (*FRIENDSHIPS, *BLOCKS, *FOLLOWS)]
 
 
 async def apply_events(connection: AsyncConnection, events: Sequence[Event]) -> None:
@@ -49,6 +53,9 @@ def _changes(event: Event) -> Iterator[tuple[int, int, str, bool]]:
         yield actor_id, user_id, "blocks", BLOCKS[verb]
         yield user_id, actor_id, "blocked", BLOCKS[verb]
         return
+    if verb in FOLLOWS:
+        yield actor_id, user_id, "follows", FOLLOWS[verb]
+        return
     yield user_id, actor_id, "friend", _actor_agreed(verb, event.data)
     if (user_agreed := _user_agreed(verb, event.data)) is not None:
         yield actor_id, user_id, "friend", user_agreed
@@ -69,5 +76,5 @@ def _user_agreed(verb: str, data: dict[str, Any]) -> bool | None:
 
 async def delete_user(connection: AsyncConnection, user_id: int) -> None:
     """Removes a deleted account's relationships."""
-    gone = or_(Relationship.user_id == user_id, Relationship.peer_id == user_id)
-    await connection.execute(delete(Relationship).where(gone))
+    while (await connection.execute(DELETE, {"user": user_id, "most": BATCH})).rowcount == BATCH:
+        pass

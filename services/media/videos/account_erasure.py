@@ -19,6 +19,7 @@ from services.media.files.references import release_objects
 from services.media.models import PartialUpload, Upload
 from services.media.resources import Resources
 from services.media.videos import comments, likes, videos
+from services.media.videos.following import feed
 from services.media.videos.models import Comment, ErasedAccount, Video
 
 BATCH = 500  # rows per transaction
@@ -103,6 +104,10 @@ async def _erase_uploads(connection: AsyncConnection, user_id: int) -> int:
     return len(hashes)
 
 
+async def _delete_seen(connection: AsyncConnection, user_id: int) -> int:
+    return await feed.delete_seen(connection, user_id)
+
+
 async def _erase_comment(connection: AsyncConnection, user_id: int) -> int:
     left = or_(Comment.deleted_at.is_(None), Comment.hidden_at.is_not(None))
     query = select(Comment.__table__).where(Comment.user_id == user_id, left).limit(1)
@@ -115,4 +120,12 @@ async def _erase_comment(connection: AsyncConnection, user_id: int) -> int:
     return 1
 
 
-STEPS = (_erase_video, _delete_video_likes, _delete_comment_likes, _delete_shares, _erase_comment, _erase_uploads)
+STEPS = (
+    _erase_video,
+    _delete_video_likes,
+    _delete_comment_likes,
+    _delete_shares,
+    _delete_seen,
+    _erase_comment,
+    _erase_uploads,
+)

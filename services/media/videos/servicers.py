@@ -31,6 +31,7 @@ from services.media.videos import (
 )
 from services.media.videos.captions import captions
 from services.media.videos.comment_writing import NewComment, new_comment, write_comments
+from services.media.videos.following import feed
 from services.media.videos.group_commit import group_commit, write_together
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.pages import PageRequest
@@ -140,6 +141,23 @@ class Videos(VideosServicer):
             self._service, self._views, require_caller(), request.video_id, request.watched_seconds
         )
         return pb.ViewVideoResponse(counted=counted)
+
+    async def ListFollowedVideos(self, request: pb.ListFollowedVideosRequest, context: object) -> pb.VideoPage:
+        async with self._database.transaction() as connection:
+            page = await feed.list_followed(connection, require_caller(), PageRequest.of(request))
+            seen_id = await feed.get_seen(connection, require_caller())
+        answer = messages.video_page(page, self._signer)
+        answer.seen_id = seen_id
+        return answer
+
+    async def CountUnseen(self, request: pb.CountUnseenRequest, context: object) -> pb.CountUnseenResponse:
+        async with self._database.transaction() as connection:
+            return pb.CountUnseenResponse(count=await feed.count_unseen(connection, require_caller()))
+
+    async def MarkSeen(self, request: pb.MarkSeenRequest, context: object) -> pb.MarkSeenResponse:
+        async with self._database.transaction() as connection:
+            await feed.mark_seen(connection, require_caller(), request.video_id)
+        return pb.MarkSeenResponse()
 
     async def BatchGetOwnerStats(
         self, request: pb.BatchGetOwnerStatsRequest, context: object

@@ -1,0 +1,59 @@
+"""api/videos/following-*: the videos of those whom the caller follows, and how many of them are new."""
+
+from msgspec import Struct, structs
+
+from gateway.api.shortvideo.feeds import FEED, VideoPaging
+from gateway.api.shortvideo.users import OURS
+from gateway.api.shortvideo.video_views import VideoPage, video_page
+from gateway.container import Call
+from gateway.http.endpoint import NoParams, endpoint
+from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.params import Id
+from protos.media.v1 import videos_pb2 as pb
+
+
+class FollowingPage(VideoPage):
+    """Videos with a higher id than `seen_id` are new to the caller; "0": they have marked none."""
+
+    seen_id: str
+
+
+class Unseen(Struct):
+    """`more`: there are more than those counted."""
+
+    count: int
+    more: bool
+
+
+class SeenVideo(Struct):
+    video_id: Id
+
+
+MOST = 99  # counted
+
+
+@endpoint("GET", "/api/videos/following-videos", family=SHORT_VIDEO, limit=FEED)
+async def following_videos(call: Call, params: VideoPaging) -> FollowingPage:
+    """The videos of those whom the caller follows, the newest first, without what they muted."""
+    found = pb.VideoPage()
+    if not params.is_beyond_pages:
+        request = pb.ListFollowedVideosRequest(cursor=params.cursor, limit=params.limit, offset=params.offset)
+        found = await call.container.videos.ListFollowedVideos(request)
+    page = await video_page(call, params, found, await call.container.muted_by(call.caller))
+    return FollowingPage(**structs.asdict(page), seen_id=str(found.seen_id))
+
+
+@endpoint("GET", "/api/videos/following-unseen", family=SHORT_VIDEO, limit=OURS)
+async def following_unseen(call: Call, params: NoParams) -> Unseen:
+    """How many videos of those whom the caller follows are new to them, up to 99: for a mark beside the feed."""
+    count = (await call.container.videos.CountUnseen(pb.CountUnseenRequest())).count
+    return Unseen(count, count >= MOST)
+
+
+@endpoint("POST", "/api/videos/mark-following-seen", family=SHORT_VIDEO, limit=OURS)
+async def mark_following_seen(call: Call, params: SeenVideo) -> None:
+    """Mark a video of that feed, and all older ones, as seen; an older mark changes nothing."""
+    await call.container.videos.MarkSeen(pb.MarkSeenRequest(video_id=params.video_id))
+
+
+endpoints = [following_videos, following_unseen, mark_following_seen]
