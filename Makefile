@@ -11,7 +11,7 @@ STAMP := $(or $(shell $(INTERPRETER) -c $(NAME_STAMP) 2>/dev/null),.venv/install
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor backup restore test soak ha alerts corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
+.PHONY: help run demo doctor backup restore test soak chaos ha alerts corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ endif
 
 soak: $(STAMP) ## Test that no message is lost while processes are killed: HITOK_SOAK_SECONDS (600), HITOK_SOAK_SEED
 	@HITOK_SOAK_SECONDS=$${HITOK_SOAK_SECONDS:-600} $(BIN)/python -m pytest tests/chat/test_model.py -q -s
+
+chaos: $(STAMP) ## Kill, freeze, fill, overload and cut the power of a whole hitok, and print what came of it: HITOK_CHAOS_ROUNDS (20), _SEED, _FAULTS
+	@HITOK_CHAOS_ROUNDS=$${HITOK_CHAOS_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_chaos.py tests/e2e/test_replicas.py -q -s
 
 hostile: $(STAMP) ## Upload 200 hostile files, and print what each costs: HITOK_HOSTILE_FILES (200), HITOK_HOSTILE_SEED (1)
 	@HITOK_HOSTILE_FILES=$${HITOK_HOSTILE_FILES:-200} $(BIN)/python -m pytest tests/media/test_hostile_files.py -q -s

@@ -3,8 +3,9 @@
 import logging
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO, TextIO, cast
 
 import msgspec
 import structlog
@@ -29,7 +30,7 @@ def configure(settings: Settings, service: str) -> None:
     if settings.log_format == "json":
         processors.append(structlog.processors.format_exc_info)
         processors.append(lambda _, __, event: _encode({"service": service, **event}))
-        factory: Any = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        factory: Any = structlog.BytesLoggerFactory(cast(BinaryIO, _Lenient(sys.stderr.buffer)))
     else:
         processors.append(
             structlog.dev.ConsoleRenderer(
@@ -37,7 +38,7 @@ def configure(settings: Settings, service: str) -> None:
                 exception_formatter=structlog.dev.plain_traceback,  # the rich one prints variables, secrets included
             )
         )
-        factory = structlog.WriteLoggerFactory(sys.stderr)
+        factory = structlog.WriteLoggerFactory(cast(TextIO, _Lenient(sys.stderr)))
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -59,6 +60,21 @@ def redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typi
     for key in SECRET_KEYS & event.keys():
         event[key] = "[redacted]"
     return event
+
+
+class _Lenient:
+    """Loses lines that cannot be written: on a full disk, each request that logs would fail otherwise."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, line: Any) -> None:
+        with suppress(OSError):
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class ThrottledWarning:

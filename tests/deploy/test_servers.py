@@ -22,6 +22,7 @@ from deploy.local.child import Child
 from deploy.local.databases import ensure_database
 from deploy.local.errors import LocalError
 from deploy.local.ports import find_free_port
+from deploy.local.servers import cluster
 from deploy.local.servers import server as server_module
 from deploy.local.servers.cluster import NOBODY
 from deploy.local.servers.nats import Nats
@@ -228,6 +229,14 @@ def test_a_half_made_cluster_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "postgres/draft/base").mkdir(parents=True)
     with private_postgres(tmp_path) as server:
         assert server.pid
+
+
+def test_a_data_folder_that_takes_too_long_is_told_with_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "INITDB_SECONDS", 0.01)
+    with pytest.raises(LocalError, match=r"initdb has not finished in 0.01 s. Is the disk slow\?"):
+        Postgres(tmp_path / "postgres", "secret").start()
 
 
 def test_several_may_ensure_one_database_at_once(postgres: Postgres) -> None:

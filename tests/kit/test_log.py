@@ -46,6 +46,22 @@ structlog.get_logger("x").info("served", text="two\\nlines", odd=object, å="å€
     assert line["timestamp"].endswith("Z") and line["odd"] == "<class 'object'>"
 
 
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_a_full_disk_of_the_logs_fails_nobody(format: str) -> None:
+    program = """
+import io, os
+full = open("/dev/full", "wb", buffering=0)
+real, sys.stderr = sys.stderr, io.TextIOWrapper(full, write_through=True)
+configure(log_format=%r)
+structlog.get_logger().info("lost")
+logging.getLogger("library").warning("lost too")
+os.write(2, b"goes on")
+sys.stderr = real
+os._exit(0)
+"""
+    assert stderr_of(program % format) == "goes on"
+
+
 def test_secrets_are_redacted() -> None:
     text = stderr_of("""
 configure()

@@ -17,6 +17,7 @@ from deploy.local.servers.initdb_unnamed_uid import copy_initdb, has_name, make_
 MAJOR = "18"
 SUPERUSER = "hitok"
 NOBODY = 65534
+INITDB_SECONDS = 120
 INITDB_OPTIONS = [
     f"--username={SUPERUSER}",
     "--auth=scram-sha-256",
@@ -54,11 +55,12 @@ def run_initdb(data: Path, options: Sequence[str], program_folder: Path, log: Pa
         environment = make_environment(program)
         program = copy_initdb(program, program_folder)
     child = run_program(program, options, data=data, log=log, environment=environment)
-    if child.wait(deadline=60) != 0:
+    exit_code = child.wait(INITDB_SECONDS)
+    if exit_code != 0:
         child.kill()
+        late = "" if exit_code is not None else f": initdb has not finished in {INITDB_SECONDS} s. Is the disk slow?"
         raise LocalError(
-            f"cannot make a data folder for postgres in {data.parent}",
-            details=child.read_log_tail(),
+            f"cannot make a data folder for postgres in {data.parent}{late}", details=child.read_log_tail()
         )
 
 

@@ -9,13 +9,15 @@ from deploy.local.servers.server import NotReady, Server
 
 PORT = 16379
 
-# All keys of hitok expire. When memory is short, the one that would expire first is evicted.
+# All keys of hitok expire. When memory is short, the one that would expire first is evicted. A power failure loses the
+# last second: a user has a code sent again, and a limit forgets a request.
 CONFIG = """\
 bind 127.0.0.1
 port {port}
 requirepass {password}
 dir {folder}
 appendonly yes
+appendfsync everysec
 save ""
 maxmemory 128mb
 maxmemory-policy volatile-ttl

@@ -1,0 +1,137 @@
+"""What happens to a running hitok. Each fault returns the moment (time.monotonic) from which recovery counts."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
+from urllib.parse import urlsplit
+
+import httpx
+
+from bench.load import build_request
+from bench.open_load import OpenLoad
+from tests.e2e.chaos.disk import Disk
+from tests.e2e.everything import Everything
+from tests.support.servers import find_family
+
+SERVICES = ("gateway", "user", "social", "media", "chat")
+SERVERS = ("postgres", "valkey", "nats")
+Fault = Callable[[Everything, random.Random], Awaitable[float]]
+
+
+def killing(name: str) -> Fault:
+    async def kill(running: Everything, dice: random.Random) -> float:
+        os.kill(running.pid_of(name), signal.SIGKILL)
+        return time.monotonic()
+
+    return kill
+
+
+def freezing(name: str, least: float, most: float) -> Fault:
+    async def freeze(running: Everything, dice: random.Random) -> float:
+        pids = find_family(running.pid_of(name))
+        _signal(pids, signal.SIGSTOP)
+        await asyncio.sleep(dice.uniform(least, most))
+        _signal(pids, signal.SIGCONT)
+        return time.monotonic()
+
+    return freeze
+
+
+async def kill_everything(running: Everything, dice: random.Random) -> float:
+    await asyncio.to_thread(running.kill)
+    began = time.monotonic()
+    await asyncio.to_thread(running.start)
+    return began
+
+
+def filling(disk: Disk, seconds: float) -> Fault:
+    async def fill(running: Everything, dice: random.Random) -> float:
+        await asyncio.to_thread(disk.fill)
+        await asyncio.sleep(seconds)
+        disk.free()
+        return time.monotonic()
+
+    return fill
+
+
+def cutting_power(disk: Disk) -> Fault:
+    """Stops all at one moment, and starts with what was synced until then."""
+
+    async def cut(running: Everything, dice: random.Random) -> float:
+        await asyncio.sleep(dice.uniform(0, 2))
+        _signal(find_family(running.pid), signal.SIGSTOP)
+        await asyncio.to_thread(disk.snapshot)
+        await asyncio.to_thread(running.kill)
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(disk.lose_power)
+        began = time.monotonic()
+        await asyncio.to_thread(running.start)
+        return began
+
+    return cut
+
+
+def overloading(rate: float, seconds: float) -> Fault:
+    """Reads at `rate` per second, far more than can be served."""
+
+    async def overload(running: Everything, dice: random.Random) -> float:
+        parts = urlsplit(running.urls[0])
+        load = OpenLoad((str(parts.hostname), int(parts.port or 80)), 500)
+        request = build_request(f"{running.urls[0]}/api/videos", {})
+        await load.run(lambda _: request, rate, seconds)
+        load.close()
+        return time.monotonic()
+
+    return overload
+
+
+def crowding(stuck: int, seconds: float) -> Fault:
+    """Clients that take all the time they can get: heads and bodies at a byte per second, answers that are not read."""
+
+    async def crowd(running: Everything, dice: random.Random) -> float:
+        parts = urlsplit(running.urls[0])
+        address = (str(parts.hostname), int(parts.port or 80))
+        ends = time.monotonic() + seconds
+        with ExitStack() as sockets:
+            clients = []
+            for number in range(stuck):
+                client = sockets.enter_context(socket.create_connection(address, timeout=5))
+                client.setblocking(False)
+                client.send(STARTS[number % len(STARTS)])
+                clients.append(client)
+            while time.monotonic() < ends:
+                await asyncio.sleep(1)
+                for client in clients[:: len(STARTS)]:
+                    with suppress(OSError):
+                        client.send(b"x")
+        return time.monotonic()
+
+    return crowd
+
+
+STARTS = (
+    b"POST /api/file/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\n\r\n",
+    b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /api/videos HTTP/1.1\r\nHos",
+)
+
+
+async def is_healthy(running: Everything) -> bool:
+    """Whether the gateway is ready, and through it every service has answered."""
+    try:
+        async with httpx.AsyncClient() as http:
+            return (await http.get(f"{running.urls[0]}/health/ready", timeout=2)).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
