@@ -43,7 +43,7 @@ endif
 soak: $(STAMP) ## Test that no message is lost while processes are killed: HITOK_SOAK_SECONDS (600), HITOK_SOAK_SEED
 	@HITOK_SOAK_SECONDS=$${HITOK_SOAK_SECONDS:-600} $(BIN)/python -m pytest tests/chat/test_model.py -q -s
 
-chaos: $(STAMP) ## Kill, freeze, fill, overload and cut the power of a whole hitok, and print what came of it: HITOK_CHAOS_ROUNDS (20), _SEED, _FAULTS
+chaos: $(STAMP) ## Kill, freeze, fill, overload, cut the power: HITOK_CHAOS_ROUNDS (20), HITOK_CHAOS_SEED, HITOK_CHAOS_FAULTS
 	@HITOK_CHAOS_ROUNDS=$${HITOK_CHAOS_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_chaos.py tests/e2e/test_replicas.py -q -s
 
 hostile: $(STAMP) ## Upload 200 hostile files, and print what each costs: HITOK_HOSTILE_FILES (200), HITOK_HOSTILE_SEED (1)

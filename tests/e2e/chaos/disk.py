@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 MEGABYTES = 1_000
 
@@ -13,7 +14,10 @@ class Disk:
     """An ext4 file system in an image file, mounted over a loop device. Needs root with the right to mount."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self._image = folder / "disk", folder / "disk.img"
+        """The image is in memory where that is possible: each sync of hitok syncs it, too."""
+        memory = Path("/dev/shm")
+        with NamedTemporaryFile(dir=memory if memory.is_dir() else folder, suffix=".img", delete=False) as image:
+            self.path, self._image = folder / "disk", Path(image.name)
         self.path.mkdir()
         with self._image.open("wb") as image:
             image.truncate(MEGABYTES << 20)
@@ -55,6 +59,7 @@ class Disk:
 
     def close(self) -> None:
         _run("umount", "--lazy", str(self.path))
+        self._image.unlink()
 
     def _mount(self) -> None:
         # The journal is committed when something is synced, and else not for half a minute: what hitok forgets to sync
