@@ -31,7 +31,7 @@ class Verdict:
 
 
 class Traffic:
-    """Ben writes to Alice, comments on her video, uploads pictures and changes his bio."""
+    """Ben writes to Alice, comments on her video, uploads pictures and changes a bio."""
 
     def __init__(self, http: httpx.AsyncClient, alice: Person, ben: Person, dice: random.Random) -> None:
         self._http, self._alice, self._ben, self._dice = http, alice, ben, dice
