@@ -3,9 +3,11 @@
 from services.kit.db import Database
 from services.kit.process.commands import CommandLine, count_faults
 from services.social.config import SERVICE, SocialSettings
+from services.social.groups.commands import group
 from services.social.service import MIGRATIONS
 
 commands = CommandLine(SERVICE, SocialSettings, MIGRATIONS)
+commands.app.add_typer(group, name="group")
 
 FAULTS = {
     "friendships without their other half": """

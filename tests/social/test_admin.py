@@ -1,5 +1,7 @@
 """The operator's commands."""
 
+import json
+
 import psycopg
 import pytest
 from typer.testing import CliRunner, Result
@@ -55,3 +57,27 @@ def test_a_broken_one_does_not(migrated: str, servers: Servers, fault: str) -> N
 def test_an_empty_database_has_to_be_migrated_first(servers: Servers) -> None:
     result = run(servers.create_database("social_empty"), servers, "check")
     assert result.exit_code == 2 and "migrate" in result.output
+
+
+def test_groups_are_listed_and_shown(servers: Servers) -> None:
+    url = servers.create_database("social_groups")
+    assert run(url, servers, "migrate").exit_code == 0
+    with psycopg.connect(url, autocommit=True) as connection:
+        for number, name in enumerate(("chess", "chemistry", "tea%"), start=1):
+            row = (
+                name,
+                name,
+                number,
+                'INSERT INTO "group" (name, name_key, owner_id, approval) VALUES (%s, %s, %s, false)',
+            )
+            connection.execute(row[3], row[:3])
+        connection.execute("INSERT INTO member (group_id, user_id, role) VALUES (1, 1, 2), (1, 8, 1), (1, 9, 0)")
+        connection.execute('UPDATE "group" SET hidden_at = now() WHERE id = 2')
+    listed = run(url, servers, "group", "list", "--begins", "che").stdout.splitlines()
+    assert listed == ["2\tof 2\t0 members\thidden\tchemistry", "1\tof 1\t0 members\t\tchess"]
+    assert len(run(url, servers, "group", "list", "--hidden").stdout.splitlines()) == 1
+    assert run(url, servers, "group", "list", "--owner", "3").stdout == "3\tof 3\t0 members\t\ttea%\n"
+    shown = json.loads(run(url, servers, "group", "show", "1").stdout)
+    assert (shown["name"], shown["staff"]) == ("chess", {"1": "owner", "8": "admin"})
+    missing = run(url, servers, "group", "show", "7")
+    assert (missing.exit_code, missing.stderr) == (2, "error: no such group: 7\n")

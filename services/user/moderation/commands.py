@@ -11,11 +11,14 @@ from services.kit.ids import IdGenerator
 from services.kit.process.commands import CommandLine
 from services.kit.roles import SUPER_ADMIN
 from services.kit.sql.connection import AsyncConnection
+from services.user.accounts import lock_account
 from services.user.audit.operators import operator
 from services.user.config import SERVICE, UserSettings
 from services.user.moderation import acts, cases, decisions, reversals
 from services.user.moderation.acts import KINDS, Moderator
 from services.user.moderation.decisions import Decision
+from services.user.moderation.errors import ReportInvalid
+from services.user.moderation.reports import Subject, open_case
 from services.user.service import MIGRATIONS
 
 CASE = typer.Argument(help="number of the case, as `cases` prints it")
@@ -61,6 +64,30 @@ def decide(case: int = CASE, verb: str = VERB, note: str = NOTE, seconds: int = 
         new_id = IdGenerator(await next_node(connection))
         decision = Decision(verb, note, keep_open=False, seconds=seconds)
         act = await decisions.carry_out(connection, new_id, moderator, case, decision)
+        typer.echo(f"done: act {act.id}")
+
+    _run(work)
+
+
+@moderation.command("act")
+def act_unasked(
+    kind: str = typer.Argument(help=" ".join(KINDS[1:])),
+    subject: int = typer.Argument(metavar="ID"),
+    verb: str = VERB,
+    owner: int = typer.Option(help="user id of the owner, as `video show` and `group show` print it"),
+    note: str = NOTE,
+    seconds: int = SECONDS,
+) -> None:
+    """Act on a thing that nobody has reported; the owner hears of it as of any decision, and may appeal."""
+
+    async def work(connection: AsyncConnection, moderator: Moderator) -> None:
+        if kind not in KINDS[1:]:
+            raise ReportInvalid(field="kind")
+        await lock_account(connection, owner)
+        new_id = IdGenerator(await next_node(connection))
+        case = await open_case(connection, new_id(), Subject(KINDS.index(kind), subject, owner, 0, 0, ""))
+        decision = Decision(verb, note, keep_open=False, seconds=seconds)
+        act = await decisions.carry_out(connection, new_id, moderator, case.id, decision)
         typer.echo(f"done: act {act.id}")
 
     _run(work)

@@ -42,7 +42,7 @@ async def report(
     """
     _check(caller, subject, reason, note)
     await _lock_reporter(connection, caller)
-    case = await _open_case(connection, new_id(), subject)
+    case = await open_case(connection, new_id(), subject)
     values = {"case_id": case.id, "reporter_id": caller.user_id, "reason": reason}
     seen = "" if subject.snapshot == case.snapshot else subject.snapshot
     row = insert(Report).values(id=new_id(), note=note, snapshot=seen, **values).on_conflict_do_nothing()
@@ -82,7 +82,7 @@ async def _lock_reporter(connection: AsyncConnection, caller: Caller) -> None:
         raise NotPermitted
 
 
-async def _open_case(connection: AsyncConnection, case_id: int, subject: Subject) -> Row[Any]:
+async def open_case(connection: AsyncConnection, case_id: int, subject: Subject) -> Row[Any]:
     """The subject's open case, locked; a new one with this id if there is none."""
     row = insert(Case).values(id=case_id, **subject._asdict())
     locked = row.on_conflict_do_update(

@@ -39,3 +39,22 @@ async def test_what_cannot_be_is_told_in_a_line(user: Running) -> None:
     for words in (("decide", "1", "dismiss"), ("decide", "1", "praise"), ("reverse", "1")):
         ended = await invoke(user, "moderation", *words)
         assert ended.code == 2 and ended.errors.count("\n") == 1, ended
+
+
+async def test_the_operator_acts_on_what_nobody_reported(user: Running) -> None:
+    owner = (await email_account(user, new_name())).user_id
+    words = ("moderation", "act", "video", "4243", "hide", "--owner", str(owner), "--note", "asked by the court")
+    (act_id,) = re.findall(r"done: act (\d+)", (await invoke(user, *words)).output)
+    event = "SELECT data FROM outbox WHERE subject = 'events.user.moderation.hidden' AND data ->> 'subject_id' = '4243'"
+    ((data,),) = await execute(user, event)
+    assert (data["kind"], data["user_id"]) == ("video", str(owner))
+    again = await invoke(user, *words)
+    assert re.findall(r"done: act (\d+)", again.output) != [act_id], "a case of its own, since the first is closed"
+    (written,) = await execute(
+        user, "SELECT act, operator, reason FROM audit WHERE details ->> 'act_id' = :id", id=act_id
+    )
+    assert tuple(written) == ("moderation.hide", "tester", "asked by the court")
+    assert (await invoke(user, "moderation", "reverse", act_id)).code == 0
+    for wrong in (("act", "car", "1", "hide", "--owner", str(owner)), ("act", "video", "1", "hide", "--owner", "1")):
+        ended = await invoke(user, "moderation", *wrong)
+        assert ended.code == 2 and ended.errors.count("\n") == 1, ended
