@@ -11,7 +11,7 @@ STAMP := $(or $(shell $(INTERPRETER) -c $(NAME_STAMP) 2>/dev/null),.venv/install
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor backup restore test soak chaos ha alerts corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
+.PHONY: help run demo doctor backup restore verify-backup test soak chaos ha alerts corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ backup: $(STAMP) ## Back up databases and files into a new folder under TO (back
 restore: $(STAMP) ## Restore the backup FROM into a stopped, empty hitok; REPLACE=1 replaces what is there
 	@test -n "$(FROM)" || { echo "error: name the backup: make restore FROM=backups/20260131T120000Z" >&2; exit 2; }
 	@$(BIN)/python -m deploy.backup restore "$(FROM)" $(if $(REPLACE),--replace)
+
+verify-backup: $(STAMP) ## Prove that the backup FROM can be restored, in a scratch server
+	@test -n "$(FROM)" || { echo "error: name the backup: make verify-backup FROM=backups/20260131T120000Z" >&2; exit 2; }
+	@$(BIN)/python -m deploy.backup verify "$(FROM)"
 
 ifeq ($(T)$(K),)
 test: check ## Linters, types and the whole suite; T=tests/social or K=expression: only those tests

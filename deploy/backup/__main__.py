@@ -1,4 +1,5 @@
-"""`python -m deploy.backup create` writes all data of hitok into one folder; `… restore FOLDER` puts it back.
+"""`python -m deploy.backup create` writes all data of hitok into one folder; `… restore FOLDER` puts it back,
+`… verify FOLDER` proves that it could.
 
 Both read HITOK_* as the processes do. Without these settings they work on the data folder of `make run`.
 """
@@ -16,7 +17,10 @@ import typer
 
 from deploy.backup.backups import back_up, check_revisions, describe, put_back
 from deploy.backup.manifest import read_manifest, verify
-from deploy.backup.places import open_place
+from deploy.backup.places import is_running, open_place
+from deploy.backup.snapshots import note_verified
+from deploy.backup.verification import try_restore
+from deploy.deployment import MARK
 from deploy.local.errors import LocalError, explain_os_errors
 
 commands = typer.Typer(add_completion=False, help="Back up and restore everything that hitok keeps.")
@@ -45,6 +49,20 @@ def restore(folder: Path, replace: bool = REPLACE) -> None:
         with open_place(os.environ, stopped=True) as place:
             put_back(place, folder, manifest, replace)
     print(f"restored {describe(manifest)}. Start hitok; then social, media and chat can be told to `check`")
+
+
+@commands.command("verify")
+def try_out(
+    folder: Path,
+    into: Annotated[str, typer.Option(help="URL of a scratch PostgreSQL's administrator; else one is started")] = "",
+) -> None:
+    """Prove that a backup can be restored, by restoring it into a scratch server; hitok is not touched."""
+    with explained():
+        manifest = try_restore(folder, into)
+        if os.environ.get(MARK) or is_running(os.environ):
+            with open_place(os.environ, stopped=False) as place:
+                note_verified(place.urls["media"], manifest.created_at)
+    print(f"verified {describe(manifest)}: restored, migrated to this release, and every file is there")
 
 
 @contextmanager

@@ -90,6 +90,13 @@ def note(media_url: str, began_at: datetime) -> None:
         connection.execute("INSERT INTO backup (began_at) VALUES (%s)", [began_at])
 
 
+def note_verified(media_url: str, created_at: datetime) -> None:
+    """Writes down that the backup with this time in its manifest was restored into a scratch server."""
+    same = "began_at = (SELECT max(began_at) FROM backup WHERE began_at <= %s)"
+    with _connect("media", media_url) as connection, suppress(psycopg.errors.UndefinedTable):
+        connection.execute(f"UPDATE backup SET verified_at = now() WHERE {same}", [created_at])  # noqa: S608
+
+
 def list_keys(media: psycopg.Connection) -> list[tuple[str, int]]:
     """The key and size of every file that the media service knows."""
     objects = media.execute("SELECT hash, extension, size FROM object ORDER BY hash").fetchall()
