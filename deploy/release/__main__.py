@@ -1,6 +1,7 @@
 """`make release VERSION=1.2.3` makes a release: one commit and one tag.
 
-Writes the version into the code, closes the changelog's unreleased section and stores the descriptors of the protos.
+Writes the version into the code, closes the changelog's unreleased section and stores the descriptors of the protos
+and the newest migrations, which the next release keeps working.
 Refuses uncommitted changes, an old or used version, an empty changelog, and protos that lost something.
 """
 
@@ -15,6 +16,7 @@ from tempfile import TemporaryDirectory
 from deploy.release.changelog import close_section, unreleased
 from deploy.release.protos import RELEASED, find_breaks, write_descriptors
 from services.kit import VERSION
+from services.kit.schema import RELEASED as REVISION_FILE
 
 CHANGELOG = Path("CHANGELOG.md")
 WITH_VERSION = (
@@ -67,9 +69,17 @@ def release(root: Path, version: str, current: str) -> None:
     changelog = root / CHANGELOG
     changelog.write_text(close_section(changelog.read_text(), version, datetime.now(UTC).date()))
     write_descriptors(root, root / RELEASED)
+    note_revisions(root)
     git(root, "add", "--update")
     git(root, "commit", "--message", f"Release {version}")
     git(root, "tag", "--annotate", f"v{version}", "--message", f"hitok {version}")
+
+
+def note_revisions(root: Path) -> None:
+    """The next release's migrations keep the code working that knows the newest ones of this release."""
+    for folder in (root / "services").glob("*/migrations"):
+        newest = max(file.name[:4] for file in folder.glob("[0-9]*.py"))
+        (folder / REVISION_FILE).write_text(f"{newest}\n")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,7 +1,10 @@
+import ast
 import importlib
+import re
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -122,14 +125,73 @@ def test_a_migration_that_fails_leaves_nothing_half_done(url: str, tmp_path: Pat
 async def test_only_the_schema_this_code_was_written_for_will_do(database: Database, tmp_path: Path) -> None:
     await require_current(database, MIGRATIONS)
     head = column(database.url, "TABLE alembic_version")[0]
-    for number in range(1, int(head)):
-        write_revision(tmp_path, number, "pass")
+    write_revision(tmp_path, 1, "pass")  # older than the previous release
     with pytest.raises(ConfigError, match="ahead of this code"):
         await require_current(database, tmp_path)
-    for number in (int(head), int(head) + 1):
+    for number in range(2, int(head) + 2):
         write_revision(tmp_path, number, "pass")
     with pytest.raises(ConfigError, match=r"behind this code .* run the migrate step"):
         await require_current(database, tmp_path)
+
+
+async def test_code_of_the_previous_release_runs_on_the_next_ones_schema(url: str, tmp_path: Path) -> None:
+    """And leaves it as it is, so that a release can be rolled back while others of it run."""
+    previous, next_one = tmp_path / "previous", tmp_path / "next"
+    for folder, last in ((previous, 2), (next_one, 3)):
+        folder.mkdir()
+        for number in range(1, last + 1):
+            write_revision(folder, number, f'op.create_table("t{number}", sa.Column("id", sa.Integer))')
+    (next_one / "released.txt").write_text("0002\n")
+    upgrade(url, next_one)
+    upgrade(url, previous)
+    database = Database(url)
+    await require_current(database, previous)
+    assert column(url, "TABLE alembic_version") == ["0003"]
+    (previous / "0002_test.py").unlink()
+    with pytest.raises(ConfigError, match="ahead of this code"):
+        await require_current(database, previous)
+    await database.close()
+
+
+@pytest.mark.parametrize("name", ["user", "social", "media", "chat"])
+def test_migrations_since_the_last_release_only_add(name: str) -> None:
+    """What the previous release's code reads or writes stays as it is: expand now, contract in the release after."""
+    folder = Path("services", name, "migrations")
+    released = (folder / "released.txt").read_text().strip()
+    assert (folder / "released.txt").read_text() == f"{released}\n" and list(folder.glob(f"{released}_*.py"))
+    for file in sorted(folder.glob("[0-9]*.py")):
+        if file.name[:4] > released:
+            assert list(contractions(ast.parse(file.read_text()))) == [], file
+
+
+def contractions(tree: ast.AST) -> Iterator[str]:
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and contracts(ast.unparse(call.func), text := ast.unparse(call)):
+            yield text
+
+
+def contracts(name: str, text: str) -> bool:
+    if name in ("op.drop_column", "op.drop_table", "op.rename_table", "op.drop_constraint"):
+        return True
+    if name == "op.alter_column":
+        return re.search("new_column_name=|type_=|nullable=False", text) is not None
+    if name == "op.add_column":
+        return "nullable=False" in text and not re.search("server_default=|Computed|Identity", text)
+    return name == "op.execute" and re.search(r"\b(DROP (TABLE|COLUMN)|RENAME|SET NOT NULL)\b", text) is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'op.drop_column("a", "b")',
+        'op.alter_column("a", "b", new_column_name="c")',
+        'op.alter_column("a", "b", nullable=False)',
+        'op.add_column("a", sa.Column("b", sa.Text, nullable=False))',
+        'op.execute("ALTER TABLE a RENAME TO b")',
+    ],
+)
+def test_a_contraction_is_seen(line: str) -> None:
+    assert len(list(contractions(ast.parse(line)))) == 1
 
 
 def test_older_code_does_not_touch_a_newer_schema(url: str, tmp_path: Path) -> None:
