@@ -61,13 +61,14 @@ def _revision(connection: Connection, migrations: Path) -> str | None:
     return _checked(None if table is None else connection.execute(VERSION).one_or_none(), migrations)
 
 
-def _checked(found: Row[Any] | None, migrations: Path) -> str | None:
+def _checked(found: Row[*tuple[Any, ...]] | None, migrations: Path) -> str | None:
     """The database's revision; None while it is empty, and this code's own if the schema is newer but made to run this
-    code too. `found`: the revision and the table's comment. Raises ConfigError for another that this code does not know.
+    code too. `found`: the revision and the table's comment. Raises ConfigError for one that this code does not know.
     """
     if found is None:
         return None
-    revision, comment = str(found[0]), found[1] or ""
+    revision: str = found[0]
+    comment: str = found[1] or ""
     if not knows(migrations, revision):
         head = _known(migrations)[-1]
         if comment.startswith(RUNS) and comment.removeprefix(RUNS) <= head:

@@ -150,7 +150,7 @@ async def test_code_of_the_previous_release_runs_on_the_next_ones_schema(url: st
     (previous / "0002_test.py").unlink()
     with pytest.raises(ConfigError, match="ahead of this code"):
         await require_current(database, previous)
-    await database.close()
+    database.pool.close()
 
 
 @pytest.mark.parametrize("name", ["user", "social", "media", "chat"])
