@@ -13,7 +13,7 @@ from services.media.maintenance.metadata_cleaning import Cleaned, clean_metadata
 from services.media.relationships import backfill
 from services.media.service import MIGRATIONS
 from services.media.storage import open_storage
-from services.media.videos.commands import video
+from services.media.video_commands import video
 
 commands = CommandLine(SERVICE, MediaSettings, MIGRATIONS)
 commands.app.add_typer(video, name="video")
