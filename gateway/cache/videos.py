@@ -7,13 +7,14 @@ entries itself; the other gateways hear of it (invalidation.py).
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import grpc
 import grpc.aio
 
 from gateway.cache.near_cache import NearCache
+from gateway.cache.personal_feeds import PersonalFeeds, VideoCard
 from gateway.cache.refresh_ahead import RefreshAheadCache
 from gateway.http.errors import VideoNotFound
 from protos.media.v1 import comments_pb2 as comments_pb
@@ -47,14 +48,6 @@ class NewestComments:
     views: list[Any] | None = None
 
 
-@dataclass(slots=True)
-class VideoCard:
-    """A video, and its JSON as it was last shown, which api/shortvideo/video_views.py keeps here."""
-
-    video: pb.Video
-    views: dict[str, Any] = field(default_factory=dict)
-
-
 class FeedIds(NamedTuple):
     """The first page of a feed. The cards are kept apart, since their counts change more often."""
 
@@ -76,6 +69,7 @@ class VideoCache:
         self._cards = RefreshAheadCache(self._fetch_cards, TTL, MAX_CARDS)
         self._filters = RefreshAheadCache(self._fetch_filters, TTL, MAX_VIEWERS)
         self._feeds = RefreshAheadCache(self._fetch_feeds, TTL, MAX_FEEDS)
+        self._personal = PersonalFeeds(videos)
         self._newest_comments = RefreshAheadCache(self._fetch_newest_comments, TTL, MAX_COMMENTS)
 
     @property
@@ -105,37 +99,47 @@ class VideoCache:
         return await self._newest_comments.load(video_id)
 
     async def first_page(self, viewer: Caller, order: int, limit: int) -> CardPage | None:
-        """Of all videos; None if this viewer's has to be read from the service."""
+        """Of all videos, as the current caller sees them; None if all of it has to be read from the service."""
+        if is_admin(viewer.role):
+            return None
         viewer_filter = await self._filter_of(viewer)
-        if viewer_filter is None or viewer_filter.sees_more:
+        feed = await self._feeds.load((order, limit)) if viewer_filter and not viewer_filter.sees_more else None
+        if viewer_filter and feed and viewer_filter.hidden_owners.isdisjoint(feed.owners):
+            return await self._page(feed.video_ids, {}, feed.next_cursor, feed.total)
+        own = await self._personal.load(viewer, order, limit)
+        return await self._page(own.video_ids, own.others, own.next_cursor, own.total)
+
+    async def _page(
+        self, video_ids: Sequence[int], others: Mapping[int, VideoCard], next_cursor: str, total: int
+    ) -> CardPage | None:
+        """None if a video is public no more."""
+        cards = await self._cards.load_many([id for id in video_ids if id not in others])
+        if len(cards) + len(others) < len(video_ids):
             return None
-        feed = await self._feeds.load((order, limit))
-        if feed is None or not viewer_filter.hidden_owners.isdisjoint(feed.owners):
-            return None
-        cards = await self._cards.load_many(feed.video_ids)
-        if len(cards) < len(feed.video_ids):
-            return None
-        return CardPage([cards[video_id] for video_id in feed.video_ids], feed.next_cursor, feed.total)
+        return CardPage([others.get(id) or cards[id] for id in video_ids], next_cursor, total)
 
     def drop_video(self, video_id: int) -> None:
         """After the counts of the video changed."""
         self._cards.drop(video_id)
+        self._personal.drop(video_id)
 
     def drop_comments(self, video_id: int) -> None:
         """After a comment under the video was added, deleted or liked."""
-        self._cards.drop(video_id)
+        self.drop_video(video_id)
         self._newest_comments.drop(video_id)
 
     def drop_everywhere(self, video_id: int, owner_id: int) -> None:
         """After the video was published or deleted, or its visibility changed."""
         self.drop_comments(video_id)
         self._feeds.clear()
+        self._personal.clear()
         self._filters.drop(owner_id)
 
     def drop_viewers(self, *user_ids: int) -> None:
         """After a friendship or a block between the users began or ended."""
         for user_id in user_ids:
             self._filters.drop(user_id)
+            self._personal.drop(user_id)
 
     async def _shared_card(self, viewer: Caller, video_id: int) -> VideoCard | None:
         viewer_filter = await self._filter_of(viewer)

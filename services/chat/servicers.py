@@ -89,27 +89,27 @@ class Conversations(ConversationsServicer):
         self, request: pb.ListConversationsRequest, context: object
     ) -> pb.ListConversationsResponse:
         caller, asked = require_caller(), (request.cursor, request.limit, request.shown_only)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             page = await conversations.list_conversations(connection, caller, *asked)
         return messages.conversation_page(page)
 
     async def BatchListConversations(
         self, request: pb.BatchListConversationsRequest, context: object
     ) -> pb.BatchListConversationsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             pages = await conversations.batch_list(connection, request.user_ids, request.limit)
         listed = {user_id: messages.conversation_page(page) for user_id, page in pages.items()}
         return pb.BatchListConversationsResponse(pages=listed)
 
     async def BatchSync(self, request: pb.BatchSyncRequest, context: object) -> pb.BatchSyncResponse:
         points = {point.conversation_id: point.from_rev for point in request.points}
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             found = await syncs.batch_sync(connection, require_caller(), points)
         return pb.BatchSyncResponse(syncs=map(messages.sync, found))
 
     async def GetHistory(self, request: pb.GetHistoryRequest, context: object) -> pb.GetHistoryResponse:
         page = (request.conversation_id, request.before_seq, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, rev = await syncs.get_history(connection, require_caller(), *page)
         return pb.GetHistoryResponse(messages=map(messages.message, rows), rev=rev)
 
@@ -148,12 +148,12 @@ class Conversations(ConversationsServicer):
 
     async def GetReceipts(self, request: pb.GetReceiptsRequest, context: object) -> pb.GetReceiptsResponse:
         page = (request.conversation_id, request.after_user_id, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await receipts.get_receipts(connection, require_caller(), *page)
         return pb.GetReceiptsResponse(members=map(messages.member, rows))
 
     async def BatchGetRevs(self, request: pb.BatchGetRevsRequest, context: object) -> pb.BatchGetRevsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await syncs.get_revs(connection, request.conversation_ids)
         return pb.BatchGetRevsResponse(revs=[pb.ConversationRev(conversation_id=row.id, rev=row.rev) for row in rows])
 
@@ -163,7 +163,7 @@ class Conversations(ConversationsServicer):
 
     async def SearchMessages(self, request: pb.SearchMessagesRequest, context: object) -> pb.SearchMessagesResponse:
         asked = (request.text, request.conversation_id, request.cursor, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await conversations.search_messages(connection, require_caller(), *asked)
         return pb.SearchMessagesResponse(messages=map(messages.message, rows), next_cursor=cursor)
 
@@ -222,7 +222,7 @@ class Notifications(NotificationsServicer):
         self, request: sockets_pb.ListNotificationsRequest, context: object
     ) -> sockets_pb.ListNotificationsResponse:
         page = (request.before, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, unread = await notifications.list_notifications(connection, require_caller(), *page)
         listed = map(messages.notification, rows)
         return sockets_pb.ListNotificationsResponse(notifications=listed, unread=unread)

@@ -37,7 +37,7 @@ class Export(ExportServicer):
         page = text(f"""SELECT a, b, (to_jsonb(it) - 'a' - 'b')::text AS row FROM ({wanted.query}) it
             WHERE (a, b) > (:a, :b) ORDER BY a, b LIMIT :most""")  # noqa: S608 - written in this repository
         values = {"user_id": require_caller().user_id, "a": a, "b": b, "most": wanted.most}
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = (await connection.execute(page, values)).all()
         following = ""
         if len(rows) == wanted.most:

@@ -55,7 +55,7 @@ class Objects(ObjectsServicer):
         return own_object(details, progress, self._signer)
 
     async def BatchGetObjects(self, request: pb.BatchGetObjectsRequest, context: object) -> pb.BatchGetObjectsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             if request.hold:
                 await objects.hold(connection, request.hashes)
             found = await objects.batch_get(connection, request.hashes)
@@ -70,13 +70,13 @@ class Objects(ObjectsServicer):
         return variant_message(await self._variants.make(request.hash, request.width, request.format))
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: object) -> pb.Object:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             details = await objects.get_own(connection, require_caller(), request.hash)
             progress = await progress_of(connection, details.row)
         return own_object(details, progress, self._signer)
 
     async def ListUploads(self, request: pb.ListUploadsRequest, context: object) -> pb.ListUploadsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             own, cursor = await uploads.list_own(connection, require_caller(), request.cursor, request.limit)
         return pb.ListUploadsResponse(uploads=[own_upload(it, self._signer) for it in own], next_cursor=cursor)
 

@@ -176,7 +176,7 @@ class Sessions(SessionsServicer):
 
     async def ListSessions(self, request: pb.ListSessionsRequest, context: object) -> pb.ListSessionsResponse:
         caller = require_caller()
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             user_id = await profiles.require_self_or_admin(connection, caller, request.user_id)
             rows, cursor = await sessions.list_live(connection, user_id, request.cursor, request.limit)
         return pb.ListSessionsResponse(sessions=[messages.session(row, caller) for row in rows], next_cursor=cursor)
@@ -192,7 +192,7 @@ class Sessions(SessionsServicer):
         return pb.RevokedSessions()
 
     async def CheckSessions(self, request: pb.CheckSessionsRequest, context: object) -> pb.CheckSessionsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await sessions.check(connection, request.session_ids, self._second_factor_role)
         return pb.CheckSessionsResponse(sessions=map(messages.verdict, rows))
 
@@ -206,20 +206,20 @@ class Users(UsersServicer):
     async def BatchGetUsers(
         self, request: users_pb.BatchGetUsersRequest, context: object
     ) -> users_pb.BatchGetUsersResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await profiles.batch_get(connection, request.user_ids)
         return users_pb.BatchGetUsersResponse(users=[messages.user(row, self._region) for row in rows])
 
     async def BatchGetUsersByUsername(
         self, request: users_pb.BatchGetUsersByUsernameRequest, context: object
     ) -> users_pb.BatchGetUsersResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await profiles.batch_get_by_username(connection, request.usernames)
         return users_pb.BatchGetUsersResponse(users=[messages.user(row, self._region) for row in rows])
 
     async def SearchUsers(self, request: users_pb.SearchUsersRequest, context: object) -> users_pb.SearchUsersResponse:
         require_caller()
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, next_cursor = await search.search_users(
                 connection, request.query, self._region, request.cursor, request.limit, self._proven_only
             )
@@ -229,7 +229,7 @@ class Users(UsersServicer):
     async def BatchGetProfiles(
         self, request: users_pb.BatchGetProfilesRequest, context: object
     ) -> users_pb.BatchGetProfilesResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             views = await profiles.batch_view(connection, [(pair.user_id, pair.viewer_id) for pair in request.lookups])
         users = [messages.user(row, self._region, private) if row else users_pb.User() for row, private in views]
         return users_pb.BatchGetProfilesResponse(users=users)

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from gateway.cache.mutes import NOTHING, Muted
-from gateway.cache.videos import CardPage, VideoCard
+from gateway.cache.personal_feeds import VideoCard
+from gateway.cache.videos import CardPage
 from gateway.container import Call
 from gateway.files.urls import absolute
 from protos.media.v1 import videos_pb2 as pb

@@ -436,6 +436,7 @@ class ListVideosRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    PUBLIC_AS_IDS_FIELD_NUMBER: _builtins.int
     order: Global___VideoOrder.ValueType
     cursor: _builtins.str
     limit: _builtins.int
@@ -444,6 +445,8 @@ class ListVideosRequest(_message.Message):
     """rows to skip; ignored with a cursor"""
     seed: _builtins.int
     """for RANDOM: where the list starts"""
+    public_as_ids: _builtins.bool
+    """for callers who have the public videos: of these the page has only the ids"""
     def __init__(
         self,
         *,
@@ -452,10 +455,11 @@ class ListVideosRequest(_message.Message):
         limit: _builtins.int = ...,
         offset: _builtins.int = ...,
         seed: _builtins.int = ...,
+        public_as_ids: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "offset", b"offset", "order", b"order", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "offset", b"offset", "order", b"order", "public_as_ids", b"public_as_ids", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

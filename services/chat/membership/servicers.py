@@ -45,7 +45,7 @@ class Marks(MarksServicer):
         return _mark(marked)
 
     async def ListMarks(self, request: pb.ListMarksRequest, context: object) -> pb.ListMarksResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, to_rev, rev = await marks.list_marks(connection, require_caller(), request.from_rev, request.limit)
         listed = [messages.mark(row, row) for row in rows]
         return pb.ListMarksResponse(marks=listed, to_rev=to_rev, marks_rev=rev)

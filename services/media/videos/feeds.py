@@ -1,7 +1,7 @@
 """Lists of videos. Each is read in the order of an index; none is counted, sorted or skipped as a whole."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Row, Select, lateral, not_, select, true, union_all
 
@@ -28,22 +28,28 @@ RANDOM_KEYS = (Video.random_key, Video.id)
 
 
 class VideoPage(NamedTuple):
-    videos: Sequence[Row[Any]]
+    """A video is its row, or its id alone."""
+
+    videos: Sequence[Row[Any] | int]
     next_cursor: str
     total: int = 0
 
 
 async def list_videos(
-    connection: AsyncConnection, viewer: Caller, order: int, page: PageRequest, seed: int
+    connection: AsyncConnection, viewer: Caller, order: int, page: PageRequest, seed: int, public_as_ids: bool = False
 ) -> VideoPage:
-    """All videos that the viewer may see. Raises CursorInvalid."""
+    """All videos that the viewer may see; `public_as_ids`: of the public ones only the ids. Raises CursorInvalid."""
     lists: dict[int, Callable[[], Any]] = {
         LATEST: lambda: _latest(connection, viewer, page),
         POPULAR: lambda: _popular(connection, viewer, page),
         RANDOM: lambda: _random(connection, viewer, page, seed),
     }
     ids, next_cursor = await lists.get(order, lists[LATEST])()
-    return VideoPage(await get_cards(connection, viewer, ids), next_cursor, await count_feed(connection, viewer))
+    videos: Sequence[Row[Any] | int] = await get_cards(connection, viewer, ids, but_public=public_as_ids)
+    if public_as_ids:
+        others = {row.id: row for row in cast(Sequence[Row[Any]], videos)}
+        videos = [others.get(id, id) for id in ids]
+    return VideoPage(videos, next_cursor, await count_feed(connection, viewer))
 
 
 async def _latest(connection: AsyncConnection, viewer: Caller, page: PageRequest) -> tuple[list[int], str]:

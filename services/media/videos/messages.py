@@ -65,7 +65,7 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
 
 
 def video_page(page: VideoPage, signer: Signer) -> videos_pb2.VideoPage:
-    videos = [video(row, signer) for row in page.videos]
+    videos = [videos_pb2.Video(video_id=row) if isinstance(row, int) else video(row, signer) for row in page.videos]
     return videos_pb2.VideoPage(videos=videos, next_cursor=page.next_cursor, total=page.total)
 
 

@@ -93,30 +93,30 @@ class Videos(VideosServicer):
         return messages.video(row, self._signer)
 
     async def BatchGetVideos(self, request: pb.BatchGetVideosRequest, context: object) -> pb.BatchGetVideosResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await videos.get_cards(connection, current_caller.get(), request.video_ids)
         return pb.BatchGetVideosResponse(videos=[messages.video(row, self._signer) for row in rows])
 
     async def ListVideos(self, request: pb.ListVideosRequest, context: object) -> pb.VideoPage:
         wanted = (request.order, PageRequest.of(request), request.seed)
-        async with self._database.transaction() as connection:
-            page = await feeds.list_videos(connection, current_caller.get(), *wanted)
+        async with self._database.reading() as connection:
+            page = await feeds.list_videos(connection, current_caller.get(), *wanted, request.public_as_ids)
         return messages.video_page(page, self._signer)
 
     async def ListUserVideos(self, request: pb.ListUserVideosRequest, context: object) -> pb.VideoPage:
         wanted = (request.user_id, PageRequest.of(request))
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             page = await feeds.list_user_videos(connection, current_caller.get(), *wanted)
         return messages.video_page(page, self._signer)
 
     async def ListLikedVideos(self, request: pb.ListLikedVideosRequest, context: object) -> pb.VideoPage:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             page = await feeds.list_liked_videos(connection, require_caller(), PageRequest.of(request))
         return messages.video_page(page, self._signer)
 
     async def SearchVideos(self, request: pb.SearchVideosRequest, context: object) -> pb.VideoPage:
         wanted = (request.query, PageRequest.of(request))
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             page = await feeds.search_videos(connection, current_caller.get(), *wanted)
         return messages.video_page(page, self._signer)
 
@@ -127,7 +127,7 @@ class Videos(VideosServicer):
 
     async def BatchGetLiked(self, request: pb.BatchGetLikedRequest, context: object) -> pb.BatchGetLikedResponse:
         pairs = [(pair.video_id, pair.user_id) for pair in request.pairs]
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             liked = await likes.get_liked(connection, pairs)
         return pb.BatchGetLikedResponse(liked=liked)
 
@@ -170,7 +170,7 @@ class Videos(VideosServicer):
     async def BatchGetAudiences(
         self, request: pb.BatchGetAudiencesRequest, context: object
     ) -> pb.BatchGetAudiencesResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             scopes = await visibility.get_viewer_scopes(connection, request.user_ids)
         return pb.BatchGetAudiencesResponse(audiences=map(messages.audience, scopes))
 
@@ -206,19 +206,19 @@ class Comments(CommentsServicer):
         return comments_pb.DeleteCommentResponse(video_id=video_id)
 
     async def GetComment(self, request: comments_pb.GetCommentRequest, context: object) -> comments_pb.Comment:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             row = await comments.get_comment(connection, current_caller.get(), request.comment_id)
         return messages.comment(row)
 
     async def ListComments(self, request: comments_pb.ListCommentsRequest, context: object) -> comments_pb.CommentPage:
         wanted = (request.id, request.order, request.before_id, PageRequest.of(request))
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await comments.list_comments(connection, current_caller.get(), *wanted)
         return comments_pb.CommentPage(comments=map(messages.comment, rows), next_cursor=cursor)
 
     async def ListThread(self, request: comments_pb.ListCommentsRequest, context: object) -> comments_pb.CommentPage:
         wanted = (request.id, request.order, request.before_id, PageRequest.of(request))
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await comments.list_thread(connection, current_caller.get(), *wanted)
         return comments_pb.CommentPage(comments=map(messages.comment, rows), next_cursor=cursor)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.kit.context import Caller
+from services.kit.db import one_of
 from services.kit.pages import check_batch
 from services.kit.roles import is_admin
 from services.kit.sql.connection import AsyncConnection
@@ -123,10 +124,16 @@ async def erase(connection: AsyncConnection, video: Any, actor_id: int) -> None:
     await events.video_deleted(connection, video, actor_id)
 
 
-async def get_cards(connection: AsyncConnection, viewer: Caller, video_ids: Sequence[int]) -> list[Row[Any]]:
-    """Returns the videos that the viewer may see, in the order of `video_ids`. Raises BatchTooLarge."""
+async def get_cards(
+    connection: AsyncConnection, viewer: Caller, video_ids: Sequence[int], but_public: bool = False
+) -> list[Row[Any]]:
+    """Returns the videos that the viewer may see, in the order of `video_ids`; `but_public`: without the public ones.
+
+    Raises BatchTooLarge.
+    """
     check_batch(video_ids)
-    rows = await connection.execute(CARDS.where(Video.id.in_(video_ids), visible_to(viewer)))
+    wanted = (one_of(Video.id, video_ids), visible_to(viewer), *([Video.visibility != PUBLIC] if but_public else []))
+    rows = await connection.execute(CARDS.where(*wanted))
     found = {row.id: row for row in rows}
     return [found[id] for id in dict.fromkeys(video_ids) if id in found]
 

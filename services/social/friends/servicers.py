@@ -33,7 +33,7 @@ class Friends(FriendsServicer):
         self, request: pb.ListFriendRequestsRequest, context: object
     ) -> pb.ListFriendRequestsResponse:
         wanted = (request.direction, request.results, request.cursor, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await friend_requests.list_requests(connection, require_caller(), *wanted)
         return pb.ListFriendRequestsResponse(requests=map(messages.friend_request, rows), next_cursor=cursor)
 
@@ -43,7 +43,7 @@ class Friends(FriendsServicer):
         return pb.AddFriendResponse()
 
     async def GetSettings(self, request: pb.GetSettingsRequest, context: object) -> pb.GetSettingsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             found = await settings.get_settings(connection, require_caller())
         return messages.contact_settings(found)
 
@@ -60,12 +60,12 @@ class Friends(FriendsServicer):
 
     async def ListFriends(self, request: pb.ListFriendsRequest, context: object) -> pb.ListFriendsResponse:
         page = (request.cursor, request.limit, request.offset)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await friends.list_friends(connection, require_caller(), *page)
         return pb.ListFriendsResponse(friends=map(messages.friend, rows), next_cursor=cursor)
 
     async def ListFriendIds(self, request: pb.ListFriendIdsRequest, context: object) -> pb.ListFriendIdsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             user_ids = await friends.list_friend_ids(connection, require_caller(), request.agreed, request.presence)
         return pb.ListFriendIdsResponse(user_ids=user_ids)
 
@@ -90,19 +90,19 @@ class Friends(FriendsServicer):
         return pb.UnblockResponse()
 
     async def ListBlocks(self, request: pb.ListBlocksRequest, context: object) -> pb.ListBlocksResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             user_ids, cursor = await blocks.list_blocks(connection, require_caller(), request.cursor, request.limit)
         return pb.ListBlocksResponse(user_ids=user_ids, next_cursor=cursor)
 
     async def BatchGetRelations(
         self, request: pb.BatchGetRelationsRequest, context: object
     ) -> pb.BatchGetRelationsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await friends.get_relations(connection, require_caller(), request.user_ids)
         return pb.BatchGetRelationsResponse(relations=map(messages.relation, rows))
 
     async def ListStandings(self, request: pb.ListStandingsRequest, context: object) -> pb.ListStandingsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             as_of = await standings.last_event(connection)
             rows, cursor = await standings.list_standings(connection, request.cursor, request.limit)
         return pb.ListStandingsResponse(standings=map(messages.standing, rows), next_cursor=cursor, as_of=as_of)
@@ -111,6 +111,6 @@ class Friends(FriendsServicer):
         self, request: pb.BatchCheckFriendsRequest, context: object
     ) -> pb.BatchCheckFriendsResponse:
         pairs = [(pair.user_id, pair.peer_id) for pair in request.pairs]
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await friends.check_friends(connection, pairs)
         return pb.BatchCheckFriendsResponse(checks=map(messages.friend_check, rows))

@@ -22,30 +22,30 @@ class Groups(GroupsServicer):
         return messages.group(row)
 
     async def BatchGetGroups(self, request: pb.BatchGetGroupsRequest, context: object) -> pb.BatchGetGroupsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await groups.batch_get(connection, request.group_ids)
         return pb.BatchGetGroupsResponse(groups=map(messages.group, rows))
 
     async def ListGroups(self, request: pb.ListGroupsRequest, context: object) -> pb.ListGroupsResponse:
         page = (request.cursor, request.limit, request.offset)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await groups.list_groups(connection, require_caller(), request.user_id, *page)
         return pb.ListGroupsResponse(groups=map(messages.group, rows), next_cursor=cursor)
 
     async def SearchGroups(self, request: pb.SearchGroupsRequest, context: object) -> pb.ListGroupsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await groups.search_groups(connection, request.prefix, request.cursor, request.limit)
         return pb.ListGroupsResponse(groups=map(messages.group, rows), next_cursor=cursor)
 
     async def ListMembers(self, request: pb.ListMembersRequest, context: object) -> pb.ListMembersResponse:
         page = (request.cursor, request.limit, request.offset)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await members.list_members(connection, require_caller(), request.group_id, *page)
         return pb.ListMembersResponse(members=map(messages.member, rows), next_cursor=cursor)
 
     async def ListMemberIds(self, request: pb.ListMemberIdsRequest, context: object) -> pb.ListMemberIdsResponse:
         asked = (request.group_id, request.visible, request.presence)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             user_ids = await members.list_member_ids(connection, require_caller(), *asked)
         return pb.ListMemberIdsResponse(user_ids=user_ids)
 
@@ -70,7 +70,7 @@ class Groups(GroupsServicer):
         self, request: pb.ListJoinRequestsRequest, context: object
     ) -> pb.ListJoinRequestsResponse:
         wanted = (request.group_id, request.results, request.cursor, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await join_requests.list_requests(connection, require_caller(), *wanted)
             asked = await groups.batch_get(connection, list({row.group_id for row in rows}))
         requests, to = map(messages.join_request, rows), map(messages.group, asked)
@@ -117,6 +117,6 @@ class Groups(GroupsServicer):
         self, request: pb.BatchCheckMembersRequest, context: object
     ) -> pb.BatchCheckMembersResponse:
         pairs = [(pair.group_id, pair.user_id) for pair in request.pairs]
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await members.check_members(connection, pairs)
         return pb.BatchCheckMembersResponse(checks=map(messages.member_check, rows))

@@ -22,7 +22,7 @@ class Mutes(MutesServicer):
         return pb.UnmuteUserResponse()
 
     async def ListMutedUsers(self, request: pb.ListMutedUsersRequest, context: object) -> pb.ListMutedUsersResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             user_ids, cursor = await mutes.list_users(connection, require_caller(), request.cursor, request.limit)
         return pb.ListMutedUsersResponse(user_ids=user_ids, next_cursor=cursor)
 
@@ -37,12 +37,12 @@ class Mutes(MutesServicer):
         return pb.UnmuteWordResponse()
 
     async def ListMutedWords(self, request: pb.ListMutedWordsRequest, context: object) -> pb.ListMutedWordsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             words = await mutes.list_words(connection, require_caller())
         return pb.ListMutedWordsResponse(words=words)
 
     async def BatchGetMutes(self, request: pb.BatchGetMutesRequest, context: object) -> pb.BatchGetMutesResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             users, words = await mutes.batch_get(connection, request.user_ids)
         found = (pb.UserMutes(user_ids=users.get(id), words=words.get(id)) for id in request.user_ids)
         return pb.BatchGetMutesResponse(mutes=found)

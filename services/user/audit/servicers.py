@@ -22,7 +22,7 @@ class Audit(AuditServicer):
 
     async def ListAudit(self, request: pb.ListAuditRequest, context: object) -> pb.ListAuditResponse:
         wanted = entries.Filter(request.act, request.target_kind, request.target_id, request.actor_id)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             await require_admin(connection, require_caller())
             rows, cursor = await entries.list_entries(connection, wanted, request.cursor, request.limit)
         return pb.ListAuditResponse(entries=map(messages.audit_entry, rows), next_cursor=cursor)

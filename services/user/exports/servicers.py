@@ -19,7 +19,7 @@ class Exports(ExportsServicer):
         return _link(row, mailed=not url, url=url)
 
     async def GetExport(self, request: pb.GetExportRequest, context: object) -> pb.ExportLink:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             row = await links.find(connection, require_caller())
         return _link(row, mailed=bool(row.email)) if row else pb.ExportLink()
 

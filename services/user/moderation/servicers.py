@@ -28,13 +28,13 @@ class Moderation(ModerationServicer):
 
     async def ListReports(self, request: pb.ListReportsRequest, context: object) -> pb.ListReportsResponse:
         page = (request.cursor, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await reports.list_reports(connection, require_caller(), *page)
         return pb.ListReportsResponse(reports=map(messages.own_report, rows), next_cursor=cursor)
 
     async def ListOwnActs(self, request: pb.ListOwnActsRequest, context: object) -> pb.ListActsResponse:
         page = (request.cursor, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await acts.list_own(connection, require_caller(), *page)
         return pb.ListActsResponse(acts=map(messages.own_act, rows), next_cursor=cursor)
 
@@ -54,7 +54,7 @@ class Moderation(ModerationServicer):
 
     async def ListAppeals(self, request: pb.ListAppealsRequest, context: object) -> pb.ListAppealsResponse:
         page = (request.decided, request.cursor, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await appeals.list_appeals(connection, require_caller(), *page)
         return pb.ListAppealsResponse(appeals=[messages.appeal(*row) for row in rows], next_cursor=cursor)
 
@@ -66,12 +66,12 @@ class Moderation(ModerationServicer):
 
     async def ListCases(self, request: pb.ListCasesRequest, context: object) -> pb.ListCasesResponse:
         wanted = (request.state, request.kind, request.owner_id, request.cursor, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await cases.list_cases(connection, require_caller(), *wanted)
         return pb.ListCasesResponse(cases=map(messages.case, rows), next_cursor=cursor)
 
     async def GetCase(self, request: pb.GetCaseRequest, context: object) -> pb.GetCaseResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             details = await cases.get_case(connection, require_caller(), request.case_id)
         return messages.case_details(details)
 
@@ -99,6 +99,6 @@ class Moderation(ModerationServicer):
 
     async def ListActs(self, request: pb.ListActsRequest, context: object) -> pb.ListActsResponse:
         wanted = (request.moderator_id, request.owner_id, request.cursor, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows, cursor = await acts.list_acts(connection, require_caller(), *wanted)
         return pb.ListActsResponse(acts=map(messages.act, rows), next_cursor=cursor)

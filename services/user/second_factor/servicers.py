@@ -12,7 +12,7 @@ class SecondFactors(SecondFactorsServicer):
         self._service, self._database = service, service.database
 
     async def GetSecondFactor(self, request: pb.GetSecondFactorRequest, context: object) -> pb.GetSecondFactorResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             state = await factors.get_state(connection, self._service.settings, require_caller())
         return pb.GetSecondFactorResponse(**state._asdict())
 
