@@ -16,10 +16,6 @@ BULK = 1_000  # rows per statement
 _outbox = Model.metadata.tables["outbox"]
 
 
-async def friend_requested(connection: AsyncConnection, request: Any) -> None:
-    await _request(connection, "requested", request, request.from_id)
-
-
 async def friend_accepted(connection: AsyncConnection, request: Any) -> None:
     """Also when the user who was asked sends a request in turn."""
     await _request(connection, "accepted", request, request.to_id, actor_agreed=True, user_agreed=True)
@@ -27,11 +23,6 @@ async def friend_accepted(connection: AsyncConnection, request: Any) -> None:
 
 async def friend_refused(connection: AsyncConnection, request: Any) -> None:
     await _request(connection, "refused", request, request.to_id)
-
-
-async def friend_added(connection: AsyncConnection, actor_id: int, user_id: int, user_agreed: bool) -> None:
-    """A friendship without a request, to which the actor agrees; the user only if they had asked for it."""
-    await _pair(connection, "friend.added", actor_id, user_id, actor_agreed=True, user_agreed=user_agreed)
 
 
 async def friend_agreed(connection: AsyncConnection, actor_id: int, user_id: int) -> None:
@@ -115,8 +106,13 @@ def _pair_of(a: int, b: int) -> str:
 
 
 async def _pair(connection: AsyncConnection, what: str, actor_id: int, user_id: int, **data: Any) -> None:
+    await connection.execute(insert(_outbox), [of_pair(what, actor_id, user_id, **data)])
+
+
+def of_pair(what: str, actor_id: int, user_id: int, **data: Any) -> dict[str, Any]:
+    """The row of an event between two users, for who writes it into the outbox with other rows."""
     ids = {"actor_id": str(actor_id), "user_id": str(user_id)}
-    await emit(connection, f"social.{what}", _pair_of(actor_id, user_id), **ids, **data)
+    return {"subject": f"events.social.{what}", "aggregate": _pair_of(actor_id, user_id), "data": ids | data}
 
 
 async def group_created(connection: AsyncConnection, group: Any) -> None:

@@ -15,8 +15,10 @@ from services.kit.batcher import Batcher
 from services.kit.context import current_caller, require_caller
 from services.kit.db import after_commit
 from services.kit.pages import check_batch
+from services.kit.rpc.group_commit import group_commit, write_together
 from services.kit.sql.connection import AsyncConnection
 from services.kit.texts.word_filter import WordFilter
+from services.media.errors import Overloaded
 from services.media.resources import Resources
 from services.media.videos import (
     chosen_covers,
@@ -32,7 +34,6 @@ from services.media.videos import (
 from services.media.videos.captions import captions
 from services.media.videos.comment_writing import NewComment, new_comment, write_comments
 from services.media.videos.following import feed
-from services.media.videos.group_commit import group_commit, write_together
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.pages import PageRequest
 from services.media.videos.views import ViewKey
@@ -49,8 +50,8 @@ class Videos(VideosServicer):
     def __init__(self, service: Resources) -> None:
         self._service, self._database, self._signer = service, service.database, service.signer
         self._words = WordFilter(service.settings.filtered_words)
-        self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes)
-        self._views: Batcher[ViewKey, None] = group_commit(partial(views.write_views, service))
+        self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes, Overloaded)
+        self._views: Batcher[ViewKey, None] = group_commit(partial(views.write_views, service), Overloaded)
 
     async def CreateVideo(self, request: pb.CreateVideoRequest, context: object) -> pb.Video:
         self._words.check(title=request.title, description=request.description)
@@ -183,8 +184,8 @@ class Comments(CommentsServicer):
     def __init__(self, service: Resources) -> None:
         self._database, self._new_id = service.database, service.new_id
         self._words = WordFilter(service.settings.filtered_words)
-        self._comments: Batcher[NewComment, Any] = group_commit(self._write_comments)
-        self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes)
+        self._comments: Batcher[NewComment, Any] = group_commit(self._write_comments, Overloaded)
+        self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes, Overloaded)
 
     async def CommentVideo(self, request: comments_pb.CommentVideoRequest, context: object) -> comments_pb.Comment:
         self._words.check_json("content", request.content)

@@ -1,11 +1,17 @@
 """The RPCs of protos/social/v1/friends.proto."""
 
+from collections.abc import Sequence
+
 from protos.social.v1 import friends_pb2 as pb
 from protos.social.v1.friends_pb2_grpc import FriendsServicer
+from services.kit.batcher import Batcher
 from services.kit.context import require_caller
+from services.kit.errors import HitokError, Overloaded
+from services.kit.rpc.group_commit import group_commit
 from services.kit.texts.word_filter import WordFilter
 from services.social import messages
 from services.social.friends import blocks, friend_requests, friends, settings, standings
+from services.social.friends.asking import MAX_ASKS, Ask, ask_of, write_asks
 from services.social.service import Service
 
 
@@ -13,12 +19,16 @@ class Friends(FriendsServicer):
     def __init__(self, service: Service) -> None:
         self._database, self._settings = service.database, service.settings
         self._words = WordFilter(service.settings.filtered_words)
+        self._asks: Batcher[Ask, None] = group_commit(self._write_asks, Overloaded, MAX_ASKS)
+
+    async def _write_asks(self, asks: list[Ask]) -> Sequence[HitokError | None]:
+        async with self._database.transaction() as connection:
+            return await write_asks(connection, self._settings, asks)
 
     async def RequestFriend(self, request: pb.RequestFriendRequest, context: object) -> pb.RequestFriendResponse:
-        asked = (request.user_id, request.message, request.requested_at)
         self._words.check(message=request.message)
-        async with self._database.transaction() as connection:
-            await friend_requests.request_friend(connection, self._settings, require_caller(), *asked)
+        asked = (require_caller(), request.user_id)
+        await self._asks.submit(ask_of(*asked, message=request.message, requested_at=request.requested_at))
         return pb.RequestFriendResponse()
 
     async def HandleFriendRequest(
@@ -38,8 +48,7 @@ class Friends(FriendsServicer):
         return pb.ListFriendRequestsResponse(requests=map(messages.friend_request, rows), next_cursor=cursor)
 
     async def AddFriend(self, request: pb.AddFriendRequest, context: object) -> pb.AddFriendResponse:
-        async with self._database.transaction() as connection:
-            await friend_requests.add_friend(connection, self._settings, require_caller(), request.user_id)
+        await self._asks.submit(ask_of(require_caller(), request.user_id, adds=True))
         return pb.AddFriendResponse()
 
     async def GetSettings(self, request: pb.GetSettingsRequest, context: object) -> pb.GetSettingsResponse:

@@ -1,4 +1,4 @@
-"""Group commit: the writes of one moment share a transaction, and are answered after it has committed."""
+"""Group commit: what the RPCs of one moment write shares a transaction, and is answered after it has committed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -9,7 +9,6 @@ import structlog
 from services.kit.batcher import Batcher
 from services.kit.errors import Unavailable
 from services.kit.rpc.interceptors import as_hitok_error
-from services.media.errors import Overloaded
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,7 +19,11 @@ MAX_ITEMS = 1_000
 log = structlog.get_logger("group_commit")
 
 
-def group_commit(write: Callable[[list[T]], Awaitable[Sequence[R | BaseException]]]) -> Batcher[T, R]:
+def group_commit(
+    write: Callable[[list[T]], Awaitable[Sequence[R | BaseException]]],
+    overloaded: type[Unavailable],
+    max_items: int = MAX_ITEMS,
+) -> Batcher[T, R]:
     """Writes in the order of arrival, one batch at a time: while one is being written, the next one gathers.
 
     If a batch fails, each of its writes is tried alone, so that a bad one fails alone.
@@ -42,7 +45,7 @@ def group_commit(write: Callable[[list[T]], Awaitable[Sequence[R | BaseException
             return error
 
     return Batcher(
-        run, max_items=MAX_ITEMS, max_running=1, first_window=WINDOW, overloaded=Overloaded, name="group commit"
+        run, max_items=max_items, max_running=1, first_window=WINDOW, overloaded=overloaded, name="group commit"
     )
 
 
