@@ -107,5 +107,6 @@ def exec_form(arguments: str) -> list[str]:
 
 
 def pins(file: Path) -> dict[str, str]:
-    """The whole entry of each package, markers and hashes included, by its first line."""
-    return {pin[0].splitlines()[0]: pin[0] for pin in PIN.finditer(file.read_text())}
+    """The version and the hashes of each package, by its name. Not its marker: the lock needs some packages everywhere
+    that an image needs on one system."""
+    return {pin["name"]: f"{pin['version']}{pin['hashes']}" for pin in PIN.finditer(file.read_text())}
