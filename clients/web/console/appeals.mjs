@@ -1,4 +1,4 @@
-// Objections against decisions. Another moderator than the one who decided answers them; granting takes the decision back.
+// Appeals against decisions. Another moderator than the one who decided answers them; granting takes the decision back.
 import { get, post } from "../api.mjs";
 import { button, dialog, field, h } from "../dom.mjs";
 import { form } from "../forms.mjs";
@@ -7,7 +7,7 @@ import { me } from "../session.mjs";
 import { paged, toast, userLink } from "../ui.mjs";
 import { consoleUser } from "./subjects.mjs";
 
-const SUPER_ADMIN = 4; // who may answer objections against their own decisions
+const SUPER_ADMIN = 4; // who may answer appeals against their own decisions
 const STATES = ["waiting", "decided"];
 
 export async function view(state = "waiting") {

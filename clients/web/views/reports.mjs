@@ -1,9 +1,10 @@
 // What you reported, and what moderators decided about you and your things, with the way to another moderator.
-import { get, post } from "../api.mjs";
-import { dialog, field, h } from "../dom.mjs";
-import { form, settingsHead } from "../forms.mjs";
+import { get } from "../api.mjs";
+import { openAppeal } from "../appeal.mjs";
+import { h } from "../dom.mjs";
+import { settingsHead } from "../forms.mjs";
 import { t, time } from "../i18n.mjs";
-import { action, paged, section, toast } from "../ui.mjs";
+import { action, paged, section } from "../ui.mjs";
 
 export async function view() {
   return {
@@ -34,14 +35,5 @@ const actRow = (act) => h("li", null, h("strong", null, `${t(`act.${act.verb}`)}
   act.until && h("span", { class: "hint" }, t("act.until", { at: time(act.until) })),
   act.note && h("q", null, act.note),
   act.reversed_at ? h("span", { class: "hint" }, t("act.reversed", { at: time(act.reversed_at) }))
-    : action(t("appeal"), (event) => openAppeal(event.target, { act_id: act.act_id }), { name: "appeal" }));
-
-function openAppeal(button, subject) {
-  const open = dialog(t("appeal.title"), t("close"),
-    form(t("send"), "send-appeal", [field(t("appeal.text"), { name: "text", rows: 5, maxlength: 1000, required: true })], async ({ text }) => {
-      await post("/api/moderation/appeal", { ...subject, text });
-      open.close();
-      toast(t("appeal.made"));
-      button.replaceWith(h("span", { class: "hint" }, t("appeal.made")));
-    }));
-}
+    : action(t("appeal"), ({ target }) => openAppeal("appeal", { act_id: act.act_id },
+      () => target.replaceWith(h("span", { class: "hint" }, t("appeal.made")))), { name: "appeal" }));

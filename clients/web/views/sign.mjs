@@ -1,12 +1,14 @@
 // Sign in, sign up, or set a new password: by email with a mailed code, or by phone.
 import { post } from "../api.mjs";
-import { field, fill, h } from "../dom.mjs";
+import { openAppeal } from "../appeal.mjs";
+import { button, field, fill, h } from "../dom.mjs";
 import { t } from "../i18n.mjs";
 import { signedIn } from "../session.mjs";
 import { action } from "../ui.mjs";
 
 let mode = "in", by = "email";
 const CODE_MISSING = new Set([10072, 100040]), CODE_WRONG = new Set([10073, 100041]); // of a second factor, in each family
+const SHUT_OUT = new Set([10086, 10087, 100035, 100036]); // suspended or banned, in each family
 
 const text = (form, name) => form.elements[name].value.trim();
 const password = (form) => form.elements.password.value;
@@ -70,8 +72,8 @@ function draw(card) {
 }
 
 async function submit(form, problem) {
-  const button = form.elements.submit;
-  button.disabled = true;
+  const send = form.elements.submit;
+  send.disabled = true;
   problem.textContent = "";
   try {
     await SUBMIT[`${mode} ${by}`](form);
@@ -79,10 +81,16 @@ async function submit(form, problem) {
     dispatchEvent(new Event("hitok:session"));
   } catch (error) {
     problem.textContent = error.message;
+    if (SHUT_OUT.has(error.code)) offerAppeal(form, problem);
     if (CODE_MISSING.has(error.code) || CODE_WRONG.has(error.code)) askSecondCode(form, error.message);
   } finally {
-    button.disabled = false;
+    send.disabled = false;
   }
+}
+
+function offerAppeal(form, problem) {
+  const subject = { [by]: text(form, by), password: password(form), ...second(form) };
+  problem.append(" ", button(t("appeal"), () => openAppeal("appeal-by-password", subject), { name: "appeal" }));
 }
 
 /** Shows the field for the code of the authenticator app, or for a recovery code; after a new password, to sign in. */

@@ -38,7 +38,7 @@ REFUSED = {
 
 async def a_moderator(http: httpx.AsyncClient, var: Path) -> Person:
     """Who has a bit of everything: friends, requests, groups of their own and of others, videos, comments, messages,
-    and as a super admin cases, decisions and an objection."""
+    and as a super admin cases, decisions and an appeal."""
     person = await register(http, lambda address: mailed_code(var, address))
     ann, ben, cleo, dora = [
         FrontEnd(http, each.token) for each in (person, *[(await register_by_phone(http))[0] for _ in range(3)])

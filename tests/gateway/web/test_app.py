@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deploy.frontend import FrontEnd
 from tests.chat.proxy import Proxy, proxy_to
 from tests.e2e.everything import Everything, everything
 from tests.gateway.web import docs_page, settings
@@ -173,6 +174,31 @@ async def test_what_people_set_for_themselves(two: Two) -> None:
     )
     await settings.check_export(ben)
     await settings.delete_account(ben)
+    await check_ban(two, anna_id, phone)
+
+
+async def check_ban(two: Two, anna_id: str, phone: str) -> None:
+    """Who is banned is told so where they sign in, and asks another moderator there."""
+    anna, boss_phone = two.anna, await new_moderator(two.anna.base, two.var)
+    async with httpx.AsyncClient(base_url=anna.base, trust_env=False) as http:
+        login = await FrontEnd(http).post("/api/v1/user/login", phone=boss_phone, password=PASSWORD)
+        boss = FrontEnd(http, login["token"])
+        await boss.post("/api/report/create-report", kind="user", id=anna_id, reason="spam")
+        case = (await boss.get("/api/moderation/cases", owner_id=anna_id))["cases"][0]
+        await boss.post("/api/moderation/decide-case", case_id=case["case_id"], verb="ban", note="")
+        await anna.see("Your session has ended", "#toasts")
+        await anna.click("Sign in", ".tabs")
+        await anna.write(phone=phone, password=PASSWORD)
+        await anna.click("Sign in", "form")
+        await anna.see("This account is banned", ".problem")
+        await anna.press("[name=appeal]")
+        await anna.write(text="It was not me")
+        await anna.press("[name=send-appeal]")
+        await anna.see("Another moderator will look at it", "#toasts")
+        (appeal,) = [
+            each for each in (await boss.get("/api/moderation/appeals"))["appeals"] if each["user_id"] == anna_id
+        ]
+    assert appeal["text"] == "It was not me"
 
 
 MY_ID = "import('/web/session.mjs').then((session) => session.me.id)"
