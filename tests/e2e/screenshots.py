@@ -23,6 +23,8 @@ from tests.support.servers import temporary_folder
 
 FOLDER = Path(__file__).parents[2] / "docs/images"
 PASSWORD = "correct horse"
+PICTURES_SHOWN = """[...it.querySelectorAll("img")].every((img) =>
+    img.complete || img.getBoundingClientRect().top > innerHeight)"""
 FONT = "fonts-wqy-microhei"
 PHONE, DESK, PAGE = (390, 780), (1280, 760), (1280, 1250)
 GAP = 24
@@ -98,7 +100,7 @@ async def take_app(page: Page, video_id: str) -> None:
         if hash == "#/chats":
             await page.click_containing("Inés Duarte", ".conversation a")
             await page.see("Still cheating", ".bubble")
-        await asyncio.sleep(1)  # for pictures to be drawn
+        await page.present("body", PICTURES_SHOWN)
         pictures.append(Image.open(io.BytesIO(await page.picture())))
     width, height = PHONE
     whole = Image.new("RGB", (3 * width + 2 * GAP, height), "white")
@@ -119,7 +121,7 @@ async def take_desk(page: Page) -> None:
 
 
 async def save(page: Page, name: str) -> None:
-    await asyncio.sleep(1)
+    await page.present("body", PICTURES_SHOWN)
     Image.open(io.BytesIO(await page.picture())).convert("RGB").save(FOLDER / name, quality=85)
 
 

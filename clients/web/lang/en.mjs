@@ -149,6 +149,7 @@ export default {
   "export.download": "Download",
   "export.mailed": "A link was mailed to you. It is good until {at}.",
   "export.make": "Make a copy",
+  "export.preparing": "Your copy is being prepared.",
   "export.ready": "The copy is ready until {at}.",
   "export.what": "An archive of all that is yours: profile, videos, comments, messages, files.",
   "fact.announcement": "Announcement",

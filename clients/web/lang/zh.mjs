@@ -149,6 +149,7 @@ export default {
   "export.download": "下载",
   "export.mailed": "链接已发送到你的邮箱，有效期至 {at}。",
   "export.make": "生成副本",
+  "export.preparing": "正在准备副本。",
   "export.ready": "副本已生成，有效期至 {at}。",
   "export.what": "包含你的全部数据的压缩包：资料、视频、评论、消息、文件。",
   "fact.announcement": "公告",

@@ -6,17 +6,17 @@ import { t, time } from "../i18n.mjs";
 import { forget } from "../session.mjs";
 import { section, toast } from "../ui.mjs";
 
+const POLL_MS = 1000;
+
 export async function view() {
-  const status = h("div", { role: "status" });
-  const draw = (link) => fill(status, link.status === "ready" && [
-    h("p", null, t(link.mailed ? "export.mailed" : "export.ready", { at: time(link.expires_at) })),
-    link.url && h("p", null, h("a", { class: "button primary", href: link.url, download: true }, t("export.download")))]);
-  draw(await get("/api/user/export-status"));
+  const status = h("div", { role: "status" }), gone = new AbortController();
+  await follow(status, await get("/api/user/export-status"), gone.signal, true);
   return {
     content: [
       settingsHead("data"),
       section(t("export"), h("p", null, t("export.what")), status,
-        form(t("export.make"), "export", [passwordField(t("password"))], async (values) => draw(await post("/api/user/export", values)))),
+        form(t("export.make"), "export", [passwordField(t("password"))], async (values) =>
+          follow(status, await post("/api/user/export", values), gone.signal))),
       section(t("account.delete"), h("p", null, t("account.delete.what")),
         form(t("account.delete"), "delete-account", [passwordField(t("password"))], async (values) => {
           if (!confirm(t("account.delete.sure"))) return;
@@ -26,6 +26,20 @@ export async function view() {
           dispatchEvent(new Event("hitok:session"));
         })),
     ],
-    title: t("page.data"), className: "narrow",
+    title: t("page.data"), className: "narrow", leave: () => gone.abort(),
   };
+}
+
+/** Shows how far the copy is, until it is ready. Only the answer to its request has the address, if it was not mailed. */
+async function follow(status, link, signal, isOnce = false) {
+  const { url } = link;
+  while (link.status === "preparing" && !isOnce && !signal.aborted) {
+    fill(status, h("p", null, t("export.preparing")), h("progress", { max: link.total || 1, value: link.done, "aria-label": t("export.preparing") }));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    link = await get("/api/user/export-status");
+  }
+  if (link.status === "none") return;
+  const made = t(link.mailed ? "export.mailed" : "export.ready", { at: time(link.expires_at) });
+  fill(status, h("p", null, link.status === "preparing" ? t("export.preparing") : made),
+    url && h("p", null, h("a", { class: "button primary", href: url, download: true }, t("export.download"))));
 }

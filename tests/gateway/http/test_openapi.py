@@ -14,6 +14,7 @@ import schemathesis
 from litestar.routes import HTTPRoute
 
 from gateway.app import ENDPOINTS, build_app
+from gateway.docs.texts import GROUPS
 from gateway.http.endpoint import Endpoint
 from gateway.http.envelopes import CHAT_SOCIAL
 from tests.gateway.fuzz import probe
@@ -179,3 +180,8 @@ async def test_no_generated_request_is_answered_by_500_or_by_what_is_not_documen
         tokens = {route.path: (await by_email(None, user)).token for route in ROUTES}  # type: ignore[arg-type]
         sent = await asyncio.to_thread(probe, document, url, tokens, list(tokens), 12)
     assert sent > 12 * len(ROUTES)
+
+
+def test_the_groups_of_the_api_page_name_modules_that_are_there() -> None:
+    modules = {handler.opt["endpoint"].function.__module__.removeprefix("gateway.api.") for handler in ENDPOINTS}
+    assert GROUPS.keys() - modules == set()

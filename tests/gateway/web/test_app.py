@@ -187,7 +187,7 @@ async def check_ban(two: Two, anna_id: str, phone: str) -> None:
         case = (await boss.get("/api/moderation/cases", owner_id=anna_id))["cases"][0]
         await boss.post("/api/moderation/decide-case", case_id=case["case_id"], verb="ban", note="")
         await anna.see("Your session has ended", "#toasts")
-        await anna.click("Sign in", ".tabs")
+        await anna.click("Phone")
         await anna.write(phone=phone, password=PASSWORD)
         await anna.click("Sign in", "form")
         await anna.see("This account is banned", ".problem")
