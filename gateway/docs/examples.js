@@ -20,11 +20,11 @@ export async function look(token) {
     ...(isAdmin ? [get("/api/moderation/cases"), get("/api/moderation/appeals"), get("/api/moderation/acts")] : [{}, {}, {}]),
   ]);
   const ownGroup = groups.groups?.find((one) => one.owner_id === me.id), ownVideo = discussed(own.data), video = discussed(feed.data);
-  const [members, joins, comments, ownComments] = await Promise.all([
+  const [members, joins, comments, ownComments, askers] = await Promise.all([
     ownGroup ? get("/v1/social/group/users", { group_id: ownGroup.id }) : {},
     ownGroup ? get("/v1/social/group/putIns", { group_id: ownGroup.id, class: 2, type: 0 }) : {},
     video ? get("/api/videos/get-comments", { id: video.id, is_video: true }) : {},
-    ownVideo ? get("/api/videos/get-comments", { id: ownVideo.id, is_video: true }) : {},
+    ownVideo ? get("/api/videos/get-comments", { id: ownVideo.id, is_video: true }) : {}, get("/api/contact/get-follow-requests"),
   ]);
   const friend = first(friends.list)?.friend_uid, friendIds = new Set(friends.list?.map((one) => one.friend_uid));
   const seen = [...(feed.data ?? []), ...(comments.comments ?? []), ...(ownComments.comments ?? [])].map((one) => one.user_id);
@@ -41,7 +41,7 @@ export async function look(token) {
     chat: chat?.conversation_id, seq: chat?.last_seq, message: chat?.last_message?.message_id,
     notification: first(notifications.notifications)?.notification_id,
     file: files.files?.find((one) => one.kind === "video")?.id ?? first(files.files)?.id, film: files.files?.find((one) => one.kind === "video")?.url,
-    unused: files.files?.find((one) => !one.in_use)?.id,
+    asker: first(askers.users)?.id, unused: files.files?.find((one) => !one.in_use)?.id,
     session: sessions.sessions?.find((one) => !one.current)?.session_id, // not this one: it would end
     promoted: isAdmin ? friend : me.id, // an admin who sets their own role loses it
     ownAct: acts.acts?.find((one) => !one.reversed_at)?.act_id,
@@ -66,6 +66,7 @@ const FILE = { id: "file" }, OF_VIDEO = { id: "video" }, OF_COMMENT = { id: "com
 const ROUTES = {
   "/api/user/set-role": { id: "promoted" }, "/api/login/login": { email: "myEmail" }, "/api/login/send-code": { email: "myEmail" },
   "/api/contact/add-friend": { username: "strangerName" }, "/api/contact/search-users": { query: "myName" },
+  "/api/contact/handle-follow-request": { target_id: "asker" },
   "/api/contact/leave-community": { community_id: "joinedGroup" }, "/api/contact/remove-member": OWN_GROUP,
   "/api/contact/set-member-role": OWN_GROUP, "/api/contact/transfer-community": OWN_GROUP, "/api/contact/dismiss-community": OWN_GROUP,
   "/api/contact/update-community": OWN_GROUP, "/v1/social/group/invite": { ...OWN_GROUP, user_uid: "friend" },

@@ -10,14 +10,14 @@ import httpx
 
 from tests.gateway.web.axe import serious_faults
 from tests.gateway.web.page import Page
-from tests.support.user import PASSWORD, new_phone
+from tests.support.user import PASSWORD, new_name, new_phone
 
 
 async def new_moderator(base: str, var: Path) -> str:
     """Their phone."""
     phone = new_phone()
     async with httpx.AsyncClient(base_url=base, trust_env=False) as http:
-        body = {"phone": phone, "password": PASSWORD, "nickname": "Cora"}
+        body = {"phone": phone, "password": PASSWORD, "nickname": new_name()}
         (await http.post("/api/v1/user/register", json=body)).raise_for_status()
     await promote(phone, var)
     return phone

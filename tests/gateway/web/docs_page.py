@@ -31,7 +31,8 @@ REFUSED = {
     "SECOND_CODE_WRONG": {"user/turn-on-second-factor"},
     "TOKEN_INVALID": {"login/refresh-token"},  # the page has no refresh token
     "NOT_FAILED": {"file/retry"},
-    "ACT_NOT_FOUND": {"moderation/appeal"},  # nothing was decided about her,
+    "REQUEST_NOT_FOUND": {"handle-follow-request"},  # whoever likes may follow her
+    "ACT_NOT_FOUND": {"moderation/appeal"},  # nothing was decided about her
     "CREDENTIALS_WRONG": {"moderation/appeal-by-password"},  # nor is an account suspended
 }
 
