@@ -127,7 +127,7 @@ async def test_more_logins_than_can_be_hashed_in_a_second_are_refused_at_once() 
         running += [asyncio.ensure_future(passwords.verify(PASSWORD, None)) for _ in range(50)]
         await asyncio.sleep(0)
         refused = [each for each in running if each.done()]
-        assert len(running) - len(refused) == 22, "ten tenths of a second for each thread, and the two that run"
+        assert len(running) - len(refused) == 18, "eight tenths of a second for each thread, and the two that run"
         assert all(isinstance(error := each.exception(), Overloaded) and error.retry_after for each in refused)
         with pytest.raises(Overloaded):
             passwords.require_room()
@@ -137,7 +137,7 @@ async def test_more_logins_than_can_be_hashed_in_a_second_are_refused_at_once() 
         passwords.require_room()
 
 
-async def test_a_login_that_has_waited_for_a_second_is_refused_and_costs_no_hash() -> None:
+async def test_a_login_that_has_waited_too_long_is_refused_and_costs_no_hash() -> None:
     with closing(Passwords(cost=4, threads=1)) as passwords:
         with pytest.raises(Overloaded):
             passwords._measured(monotonic() - 0.001, passwords.close)
