@@ -72,6 +72,13 @@ def test_bandwidths_follow_the_sizes() -> None:
     assert text.endswith('#EXT-X-STREAM-INF:BANDWIDTH=130,AVERAGE-BANDWIDTH=128,CODECS="mp4a.40.2"\ns.m3u8\n')
 
 
+def test_the_mean_is_told_as_it_is() -> None:
+    """Though that of the larger one is lower: it has to be true to a tenth (RFC 8216bis, 4.4.6.2)."""
+    rung = {"codecs": "avc1.64001e", "width": 640, "height": 360, "rate": 30}
+    text = master([("a.m3u8", rung | {"peak": 900, "mean": 800}), ("b.m3u8", rung | {"peak": 1_000, "mean": 700})])
+    assert re.findall(r"AVERAGE-BANDWIDTH=(\d+)", text) == ["800", "700"]
+
+
 def test_an_hdr_rendition_follows_the_sizes() -> None:
     rung = {"peak": 2_000, "mean": 500, "codecs": "avc1.64001e", "width": 640, "height": 360, "rate": 30}
     text = master([("a.m3u8", rung)], "", ("s.m3u8", {"peak": 130, "mean": 128, "codecs": "mp4a.40.2"}))
