@@ -1,8 +1,10 @@
 """Friends without asking, their remarks and relations, and how many there may be."""
 
+import re
 import time
 
 from protos.social.v1 import friends_pb2 as pb
+from tests.support.plans import watching
 from tests.support.social import (
     Running,
     act,
@@ -166,3 +168,11 @@ async def test_nobody_has_more_requests_pending_than_allowed(small: Running) -> 
     assert len(pending) == 3
     await ask(small, me, pending[0].to_user_id)  # again: no more than there were
     await ask(small, new_user(), me)
+
+
+async def test_an_add_is_a_lock_a_look_and_a_write(social: Running) -> None:
+    a, b = new_users(2)
+    with watching(social.service.database) as seen:
+        await add(social, a, b)
+    mine = [each for each in seen if re.search("pg_advisory_xact_lock|friendship", each.shape.text)]
+    assert len(mine) == 3

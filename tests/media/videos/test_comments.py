@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import Awaitable
 
 import pytest
@@ -11,6 +12,7 @@ from protos.media.v1 import comments_pb2 as pb
 from protos.media.v1.videos_pb2 import PRIVATE
 from services.kit.cursor import encode_cursor
 from tests.support import videos as v
+from tests.support.plans import watching
 from tests.support.social import act, new_user, new_users, refusal
 from tests.support.videos import Videos, comment, comments_of, get_comment, publish, reply, thread_of, uncomment
 
@@ -221,3 +223,12 @@ async def test_comments_of_one_moment_fail_each_for_itself(videos: Videos) -> No
 
 async def count_of_replies(videos: Videos, viewer: int, comment_id: int) -> int:
     return (await get_comment(videos, viewer, comment_id)).reply_count
+
+
+async def test_a_comment_with_its_count_and_event_is_one_statement(videos: Videos) -> None:
+    owner, fan = new_users(2)
+    video = await new_video(videos, owner)
+    with watching(videos.service.database) as seen:
+        top = await comment(videos, fan, video)
+        await reply(videos, owner, top.comment_id)
+    assert len([each for each in seen if re.search(r"\b(comment|video)\b", each.shape.text)]) == 2
