@@ -55,7 +55,7 @@ class Objects(ObjectsServicer):
         return own_object(details, progress, self._signer)
 
     async def BatchGetObjects(self, request: pb.BatchGetObjectsRequest, context: object) -> pb.BatchGetObjectsResponse:
-        async with self._database.reading() as connection:
+        async with self._database.transaction() as connection:
             if request.hold:
                 await objects.hold(connection, request.hashes)
             found = await objects.batch_get(connection, request.hashes)

@@ -192,7 +192,7 @@ class Sessions(SessionsServicer):
         return pb.RevokedSessions()
 
     async def CheckSessions(self, request: pb.CheckSessionsRequest, context: object) -> pb.CheckSessionsResponse:
-        async with self._database.reading() as connection:
+        async with self._database.transaction() as connection:  # it marks sessions as seen
             rows = await sessions.check(connection, request.session_ids, self._second_factor_role)
         return pb.CheckSessionsResponse(sessions=map(messages.verdict, rows))
 
