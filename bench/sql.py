@@ -32,7 +32,7 @@ FILL = text("""INSERT INTO account (id, username, username_key, nickname, userna
 
 async def measure() -> None:
     with TemporaryDirectory(prefix="hitok-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL does not run as root
+        Path(folder).chmod(0o755)  # noqa: ASYNC240 (PostgreSQL does not run as root)
         server = start_postgres(Path(folder, "postgres"), secrets.token_hex(16), durable=False)
         try:
             schema.upgrade(server.url, MIGRATIONS)
