@@ -38,6 +38,15 @@ FROM build AS tools-packages
 COPY deploy/docker/requirements/tools.txt .
 RUN pip install -r tools.txt
 
+# PostgreSQL's client programs of the server's version, from PostgreSQL's own packages, with the libraries that they need.
+FROM ${PYTHON} AS postgres-client
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates postgresql-common \
+    && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y \
+    && apt-get install -y --no-install-recommends postgresql-client-18 && mkdir /client \
+    && for program in pg_dump pg_restore psql; do \
+         echo /usr/lib/postgresql/18/bin/$program; ldd /usr/lib/postgresql/18/bin/$program | awk '$3 ~ "^/" {print $3}'; \
+       done | sort -u | xargs cp --parents --dereference --target-directory=/client
+
 # The file system is read-only when it runs, so what Python would write beside its modules is written now.
 FROM build AS code
 WORKDIR /app
@@ -140,6 +149,7 @@ ENTRYPOINT ["python", "-m", "deploy.docker.databases"]
 # Backup, restore and the doctor, which are about all services at once.
 FROM base AS tools
 COPY --from=tools-packages /opt/hitok /opt/hitok
+COPY --from=postgres-client /client /
 COPY --from=code /app/services services
 COPY --from=code /app/gateway gateway
 COPY --from=code /app/deploy deploy

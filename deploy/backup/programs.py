@@ -1,7 +1,6 @@
-"""Finds PostgreSQL's client programs: those installed with hitok, else those on the PATH."""
+"""PostgreSQL's client programs, and how they are told where to connect."""
 
 import os
-import shutil
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
@@ -30,10 +29,8 @@ def locate(name: str) -> Path:
     """Raises LocalError if the program is missing."""
     try:
         return find_program(name)
-    except LocalError:
-        if found := shutil.which(name):
-            return Path(found)
-        raise LocalError(f"{name} is missing: install PostgreSQL's client programs") from None
+    except LocalError as error:
+        raise LocalError(f"{error}, or install PostgreSQL's client programs") from None
 
 
 def environment_for(url: str) -> dict[str, str]:

