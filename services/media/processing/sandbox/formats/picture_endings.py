@@ -6,6 +6,7 @@ from typing import Literal
 from services.media.processing.sandbox.formats.picture_metadata import colours_of_gif
 from services.media.processing.sandbox.limits import Refused
 
+BOXES = {b"ftyp", b"meta", b"moov", b"mdat", b"idat", b"free", b"skip", b"JXL ", b"jxlc", b"jxlp", b"Exif", b"xml "}
 MAX_PAGES = 1_000
 CUT_SHORT = ("truncated", "unexpected end of file")  # what the libraries say of it
 
@@ -26,6 +27,8 @@ def is_cut_short(error: Exception, data: bytes, format: str) -> bool:
         return True
     if format == "JPEG":
         return not data.rstrip(b"\0").endswith(b"\xff\xd9")
+    if format == "PNG" and data[12:16] != b"IHDR":
+        return False  # nothing but its first bytes are those of a picture
     stated = STATED.get(format, END.get(format))
     return stated is not None and stated(data) > len(data)
 
@@ -73,6 +76,8 @@ def _end_of_boxes(data: bytes) -> int:
         return len(data)
     at = 0
     while at + 8 <= len(data):
+        if data[at + 4 : at + 8] not in BOXES:
+            return len(data)
         size = int.from_bytes(data[at : at + 4])
         if size == 1:
             size = int.from_bytes(data[at + 8 : at + 16])
