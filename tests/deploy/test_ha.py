@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from deploy.local.backends import ADMIN_URL, NATS_URL, REDIS_URL, Topology
 from deploy.local.databases import ensure_database
 from deploy.local.ha.patroni import PatroniNode
 from deploy.local.ha.topology import make_ha_topology
+from deploy.local.ha.valkey_nodes import SERVICE, Sentinel
 from deploy.local.servers.server import Server
 from services.kit.db import driver_url
 from services.kit.events.stream import STREAM, ensure_stream
@@ -89,11 +91,22 @@ async def test_sentinels_put_the_replica_in_the_place_of_a_dead_primary(tmp_path
                     raise TimeoutError
 
             await at_last(is_copied)
+            for sentinel in (node for node in topology.servers[REDIS_URL] if isinstance(node, Sentinel)):
+                await at_last(partial(check_failover, sentinel.port))
             primary = await listening_port(client)
             next(node for node in topology.servers[REDIS_URL] if node.port == primary).kill()
             await at_last(lambda: client.set("after", "x"))
             assert await client.mget("before", "after") == [b"x", b"x"]
             assert await listening_port(client) != primary
+
+
+async def check_failover(port: int) -> None:
+    """A Sentinel looks for replicas every 10 s. Raises if it could not put one in the primary's place yet."""
+    async with Redis(port=port, password="secret") as sentinel:
+        await sentinel.execute_command("SENTINEL", "CKQUORUM", SERVICE)  # type: ignore[no-untyped-call]
+        replicas = await sentinel.execute_command("SENTINEL", "REPLICAS", SERVICE)  # type: ignore[no-untyped-call]
+        if not replicas:
+            raise TimeoutError
 
 
 async def listening_port(client: Redis) -> int:
@@ -131,8 +144,8 @@ async def test_the_standby_takes_over_from_a_primary_that_crashed(tmp_path: Path
 
 def kill(node: PatroniNode) -> None:
     """The machine of the node: PostgreSQL and its Patroni."""
-    assert node.pid
     postmaster = int((node.data / "postmaster.pid").read_text().splitlines()[0])
-    for pid in (node.pid, *find_family(postmaster)):
+    node.kill()
+    for pid in find_family(postmaster):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
