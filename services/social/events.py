@@ -6,14 +6,16 @@ Events between two users have the aggregate `pair:<lower id>:<higher id>`, event
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import insert
+import msgspec
+from sqlalchemy import text
 
+from services.kit import telemetry
 from services.kit.events.outbox import emit
 from services.kit.sql.connection import AsyncConnection
-from services.social.models import Model
 
-BULK = 1_000  # rows per statement
-_outbox = Model.metadata.tables["outbox"]
+EMIT = text("""INSERT INTO outbox (subject, aggregate, data, trace)
+ SELECT subject, aggregate, data, CAST(:trace AS text)
+ FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS event (subject text, aggregate text, data jsonb)""")
 
 
 async def friend_accepted(connection: AsyncConnection, request: Any) -> None:
@@ -48,8 +50,10 @@ async def friends_removed(connection: AsyncConnection, actor_id: int, user_ids: 
 
 
 async def _emit_all(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
-    for start in range(0, len(rows), BULK):
-        await connection.execute(insert(_outbox).values(rows[start : start + BULK]))
+    """One statement, the same for any number of events."""
+    if rows:
+        values = {"rows": msgspec.json.encode(rows).decode(), "trace": telemetry.here() or None}
+        await connection.execute(EMIT, values)
 
 
 async def follows_changed(
