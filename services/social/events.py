@@ -61,14 +61,7 @@ async def follows_changed(
 ) -> None:
     """`verb`: started, requested or ended. The actor is the one who follows, or asks to. `accepted`: the user, who was
     asked, let them."""
-    rows = [
-        {
-            "subject": f"events.social.follow.{verb}",
-            "aggregate": _pair_of(actor_id, user_id),
-            "data": {"actor_id": str(actor_id), "user_id": str(user_id), **more},
-        }
-        for actor_id, user_id in pairs
-    ]
+    rows = [of_pair(f"follow.{verb}", actor_id, user_id, **more) for actor_id, user_id in pairs]
     await _emit_all(connection, rows)
 
 
@@ -110,7 +103,7 @@ def _pair_of(a: int, b: int) -> str:
 
 
 async def _pair(connection: AsyncConnection, what: str, actor_id: int, user_id: int, **data: Any) -> None:
-    await connection.execute(insert(_outbox), [of_pair(what, actor_id, user_id, **data)])
+    await _emit_all(connection, [of_pair(what, actor_id, user_id, **data)])
 
 
 def of_pair(what: str, actor_id: int, user_id: int, **data: Any) -> dict[str, Any]:
