@@ -7,7 +7,14 @@ from typing import Literal
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError
 
 REPLICA_STEP = 10
-SHARED_CODE = ("services/kit", "services/objectstore", "services/exports", "services/client_json", "protos")
+SHARED_CODE = (
+    "services/kit",
+    "services/objectstore",
+    "services/exports",
+    "services/client_json",
+    "services/name_search",
+    "protos",
+)
 """What more than one process imports."""
 
 

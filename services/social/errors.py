@@ -1,6 +1,7 @@
 """Errors between users and in groups. The gateway maps each reason to the codes of both API families."""
 
-from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from services.kit import errors
+from services.kit.errors import Conflict, Forbidden, Invalid, NotFound
 
 
 class SelfFriend(Invalid):
@@ -135,5 +136,5 @@ class MemberNotFound(NotFound):
     """The user named does not belong to the group."""
 
 
-class Overloaded(Unavailable):
+class Overloaded(errors.Overloaded):
     """More changes of follows at once than can wait."""

@@ -175,6 +175,7 @@ async def test_schemas_and_events_are_looked_at(servers: Servers) -> None:
         database.execute(stuck)
         assert (await fault_of(check, **given)).startswith("events have waited for 36")
         database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("COMMENT ON TABLE alembic_version IS NULL")  # no next release that keeps this one working
     assert (await fault_of(check, **given)).startswith("the schema is ahead of this code (revision 9999)")
 
 

@@ -19,6 +19,7 @@ from tests.support.user import (
     acting,
     caller_of,
     email_account,
+    new_name,
     new_phone,
     outcomes,
     phone_account,
@@ -105,7 +106,7 @@ async def test_an_unproven_phone_is_not_found_until_it_is_proven(proving: Runnin
     phone, searcher = new_phone(), await phone_account(proving)
     made = await register(proving, phone)
     with acting(caller_of(proving, made)):
-        request = users_pb.UpdateProfileRequest(user_id=made.user_id, searchable_by_phone=True, username=f"x{phone}")
+        request = users_pb.UpdateProfileRequest(user_id=made.user_id, searchable_by_phone=True, username=new_name())
         await proving.users.UpdateProfile(request)
     assert await finds(proving, searcher, phone) == []
     assert await finds(user, searcher, phone) == [made.user_id], "where no SMS is configured, as before"

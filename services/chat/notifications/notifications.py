@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, delete, func, select, text, update
+from sqlalchemy import Row, delete, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.chat.errors import KindInvalid
@@ -47,9 +47,12 @@ async def list_notifications(
     if before > 0:
         query = query.where(Notification.id < before)
     rows = (await connection.execute(query.limit(clamp(limit, MAX_LIMIT)))).all()
-    # The ids from the index alone; the rows of those few then.
-    unread = select(Notification.id).where(mine, UNREAD).limit(MAX_UNREAD).subquery()
-    counted = select(func.count()).select_from(unread.join(Notification, Notification.id == unread.c.id)).where(shown)
+    # The ids from the index of those unread alone, which has this order; the rows of those few then.
+    indexed = select(Notification.id).where(mine, UNREAD).order_by(Notification.topic, Notification.id)
+    unread = indexed.limit(MAX_UNREAD).subquery()
+    # One by one: the planner would rather read the whole table than look for MAX_UNREAD of its rows.
+    kept = select(Notification.id).where(Notification.id == unread.c.id, shown).limit(1).lateral()
+    counted = select(func.count()).select_from(unread.join(kept, true()))
     return rows, (await connection.execute(counted)).scalar_one()
 
 

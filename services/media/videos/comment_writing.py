@@ -43,9 +43,7 @@ _columns |= {"is_admin": Boolean, "content": Text, "said": Text, "trace": Text}
 # The limit tells the planner that there are few, else it reads whole tables for the hundred that it expects.
 ASKED = text("""SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (id bigint, user_id bigint,
  video_id bigint, reply_to_id bigint, is_admin boolean, content text, said text, trace text)
- LIMIT jsonb_array_length(CAST(:rows AS jsonb))""").columns(
-    *(column(name, kind) for name, kind in _columns.items())
-)
+ LIMIT jsonb_array_length(CAST(:rows AS jsonb))""").columns(*(column(name, kind) for name, kind in _columns.items()))
 
 
 class NewComment(NamedTuple):
