@@ -10,6 +10,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -107,6 +108,8 @@ def frozen(server: Server) -> Iterator[None]:
     assert server.pid is not None
     pids = find_family(server.pid)
     _signal_all(pids, signal.SIGSTOP)
+    while not all(map(_is_stopped, pids)):  # a process with many threads goes on for a moment
+        time.sleep(0.001)
     try:
         yield
     finally:
@@ -117,6 +120,15 @@ def _signal_all(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):  # a backend or a worker of PostgreSQL may end at any time
             os.kill(pid, number)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Also of one that has ended."""
+    try:
+        threads = [status.read_text() for status in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:
+        return True
+    return all(thread.rpartition(")")[2].split()[0] in "TtZX" for thread in threads)
 
 
 def find_family(pid: int) -> list[int]:
