@@ -1,6 +1,7 @@
 """Sending a message: resolve the conversation, check permission, queue for the group commit."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -19,6 +20,7 @@ from services.kit.context import Caller
 from services.kit.db import Database
 from services.kit.errors import HitokError
 
+ADMISSIONS = 3  # of a sender who is no member here yet, while events about them keep arriving
 Target = tuple[str, int]  # as the contract's oneof: conversation_id, user_id or group_id
 
 
@@ -53,12 +55,17 @@ class Sending:
                 raise
             send = send._replace(content=content._replace(body=body))
             committed = self._group_commit.submit(send)
+        for _ in range(ADMISSIONS):
+            try:
+                return await committed
+            except MembershipUnconfirmed as unconfirmed:
+                await self._admit(caller, target, conversation, unconfirmed.event_id)
+                committed = self._group_commit.submit(send)
+            except NotMember:
+                raise _refusal(target) from None
         try:
             return await committed
-        except MembershipUnconfirmed as unconfirmed:
-            await self._admit(caller, target, conversation, unconfirmed.event_id)
-            return await self._group_commit.submit(send)
-        except NotMember:
+        except (MembershipUnconfirmed, NotMember):
             raise _refusal(target) from None
 
     async def check_edit(self, caller: Caller, key: MessageKey, body: Body) -> Body:
@@ -109,14 +116,16 @@ class Sending:
     async def _admit(
         self, caller: Caller, target: Target, conversation: ConversationRef, seen_event_id: int | None
     ) -> None:
-        """Adds the caller, who is no member here or not yet, if the social service, asked anew, says that they are."""
+        """Adds the caller, who is no member here or not yet, if the social service, asked anew, says that they are; not
+        if events about them arrived meanwhile, which may be older than that answer: then the next attempt decides."""
         try:
             if conversation.kind == DIRECT:  # the caller's account was deleted
                 raise NotMember
             await self._permissions.require_member(caller.user_id, conversation.group_id or 0, fresh=True)
-            await self._directory.admit(conversation, caller.user_id, seen_event_id)
         except NotMember:
             raise _refusal(target) from None
+        with suppress(NotMember):
+            await self._directory.admit(conversation, caller.user_id, seen_event_id)
 
 
 def _refusal(target: Target) -> NotMember | ConversationNotFound:

@@ -8,6 +8,7 @@ import pytest
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1.conversations_pb2 import GetReceiptsRequest
+from services.chat.membership.directory import ConversationDirectory, ConversationRef
 from tests.support.chat import (
     Running,
     conversation,
@@ -180,6 +181,30 @@ async def test_one_who_was_removed_and_came_back_writes_at_once_and_sees_what_ca
     seen = [m.seq for m in await whole_history(chat, user, cv)]
     assert seen and seen[-1] == last and 1 not in seen
     assert len(await whole_history(chat, owner, cv)) == last
+
+
+async def test_an_event_that_arrives_while_a_sender_is_admitted_does_not_refuse_them(
+    chat: Running, social: Social, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the one of a removal before they came back."""
+    owner, user = new_users(2)
+    group_id = await group_with(social, owner, user, approval=False)
+    cv = await group_conversation(chat, group_id, owner, user)
+    theirs = "conversation_member SET {} WHERE conversation_id = :cv AND user_id = :user RETURNING event_id"
+    await execute(chat, f"UPDATE {theirs.format('left_seq = 0, left_at = now()')}", cv=cv, user=user)
+    fewer = "conversation SET member_count = member_count - 1 WHERE id = :cv RETURNING id"
+    await execute(chat, f"UPDATE {fewer}", cv=cv)
+    admit, seen = ConversationDirectory.admit, list[int | None]()
+
+    async def late(self: ConversationDirectory, ref: ConversationRef, user_id: int, event_id: int | None) -> None:
+        if not seen:
+            await execute(chat, f"UPDATE {theirs.format('event_id = event_id + 1')}", cv=cv, user=user)
+        seen.append(event_id)
+        await admit(self, ref, user_id, event_id)
+
+    monkeypatch.setattr(ConversationDirectory, "admit", late)
+    assert (await send(chat, user, group(group_id))).seq == 1
+    assert len(seen) == 2
 
 
 async def test_one_who_joins_late_sees_what_comes_after(chat: Running, social: Social) -> None:
