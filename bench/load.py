@@ -23,18 +23,27 @@ class Result:
 
     def quantile(self, share: float) -> float:
         """In milliseconds."""
-        return self.latencies[min(int(len(self.latencies) * share), len(self.latencies) - 1)] * 1000
+        return quantile(self.latencies, share)
 
 
-class _Connection(asyncio.Protocol):
+def quantile(latencies: Sequence[float], share: float) -> float:
+    """In milliseconds; 0 if there are none."""
+    ordered = sorted(latencies)
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000 if ordered else 0.0
+
+
+class Connection(asyncio.Protocol):
+    """Sends one request at a time, and reports its status and whether it named a time to retry."""
+
     def __init__(self) -> None:
         self._buffer = b""
-        self._answer: asyncio.Future[int] | None = None
+        self._answer: asyncio.Future[tuple[int, bool]] | None = None
+        self.closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
-    def ask(self, request: bytes) -> "asyncio.Future[int]":
+    def ask(self, request: bytes) -> "asyncio.Future[tuple[int, bool]]":
         self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         return self._answer
@@ -49,9 +58,11 @@ class _Connection(asyncio.Protocol):
         length = int(head[at : head.find(b"\r", at) if b"\r" in head[at:] else None])
         if len(self._buffer) >= end + 4 + length:
             self._buffer = b""
-            self._answer.set_result(int(head[9:12]))
+            if not self._answer.done():
+                self._answer.set_result((int(head[9:12]), b"\r\nretry-after:" in head))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
         if self._answer and not self._answer.done():
             self._answer.set_exception(exc or ConnectionError("closed"))
 
@@ -74,7 +85,7 @@ async def load(url: str, requests: Sequence[bytes], connections: int, seconds: f
 
     async def run(number: int) -> None:
         nonlocal failures
-        _, connection = await asyncio.get_running_loop().create_connection(_Connection, *address)
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, *address)
         pause = connections / rate if rate else 0
         due = time.perf_counter() + pause * number / connections
         turn = number
@@ -85,7 +96,8 @@ async def load(url: str, requests: Sequence[bytes], connections: int, seconds: f
                     due,
                     due + pause,
                 )  # when it was due: a late answer delays those behind it
-            failures += await connection.ask(requests[turn % len(requests)]) != 200
+            status, _ = await connection.ask(requests[turn % len(requests)])
+            failures += status != 200
             latencies.append(time.perf_counter() - started)
             turn += connections
         connection.transport.close()
@@ -104,10 +116,11 @@ async def send_each(url: str, requests: Sequence[bytes], connections: int) -> Re
     async def run() -> None:
         nonlocal failures
         address = (str(parts.hostname), int(parts.port or 80))
-        _, connection = await asyncio.get_running_loop().create_connection(_Connection, *address)
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, *address)
         for request in left:
             started = time.perf_counter()
-            failures += await connection.ask(request) != 200
+            status, _ = await connection.ask(request)
+            failures += status != 200
             latencies.append(time.perf_counter() - started)
         connection.transport.close()
 

@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
 
-from bench.load import HEADER_END
+from bench.load import Connection
 
 PATIENCE = 10.0  # seconds after which a client gives up, and its connection is closed
 UNANSWERED, DISCONNECTED = 0, -1  # instead of a status
@@ -42,54 +41,13 @@ class Outcome:
         return sum(latency <= GOOD for latency in self.good) / self.seconds if self.seconds else 0.0
 
 
-def quantile(latencies: Sequence[float], share: float) -> float:
-    """In milliseconds; 0 if there are none."""
-    ordered = sorted(latencies)
-    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000 if ordered else 0.0
-
-
-class _Connection(asyncio.Protocol):
-    """Sends one request at a time, and reports its status and whether it named a time to retry."""
-
-    def __init__(self) -> None:
-        self._buffer = b""
-        self._answer: asyncio.Future[tuple[int, bool]] | None = None
-        self.closed = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-
-    def ask(self, request: bytes) -> "asyncio.Future[tuple[int, bool]]":
-        self._answer = asyncio.get_running_loop().create_future()
-        self.transport.write(request)
-        return self._answer
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        end = self._buffer.find(HEADER_END)
-        if end < 0 or self._answer is None:
-            return
-        head = self._buffer[:end].lower()
-        at = head.index(b"content-length:") + 15
-        length = int(head[at : head.find(b"\r", at) if b"\r" in head[at:] else None])
-        if len(self._buffer) >= end + 4 + length:
-            self._buffer = b""
-            if not self._answer.done():
-                self._answer.set_result((int(head[9:12]), b"\r\nretry-after:" in head))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        if self._answer and not self._answer.done():
-            self._answer.set_exception(ConnectionError("closed"))
-
-
 class OpenLoad:
     """Requests to one address, on as many connections as are in use at the same time."""
 
     def __init__(self, address: tuple[str, int], connections: int = 4_000) -> None:
         """While all `connections` are in use, requests fail as -1."""
         self._address, self._connections = address, connections
-        self._idle: list[_Connection] = []
+        self._idle: list[Connection] = []
         self._in_use = 0
 
     async def run(self, make: Callable[[int], bytes], rate: float, seconds: float) -> Outcome:
@@ -127,11 +85,11 @@ class OpenLoad:
             self._in_use -= 1
         outcome.add(status, now() - due, named, now())
 
-    async def _connection(self) -> _Connection:
+    async def _connection(self) -> Connection:
         while self._idle:
             if not (connection := self._idle.pop()).closed:
                 return connection
-        return (await asyncio.get_running_loop().create_connection(_Connection, *self._address))[1]
+        return (await asyncio.get_running_loop().create_connection(Connection, *self._address))[1]
 
     def close(self) -> None:
         for connection in self._idle:

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from bench.likes import publish
-from bench.load import build_request
-from bench.open_load import GOOD, OpenLoad, Outcome, cpu_seconds, quantile
+from bench.load import build_request, quantile
+from bench.open_load import GOOD, OpenLoad, Outcome, cpu_seconds
 from bench.people import Person, post, register_all
 from bench.processes import allow_many_files, family_cpu, pid_of, resident
 from bench.report import row, title
