@@ -31,7 +31,7 @@ from gateway.config import SERVICE, GatewaySettings
 from gateway.http import endpoint
 from gateway.http.auth import Authenticator
 from gateway.http.errors import UserNotFound
-from gateway.http.rate_limits import RateLimiter
+from gateway.http.limits.rate_limits import RateLimiter
 from gateway.ws.endpoint import Sockets
 from protos.export.v1 import export_pb2
 from protos.export.v1.export_pb2_grpc import ExportStub

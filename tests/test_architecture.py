@@ -60,7 +60,7 @@ def test_the_gateway_imports_no_service() -> None:
 # A room is a folder, or a module that stands at the top of the package.
 ORDER = {
     "services/kit": (
-        "errors ids config overload roles text_search texts ttl_map",
+        "errors ids config overload roles texts ttl_map",
         "tracing",
         "telemetry context cursor tokens",
         "sql",

@@ -14,7 +14,7 @@ from gateway.cache.near_cache import NearCache
 from protos.social.v1.mutes_pb2 import BatchGetMutesRequest
 from protos.social.v1.mutes_pb2_grpc import MutesStub
 from services.kit.errors import AWAY
-from services.kit.text_search import fold, pattern_of
+from services.kit.texts.text_search import fold, pattern_of
 
 TTL, MAX_VIEWERS = 30.0, 20_000  # seconds; an event drops an entry sooner
 TIMEOUT = 1.0

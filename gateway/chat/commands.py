@@ -12,8 +12,8 @@ from msgspec import Meta, Struct, field
 from gateway.chat import sync_pages, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid
+from gateway.http.limits.rate_limits import per_second
 from gateway.http.params import Id, PageSize
-from gateway.http.rate_limits import per_second
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.client_json import chat as client_json

@@ -22,7 +22,7 @@ from gateway.files.variants import Shown, choose
 from gateway.http.client_info import ClientInfo
 from gateway.http.error_answers import error_answer
 from gateway.http.errors import ObjectNotFound, RangeInvalid
-from gateway.http.rate_limits import declare, per_second
+from gateway.http.limits.rate_limits import declare, per_second
 from gateway.http.sendfile import SENDFILE
 from protos.media.v1.objects_pb2 import Object
 from services.kit.context import network_of

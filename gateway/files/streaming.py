@@ -19,7 +19,7 @@ from gateway.container import Call
 from gateway.http.endpoint import Admission, Endpoint, JsonResponse
 from gateway.http.envelopes import Family
 from gateway.http.errors import BodyIncomplete, BodySlow, ContentTypeInvalid, ParameterInvalid, ParameterMissing
-from gateway.http.rate_limits import RateLimit
+from gateway.http.limits.rate_limits import RateLimit
 from services.kit.rpc.channel import REFUSED_KEY
 
 IDLE_SECONDS = 30.0  # without a byte from the client

@@ -23,7 +23,7 @@ from gateway.http.errors import (
     ParameterMissing,
     TusVersionInvalid,
 )
-from gateway.http.rate_limits import RateLimit, per_minute, per_second
+from gateway.http.limits.rate_limits import RateLimit, per_minute, per_second
 from protos.media.v1.objects_pb2 import (
     AppendHeader,
     AppendUploadRequest,

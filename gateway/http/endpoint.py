@@ -17,13 +17,13 @@ from litestar.response.base import ASGIResponse
 from msgspec import Struct
 
 from gateway.config import GatewaySettings
-from gateway.http import rate_limits
 from gateway.http.auth import Authenticator
 from gateway.http.client_info import ClientInfo, header_of
 from gateway.http.envelopes import Family
 from gateway.http.errors import BodySlow, SecondFactorMissing
+from gateway.http.limits import rate_limits
+from gateway.http.limits.rate_limits import RateLimit, RateLimiter
 from gateway.http.params import read_params
-from gateway.http.rate_limits import RateLimit, RateLimiter
 from services.kit.context import ANONYMOUS, Caller, current_caller, current_deadline, network_of
 from services.kit.errors import Unauthenticated
 from services.kit.tokens import Claims

@@ -16,7 +16,7 @@ from gateway.http import sendfile
 from gateway.http.error_answers import error_answer
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.forwarding import ForwardingWatch
-from gateway.http.network_bounds import NetworkBound
+from gateway.http.limits.network_bounds import NetworkBound
 from gateway.http.overload.admission import REFUSED, SLOT, holds_place, leaving, rank_of, refusal_of
 from services.kit.config import ConfigError
 from services.kit.overload.admission import HERE

@@ -16,7 +16,7 @@ from gateway.chat import commands, marks, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.json_depth import check_depth
-from gateway.http.rate_limits import RateLimiter
+from gateway.http.limits.rate_limits import RateLimiter
 from gateway.ws import metrics
 from gateway.ws.connection import Connection
 from gateway.ws.frame_limit import seconds_over_limit

@@ -24,7 +24,7 @@ from gateway.config import GatewaySettings
 from gateway.http.auth import Authenticator
 from gateway.http.error_answers import error_answer
 from gateway.http.errors import NotPermitted
-from gateway.http.rate_limits import RateLimiter
+from gateway.http.limits.rate_limits import RateLimiter
 from gateway.ws import connection as heartbeat
 from gateway.ws.connection import Connection
 from gateway.ws.dialects.connection import DialectConnection

@@ -2,7 +2,7 @@
 
 from time import monotonic
 
-from gateway.http.rate_limits import per_second
+from gateway.http.limits.rate_limits import per_second
 from gateway.ws.connection import Connection
 from gateway.ws.frames import Close
 

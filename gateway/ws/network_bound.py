@@ -5,7 +5,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from gateway.http.client_info import ClientInfo
 from gateway.http.error_answers import error_answer
 from gateway.http.errors import TooManyRequests
-from gateway.http.network_bounds import NetworkBound
+from gateway.http.limits.network_bounds import NetworkBound
 from gateway.ws.protocol import protocol_of
 
 RETRY_SECONDS = 30.0

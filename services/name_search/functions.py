@@ -7,7 +7,7 @@ and each of them without one of its inner letters: two words that share one of t
 Migrations run them, so they are never changed: what is to differ gets a new name.
 """
 
-from services.kit.text_search import MARKS
+from services.kit.texts.text_search import MARKS
 
 FUNCTIONS = (
     rf"""CREATE FUNCTION name_form(name text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE

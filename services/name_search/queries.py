@@ -9,7 +9,7 @@ from sqlalchemy import TextClause, text
 from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.ids import Id
 from services.kit.sql.connection import AsyncConnection
-from services.kit.text_search import plain, slips_of
+from services.kit.texts.text_search import plain, slips_of
 
 MAX_QUERY, MAX_GRAMS, MAX_WORDS = 60, 20, 6
 MAX_CANDIDATES = 1_000  # names that have the parts of a text, of which those that have the whole are found

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from services.kit.errors import Invalid
-from services.kit.text_search import fold
+from services.kit.texts.text_search import fold
 from services.social.errors import GroupInvalid, GroupNameEmpty, MessageInvalid, RemarkInvalid
 
 MAX_MESSAGE, MAX_REMARK = 500, 50  # characters, like those below

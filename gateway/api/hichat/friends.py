@@ -11,8 +11,8 @@ from gateway.api.hichat.users import READS
 from gateway.container import Call
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import CHAT_SOCIAL
+from gateway.http.limits.rate_limits import per_second
 from gateway.http.params import Id, LongPageSize, Seconds
-from gateway.http.rate_limits import per_second
 from protos.social.v1 import friends_pb2 as pb
 
 # The document states no limits.

@@ -12,8 +12,8 @@ from gateway.container import Call
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import CHAT_SOCIAL
 from gateway.http.errors import ActorForged, MessageNotFound, ParameterInvalid
+from gateway.http.limits.rate_limits import per_second
 from gateway.http.params import Id, PageSize
-from gateway.http.rate_limits import per_second
 from gateway.ws.dialects.events import milliseconds_of
 from gateway.ws.dialects.hichat_content import DERIVATIVE, ORIGINAL, Numbering, msg_of
 from gateway.ws.dialects.read_records import readers_of

@@ -8,8 +8,8 @@ from gateway.files.pictures import use_picture
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import CHAT
 from gateway.http.errors import UserNotFound
+from gateway.http.limits.rate_limits import RateLimit, per_minute, per_second
 from gateway.http.params import Text
-from gateway.http.rate_limits import RateLimit, per_minute, per_second
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.users_pb2 import User
 from services.kit.context import network_of

@@ -13,8 +13,8 @@ from gateway.container import Call, Container
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import NotPermitted
+from gateway.http.limits.rate_limits import per_second
 from gateway.http.params import Id, OptionalId, PageSize
-from gateway.http.rate_limits import per_second
 from protos.media.v1.objects_pb2 import CountJobsRequest
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import audit_pb2

@@ -12,8 +12,8 @@ from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterMissing
+from gateway.http.limits.rate_limits import per_minute
 from gateway.http.params import Id, PageSize, Text
-from gateway.http.rate_limits import per_minute
 from protos.user.v1 import moderation_pb2 as pb
 from services.client_json.times import rfc3339
 

@@ -7,8 +7,8 @@ from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged
+from gateway.http.limits.rate_limits import per_second
 from gateway.http.params import Id
-from gateway.http.rate_limits import per_second
 from services.client_json.chat import MarkView
 
 READS = per_second(5, 20)

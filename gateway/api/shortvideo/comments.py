@@ -17,7 +17,7 @@ from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterMissing
 from gateway.http.params import Id, OptionalId
 from protos.media.v1 import comments_pb2 as pb
-from services.kit.text_search import texts_in
+from services.kit.texts.text_search import texts_in
 
 ORDERS = {  # any other order_by is NEWEST
     "latest": pb.NEWEST,

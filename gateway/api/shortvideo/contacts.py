@@ -11,8 +11,8 @@ from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged, ParameterMissing, UserNotFound
+from gateway.http.limits.rate_limits import per_minute
 from gateway.http.params import Id, LongPageSize, PageNumber, PageSize, Paging, Text
-from gateway.http.rate_limits import per_minute
 from protos.social.v1 import friends_pb2 as pb
 from protos.user.v1.users_pb2 import BatchGetUsersByUsernameRequest, SearchUsersRequest
 

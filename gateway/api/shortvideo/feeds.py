@@ -10,8 +10,8 @@ from gateway.api.shortvideo.video_views import VideoPage, video_page
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.limits.rate_limits import per_second
 from gateway.http.params import Id, OptionalId, PageNumber, Text
-from gateway.http.rate_limits import per_second
 from protos.media.v1 import videos_pb2 as pb
 
 FEED = per_second(20, 100)  # the document states no limit

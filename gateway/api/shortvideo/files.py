@@ -12,8 +12,8 @@ from gateway.files.urls import absolute, hash_in
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ParameterInvalid
+from gateway.http.limits.rate_limits import per_minute, per_second
 from gateway.http.params import PageSize, Text
-from gateway.http.rate_limits import per_minute, per_second
 from protos.media.v1 import objects_pb2 as pb
 from protos.media.v1.objects_pb2 import GetStatusRequest, Object, RetryRequest, UploadHeader, UploadRequest
 from services.client_json.times import rfc3339

@@ -11,8 +11,8 @@ from gateway.files.pictures import use_picture
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import RefreshTokenExpired
+from gateway.http.limits.rate_limits import RateLimit, per_minute
 from gateway.http.params import Text
-from gateway.http.rate_limits import RateLimit, per_minute
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit.errors import reason_of
 from services.kit.tokens import TokenExpired

@@ -20,8 +20,8 @@ from gateway.api.shortvideo.reports import Note
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.limits.rate_limits import per_second
 from gateway.http.params import Id, OptionalId, PageSize
-from gateway.http.rate_limits import per_second
 from protos.user.v1 import moderation_pb2 as pb
 
 MODERATION = per_second(5, 40)

@@ -8,8 +8,8 @@ from gateway.api.shortvideo.report_subjects import NAMES, KindName, ReportedThin
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.limits.rate_limits import per_minute
 from gateway.http.params import PageSize
-from gateway.http.rate_limits import per_minute
 from protos.user.v1 import moderation_pb2 as pb
 from services.client_json.times import rfc3339
 

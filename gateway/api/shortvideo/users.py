@@ -11,8 +11,8 @@ from gateway.files.pictures import facts_of, use_picture
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import UserNotFound
+from gateway.http.limits.rate_limits import per_minute, per_second
 from gateway.http.params import Id, PageSize, Text
-from gateway.http.rate_limits import per_minute, per_second
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.users_pb2 import SetRoleRequest, UpdateProfileRequest
 

@@ -12,8 +12,8 @@ from gateway.files.urls import hash_in
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import ActorForged, ParameterInvalid, ParameterMissing
+from gateway.http.limits.rate_limits import per_minute
 from gateway.http.params import Id, OptionalId, Text
-from gateway.http.rate_limits import per_minute
 from protos.media.v1 import videos_pb2 as pb
 
 VIDEO = per_minute(20, 40)

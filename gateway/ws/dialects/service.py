@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection
 
 from gateway.chat.client import Chat
-from gateway.http.rate_limits import RateLimiter
+from gateway.http.limits.rate_limits import RateLimiter
 from gateway.ws.dialects.acked_renderer import AckedRenderer
 from gateway.ws.dialects.catch_up import CatchUp
 from gateway.ws.dialects.confirmations import Confirmations

@@ -10,7 +10,7 @@ from services.chat.models import Notification
 from services.chat.notifications.models import Mute, MutedWords
 from services.kit.nats import Event
 from services.kit.sql.connection import AsyncConnection
-from services.kit.text_search import fold, pattern_of
+from services.kit.texts.text_search import fold, pattern_of
 
 MUTED = "events.social.user.muted"
 SUBJECTS = [MUTED, "events.social.user.unmuted", WORDS := "events.social.user.words_muted"]

@@ -7,7 +7,7 @@ import msgspec
 
 from services.chat.notifications.notifications import NewNotification
 from services.kit.nats import Event
-from services.kit.text_search import texts_in
+from services.kit.texts.text_search import texts_in
 
 Data = dict[str, Any]
 SUBJECT = ("kind", "subject_id", "conversation_id", "seq")  # of a moderation event

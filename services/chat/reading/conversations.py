@@ -18,7 +18,7 @@ from services.kit.ids import Id
 from services.kit.pages import check_batch, clamp, id_before
 from services.kit.sql.connection import AsyncConnection
 from services.kit.sql.statements import Bound, Statement
-from services.kit.text_search import query_of
+from services.kit.texts.text_search import query_of
 
 MAX_LIMIT, MAX_FOUND = 500, 100
 MAX_USERS = 100  # in one call

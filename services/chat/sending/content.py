@@ -8,7 +8,7 @@ import msgspec
 
 from services.chat.errors import MessageInvalid, MessageTooLarge
 from services.kit.ids import MAX_ID
-from services.kit.text_search import words_of
+from services.kit.texts.text_search import words_of
 
 CONTENT_TYPES = ("text", "image", "video", "audio", "file", "emoji", "custom")
 MAX_BODY = 48 * 1024  # bytes

@@ -8,7 +8,7 @@ from contextlib import suppress
 import msgspec
 
 from services.kit.errors import Invalid
-from services.kit.text_search import UNSEPARATED, fold
+from services.kit.texts.text_search import UNSEPARATED, fold
 
 LETTER = rf"[^\W{UNSEPARATED}]"  # of a script with spaces, whose words are matched whole
 

@@ -29,7 +29,7 @@ from services.kit import telemetry
 from services.kit.context import Caller
 from services.kit.roles import is_admin
 from services.kit.sql.connection import AsyncConnection
-from services.kit.text_search import texts_in
+from services.kit.texts.text_search import texts_in
 from services.media import events
 from services.media.errors import CommentInvalid, CommentNotFound, VideoNotFound
 from services.media.videos.models import Comment, Video

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Double, cast, func, literal
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 
-from services.kit.text_search import MAX_QUERY_WORDS, query_of, slips_of, words_of
+from services.kit.texts.text_search import MAX_QUERY_WORDS, query_of, slips_of, words_of
 
 MAX_WORDS, MAX_SLIPS = 400, 300
 CANDIDATES = 1_000  # of the videos with the words, the newest and most liked: the most relevant of them come first

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
-from services.kit.text_search import fold
+from services.kit.texts.text_search import fold
 from services.social import events
 from services.social.errors import MuteLimitReached, SelfMute, UserNotFound, WordInvalid
 from services.social.locks import lock_users

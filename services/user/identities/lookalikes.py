@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from services.kit.roles import ADMIN
 from services.kit.sql.connection import AsyncConnection
-from services.kit.text_search import fold
+from services.kit.texts.text_search import fold
 from services.user.errors import UsernameTaken
 from services.user.models import Account
 

@@ -13,7 +13,8 @@ from PIL import Image
 from services.media.files import deletions, references
 from services.media.files.filetypes import sniff
 from services.media.processing import jobs
-from services.media.processing.sandbox import animations, pictures
+from services.media.processing.sandbox import animations
+from services.media.processing.sandbox.pictures import pictures
 from services.objectstore.store import key_of
 from tests.support.gateway import FrontEnd, RunningGateway
 from tests.support.media import Running, execute, find, keys_of, png, refer, status, upload

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from services.media.processing.sandbox import variants
+from services.media.processing.sandbox.pictures import variants
 
 
 def make(picture: Image.Image, tmp_path: Path, format: str = "basic", stored: str = "PNG", **options: Any) -> Any:

@@ -9,9 +9,9 @@ import pytest
 
 from services.media.files.children import OUT_OF_TIME, ROOT
 from services.media.files.filetypes import IMAGE
-from services.media.processing.sandbox import pictures
 from services.media.processing.sandbox.formats.picture_metadata import scans_of_jpeg
 from services.media.processing.sandbox.limits import Refused
+from services.media.processing.sandbox.pictures import pictures
 from tests.media.hostile import gif_of_frames, jpeg_of_scans
 from tests.support.media import image
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 from PIL import Image, ImageFilter, ImageStat
 
-from services.media.processing.sandbox import covers
+from services.media.processing.sandbox.stills import covers
 
 SIZE = (320, 240)
 

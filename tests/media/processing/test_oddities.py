@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from services.media.files.filetypes import AUDIO, VIDEO, sniff
-from services.media.processing.sandbox import covers, recordings, renditions
+from services.media.processing.sandbox import recordings, renditions
+from services.media.processing.sandbox.stills import covers
 from tests.media.processing.corpus import FFMPEG, PICTURES, TONE, X264, X265
 from tests.media.processing.test_corpus import LIMITS
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from services.media.files.filetypes import sniff
-from services.media.processing.sandbox import blurhash, pictures
 from services.media.processing.sandbox.limits import Refused
+from services.media.processing.sandbox.pictures import blurhash, pictures
 
 import_module("pillow_heif").register_heif_opener()
 import_module("pillow_jxl")

@@ -13,7 +13,7 @@ from protos.media.v1 import videos_pb2 as pb
 from services.media.files import deletions
 from services.media.models import READY
 from services.media.processing import jobs
-from services.media.processing.sandbox import covers
+from services.media.processing.sandbox.stills import covers
 from services.media.videos import account_erasure
 from services.objectstore.store import key_of
 from tests.support import media as files

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from services.kit.text_search import fold, plain, slips_of
+from services.kit.texts.text_search import fold, plain, slips_of
 from services.name_search.queries import grams_of
 from tests.support.user import Running, execute, new_name, phone_account
 from tests.user.identities.test_search import found, search

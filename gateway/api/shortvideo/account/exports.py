@@ -21,8 +21,8 @@ from gateway.files.urls import absolute
 from gateway.http.client_info import ClientInfo
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.limits.rate_limits import RateLimit, declare, per_minute
 from gateway.http.params import Text
-from gateway.http.rate_limits import RateLimit, declare, per_minute
 from protos.user.v1 import exports_pb2 as pb
 from services.client_json.times import rfc3339
 from services.kit.context import Caller, current_caller, current_deadline, network_of

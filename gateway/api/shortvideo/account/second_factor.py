@@ -9,8 +9,8 @@ from gateway.api.timeouts import HASHING_TIMEOUT
 from gateway.container import Call
 from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.limits.rate_limits import per_minute
 from gateway.http.params import Text
-from gateway.http.rate_limits import per_minute
 from protos.user.v1 import second_factor_pb2 as pb
 
 LIMITED: Any = {"family": SHORT_VIDEO, "limit": per_minute(10), "enrolling": True}

@@ -11,8 +11,8 @@ from gateway.api.shortvideo.views import ListedUser, listed_user
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
+from gateway.http.limits.rate_limits import per_second
 from gateway.http.params import OptionalId
-from gateway.http.rate_limits import per_second
 from protos.social.v1 import follows_pb2 as pb
 
 WRITE = per_second(4, 20)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from services.media.files.filetypes import TYPES
 from services.media.processing.sandbox import filters, renditions
-from services.media.processing.sandbox.pictures import eight_bits, milliseconds_of
+from services.media.processing.sandbox.pictures.pictures import eight_bits, milliseconds_of
 from services.media.processing.sandbox.sources import BT709, LIMITED
 
 CLOCK = Fraction(1, 1_000)

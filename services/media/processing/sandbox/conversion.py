@@ -17,12 +17,12 @@ from services.media.processing.sandbox.failures import failure_of
 from services.media.processing.sandbox.limits import answer, confine
 
 PROFILES = {
-    "cover": "covers",
+    "cover": "stills.covers",
     "playback": "renditions",
     "ladder": "ladder",
     "hdr": "hdr",
     "storyboard": "stills.storyboard",
-    "variant": "variants",
+    "variant": "pictures.variants",
     "animation": "animations",
 }
 

@@ -18,7 +18,12 @@ HEAD = 4_096
 SECONDS = 1.6  # of CPU for a file of any size
 SECONDS_PER_MEGABYTE = {"image": 0.3, "video": 0.03, "audio": 0.03, "document": 0.03}
 ROOM = 64  # megabytes by which turning or converting a picture may enlarge it
-INSPECTORS = {"image": "pictures", "video": "recordings", "audio": "recordings", "document": "formats.archives"}
+INSPECTORS = {
+    "image": "pictures.pictures",
+    "video": "recordings",
+    "audio": "recordings",
+    "document": "formats.archives",
+}
 DOCUMENTS = ("pdf", "txt")  # documents that are not archives
 SCANNED = (b"<script", b"<html", b"<!doctype html", b"<iframe", b"<?php")
 

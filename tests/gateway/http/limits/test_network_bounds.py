@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from gateway.http.network_bounds import NetworkBound
+from gateway.http.limits.network_bounds import NetworkBound
 from tests.gateway.chat_stage import Stage, running_stage
 from tests.gateway.http.test_server import code_of, connect, request
 from tests.support.servers import Servers

@@ -7,8 +7,8 @@ from typing import Any
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from services.media.files.filetypes import TYPES
-from services.media.processing.sandbox import blurhash
-from services.media.processing.sandbox.pictures import TURNED_ALREADY, eight_bits
+from services.media.processing.sandbox.pictures import blurhash
+from services.media.processing.sandbox.pictures.pictures import TURNED_ALREADY, eight_bits
 
 FINE = 3  # a JPEG is decoded at no less than this many times the size, for a sharp result
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -1,7 +1,8 @@
 """GCRA: a token bucket kept as one number, the time at which the bucket would be full again.
 
 Everything that limits a rate here uses this module: TAKE inside Valkey for all gateways together, `Bucket` for this
-process alone. Both are the same three lines of arithmetic; tests/gateway/http/test_gcra.py holds them to each other.
+process alone. Both are the same three lines of arithmetic; tests/gateway/http/limits/test_gcra.py holds them to each
+other.
 """
 
 from typing import NamedTuple

@@ -4,7 +4,7 @@ import random
 
 from redis.asyncio import Redis
 
-from gateway.http.gcra import TAKE, Bucket
+from gateway.http.limits.gcra import TAKE, Bucket
 from services.kit.redis import open_redis
 from tests.support.servers import Servers
 

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.local.servers.valkey import Valkey
 from gateway.http.errors import TooManyRequests
-from gateway.http.rate_limits import RETRY_REDIS, RateLimit, RateLimiter, per_minute
+from gateway.http.limits.rate_limits import RETRY_REDIS, RateLimit, RateLimiter, per_minute
 from services.kit import redis as redis_client
 from services.kit.context import network_of
 from services.kit.redis import open_redis

@@ -11,10 +11,10 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageOps
 
-from services.media.processing.sandbox import blurhash
 from services.media.processing.sandbox.formats import picture_endings, picture_metadata
 from services.media.processing.sandbox.formats.picture_metadata import scans_of_jpeg
 from services.media.processing.sandbox.limits import Refused, allow_cpu
+from services.media.processing.sandbox.pictures import blurhash
 
 SECONDS, SECONDS_PER_MEGAPIXEL = 1.2, 0.1  # of CPU for a picture
 MAX_FRAMES = 2_000

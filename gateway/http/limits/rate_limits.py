@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.http.errors import TooManyRequests
-from gateway.http.gcra import TAKE, Bucket
+from gateway.http.limits.gcra import TAKE, Bucket
 from services.kit.ttl_map import TtlMap
 
 REMEMBERED = 20_000  # buckets in this process: refusals in force, and what is limited here while Valkey is away

@@ -1,0 +1,1 @@
+"""Pictures: inspected, described by a BlurHash, and made in other sizes."""
