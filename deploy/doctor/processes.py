@@ -11,9 +11,11 @@ from deploy.doctor.checks import CheckContext, Concern, Fault
 from deploy.frontend import FrontEnd, Unreachable, open_http
 from gateway.config import SERVICE as GATEWAY
 from gateway.http.forwarding import TELL
+from services.kit.process.server import WHOLE
 from services.kit.rpc.channel import open_channel
 
 SECONDS = 5.0
+SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 def check_service(name: str) -> Callable[[CheckContext], Awaitable[str]]:
@@ -25,16 +27,29 @@ def check_service(name: str) -> Callable[[CheckContext], Awaitable[str]]:
         async with open_channel(target, settings, [health_pb2.DESCRIPTOR]) as channel:
             try:
                 answer = await HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=SECONDS)
+                troubled = answer.status == SERVING and await _is_troubled(channel)
             except grpc.aio.AioRpcError as error:
                 raise Fault(
                     f"{target} does not answer ({error.code().name}). Does it run, and is HITOK_{name.upper()}_TARGET"
                     " right? Its log says what it waits for"
                 ) from None
-        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        if answer.status != SERVING:
             raise Fault(f"{target} is not ready: its log says what it waits for")
+        if troubled:
+            raise Fault(f"{target} serves, but a background task cannot do its work: its log says `in trouble`")
         return f"ready at {target}"
 
     return check
+
+
+async def _is_troubled(channel: grpc.aio.Channel) -> bool:
+    try:
+        answer = await HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=WHOLE), timeout=SECONDS)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:  # a service of the release before
+            return False
+        raise
+    return answer.status != SERVING
 
 
 def check_gateway(url: str) -> Callable[[CheckContext], Awaitable[str]]:

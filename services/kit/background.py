@@ -99,14 +99,18 @@ _gave_up = False
 
 
 def is_steady() -> bool:
-    """Whether every background task of this process runs and none is in trouble; if not, the process is not ready."""
-    return not _troubles and not any(keeper.is_down() for keeper in _keepers)
+    """Whether every background task of this process runs; if not, the process is not ready."""
+    return not any(keeper.is_down() for keeper in _keepers)
+
+
+def is_troubled() -> bool:
+    return bool(_troubles)
 
 
 def set_trouble(what: str, present: bool) -> None:
-    """A task runs, but cannot do its work: `what` keeps the process unready until it is over."""
+    """A task runs, but cannot do its work. The process stays ready (docs/adr/0016-readiness-says-serving.md)."""
     if present and what not in _troubles:
-        log.error("not ready", trouble=what)
+        log.error("in trouble", trouble=what)
         _troubles.add(what)
     elif not present:
         _troubles.discard(what)

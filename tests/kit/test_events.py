@@ -381,7 +381,7 @@ def full_nats(tmp_path: Path) -> Iterator[Nats]:
 def hasty(monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
     """A stream counts as stuck after a second."""
     monkeypatch.setattr(recovery, "STUCK_SECONDS", 1.0)
-    monkeypatch.setattr(recovery, "UNREADY_SECONDS", 0.5)
+    monkeypatch.setattr(recovery, "TROUBLE_SECONDS", 0.5)
     monkeypatch.setattr(recovery, "LOOK_SECONDS", 0.5)
     monkeypatch.setattr(publishing, "PUBLISH_TIMEOUT", 0.5)
 
@@ -406,11 +406,12 @@ async def test_after_a_full_disk_events_flow_again_and_none_is_lost(
             await held.wait()  # the stream has a consumer, which has handled neither
         await fill(client, ballast)
         await announce(database, noun, 3, 4)
-        await eventually(lambda: not background.is_steady(), 20)
+        await eventually(background.is_troubled, 20)
+        assert background.is_steady(), "it serves"
         ballast.unlink()
         async with running(consume(database, client, noun, subjects, handle)):
             await eventually(lambda: sorted(handled) == [1, 2, 3, 4], 20)
-        await eventually(background.is_steady)
+        await eventually(lambda: not background.is_troubled())
         assert not await rows(database, "SELECT id FROM outbox WHERE published_at IS NULL")
 
 

@@ -7,10 +7,11 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import psycopg
-from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
@@ -18,7 +19,8 @@ from deploy.local.ports import find_free_port
 from deploy.local.servers.postgres import Postgres
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
-from services.kit.process.server import LIVE
+from services.kit import background
+from services.kit.process.server import LIVE, WHOLE, Health
 from services.kit.rpc.channel import open_channel
 from services.user.config import UserSettings
 from services.user.servicers import PROTOS
@@ -147,3 +149,19 @@ async def test_it_shows_metrics_and_by_setting_lists_its_rpcs(own_settings: User
     assert names >= {"hitok.user.v1.Accounts", "hitok.user.v1.Sessions", "hitok.user.v1.Users"}
     line = 'hitok_rpc_served_seconds_count{method="/hitok.user.v1.Accounts/LoginByPhone",status="INVALID_ARGUMENT"} 1.0'
     assert line in metrics.splitlines()
+
+
+async def test_a_background_task_that_cannot_work_leaves_the_process_ready() -> None:
+    health = Health()
+    await health.set_serving(True)
+    try:
+        for troubled, whole in ((False, SERVING), (True, NOT_SERVING), (False, SERVING)):
+            background.set_trouble("test", troubled)
+            assert await asked(health, "") == SERVING
+            assert await asked(health, WHOLE) == whole
+    finally:
+        background.set_trouble("test", False)
+
+
+async def asked(health: Health, service: str) -> Any:
+    return (await health.Check(HealthCheckRequest(service=service), cast(Any, None))).status

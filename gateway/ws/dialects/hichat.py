@@ -13,6 +13,7 @@ from gateway.ws.dialects.connection import Position
 from gateway.ws.dialects.events import Event, Notice, body_of, text_of
 from gateway.ws.dialects.session import Session, decode
 from gateway.ws.protocol import text_frame
+from services.kit.overload.admission import Rank
 
 OFFLINE = 50
 DATA, PING, ERROR = 0, 1, 2
@@ -60,7 +61,7 @@ class HichatSession(Session):
         elif frame.frameType != DATA:
             self.refuse("", ParameterInvalid("frameType is 0 or 1"))
         elif frame.method == "user.online":
-            await self.submit("online", "", self._online)
+            await self.submit("online", "", self._online, Rank.READ)
         elif frame.method == "chat.user":
             await self.submit("send", "", lambda: self._chat(frame))
         else:

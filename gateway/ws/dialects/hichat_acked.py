@@ -17,11 +17,13 @@ from gateway.ws.dialects.acknowledgements import Acknowledgements
 from gateway.ws.dialects.connection import DialectConnection
 from gateway.ws.dialects.hichat_content import Msg
 from gateway.ws.dialects.reading import ReadingReports
-from gateway.ws.dialects.session import Session, Tools, decode
+from gateway.ws.dialects.session import Session, Tools, Work, decode
 from gateway.ws.dialects.timeline import Reads, find_message
 from services.kit.ids import MAX_ID
+from services.kit.overload.admission import Rank
 
 DATA, PING, ERROR, NO_ACK = 0, 1, 2, 4
+RANKS = {"user.online": Rank.READ, "chat.ping": None}
 
 
 class Frame(Struct):
@@ -101,16 +103,19 @@ class AckedSession(Session):
             return
 
         async def run() -> None:
-            try:
-                await work(frame, id)
-            finally:
-                self._working.discard(id)
+            await work(frame, id)
             if needs_ack:
                 self._acknowledgements.send(id)
 
         if needs_ack and not self.connection.tasks.is_full:
             self._working.add(id)
-        await self.submit("send" if method == "chat.user" else method, id, run)
+        await self.submit("send" if method == "chat.user" else method, id, run, RANKS.get(method, Rank.WRITE))
+
+    async def _run_admitted(self, kind: str, id: str, work: Work, rank: Rank | None) -> None:
+        try:
+            await super()._run_admitted(kind, id, work, rank)
+        finally:
+            self._working.discard(id)  # after a refusal, the client may send the same again
 
     async def _nothing(self, frame: Frame, id: str) -> None:
         """That a frame came shows that the client lives."""

@@ -22,6 +22,8 @@ from gateway.ws.protocol import text_frame
 from gateway.ws.task_queue import MAX_PENDING
 from services.kit import telemetry
 from services.kit.context import current_caller, current_deadline, current_request_id, new_request_id
+from services.kit.errors import Overloaded
+from services.kit.overload.admission import HERE, RETRY_AFTER, Rank
 
 MAX_MALFORMED = 20  # frames that cannot be decoded, after which the socket is closed
 
@@ -86,14 +88,28 @@ class Session:
         self.say(self.error(id, answer.message))
         return answer.code
 
-    async def submit(self, kind: str, id: str, work: Work) -> None:
-        """Runs `work` after those before it. Its errors become the dialect's. `kind`: in traces and metrics."""
+    async def submit(self, kind: str, id: str, work: Work, rank: Rank | None = Rank.WRITE) -> None:
+        """Runs `work` after those before it. Its errors become the dialect's. `kind`: in traces and metrics.
+
+        An overloaded gateway refuses it by its `rank`; None: never, because the work costs nothing.
+        """
         tasks = self.connection.tasks
         if tasks.is_full:
             self.refuse(id, TooManyRequests(f"{MAX_PENDING} unanswered", retry_after=1.0))
             return
         await self.connection.drained()
-        tasks.put("requests", lambda: self.run(kind, id, work))
+        tasks.put("requests", lambda: self._run_admitted(kind, id, work, rank))
+
+    async def _run_admitted(self, kind: str, id: str, work: Work, rank: Rank | None) -> None:
+        if rank is None:
+            await self.run(kind, id, work)
+        elif not HERE.enter(rank):
+            metrics.ANSWERED.labels(kind, self.refuse(id, Overloaded(retry_after=RETRY_AFTER))).observe(0.0)
+        else:
+            try:
+                await self.run(kind, id, work)
+            finally:
+                HERE.leave()
 
     async def run(self, kind: str, id: str, work: Work, is_asked: bool = True) -> None:
         """`is_asked`: the client waits for it, and is told of an error."""

@@ -16,6 +16,7 @@ from gateway.ws.dialects.session import Session, decode
 from gateway.ws.dialects.timeline import newest_before
 from gateway.ws.protocol import text_frame
 from services.client_json.chat import MessageView
+from services.kit.overload.admission import Rank
 
 OFFLINE = 50
 MAX_HISTORY = 100
@@ -70,7 +71,7 @@ class ShortVideoSession(Session):
     async def serve(self, text: str) -> None:
         frame = _decode_frame(text)
         if frame.type == "history":
-            await self.submit("history", "", lambda: self._history(frame))
+            await self.submit("history", "", lambda: self._history(frame), Rank.READ)
         elif frame.type in SENDS:
             await self.submit("send", "", lambda: self._chat(frame))
         elif frame.type.startswith("ai"):

@@ -21,7 +21,7 @@ from services.kit.db import Database
 from services.kit.events.stream import LOST, PUBLISH_TIMEOUT, STREAM, STREAM_DAYS
 
 STUCK_SECONDS = 5.0  # without a message stored, while some are published, until the stream is made anew
-UNREADY_SECONDS = 20.0  # of failures, after which the service is not ready
+TROUBLE_SECONDS = 20.0  # of failures, after which the service says that it is in trouble
 LOOK_SECONDS = 10.0  # between looks whether another service has made the stream anew
 NOTE = "repeats what was published since "  # begins the description of a stream that was made anew
 CLOCKS = timedelta(minutes=1)  # by which those of NATS and PostgreSQL may differ
@@ -56,7 +56,7 @@ class StreamWatch:
         if not self._client.is_connected:
             return
         self._failing_since = self._failing_since or monotonic()
-        if monotonic() - self._failing_since > UNREADY_SECONDS:
+        if monotonic() - self._failing_since > TROUBLE_SECONDS:
             background.set_trouble("events are not stored", True)
         if isinstance(error, NotStored):
             REFUSED.inc()

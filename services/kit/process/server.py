@@ -32,6 +32,7 @@ MAX_CONCURRENT_RPCS = 1_000  # beyond this "try again" is a better answer than a
 MAX_CONNECTION_AGE_MS = 300_000  # then a caller resolves our replicas again, so that new ones get calls
 GRACE = 15.0  # seconds for the calls in flight after the port is closed
 LIVE = "live"  # the name that a kubelet's liveness probe asks for
+WHOLE = "whole"  # the name that the doctor asks for: not serving while a background task cannot do its work, either
 
 Compose = Callable[[grpc.aio.Server], AbstractAsyncContextManager[None]]
 
@@ -98,7 +99,8 @@ class Health(HealthServicer):  # type: ignore[misc]
     async def Check(
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> health_pb2.HealthCheckResponse:
-        if self.serving and not request.service and not background.is_steady():
+        troubled = request.service == WHOLE and background.is_troubled()
+        if troubled or (self.serving and not request.service and not background.is_steady()):
             return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
         return await super().Check(request, context)
 
@@ -106,6 +108,7 @@ class Health(HealthServicer):  # type: ignore[misc]
         self.serving = serving
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         await self.set("", status)
+        await self.set(WHOLE, status)
 
 
 def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[grpc.aio.Server, Health]:

@@ -15,6 +15,7 @@ from gateway.ws.dialects.hichat_acked import client_msg_id_of
 from services.kit.errors import Unavailable
 from tests.gateway.chat_stage import Stage, gateway_of, running_stage, until
 from tests.gateway.ws.dialects.clients import dialect
+from tests.support.overload import overloaded
 from tests.support.servers import Servers
 from tests.support.user import Running
 
@@ -449,3 +450,21 @@ def test_an_id_of_a_frame_makes_one_key() -> None:
     id = uuid.uuid4()
     assert client_msg_id_of(id.hex) == client_msg_id_of(str(id)) == str(id)
     assert client_msg_id_of("7") == client_msg_id_of("7") != client_msg_id_of("8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_overloaded_gateway_refuses_in_the_dialects_own_words(stage: Stage, name: str) -> None:
+    anna, ben = await stage.people(2)
+    refused = {"A": ("type", "error"), "B1": ("frameType", 2), "B2": ("frameType", 2)}[name]
+    async with dialect(stage.url, name, anna.token) as client, stage.socket(ben) as ours:
+        with overloaded():
+            if name == "B2":
+                assert (await client.chat("hi", "once", chatType=1, recvId=ben.id))["frameType"] == 2
+            else:
+                await client.say(ben.id, "hi")
+                assert await client.wait(lambda frame: frame.get(refused[0]) == refused[1])
+        if name == "B2":  # the same frame again: it was refused, so it is not taken for a repeat
+            assert (await client.chat("hi", "once", chatType=1, recvId=ben.id))["frameType"] == 3
+        else:
+            await client.say(ben.id, "hi")
+        assert (await ours.event("message"))["body"] == {"text": "hi"}
