@@ -49,7 +49,7 @@ async def _is_troubled(channel: grpc.aio.Channel) -> bool:
         if error.code() is grpc.StatusCode.NOT_FOUND:  # a service of the release before
             return False
         raise
-    return answer.status != SERVING
+    return bool(answer.status != SERVING)
 
 
 def check_gateway(url: str) -> Callable[[CheckContext], Awaitable[str]]:
