@@ -11,8 +11,8 @@ import typer
 from sqlalchemy import Row, func, select
 
 from services.kit.config import ConfigError, refuse
-from services.kit.db import Database
 from services.kit.process.commands import CommandLine
+from services.kit.sql.connection import AsyncConnection
 from services.media.config import SERVICE, MediaSettings
 from services.media.models import HIDDEN
 from services.media.service import MIGRATIONS
@@ -28,18 +28,17 @@ video = typer.Typer(help="What is known of videos. `python -m services.user mode
 def show(video_id: int = typer.Argument(metavar="ID")) -> None:
     """Print what the media service knows about a video, as JSON; a deleted one is empty."""
 
-    async def work(database: Database, _: MediaSettings) -> None:
-        async with database.transaction() as connection:
-            row = (await connection.execute(select(Video.__table__).where(Video.id == video_id))).one_or_none()
-            if row is None:
-                refuse(ConfigError(f"no such video: {video_id}"))
-            comments = select(func.count()).where(Comment.video_id == video_id, Comment.deleted_at.is_(None))
-            count = (await connection.execute(comments)).scalar_one()
+    async def look(connection: AsyncConnection) -> dict[str, Any]:
+        row = (await connection.execute(select(Video.__table__).where(Video.id == video_id))).one_or_none()
+        if row is None:
+            refuse(ConfigError(f"no such video: {video_id}"))
+        comments = select(func.count()).where(Comment.video_id == video_id, Comment.deleted_at.is_(None))
+        count = (await connection.execute(comments)).scalar_one()
         known = {name: value for name, value in row._mapping.items() if name not in UNSHOWN}
-        known |= {"visibility": VISIBILITIES[row.visibility], "live_comments": count}
-        typer.echo(msgspec.json.format(msgspec.json.encode(known)).decode())
+        return known | {"visibility": VISIBILITIES[row.visibility], "live_comments": count}
 
-    CommandLine(SERVICE, MediaSettings, MIGRATIONS).run(work)
+    known = CommandLine(SERVICE, MediaSettings, MIGRATIONS).read(look)
+    typer.echo(msgspec.json.format(msgspec.json.encode(known)).decode())
 
 
 @video.command("list")
@@ -50,15 +49,11 @@ def list_videos(
 ) -> None:
     """Print videos, the newest first: id, owner, when, who may see it, title."""
 
-    async def work(database: Database, _: MediaSettings) -> None:
-        query = select(Video.__table__).where(Video.deleted_at.is_(None)).order_by(Video.id.desc()).limit(limit)
-        query = query.where(Video.owner_id == owner) if owner else query
-        query = query.where(Video.visibility == HIDDEN) if hidden else query
-        async with database.transaction() as connection:
-            for row in await connection.execute(query):
-                typer.echo(_line(row))
-
-    CommandLine(SERVICE, MediaSettings, MIGRATIONS).run(work)
+    query = select(Video.__table__).where(Video.deleted_at.is_(None)).order_by(Video.id.desc()).limit(limit)
+    query = query.where(Video.owner_id == owner) if owner else query
+    query = query.where(Video.visibility == HIDDEN) if hidden else query
+    for row in CommandLine(SERVICE, MediaSettings, MIGRATIONS).read(lambda connection: connection.execute(query)):
+        typer.echo(_line(row))
 
 
 def _line(row: Row[Any]) -> str:

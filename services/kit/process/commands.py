@@ -72,6 +72,15 @@ class CommandLine(Generic[S]):
         except ConfigError as error:
             refuse(error)
 
+    def read(self, look: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Runs `look` in a transaction and returns its result."""
+
+        async def work(database: Database, _: S) -> T:
+            async with database.transaction() as connection:
+                return await look(connection)
+
+        return self.run(work)
+
     def add_check(self, count: Callable[[Database, S], Awaitable[Mapping[str, int]]]) -> None:
         """Adds the command `check`. `count` returns the number of inconsistencies by name."""
 

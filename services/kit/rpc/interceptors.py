@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import grpc.aio
@@ -78,16 +78,9 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         rank = self._rank_of(method)
 
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            if not HERE.enter(rank):
-                await shed(context)
-            try:
-                call = _Call(method, context)
-                with call:
-                    self._enter(context, call)
-                    return await behaviour(request, context)
-                return await call.abort()
-            finally:
-                HERE.leave()
+            async with _Call(method, rank, context) as call:
+                self._enter(context, call)
+                return await behaviour(request, context)
 
         return serve
 
@@ -95,18 +88,10 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         rank = self._rank_of(method)
 
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            if not HERE.enter(rank):
-                await shed(context)
-            try:
-                call = _Call(method, context)
-                with call:
-                    self._enter(context, call)
-                    async for response in behaviour(request, context):
-                        yield response
-                if call.error:
-                    await call.abort()
-            finally:
-                HERE.leave()
+            async with _Call(method, rank, context) as call:
+                self._enter(context, call)
+                async for response in behaviour(request, context):
+                    yield response
 
         return serve
 
@@ -130,33 +115,38 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _Call:
-    """One RPC from its start to its log line. As a context manager it keeps the error for `abort`: `context.abort`
-    raises, which must not happen inside the block."""
+    """One RPC, from its admission to its log line and the answer to its error."""
 
-    def __init__(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        self.method, self.context = method, context
-        self.metadata = dict(ctx.metadata_of(context))
-        self.error: HitokError | None = None
+    def __init__(self, method: str, rank: Rank, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        self._method, self._rank, self._context = method, rank, context
 
-    def __enter__(self) -> None:
+    async def __aenter__(self) -> Self:
+        if not HERE.enter(self._rank):
+            await shed(self._context)
         self._started = time.perf_counter()
+        self.metadata = dict(ctx.metadata_of(self._context))
         carrier = {key: value for key, value in self.metadata.items() if isinstance(value, str)}
-        self._span = telemetry.span(self.method, SpanKind.SERVER, carrier)
+        self._span = telemetry.span(self._method, SpanKind.SERVER, carrier)
         self._span.__enter__()
+        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> bool:
-        self.error = end_call(self.method, self._started, error)
-        self._span.__exit__(kind, error, traceback)  # after the log line, which names the trace
-        return self.error is not None
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> None:
+        try:
+            fault = end_call(self._method, self._started, error)
+            self._span.__exit__(kind, error, traceback)  # after the log line, which names the trace
+            if fault:
+                await abort(self._context, fault)
+        finally:
+            HERE.leave()
 
-    async def abort(self) -> None:
-        assert self.error is not None
-        trailer = [(REASON_KEY, self.error.reason)]
-        if self.error.field:
-            trailer.append((FIELD_KEY, self.error.field))
-        if self.error.retry_after is not None:
-            trailer.append((RETRY_AFTER_KEY, f"{self.error.retry_after:.3f}"))
-        await self.context.abort(self.error.status, told_of(self.error), tuple(trailer))
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], fault: HitokError) -> None:
+    trailer = [(REASON_KEY, fault.reason)]
+    if fault.field:
+        trailer.append((FIELD_KEY, fault.field))
+    if fault.retry_after is not None:
+        trailer.append((RETRY_AFTER_KEY, f"{fault.retry_after:.3f}"))
+    await context.abort(fault.status, told_of(fault), tuple(trailer))
 
 
 async def shed(context: grpc.aio.ServicerContext[Any, Any]) -> None:

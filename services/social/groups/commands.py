@@ -11,8 +11,8 @@ import typer
 from sqlalchemy import Row, select
 
 from services.kit.config import ConfigError, refuse
-from services.kit.db import Database
 from services.kit.process.commands import CommandLine
+from services.kit.sql.connection import AsyncConnection
 from services.social.config import SERVICE, SocialSettings
 from services.social.models import Group, Member
 from services.social.service import MIGRATIONS
@@ -26,17 +26,16 @@ group = typer.Typer(help="What is known of groups. `python -m services.user mode
 def show(group_id: int = typer.Argument(metavar="ID")) -> None:
     """Print what the social service knows about a group and its staff, as JSON; a dismissed one is empty."""
 
-    async def work(database: Database, _: SocialSettings) -> None:
-        async with database.transaction() as connection:
-            row = (await connection.execute(select(Group.__table__).where(Group.id == group_id))).one_or_none()
-            if row is None:
-                refuse(ConfigError(f"no such group: {group_id}"))
-            staff = select(Member.user_id, Member.role).where(Member.group_id == group_id, Member.role > 0)
-            found = (await connection.execute(staff.order_by(Member.id))).all()
-        known = dict(row._mapping) | {"staff": {str(member.user_id): ROLES[member.role] for member in found}}
-        typer.echo(msgspec.json.format(msgspec.json.encode(known)).decode())
+    async def look(connection: AsyncConnection) -> dict[str, Any]:
+        row = (await connection.execute(select(Group.__table__).where(Group.id == group_id))).one_or_none()
+        if row is None:
+            refuse(ConfigError(f"no such group: {group_id}"))
+        staff = select(Member.user_id, Member.role).where(Member.group_id == group_id, Member.role > 0)
+        found = (await connection.execute(staff.order_by(Member.id))).all()
+        return dict(row._mapping) | {"staff": {str(member.user_id): ROLES[member.role] for member in found}}
 
-    CommandLine(SERVICE, SocialSettings, MIGRATIONS).run(work)
+    known = CommandLine(SERVICE, SocialSettings, MIGRATIONS).read(look)
+    typer.echo(msgspec.json.format(msgspec.json.encode(known)).decode())
 
 
 @group.command("list")
@@ -48,16 +47,12 @@ def list_groups(
 ) -> None:
     """Print groups, the newest first: id, owner, members, whether it is hidden, name."""
 
-    async def work(database: Database, _: SocialSettings) -> None:
-        query = select(Group.__table__).where(Group.dismissed_at.is_(None)).order_by(Group.id.desc()).limit(limit)
-        query = query.where(Group.name.startswith(begins, autoescape=True)) if begins else query
-        query = query.where(Group.owner_id == owner) if owner else query
-        query = query.where(Group.hidden_at.is_not(None)) if hidden else query
-        async with database.transaction() as connection:
-            for row in await connection.execute(query):
-                typer.echo(_line(row))
-
-    CommandLine(SERVICE, SocialSettings, MIGRATIONS).run(work)
+    query = select(Group.__table__).where(Group.dismissed_at.is_(None)).order_by(Group.id.desc()).limit(limit)
+    query = query.where(Group.name.startswith(begins, autoescape=True)) if begins else query
+    query = query.where(Group.owner_id == owner) if owner else query
+    query = query.where(Group.hidden_at.is_not(None)) if hidden else query
+    for row in CommandLine(SERVICE, SocialSettings, MIGRATIONS).read(lambda connection: connection.execute(query)):
+        typer.echo(_line(row))
 
 
 def _line(row: Row[Any]) -> str:
