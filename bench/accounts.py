@@ -71,4 +71,5 @@ async def logging_in(url: str, address: str) -> AsyncIterator[list[int]]:
 
 def show(name: str, result: Result) -> None:
     note = f"p50 {result.quantile(0.5):.1f} ms  p99 {result.quantile(0.99):.1f} ms"
-    row(name, f"{result.rate:.0f}/s", note + (f"  {result.failures} failed" if result.failures else ""))
+    note += f"  {result.failures} failed" if result.failures else ""
+    row(name, f"{result.rate:.0f}/s", note + (f"  {result.refused} refused, overloaded" if result.refused else ""))

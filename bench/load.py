@@ -15,11 +15,13 @@ class Result:
     requests: int
     seconds: float
     latencies: Sequence[float]  # seconds, sorted
-    failures: int  # answers other than 200
+    failures: int  # answers other than 200 and refusals
+    refused: int = 0  # by a server that says it is overloaded
 
     @property
     def rate(self) -> float:
-        return self.requests / self.seconds
+        """Of those that were not refused."""
+        return (self.requests - self.refused) / self.seconds
 
     def quantile(self, share: float) -> float:
         """In milliseconds."""
@@ -80,11 +82,11 @@ async def load(url: str, requests: Sequence[bytes], connections: int, seconds: f
     parts = urlsplit(url)
     address = (str(parts.hostname), int(parts.port or 80))
     latencies: list[float] = []
-    failures = 0
+    failures = refused = 0
     end = time.perf_counter() + seconds
 
     async def run(number: int) -> None:
-        nonlocal failures
+        nonlocal failures, refused
         _, connection = await asyncio.get_running_loop().create_connection(Connection, *address)
         pause = connections / rate if rate else 0
         due = time.perf_counter() + pause * number / connections
@@ -96,15 +98,16 @@ async def load(url: str, requests: Sequence[bytes], connections: int, seconds: f
                     due,
                     due + pause,
                 )  # when it was due: a late answer delays those behind it
-            status, _ = await connection.ask(requests[turn % len(requests)])
-            failures += status != 200
+            status, is_refusal = await connection.ask(requests[turn % len(requests)])
+            refused += is_refusal
+            failures += status != 200 and not is_refusal
             latencies.append(time.perf_counter() - started)
             turn += connections
         connection.transport.close()
 
     began = time.perf_counter()
     await asyncio.gather(*map(run, range(connections)))
-    return Result(len(latencies), time.perf_counter() - began, sorted(latencies), failures)
+    return Result(len(latencies), time.perf_counter() - began, sorted(latencies), failures, refused)
 
 
 async def send_each(url: str, requests: Sequence[bytes], connections: int) -> Result:

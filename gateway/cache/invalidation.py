@@ -28,6 +28,7 @@ SUBJECTS = (
     "events.user.>",
     "events.media.video.*",
     "events.media.comment.*",
+    "events.social.follow.*",
     "events.social.friend.*",
     "events.social.user.*",
 )
@@ -100,6 +101,8 @@ class Invalidation:
                 self._videos.drop_everywhere(int(event.data["video_id"]), int(event.data["owner_id"]))
             case ["user", "muted" | "unmuted" | "words_muted"]:
                 self._muted.drop(int(event.data["actor_id"]))
+            case ["follow", _]:
+                self._videos.drop_followed(int(event.data["actor_id"]))
             case ["friend", _] | ["user", _]:
                 self._videos.drop_viewers(int(event.data["actor_id"]), int(event.data["user_id"]))
         for hash in event.data.get("hashes", ()):

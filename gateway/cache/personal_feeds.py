@@ -1,7 +1,9 @@
-"""First pages of feeds for viewers who see more than what is public, or less: each viewer's own, for a few seconds.
+"""First pages of feeds that are a viewer's own, for a few seconds: of all videos, for viewers who see more than what is
+public, or less, and of those whom they follow.
 
 A page names its public videos by their ids, since their cards are shared; it holds only the cards of the others. Events
-drop it; TTL is how long a viewer may be shown an old one if an event was lost.
+drop it; TTL is how long a viewer may be shown an old one if an event was lost, or the mark of what they have seen if
+they set it through another gateway.
 """
 
 import asyncio
@@ -16,6 +18,8 @@ from services.kit.context import Caller
 from services.kit.ttl_map import TtlMap
 
 TTL = 5.0  # seconds
+SETTLE = 2.0  # seconds after a change between users, until the media service has surely heard of it, too
+FOLLOWED = -1  # the order of the videos of those whom the viewer follows
 MAX_PAGES, MAX_DROPS = 5_000, 50_000
 
 Key = tuple[int, int, int]  # viewer, order and limit
@@ -37,6 +41,7 @@ class PersonalPage(NamedTuple):
     others: Mapping[int, VideoCard]
     next_cursor: str
     total: int
+    seen_id: int  # of those whom the viewer follows: the newest that they have seen
 
 
 class PersonalFeeds:
@@ -46,6 +51,7 @@ class PersonalFeeds:
         self._videos = videos
         self._pages: TtlMap[Key, PersonalPage] = TtlMap(TTL, MAX_PAGES)
         self._dropped: TtlMap[int, float] = TtlMap(2 * TTL, MAX_DROPS)  # when, by the id of a video or a viewer
+        self._unsettled: TtlMap[int, bool] = TtlMap(SETTLE, MAX_DROPS)  # by viewer
         self._cleared_at = 0.0
         self._asking: dict[Key, tuple[float, asyncio.Task[PersonalPage]]] = {}
 
@@ -73,26 +79,38 @@ class PersonalFeeds:
     def _keep(self, key: Key, done: asyncio.Task[PersonalPage]) -> None:
         if self._asking[key][1] is done:
             del self._asking[key]
-            if not done.cancelled() and done.exception() is None:
+            if not done.cancelled() and done.exception() is None and not self._unsettled.get(key[0]):
                 self._pages.put(key, done.result())
 
     async def _fetch(self, asked_at: float, order: int, limit: int) -> PersonalPage:
-        request = pb.ListVideosRequest(order=pb.VideoOrder.ValueType(order), limit=limit, public_as_ids=True)
-        found = await self._videos.ListVideos(request)
-        others = {video.video_id: VideoCard(video) for video in found.videos if video.owner_id}
-        return PersonalPage(
-            asked_at, [video.video_id for video in found.videos], others, found.next_cursor, found.total
-        )
+        if order == FOLLOWED:
+            followed = pb.ListFollowedVideosRequest(limit=limit, public_as_ids=True)
+            found = await self._videos.ListFollowedVideos(followed)
+        else:
+            request = pb.ListVideosRequest(order=pb.VideoOrder.ValueType(order), limit=limit, public_as_ids=True)
+            found = await self._videos.ListVideos(request)
+        video_ids = [video.video_id for video in found.videos]
+        return PersonalPage(asked_at, video_ids, other_cards(found), found.next_cursor, found.total, found.seen_id)
 
     def _is_valid(self, viewer_id: int, page: PersonalPage) -> bool:
         dropped = (self._dropped.get(id, 0.0) for id in (viewer_id, *page.others))
         return page.asked_at > max(self._cleared_at, *dropped)
 
     def drop(self, id: int) -> None:
-        """A video's counts or a viewer's relationships have changed."""
+        """A video's counts have changed, or what a viewer has seen."""
         self._dropped.put(id, monotonic())
+
+    def drop_viewer(self, id: int) -> None:
+        """A viewer's relationships have changed: until the media service knows, no page of theirs is kept."""
+        self._unsettled.put(id, True)
+        self.drop(id)
 
     def clear(self) -> None:
         """A video was published or deleted, or its visibility changed."""
         self._cleared_at = monotonic()
         self._pages.clear()
+
+
+def other_cards(page: pb.VideoPage) -> dict[int, VideoCard]:
+    """The cards of those videos of a page that it names not only by their ids."""
+    return {video.video_id: VideoCard(video) for video in page.videos if video.owner_id}

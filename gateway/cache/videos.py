@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 
 from gateway.cache.near_cache import NearCache
-from gateway.cache.personal_feeds import PersonalFeeds, VideoCard
+from gateway.cache.personal_feeds import FOLLOWED, PersonalFeeds, VideoCard, other_cards
 from gateway.cache.refresh_ahead import RefreshAheadCache
 from gateway.http.errors import VideoNotFound
 from protos.media.v1 import comments_pb2 as comments_pb
@@ -61,6 +61,7 @@ class CardPage(NamedTuple):
     cards: Sequence[VideoCard]
     next_cursor: str
     total: int
+    seen_id: int = 0
 
 
 class VideoCache:
@@ -109,6 +110,18 @@ class VideoCache:
         own = await self._personal.load(viewer, order, limit)
         return await self._page(own.video_ids, own.others, own.next_cursor, own.total)
 
+    async def first_followed(self, viewer: Caller, limit: int) -> CardPage | None:
+        """Of those whom the current caller follows; None if a video is public no more: then the service is asked."""
+        own = await self._personal.load(viewer, FOLLOWED, limit)
+        page = await self._page(own.video_ids, own.others, own.next_cursor, own.total)
+        return page._replace(seen_id=own.seen_id) if page else None
+
+    async def with_cards(self, found: pb.VideoPage) -> CardPage | None:
+        """A page that names its public videos by their ids; None as above."""
+        ids = [video.video_id for video in found.videos]
+        page = await self._page(ids, other_cards(found), found.next_cursor, found.total)
+        return page._replace(seen_id=found.seen_id) if page else None
+
     async def _page(
         self, video_ids: Sequence[int], others: Mapping[int, VideoCard], next_cursor: str, total: int
     ) -> CardPage | None:
@@ -139,7 +152,15 @@ class VideoCache:
         """After a friendship or a block between the users began or ended."""
         for user_id in user_ids:
             self._filters.drop(user_id)
-            self._personal.drop(user_id)
+            self._personal.drop_viewer(user_id)
+
+    def drop_followed(self, user_id: int) -> None:
+        """After the user began or ceased to follow another."""
+        self._personal.drop_viewer(user_id)
+
+    def drop_seen(self, user_id: int) -> None:
+        """After the user marked what they have seen of those whom they follow."""
+        self._personal.drop(user_id)
 
     async def _shared_card(self, viewer: Caller, video_id: int) -> VideoCard | None:
         viewer_filter = await self._filter_of(viewer)

@@ -144,15 +144,15 @@ class Videos(VideosServicer):
         return pb.ViewVideoResponse(counted=counted)
 
     async def ListFollowedVideos(self, request: pb.ListFollowedVideosRequest, context: object) -> pb.VideoPage:
-        async with self._database.transaction() as connection:
-            page = await feed.list_followed(connection, require_caller(), PageRequest.of(request))
-            seen_id = await feed.get_seen(connection, require_caller())
-        answer = messages.video_page(page, self._signer)
-        answer.seen_id = seen_id
+        wanted = (PageRequest.of(request), request.public_as_ids)
+        async with self._database.reading() as connection:
+            found = await feed.list_followed(connection, require_caller(), *wanted)
+        answer = messages.video_page(found.page, self._signer)
+        answer.seen_id = found.seen_id
         return answer
 
     async def CountUnseen(self, request: pb.CountUnseenRequest, context: object) -> pb.CountUnseenResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return pb.CountUnseenResponse(count=await feed.count_unseen(connection, require_caller()))
 
     async def MarkSeen(self, request: pb.MarkSeenRequest, context: object) -> pb.MarkSeenResponse:

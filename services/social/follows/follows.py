@@ -8,25 +8,70 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import text
 
+from services.kit import telemetry
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.social import events
 from services.social.errors import Blocked, FollowLimitReached, RequestNotFound, SelfFollow, UserNotFound
 from services.social.locks import lock_users
 from services.social.models import ASK
 
-LOCK_SHARED = text("SELECT pg_advisory_xact_lock_shared(id) FROM unnest(CAST(:ids AS bigint[])) AS id")
+LOCK_SHARED: Statement[tuple[None]] = Statement(
+    "SELECT pg_advisory_xact_lock_shared(id) FROM unnest(CAST(:ids AS bigint[])) AS id"
+)
+_BLOCKS = "EXISTS (SELECT FROM block WHERE block.user_id = asked.{} AND blocked_id = asked.{})"
+_IS_FULL = "coalesce((SELECT following FROM follow_count c WHERE c.user_id = asked.user_id), 0) >= :most"
+
+
+class _State(NamedTuple):
+    """What became of a wish to follow. `blocks`: the user blocks the other one."""
+
+    made: bool
+    pending: bool
+    blocks: bool
+    is_full: bool
+
+
+# Rows, counts and events, and what became of each wish to follow, in order.
+WRITE = Statement(
+    f"""WITH asked AS MATERIALIZED (SELECT * FROM ROWS FROM (jsonb_to_recordset(CAST(:rows AS jsonb)) AS
+   (user_id bigint, followed_id bigint, follows boolean)) WITH ORDINALITY AS t (user_id, followed_id, follows, place)),
+ made AS (INSERT INTO follow (user_id, followed_id, pending)
+  SELECT user_id, followed_id, coalesce(
+    (SELECT who_may_follow = {ASK} FROM contact_settings s WHERE s.user_id = asked.followed_id), false)
+  FROM asked WHERE follows AND NOT {_BLOCKS.format("user_id", "followed_id")}
+   AND NOT {_BLOCKS.format("followed_id", "user_id")} AND NOT {_IS_FULL}
+  ORDER BY user_id, followed_id ON CONFLICT DO NOTHING RETURNING user_id, followed_id, pending),
+ gone AS (DELETE FROM follow USING asked WHERE NOT asked.follows
+  AND follow.user_id = asked.user_id AND follow.followed_id = asked.followed_id
+  RETURNING follow.user_id, follow.followed_id, pending),
+ changed AS (SELECT *, 1 AS step FROM made UNION ALL SELECT *, -1 FROM gone),
+ steps (id, followers, following) AS (SELECT followed_id, step, 0 FROM changed WHERE NOT pending
+  UNION ALL SELECT user_id, 0, step FROM changed WHERE NOT pending),
+ counted AS (INSERT INTO follow_count AS c (user_id, followers, following)
+  SELECT id, sum(followers), sum(following) FROM steps GROUP BY id
+  HAVING sum(followers) <> 0 OR sum(following) <> 0 ORDER BY id
+  ON CONFLICT (user_id) DO UPDATE SET followers = c.followers + excluded.followers,
+   following = c.following + excluded.following),
+ told AS (INSERT INTO outbox (subject, aggregate, data, trace)
+  SELECT 'events.social.follow.' || CASE WHEN step < 0 THEN 'ended' WHEN pending THEN 'requested' ELSE 'started' END,
+   'pair:' || least(user_id, followed_id) || ':' || greatest(user_id, followed_id),
+   jsonb_build_object('actor_id', CAST(user_id AS text), 'user_id', CAST(followed_id AS text)),
+   nullif(CAST(:trace AS text), '')
+  FROM changed WHERE step > 0 OR NOT pending ORDER BY user_id, followed_id)
+SELECT coalesce(made.pending, follow.pending) IS NOT NULL AS made,
+  coalesce(made.pending, follow.pending, false) AS pending,
+  {_BLOCKS.format("user_id", "followed_id")} AS blocks, {_IS_FULL} AS is_full
+ FROM asked LEFT JOIN made USING (user_id, followed_id)
+ LEFT JOIN follow ON follow.user_id = asked.user_id AND follow.followed_id = asked.followed_id
+ WHERE asked.follows ORDER BY place""",  # noqa: S608
+    _State,
+)
 ASKED = "unnest(CAST(:users AS bigint[]), CAST(:followed AS bigint[])) AS asked (user_id, followed_id)"
-INSERT = text(f"""INSERT INTO follow (user_id, followed_id, pending)
- SELECT user_id, followed_id, coalesce(
-   (SELECT who_may_follow = {ASK} FROM contact_settings s WHERE s.user_id = asked.followed_id), false)
- FROM {ASKED} WHERE NOT EXISTS (SELECT FROM block WHERE block.user_id = asked.user_id AND blocked_id = followed_id)
- AND NOT EXISTS (SELECT FROM block WHERE block.user_id = followed_id AND blocked_id = asked.user_id)
- AND coalesce((SELECT following FROM follow_count c WHERE c.user_id = asked.user_id), 0) < :most
- ORDER BY user_id, followed_id
- ON CONFLICT DO NOTHING RETURNING user_id, followed_id, pending""")  # noqa: S608
 DELETE = text(f"""DELETE FROM follow USING {ASKED}
  WHERE follow.user_id = asked.user_id AND follow.followed_id = asked.followed_id
  RETURNING follow.user_id, follow.followed_id, pending""")  # noqa: S608
@@ -35,14 +80,6 @@ COUNT = text("""INSERT INTO follow_count AS c (user_id, followers, following)
  ORDER BY id
  ON CONFLICT (user_id) DO UPDATE SET followers = c.followers + excluded.followers,
   following = c.following + excluded.following""")
-# What became of each, in order: whether there is a row, whether it waits, whether the user blocks the other one, and
-# whether they follow as many as they may.
-STATES = text("""SELECT follow.id IS NOT NULL AS made, coalesce(pending, false) AS pending,
-  EXISTS (SELECT FROM block WHERE block.user_id = asked.user_id AND blocked_id = asked.followed_id) AS blocks,
-  coalesce((SELECT following FROM follow_count c WHERE c.user_id = asked.user_id), 0) >= :most AS is_full
- FROM unnest(CAST(:users AS bigint[]), CAST(:followed AS bigint[]))
-  WITH ORDINALITY AS asked (user_id, followed_id, place)
- LEFT JOIN follow ON follow.user_id = asked.user_id AND follow.followed_id = asked.followed_id ORDER BY place""")
 ACCEPT = text("""UPDATE follow SET pending = false WHERE user_id = :user AND followed_id = :followed AND pending
  RETURNING user_id, followed_id""")
 OF_USER = text("""DELETE FROM follow WHERE id IN
@@ -66,27 +103,22 @@ class Outcome(NamedTuple):
 async def change_follows(connection: AsyncConnection, changes: Sequence[Change], most: int) -> list[Outcome]:
     """One outcome for each change, in order. `most`: how many users one may follow."""
     wanted = {(user, followed): on for user, followed, on in changes if followed > 0 and user != followed}
-    await connection.execute(LOCK_SHARED, {"ids": sorted({id for pair in wanted for id in pair})})
-    on, off = ([pair for pair, follows in wanted.items() if follows is value] for value in (True, False))
-    made = (await connection.execute(INSERT, _columns(on) | {"most": most})).all() if on else []
-    gone = (await connection.execute(DELETE, _columns(off))).all() if off else []
-    began = [(user, followed) for user, followed, pending in made if not pending]
-    ended = [(user, followed) for user, followed, pending in gone if not pending]
-    await _count(connection, began, ended)
-    await events.follows_changed(connection, "started", began)
-    await events.follows_changed(connection, "requested", [(row[0], row[1]) for row in made if row[2]])
-    await events.follows_changed(connection, "ended", ended)
-    states = (await connection.execute(STATES, _columns(on) | {"most": most})).all() if on else []
-    outcomes = {pair: _outcome(*state) for pair, state in zip(on, states, strict=True)}
+    ids = sorted({id for pair in wanted for id in pair})
+    rows = [{"user_id": user, "followed_id": followed, "follows": on} for (user, followed), on in wanted.items()]
+    write = {"rows": msgspec.json.encode(rows).decode(), "most": most, "trace": telemetry.here()}
+    lock = LOCK_SHARED.bind(ids="{" + ",".join(map(str, ids)) + "}")
+    _, states = await connection.fetch_each(lock, WRITE.bind(**write))
+    on = [pair for pair, follows in wanted.items() if follows]
+    outcomes = {pair: _outcome(state) for pair, state in zip(on, states, strict=True)}
     return [outcomes.get((user, followed), _refusal(user, followed)) for user, followed, _ in changes]
 
 
-def _outcome(made: bool, pending: bool, blocks: bool, is_full: bool) -> Outcome:
-    if made:
-        return Outcome(requested=pending)
-    if blocks:
+def _outcome(state: _State) -> Outcome:
+    if state.made:
+        return Outcome(requested=state.pending)
+    if state.blocks:
         return Outcome(Blocked().reason)
-    return Outcome(FollowLimitReached().reason) if is_full else Outcome()  # the blocked hear that they follow
+    return Outcome(FollowLimitReached().reason) if state.is_full else Outcome()  # the blocked hear that they follow
 
 
 def _refusal(user_id: int, followed_id: int) -> Outcome:

@@ -1,6 +1,5 @@
 """The RPCs of protos/social/v1/follows.proto."""
 
-import asyncio
 from collections.abc import Sequence
 
 from protos.social.v1 import follows_pb2 as pb
@@ -8,21 +7,17 @@ from protos.social.v1.follows_pb2_grpc import FollowsServicer
 from services.kit.batcher import Batcher
 from services.kit.context import require_caller
 from services.kit.pages import check_batch
+from services.kit.rpc.group_commit import group_commit, write_together
 from services.social.errors import Overloaded
 from services.social.follows import follows, lists
 from services.social.follows.follows import Change, Outcome
 from services.social.service import Service
 
-WINDOW = 0.001  # seconds that the first change waits for others
-
 
 class Follows(FollowsServicer):
     def __init__(self, service: Service) -> None:
         self._database, self._most = service.database, service.settings.max_followed
-        # Group commit: one batch at a time; while it is written, the next one gathers.
-        self._changes = Batcher(
-            self._write, max_items=1_000, max_running=1, first_window=WINDOW, overloaded=Overloaded, name="follow"
-        )
+        self._changes: Batcher[Change, Outcome] = group_commit(self._write, Overloaded)
 
     async def _write(self, changes: list[Change]) -> Sequence[Outcome]:
         async with self._database.transaction() as connection:
@@ -31,7 +26,7 @@ class Follows(FollowsServicer):
     async def SetFollows(self, request: pb.SetFollowsRequest, context: object) -> pb.SetFollowsResponse:
         check_batch(request.changes)
         changes = [Change(each.user_id, each.followed_id, each.follows) for each in request.changes]
-        outcomes = await asyncio.gather(*self._changes.submit_all(changes))
+        outcomes = await write_together(self._changes, changes)
         return pb.SetFollowsResponse(outcomes=(pb.FollowOutcome(**outcome._asdict()) for outcome in outcomes))
 
     async def RemoveFollower(self, request: pb.RemoveFollowerRequest, context: object) -> pb.RemoveFollowerResponse:

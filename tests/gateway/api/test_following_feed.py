@@ -31,6 +31,10 @@ async def test_each_kind_of_caller(video_gateway: RunningGateway, user: Users, s
             assert (world.videos[visibility] in ids) is (kind in SHOWN[visibility]), (kind, visibility)
         assert page["seen_id"] == "0"
     assert (await owner.get(API + "/following-videos"))["data"] == []
+    by_pages = [await world.front_end("friend").get(API + "/following-videos", page_size=1, page=n) for n in (1, 2)]
+    assert [video["id"] for page in by_pages for video in page["data"]] == sorted(
+        (world.videos[visibility] for visibility in ("public", "friends")), key=int, reverse=True
+    )
     friend = world.front_end("friend")
     assert (await friend.get(API + "/following-unseen")) == {"count": 2, "more": False}
     await friend.post(API + "/mark-following-seen", video_id=max(map(int, world.videos.values())))

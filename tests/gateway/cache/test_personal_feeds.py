@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cache.personal_feeds import PersonalFeeds
+from gateway.cache.personal_feeds import FOLLOWED, PersonalFeeds
 from protos.media.v1 import videos_pb2 as pb
 from services.kit.context import Caller
 
@@ -31,6 +31,11 @@ class Media:
         if self.fails:
             raise ValueError("no")
         return pb.VideoPage(videos=[pb.Video(video_id=PUBLIC_ID), pb.Video(video_id=OWN_ID, owner_id=7)], total=number)
+
+    async def ListFollowedVideos(self, request: pb.ListFollowedVideosRequest) -> pb.VideoPage:
+        assert request.public_as_ids and request.limit == 10
+        self.calls += 1
+        return pb.VideoPage(videos=[pb.Video(video_id=PUBLIC_ID)], seen_id=self.calls)
 
 
 @pytest.fixture
@@ -88,3 +93,17 @@ async def test_a_call_that_failed_is_made_again(media: Media, feeds: PersonalFee
         await total(feeds)
     media.fails = False
     assert await total(feeds) == 2
+
+
+async def test_a_viewers_feed_of_those_they_follow_is_read_again_after_a_mark(feeds: PersonalFeeds) -> None:
+    for seen_id in (1, 1):
+        page = await feeds.load(VIEWER, FOLLOWED, 10)
+        assert (list(page.video_ids), dict(page.others), page.seen_id) == ([PUBLIC_ID], {}, seen_id)
+    feeds.drop(VIEWER.user_id)
+    assert [(await feeds.load(VIEWER, FOLLOWED, 10)).seen_id for _ in range(2)] == [2, 2]
+
+
+async def test_no_page_is_kept_until_the_media_service_knows_of_a_change(media: Media, feeds: PersonalFeeds) -> None:
+    feeds.drop_viewer(VIEWER.user_id)
+    assert [(await feeds.load(VIEWER, FOLLOWED, 10)).seen_id for _ in range(3)] == [1, 2, 3]
+    assert [await total(feeds, OTHER) for _ in range(2)] == [4, 4]
