@@ -59,7 +59,7 @@ def disk() -> Iterator[Disk]:
     if not Disk.is_possible():
         pytest.skip("needs root with the right to mount a disk")
     with temporary_folder() as folder:
-        disk = Disk(folder)
+        disk = Disk(folder / "disk")
         yield disk
         disk.close()
 

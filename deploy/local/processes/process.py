@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from deploy.local.errors import LocalError
 
@@ -28,6 +28,8 @@ class Display(Protocol):
 class Process(ABC):
     """A process of a run. `state` is text for the display. `ready` is set once the process was healthy for the first
     time."""
+
+    longest_pause: ClassVar[float] = LONGEST_PAUSE
 
     def __init__(
         self, name: str, ports: Sequence[int], log: Path, display: Display, *, stops_first: bool = False
@@ -104,7 +106,7 @@ class Process(ABC):
             self.change(f"restart in {pause:.1f} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._restarting.wait(), pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, self.longest_pause)
             self.restarts += 1
 
     async def restart(self, *, held: bool) -> None:

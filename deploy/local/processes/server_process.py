@@ -1,12 +1,15 @@
 """A server from a wheel, as a process of a run."""
 
 import asyncio
+from typing import ClassVar
 
 from deploy.local.processes.process import Display, Process, describe
 from deploy.local.servers.server import NotReady, Server
 
 
 class ServerProcess(Process):
+    longest_pause: ClassVar[float] = 2.0  # it ends when its disk is full, and is to be back soon after that
+
     def __init__(self, server: Server, display: Display) -> None:
         super().__init__(server.name, (), server.log, display, stops_first=server.stops_first)
         self.server = server

@@ -7,22 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-MEGABYTES = 1_000
-
 
 class Disk:
     """An ext4 file system in an image file, mounted over a loop device. Needs root with the right to mount."""
 
-    def __init__(self, folder: Path) -> None:
-        """The image is in memory where that is possible: each sync of hitok syncs it, too."""
+    def __init__(self, path: Path, megabytes: int = 1_000) -> None:
+        """Makes the folder `path`. The image is in memory where that is possible: each sync of hitok syncs it, too."""
         memory = Path("/dev/shm")
-        with NamedTemporaryFile(dir=memory if memory.is_dir() else folder, suffix=".img", delete=False) as image:
-            self.path, self._image = folder / "disk", Path(image.name)
-        self.path.mkdir()
+        with NamedTemporaryFile(dir=memory if memory.is_dir() else path.parent, suffix=".img", delete=False) as image:
+            self.path, self._image = path, Path(image.name)
+        self.path.mkdir(parents=True)
         with self._image.open("wb") as image:
-            image.truncate(MEGABYTES << 20)
+            image.truncate(megabytes << 20)
         _run("mkfs.ext4", "-q", "-F", "-m", "0", str(self._image))
         self._mount()
+        (self.path / "lost+found").rmdir()  # PostgreSQL wants an empty folder
 
     @staticmethod
     def is_possible() -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from tests.e2e.people import Person
-from tests.support.gateway import FrontEnd
+from tests.support.gateway import FrontEnd, refusal_of
 from tests.support.media import png
 
 RATE = 20.0  # writes per second
@@ -42,6 +42,8 @@ class Traffic:
         self.refused: Counter[str] = Counter()
         self.succeeded: dict[str, float] = {}  # when each kind did last
         self._conversation = self._video = self._to = ""
+        often: list[tuple[str, Action]] = [("send", self._send), ("comment", self._comment), ("bio", self._bio)]
+        self.kinds = [*often * 10, ("upload", self._upload)]  # an upload starts a process: up to a second of a core
 
     async def begin(self) -> None:
         alice, ben = self._alice, self._ben
@@ -57,12 +59,10 @@ class Traffic:
     async def run(self) -> None:
         """Until it is cancelled. Writes begin at RATE, whatever the answers."""
         loop, number = asyncio.get_running_loop(), 0
-        often: list[tuple[str, Action]] = [("send", self._send), ("comment", self._comment), ("bio", self._bio)]
-        kinds = [*often * 10, ("upload", self._upload)]  # an upload starts a process, and may take a second of a core
         began = loop.time()
         async with asyncio.TaskGroup() as tasks:
             while True:
-                tasks.create_task(self._try(*kinds[number % len(kinds)]))
+                tasks.create_task(self._try(*self.kinds[number % len(self.kinds)]))
                 number += 1
                 await asyncio.sleep(max(began + number / RATE - loop.time(), 0))
 
@@ -85,6 +85,7 @@ class Traffic:
         if answer.status_code == 200:
             self.succeeded[kind] = began
         elif answer.status_code in AWAY:
+            refusal_of(answer.request.url.path, answer)
             self.refused[text] += 1
         else:
             self.wrong[text] += 1
