@@ -53,7 +53,7 @@ async def serve(settings: GatewaySettings) -> None:
         server.config.encoded_headers.append((b"connection", b"close"))  # no client sends another request meanwhile
         if not serving.done():
             await asyncio.gather(asyncio.sleep(settings.drain_seconds), container.sockets.drain(settings.drain_seconds))
-        server.should_exit = True
+        server.end()
         stopped.cancel()
         await serving
 

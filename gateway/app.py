@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import uvicorn
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
@@ -44,7 +43,7 @@ from gateway.http.error_answers import error_renderer
 from gateway.http.middleware import RequestMiddleware
 from gateway.http.origins import CrossOrigin
 from gateway.http.overload.admission import refusing
-from gateway.http.server import server_for
+from gateway.http.server import GatewayServer, server_for
 from gateway.web import pages
 from gateway.web.session_cookies import SessionCookies
 from gateway.ws.endpoint import PATHS, upgrade_required
@@ -122,6 +121,6 @@ def build_asgi(container: Container) -> ASGIApp:
     return app
 
 
-def build_server(app: ASGIApp | Any, settings: GatewaySettings) -> uvicorn.Server:
+def build_server(app: ASGIApp | Any, settings: GatewaySettings) -> GatewayServer:
     """The server of production for any application: the tests and bench/ run theirs on it, too."""
     return server_for(app, settings, SocketProtocol, MAX_FRAME_BYTES)

@@ -21,7 +21,7 @@ from gateway.cache.near_cache import NearCache
 from gateway.cache.profile_numbers import Numbers
 from gateway.cache.sessions import session_verdicts
 from gateway.cache.sights import Sights
-from gateway.cache.users import ProfileKey, user_cards, user_profiles
+from gateway.cache.users import ProfileKey, user_cards, user_profiles, users_by_name
 from gateway.cache.videos import VideoCache
 from gateway.chat.client import CHAT_PROTOS, Chat, chat_at
 from gateway.chat.online_users import OnlineUsers
@@ -109,6 +109,7 @@ class Container:
     verdicts: NearCache[int, SessionVerdict]  # by session id
     cards: NearCache[int, User]  # what everybody may see of a user, by user id
     profiles: DataLoader[ProfileKey, User]
+    names: DataLoader[str, User]
     sights: Sights
     muted: NearCache[int, Muted]  # by viewer
     files: NearCache[str, Object]  # by hash
@@ -216,6 +217,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             verdicts=verdicts,
             cards=cards,
             profiles=user_profiles(users),
+            names=users_by_name(users),
             sights=sights,
             muted=muted,
             files=files,

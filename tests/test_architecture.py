@@ -233,7 +233,6 @@ OPENERS = {
     "services/media/files/deletions.py": "a background task, which deletes files between its transactions",
     "services/media/files/ingest.py": "a file is put into the store between the look for it and its row",
     "services/media/files/resumable.py": "parts of a file are received and stored between its transactions",
-    "services/media/maintenance/counter_audit.py": "a background task",
     "services/media/maintenance/filling.py": "the operator's command line, which inspects files in between",
     "services/media/maintenance/metadata_cleaning.py": "the operator's command line, which inspects files in between",
     "services/media/maintenance/metrics.py": "a background task",

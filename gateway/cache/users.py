@@ -4,7 +4,13 @@ from collections.abc import Mapping
 
 from gateway.cache.dataloader import DataLoader
 from gateway.cache.near_cache import NearCache
-from protos.user.v1.users_pb2 import BatchGetProfilesRequest, BatchGetUsersRequest, ProfileLookup, User
+from protos.user.v1.users_pb2 import (
+    BatchGetProfilesRequest,
+    BatchGetUsersByUsernameRequest,
+    BatchGetUsersRequest,
+    ProfileLookup,
+    User,
+)
 from protos.user.v1.users_pb2_grpc import UsersStub
 
 CARD_TTL, MAX_CARDS = 1.0, 20_000
@@ -20,6 +26,20 @@ def user_cards(users: UsersStub) -> NearCache[int, User]:
         return {user.user_id: user for user in response.users}
 
     return NearCache(fetch, CARD_TTL, MAX_CARDS)
+
+
+def users_by_name(users: UsersStub) -> DataLoader[str, User]:
+    """Loads by username, anew each time: a name may change its owner."""
+
+    async def fetch(names: list[str]) -> Mapping[str, User]:
+        response = await users.BatchGetUsersByUsername(BatchGetUsersByUsernameRequest(usernames=names))
+        if len(names) == 1:
+            return dict(zip(names, response.users, strict=False))
+        if not response.places:  # a service of the release before does not tell whose name is which
+            return {name: user for each in names for name, user in (await fetch([each])).items()}
+        return {name: response.users[place - 1] for name, place in zip(names, response.places, strict=True) if place}
+
+    return DataLoader(fetch)
 
 
 def user_profiles(users: UsersStub) -> DataLoader[ProfileKey, User]:

@@ -31,7 +31,7 @@ GRACE = 15  # seconds for the requests in flight once we stop listening
 
 def server_for(
     app: Any, settings: GatewaySettings, websockets: type[asyncio.Protocol], max_frame_bytes: int
-) -> uvicorn.Server:
+) -> "GatewayServer":
     """The server that runs `app` in production, in the tests and in bench/.
 
     `websockets`: the protocol of a connection that was upgraded. `max_frame_bytes`: of a client's frame.
@@ -65,7 +65,7 @@ def server_for(
         timeout_graceful_shutdown=GRACE,
         reset_contextvars=True,  # else a pipelined request would inherit the caller of the one before
     )
-    return _Server(config)
+    return GatewayServer(config)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -93,7 +93,11 @@ class _Answered:
 ANSWERED = _Answered()
 
 
-class _Server(uvicorn.Server):
+class GatewayServer(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ending = asyncio.Event()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """The gateway handles signals itself, because draining comes first."""
@@ -104,6 +108,16 @@ class _Server(uvicorn.Server):
         would wait for seconds before they are refused. So each socket is listened on several times.
         """
         await super().serve([each for one in sockets or [] for each in (one, *(one.dup() for _ in range(ACCEPTS - 1)))])
+
+    async def main_loop(self) -> None:
+        """Renews the date in the answers' heads each second. Uvicorn looks ten times a second whether to end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), 1.0)
+
+    def end(self) -> None:
+        self.should_exit = True
+        self.ending.set()
 
 
 class _Protocol(HttpToolsProtocol):

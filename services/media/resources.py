@@ -25,4 +25,5 @@ class Resources:
     signer: Signer
     new_id: IdGenerator
     job_ready: asyncio.Event = field(default_factory=asyncio.Event)  # wakes this process's workers
+    deletion_queued: asyncio.Event = field(default_factory=asyncio.Event)  # wakes the sweeper
     pushing: asyncio.Lock = field(default_factory=asyncio.Lock)  # keeps the order of what uploaders are told

@@ -34,8 +34,10 @@ async def open_service(settings: MediaSettings) -> AsyncIterator[Resources]:
             await storage.require_writable()
             async with database.transaction() as connection:
                 new_id = IdGenerator(await next_node(connection))
+            resources = Resources(settings, database, nats, redis, storage, signer, new_id)
+            wakes = {"job": resources.job_ready, "deletion": resources.deletion_queued}  # migrations/0015_wake_ups.py
             async with (
-                relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days),
+                relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days, **wakes),
                 background.run(watch_media=lambda: watch_media(database, storage)),
             ):
-                yield Resources(settings, database, nats, redis, storage, signer, new_id)
+                yield resources

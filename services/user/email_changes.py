@@ -4,6 +4,7 @@ The key in the mail is derived from the row's id. So a mail that failed can be w
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import structlog
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.kit.db import after_commit
 from services.kit.sql.connection import AsyncConnection
 from services.user import events, sessions
 from services.user.accounts import change_account, lock_account
@@ -21,7 +23,7 @@ from services.user.service import Service
 
 UNDO_FOR = timedelta(hours=72)
 RETRY_AFTER = timedelta(seconds=60)
-LOOK_EVERY = 2.0  # seconds
+LOOK_EVERY = 30.0  # seconds; a change of this process does not wait
 BATCH = 20  # mails
 
 PURPOSE = "undo email change"  # of the key
@@ -34,6 +36,7 @@ async def record(connection: AsyncConnection, service: Service, account: Row[Any
     if account.email:
         values = {"id": service.new_id(), "user_id": account.id, "old_email": account.email}
         await connection.execute(insert(EmailChange).values(values))
+        after_commit(connection, service.email_replaced.set)
 
 
 async def undo(connection: AsyncConnection, service: Service, key: str) -> None:
@@ -68,11 +71,13 @@ async def undo(connection: AsyncConnection, service: Service, key: str) -> None:
 async def tell_old_addresses(service: Service) -> None:
     """Sends the waiting mails; runs in the background for ever."""
     while True:
+        service.email_replaced.clear()
         try:
             await tell_waiting(service)
         except SQLAlchemyError as error:
             log.warning("telling old addresses failed", error=repr(error)[:200])
-        await asyncio.sleep(LOOK_EVERY)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(service.email_replaced.wait(), LOOK_EVERY)
 
 
 async def tell_waiting(service: Service) -> None:

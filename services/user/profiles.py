@@ -28,11 +28,18 @@ async def batch_get(connection: AsyncConnection, user_ids: Sequence[int]) -> Seq
     return await _select(connection, Account.id, user_ids)
 
 
-async def batch_get_by_username(connection: AsyncConnection, names: Sequence[str]) -> Sequence[Row[Any]]:
-    """The accounts with those usernames, in any order. Raises BatchTooLarge."""
+async def batch_get_by_username(
+    connection: AsyncConnection, names: Sequence[str]
+) -> tuple[Sequence[Row[Any]], list[int]]:
+    """The accounts with those usernames, in any order, and for each name its account's place, from 1; 0: none.
+
+    Raises BatchTooLarge.
+    """
     check_batch(names)
     keys = [username_key(name) for name in names]
-    return await _select(connection, Account.username_key, [key for key in keys if "\0" not in key])
+    rows = await _select(connection, Account.username_key, [key for key in keys if "\0" not in key])
+    places = {row.username_key: place for place, row in enumerate(rows, 1)}
+    return rows, [places.get(key, 0) for key in keys]
 
 
 async def _select(connection: AsyncConnection, column: Any, values: Sequence[Any]) -> Sequence[Row[Any]]:

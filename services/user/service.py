@@ -1,8 +1,9 @@
 """Opens the resources of the user service: its database, Valkey, NATS, and the relay of its events."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.kit.db import Database, next_node, open_database
@@ -31,6 +32,7 @@ class Service:
     passwords: Passwords
     cipher: Cipher  # of the second factors
     new_id: IdGenerator
+    email_replaced: asyncio.Event = field(default_factory=asyncio.Event)  # wakes those who mail the old addresses
 
 
 def cipher_of(settings: UserSettings) -> Cipher:

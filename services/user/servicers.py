@@ -214,8 +214,8 @@ class Users(UsersServicer):
         self, request: users_pb.BatchGetUsersByUsernameRequest, context: object
     ) -> users_pb.BatchGetUsersResponse:
         async with self._database.reading() as connection:
-            rows = await profiles.batch_get_by_username(connection, request.usernames)
-        return users_pb.BatchGetUsersResponse(users=[messages.user(row, self._region) for row in rows])
+            rows, places = await profiles.batch_get_by_username(connection, request.usernames)
+        return users_pb.BatchGetUsersResponse(users=[messages.user(row, self._region) for row in rows], places=places)
 
     async def SearchUsers(self, request: users_pb.SearchUsersRequest, context: object) -> users_pb.SearchUsersResponse:
         require_caller()

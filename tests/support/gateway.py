@@ -76,7 +76,7 @@ async def serving(app: ASGIApp, settings: GatewaySettings) -> AsyncIterator[str]
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.end()
         with suppress(asyncio.CancelledError):
             await task
 

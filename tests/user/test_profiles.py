@@ -62,8 +62,9 @@ async def test_users_are_got_by_their_names_in_any_case(user: Running) -> None:
     ids = [(await phone_account(user, nickname=name)).user_id for name in names]
     asked = [names[0].upper(), f" {names[1]} ", names[2], names[2], "", "nobody at all", "a\0b", "x" * 100_000]
     request = users_pb.BatchGetUsersByUsernameRequest(usernames=asked)
-    got = (await user.users.BatchGetUsersByUsername(request)).users
-    assert sorted(person.user_id for person in got) == sorted(ids)
+    got = await user.users.BatchGetUsersByUsername(request)
+    assert sorted(person.user_id for person in got.users) == sorted(ids)
+    assert [place and got.users[place - 1].user_id for place in got.places] == [*ids, ids[2], 0, 0, 0, 0]
 
 
 async def test_a_public_card_has_no_private_field(user: Running) -> None:

@@ -1,6 +1,8 @@
 """A process that is watched, and restarted when it ends."""
 
 import asyncio
+import os
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from deploy.local.errors import LocalError
 FIRST_PAUSE, LONGEST_PAUSE = 0.3, 10.0
 STEADY_SECONDS = 30
 SLOW_SECONDS = 30
-POLL_SECONDS, HEALTH_SECONDS = 0.1, 5
+POLL_SECONDS, HEALTH_SECONDS = 0.1, 15
 
 
 class Display(Protocol):
@@ -139,16 +141,37 @@ class Process(ABC):
 
 class Ending(Protocol):
     @property
+    def pid(self) -> int | None: ...
+
+    @property
     def exit_code(self) -> int | None: ...
 
 
 async def wait_for_exit(process: Ending, longest: float) -> bool:
-    """Whether it ended within `longest` seconds."""
-    for _ in range(max(1, round(longest / POLL_SECONDS))):
-        if process.exit_code is not None:
-            return True
-        await asyncio.sleep(POLL_SECONDS)
+    """Whether it ended within `longest` seconds. Linux tells of the end; elsewhere it is looked for."""
+    deadline = time.monotonic() + longest
+    while process.exit_code is None and (left := deadline - time.monotonic()) > 0:
+        if sys.platform == "linux" and (pid := process.pid):
+            await _wait_on(pid, left)
+        else:
+            await asyncio.sleep(min(POLL_SECONDS, left))
     return process.exit_code is not None
+
+
+async def _wait_on(pid: int, longest: float) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:  # it has ended, or this kernel or sandbox has none
+        await asyncio.sleep(min(POLL_SECONDS, longest))
+        return
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), longest)
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 def describe(exit_code: int | None) -> str:

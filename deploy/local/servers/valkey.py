@@ -10,7 +10,8 @@ from deploy.local.servers.server import NotReady, Server
 PORT = 16379
 
 # All keys of hitok expire. When memory is short, the one that would expire first is evicted. A power failure loses the
-# last second: a user has a code sent again, and a limit forgets a request.
+# last second: a user has a code sent again, and a limit forgets a request. Once a second is enough for expired keys and
+# timeouts, which an idle machine notices.
 CONFIG = """\
 bind 127.0.0.1
 port {port}
@@ -20,6 +21,7 @@ appendonly yes
 appendfsync everysec
 save ""
 maxmemory 128mb
+hz 1
 maxmemory-policy volatile-ttl
 """
 

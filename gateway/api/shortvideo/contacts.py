@@ -14,7 +14,7 @@ from gateway.http.errors import ActorForged, ParameterMissing, UserNotFound
 from gateway.http.limits.rate_limits import per_minute
 from gateway.http.params import Id, LongPageSize, PageNumber, PageSize, Paging, Text
 from protos.social.v1 import friends_pb2 as pb
-from protos.user.v1.users_pb2 import BatchGetUsersByUsernameRequest, SearchUsersRequest
+from protos.user.v1.users_pb2 import SearchUsersRequest
 
 CONTACT = per_minute(20, 40)
 
@@ -89,12 +89,10 @@ async def add_friend(call: Call, params: AddFriend) -> None:
     name = params.username or params.user_name
     if name is None:
         raise ParameterMissing(field="username")
-    found = await call.container.users.BatchGetUsersByUsername(BatchGetUsersByUsernameRequest(usernames=[name]))
-    if not found.users:
+    user = await call.container.names.load(name)
+    if user is None:
         raise UserNotFound(field="username")
-    user_id = found.users[0].user_id
-    await call.container.friends.AddFriend(pb.AddFriendRequest(user_id=user_id))
-    await recheck(call.container.chat, user_id=user_id)
+    await call.container.friends.AddFriend(pb.AddFriendRequest(user_id=user.user_id))
 
 
 @endpoint("POST", "/api/contact/get-friend-list", family=SHORT_VIDEO, limit=CONTACT)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprotos/user/v1/users.proto\x12\rhitok.user.v1\"\xf9\x02\n\x04User\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08nickname\x18\x03 \x01(\t\x12\x0e\n\x06\x61vatar\x18\x04 \x01(\t\x12\x0b\n\x03\x62io\x18\x05 \x01(\t\x12\x0b\n\x03sex\x18\x06 \x01(\x05\x12\x0c\n\x04role\x18\x07 \x01(\x05\x12\x12\n\ncreated_at\x18\x08 \x01(\x03\x12\x12\n\nupdated_at\x18\t \x01(\x03\x12\x10\n\x08login_at\x18\n \x01(\x03\x12\x14\n\x0cheartbeat_at\x18\x0b \x01(\x03\x12\x11\n\tlogout_at\x18\x0c \x01(\x03\x12\x11\n\tis_logout\x18\r \x01(\x08\x12\r\n\x05\x65mail\x18\x14 \x01(\t\x12\r\n\x05phone\x18\x15 \x01(\t\x12\x11\n\tclient_ip\x18\x16 \x01(\t\x12\x13\n\x0b\x63lient_port\x18\x17 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x18 \x01(\t\x12\x1b\n\x13searchable_by_phone\x18\x19 \x01(\x08\x12\x1b\n\x13searchable_by_email\x18\x1a \x01(\x08\"(\n\x14\x42\x61tchGetUsersRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\";\n\x15\x42\x61tchGetUsersResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.hitok.user.v1.User\"3\n\x1e\x42\x61tchGetUsersByUsernameRequest\x12\x11\n\tusernames\x18\x01 \x03(\t\"B\n\x12SearchUsersRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\"N\n\x13SearchUsersResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.hitok.user.v1.User\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"3\n\rProfileLookup\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x11\n\tviewer_id\x18\x02 \x01(\x03\"H\n\x17\x42\x61tchGetProfilesRequest\x12-\n\x07lookups\x18\x01 \x03(\x0b\x32\x1c.hitok.user.v1.ProfileLookup\">\n\x18\x42\x61tchGetProfilesResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.hitok.user.v1.User\"\x97\x02\n\x14UpdateProfileRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x15\n\x08username\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06\x61vatar\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x10\n\x03\x62io\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05\x65mail\x18\x05 \x01(\tH\x03\x88\x01\x01\x12 \n\x13searchable_by_phone\x18\x06 \x01(\x08H\x04\x88\x01\x01\x12 \n\x13searchable_by_email\x18\x07 \x01(\x08H\x05\x88\x01\x01\x42\x0b\n\t_usernameB\t\n\x07_avatarB\x06\n\x04_bioB\x08\n\x06_emailB\x16\n\x14_searchable_by_phoneB\x16\n\x14_searchable_by_email\"\x17\n\x15UpdateProfileResponse\"/\n\x0eSetRoleRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0c\n\x04role\x18\x02 \x01(\x05\"\x11\n\x0fSetRoleResponse2\xd2\x04\n\x05Users\x12_\n\rBatchGetUsers\x12#.hitok.user.v1.BatchGetUsersRequest\x1a$.hitok.user.v1.BatchGetUsersResponse\"\x03\x90\x02\x01\x12s\n\x17\x42\x61tchGetUsersByUsername\x12-.hitok.user.v1.BatchGetUsersByUsernameRequest\x1a$.hitok.user.v1.BatchGetUsersResponse\"\x03\x90\x02\x01\x12Y\n\x0bSearchUsers\x12!.hitok.user.v1.SearchUsersRequest\x1a\".hitok.user.v1.SearchUsersResponse\"\x03\x90\x02\x01\x12h\n\x10\x42\x61tchGetProfiles\x12&.hitok.user.v1.BatchGetProfilesRequest\x1a\'.hitok.user.v1.BatchGetProfilesResponse\"\x03\x90\x02\x01\x12_\n\rUpdateProfile\x12#.hitok.user.v1.UpdateProfileRequest\x1a$.hitok.user.v1.UpdateProfileResponse\"\x03\x90\x02\x02\x12M\n\x07SetRole\x12\x1d.hitok.user.v1.SetRoleRequest\x1a\x1e.hitok.user.v1.SetRoleResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprotos/user/v1/users.proto\x12\rhitok.user.v1\"\xf9\x02\n\x04User\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08nickname\x18\x03 \x01(\t\x12\x0e\n\x06\x61vatar\x18\x04 \x01(\t\x12\x0b\n\x03\x62io\x18\x05 \x01(\t\x12\x0b\n\x03sex\x18\x06 \x01(\x05\x12\x0c\n\x04role\x18\x07 \x01(\x05\x12\x12\n\ncreated_at\x18\x08 \x01(\x03\x12\x12\n\nupdated_at\x18\t \x01(\x03\x12\x10\n\x08login_at\x18\n \x01(\x03\x12\x14\n\x0cheartbeat_at\x18\x0b \x01(\x03\x12\x11\n\tlogout_at\x18\x0c \x01(\x03\x12\x11\n\tis_logout\x18\r \x01(\x08\x12\r\n\x05\x65mail\x18\x14 \x01(\t\x12\r\n\x05phone\x18\x15 \x01(\t\x12\x11\n\tclient_ip\x18\x16 \x01(\t\x12\x13\n\x0b\x63lient_port\x18\x17 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x18 \x01(\t\x12\x1b\n\x13searchable_by_phone\x18\x19 \x01(\x08\x12\x1b\n\x13searchable_by_email\x18\x1a \x01(\x08\"(\n\x14\x42\x61tchGetUsersRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\"K\n\x15\x42\x61tchGetUsersResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.hitok.user.v1.User\x12\x0e\n\x06places\x18\x02 \x03(\x05\"3\n\x1e\x42\x61tchGetUsersByUsernameRequest\x12\x11\n\tusernames\x18\x01 \x03(\t\"B\n\x12SearchUsersRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\"N\n\x13SearchUsersResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.hitok.user.v1.User\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"3\n\rProfileLookup\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x11\n\tviewer_id\x18\x02 \x01(\x03\"H\n\x17\x42\x61tchGetProfilesRequest\x12-\n\x07lookups\x18\x01 \x03(\x0b\x32\x1c.hitok.user.v1.ProfileLookup\">\n\x18\x42\x61tchGetProfilesResponse\x12\"\n\x05users\x18\x01 \x03(\x0b\x32\x13.hitok.user.v1.User\"\x97\x02\n\x14UpdateProfileRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x15\n\x08username\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06\x61vatar\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x10\n\x03\x62io\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05\x65mail\x18\x05 \x01(\tH\x03\x88\x01\x01\x12 \n\x13searchable_by_phone\x18\x06 \x01(\x08H\x04\x88\x01\x01\x12 \n\x13searchable_by_email\x18\x07 \x01(\x08H\x05\x88\x01\x01\x42\x0b\n\t_usernameB\t\n\x07_avatarB\x06\n\x04_bioB\x08\n\x06_emailB\x16\n\x14_searchable_by_phoneB\x16\n\x14_searchable_by_email\"\x17\n\x15UpdateProfileResponse\"/\n\x0eSetRoleRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0c\n\x04role\x18\x02 \x01(\x05\"\x11\n\x0fSetRoleResponse2\xd2\x04\n\x05Users\x12_\n\rBatchGetUsers\x12#.hitok.user.v1.BatchGetUsersRequest\x1a$.hitok.user.v1.BatchGetUsersResponse\"\x03\x90\x02\x01\x12s\n\x17\x42\x61tchGetUsersByUsername\x12-.hitok.user.v1.BatchGetUsersByUsernameRequest\x1a$.hitok.user.v1.BatchGetUsersResponse\"\x03\x90\x02\x01\x12Y\n\x0bSearchUsers\x12!.hitok.user.v1.SearchUsersRequest\x1a\".hitok.user.v1.SearchUsersResponse\"\x03\x90\x02\x01\x12h\n\x10\x42\x61tchGetProfiles\x12&.hitok.user.v1.BatchGetProfilesRequest\x1a\'.hitok.user.v1.BatchGetProfilesResponse\"\x03\x90\x02\x01\x12_\n\rUpdateProfile\x12#.hitok.user.v1.UpdateProfileRequest\x1a$.hitok.user.v1.UpdateProfileResponse\"\x03\x90\x02\x02\x12M\n\x07SetRole\x12\x1d.hitok.user.v1.SetRoleRequest\x1a\x1e.hitok.user.v1.SetRoleResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,27 +48,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHGETUSERSREQUEST']._serialized_start=425
   _globals['_BATCHGETUSERSREQUEST']._serialized_end=465
   _globals['_BATCHGETUSERSRESPONSE']._serialized_start=467
-  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=526
-  _globals['_BATCHGETUSERSBYUSERNAMEREQUEST']._serialized_start=528
-  _globals['_BATCHGETUSERSBYUSERNAMEREQUEST']._serialized_end=579
-  _globals['_SEARCHUSERSREQUEST']._serialized_start=581
-  _globals['_SEARCHUSERSREQUEST']._serialized_end=647
-  _globals['_SEARCHUSERSRESPONSE']._serialized_start=649
-  _globals['_SEARCHUSERSRESPONSE']._serialized_end=727
-  _globals['_PROFILELOOKUP']._serialized_start=729
-  _globals['_PROFILELOOKUP']._serialized_end=780
-  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=782
-  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=854
-  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=856
-  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=918
-  _globals['_UPDATEPROFILEREQUEST']._serialized_start=921
-  _globals['_UPDATEPROFILEREQUEST']._serialized_end=1200
-  _globals['_UPDATEPROFILERESPONSE']._serialized_start=1202
-  _globals['_UPDATEPROFILERESPONSE']._serialized_end=1225
-  _globals['_SETROLEREQUEST']._serialized_start=1227
-  _globals['_SETROLEREQUEST']._serialized_end=1274
-  _globals['_SETROLERESPONSE']._serialized_start=1276
-  _globals['_SETROLERESPONSE']._serialized_end=1293
-  _globals['_USERS']._serialized_start=1296
-  _globals['_USERS']._serialized_end=1890
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=542
+  _globals['_BATCHGETUSERSBYUSERNAMEREQUEST']._serialized_start=544
+  _globals['_BATCHGETUSERSBYUSERNAMEREQUEST']._serialized_end=595
+  _globals['_SEARCHUSERSREQUEST']._serialized_start=597
+  _globals['_SEARCHUSERSREQUEST']._serialized_end=663
+  _globals['_SEARCHUSERSRESPONSE']._serialized_start=665
+  _globals['_SEARCHUSERSRESPONSE']._serialized_end=743
+  _globals['_PROFILELOOKUP']._serialized_start=745
+  _globals['_PROFILELOOKUP']._serialized_end=796
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=798
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=870
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=872
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=934
+  _globals['_UPDATEPROFILEREQUEST']._serialized_start=937
+  _globals['_UPDATEPROFILEREQUEST']._serialized_end=1216
+  _globals['_UPDATEPROFILERESPONSE']._serialized_start=1218
+  _globals['_UPDATEPROFILERESPONSE']._serialized_end=1241
+  _globals['_SETROLEREQUEST']._serialized_start=1243
+  _globals['_SETROLEREQUEST']._serialized_end=1290
+  _globals['_SETROLERESPONSE']._serialized_start=1292
+  _globals['_SETROLERESPONSE']._serialized_end=1309
+  _globals['_USERS']._serialized_start=1312
+  _globals['_USERS']._serialized_end=1906
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 """Who may write to whom. The social service decides; lookups made at the same moment travel in one call.
 
-A yes is cached for seconds, or until an event ends it. A no is never cached, and no answer counts as a no.
+A yes, of friends the yes of both, is cached for seconds, or until an event ends it. A no is never cached, so nobody
+has to tell of what becomes allowed. No answer counts as a no.
 """
 
 import asyncio
@@ -28,7 +29,9 @@ Pair = tuple[int, int]
 
 
 def _is_yes(answer: Any) -> bool:
-    return answer.member if isinstance(answer, MemberCheck) else answer.friend and not answer.blocked
+    if isinstance(answer, MemberCheck):
+        return answer.member
+    return answer.friend and answer.peer_agreed and not answer.blocked
 
 
 class Permissions:

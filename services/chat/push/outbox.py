@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 
 import structlog
 from nats.aio.client import Client as Nats
@@ -23,7 +24,8 @@ from services.kit.events.stream import LOST
 from services.kit.sql.connection import AsyncConnection
 
 GRACE = 1.5  # seconds that the process which stored or claimed a push has to publish it
-POLL = 0.5  # seconds between looks for pushes that are due
+SOON = 0.5  # seconds between looks while pushes of this process are left to the relay
+POLL = 5.0  # seconds between looks for what a process that died has left
 CONFIRM = 0.5  # seconds for which published pushes gather before they are deleted
 KEEP = 600.0  # seconds; after a longer outage clients catch up by themselves
 BATCH = 500
@@ -67,7 +69,8 @@ class Publisher:
         self._database, self._nats = database, nats
         self._queue: deque[tuple[int, Push]] = deque()
         self._published: list[int] = []  # ids to delete
-        self._filled, self._due = asyncio.Event(), asyncio.Event()
+        self._left_at = 0.0  # when a push was last left to the relay; 0: it found all
+        self._filled, self._due, self._confirm = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def store(self, connection: AsyncConnection, pushes: Sequence[Push]) -> None:
         """Stores pushes in the caller's transaction. This process publishes them once it is committed."""
@@ -114,14 +117,20 @@ class Publisher:
                         PUSHED.labels("fast").inc()
                         if id:
                             self._published.append(id)
+                            self._confirm.set()
+                    else:
+                        self._left_at = monotonic()
             except LOST as error:
                 self._queue.clear()  # left to the relay: published here later, they could overtake newer ones
+                self._left_at = monotonic()
                 log.warning("push failed", error=repr(error)[:200])
 
     async def delete_published(self) -> None:
         """Deletes the pushes that NATS has surely received."""
         while True:
+            await self._confirm.wait()
             await asyncio.sleep(CONFIRM)
+            self._confirm.clear()
             try:
                 await self._delete_published()
             except LOST as error:
@@ -133,16 +142,20 @@ class Publisher:
         while True:
             background.come_round()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), POLL)
+                await asyncio.wait_for(self._due.wait(), SOON if self._left_at else POLL)
             self._due.clear()
             try:
+                looked_at = monotonic()
                 while self._nats.is_connected and await self._relay_batch() == BATCH:
                     pass
+                if self._nats.is_connected and looked_at > self._left_at + GRACE:
+                    self._left_at = 0.0
                 if loop.time() > purge_at:
                     purge_at = loop.time() + KEEP / 10
                     async with self._database.transaction() as connection:
                         await connection.execute(PURGE, {"keep": KEEP})
             except LOST as error:
+                self._left_at = monotonic()
                 log.warning("push relay waits", error=repr(error)[:200])
                 await asyncio.sleep(1)
 
@@ -150,6 +163,8 @@ class Publisher:
         if len(self._queue) < MAX_QUEUE:  # otherwise the relay publishes them
             self._queue.extend(zip(ids, pushes, strict=True))
             self._filled.set()
+        else:
+            self._left_at = monotonic()
 
     async def _relay_batch(self) -> int:
         return await self._publish_claimed(CLAIM_ANY)

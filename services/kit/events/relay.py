@@ -13,6 +13,7 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 from psycopg import AsyncConnection as Listener
 from psycopg import OperationalError as ListenerLost
+from psycopg.generators import notifies
 from sqlalchemy import text
 
 from services.kit import background, telemetry
@@ -26,6 +27,7 @@ from services.kit.events.stream import BATCH, LOST, POLL, PUBLISH_TIMEOUT, ensur
 from services.kit.log import ThrottledWarning
 
 RELAY_LOCK = 7_243_118_266  # advisory lock
+LOOK = 60.0  # seconds
 GATHER = 0.01  # seconds for which events gather after some were published; an event after a quiet time does not wait
 
 # Not `id > last`: ids are assigned before the commit, so a row that commits late would be skipped for good. Rows that
@@ -41,17 +43,17 @@ log = structlog.get_logger("events")
 
 @asynccontextmanager
 async def relaying(
-    database: Database, client: Nats, source: str, postgres_url: str, keep_days: int
+    database: Database, client: Nats, source: str, postgres_url: str, keep_days: int, **wakes: asyncio.Event
 ) -> AsyncIterator[None]:
     """Relays the outbox of the service `source` while the block runs, and once more when the block ends.
 
-    Published events are kept for `keep_days`.
+    Published events are kept for `keep_days`. `wakes`: what to set on a NOTIFY of other channels, by channel.
     """
     relay = Relay(database, client, source)
     try:
         async with background.run(
             relay_outbox=relay.run,
-            listen_outbox=lambda: _listen(postgres_url, relay.wake),
+            listen_outbox=lambda: _listen(postgres_url, wakes | {CHANNEL: relay.wake}),
             watch_outbox=lambda: watch_outbox(database),
             prune_events=lambda: prune(database, keep_days),
         ):
@@ -61,15 +63,18 @@ async def relaying(
             await asyncio.wait_for(relay.drain(), PUBLISH_TIMEOUT)
 
 
-async def _listen(url: str, wake: asyncio.Event) -> None:
-    """Wakes the relay on each NOTIFY. While this connection is down, the relay polls."""
+async def _listen(url: str, wakes: dict[str, asyncio.Event]) -> None:
+    """Sets the event of each NOTIFY's channel. While this connection is down, those who wait for them poll."""
     while True:
         with suppress(ListenerLost):
             async with await Listener.connect(url, autocommit=True, connect_timeout=3) as connection:
-                await connection.execute(f"LISTEN {CHANNEL}")
-                wake.set()
-                async for _ in connection.notifies():
-                    wake.set()
+                await connection.execute("; ".join(f"LISTEN {channel}" for channel in wakes))
+                channels = set(wakes)
+                while True:  # `Listener.notifies` would look ten times a second
+                    for channel in channels:
+                        wakes[channel].set()
+                    notes = await connection.wait(notifies(connection.pgconn), interval=LOOK)
+                    channels = {note.relname.decode() for note in notes}
         await asyncio.sleep(1)
 
 

@@ -7,7 +7,7 @@ from prometheus_client import Histogram
 
 from services.kit.telemetry import BUCKETS
 
-EVERY = 0.25  # seconds
+EVERY = 1.0  # seconds
 
 LAG = Histogram("hitok_loop_lag_seconds", "How much later than asked the event loop called", buckets=BUCKETS)
 

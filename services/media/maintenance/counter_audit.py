@@ -91,7 +91,7 @@ def _audit(table: str) -> str:
     key, is_live, counters, _ = TABLES[table]
     wrong = [f"count(*) FILTER (WHERE {counter} <> ({value})) AS {counter}" for counter, value in counters.items()]
     return f"""SELECT max({key}) AS last, count(*) AS checked, {", ".join(wrong)} FROM
-        (SELECT * FROM {table} WHERE {is_live} AND {key} > :after ORDER BY {key} LIMIT {BATCH}) AS row"""  # noqa: S608
+        (SELECT * FROM {table} WHERE {is_live} AND {key} > :after ORDER BY {key} LIMIT :rows) AS row"""  # noqa: S608
 
 
 FAULTS = {
@@ -132,7 +132,9 @@ AUDITS = {table: text(_audit(table)) for table in AUDITED}
 class DriftAudit:
     """Compares all counters with their rows, a few rows at a time, for the drift metric; cheap enough under load."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: int = BATCH) -> None:
+        """`rows` of each table are read by a step."""
+        self._rows = rows
         self._after = dict.fromkeys(AUDITED, 0)
         for table, counted in AUDITED.items():
             for counter in counted.counters:
@@ -145,9 +147,9 @@ class DriftAudit:
         """
         found = 0
         for table, counted in AUDITED.items():
-            async with database.transaction() as connection:
-                row = (await connection.execute(AUDITS[table], {"after": self._after[table]})).one()
-            self._after[table] = row.last if row.checked == BATCH else 0
+            async with database.reading() as connection:
+                row = (await connection.execute(AUDITS[table], {"after": self._after[table], "rows": self._rows})).one()
+            self._after[table] = row.last if row.checked == self._rows else 0
             CHECKED.labels(table).inc(row.checked)
             for counter in counted.counters:
                 wrong = getattr(row, counter)

@@ -26,7 +26,9 @@ from services.media.storage import Storage
 from services.objectstore.store import key_of
 
 LEADER = 7_243_118_270  # advisory lock: one of the media processes on a database sweeps
-DRAIN_EVERY = 2.0  # seconds
+LOOK_EVERY = 20.0  # seconds; a queued deletion is done at once
+AUDITED = 500  # rows of each table whose counters a look compares
+AGAIN = 2.0  # seconds after a failure
 BATCH = 500
 STALLED = 6 * 3600.0  # a sweep lists the whole store
 PARTIAL = "partial/"
@@ -57,21 +59,25 @@ async def _run(service: Resources) -> None:
                     await connection.execute(select(func.pg_advisory_unlock(LEADER)))
         except (SQLAlchemyError, HitokError, OSError) as error:
             log.warning("sweep failed", error=repr(error)[:200])
-            await asyncio.sleep(DRAIN_EVERY)
+            await asyncio.sleep(AGAIN)
 
 
 async def _lead(service: Resources, connection: object) -> None:
-    swept_at, audit = 0.0, DriftAudit()
+    swept_at, looked_at, audit = 0.0, 0.0, DriftAudit(AUDITED)
     while True:
         background.come_round(STALLED)
+        service.deletion_queued.clear()
         if (now := time.monotonic()) - swept_at >= service.settings.sweep_seconds or not swept_at:
             swept_at = now
             await sweep(service)
         await deletions.drain(service.database, service.storage)
-        await renew_words(service.database)
-        if wrong := await audit.step(service.database):
-            log.error("counters differ from their rows", count=wrong)
-        await asyncio.sleep(DRAIN_EVERY)
+        if now - looked_at >= LOOK_EVERY:
+            looked_at = now
+            await renew_words(service.database)
+            if wrong := await audit.step(service.database):
+                log.error("counters differ from their rows", count=wrong)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(service.deletion_queued.wait(), LOOK_EVERY)
         await connection.execute(select(1))  # type: ignore[attr-defined]  # raises if the lock was lost with the connection
 
 

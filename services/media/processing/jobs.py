@@ -33,7 +33,8 @@ from services.media.processing.progress_frames import push_progress
 from services.media.resources import Resources
 from services.media.videos import chosen_covers, publishing
 
-POLL = 2.0  # seconds between looks for jobs of other processes
+POLL = 10.0  # seconds between looks for jobs of workers that died; a new job wakes a worker
+AGAIN = 2.0  # seconds after a failure
 FAIR = text("interval '1 hour'")  # how far back `_next` looks for whom it served
 ATTEMPTS = 3  # workers that may die of a job before it fails
 
@@ -61,7 +62,7 @@ async def _work(service: Resources) -> None:
                 await asyncio.wait_for(service.job_ready.wait(), POLL)
         except (SQLAlchemyError, HitokError, OSError) as error:
             log.warning("worker waits", error=repr(error)[:200])
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(AGAIN)
 
 
 async def _take(service: Resources) -> Row[Any] | None:
@@ -173,6 +174,7 @@ async def _give_back(service: Resources, job: Row[Any], seconds: float, is_count
     attempts = job.attempts if is_counted else job.attempts - 1
     async with service.database.transaction() as connection:
         await connection.execute(_of(job).values(due_at=_after(seconds), attempts=attempts))
+    asyncio.get_running_loop().call_later(seconds, service.job_ready.set)
 
 
 async def _end(connection: AsyncConnection, job: Row[Any], reason: str, following: Sequence[str] = ()) -> None:
