@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from deploy.local.data_dir import locate_folder
 from deploy.local.errors import LocalError
 from deploy.local.services import SERVICES
+from deploy.local.settings_files import read_environ
 
 MARK = "HITOK_INTERNAL_SECRET"  # if this one is set, all are
 
@@ -21,6 +22,7 @@ class Deployment:
 
 def find_deployment(environ: Mapping[str, str]) -> Deployment:
     """Raises LocalError if there is none."""
+    environ = read_environ(environ)
     if environ.get(MARK):
         return Deployment({service.name: environ for service in SERVICES}, local=False)
     folder = locate_folder(environ) / "settings"

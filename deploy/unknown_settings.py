@@ -16,7 +16,7 @@ FOR_TESTS = ("HITOK_TEST_", "HITOK_SOAK_")
 
 def find_unknown_settings(environ: Mapping[str, str], more_known: Iterable[str] = ()) -> Iterator[str]:
     """One sentence per variable, with the most similar known name."""
-    known = {ADMIN_URL, *list_settings(), *more_known}
+    known = {ADMIN_URL, ADMIN_URL + FILE, *list_settings(), *more_known}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known and not name.startswith(FOR_TESTS):
             nearest = get_close_matches(name, known, n=1)

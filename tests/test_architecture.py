@@ -113,7 +113,7 @@ ORDER = {
     "gateway": ("config", "http", "cache", "chat", "ws", "container", "files", "api", "web", "docs", "app", "__main__"),
     "gateway/api": ("timeouts", "compat", "shortvideo", "hichat"),
     "deploy/local": (
-        "errors services",
+        "errors services settings_files",
         "data_dir databases ports launcher",
         "child",
         "servers",

@@ -22,6 +22,7 @@ from deploy.backup.snapshots import note_verified
 from deploy.backup.verification import try_restore
 from deploy.deployment import MARK
 from deploy.local.errors import LocalError, explain_os_errors
+from deploy.local.settings_files import read_environ
 
 commands = typer.Typer(add_completion=False, help="Back up and restore everything that hitok keeps.")
 REPLACE = typer.Option(False, "--replace", help="also where there is something already; it is lost")
@@ -59,8 +60,9 @@ def try_out(
     """Prove that a backup can be restored, by restoring it into a scratch server; hitok is not touched."""
     with explained():
         manifest = try_restore(folder, into)
-        if os.environ.get(MARK) or is_running(os.environ):
-            with open_place(os.environ, stopped=False) as place:
+        environ = read_environ()
+        if environ.get(MARK) or is_running(environ):
+            with open_place(environ, stopped=False) as place:
                 note_verified(place.urls["media"], manifest.created_at)
     print(f"verified {describe(manifest)}: restored, migrated to this release, and every file is there")
 

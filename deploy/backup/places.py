@@ -19,6 +19,7 @@ from deploy.local.environment import name_secrets
 from deploy.local.errors import LocalError
 from deploy.local.servers.postgres import Postgres
 from deploy.local.services import SERVICES
+from deploy.local.settings_files import read_environ
 from services.kit.config import ConfigError, load
 from services.media.config import MediaSettings
 from services.objectstore.store import open_store
@@ -47,7 +48,7 @@ class Place:
 @contextmanager
 def open_place(environ: Mapping[str, str], *, stopped: bool) -> Iterator[Place]:
     """`stopped`: refuse if processes of hitok run. Raises LocalError."""
-    environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
+    environ = read_environ(environ)
     try:
         if environ.get(MARK):
             yield _place_of(dict.fromkeys(DATABASE_SERVICES, environ))

@@ -4,7 +4,6 @@ It may be run again: it adds only what is missing, and so continues a run that w
 """
 
 import asyncio
-import os
 import secrets
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from deploy.deployment import find_deployment, find_url
 from deploy.frontend import Refused, Unreachable, open_http
 from deploy.local.data_dir import load_secrets, locate_folder
 from deploy.local.errors import LocalError
+from deploy.local.settings_files import read_environ
 
 
 def main(
@@ -35,7 +35,7 @@ def main(
 ) -> None:
     """Fill a running hitok with demo data."""
     try:
-        url, password = url or find_url(find_deployment(os.environ)), password or find_password()
+        url, password = url or find_url(find_deployment(read_environ())), password or find_password()
         with open_progress() as progress:
             run = asyncio.run(fill(url, seed, password, seconds, find_mails(), progress))
     except* (DemoError, LocalError, Refused, Unreachable) as errors:
@@ -58,13 +58,13 @@ async def fill(url: str, seed: int, password: str, seconds: float, mails: Path |
 
 
 def find_mails() -> Path | None:
-    mails = locate_folder(os.environ) / "mail"
+    mails = locate_folder(read_environ()) / "mail"
     return mails if mails.is_dir() else None
 
 
 def find_password() -> str:
     """Raises LocalError."""
-    var = locate_folder(os.environ)
+    var = locate_folder(read_environ())
     if not var.is_dir():
         return secrets.token_hex(8)
     return load_secrets(var, ["demo"])["demo"][:16]

@@ -4,7 +4,6 @@ HITOK_<SERVICE>_POSTGRES_URL, which the service itself reads, gives the role, pa
 is the administrator's URL. It may run again at any time, for example after a password change.
 """
 
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from deploy.local.databases import ensure_database
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError
+from deploy.local.settings_files import read_environ
 
 ADMIN = "HITOK_POSTGRES_URL"
 OWNERS = re.compile(r"HITOK_[A-Z]+_POSTGRES_URL")
@@ -41,7 +41,7 @@ def read_owner(setting: str, url: str) -> tuple[str, str]:
 
 def main() -> int:
     try:
-        for name in make_databases(os.environ):
+        for name in make_databases(read_environ()):
             print(f"{name} is ready")
     except LocalError as error:
         print(f"error: {error}", file=sys.stderr)

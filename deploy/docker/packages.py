@@ -1,5 +1,6 @@
 """The packages of an image: the contents of its requirements file, with hashes and licences."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from packaging.markers import Marker
 
+ROOT = Path(__file__).parents[2]
 REQUIREMENTS = Path(__file__).with_name("requirements")
 PIN = re.compile(
     r"^(?P<name>[\w.-]+)==(?P<version>[^\s;\\]+)(?: ; (?P<marker>.*?))?(?P<hashes>(?: \\\n +--hash=\S+)+)$",
@@ -40,6 +42,16 @@ def read_packages(file: Path) -> Iterator[Package]:
     for pin in PIN.finditer(file.read_text()):
         if not pin["marker"] or Marker(pin["marker"]).evaluate(dict(IMAGE)):
             yield Package(pin["name"], pin["version"], tuple(re.findall(r"--hash=(\S+)", pin["hashes"])))
+
+
+VENDORED = {"gateway": [Path("gateway/docs/swagger-ui")]}
+"""Folders of an image with files of an npm package, by which package.json names it."""
+
+
+def read_vendored(image: str) -> Iterator[dict[str, str]]:
+    """Name, version and license of each package whose files are in the image without being installed."""
+    for folder in VENDORED.get(image, []):
+        yield json.loads((ROOT / folder / "package.json").read_bytes())
 
 
 def licence_of(name: str) -> str:

@@ -1,6 +1,7 @@
 """`python -m deploy.docker.sbom FOLDER` writes a CycloneDX file for each image, from the lock file alone."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from cyclonedx.contrib.hash.factories import HashTypeFactory
@@ -10,11 +11,12 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from deploy.docker.packages import REQUIREMENTS, Package, licence_of, read_packages
+from deploy.docker.packages import REQUIREMENTS, Package, licence_of, read_packages, read_vendored
 
 
 def make_bom(requirements: Path) -> Bom:
     bom = Bom(components=map(component_of, read_packages(requirements)))
+    bom.components |= map(vendored_component, read_vendored(requirements.stem))
     image = Component(type=ComponentType.CONTAINER, name=f"hitok-{requirements.stem}", bom_ref="image")
     bom.metadata.component = image
     bom.register_dependency(image, bom.components)
@@ -32,6 +34,18 @@ def component_of(package: Package) -> Component:
         bom_ref=str(purl),
         licenses=[LicenseFactory().make_from_string(licence)] if licence else [],
         hashes=[HashTypeFactory().from_composite_str(text) for text in package.hashes],
+    )
+
+
+def vendored_component(package: Mapping[str, str]) -> Component:
+    purl = PackageURL("npm", name=package["name"], version=package["version"])
+    return Component(
+        type=ComponentType.LIBRARY,
+        name=package["name"],
+        version=package["version"],
+        purl=purl,
+        bom_ref=str(purl),
+        licenses=[LicenseFactory().make_from_string(package["license"])],
     )
 
 

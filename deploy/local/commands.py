@@ -10,6 +10,7 @@ from typing import NoReturn
 from deploy.local.data_dir import locate_folder, write_private
 from deploy.local.errors import LocalError, explain_os_errors
 from deploy.local.services import Service
+from deploy.local.settings_files import read_environ
 
 
 def keep_settings(var: Path, service: Service, environment: Mapping[str, str]) -> None:
@@ -27,8 +28,9 @@ def run_command(arguments: Sequence[str], services: Sequence[Service]) -> NoRetu
     if service is None:
         names = ", ".join(service.name for service in services)
         raise LocalError(f"there is no service {arguments[0]!r}, only {names}")
-    file = locate_folder(os.environ) / "settings" / f"{service.name}.json"
+    environ = read_environ()
+    file = locate_folder(environ) / "settings" / f"{service.name}.json"
     if not file.exists():
         raise LocalError(f"{file} is missing: run `make run` first, it holds the settings")
-    environment = os.environ | json.loads(file.read_bytes())
+    environment = environ | json.loads(file.read_bytes())
     os.execve(sys.executable, [sys.executable, "-m", service.module, *arguments[1:]], environment)  # noqa: S606

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 
 from litestar import get
@@ -16,16 +15,17 @@ from gateway.http.errors import RouteNotFound
 from gateway.http.failures import FAILURES
 from gateway.http.openapi import document
 
-ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css"}
+ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+SWAGGER_UI = Path(__file__).parent / "swagger-ui"
 ASYNCAPI = Path(__file__).parents[2] / "docs/asyncapi.yaml"
 CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 PAGE = """<!doctype html>
 <html lang="{lang}"><head><meta charset="utf-8"><title>hitok API</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/docs/swagger_style.css"></head>
+<link rel="stylesheet" href="/docs/swagger-ui.css"></head>
 <body><p style="margin:.6rem 1.2rem;text-align:right;font-family:sans-serif"><a href="{other}" hreflang="{other_lang}">{name}</a></p>
 <div id="swagger-ui" data-openapi="{openapi}"></div>
-<script src="/docs/swagger_bundle.js"></script><script src="/docs/start.js" type="module"></script></body></html>
+<script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js" type="module"></script></body></html>
 """  # noqa: E501
 PAGES = {
     "en": PAGE.format(lang="en", openapi="/openapi.json", other="/docs/zh", other_lang="zh-CN", name="中文"),
@@ -61,7 +61,6 @@ def handlers(endpoints: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
     documents, asyncapi = {"en": document(endpoints, EN), "zh": document(endpoints, ZH)}, ASYNCAPI.read_bytes()
     pages = {"zh": PAGES["zh"], "errors": errors_page()}
     scripts = {name: (Path(__file__).parent / name).read_bytes() for name in SCRIPTS}
-    folder = _find_assets()
 
     @get("/openapi.json")
     async def openapi_document() -> ASGIResponse:
@@ -88,7 +87,7 @@ def handlers(endpoints: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
         if name not in ASSETS:
             raise RouteNotFound
         headers = {"cache-control": "public, max-age=86400"}
-        body = await asyncio.to_thread((folder / name).read_bytes)
+        body = await asyncio.to_thread((SWAGGER_UI / name).read_bytes)
         return ASGIResponse(body=body, media_type=ASSETS[name], headers=headers)
 
     return [openapi_document, chinese_document, asyncapi_document, page, part]
@@ -96,10 +95,3 @@ def handlers(endpoints: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
 
 def _html(text: str) -> ASGIResponse:
     return ASGIResponse(body=text, media_type="text/html", headers={"content-security-policy": CSP})
-
-
-def _find_assets() -> Path:
-    """Finds the package without importing it: an import reads all its pages into 40 MB of memory."""
-    package = find_spec("offapi")
-    assert package and package.origin
-    return Path(package.origin).parent

@@ -87,7 +87,7 @@ def load(kind: type[S], service: str, environ: Mapping[str, str] = os.environ) -
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
         for name in variable_names(service, field.name):
-            text = _read(name, environ)
+            text = read_variable(name, environ)
             if text is not None:
                 is_unset = text == field.default == ""
                 values[field.name] = text if is_unset else _convert(name, text, field.type)
@@ -98,7 +98,7 @@ def load(kind: type[S], service: str, environ: Mapping[str, str] = os.environ) -
     return msgspec.convert(values, kind)
 
 
-def _read(name: str, environ: Mapping[str, str]) -> str | None:
+def read_variable(name: str, environ: Mapping[str, str]) -> str | None:
     """The value of a variable, or of the file that <variable>_FILE names, without the line's end."""
     if (path := environ.get(name + FILE)) is None:
         return environ.get(name)

@@ -20,6 +20,7 @@ from deploy.local.processes.server_process import ServerProcess
 from deploy.local.processes.service_process import ServiceProcess
 from deploy.local.processes.welcome import write_welcome
 from deploy.local.services import Service, replicate
+from deploy.local.settings_files import read_environ
 from deploy.unknown_settings import find_unknown_settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -37,8 +38,7 @@ async def supervise(
     environ: Mapping[str, str] = os.environ,
 ) -> None:
     """Runs until SIGINT, SIGTERM or SIGHUP; a second signal kills. Raises LocalError if it cannot continue."""
-    # An empty setting counts as unset.
-    environ = {name: value for name, value in environ.items() if value or not name.startswith("HITOK_")}
+    environ = read_environ(environ)
     var = locate_folder(environ)
     with assign_ports(replicate(services, replicas), environ) as ports, open_folder(var):
         run = Run(display, services, replicas, environ, var, ports, ha)

@@ -1,16 +1,16 @@
 """Health, metrics, and the API page, all of whose parts we serve ourselves."""
 
 import asyncio
+import hashlib
 import json
 import re
-import sys
 import threading
 
 import pytest
 from prometheus_client import REGISTRY, Gauge
 
 from gateway.config import GatewaySettings
-from gateway.docs.page import ASSETS
+from gateway.docs.page import ASSETS, SWAGGER_UI
 from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
 from tests.support.servers import Servers
 from tests.support.user import Running
@@ -105,9 +105,11 @@ async def test_each_part_of_the_api_page_comes_from_us(visitor: FrontEnd, path: 
     assert outside == []
 
 
-def test_the_package_of_the_assets_is_not_loaded() -> None:
-    """It would keep 40 MB of pages."""
-    assert "offapi" not in sys.modules
+def test_swagger_ui_is_what_its_checksums_say() -> None:
+    sums = [line.split() for line in (SWAGGER_UI / "SHA256SUMS").read_text().splitlines()]
+    assert {name for _, name in sums} == set(ASSETS)
+    for expected, name in sums:
+        assert hashlib.sha256((SWAGGER_UI / name).read_bytes()).hexdigest() == expected, name
 
 
 async def test_what_the_page_names_is_there(visitor: FrontEnd) -> None:
@@ -144,7 +146,15 @@ async def test_assets_may_be_cached_and_the_rest_not(visitor: FrontEnd) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["nothing.js", "..%2f..%2fgateway%2foperations.py", "..", "swagger_bundle.js%00", "SWAGGER_BUNDLE.JS"]
+    "name",
+    [
+        "nothing.js",
+        "..%2f..%2fgateway%2foperations.py",
+        "..",
+        "swagger-ui-bundle.js%00",
+        "SWAGGER-UI.CSS",
+        "package.json",
+    ],
 )
 async def test_no_other_file_is_served(gateway: RunningGateway, visitor: FrontEnd, name: str) -> None:
     await visitor.refused("GET", f"/docs/{name}", 404, 10022)
