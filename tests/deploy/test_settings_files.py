@@ -12,7 +12,6 @@ from deploy.deployment import find_deployment, find_url
 from deploy.local.errors import CONFIGURATION_ERROR, LocalError
 from deploy.local.settings_files import read_environ
 from deploy.unknown_settings import find_unknown_settings
-from services.kit.process.health import find
 
 
 def test_files_are_read_and_what_is_empty_counts_as_unset(tmp_path: Path) -> None:
@@ -21,7 +20,6 @@ def test_files_are_read_and_what_is_empty_counts_as_unset(tmp_path: Path) -> Non
     given = {"HITOK_POSTGRES_URL_FILE": str(file), "HITOK_VAR": "", "PATH": "", "SSL_CERT_FILE": "/x"}
     assert list(find_unknown_settings(given)) == []
     assert read_environ(given) == {"HITOK_POSTGRES_URL": "postgresql://a@b/c", "PATH": "", "SSL_CERT_FILE": "/x"}
-    assert find({"HITOK_USER_GRPC_PORT_FILE": str(file)}, "user", "grpc_port") == "postgresql://a@b/c"
 
 
 def test_a_file_that_is_not_there_and_a_setting_given_twice_are_refused() -> None:

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException
-from pathlib import Path
 
 SECONDS = 2
 GRPC_OPTIONS = (
@@ -58,12 +57,7 @@ def is_ready_grpc(service: str, port: int, environ: Mapping[str, str]) -> bool:
 
 def find(environ: Mapping[str, str], service: str, field: str) -> str:
     """The setting as text; "" if unset. The program must start fast, so it does not load the settings classes."""
-    for name in (f"HITOK_{service}_{field}".upper(), f"HITOK_{field}".upper()):
-        if file := environ.get(f"{name}_FILE"):
-            return Path(file).read_text().strip()
-        if text := environ.get(name):
-            return text
-    return ""
+    return environ.get(f"HITOK_{service}_{field}".upper()) or environ.get(f"HITOK_{field}".upper(), "")
 
 
 def main(kind: str, service: str) -> int:
