@@ -182,6 +182,12 @@ TABLES: dict[str, dict[str, Table]] = {
             "conversation_id seq rev content_type reply_to_seq words_version created_at edited_at recalled_at",
             f"Emptied in small transactions, like one that its sender recalled. {ID_STAYS}",
         ),
+        "reaction": Table(
+            "user_id emoji",
+            "conversation_id seq created_at",
+            f"{ROW_GOES} In small transactions; also those to their messages.",
+        ),
+        "reaction_summary": Table("", "conversation_id seq rev counts", "Counts fall with the reactions."),
         "push": Table("subject header payload", "id due_at", "Deleted within seconds, when the frame is published."),
         "notification": Table(
             "user_id actor_ids subject",

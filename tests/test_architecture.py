@@ -76,6 +76,7 @@ ORDER = {
         "push",
         "notifications",
         "membership",
+        "reactions",
         "sending",
         "reading",
         "account_erasure export online presence search_words tickets",

@@ -35,6 +35,8 @@ export interface Handlers {
   message?(message: Message): void;
   "message.updated"?(message: Message): void;
   "message.recalled"?(message: Message): void;
+  /** With `changes` from an event; without them from a sync, whose `mine` are this user's. */
+  reactions?(data: { conversation_id: string; changes?: Schemas["ReactionChange"][] } & Schemas["ReactionsView"]): void;
   conversation?(data: Schemas["conversation.frame"]["data"]): void;
   member?(member: { conversation_id: string } & Schemas["MemberView"]): void;
   receipt?(data: Schemas["receipt.frame"]["data"]): void;
@@ -67,6 +69,8 @@ export interface Requests {
   delivered: [Schemas["OfMessage"], Schemas["DeliveredView"]];
   accept: [Schemas["OfConversation"], object];
   decline: [Schemas["OfConversation"], object];
+  react: [Schemas["React"], Schemas["ReactionsView"]];
+  reactors: [Schemas["ListReactors"], Schemas["ReactorPage"]];
   hide: [Schemas["Hide"], Schemas["MarkView"]];
   mute: [Schemas["Mute"], Schemas["MarkView"]];
   pin: [Schemas["Pin"], Schemas["MarkView"]];

@@ -237,6 +237,7 @@ export class ChatClient {
     const known = part.limited ? -1 : this.#known.get(id) ?? -1;
     this.#known.set(id, Math.max(known, part.to_rev));
     for (const message of part.messages) if (message.rev > known) this.#on.message?.(message);
+    for (const one of part.reactions ?? []) if (one.rev > known) this.#on.reactions?.({ conversation_id: id, ...one });
     for (const member of part.members) if (member.rev > known) this.#on.member?.({ conversation_id: id, ...member });
   }
 

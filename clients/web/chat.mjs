@@ -3,6 +3,7 @@
 import { ChatClient } from "./chat-client.mjs";
 import { get, onSignedOut, post, refusal, request } from "./api.mjs";
 import { keep, kept, keptNames } from "./kept.mjs";
+import { applyReactions, keepReactions } from "./reactions.mjs";
 import { me } from "./session.mjs";
 
 /** Conversations by id, as the API gives them; with `dismissed` where a group is gone. */
@@ -90,6 +91,12 @@ const handlers = {
   message: arrived,
   "message.updated": arrived,
   "message.recalled": arrived,
+  reactions(data) {
+    const message = threads.get(data.conversation_id)?.messages.get(data.seq);
+    if (!message) return;
+    applyReactions(message, data);
+    changed();
+  },
   member: (data) => positioned(data),
   receipt: (data) => positioned(data),
   typing(data) {
@@ -176,7 +183,7 @@ function arrived(message) {
 /** The newest state of a message counts: history and events may overtake each other. */
 function store(thread, message) {
   const known = thread.messages.get(message.seq);
-  if (!known || message.rev >= known.rev) thread.messages.set(message.seq, message);
+  if (!known || message.rev >= known.rev) thread.messages.set(message.seq, keepReactions(known, message));
 }
 
 function positioned(member) {

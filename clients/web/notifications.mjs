@@ -36,7 +36,7 @@ export async function describe({ kind, actor, subject }) {
   const others = actor.count > 1 ? t("notice.others", { n: actor.count - 1 }) : "";
   const act = has(`act.${subject?.act}`) ? t(`act.${subject.act}`) : "";
   if (kind === "report_closed") return t(`notice.report_closed.${subject.outcome}`);
-  return t(`notice.${kind}`, { act, note: subject?.note ?? "", name: name + others, group: subject?.group_name ?? "", title: subject?.title ?? "" });
+  return t(`notice.${kind}`, { act, note: subject?.note ?? "", name: name + others, group: subject?.group_name ?? "", title: subject?.title ?? "", emoji: subject?.emoji ?? "" });
 }
 
 export function linkOf({ kind, actor, subject }) {

@@ -10,12 +10,13 @@ import grpc.aio
 import structlog
 from opentelemetry.trace import SpanKind
 
+from gateway.chat.refusals import refusal_error
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
 from services.kit import telemetry
 from services.kit.batcher import Batcher
 from services.kit.context import current_caller, current_deadline, current_request_id
-from services.kit.errors import AWAY, FIELD_KEY, REASON_KEY, RETRY_AFTER_KEY, Unavailable
+from services.kit.errors import AWAY, Unavailable
 
 TIMEOUT = 8.0  # seconds
 WINDOW = 0.008  # seconds that a message waits for others while a call is on its way; a lone message does not wait
@@ -23,7 +24,6 @@ MAX_BATCH = 64  # messages in a call
 MAX_BYTES = 1024 * 1024  # in a call, unless it holds one message only
 MAX_UNANSWERED = 5_000  # messages
 METHOD = "/hitok.chat.v1.Conversations/Send"  # the name in traces, however the message travels
-STATUSES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
 log = structlog.get_logger("chat")
 
@@ -141,13 +141,8 @@ def _answer(future: asyncio.Future[pb.SendResponse], result: pb.SendResult) -> N
         future.set_result(result.sent)
         return
     refusal = result.refusal
-    trailer = grpc.aio.Metadata((REASON_KEY, refusal.reason))
-    if refusal.field:
-        trailer.add(FIELD_KEY, refusal.field)
-    if refusal.retry_after:
-        trailer.add(RETRY_AFTER_KEY, f"{refusal.retry_after:.3f}")
-    status = STATUSES.get(refusal.status, grpc.StatusCode.INTERNAL)
-    future.set_exception(grpc.aio.AioRpcError(status, grpc.aio.Metadata(), trailer, refusal.detail))
+    told = (refusal.status, refusal.reason, refusal.field, refusal.retry_after, refusal.detail)
+    future.set_exception(refusal_error(*told))
 
 
 async def _end(answers: AsyncIterator[pb.BatchSendResponse]) -> None:

@@ -52,6 +52,7 @@ def parts(whole: views.SyncView) -> Iterable[views.SyncView]:
             [row for row in rest.members if row.rev <= to_rev],
             whole.limited,
             more=True,
+            reactions=[row for row in rest.reactions if row.rev <= to_rev],
         )
         rest = views.SyncView(
             rest.conversation_id,
@@ -60,6 +61,7 @@ def parts(whole: views.SyncView) -> Iterable[views.SyncView]:
             rest.messages[count:],
             [row for row in rest.members if row.rev > to_rev],
             whole.limited,
+            reactions=[row for row in rest.reactions if row.rev > to_rev],
         )
     yield rest
 

@@ -19,6 +19,7 @@ from services.client_json.chat import (
     message,
     presence,
 )
+from services.client_json.reactions import ReactionsView, reactions
 from services.client_json.times import rfc3339
 
 
@@ -65,6 +66,7 @@ class SyncView(Struct):
     members: list[MemberView]
     limited: bool
     more: bool = False
+    reactions: list[ReactionsView] = []
 
 
 class ReadView(Struct):
@@ -111,6 +113,7 @@ def sync(row: pb.Sync) -> SyncView:
         messages=[message(changed) for changed in row.messages],
         members=[member(changed) for changed in row.members],
         limited=row.limited,
+        reactions=[reactions(changed) for changed in row.reactions],
     )
 
 

@@ -12,7 +12,7 @@ import structlog
 from msgspec import ValidationError
 from opentelemetry.trace import SpanKind
 
-from gateway.chat import commands, marks, views
+from gateway.chat import commands, marks, reactions, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.json_depth import check_depth
@@ -51,6 +51,8 @@ REQUESTS = {
     "delivered": Request(commands.OfMessage, commands.delivered, needs_id=False),
     "accept": Request(commands.OfConversation, commands.accept),
     "decline": Request(commands.OfConversation, commands.decline),
+    "react": Request(reactions.React, reactions.react),
+    "reactors": Request(reactions.ListReactors, reactions.list_reactors),
     "hide": Request(marks.Hide, marks.hide),
     "mute": Request(marks.Mute, marks.mute),
     "pin": Request(marks.Pin, marks.pin),
@@ -60,7 +62,9 @@ REQUESTS = {
     "notification.read": Request(commands.ReadNotifications, commands.read_notifications, needs_id=False),
     "presence.subscribe": Request(commands.SubscribePresence, commands.presences, needs_id=False),
 }
-READS = frozenset(("history", "sync", "conversations", "receipts", "marks", "notification.list", "presence.subscribe"))
+READS = frozenset(
+    ("history", "sync", "conversations", "receipts", "reactors", "marks", "notification.list", "presence.subscribe")
+)
 DECODERS = {type: msgspec.json.Decoder(request.params, strict=False).decode for type, request in REQUESTS.items()}
 decode_typing = msgspec.json.Decoder(Typing, strict=False).decode
 
@@ -216,6 +220,6 @@ def _ordering_key(type: str, params: Any) -> Hashable:
     if type == "send":
         to = params.to
         return to.conversation_id, to.user_id, to.group_id
-    if type in ("edit", "recall", "read", "delivered", "accept", "decline", "hide", "mute", "pin", "delete"):
+    if type in ("edit", "recall", "react", "read", "delivered", "accept", "decline", "hide", "mute", "pin", "delete"):
         return params.conversation_id, None, None
     return type

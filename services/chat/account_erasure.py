@@ -1,4 +1,5 @@
-"""Removes a deleted account from the chat: at once from its conversations and lists, then what the user wrote.
+"""Removes a deleted account from the chat: at once from its conversations and lists, then what the user wrote, and how
+they reacted.
 
 Messages are erased in small transactions, so that no conversation is locked for long, and erasure goes on after a
 restart where it stopped. An erased message is as one that its sender recalled.
@@ -15,12 +16,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.chat.membership import marks, members
-from services.chat.messages import COLUMNS
+from services.chat.messages import COLUMNS, MessageKey
 from services.chat.models import Conversation, ConversationMember, ErasedAccount, UserLastSeen
 from services.chat.notifications import mutes, notifications
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.push.outbox import Publisher
+from services.chat.reactions import removal
 from services.chat.sending import moderation
 from services.kit.db import Database, after_commit
 from services.kit.sql.connection import AsyncConnection
@@ -94,19 +96,21 @@ async def _erase_next(connection: AsyncConnection, account: Any) -> list[Push]:
     if conversation_id is None:
         await connection.execute(delete(ErasedAccount).where(this))
         return []
+    await connection.execute(select(Conversation.id).where(Conversation.id == conversation_id).with_for_update())
+    pushes = await removal.take_back(connection, conversation_id, account.user_id, BATCH)
     rows = await _erase_messages(connection, conversation_id, account.user_id)
-    if len(rows) < BATCH:
+    if not pushes and len(rows) < BATCH:
         await connection.execute(update(ErasedAccount).where(this).values(conversation_id=conversation_id))
-    return [frames.message_recalled(row) for row in rows]
+    return [*pushes, *map(frames.message_recalled, rows)]
 
 
 async def _erase_messages(connection: AsyncConnection, conversation_id: int, user_id: int) -> Sequence[Any]:
-    """At most BATCH of them, each with a rev of its own, so that members who were away hear of each."""
-    await connection.execute(select(Conversation.id).where(Conversation.id == conversation_id).with_for_update())
+    """At most BATCH of a locked conversation, each with a rev of its own: members who were away hear of each."""
     asked = {"id": conversation_id, "user_id": user_id, "most": BATCH}
     seqs = sorted((await connection.execute(WRITTEN, asked)).scalars())
     if not seqs:
         return []
     rev = (await connection.execute(RAISE_REV, {"id": conversation_id, "count": len(seqs)})).scalar_one()
     rows = (await connection.execute(ERASE, {"id": conversation_id, "rev": rev, "seqs": seqs})).all()
+    await removal.remove_of(connection, [MessageKey(conversation_id, seq) for seq in seqs])
     return sorted(rows, key=lambda row: row.rev)

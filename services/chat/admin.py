@@ -14,10 +14,16 @@ FAULTS = {
         WHERE last_seq <> coalesce(messages, 0) OR last_seq <> coalesce(last, 0)""",
     "conversations behind the revs of their rows": """
         SELECT count(*) FROM conversation JOIN (SELECT conversation_id, max(rev) AS last FROM
-        (SELECT conversation_id, rev FROM message UNION ALL SELECT conversation_id, rev FROM conversation_member) AS row
+        (SELECT conversation_id, rev FROM message UNION ALL SELECT conversation_id, rev FROM conversation_member
+        UNION ALL SELECT conversation_id, rev FROM reaction_summary) AS row
         GROUP BY conversation_id) changed ON conversation_id = id WHERE rev < last""",
     "revs that two messages share": """
         SELECT count(*) FROM (SELECT FROM message GROUP BY conversation_id, rev HAVING count(*) > 1) AS same""",
+    "reaction counts that differ from their rows": """
+        SELECT count(*) FROM (SELECT conversation_id, seq, each->>0 AS emoji, CAST(each->>1 AS bigint) AS count
+        FROM reaction_summary, jsonb_array_elements(counts) AS each) AS told
+        FULL JOIN (SELECT conversation_id, seq, emoji, count(*) FROM reaction GROUP BY 1, 2, 3) AS counted
+        USING (conversation_id, seq, emoji) WHERE told.count IS DISTINCT FROM counted.count""",
     "conversations with a wrong member count": """
         SELECT count(*) FROM conversation LEFT JOIN (SELECT conversation_id, count(*) AS members
         FROM conversation_member WHERE left_at IS NULL GROUP BY conversation_id) counted ON conversation_id = id

@@ -23,6 +23,20 @@ class MuteInvalid(Invalid):
     field = "until"
 
 
+class EmojiInvalid(Invalid):
+    """It is not one emoji."""
+
+    field = "emoji"
+
+
+class ReactionLimitReached(Conflict):
+    """The message has as many different reactions as it may."""
+
+
+class RequestUnanswered(Conflict):
+    """The caller has not answered the conversation's message request yet."""
+
+
 class PinLimitReached(Conflict):
     """The caller has as many conversations pinned as they may."""
 

@@ -22,6 +22,11 @@ LISTS = (
         most=50,
     ),
     UserList(
+        "reactions",
+        """SELECT conversation_id AS a, seq AS b, conversation_id, seq, string_agg(emoji, ' ' ORDER BY emoji) AS emoji,
+            min(created_at) AS created_at FROM reaction WHERE user_id = :user_id GROUP BY conversation_id, seq""",
+    ),
+    UserList(
         "notifications",
         """SELECT id AS a, 0 AS b, kind, actor_count, subject, created_at, read_at
         FROM notification WHERE user_id = :user_id""",

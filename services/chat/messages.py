@@ -8,6 +8,7 @@ import msgspec
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import marks_pb2 as marks_pb
+from protos.chat.v1 import reactions_pb2 as reactions_pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.chat.models import ASKED, DIRECT
 
@@ -17,6 +18,11 @@ MAX_ACTORS_SHOWN = 3
 COLUMNS = """message.conversation_id, message.rev, message.seq, message.id, message.sender_id, message.client_msg_id,
  message.content_type, message.body::text AS body, message.reply_to_seq, message.mentions, message.created_at,
  message.edited_at, message.recalled_at, message.size"""
+
+
+class MessageKey(NamedTuple):
+    conversation_id: int
+    seq: int
 
 
 class StoredMessage(NamedTuple):
@@ -43,7 +49,8 @@ def milliseconds(moment: datetime | None) -> int:
     return round(moment.timestamp() * 1000) if moment else 0
 
 
-def message(row: Any) -> pb.Message:
+def message(row: Any, reactions: Any | None = None) -> pb.Message:
+    """`reactions`: the row of the message's reactions, if they are told with it."""
     return pb.Message(
         conversation_id=row.conversation_id,
         rev=row.rev,
@@ -58,6 +65,15 @@ def message(row: Any) -> pb.Message:
         created_at=milliseconds(row.created_at),
         edited_at=milliseconds(row.edited_at),
         recalled_at=milliseconds(row.recalled_at),
+        reactions=message_reactions(reactions) if reactions else None,
+    )
+
+
+def message_reactions(row: Any) -> reactions_pb.MessageReactions:
+    """`row`: a reaction_summary with `mine`, the emoji of the viewer; none where there is no one viewer."""
+    counted = (reactions_pb.Reaction(emoji=each, count=count, mine=each in row.mine) for each, count in row.counts)
+    return reactions_pb.MessageReactions(
+        conversation_id=row.conversation_id, seq=row.seq, rev=row.rev, reactions=counted
     )
 
 
@@ -157,6 +173,7 @@ def sync(row: Any) -> pb.Sync:
         messages=map(message, row.messages),
         members=map(member, row.members),
         limited=row.limited,
+        reactions=map(message_reactions, row.reactions),
     )
 
 

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import grpc.aio
 
 from protos.chat.v1 import conversations_pb2 as pb
-from protos.chat.v1 import marks_pb2
+from protos.chat.v1 import marks_pb2, reactions_pb2
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsServicer, add_ConversationsServicer_to_server
 from protos.chat.v1.marks_pb2_grpc import add_MarksServicer_to_server
+from protos.chat.v1.reactions_pb2_grpc import add_ReactionsServicer_to_server
 from protos.chat.v1.sockets_pb2_grpc import (
-    NotificationsServicer,
     PresenceServicer,
     TicketsServicer,
     add_NotificationsServicer_to_server,
@@ -24,11 +24,12 @@ from services.chat.errors import ConversationNotFound
 from services.chat.export import LISTS
 from services.chat.membership import requests
 from services.chat.membership.servicers import Marks
-from services.chat.notifications import notifications
+from services.chat.messages import MessageKey
+from services.chat.notifications.servicers import Notifications
+from services.chat.reactions.servicers import Reactions
 from services.chat.reading import conversations, receipts, syncs
 from services.chat.sending import batch_send
 from services.chat.sending.content import parse_body, parse_content
-from services.chat.sending.edits import MessageKey
 from services.chat.sending.typing_signals import send_typing
 from services.chat.service import Service
 from services.chat.tickets import Holder
@@ -36,16 +37,27 @@ from services.exports.servicers import Export
 from services.kit.context import require_caller
 from services.kit.texts.word_filter import WordFilter
 
-PROTOS = (export_pb2.DESCRIPTOR, pb.DESCRIPTOR, marks_pb2.DESCRIPTOR, sockets_pb.DESCRIPTOR)
+PROTOS = (
+    export_pb2.DESCRIPTOR,
+    pb.DESCRIPTOR,
+    marks_pb2.DESCRIPTOR,
+    reactions_pb2.DESCRIPTOR,
+    sockets_pb.DESCRIPTOR,
+)
 
 
 def register(service: Service, server: grpc.aio.Server) -> None:
     add_ConversationsServicer_to_server(Conversations(service), server)
     add_MarksServicer_to_server(Marks(service.database, service.publisher), server)
+    add_ReactionsServicer_to_server(reactions_of(service), server)
     add_TicketsServicer_to_server(Tickets(service), server)
     add_PresenceServicer_to_server(Presence(service), server)
-    add_NotificationsServicer_to_server(Notifications(service), server)
+    add_NotificationsServicer_to_server(Notifications(service.database), server)
     add_ExportServicer_to_server(Export(service.database, LISTS), server)
+
+
+def reactions_of(service: Service) -> Reactions:
+    return Reactions(service.database, service.publisher, service.new_id, service.sending.require_writer)
 
 
 class Conversations(ConversationsServicer):
@@ -110,8 +122,8 @@ class Conversations(ConversationsServicer):
     async def GetHistory(self, request: pb.GetHistoryRequest, context: object) -> pb.GetHistoryResponse:
         page = (request.conversation_id, request.before_seq, request.limit)
         async with self._database.reading() as connection:
-            rows, rev = await syncs.get_history(connection, require_caller(), *page)
-        return pb.GetHistoryResponse(messages=map(messages.message, rows), rev=rev)
+            rows, reacted, rev = await syncs.get_history(connection, require_caller(), *page)
+        return pb.GetHistoryResponse(messages=[messages.message(row, reacted.get(row.seq)) for row in rows], rev=rev)
 
     async def MarkRead(self, request: pb.MarkReadRequest, context: object) -> pb.MarkReadResponse:
         read = (request.conversation_id, request.seq)
@@ -212,30 +224,3 @@ class Presence(PresenceServicer):
     ) -> sockets_pb.ListOnlineUsersResponse:
         page = await self._presence.list_online(request.cursor, request.offset, request.limit)
         return sockets_pb.ListOnlineUsersResponse(user_ids=page.user_ids, next_cursor=page.next_cursor)
-
-
-class Notifications(NotificationsServicer):
-    def __init__(self, service: Service) -> None:
-        self._database = service.database
-
-    async def ListNotifications(
-        self, request: sockets_pb.ListNotificationsRequest, context: object
-    ) -> sockets_pb.ListNotificationsResponse:
-        page = (request.before, request.limit)
-        async with self._database.reading() as connection:
-            rows, unread = await notifications.list_notifications(connection, require_caller(), *page)
-        listed = map(messages.notification, rows)
-        return sockets_pb.ListNotificationsResponse(notifications=listed, unread=unread)
-
-    async def MarkNotificationsRead(
-        self, request: sockets_pb.MarkNotificationsReadRequest, context: object
-    ) -> sockets_pb.MarkNotificationsReadResponse:
-        which = (request.notification_ids, request.all)
-        async with self._database.transaction() as connection:
-            await notifications.mark_read(connection, require_caller(), *which)
-        return sockets_pb.MarkNotificationsReadResponse()
-
-    async def SetMuted(self, request: sockets_pb.SetMutedRequest, context: object) -> sockets_pb.SetMutedResponse:
-        async with self._database.transaction() as connection:
-            await notifications.set_muted(connection, require_caller(), request.kind, request.muted)
-        return sockets_pb.SetMutedResponse()

@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import marks_pb2 as marks_pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
+from services.client_json.reactions import ReactionView, counted
 from services.client_json.times import rfc3339
 
 KINDS = {pb.DIRECT: "direct", pb.GROUP: "group"}
@@ -20,7 +21,8 @@ encode = msgspec.json.Encoder().encode
 
 
 class MessageView(Struct):
-    """`body` is null once the message was recalled."""
+    """`body` is null once the message was recalled. In history `reactions` are those to it, if there are any, and
+    `reactions_rev` is the rev of their last change."""
 
     conversation_id: str
     rev: int
@@ -36,6 +38,8 @@ class MessageView(Struct):
     edited_at: str | UnsetType = UNSET
     recalled_at: str | UnsetType = UNSET
     body_omitted: bool | UnsetType = UNSET
+    reactions: list[ReactionView] | UnsetType = UNSET
+    reactions_rev: int | UnsetType = UNSET
 
 
 class ConversationView(Struct):
@@ -138,6 +142,8 @@ def message(row: pb.Message) -> MessageView:
         mentions=[str(user_id) for user_id in row.mentions] or UNSET,
         edited_at=rfc3339(row.edited_at) if row.edited_at else UNSET,
         recalled_at=rfc3339(row.recalled_at) if row.recalled_at else UNSET,
+        reactions=counted(row.reactions) or UNSET,
+        reactions_rev=row.reactions.rev or UNSET,
     )
 
 

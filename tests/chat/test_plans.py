@@ -10,6 +10,7 @@ import pytest
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
+from protos.chat.v1.reactions_pb2 import ListReactorsRequest
 from services.chat.notifications.notifications import NewNotification
 from services.chat.notifications.writing import notify
 from services.kit.sql.statements import Bound
@@ -25,6 +26,7 @@ from tests.support.chat import (
     history,
     listed,
     notifications,
+    react,
     read,
     recall,
     running_chat_service,
@@ -54,11 +56,15 @@ INSERT INTO message (conversation_id, seq, rev, id, sender_id, client_msg_id, co
   SELECT c.id, s, s, c.id * 100000 + s, c.low_id, gen_random_uuid(), 'text', '{{"text": "x"}}', 13,
    array_to_tsvector(ARRAY['word' || s % 500])
   FROM conversation c, generate_series(1, c.last_seq) s WHERE c.last_seq > 0;
+INSERT INTO reaction (conversation_id, seq, user_id, emoji)
+  SELECT conversation_id, seq, sender_id, 'x' FROM message WHERE seq % 2 = 0;
+INSERT INTO reaction_summary (conversation_id, seq, rev, counts)
+  SELECT conversation_id, seq, rev, '[["x", 1]]' FROM message WHERE seq % 2 = 0;
 INSERT INTO notification (id, user_id, kind, event, topic, actor_ids, actor_count, subject, read_at)
   SELECT n, CASE WHEN n % 2 = 0 THEN {me} ELSE n END, 'like', 'event ' || n, 'like:' || n, '{{1}}', 1, '{{}}',
    CASE WHEN n % 4 = 0 THEN now() END FROM generate_series(1, 40000) n;
 """
-TABLES = r"message(_\d)?|conversation_member|conversation|notification"
+TABLES = r"message(_\d)?|conversation_member|conversation|notification|reaction|reaction_summary"
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,8 @@ async def test_what_is_read_reads_no_whole_table(full: Running, people: list[int
         await sync(full, me, {1: 19_950, **dict.fromkeys(range(1000, 1199), 5)})
         await search(full, me, "word7")
         await search(full, me, "word7", 1)
+        reactors = ListReactorsRequest(conversation_id=1, seq=5, limit=50)
+        await act(me, full.reactions.ListReactors, reactors)
         await notifications(full, me)
         await notifications(full, me, before=20_000)
         await act(me, full.conversations.GetReceipts, pb.GetReceiptsRequest(conversation_id=1))
@@ -129,6 +137,8 @@ async def test_what_is_written_reads_no_whole_table(full: Running, people: list[
         await send(full, me, conversation(cv), key=key)
         ack = await send(full, me, conversation(cv), key=key)
         await edit(full, me, cv, ack.seq)
+        await react(full, me, cv, ack.seq)
+        await react(full, me, cv, ack.seq, reacted=False)
         await recall(full, me, cv, ack.seq)
         await deliver(full, peer, cv, ack.seq)
         await deliver_all(full, (me, cv, ack.seq), (peer, cv, ack.seq))
@@ -144,7 +154,7 @@ async def test_what_is_written_reads_no_whole_table(full: Running, people: list[
 
 
 @pytest.mark.parametrize("limit", [2, 500])
-async def test_a_list_takes_three_queries_and_a_sync_too(full: Running, people: list[int], limit: int) -> None:
+async def test_a_list_takes_three_queries_and_a_sync_four(full: Running, people: list[int], limit: int) -> None:
     with recording(full) as seen:
         await act(people[0], full.conversations.ListConversations, pb.ListConversationsRequest(limit=limit))
     assert len(seen) == 3
@@ -155,4 +165,4 @@ async def test_a_list_takes_three_queries_and_a_sync_too(full: Running, people: 
     assert await seq_scans(full, seen) == []
     with recording(full) as seen:
         await sync(full, people[0], dict.fromkeys(range(1000, 1000 + min(limit, 200)), 0))
-    assert len(seen) == 3
+    assert len(seen) == 4

@@ -16,9 +16,11 @@ from sqlalchemy import text
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import marks_pb2 as marks_pb
+from protos.chat.v1 import reactions_pb2 as reactions_pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
 from protos.chat.v1.marks_pb2_grpc import MarksStub
+from protos.chat.v1.reactions_pb2_grpc import ReactionsStub
 from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
 from services.chat.admin import FAULTS
 from services.chat.config import SERVICE, ChatSettings
@@ -47,6 +49,7 @@ class Running:
     presence: PresenceStub
     notifications: NotificationsStub
     marks: MarksStub
+    reactions: ReactionsStub
 
 
 def chat_settings(postgres_url: str, servers: Servers, folder: Path, social_target: str, **more: str) -> ChatSettings:
@@ -71,7 +74,7 @@ async def connected(settings: ChatSettings, target: str) -> AsyncIterator[Runnin
 
 def _running(settings: ChatSettings, service: Any, target: str, channel: grpc.aio.Channel) -> Running:
     stubs = ConversationsStub(channel), TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel)
-    return Running(settings, service, target, *stubs, MarksStub(channel))
+    return Running(settings, service, target, *stubs, MarksStub(channel), ReactionsStub(channel))
 
 
 @asynccontextmanager
@@ -233,6 +236,25 @@ async def marks_since(chat: Running, user_id: int, from_rev: int = 0, limit: int
     request = marks_pb.ListMarksRequest(from_rev=from_rev, limit=limit)
     page: marks_pb.ListMarksResponse = await graph.act(user_id, chat.marks.ListMarks, request)
     return page
+
+
+async def react_all(
+    chat: Running, *changes: tuple[int, int, int, str, bool]
+) -> list[reactions_pb.MessageReactions | str]:
+    """User id, conversation id, seq, emoji and whether it is added; the reactions to each, or the refusal's reason."""
+    asked = [
+        reactions_pb.ReactionChange(user_id=user, conversation_id=id, seq=seq, emoji=emoji, reacted=reacted)
+        for user, id, seq, emoji, reacted in changes
+    ]
+    answer = await act(0, chat.reactions.SetReactions, reactions_pb.SetReactionsRequest(changes=asked))
+    return [each.reactions if each.HasField("reactions") else each.refusal.reason for each in answer.outcomes]
+
+
+async def react(
+    chat: Running, user_id: int, conversation_id: int, seq: int, emoji: str = "👍", reacted: bool = True
+) -> reactions_pb.MessageReactions | str:
+    (outcome,) = await react_all(chat, (user_id, conversation_id, seq, emoji, reacted))
+    return outcome
 
 
 async def say_typing(chat: Running, user_id: int, conversation_id: int) -> None:

@@ -102,7 +102,7 @@ function drawMessages(list, made, id, target) {
   const keep = (key, make) => made.get(key) ?? made.set(key, make()).get(key);
   const elements = messages.map((message) => {
     const receipt = receiptOf(message, thread, conversation);
-    return keep(`${message.seq} ${message.rev} ${receipt}`, () => bubble(message, receipt, conversation.kind === "group"));
+    return keep(`${message.seq} ${message.rev} ${message.reactions_rev} ${receipt}`, () => bubble(message, receipt, conversation.kind === "group"));
   });
   for (const item of waiting(id, conversation)) elements.push(keep(`${item.id} ${item.error}`, () => waitingBubble(item)));
   if (messages.length && thread.more) elements.unshift(keep("older", () => h("li", { class: "end" }, action(t("messages.older"), () => older(id)))));

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from gateway.chat import commands, marks, views
+from gateway.chat import commands, marks, reactions, views
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
@@ -10,6 +10,7 @@ from gateway.http.errors import ActorForged
 from gateway.http.limits.rate_limits import per_second
 from gateway.http.params import Id
 from services.client_json.chat import MarkView
+from services.client_json.reactions import ReactionsView
 
 READS = per_second(5, 20)
 TICKETS = per_second(1, 20)
@@ -101,6 +102,18 @@ async def list_marks(call: Call, params: marks.ListMarks) -> marks.MarkPage:
     return await marks.list_marks(call.container.chat, params)
 
 
+@endpoint("POST", "/api/chat/react", family=SHORT_VIDEO, limit=READS)
+async def react(call: Call, params: reactions.React) -> ReactionsView:
+    """React to a message with an emoji, or take it back; answers with all reactions to it."""
+    return await reactions.react(call.container.chat, params)
+
+
+@endpoint("GET", "/api/chat/reactors", family=SHORT_VIDEO, limit=READS)
+async def list_reactors(call: Call, params: reactions.ListReactors) -> reactions.ReactorPage:
+    """Lists who reacted to a message, with which emoji."""
+    return await reactions.list_reactors(call.container.chat, params)
+
+
 @endpoint("GET", "/api/chat/notifications", family=SHORT_VIDEO, limit=READS)
 async def list_notifications(call: Call, params: commands.ListNotifications) -> views.NotificationPage:
     """The caller's notifications, the newest first."""
@@ -126,6 +139,8 @@ endpoints = [
     pin,
     delete,
     list_marks,
+    react,
+    list_reactors,
     list_notifications,
     read_notifications,
 ]

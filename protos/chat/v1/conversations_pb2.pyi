@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from protos.chat.v1 import reactions_pb2 as _reactions_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -387,6 +388,7 @@ class Message(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     EDITED_AT_FIELD_NUMBER: _builtins.int
     RECALLED_AT_FIELD_NUMBER: _builtins.int
+    REACTIONS_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.int
     rev: _builtins.int
     seq: _builtins.int
@@ -403,6 +405,10 @@ class Message(_message.Message):
     recalled_at: _builtins.int
     @_builtins.property
     def mentions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def reactions(self) -> _reactions_pb2.MessageReactions:
+        """in history, if there were any"""
+
     def __init__(
         self,
         *,
@@ -419,10 +425,11 @@ class Message(_message.Message):
         created_at: _builtins.int = ...,
         edited_at: _builtins.int = ...,
         recalled_at: _builtins.int = ...,
+        reactions: _reactions_pb2.MessageReactions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reactions", b"reactions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "client_msg_id", b"client_msg_id", "content_type", b"content_type", "conversation_id", b"conversation_id", "created_at", b"created_at", "edited_at", b"edited_at", "mentions", b"mentions", "message_id", b"message_id", "recalled_at", b"recalled_at", "reply_to_seq", b"reply_to_seq", "rev", b"rev", "sender_id", b"sender_id", "seq", b"seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "client_msg_id", b"client_msg_id", "content_type", b"content_type", "conversation_id", b"conversation_id", "created_at", b"created_at", "edited_at", b"edited_at", "mentions", b"mentions", "message_id", b"message_id", "reactions", b"reactions", "recalled_at", b"recalled_at", "reply_to_seq", b"reply_to_seq", "rev", b"rev", "sender_id", b"sender_id", "seq", b"seq"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -720,6 +727,7 @@ class Sync(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
     LIMITED_FIELD_NUMBER: _builtins.int
+    REACTIONS_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.int
     from_rev: _builtins.int
     to_rev: _builtins.int
@@ -731,6 +739,10 @@ class Sync(_message.Message):
 
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]: ...
+    @_builtins.property
+    def reactions(self) -> _containers.RepeatedCompositeFieldContainer[_reactions_pb2.MessageReactions]:
+        """of each message whose reactions changed, in order of rev"""
+
     def __init__(
         self,
         *,
@@ -740,10 +752,11 @@ class Sync(_message.Message):
         messages: _abc.Iterable[Global___Message] | None = ...,
         members: _abc.Iterable[Global___Member] | None = ...,
         limited: _builtins.bool = ...,
+        reactions: _abc.Iterable[_reactions_pb2.MessageReactions] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "from_rev", b"from_rev", "limited", b"limited", "members", b"members", "messages", b"messages", "to_rev", b"to_rev"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "from_rev", b"from_rev", "limited", b"limited", "members", b"members", "messages", b"messages", "reactions", b"reactions", "to_rev", b"to_rev"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

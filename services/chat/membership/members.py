@@ -25,7 +25,11 @@ from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 
+# In the order of their ids, so that two transactions never wait for each other.
+LOCK: Statement[Any] = Statement("""SELECT id, rev, last_seq, dismissed_at FROM conversation
+ WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE""")
 Member = ConversationMember
 CURRENT = Member.left_at.is_(None)
 INSERTED = 1_000  # rows in one statement

@@ -29,6 +29,13 @@ def mention(message: Any, user_id: int) -> NewNotification:
     return NewNotification(user_id, "mention", message.sender_id, subject, text=text)
 
 
+def reaction(key: Any, message: Any, user_id: int, emoji: str) -> NewNotification:
+    """For the sender of a message. All reactions to it share a notification; the emoji is the first one's."""
+    subject = {"conversation_id": str(key.conversation_id), "seq": key.seq, "message_id": str(message.message_id)}
+    subject["emoji"] = emoji
+    return NewNotification(message.sender_id, "reaction", user_id, subject, f"reaction:{message.message_id}")
+
+
 def _to_user(kind: str, *fields: str) -> Rule:
     """Notifies the event's `user_id`."""
     return lambda data: [

@@ -13,9 +13,11 @@ reading the frame:
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from protos.chat.v1 import reactions_pb2 as reactions_pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.chat import messages
 from services.client_json import chat as client_json
+from services.client_json import reactions as reactions_json
 from services.kit import telemetry
 
 TYPING_MS = 6_000  # for which a typing frame holds
@@ -43,6 +45,15 @@ def message_recalled(row: Any) -> Push:
 def _of_message(kind: str, row: Any, trace: str = "") -> Push:
     header = f"rev: {row.rev}\nseq: {row.seq}"
     return _push(f"push.conv.{row.conversation_id}", header, kind, client_json.message(messages.message(row)), trace)
+
+
+def reactions_changed(tally: Any) -> Push:
+    """Reactions to a message were added or taken back; for the members who see the message."""
+    key, changes = tally.key, [(pair, True) for pair in tally.added] + [(pair, False) for pair in tally.removed]
+    row = reactions_pb.MessageReactions(conversation_id=key.conversation_id, seq=key.seq, rev=tally.rev)
+    row.reactions.extend(reactions_pb.Reaction(emoji=emoji, count=count) for emoji, count in tally.counts.items())
+    data = reactions_json.event(row, [(user_id, emoji, added) for (user_id, emoji), added in changes])
+    return _push(f"push.conv.{key.conversation_id}", f"rev: {tally.rev}\nseq: {key.seq}", "reactions", data)
 
 
 def member_changed(row: Any) -> Push:

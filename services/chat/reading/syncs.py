@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, select
 
 from services.chat.apart import positions
 from services.chat.membership import members
 from services.chat.messages import COLUMNS
 from services.chat.models import Conversation, ConversationMember
+from services.chat.parameters import int_array
+from services.chat.reactions import reading
 from services.kit.context import Caller
 from services.kit.pages import check_batch, clamp
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 
 MAX_POINTS, MAX_REVS = 200, 1_000
 MAX_ROWS = 200  # further behind than this, a client pages back instead
@@ -23,19 +26,22 @@ POINTS = """unnest(CAST(:ids AS bigint[]), CAST(:from_revs AS bigint[]), CAST(:t
  WITH ORDINALITY AS point(id, from_rev, to_rev, joined_seq, joined_rev, place)"""
 # Bodies are left out once all of them together do not fit into an answer.
 FITTING = COLUMNS.replace("message.body::text", f"CASE WHEN total <= {MAX_ANSWER} THEN body::text END")
-CHANGED = text(f"""SELECT {FITTING}, total FROM (
+CHANGED: Statement[Any] = Statement(f"""SELECT {FITTING}, total FROM (
  SELECT changed.*, place, sum(size + 200) OVER (ORDER BY place, rev) AS total FROM {POINTS} CROSS JOIN LATERAL (
   SELECT * FROM message WHERE conversation_id = point.id AND rev > point.from_rev AND rev <= point.to_rev
   AND seq > point.joined_seq ORDER BY rev LIMIT {MAX_ROWS + 1}) AS changed
  ) AS message ORDER BY place, rev""")  # noqa: S608
 # Both members of a direct conversation always, because no rev tells that their receipts changed. Nobody who left
 # before the caller joined.
-MEMBERS = text(f"""SELECT {positions("changed")} FROM {POINTS} CROSS JOIN LATERAL (
+MEMBERS: Statement[Any] = Statement(f"""SELECT {positions("changed")} FROM {POINTS} CROSS JOIN LATERAL (
  (SELECT * FROM conversation_member WHERE conversation_id = point.id AND rev > point.from_rev AND rev <= point.to_rev
   AND (left_at IS NULL OR rev > point.joined_rev) ORDER BY rev LIMIT {MAX_ROWS + 1})
  UNION (SELECT * FROM conversation_member WHERE conversation_id = point.id AND rev = 0 AND event_id = 0 LIMIT 2)
  ) AS changed ORDER BY place, rev, user_id""")  # noqa: S608
-HISTORY = text(f"""SELECT {COLUMNS} FROM message
+REACTIONS: Statement[Any] = Statement(f"""SELECT {reading.COLUMNS} FROM {POINTS} CROSS JOIN LATERAL (
+  SELECT * FROM reaction_summary WHERE conversation_id = point.id AND rev > point.from_rev AND rev <= point.to_rev
+  AND seq > point.joined_seq ORDER BY rev LIMIT {MAX_ROWS + 1}) AS summary ORDER BY place, summary.rev""")  # noqa: S608
+HISTORY: Statement[Any] = Statement(f"""SELECT {COLUMNS} FROM message
  WHERE conversation_id = :id AND seq < :before AND seq > :joined_seq ORDER BY seq DESC LIMIT :limit""")  # noqa: S608
 
 
@@ -45,6 +51,7 @@ class Sync(NamedTuple):
     to_rev: int
     messages: Sequence[Any]
     members: Sequence[Any]
+    reactions: Sequence[Any]
     limited: bool
 
 
@@ -57,16 +64,16 @@ async def batch_sync(connection: AsyncConnection, caller: Caller, points: Mappin
     check_batch(list(points), MAX_POINTS)
     memberships = await _memberships(connection, caller, list(points))
     values = {
-        "ids": [each.id for each in memberships],
-        "from_revs": [points[each.id] for each in memberships],
-        "to_revs": [each.rev for each in memberships],
-        "joined": [each.joined_seq for each in memberships],
-        "joined_revs": [each.joined_rev for each in memberships],
+        "ids": int_array([each.id for each in memberships]),
+        "from_revs": int_array([points[each.id] for each in memberships]),
+        "to_revs": int_array([each.rev for each in memberships]),
+        "joined": int_array([each.joined_seq for each in memberships]),
+        "joined_revs": int_array([each.joined_rev for each in memberships]),
         "viewer": caller.user_id,
     }
-    changed = _by_conversation((await connection.execute(CHANGED, values)).all())
-    moved = _by_conversation((await connection.execute(MEMBERS, values)).all())
-    return [_sync(each, points[each.id], changed.get(each.id, []), moved.get(each.id, [])) for each in memberships]
+    read = await connection.fetch_each(*(each.bind(**values) for each in (CHANGED, MEMBERS, REACTIONS)))
+    found = [_by_conversation(rows) for rows in read]
+    return [_sync(each, points[each.id], *(rows.get(each.id, []) for rows in found)) for each in memberships]
 
 
 async def _memberships(connection: AsyncConnection, caller: Caller, conversation_ids: list[int]) -> Sequence[Any]:
@@ -77,28 +84,29 @@ async def _memberships(connection: AsyncConnection, caller: Caller, conversation
     return (await connection.execute(query)).all()
 
 
-def _by_conversation(rows: Sequence[Row[Any]]) -> dict[int, list[Row[Any]]]:
-    found: dict[int, list[Row[Any]]] = {}
+def _by_conversation(rows: Sequence[Any]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
     for row in rows:
         found.setdefault(row.conversation_id, []).append(row)
     return found
 
 
-def _sync(membership: Any, from_rev: int, changed: Sequence[Any], moved: Sequence[Any]) -> Sync:
+def _sync(membership: Any, from_rev: int, changed: Sequence[Any], moved: Sequence[Any], reacted: Sequence[Any]) -> Sync:
     # What a member cached before they left and joined again is out of date in ways that no row tells.
     came_back = 0 < from_rev < membership.joined_rev
-    too_many = len(changed) + sum(row.rev > 0 for row in moved) > MAX_ROWS
+    too_many = len(changed) + sum(row.rev > 0 for row in moved) + len(reacted) > MAX_ROWS
     # A backup was restored: what the client cached after it never happened.
     ahead = from_rev > membership.rev
     limited = came_back or ahead or too_many or bool(changed and changed[-1].total > MAX_ANSWER)
-    rows = ((), ()) if limited else (changed, moved)
+    rows = ((), (), ()) if limited else (changed, moved, reacted)
     return Sync(membership.id, from_rev, membership.rev, *rows, limited)
 
 
 async def get_history(
     connection: AsyncConnection, caller: Caller, conversation_id: int, before_seq: int, limit: int
-) -> tuple[Sequence[Any], int]:
-    """The messages, newest first, and the conversation's rev. A page of large messages is shorter than `limit`.
+) -> tuple[Sequence[Any], Mapping[int, Any], int]:
+    """The messages, newest first, the reactions to them by seq, and the conversation's rev. A page of large messages is
+    shorter than `limit`.
 
     Raises ConversationNotFound.
     """
@@ -106,8 +114,12 @@ async def get_history(
     before = before_seq if before_seq > 0 else membership.last_seq + 1
     values = {"id": conversation_id, "before": before, "joined_seq": membership.joined_seq}
     values["limit"] = clamp(limit, MAX_PAGE)
-    rows = (await connection.execute(HISTORY, values)).all()
-    return rows[: fitting(rows)], membership.rev
+    rows = await connection.fetch(HISTORY, **values)
+    page = rows[: fitting(rows)]
+    if not page:
+        return (), {}, membership.rev
+    reacted = await connection.fetch_each(reading.of_page(caller, conversation_id, page[-1].seq, page[0].seq))
+    return page, reading.by_seq(reacted[0]), membership.rev
 
 
 def fitting(rows: Sequence[Any]) -> int:

@@ -1,16 +1,17 @@
 """Edits and recalls: by the sender within a set time. Managers and the owner of a group may recall any message."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import text
 
 from services.chat.errors import EditForbidden, MessageNotFound
 from services.chat.membership import members
-from services.chat.messages import COLUMNS
+from services.chat.messages import COLUMNS, MessageKey
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.push.outbox import Publisher
+from services.chat.reactions import removal
 from services.chat.sending.content import Body
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
@@ -24,11 +25,6 @@ EDIT = text(f"""UPDATE message SET rev = :rev, body = CAST(:body AS jsonb), size
 RECALL = text(f"""UPDATE message SET rev = :rev, body = NULL, size = 0, words = '', mentions = '{{}}',
  recalled_at = date_trunc('milliseconds', now())
  WHERE conversation_id = :conversation_id AND seq = :seq RETURNING {COLUMNS}""")  # noqa: S608
-
-
-class MessageKey(NamedTuple):
-    conversation_id: int
-    seq: int
 
 
 class Edits:
@@ -60,6 +56,7 @@ class Edits:
         if found.recalled_at:
             return int(found.rev)
         row = await _change(connection, RECALL, key)
+        await removal.remove_of(connection, [key])
         return await self._push(connection, frames.message_recalled(row), row)
 
     async def _push(self, connection: AsyncConnection, push: Push, row: Any) -> int:

@@ -49,8 +49,6 @@ class MembershipUnconfirmed(Exception):
         self.event_id = event_id
 
 
-LOCK: Statement[Any] = Statement("""SELECT id, rev, last_seq, dismissed_at FROM conversation
- WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE""")
 # Lateral joins with a limit always use one index look-up each, whatever the planner thinks of the tables' sizes.
 FIND: Statement[Any] = Statement(f"""SELECT mine.event_id, mine.live, mine.request, message.*
  FROM ROWS FROM (jsonb_to_recordset(CAST(:asked AS jsonb)) AS (conversation bigint, sender bigint, key uuid))
@@ -92,7 +90,8 @@ async def write(
     async with database.transaction() as connection:
         ids = sorted({send.conversation_id for send in sends})
         # One round trip, but in this order: the messages are looked up once the conversations are locked.
-        locked, found = await connection.fetch_each(LOCK.bind(ids=int_array(ids)), FIND.bind(asked=_asked(sends)))
+        lock = members.LOCK.bind(ids=int_array(ids))
+        locked, found = await connection.fetch_each(lock, FIND.bind(asked=_asked(sends)))
         conversations = {row.id: LockedConversation(row) for row in locked}
         outcomes = _plan(sends, conversations, found, now, new_id)
         fresh = [

@@ -8,11 +8,11 @@ from weakref import WeakValueDictionary
 from services.chat.errors import ConversationNotFound, NotMember
 from services.chat.membership.directory import ConversationDirectory, ConversationRef
 from services.chat.membership.permissions import Permissions
-from services.chat.messages import peer_of
+from services.chat.messages import MessageKey, peer_of
 from services.chat.models import DIRECT, GROUP
 from services.chat.sending.attachments import Attachments
 from services.chat.sending.content import Body, Content
-from services.chat.sending.edits import MessageKey, find_content_type
+from services.chat.sending.edits import find_content_type
 from services.chat.sending.group_commit import GroupCommit
 from services.chat.sending.insert import MembershipUnconfirmed, Outgoing, Sent, find_sent
 from services.kit import roles, telemetry

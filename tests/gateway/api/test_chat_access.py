@@ -10,6 +10,7 @@ import pytest
 
 from gateway.app import ENDPOINTS
 from protos.social.v1.mutes_pb2 import MuteUserRequest
+from tests.support import asyncapi
 from tests.support import social as graph
 from tests.support.chat_stack import Stack, running_stack
 from tests.support.gateway import FrontEnd, refusal_of
@@ -31,12 +32,13 @@ ROUTES: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/read", {"seq": 1}),
     ("POST", "/accept", {}),
     ("POST", "/decline", {}),
+    ("GET", "/reactors", {"seq": 1}),
     ("POST", "/hide", {}),
     ("POST", "/mute", {}),
     ("POST", "/pin", {}),
     ("POST", "/delete", {}),
 ]
-OWN = {"/ws-ticket", "/conversations", "/marks", "/notifications", "/notifications/read", "/send"}
+OWN = {"/ws-ticket", "/conversations", "/marks", "/notifications", "/notifications/read", "/send", "/react"}
 
 
 @dataclass
@@ -118,6 +120,50 @@ async def test_who_may_write_to_a_user_and_into_a_conversation(stack: Stack) -> 
     assert (await send(world.people["requester"], user_id=world.me.uid))[0] == AWAITED
     shown = {each["conversation_id"]: each for each in (await world.me.get(API + "/conversations"))["conversations"]}
     assert [kind for kind in WITHIN if shown[world.conversations[kind]].get("request")] == ["requester"]
+
+
+async def test_who_may_write_may_react(stack: Stack) -> None:
+    world = await new_world(stack)
+    found = {}
+    for kind in (*WITHIN, *WITHOUT):
+        body = {"conversation_id": world.conversation(kind), "seq": 1, "emoji": "👍"}
+        answer = await world.people[kind].call("POST", API + "/react", json=body)
+        found[kind] = OK if answer.status_code == 200 else refusal_of(API + "/react", answer)
+    expected = dict.fromkeys(WITHIN, OK) | dict.fromkeys(WITHOUT, NOT_FOUND)
+    refused = {"requester": AWAITED, "former": NOT_FRIENDS, "blocked": NOT_FRIENDS, "blocker": BLOCKED}
+    assert found == expected | refused | {"anonymous": NO_TOKEN}
+
+
+async def test_reactions_reach_open_sockets_at_once_and_others_when_they_come_back(stack: Stack) -> None:
+    (anna, ben) = await new_people(stack.visitor, stack.users, 2)
+    await graph.add(stack.social, anna.id, ben.id)
+    await graph.add(stack.social, ben.id, anna.id)
+    async with open_socket(stack.url, str(anna.token)) as first, open_socket(stack.url, str(ben.token)) as second:
+        sent = await first.send("hi", user_id=ben.id)
+        of = {"conversation_id": sent["conversation_id"], "seq": 1}
+        ack = await second.ask("react", **of, emoji="\u2764")
+        assert ack == {"seq": 1, "rev": 2, "reactions": [{"emoji": "\u2764\ufe0f", "count": 1, "mine": True}]}
+        event = await first.event("reactions", rev=2)
+        asyncapi.check({"type": "reactions", "data": event})
+        change = {"user_id": ben.uid, "emoji": "\u2764\ufe0f", "added": True}
+        assert (event["reactions"], event["changes"]) == ([{"emoji": "\u2764\ufe0f", "count": 1}], [change])
+        assert (await second.event("reactions", rev=2)) == event
+        with pytest.raises(Refusal) as refused:
+            await second.ask("react", **of, emoji="love")
+        assert refused.value.code == "bad_request"
+    await anna.post(API + "/react", **of, emoji="👍")
+    await anna.post(API + "/react", **of, emoji="👍")  # a retry
+    async with open_socket(stack.url, str(ben.token), {sent["conversation_id"]: 2}) as second:
+        synced = await second.event("sync")
+        asyncapi.check({"type": "sync", "data": synced})
+        (one,) = synced["reactions"]
+        assert (synced["to_rev"], one["rev"]) == (3, 3)
+        assert one["reactions"][1] == {"emoji": "👍", "count": 1}
+        assert one["reactions"][0]["mine"]
+    (message,) = (await ben.get(API + "/messages", conversation_id=of["conversation_id"]))["messages"]
+    assert (message["reactions"], message["reactions_rev"]) == (one["reactions"], 3)
+    reactors = (await anna.get(API + "/reactors", **of))["reactors"]
+    assert {(each["user_id"], each["emoji"]) for each in reactors} == {(anna.uid, "👍"), (ben.uid, "\u2764\ufe0f")}
 
 
 async def test_frames_of_a_friend_of_one_of_the_two_are_refused(stack: Stack, world: World) -> None:
