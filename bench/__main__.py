@@ -7,7 +7,20 @@ import uvloop
 
 from bench.report import where
 
-NAMES = ("accounts", "social", "likes", "feeds", "following", "files", "media", "chat", "dialects", "effects", "sizes")
+NAMES = (
+    "accounts",
+    "social",
+    "likes",
+    "reactions",
+    "feeds",
+    "following",
+    "files",
+    "media",
+    "chat",
+    "dialects",
+    "effects",
+    "sizes",
+)
 
 if __name__ == "__main__":
     where()

@@ -165,7 +165,7 @@ TABLES: dict[str, dict[str, Table]] = {
     "chat": {
         "conversation": Table(
             "low_id high_id title",
-            "id kind group_id last_seq rev member_count complete event_id created_at active_at dismissed_at",
+            "id kind group_id last_seq rev member_count complete event_id created_at active_at dismissed_at pins_rev",
             f"{ID_STAYS} The title is the group's, and empty once it is dismissed.",
         ),
         "conversation_member": Table(
@@ -188,6 +188,7 @@ TABLES: dict[str, dict[str, Table]] = {
             f"{ROW_GOES} In small transactions; also those to their messages.",
         ),
         "reaction_summary": Table("", "conversation_id seq rev counts", "Counts fall with the reactions."),
+        "pinned_message": Table("pinned_by", "conversation_id seq pinned_at", f"{ID_STAYS} It goes with the message."),
         "push": Table("subject header payload", "id due_at", "Deleted within seconds, when the frame is published."),
         "notification": Table(
             "user_id actor_ids subject",

@@ -76,7 +76,7 @@ ORDER = {
         "push",
         "notifications",
         "membership",
-        "reactions",
+        "reactions pins",
         "sending",
         "reading",
         "account_erasure export online presence search_words tickets",

@@ -37,6 +37,9 @@ export interface Handlers {
   "message.recalled"?(message: Message): void;
   /** With `changes` from an event; without them from a sync, whose `mine` are this user's. */
   reactions?(data: { conversation_id: string; changes?: Schemas["ReactionChange"][] } & Schemas["ReactionsView"]): void;
+  pinned?(data: Schemas["PinnedEvent"]): void;
+  /** All pins of the conversation, after a sync. */
+  pins?(data: { conversation_id: string } & Schemas["PinsView"]): void;
   conversation?(data: Schemas["conversation.frame"]["data"]): void;
   member?(member: { conversation_id: string } & Schemas["MemberView"]): void;
   receipt?(data: Schemas["receipt.frame"]["data"]): void;
@@ -71,6 +74,8 @@ export interface Requests {
   decline: [Schemas["OfConversation"], object];
   react: [Schemas["React"], Schemas["ReactionsView"]];
   reactors: [Schemas["ListReactors"], Schemas["ReactorPage"]];
+  "message.pin": [Schemas["PinMessage"], Schemas["Changed"]];
+  pins: [Schemas["OfConversation"], Schemas["PinnedPage"]];
   hide: [Schemas["Hide"], Schemas["MarkView"]];
   mute: [Schemas["Mute"], Schemas["MarkView"]];
   pin: [Schemas["Pin"], Schemas["MarkView"]];

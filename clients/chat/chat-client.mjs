@@ -238,6 +238,7 @@ export class ChatClient {
     this.#known.set(id, Math.max(known, part.to_rev));
     for (const message of part.messages) if (message.rev > known) this.#on.message?.(message);
     for (const one of part.reactions ?? []) if (one.rev > known) this.#on.reactions?.({ conversation_id: id, ...one });
+    if (part.pins?.rev > known) this.#on.pins?.({ conversation_id: id, ...part.pins });
     for (const member of part.members) if (member.rev > known) this.#on.member?.({ conversation_id: id, ...member });
   }
 

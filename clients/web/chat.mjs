@@ -3,6 +3,7 @@
 import { ChatClient } from "./chat-client.mjs";
 import { get, onSignedOut, post, refusal, request } from "./api.mjs";
 import { keep, kept, keptNames } from "./kept.mjs";
+import { applyPinned } from "./pins.mjs";
 import { applyReactions, keepReactions } from "./reactions.mjs";
 import { me } from "./session.mjs";
 
@@ -91,6 +92,16 @@ const handlers = {
   message: arrived,
   "message.updated": arrived,
   "message.recalled": arrived,
+  pinned(data) {
+    const thread = threads.get(data.conversation_id);
+    if (thread) applyPinned(thread, data);
+    changed();
+  },
+  pins(data) {
+    const thread = threads.get(data.conversation_id);
+    if (thread) thread.pins = data.pins;
+    changed();
+  },
   reactions(data) {
     const message = threads.get(data.conversation_id)?.messages.get(data.seq);
     if (!message) return;
@@ -182,6 +193,7 @@ function arrived(message) {
 
 /** The newest state of a message counts: history and events may overtake each other. */
 function store(thread, message) {
+  if (message.recalled_at) thread.pins = thread.pins.filter((pin) => pin.seq !== message.seq);
   const known = thread.messages.get(message.seq);
   if (!known || message.rev >= known.rev) thread.messages.set(message.seq, keepReactions(known, message));
 }
@@ -201,9 +213,10 @@ function positioned(member) {
 export async function open(id) {
   let thread = threads.get(id);
   if (!thread) {
-    thread = { messages: new Map(), more: true, positions: new Map(), typing: new Map(), isRead: false };
+    thread = { messages: new Map(), more: true, positions: new Map(), typing: new Map(), pins: [], isRead: false };
     threads.set(id, thread); // at once, so that events from now on are not missed
     try { await older(id); } catch (error) { threads.delete(id); throw error; }
+    thread.pins = (await ask("pins", { conversation_id: id }))?.pins ?? [];
     const answer = await ask("receipts", { conversation_id: id, after_user_id: 0, limit: 500 });
     for (const member of answer?.members ?? []) positioned({ conversation_id: id, ...member });
   }

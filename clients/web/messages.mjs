@@ -2,6 +2,7 @@
 import { h, webUrl } from "./dom.mjs";
 import { t, time } from "./i18n.mjs";
 import { ask, discard } from "./chat.mjs";
+import { pinButton } from "./pins.mjs";
 import { reactButton, reactionsOf } from "./reactions.mjs";
 import { reportButton } from "./report.mjs";
 import { me } from "./session.mjs";
@@ -32,7 +33,7 @@ export function bubble(message, receipt, isNamed) {
     content(message),
     reactionsOf(message),
     h("div", { class: "meta" }, h("time", null, time(message.created_at)), message.edited_at && t("message.edited"), receipt,
-      !message.recalled_at && message.conversation_id && reactButton(message),
+      !message.recalled_at && message.conversation_id && [reactButton(message), pinButton(message)],
       !mine && !message.recalled_at && reportButton(t("report"),
         { kind: "message", conversation_id: message.conversation_id, seq: message.seq }, { class: "plain" }),
       mine && !message.recalled_at && action(t("recall"), async () => {

@@ -6,9 +6,10 @@ import grpc.aio
 
 from gateway.chat.reaction_batcher import ReactionBatcher
 from gateway.chat.send_batcher import SendBatcher
-from protos.chat.v1 import conversations_pb2, marks_pb2, reactions_pb2, sockets_pb2
+from protos.chat.v1 import conversations_pb2, marks_pb2, pins_pb2, reactions_pb2, sockets_pb2
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
 from protos.chat.v1.marks_pb2_grpc import MarksStub
+from protos.chat.v1.pins_pb2_grpc import PinsStub
 from protos.chat.v1.reactions_pb2_grpc import ReactionsStub
 from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
 from protos.export.v1 import export_pb2
@@ -17,6 +18,7 @@ CHAT_PROTOS = (
     export_pb2.DESCRIPTOR,
     conversations_pb2.DESCRIPTOR,
     marks_pb2.DESCRIPTOR,
+    pins_pb2.DESCRIPTOR,
     reactions_pb2.DESCRIPTOR,
     sockets_pb2.DESCRIPTOR,
 )
@@ -32,10 +34,13 @@ class Chat:
     marks: MarksStub
     reactions: ReactionsStub
     reacting: ReactionBatcher
+    pins: PinsStub
 
 
 def chat_at(channel: grpc.aio.Channel) -> Chat:
     conversations = ConversationsStub(channel)
     others = (TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel), MarksStub(channel))
     reactions = ReactionsStub(channel)
-    return Chat(conversations, SendBatcher(conversations), *others, reactions, ReactionBatcher(reactions))
+    return Chat(
+        conversations, SendBatcher(conversations), *others, reactions, ReactionBatcher(reactions), PinsStub(channel)
+    )

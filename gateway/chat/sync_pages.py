@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import grpc
 import grpc.aio
+from msgspec import UNSET
 
 from gateway.chat import views
 from gateway.chat.client import Chat
@@ -43,27 +44,37 @@ def parts(whole: views.SyncView) -> Iterable[views.SyncView]:
     """Splits a sync into parts of about PAGE_BYTES. Each continues where the one before ended."""
     rest = whole
     while (count := fitting(rest.messages)) < len(rest.messages):
-        to_rev = rest.messages[count - 1].rev
-        yield views.SyncView(
-            rest.conversation_id,
-            rest.from_rev,
-            to_rev,
-            rest.messages[:count],
-            [row for row in rest.members if row.rev <= to_rev],
-            whole.limited,
-            more=True,
-            reactions=[row for row in rest.reactions if row.rev <= to_rev],
-        )
-        rest = views.SyncView(
-            rest.conversation_id,
-            to_rev,
-            whole.to_rev,
-            rest.messages[count:],
-            [row for row in rest.members if row.rev > to_rev],
-            whole.limited,
-            reactions=[row for row in rest.reactions if row.rev > to_rev],
-        )
+        first, rest = _split(rest, count)
+        yield first
     yield rest
+
+
+def _split(whole: views.SyncView, count: int) -> tuple[views.SyncView, views.SyncView]:
+    """The part with that many messages, and the rest."""
+    to_rev = whole.messages[count - 1].rev
+    pinned_later = whole.pins is UNSET or whole.pins.rev > to_rev
+    first = views.SyncView(
+        whole.conversation_id,
+        whole.from_rev,
+        to_rev,
+        whole.messages[:count],
+        [row for row in whole.members if row.rev <= to_rev],
+        whole.limited,
+        more=True,
+        reactions=[row for row in whole.reactions if row.rev <= to_rev],
+        pins=UNSET if pinned_later else whole.pins,
+    )
+    rest = views.SyncView(
+        whole.conversation_id,
+        to_rev,
+        whole.to_rev,
+        whole.messages[count:],
+        [row for row in whole.members if row.rev > to_rev],
+        whole.limited,
+        reactions=[row for row in whole.reactions if row.rev > to_rev],
+        pins=whole.pins if pinned_later else UNSET,
+    )
+    return first, rest
 
 
 def fitting(messages: Sequence[client_json.MessageView]) -> int:

@@ -5,7 +5,7 @@ services/client_json writes what they hold: messages, conversations, members, no
 
 from collections.abc import Iterable
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
@@ -19,6 +19,7 @@ from services.client_json.chat import (
     message,
     presence,
 )
+from services.client_json.pins import PinsView, pins
 from services.client_json.reactions import ReactionsView, reactions
 from services.client_json.times import rfc3339
 
@@ -57,7 +58,7 @@ class MessagePage(Struct):
 
 
 class SyncView(Struct):
-    """The changes after `from_rev`, up to `to_rev`; `more`: ask again from there."""
+    """The changes after `from_rev`, up to `to_rev`; `more`: ask again from there. `pins`: all, if they changed."""
 
     conversation_id: str
     from_rev: int
@@ -67,6 +68,7 @@ class SyncView(Struct):
     limited: bool
     more: bool = False
     reactions: list[ReactionsView] = []
+    pins: PinsView | UnsetType = UNSET
 
 
 class ReadView(Struct):
@@ -114,6 +116,7 @@ def sync(row: pb.Sync) -> SyncView:
         members=[member(changed) for changed in row.members],
         limited=row.limited,
         reactions=[reactions(changed) for changed in row.reactions],
+        pins=pins(row.pins) if row.HasField("pins") else UNSET,
     )
 
 

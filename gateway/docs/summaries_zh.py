@@ -92,6 +92,8 @@ SUMMARIES = {
     "GET /api/chat/marks": "自某个 rev 以来隐藏、免打扰、置顶或删除的会话。",
     "POST /api/chat/react": "用表情回应消息，或撤回；返回该消息的全部回应。",
     "GET /api/chat/reactors": "谁用哪个表情回应了消息。",
+    "POST /api/chat/pin-message": "为所有成员置顶消息或取消，最多 50 条；群中仅群主和管理员。",
+    "GET /api/chat/pinned-messages": "会话的置顶消息，最近置顶的在前。",
     "GET /api/chat/notifications": "通知，最新的在前。",
     "POST /api/chat/notifications/read": "把给出的或全部通知标为已读。",
     "POST /api/file/upload": "上传一个文件（表单字段 `file`）；相同文件的地址相同。",

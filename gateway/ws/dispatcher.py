@@ -12,7 +12,7 @@ import structlog
 from msgspec import ValidationError
 from opentelemetry.trace import SpanKind
 
-from gateway.chat import commands, marks, reactions, views
+from gateway.chat import commands, marks, pins, reactions, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.json_depth import check_depth
@@ -53,6 +53,8 @@ REQUESTS = {
     "decline": Request(commands.OfConversation, commands.decline),
     "react": Request(reactions.React, reactions.react),
     "reactors": Request(reactions.ListReactors, reactions.list_reactors),
+    "message.pin": Request(pins.PinMessage, pins.pin_message),
+    "pins": Request(commands.OfConversation, pins.list_pinned),
     "hide": Request(marks.Hide, marks.hide),
     "mute": Request(marks.Mute, marks.mute),
     "pin": Request(marks.Pin, marks.pin),
@@ -63,7 +65,17 @@ REQUESTS = {
     "presence.subscribe": Request(commands.SubscribePresence, commands.presences, needs_id=False),
 }
 READS = frozenset(
-    ("history", "sync", "conversations", "receipts", "reactors", "marks", "notification.list", "presence.subscribe")
+    (
+        "history",
+        "sync",
+        "conversations",
+        "receipts",
+        "reactors",
+        "pins",
+        "marks",
+        "notification.list",
+        "presence.subscribe",
+    )
 )
 DECODERS = {type: msgspec.json.Decoder(request.params, strict=False).decode for type, request in REQUESTS.items()}
 decode_typing = msgspec.json.Decoder(Typing, strict=False).decode
@@ -168,7 +180,7 @@ class Dispatcher:
                 await self._limiter.take(
                     commands.SEND_BUCKET, commands.SEND_LIMIT, str(self._connection.caller.user_id)
                 )
-            elif frame.type in ("history", "sync", "conversations"):
+            elif frame.type in ("history", "sync", "conversations", "pins"):
                 await self._connection.drained()  # their answers are large: one at a time
             answer = await request.serve(self._chat, params)
             if frame.type == "presence.subscribe":
@@ -220,6 +232,19 @@ def _ordering_key(type: str, params: Any) -> Hashable:
     if type == "send":
         to = params.to
         return to.conversation_id, to.user_id, to.group_id
-    if type in ("edit", "recall", "react", "read", "delivered", "accept", "decline", "hide", "mute", "pin", "delete"):
+    if type in (
+        "edit",
+        "recall",
+        "react",
+        "message.pin",
+        "read",
+        "delivered",
+        "accept",
+        "decline",
+        "hide",
+        "mute",
+        "pin",
+        "delete",
+    ):
         return params.conversation_id, None, None
     return type

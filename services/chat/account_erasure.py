@@ -23,7 +23,7 @@ from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.push.outbox import Publisher
 from services.chat.reactions import removal
-from services.chat.sending import moderation
+from services.chat.sending import moderation, recalls
 from services.kit.db import Database, after_commit
 from services.kit.sql.connection import AsyncConnection
 
@@ -112,5 +112,5 @@ async def _erase_messages(connection: AsyncConnection, conversation_id: int, use
         return []
     rev = (await connection.execute(RAISE_REV, {"id": conversation_id, "count": len(seqs)})).scalar_one()
     rows = (await connection.execute(ERASE, {"id": conversation_id, "rev": rev, "seqs": seqs})).all()
-    await removal.remove_of(connection, [MessageKey(conversation_id, seq) for seq in seqs])
+    await recalls.forget(connection, [MessageKey(conversation_id, seq) for seq in seqs])
     return sorted(rows, key=lambda row: row.rev)

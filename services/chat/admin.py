@@ -15,7 +15,8 @@ FAULTS = {
     "conversations behind the revs of their rows": """
         SELECT count(*) FROM conversation JOIN (SELECT conversation_id, max(rev) AS last FROM
         (SELECT conversation_id, rev FROM message UNION ALL SELECT conversation_id, rev FROM conversation_member
-        UNION ALL SELECT conversation_id, rev FROM reaction_summary) AS row
+        UNION ALL SELECT conversation_id, rev FROM reaction_summary
+        UNION ALL SELECT id, pins_rev FROM conversation) AS row
         GROUP BY conversation_id) changed ON conversation_id = id WHERE rev < last""",
     "revs that two messages share": """
         SELECT count(*) FROM (SELECT FROM message GROUP BY conversation_id, rev HAVING count(*) > 1) AS same""",

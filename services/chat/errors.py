@@ -37,6 +37,14 @@ class RequestUnanswered(Conflict):
     """The caller has not answered the conversation's message request yet."""
 
 
+class PinForbidden(Forbidden):
+    """The group's owner and managers pin its messages."""
+
+
+class PinnedLimitReached(Conflict):
+    """The conversation has as many messages pinned as it may."""
+
+
 class PinLimitReached(Conflict):
     """The caller has as many conversations pinned as they may."""
 

@@ -27,6 +27,11 @@ LISTS = (
             min(created_at) AS created_at FROM reaction WHERE user_id = :user_id GROUP BY conversation_id, seq""",
     ),
     UserList(
+        "pinned_messages",
+        """SELECT conversation_id AS a, seq AS b, conversation_id, seq, pinned_at FROM pinned_message
+        WHERE pinned_by = :user_id""",
+    ),
+    UserList(
         "notifications",
         """SELECT id AS a, 0 AS b, kind, actor_count, subject, created_at, read_at
         FROM notification WHERE user_id = :user_id""",

@@ -1,5 +1,6 @@
 """Rows to protobuf. What clients see of it in JSON is written by services/client_json."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -75,6 +76,15 @@ def message_reactions(row: Any) -> reactions_pb.MessageReactions:
     return reactions_pb.MessageReactions(
         conversation_id=row.conversation_id, seq=row.seq, rev=row.rev, reactions=counted
     )
+
+
+def pinned_messages(rev: int, rows: Sequence[Any]) -> pb.PinnedMessages:
+    """`rows`: of pinned_message."""
+    return pb.PinnedMessages(rev=rev, pins=map(pin, rows))
+
+
+def pin(row: Any) -> pb.Pin:
+    return pb.Pin(seq=row.seq, user_id=row.pinned_by, pinned_at=milliseconds(row.pinned_at))
 
 
 def send_response(row: Any, duplicate: bool) -> pb.SendResponse:
@@ -174,6 +184,7 @@ def sync(row: Any) -> pb.Sync:
         members=map(member, row.members),
         limited=row.limited,
         reactions=map(message_reactions, row.reactions),
+        pins=pinned_messages(row.pins_rev, row.pins) if row.pins is not None else None,
     )
 
 

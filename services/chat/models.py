@@ -72,6 +72,7 @@ class Conversation(Model):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     active_at: Mapped[datetime] = mapped_column(server_default=func.now())
     dismissed_at: Mapped[datetime | None]
+    pins_rev: Mapped[int] = mapped_column(server_default="0")  # of the last change of pinned messages
 
     __table_args__ = (UniqueConstraint("low_id", "high_id"),)
 
@@ -171,10 +172,8 @@ class HiddenMessage(Model):
 
 
 class Push(Model):
-    """A frame that may not have been published yet, written in the transaction whose change it announces.
-
-    The relay publishes it when it is due: at once, or after the time that the writing process has to publish it itself.
-    """
+    """A frame that may not have been published yet, written in the transaction whose change it announces. The relay
+    publishes it when it is due: at once, or after the time that the writing process has to publish it itself."""
 
     __tablename__ = "push"
 

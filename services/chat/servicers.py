@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 import grpc.aio
 
 from protos.chat.v1 import conversations_pb2 as pb
-from protos.chat.v1 import marks_pb2, reactions_pb2
+from protos.chat.v1 import marks_pb2, pins_pb2, reactions_pb2
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsServicer, add_ConversationsServicer_to_server
 from protos.chat.v1.marks_pb2_grpc import add_MarksServicer_to_server
+from protos.chat.v1.pins_pb2_grpc import add_PinsServicer_to_server
 from protos.chat.v1.reactions_pb2_grpc import add_ReactionsServicer_to_server
 from protos.chat.v1.sockets_pb2_grpc import (
     PresenceServicer,
@@ -26,6 +27,7 @@ from services.chat.membership import requests
 from services.chat.membership.servicers import Marks
 from services.chat.messages import MessageKey
 from services.chat.notifications.servicers import Notifications
+from services.chat.pins.servicers import Pins
 from services.chat.reactions.servicers import Reactions
 from services.chat.reading import conversations, receipts, syncs
 from services.chat.sending import batch_send
@@ -41,6 +43,7 @@ PROTOS = (
     export_pb2.DESCRIPTOR,
     pb.DESCRIPTOR,
     marks_pb2.DESCRIPTOR,
+    pins_pb2.DESCRIPTOR,
     reactions_pb2.DESCRIPTOR,
     sockets_pb.DESCRIPTOR,
 )
@@ -49,6 +52,7 @@ PROTOS = (
 def register(service: Service, server: grpc.aio.Server) -> None:
     add_ConversationsServicer_to_server(Conversations(service), server)
     add_MarksServicer_to_server(Marks(service.database, service.publisher), server)
+    add_PinsServicer_to_server(Pins(service.database, service.publisher, service.sending.require_pinner), server)
     add_ReactionsServicer_to_server(reactions_of(service), server)
     add_TicketsServicer_to_server(Tickets(service), server)
     add_PresenceServicer_to_server(Presence(service), server)

@@ -17,6 +17,8 @@ SOUND = [
     "INSERT INTO conversation_member (conversation_id, user_id, rev) VALUES (1, 5, 0), (1, 6, 0)",
     MESSAGE.format(seq=1, rev=1),
     MESSAGE.format(seq=2, rev=2),
+    "INSERT INTO reaction (conversation_id, seq, user_id, emoji) VALUES (1, 1, 6, 'x')",
+    "INSERT INTO reaction_summary (conversation_id, seq, rev, counts) VALUES (1, 1, 2, '[[\"x\", 1]]')",
 ]
 
 
@@ -44,6 +46,7 @@ BREAK = {
     "1 conversations with a gap in their messages": "DELETE FROM message WHERE seq = 1",
     "1 conversations behind the revs of their rows": "UPDATE conversation SET rev = 1",
     "1 revs that two messages share": "UPDATE message SET rev = 1",
+    "1 reaction counts that differ from their rows": "DELETE FROM reaction",
     "1 conversations with a wrong member count": "UPDATE conversation SET member_count = 5",
     "1 members with an impossible position": "UPDATE conversation_member SET read_seq = 1 WHERE user_id = 5",
 }

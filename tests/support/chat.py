@@ -16,10 +16,12 @@ from sqlalchemy import text
 
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import marks_pb2 as marks_pb
+from protos.chat.v1 import pins_pb2 as pins_pb
 from protos.chat.v1 import reactions_pb2 as reactions_pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsStub
 from protos.chat.v1.marks_pb2_grpc import MarksStub
+from protos.chat.v1.pins_pb2_grpc import PinsStub
 from protos.chat.v1.reactions_pb2_grpc import ReactionsStub
 from protos.chat.v1.sockets_pb2_grpc import NotificationsStub, PresenceStub, TicketsStub
 from services.chat.admin import FAULTS
@@ -50,6 +52,7 @@ class Running:
     notifications: NotificationsStub
     marks: MarksStub
     reactions: ReactionsStub
+    pins: PinsStub
 
 
 def chat_settings(postgres_url: str, servers: Servers, folder: Path, social_target: str, **more: str) -> ChatSettings:
@@ -74,7 +77,7 @@ async def connected(settings: ChatSettings, target: str) -> AsyncIterator[Runnin
 
 def _running(settings: ChatSettings, service: Any, target: str, channel: grpc.aio.Channel) -> Running:
     stubs = ConversationsStub(channel), TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel)
-    return Running(settings, service, target, *stubs, MarksStub(channel), ReactionsStub(channel))
+    return Running(settings, service, target, *stubs, MarksStub(channel), ReactionsStub(channel), PinsStub(channel))
 
 
 @asynccontextmanager
@@ -255,6 +258,20 @@ async def react(
 ) -> reactions_pb.MessageReactions | str:
     (outcome,) = await react_all(chat, (user_id, conversation_id, seq, emoji, reacted))
     return outcome
+
+
+async def pin_message(chat: Running, user_id: int, conversation_id: int, seq: int, pinned: bool = True) -> int:
+    """For all members; the rev."""
+    request = pins_pb.PinMessageRequest(conversation_id=conversation_id, seq=seq, pinned=pinned)
+    return int((await act(user_id, chat.pins.PinMessage, request)).rev)
+
+
+async def pinned(chat: Running, user_id: int, conversation_id: int) -> list[int]:
+    """The seqs, the last pinned first."""
+    request = pins_pb.ListPinnedMessagesRequest(conversation_id=conversation_id)
+    answer = await act(user_id, chat.pins.ListPinnedMessages, request)
+    assert [each.seq for each in answer.messages] == [each.seq for each in answer.pins.pins]
+    return [each.seq for each in answer.messages]
 
 
 async def say_typing(chat: Running, user_id: int, conversation_id: int) -> None:

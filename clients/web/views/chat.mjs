@@ -4,7 +4,8 @@ import { ask, chat, conversations, directWith, markRead, ofGroup, older, open, s
 import { arrange, fill, h, icon } from "../dom.mjs";
 import { t } from "../i18n.mjs";
 import { openMarks } from "../marks.mjs";
-import { bubble, waitingBubble } from "../messages.mjs";
+import { bubble, textOf, waitingBubble } from "../messages.mjs";
+import { drawPins, isPinned } from "../pins.mjs";
 import { me, user } from "../session.mjs";
 import { action, attempt, avatar, toast } from "../ui.mjs";
 import { upload } from "../tus.mjs";
@@ -19,12 +20,14 @@ export async function view(id, what) {
   const find = () => target.conversation_id ?? (target.user_id ? directWith(target.user_id) : ofGroup(target.group_id));
   const list = h("ol", { class: "messages", "aria-label": t("messages"), tabindex: "0" });
   const made = new Map(), head = h("div", { class: "who" }), doing = h("span", { class: "hint doing", role: "status" });
+  const pinned = h("div", { class: "pins", hidden: true });
   const asked = h("div", { class: "asked", role: "region", "aria-label": t("request"), hidden: true });
   const draw = () => attempt(async () => {
     const found = find();
     if (found && !threadOf(found)) await open(found);
     drawMessages(list, made, found, target);
     drawDoing(doing, found && threadOf(found));
+    drawPins(pinned, found, textOf);
     if (document.visibilityState === "visible" && found) markRead(found);
   });
   const more = action(icon("more"), () => openMarks(find()), { class: "plain", name: "marks", "aria-label": t("mark.title") });
@@ -42,7 +45,7 @@ export async function view(id, what) {
   setTimeout(() => list.scrollTo(0, list.scrollHeight)); // once it is on the page
   return {
     content: [h("header", { class: "row" }, h("a", { class: "button plain", href: "#/chats", "aria-label": t("back") }, icon("back")), head, doing, more),
-      asked, list, composer(target, find, list)],
+      asked, pinned, list, composer(target, find, list)],
     title: t("nav.chats"), className: "chat",
     leave: () => {
       chat.removeEventListener("change", refresh);
@@ -102,7 +105,7 @@ function drawMessages(list, made, id, target) {
   const keep = (key, make) => made.get(key) ?? made.set(key, make()).get(key);
   const elements = messages.map((message) => {
     const receipt = receiptOf(message, thread, conversation);
-    return keep(`${message.seq} ${message.rev} ${message.reactions_rev} ${receipt}`, () => bubble(message, receipt, conversation.kind === "group"));
+    return keep(`${message.seq} ${message.rev} ${message.reactions_rev} ${isPinned(message)} ${receipt}`, () => bubble(message, receipt, conversation.kind === "group"));
   });
   for (const item of waiting(id, conversation)) elements.push(keep(`${item.id} ${item.error}`, () => waitingBubble(item)));
   if (messages.length && thread.more) elements.unshift(keep("older", () => h("li", { class: "end" }, action(t("messages.older"), () => older(id)))));

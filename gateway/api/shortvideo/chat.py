@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from gateway.chat import commands, marks, reactions, views
+from gateway.chat import commands, marks, pins, reactions, views
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
@@ -114,6 +114,18 @@ async def list_reactors(call: Call, params: reactions.ListReactors) -> reactions
     return await reactions.list_reactors(call.container.chat, params)
 
 
+@endpoint("POST", "/api/chat/pin-message", family=SHORT_VIDEO, limit=READS)
+async def pin_message(call: Call, params: pins.PinMessage) -> views.Changed:
+    """Pin a message for all members, or take it off; at most 50. In a group its owner and managers may."""
+    return await pins.pin_message(call.container.chat, params)
+
+
+@endpoint("GET", "/api/chat/pinned-messages", family=SHORT_VIDEO, limit=READS)
+async def list_pinned(call: Call, params: commands.OfConversation) -> pins.PinnedPage:
+    """Lists the pinned messages of a conversation, the last pinned first."""
+    return await pins.list_pinned(call.container.chat, params)
+
+
 @endpoint("GET", "/api/chat/notifications", family=SHORT_VIDEO, limit=READS)
 async def list_notifications(call: Call, params: commands.ListNotifications) -> views.NotificationPage:
     """The caller's notifications, the newest first."""
@@ -141,6 +153,8 @@ endpoints = [
     list_marks,
     react,
     list_reactors,
+    pin_message,
+    list_pinned,
     list_notifications,
     read_notifications,
 ]

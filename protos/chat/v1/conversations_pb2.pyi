@@ -728,6 +728,7 @@ class Sync(_message.Message):
     MEMBERS_FIELD_NUMBER: _builtins.int
     LIMITED_FIELD_NUMBER: _builtins.int
     REACTIONS_FIELD_NUMBER: _builtins.int
+    PINS_FIELD_NUMBER: _builtins.int
     conversation_id: _builtins.int
     from_rev: _builtins.int
     to_rev: _builtins.int
@@ -743,6 +744,10 @@ class Sync(_message.Message):
     def reactions(self) -> _containers.RepeatedCompositeFieldContainer[_reactions_pb2.MessageReactions]:
         """of each message whose reactions changed, in order of rev"""
 
+    @_builtins.property
+    def pins(self) -> Global___PinnedMessages:
+        """if they changed"""
+
     def __init__(
         self,
         *,
@@ -753,14 +758,67 @@ class Sync(_message.Message):
         members: _abc.Iterable[Global___Member] | None = ...,
         limited: _builtins.bool = ...,
         reactions: _abc.Iterable[_reactions_pb2.MessageReactions] | None = ...,
+        pins: Global___PinnedMessages | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pins", b"pins"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "from_rev", b"from_rev", "limited", b"limited", "members", b"members", "messages", b"messages", "reactions", b"reactions", "to_rev", b"to_rev"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "from_rev", b"from_rev", "limited", b"limited", "members", b"members", "messages", b"messages", "pins", b"pins", "reactions", b"reactions", "to_rev", b"to_rev"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Sync: _TypeAlias = Sync  # noqa: Y015
+
+@_typing.final
+class Pin(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PINNED_AT_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    user_id: _builtins.int
+    """who pinned it"""
+    pinned_at: _builtins.int
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        user_id: _builtins.int = ...,
+        pinned_at: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pinned_at", b"pinned_at", "seq", b"seq", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pin: _TypeAlias = Pin  # noqa: Y015
+
+@_typing.final
+class PinnedMessages(_message.Message):
+    """All pinned messages of a conversation that the caller may see, the last pinned first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REV_FIELD_NUMBER: _builtins.int
+    PINS_FIELD_NUMBER: _builtins.int
+    rev: _builtins.int
+    """of their last change; 0: never"""
+    @_builtins.property
+    def pins(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pin]: ...
+    def __init__(
+        self,
+        *,
+        rev: _builtins.int = ...,
+        pins: _abc.Iterable[Global___Pin] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pins", b"pins", "rev", b"rev"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PinnedMessages: _TypeAlias = PinnedMessages  # noqa: Y015
 
 @_typing.final
 class BatchSyncResponse(_message.Message):

@@ -17,6 +17,7 @@ from protos.chat.v1 import reactions_pb2 as reactions_pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from services.chat import messages
 from services.client_json import chat as client_json
+from services.client_json import pins as pins_json
 from services.client_json import reactions as reactions_json
 from services.kit import telemetry
 
@@ -54,6 +55,12 @@ def reactions_changed(tally: Any) -> Push:
     row.reactions.extend(reactions_pb.Reaction(emoji=emoji, count=count) for emoji, count in tally.counts.items())
     data = reactions_json.event(row, [(user_id, emoji, added) for (user_id, emoji), added in changes])
     return _push(f"push.conv.{key.conversation_id}", f"rev: {tally.rev}\nseq: {key.seq}", "reactions", data)
+
+
+def message_pinned(row: Any, user_id: int, pinned: bool) -> Push:
+    """The user pinned a message or took it off; `row` has its columns and the `rev`. For the members who see it."""
+    data = pins_json.event(row.conversation_id, row.rev, messages.pin(row), user_id, pinned)
+    return _push(f"push.conv.{row.conversation_id}", f"rev: {row.rev}\nseq: {row.seq}", "pinned", data)
 
 
 def member_changed(row: Any) -> Push:

@@ -10,6 +10,7 @@ from services.chat.membership import members
 from services.chat.messages import COLUMNS
 from services.chat.models import Conversation, ConversationMember
 from services.chat.parameters import int_array
+from services.chat.pins import pins
 from services.chat.reactions import reading
 from services.kit.context import Caller
 from services.kit.pages import check_batch, clamp
@@ -53,6 +54,8 @@ class Sync(NamedTuple):
     members: Sequence[Any]
     reactions: Sequence[Any]
     limited: bool
+    pins_rev: int
+    pins: Sequence[Any] | None
 
 
 async def batch_sync(connection: AsyncConnection, caller: Caller, points: Mapping[int, int]) -> list[Sync]:
@@ -71,14 +74,23 @@ async def batch_sync(connection: AsyncConnection, caller: Caller, points: Mappin
         "joined_revs": int_array([each.joined_rev for each in memberships]),
         "viewer": caller.user_id,
     }
-    read = await connection.fetch_each(*(each.bind(**values) for each in (CHANGED, MEMBERS, REACTIONS)))
+    pinned = [(each.id, each.joined_seq) for each in memberships if each.pins_rev > points[each.id]]
+    asked = [each.bind(**values) for each in (CHANGED, MEMBERS, REACTIONS)]
+    read = await connection.fetch_each(*asked, *([pins.of_conversations(pinned)] if pinned else []))
     found = [_by_conversation(rows) for rows in read]
-    return [_sync(each, points[each.id], *(rows.get(each.id, []) for rows in found)) for each in memberships]
+    synced = [_sync(each, points[each.id], *(rows.get(each.id, []) for rows in found[:3])) for each in memberships]
+    return [
+        each._replace(pins=found[3].get(each.conversation_id, [])) if _pins_changed(each) else each for each in synced
+    ]
+
+
+def _pins_changed(sync: Sync) -> bool:
+    return not sync.limited and sync.pins_rev > sync.from_rev
 
 
 async def _memberships(connection: AsyncConnection, caller: Caller, conversation_ids: list[int]) -> Sequence[Any]:
     member = ConversationMember
-    query = select(Conversation.id, Conversation.rev, member.joined_seq, member.joined_rev)
+    query = select(Conversation.id, Conversation.rev, Conversation.pins_rev, member.joined_seq, member.joined_rev)
     query = query.join(member, member.conversation_id == Conversation.id)
     query = query.where(member.user_id == caller.user_id, members.CURRENT, Conversation.id.in_(conversation_ids))
     return (await connection.execute(query)).all()
@@ -99,7 +111,7 @@ def _sync(membership: Any, from_rev: int, changed: Sequence[Any], moved: Sequenc
     ahead = from_rev > membership.rev
     limited = came_back or ahead or too_many or bool(changed and changed[-1].total > MAX_ANSWER)
     rows = ((), (), ()) if limited else (changed, moved, reacted)
-    return Sync(membership.id, from_rev, membership.rev, *rows, limited)
+    return Sync(membership.id, from_rev, membership.rev, *rows, limited, membership.pins_rev, None)
 
 
 async def get_history(

@@ -11,7 +11,7 @@ from services.chat.messages import COLUMNS, MessageKey
 from services.chat.push import frames
 from services.chat.push.frames import Push
 from services.chat.push.outbox import Publisher
-from services.chat.reactions import removal
+from services.chat.sending import recalls
 from services.chat.sending.content import Body
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
@@ -56,7 +56,7 @@ class Edits:
         if found.recalled_at:
             return int(found.rev)
         row = await _change(connection, RECALL, key)
-        await removal.remove_of(connection, [key])
+        await recalls.forget(connection, [key])
         return await self._push(connection, frames.message_recalled(row), row)
 
     async def _push(self, connection: AsyncConnection, push: Push, row: Any) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from services.chat.messages import COLUMNS, MessageKey
 from services.chat.push import frames
 from services.chat.push.frames import Push
-from services.chat.reactions import removal
+from services.chat.sending import recalls
 from services.chat.sending.edits import BUMP, RECALL
 from services.kit.nats import Event
 from services.kit.sql.connection import AsyncConnection
@@ -74,5 +74,5 @@ async def forget_user(connection: AsyncConnection, user_id: int) -> None:
 async def _change(connection: AsyncConnection, statement: Any, key: dict[str, int]) -> Any:
     rev = (await connection.execute(BUMP, {"id": key["conversation_id"]})).scalar_one()
     if statement is RECALL:
-        await removal.remove_of(connection, [MessageKey(**key)])
+        await recalls.forget(connection, [MessageKey(**key)])
     return (await connection.execute(statement, key | {"rev": rev})).one()

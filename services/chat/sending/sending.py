@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
 
-from services.chat.errors import ConversationNotFound, NotMember
+from services.chat.errors import ConversationNotFound, NotMember, PinForbidden
 from services.chat.membership.directory import ConversationDirectory, ConversationRef
 from services.chat.membership.permissions import Permissions
 from services.chat.messages import MessageKey, peer_of
@@ -82,6 +82,13 @@ class Sending:
         """Whether the caller manages the group. Raises ConversationNotFound, SocialUnavailable."""
         conversation = await self._directory.get(conversation_id)
         return conversation.kind == GROUP and roles.may_manage(await self._require_role(caller, conversation))
+
+    async def require_pinner(self, caller: Caller, conversation_id: int) -> None:
+        """Both pin in a direct conversation, the owner and the managers in a group. Raises what `send` raises, and
+        PinForbidden."""
+        conversation = await self.require_writer(caller, ("conversation_id", conversation_id))
+        if conversation.kind == GROUP and not roles.may_manage(await self._require_role(caller, conversation)):
+            raise PinForbidden
 
     async def require_writer(self, caller: Caller, target: Target) -> ConversationRef:
         """The conversation, to which the caller may write now. Raises what `send` raises."""

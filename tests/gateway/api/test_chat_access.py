@@ -33,12 +33,22 @@ ROUTES: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/accept", {}),
     ("POST", "/decline", {}),
     ("GET", "/reactors", {"seq": 1}),
+    ("GET", "/pinned-messages", {}),
     ("POST", "/hide", {}),
     ("POST", "/mute", {}),
     ("POST", "/pin", {}),
     ("POST", "/delete", {}),
 ]
-OWN = {"/ws-ticket", "/conversations", "/marks", "/notifications", "/notifications/read", "/send", "/react"}
+OWN = {
+    "/ws-ticket",
+    "/conversations",
+    "/marks",
+    "/notifications",
+    "/notifications/read",
+    "/send",
+    "/react",
+    "/pin-message",
+}
 
 
 @dataclass
@@ -122,13 +132,14 @@ async def test_who_may_write_to_a_user_and_into_a_conversation(stack: Stack) -> 
     assert [kind for kind in WITHIN if shown[world.conversations[kind]].get("request")] == ["requester"]
 
 
-async def test_who_may_write_may_react(stack: Stack) -> None:
+@pytest.mark.parametrize(("path", "more"), [("/react", {"emoji": "👍"}), ("/pin-message", {})])
+async def test_who_may_write_may_react_and_pin(stack: Stack, path: str, more: dict[str, str]) -> None:
     world = await new_world(stack)
     found = {}
     for kind in (*WITHIN, *WITHOUT):
-        body = {"conversation_id": world.conversation(kind), "seq": 1, "emoji": "👍"}
-        answer = await world.people[kind].call("POST", API + "/react", json=body)
-        found[kind] = OK if answer.status_code == 200 else refusal_of(API + "/react", answer)
+        body = {"conversation_id": world.conversation(kind), "seq": 1, **more}
+        answer = await world.people[kind].call("POST", API + path, json=body)
+        found[kind] = OK if answer.status_code == 200 else refusal_of(API + path, answer)
     expected = dict.fromkeys(WITHIN, OK) | dict.fromkeys(WITHOUT, NOT_FOUND)
     refused = {"requester": AWAITED, "former": NOT_FRIENDS, "blocked": NOT_FRIENDS, "blocker": BLOCKED}
     assert found == expected | refused | {"anonymous": NO_TOKEN}
@@ -164,6 +175,28 @@ async def test_reactions_reach_open_sockets_at_once_and_others_when_they_come_ba
     assert (message["reactions"], message["reactions_rev"]) == (one["reactions"], 3)
     reactors = (await anna.get(API + "/reactors", **of))["reactors"]
     assert {(each["user_id"], each["emoji"]) for each in reactors} == {(anna.uid, "👍"), (ben.uid, "\u2764\ufe0f")}
+
+
+async def test_pins_reach_open_sockets_at_once_and_others_when_they_come_back(stack: Stack) -> None:
+    (anna, ben) = await new_people(stack.visitor, stack.users, 2)
+    await graph.add(stack.social, anna.id, ben.id)
+    await graph.add(stack.social, ben.id, anna.id)
+    async with open_socket(stack.url, str(anna.token)) as first, open_socket(stack.url, str(ben.token)) as second:
+        id = (await first.send("hi", user_id=ben.id))["conversation_id"]
+        of = {"conversation_id": id, "seq": 1}
+        assert await second.ask("message.pin", **of) == {**of, "rev": 2}
+        event = await first.event("pinned", rev=2)
+        asyncapi.check({"type": "pinned", "data": event})
+        assert (event["pinned"], event["user_id"]) == (True, ben.uid)
+        page = await first.ask("pins", conversation_id=id)
+        assert page == await anna.get(API + "/pinned-messages", conversation_id=id)
+        assert (page["rev"], page["messages"][0]["body"]) == (2, {"text": "hi"})
+    async with open_socket(stack.url, str(ben.token), {id: 1}) as second:
+        synced = await second.event("sync")
+        asyncapi.check({"type": "sync", "data": synced})
+        assert synced["pins"] == {"rev": 2, "pins": page["pins"]}
+        await anna.post(API + "/pin-message", **of, pinned=False)
+        assert (await second.event("pinned", rev=3))["pinned"] is False
 
 
 async def test_frames_of_a_friend_of_one_of_the_two_are_refused(stack: Stack, world: World) -> None:

@@ -1,0 +1,62 @@
+"""How fast is one message of a group reacted to, and the reaction taken back, through the gateway? Aim: at least 0.5 of
+a gRPC echo."""
+
+import asyncio
+import json
+import time
+
+import httpx
+
+from bench.accounts import show
+from bench.echo import load_echo, running_echo
+from bench.likes import CONNECTIONS, ROUNDS, SECONDS
+from bench.load import build_request, load
+from bench.people import Person, message, post, register_all
+from bench.report import row, title
+from bench.stack import running_stack
+
+USERS = 50
+
+
+async def measure() -> None:
+    with running_echo() as echo, running_stack(HITOK_BCRYPT_COST="4") as (base, _):
+        async with httpx.AsyncClient(base_url=base, timeout=60) as http:
+            people = await register_all(http, USERS)
+            conversation_id = await gather_in_group(http, people)
+        requests = react_requests(base, people, conversation_id)
+        title(f"reactions to one message and their end, {CONNECTIONS} connections, {USERS} members")
+        shares = []
+        for _ in range(ROUNDS):  # in turn, because the load of these machines varies
+            floor = await load_echo(echo, CONNECTIONS, SECONDS)
+            ours = await load(base, requests, CONNECTIONS, SECONDS)
+            show("gRPC echo", floor)
+            show("react", ours)
+            shares.append(ours.rate / floor.rate)
+        row("share of the floor", f"{sorted(shares)[ROUNDS // 2]:.2f}", "aim: at least 0.5")
+
+
+async def gather_in_group(http: httpx.AsyncClient, people: list[Person]) -> str:
+    """The id of the conversation of a new group, in which the first of them has written."""
+    owner, *others = people
+    await post(http, owner, "/api/contact/create-community", name=f"b{time.time_ns()}")
+    group = (await post(http, owner, "/api/contact/load-community"))["groups"][0]["id"]
+    for person in others:
+        await post(http, person, "/api/contact/join-community", community_id=group)
+    await asyncio.sleep(1)  # until the chat service has heard of all of them
+    sent = await post(http, owner, "/api/chat/send", **message({"group_id": group}))
+    return str(sent["conversation_id"])
+
+
+def react_requests(base: str, people: list[Person], conversation_id: str) -> list[bytes]:
+    """All react, then all take it back, so that each request changes a row."""
+    of = {"conversation_id": conversation_id, "seq": 1, "emoji": "👍"}
+    return [
+        build_request(
+            f"{base}/api/chat/react",
+            {"Authorization": f"Bearer {person['token']}", "Content-Type": "application/json"},
+            "POST",
+            json.dumps(of | {"reacted": reacted}).encode(),
+        )
+        for reacted in (True, False)
+        for person in people
+    ]
