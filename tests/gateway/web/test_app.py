@@ -277,6 +277,15 @@ async def check_chat(two: Two) -> None:
     await anna.see("Hello Anna", ".bubble:not(.mine)")
     await ben.see("Read", ".bubble.mine")
     assert await said(anna) == await said(ben) == [ASKED, "Hello Ben", "Hello Anna"]
+    await ben.click("React", ".bubble:not(.mine)")
+    await ben.press("dialog [data-emoji='❤️']")
+    await anna.see("❤️ 1", ".reactions")
+    await ben.present(".reactions button", "it.getAttribute('aria-pressed') === 'true'")
+    await anna.click("Pin", ".bubble.mine")
+    await ben.see("1 pinned", ".pins")
+    await ben.press(".pins button")
+    await ben.see("Hello Ben", "dialog")
+    await ben.click("Close", "dialog")
 
 
 async def check_nothing_is_lost(two: Two) -> None:
