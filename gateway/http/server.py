@@ -17,6 +17,7 @@ from gateway.http.error_answers import error_answer
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.forwarding import ForwardingWatch
 from gateway.http.limits.network_bounds import NetworkBound
+from gateway.http.overload.accepting import Acceptor
 from gateway.http.overload.admission import REFUSED, SLOT, holds_place, leaving, rank_of, refusal_of
 from services.kit.config import ConfigError
 from services.kit.overload.admission import HERE
@@ -24,7 +25,6 @@ from services.kit.overload.admission import HERE
 HEAD_SECONDS = 15.0  # for a client to send a request's line and headers
 MAX_HEAD_BYTES = 64 * 1024  # beyond it the connection is closed; middleware.py answers 431 long before
 MAX_CONNECTIONS = 20_000
-ACCEPTS = 16  # connections accepted in one turn of the event loop
 RETRY_SECONDS = 30.0  # for a network that has enough connections
 GRACE = 15  # seconds for the requests in flight once we stop listening
 
@@ -103,11 +103,16 @@ class GatewayServer(uvicorn.Server):
         """The gateway handles signals itself, because draining comes first."""
         yield
 
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """libuv accepts one connection per socket and turn of the event loop, too few for a busy process: clients
-        would wait for seconds before they are refused. So each socket is listened on several times.
-        """
-        await super().serve([each for one in sockets or [] for each in (one, *(one.dup() for _ in range(ACCEPTS - 1)))])
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        protocol: Any = self.config.http_protocol_class
+        make = partial(
+            protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self.servers += cast(Any, [Acceptor(listener, make) for listener in sockets or []])
 
     async def main_loop(self) -> None:
         """Renews the date in the answers' heads each second. Uvicorn looks ten times a second whether to end."""

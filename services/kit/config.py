@@ -50,7 +50,7 @@ class Settings(Struct, kw_only=True, frozen=True):
     drain_seconds: Annotated[float, Meta(ge=0, le=20, description="how long to serve on after SIGTERM, unready")] = 5.0
     queue_seconds: Annotated[
         float, Meta(ge=0, description="time that requests may wait in a process before it refuses more; 0: never")
-    ] = 0.05
+    ] = 0.025
     var: Annotated[str, Meta(description="folder for local data")] = "var"
 
 

@@ -162,3 +162,17 @@ async def test_a_place_is_given_back_however_the_call_ends() -> None:
         assert await refusal(AccountsStub(channel).Logout(pb.LogoutRequest())) == "UNAVAILABLE"
         assert await refusal(AccountsStub(channel).Logout(pb.LogoutRequest())) == ""
         assert HERE.admitted == before
+
+
+@pytest.mark.parametrize(("wait", "served", "grows"), [(0.3, 0, False), (0.3, FIRST, True), (0.1, 0, True)])
+def test_the_limit_stays_while_requests_only_wait_for_each_other(
+    clock: Clock, wait: float, served: int, grows: bool
+) -> None:
+    """As where processes share too few cores: none of them has much of a queue, and all are slow."""
+    here = begun()
+    fill(here)
+    for _ in range(served):
+        here.leave()
+    here.waited("loop", wait * TARGET)
+    here.adjust()
+    assert (here.limit > FIRST) == grows

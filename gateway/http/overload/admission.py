@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from gateway.http.envelopes import Family, family_of
 from gateway.http.error_answers import error_answer
 from gateway.http.middleware import SECURITY_HEADERS, record_shed, refuse
+from gateway.http.sendfile import SENDFILE
 from services.kit.errors import Overloaded
 from services.kit.overload.admission import HERE, Rank
 
@@ -58,7 +59,11 @@ def _answer(family: Family, keep_alive: bool, seconds: int) -> bytes:
 
 
 def leaving(app: ASGIApp) -> Callable[[Scope, Receive, Send], Any]:
-    """The outermost layer: gives a request's place back when the application is done with it."""
+    """The outermost layer: gives a request's place back when the application is done with it.
+
+    It also breaks the circle that leads from the scope back to it, else only the garbage collector would free a
+    request, with pauses of up to 0.4 s under load.
+    """
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -66,6 +71,7 @@ def leaving(app: ASGIApp) -> Callable[[Scope, Receive, Send], Any]:
         finally:
             if SLOT in scope:
                 HERE.leave()
+            scope.pop(SENDFILE, None)  # type: ignore[misc]
 
     return call
 

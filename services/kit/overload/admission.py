@@ -18,6 +18,8 @@ INTERVAL = 0.1  # seconds between two changes of the limit
 TICK = 0.02  # seconds between two measurements of the event loop's queue
 SHRINK, GROW = 0.85, 1.1  # factors per interval
 CREEP, CREEP_SECONDS = 2.0, 3.0  # requests per interval, for so long after a queue stood, where it stood
+# With a queue beyond this share of the target, and requests that take so many seconds on average, the limit stays.
+CROWDED, SLOW = 0.2, 0.5
 READ_SHARE = 0.75  # of the limit, for reads: the rest is for writes alone
 RETRY_AFTER = 1.0  # seconds
 
@@ -41,7 +43,7 @@ class Admission:
         self.limit = float(FIRST)
         self.admitted = 0
         self._target = 0.0  # seconds that a queue may hold a request; 0: off
-        self._most_admitted = 0  # in this interval
+        self._most_admitted = self._left = 0  # in this interval
         self._waits: dict[str, list[float]] = {}  # in this interval, by queue: their number and sum
         self._interval_ends = 0.0
         self._creeps_above, self._creeps_until = 0.0, 0.0
@@ -68,6 +70,7 @@ class Admission:
 
     def leave(self) -> None:
         self.admitted -= 1
+        self._left += 1
 
     def waited(self, queue: str, seconds: float) -> None:
         """Something has waited so long in the queue of that name."""
@@ -77,7 +80,7 @@ class Admission:
 
     def _start_ticking(self) -> None:
         self._ticking = True
-        self._most_admitted = self.admitted
+        self._most_admitted, self._left = self.admitted, 0
         self._waits.clear()
         self._interval_ends = monotonic() + INTERVAL
         self._ask()
@@ -100,14 +103,16 @@ class Admission:
     def adjust(self) -> None:
         """Ends an interval, and moves the limit."""
         now = monotonic()
-        if any(total > number * self._target for number, total in self._waits.values()):
+        wait = max((total / number for number, total in self._waits.values()), default=0.0)
+        crowded = wait > self._target * CROWDED and self._most_admitted * INTERVAL > self._left * SLOW
+        if wait > self._target:
             self.limit = max(min(self.limit, self._most_admitted) * SHRINK, LEAST)
             self._creeps_above, self._creeps_until = self.limit, now + CREEP_SECONDS
-        elif self.limit < FIRST or self._most_admitted > self.limit / 2:
+        elif self.limit < FIRST or (self._most_admitted > self.limit / 2 and not crowded):
             creeps = now < self._creeps_until and self.limit >= self._creeps_above
             self.limit = min(self.limit + CREEP if creeps else self.limit * GROW + 1, MOST)
         self._waits.clear()
-        self._most_admitted = self.admitted
+        self._most_admitted, self._left = self.admitted, 0
 
 
 HERE = Admission()  # of this process

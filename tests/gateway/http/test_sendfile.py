@@ -130,15 +130,17 @@ def test_a_reader_that_goes_away_leaves_nothing_open(run: Run, film: Path) -> No
     async def scenario() -> None:
         site = Site(film)
         async with serving(site, SETTINGS) as url:
-            before = open_files()
-            for _ in range(5):
+            before = 0
+            for number in range(6):
                 site.done.clear()
                 client = Client(*await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2])))
                 client.ask(f"0-{SIZE}")
                 await client.reader.readexactly(1_000)
                 client.writer.transport.abort()
                 await asyncio.wait_for(site.done.wait(), 5)
-            await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)
+                if number == 0:  # libuv opens a file of its own with the first connection
+                    before = open_files()
             assert open_files() <= before
 
     run(scenario())
