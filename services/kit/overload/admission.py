@@ -18,8 +18,7 @@ INTERVAL = 0.1  # seconds between two changes of the limit
 TICK = 0.02  # seconds between two measurements of the event loop's queue
 SHRINK, GROW = 0.85, 1.1  # factors per interval
 CREEP, CREEP_SECONDS = 2.0, 3.0  # requests per interval, for so long after a queue stood, where it stood
-# With a queue beyond this share of the target, and requests that take so many seconds on average, the limit stays.
-CROWDED, SLOW = 0.2, 0.5
+CROWDED, SLOW = 0.2, 0.5  # a queue's share of the target, and mean seconds of requests: beyond both the limit stays
 READ_SHARE = 0.75  # of the limit, for reads: the rest is for writes alone
 RETRY_AFTER = 1.0  # seconds
 
