@@ -59,7 +59,7 @@ alerts: $(STAMP) ## Break what each alert watches in a running hitok, and see a 
 ha: $(STAMP) ## Kill random nodes of a run in which each server exists several times: HITOK_HA_ROUNDS (20), HITOK_HA_SEED
 	@HITOK_HA_ROUNDS=$${HITOK_HA_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_ha.py -q -s
 
-corpus: $(STAMP) ## Compare what is made of 163 kinds of recordings with FFmpeg; the suite compares 48
+corpus: $(STAMP) ## Compare what is made of 189 kinds of recordings with FFmpeg; the suite compares 50
 	@HITOK_CORPUS=1 $(BIN)/python -m pytest tests/media/processing/test_corpus.py -q
 
 check: $(STAMP) ## Linters, formatting and types only

@@ -116,6 +116,8 @@ FAILURES: dict[str, Failure] = {
     "FILE_ENCRYPTED": Failure(415, 60002, "文件已加密", 0),
     "FILE_CODEC_UNSUPPORTED": Failure(415, 60002, "编码格式不支持", 0),
     "FILE_TYPE_REFUSED": Failure(415, 60002, "文件类型不支持", 0),
+    "FILE_SOUND_UNSUPPORTED": Failure(415, 60002, "音频格式不支持", 0),
+    "FILE_PICTURE_UNSUPPORTED": Failure(415, 60002, "图片格式不支持", 0),
     "FILE_TOO_LARGE": Failure(413, 60002, "文件过大", 0),
     "UPLOAD_TOO_LARGE": Failure(413, 60002, "文件过大", 0),
     "UPLOAD_OVERRUN": Failure(413, 60002, "文件过大", 0),

@@ -16,6 +16,14 @@ class FileTypeRefused(Invalid):
     """Not a type that can be uploaded, or a file of two types at once."""
 
 
+class FileSoundUnsupported(Invalid):
+    """Sound alone, of a kind that is not taken, such as AIFF or AMR."""
+
+
+class FilePictureUnsupported(Invalid):
+    """A picture of a kind that is not taken, such as SVG or what cameras call raw."""
+
+
 class FileBroken(Invalid):
     """Not what it begins as, or nothing in it can be decoded."""
 

@@ -119,6 +119,7 @@ def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[
         options=[
             ("grpc.so_reuseport", 0),  # else a second process could share the port unnoticed
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.http2.max_frame_size", 1024 * 1024),  # frames of 16 KiB, the default, halve the rate of uploads
             ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_MS),
             ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
             ("grpc.keepalive_permit_without_calls", 1),

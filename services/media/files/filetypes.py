@@ -24,10 +24,12 @@ TYPES = {
         FileType("gif", IMAGE, "image/gif", "GIF"),
         FileType("webp", IMAGE, "image/webp", "WEBP"),
         FileType("avif", IMAGE, "image/avif", "AVIF"),
-        FileType("heic", IMAGE, "image/heic", "HEIF"),  # these four become others before they are stored
+        FileType("heic", IMAGE, "image/heic", "HEIF"),  # these six become others before they are stored
         FileType("jxl", IMAGE, "image/jxl", "JXL"),
         FileType("tiff", IMAGE, "image/tiff", "TIFF"),
         FileType("bmp", IMAGE, "image/bmp", "BMP"),
+        FileType("jp2", IMAGE, "image/jp2", "JPEG2000"),
+        FileType("ico", IMAGE, "image/vnd.microsoft.icon", "ICO"),
         FileType("mp4", VIDEO, "video/mp4", "mp4"),
         FileType("mov", VIDEO, "video/quicktime", "mov"),
         FileType("webm", VIDEO, "video/webm", "matroska"),
@@ -37,6 +39,15 @@ TYPES = {
         FileType("flv", VIDEO, "video/x-flv", "flv"),
         FileType("wmv", VIDEO, "video/x-ms-wmv", "asf"),
         FileType("ogv", VIDEO, "video/ogg", "ogg"),
+        FileType("mpg", VIDEO, "video/mpeg", "mpeg"),
+        FileType("rm", VIDEO, "application/vnd.rn-realmedia", "rm"),
+        FileType("mxf", VIDEO, "application/mxf", "mxf"),  # these seven become QuickTime before they are stored
+        FileType("gxf", VIDEO, "application/gxf", "gxf"),
+        FileType("dv", VIDEO, "video/x-dv", "dv"),
+        FileType("wtv", VIDEO, "video/x-ms-wtv", "wtv"),
+        FileType("m2v", VIDEO, "video/mpeg", "mpegvideo"),
+        FileType("nut", VIDEO, "video/x-nut", "nut"),
+        FileType("ivf", VIDEO, "video/x-ivf", "ivf"),
         FileType("m3u8", VIDEO, "application/vnd.apple.mpegurl", "hls"),  # only made by processing, never uploaded
         FileType("vtt", TEXT, "text/vtt; charset=utf-8", "vtt"),  # likewise: captions
         FileType("tiles", TEXT, "text/vtt; charset=utf-8", "vtt"),  # likewise: the index of a storyboard
@@ -72,6 +83,19 @@ SIGNATURES = (
     (b"%PDF-", "pdf"),
     (b"PK\x03\x04", "zip"),
     (b"FLV\x01", "flv"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "jp2"),
+    (b"\xff\x4f\xff\x51", "jp2"),  # without a container
+    (b"\0\0\1\0", "ico"),
+    (b"\0\0\1\xba", "mpg"),
+    (b"\0\0\1\xb3", "m2v"),
+    (b".RMF", "rm"),
+    (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02", "mxf"),
+    (b"\0\0\0\0\1\xbc", "gxf"),
+    (b"\x1f\x07\0\x3f", "dv"),  # of 60 fields a second
+    (b"\x1f\x07\0\xbf", "dv"),  # of 50
+    (b"\xb7\xd8\0\x20\x37\x49\xda\x11\xa6\x4e\0\x07\xe9\x5e\xad\x8d", "wtv"),
+    (b"nut/multimedia container\0", "nut"),
+    (b"DKIF", "ivf"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", "wmv"),
 )
 RIFF = {b"WEBP": "webp", b"WAVE": "wav", b"AVI ": "avi"}

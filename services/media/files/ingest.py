@@ -14,7 +14,6 @@ from services.media.config import MIB, MediaSettings
 from services.media.errors import (
     FileEmpty,
     FileTooLarge,
-    FileTypeRefused,
     QuotaExceeded,
     StoreUnavailable,
 )
@@ -22,6 +21,7 @@ from services.media.files import objects, probe, quotas, refusals
 from services.media.files.filetypes import AUDIO, DOCUMENT, IMAGE, TYPES, VIDEO, FileType, sniff
 from services.media.files.objects import ObjectDetails
 from services.media.files.probe import Facts
+from services.media.files.unsupported_types import refusal_of
 from services.media.models import (
     PROCESSING,
     READY,
@@ -106,7 +106,7 @@ async def receive(settings: MediaSettings, spool: Spool, chunks: AsyncIterator[b
 def _require_type(head: bytes) -> FileType:
     type = sniff(head)
     if type is None:
-        raise FileTypeRefused
+        raise refusal_of(head)
     return type
 
 

@@ -10,13 +10,18 @@ from services.media.errors import (
     FileBroken,
     FileCodecUnsupported,
     FileEncrypted,
+    FilePictureUnsupported,
+    FileSoundUnsupported,
     FileTooLarge,
     FileTruncated,
     FileTypeRefused,
 )
 
 DAY = 86_400
-COUNTED = (FileBroken, FileCodecUnsupported, FileEncrypted, FileTooLarge, FileTruncated, FileTypeRefused)
+COUNTED = (
+    *(FileBroken, FileCodecUnsupported, FileEncrypted, FileTooLarge, FileTruncated),
+    *(FileTypeRefused, FileSoundUnsupported, FilePictureUnsupported),
+)
 log = structlog.get_logger("refusals")
 
 

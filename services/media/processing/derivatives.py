@@ -2,8 +2,8 @@
 video.
 
 The profiles `cover` and `cover-at-<milliseconds>` are pictures, `playback` is an MP4 that browsers play. If the video
-had to be encoded for `playback`, two more are made: `segments`, the same recording in fragments, and `hls`, the
-playlist of those fragments.
+had to be encoded for `playback`, three more are made: `segments`, the same recording in fragments, `hls-first`, the
+playlist of those fragments, and `hls`, the master playlist that names it.
 
 The profile `animation` makes the `playback` of an animated picture.
 
@@ -81,10 +81,10 @@ async def _keep_rendition(service: Resources, job: Row[Any], scratch: Path, made
         await _describe(service, job.hash, facts.blurhash)
     if segments := made.get("segments"):
         file = await keep(service, job.hash, "segments", cuts, facts)
-        text = playlist(file, segments)
-        if "rung" in made:  # the smallest size, shown until the others are made
+        listed = await _keep_text(service, job.hash, "hls-first", scratch, playlist(file, segments), facts)
+        text = master([(listed, made["rung"])])
+        if made["reduced"]:  # the smallest size, shown until the others are made
             await keep(service, job.hash, FIRST_PLAYBACK, target, facts)
-            text = master([(await _keep_text(service, job.hash, "hls-first", scratch, text, facts), made["rung"])])
             await _keep_text(service, job.hash, FIRST_MASTER, scratch, text, facts)
         await _keep_text(service, job.hash, "hls", scratch, text, facts)
         await captions.follow_playlist(service, job.hash)

@@ -107,6 +107,8 @@ KINDS = {
     "sound that starts before": Kind("mkv", f"{X265} -vf setpts=PTS+0.4/TB -fps_mode passthrough -c:a libopus"),
     "sound all around": Kind("mkv", f"{X264} -af pan=5.1|FL=c0|FR=c0|FC=c0|LFE=c0|BL=c0|BR=c0 -c:a ac3"),
     "a damaged stretch": Kind("ts", "-c:v mpeg2video -q:v 2 -c:a mp2", change=damaged, alike=0.9),
+    "a program stream": Kind("mpg", "-c:v mpeg2video -q:v 2 -bf 2 -c:a mp2"),
+    "mxf": Kind("mxf", "-c:v mpeg2video -q:v 2 -ar 48000 -c:a pcm_s16le", "testsrc2=s=160x96:r=25:d=1"),
     "no sound": Kind("mkv", "-c:v mpeg4 -q:v 2", sound=""),
 }
 

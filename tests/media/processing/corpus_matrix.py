@@ -16,6 +16,7 @@ CODECS = {
     "av1": "-c:v libsvtav1 -preset 12 -crf 20",
     "mpeg-4": "-c:v mpeg4 -q:v 2",
     "mpeg-2": "-c:v mpeg2video -q:v 2",
+    "mpeg-1": "-c:v mpeg1video -q:v 2 -r 25",
     "motion jpeg": "-c:v mjpeg -q:v 2",
     "prores": "-c:v prores_ks",
     "ffv1": "-c:v ffv1",
@@ -45,6 +46,9 @@ CONTAINERS = {
     "ts": (("h264", "hevc", "mpeg-2"), ("aac", "mp3", "ac3", "mp2")),
     "ogv": (("theora",), ("vorbis", "flac", "opus")),
     "flv": (("h264",), ("aac", "mp3")),
+    "mpg": (("mpeg-2", "mpeg-1"), ("mp2", "ac3", "mp3")),
+    "nut": (("h264", "hevc", "vp9"), ("aac", "opus")),
+    "wtv": (("mpeg-2",), ("mp2",)),
 }
 ODDITIES = {
     "of 25 a second": Kind("", "", "testsrc2=s=160x90:r=25:d=1"),
@@ -85,10 +89,34 @@ def kinds() -> Iterator[tuple[str, Kind]]:
         yield f"h264 turned by {turn} in mov", Kind("mov", X264, change=matrix(*numbers))
 
 
+def _of_studios() -> Iterator[tuple[str, Kind]]:
+    """Formats of cameras, studios and old telephones, each with the sizes and rates that it allows."""
+    pal, tone, small = "testsrc2=s=720x576:r=25:d=0.4", "sine=d=0.4", "testsrc2=s=176x144:r=25:d=1"
+    studio = "-ar 48000 -c:a pcm_s16le"
+    yield "dv of a camera", Kind("dv", "-target pal-dv", pal, tone, alike=0.95)
+    yield "dv of another", Kind("dv", "-target ntsc-dv", "testsrc2=s=720x480:r=30000/1001:d=0.4", tone, alike=0.9)
+    yield "a dvd", Kind("mpg", "-target pal-dvd", pal, tone, alike=0.95)
+    yield "a video cd", Kind("mpg", "-target pal-vcd", "testsrc2=s=352x288:r=25:d=1", alike=0.9)
+    yield (
+        "dnxhd in mxf",
+        Kind("mxf", f"-c:v dnxhd -profile:v dnxhr_sq -pix_fmt yuv422p {studio}", pal, tone, alike=0.95),
+    )
+    yield "h264 in mxf", Kind("mxf", f"{X264} {studio}", "testsrc2=s=160x90:r=25:d=1")
+    yield "jpeg 2000 in mxf", Kind("mxf", f"-c:v jpeg2000 {studio}", "testsrc2=s=160x96:r=25:d=1")
+    yield "vp8 in ivf", Kind("ivf", "-c:v libvpx -b:v 1M", sound="")
+    yield "mpeg-2 alone", Kind("m2v", "-c:v mpeg2video -q:v 2", sound="")
+    yield "realvideo", Kind("rm", "-c:v rv20 -q:v 2 -c:a ac3", "testsrc2=s=176x144:r=25:d=1")
+    yield (
+        "h263 of a telephone",
+        Kind("mp4", "-f 3gp -c:v h263 -q:v 2 -c:a aac", small, alike=0.95),
+    )
+    yield "mpeg-4 of a telephone", Kind("mp4", "-f 3g2 -c:v mpeg4 -q:v 2 -c:a aac")
+
+
 def _kind(extension: str, codec: str, sound: str) -> Kind:
     tag = " -tag:v hvc1" if codec.startswith("hevc") and extension in ("mp4", "mov") else ""
     strict = " -strict -2" if extension == "mp4" else ""
     return Kind(extension, f"{CODECS[codec]}{tag} {SOUNDS[sound]}{strict}", PICTURES, TONE)
 
 
-MATRIX = dict(kinds())
+MATRIX = dict(kinds()) | dict(_of_studios())

@@ -13,7 +13,7 @@ FIRST_SECONDS = 1.0
 TOLERANCE = 0.05  # seconds between a playlist and what it names
 TAGS = {
     *("EXTM3U", "EXT-X-VERSION", "EXT-X-INDEPENDENT-SEGMENTS", "EXT-X-STREAM-INF", "EXT-X-TARGETDURATION"),
-    *("EXT-X-PLAYLIST-TYPE", "EXT-X-MAP", "EXTINF", "EXT-X-BYTERANGE", "EXT-X-ENDLIST"),
+    *("EXT-X-MEDIA", "EXT-X-PLAYLIST-TYPE", "EXT-X-MAP", "EXTINF", "EXT-X-BYTERANGE", "EXT-X-ENDLIST"),
 }
 
 
@@ -43,18 +43,34 @@ async def check(text: str, read: Read) -> list[Rung]:
     streams = [await read_stream(attributes(line), (await read(file)).decode(), read) for line, file in pairs]
     shown = [stream for stream in streams if "RESOLUTION" in stream.said]
     assert shown == streams[: len(shown)], "sound without pictures comes last"
-    rungs = [stream for stream in shown if "VIDEO-RANGE" not in stream.said]
+    rungs = [stream for stream in shown if not is_hdr(stream.said)]
     for hdr in shown[len(rungs) :]:
         assert hdr.said["VIDEO-RANGE"] in ("PQ", "HLG"), "4.4.6.2"
+    if len(rungs) < len(shown):
+        assert {rung.said["VIDEO-RANGE"] for rung in rungs} == {"SDR"}, "Apple's authoring specification, 9.16"
         await check_pictures(hdr, None, read)
     for lower, rung in zip([None, *rungs], rungs, strict=False):
         await check_pictures(rung, lower, read)
     for sound in streams[len(shown) :]:
         await check_sound(sound, rungs[0], read)
     check_alignment(shown)
+    check_renditions([attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:")], streams)
     widths = [int(rung.said["RESOLUTION"].partition("x")[0]) for rung in rungs]
     assert widths == sorted(set(widths)), "the lowest first"
     return rungs
+
+
+def check_renditions(renditions: list[dict[str, str]], streams: list[Rung]) -> None:
+    """Captions (4.4.6.1, 4.4.6.2.1)."""
+    groups = {rendition["GROUP-ID"] for rendition in renditions}
+    assert {stream.said["SUBTITLES"] for stream in streams if "SUBTITLES" in stream.said} == groups
+    assert all((of["TYPE"], of["URI"][-6:]) == ("SUBTITLES", '.m3u8"') for of in renditions)
+    names = [(of["GROUP-ID"], of["NAME"]) for of in renditions]
+    assert len(set(names)) == len(names), "names differ in a group"
+
+
+def is_hdr(said: dict[str, str]) -> bool:
+    return said.get("VIDEO-RANGE", "SDR") != "SDR"
 
 
 def check_lines(text: str) -> list[str]:
@@ -164,7 +180,7 @@ def check_said(said: dict[str, str], container: Any) -> None:
     assert said["RESOLUTION"] == f"{video.width}x{video.height}"
     profile, compatibility, level = bytes(video.codec_context.extradata)[1:4]
     codecs = [f"avc1.{profile:02x}{compatibility:02x}{level:02x}"]
-    if "VIDEO-RANGE" in said:
+    if is_hdr(said):
         assert (video.codec_context.profile, video.codec_context.codec_tag) == ("Main 10", "hvc1")
         assert video.codec_context.color_trc == {"PQ": 16, "HLG": 18}[said["VIDEO-RANGE"]]
         codecs = [f"hvc1.2.4.L{bytes(video.codec_context.extradata)[12]}.90"]  # of x265: progressive, of frames only

@@ -55,6 +55,28 @@ def inspect(data: bytes, tmp_path: Path) -> tuple[dict[str, Any], bytes, Image.I
     return facts, stored, image
 
 
+OTHERS: dict[str, tuple[bytes, str]] = {
+    "jpeg 2000": (encoded("JPEG2000"), "jpg"),
+    "jpeg 2000 without a container": (encoded("JPEG2000", no_jp2=True), "jpg"),
+    "transparent jpeg 2000": (encoded("JPEG2000", corner().convert("RGBA").point(lambda value: value // 2)), "png"),
+    "an icon": (encoded("ICO", corner((64, 64)), sizes=[(16, 16), (64, 64)]), "jpg"),
+    "an icon of bitmaps": (encoded("ICO", corner((64, 64)), sizes=[(32, 32)], bitmap_format="bmp"), "png"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_browsers_do_not_show_is_converted(kind: str, tmp_path: Path) -> None:
+    data, extension = OTHERS[kind]
+    facts, _, image = inspect(data, tmp_path)
+    assert facts["extension"] == extension
+    assert image.width == {"an icon": 64, "an icon of bitmaps": 32}.get(kind, 64)
+    red, _, blue = image.convert("RGB").getpixel((3, 3))  # type: ignore[misc]
+    assert red > 4 * blue
+    with pytest.raises(Refused) as refusal:
+        inspect(data[: len(data) * 2 // 3], tmp_path)
+    assert refusal.value.code == "TRUNCATED"
+
+
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
 def test_one_that_tells_nothing_stays_as_it_is(format: str, tmp_path: Path) -> None:
     profile: dict[str, Any] = {} if format == "GIF" else {"icc_profile": PROFILE}

@@ -100,7 +100,7 @@ async def test_what_browsers_do_not_play_plays(front_end: Person, tab: Tab, kind
     assert (await check_plays(tab, shown["playback_url"], size))["sound"] > 10_000
     assert (206, shown["playback_url"]) in tab.requests
     assert (await check_plays(tab, shown["hls_url"], size))["sound"] > 1_000
-    assert {status for status, url in tab.requests if url != shown["hls_url"]} == {206}
+    assert {status for status, url in tab.requests if ".m3u8" not in url} == {206}
 
 
 async def show_all_rungs(front_end: Person, media: Running, data: bytes) -> tuple[dict[str, Any], hls_rules.Read]:

@@ -1,8 +1,10 @@
 """HLS playlists: what they say, and how they and what they name are served."""
 
+from urllib.parse import urljoin
+
 import pytest
 
-from services.media.processing.playlists import playlist
+from services.media.processing.playlists import playlist, with_hdr
 from tests.support.gateway import FrontEnd, RunningGateway
 from tests.support.media import Running, refer, settled, status, upload, video
 from tests.support.people import Person
@@ -28,6 +30,18 @@ def test_what_it_says() -> None:
     ]
 
 
+def test_the_range_of_each_is_said_where_one_is_hdr() -> None:
+    """Apple's authoring specification, 9.16; without HDR, RFC 8216bis takes the lack for SDR."""
+    head = "#EXTM3U\n#EXT-X-VERSION:7\n"
+    sound = '#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="mp4a.40.2"\nsound.m3u8\n'
+    lowest = '#EXT-X-STREAM-INF:BANDWIDTH=5,CODECS="avc1.64001e",RESOLUTION=4x2,FRAME-RATE=1.000'
+    hdr = {"peak": 7, "mean": 6, "codecs": "hvc1.2.4.L30.90", "width": 8, "height": 4, "rate": 1, "range": "PQ"}
+    once = with_hdr(f"{head}{lowest}\nlow.m3u8\n{sound}", ("hdr.m3u8", hdr))
+    assert once.startswith(f"{head}{lowest},VIDEO-RANGE=SDR\nlow.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=7,")
+    assert once.endswith(f",VIDEO-RANGE=PQ\nhdr.m3u8\n{sound}")
+    assert with_hdr(once, ("hdr.m3u8", hdr)) == once
+
+
 @pytest.fixture(scope="module")
 async def encoded(media: Running, alice: Person) -> str:
     """The hash of a video that had to be."""
@@ -38,6 +52,9 @@ async def encoded(media: Running, alice: Person) -> str:
 
 async def test_a_public_one(visitor: FrontEnd, media: Running, alice: Person, encoded: str) -> None:
     path = (await status(media, alice.id, encoded)).hls_path
+    master = await visitor.call("GET", path)
+    assert "RESOLUTION=64x48" in master.text
+    path = urljoin(path, master.text.splitlines()[-1])
     answer = await visitor.call("GET", path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/vnd.apple.mpegurl")
     assert answer.headers["cache-control"].startswith("public")
@@ -67,6 +84,8 @@ async def test_a_private_one_opens_what_it_names(
     path = (await status(media, alice.id, encoded)).hls_path
     await visitor.refused("GET", path.partition("?")[0], 404, 10054)
     await visitor.refused("GET", path.replace("sig=", "sig=0"), 404, 10054)
+    path = urljoin(path, (await visitor.call("GET", path)).text.splitlines()[-1])
+    await visitor.refused("GET", path.partition("?")[0], 404, 10054)
     answer = await visitor.call("GET", path)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "private, max-age=60")
     assert "etag" not in answer.headers, "these bytes are of this address only"

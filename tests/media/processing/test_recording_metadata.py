@@ -65,6 +65,7 @@ KINDS = {
     "mp4": ("mp4", f"{X264} -c:a aac {NAMED} {PLACED}"),
     "mp4 with keys": ("mp4", f"{X264} -c:a aac -movflags use_metadata_tags {NAMED} {PLACED}"),
     "quicktime": ("mov", f"{X264} -c:a aac {NAMED} {PLACED}"),
+    "realmedia": ("rm", f"-c:v rv20 -s 176x144 -c:a ac3 {NAMED}"),
 }
 
 
@@ -131,6 +132,26 @@ def in_packets(pid: int) -> Callable[[bytes], bytes]:
 def test_the_streams_that_nobody_plays_are_gone(pid: int, tmp_path: Path) -> None:
     path = tmp_path / "source.ts"
     path.write_bytes(in_packets(pid)(make(path, f"{X264} -c:a aac")))
+    assert not found(strip(path))
+
+
+@pytest.mark.parametrize("extension", ["nut", "wtv"])
+def test_what_is_put_into_another_format_loses_it(extension: str, tmp_path: Path) -> None:
+    path = tmp_path / f"source.{extension}"
+    assert found(make(path, f"-c:v mpeg2video -c:a mp2 {NAMED} {PLACED}"))
+    type = sniff(path.read_bytes()[:4_096])
+    assert type
+    facts = recordings.inspect(path, VIDEO, type.format, LIMITS)
+    assert (facts["extension"], facts["changed"], found(path.read_bytes())) == ("mov", True, False)
+    assert len(played(path)) == 30
+
+
+def test_what_programs_keep_in_a_program_stream_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "source.mpg"
+    whole = make(path, "-c:v mpeg2video -c:a mp2")
+    told = struct.pack(">IH", 0x1BF, len(SECRET)) + SECRET.encode()
+    at = whole.index(b"\0\0\1\xba", 100)
+    path.write_bytes(whole[:at] + told + whole[at:])
     assert not found(strip(path))
 
 

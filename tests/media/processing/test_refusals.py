@@ -50,6 +50,8 @@ KINDS: dict[str, tuple[str, str, Callable[[bytes], bytes], str]] = {
     "a third of a theora": ("ogv", "-c:v libtheora -c:a libvorbis", cut, "TRUNCATED"),
     "a third of a transport stream": ("ts", f"{X264} -c:a aac", cut_within(188), "TRUNCATED"),
     "a third of m2ts": ("ts", f"{X264} -c:a ac3 -f mpegts -mpegts_m2ts_mode 1", cut_within(192), "TRUNCATED"),
+    "a third of a program stream": ("mpg", "-c:v mpeg2video -c:a mp2", cut_within(2_048), "TRUNCATED"),
+    "a third of an mxf": ("mxf", "-r 25 -c:v mpeg2video -ar 48000 -c:a pcm_s16le", cut, "TRUNCATED"),
     "a third of a windows media": ("wmv", "-c:v wmv2 -c:a wmav2", cut, "TRUNCATED"),
 }
 

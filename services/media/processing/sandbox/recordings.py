@@ -6,12 +6,24 @@ from typing import Any
 
 import av
 
-from services.media.processing.sandbox import copying, sources
-from services.media.processing.sandbox.formats import asf, boxes, metadata, ogg, sound_tags, transport_stream
+from services.media.processing.sandbox import copying, failures, sources
+from services.media.processing.sandbox.formats import (
+    asf,
+    boxes,
+    metadata,
+    ogg,
+    program_stream,
+    sound_tags,
+    transport_stream,
+)
 from services.media.processing.sandbox.limits import Refused
 
-PICTURES_ONLY = ("avi", "flv", "mpegts")  # no player expects sound alone in these
-EXACT = {"fflags": "+bitexact"}
+# Few players read these, and names of people and places may be anywhere in them: they become QuickTime.
+REWRAPPED = ("mxf", "gxf", "dv", "wtv", "mpegvideo", "nut", "ivf")
+PICTURES_ONLY = ("avi", "flv", "mpegts", "mpeg", "rm", *REWRAPPED)  # no player expects sound alone in these
+WRAPPINGS = {"mov": "mov", "matroska": "mkv"}  # formats and their extensions, the first that takes the codecs
+EXACT = {"fflags": "+bitexact", "movie_timescale": "90000"}
+GUESSED = {"fflags": "+genpts"}  # times that the format leaves out
 SLACK = 2.0  # seconds by which a recording may end before its container says
 
 
@@ -31,12 +43,16 @@ def inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict[
         ogg.check(path)
     if format == "mpegts":
         transport_stream.check(path)
+    if format == "mpeg":
+        program_stream.check(path)
     if format == "mp3" and sound_tags.is_adts(path):
         format, told = "aac", {"extension": "aac"}
     facts = _inspect(path, kind, format, limits) | told
     if kind == "video" and not facts["has_video"] and format in PICTURES_ONLY:
-        _keep_sound(path, format)
+        _rewrap(path, format, "matroska")
         return facts | {"extension": "mka", "changed": True}
+    if format in REWRAPPED:
+        return facts | {"extension": _rewrap(path, format, *WRAPPINGS), "changed": True}
     return facts | {"changed": metadata.strip_recording(path, format)}
 
 
@@ -65,15 +81,25 @@ def _inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict
     }
 
 
-def _keep_sound(path: Path, format: str) -> None:
-    """Puts the sound into Matroska, which holds every codec."""
-    target = path.with_name("sound")
-    with (
-        av.open(str(path), format=format) as container,
-        av.open(str(target), "w", format="matroska", options=EXACT) as to,
-    ):
-        copying.copy(container, [sources.sound_of(container)], to)
-    target.replace(path)
+def _rewrap(path: Path, format: str, *wrappings: str) -> str:
+    """Puts what is played of the recording into the first of these formats that takes it; returns the extension. No
+    metadata goes with it. Raises Refused if none takes it."""
+    target = path.with_name("wrapped")
+    for wrapping in wrappings:
+        try:
+            with (
+                av.open(str(path), format=format, options=GUESSED) as container,
+                av.open(str(target), "w", format=wrapping, options=EXACT) as to,
+            ):
+                streams = [sources.picture_of(container), sources.sound_of(container)]
+                copying.copy(container, [stream for stream in streams if stream], to)
+        except (ValueError, copying.Uncopyable, av.FFmpegError) as error:
+            if getattr(error, "errno", None) in failures.FULL:
+                raise
+            continue
+        target.replace(path)
+        return WRAPPINGS[wrapping]
+    raise Refused("CODEC", "in no format that players read")
 
 
 def _check_streams(container: Any, picture: Any, sound: Any, kind: str) -> None:
@@ -104,15 +130,18 @@ def _play(container: Any, streams: list[Any]) -> tuple[float, dict[int, Any]]:
     """Demuxes all packets and decodes the first frame of each stream. Returns the time in seconds at which the last
     packet ends, and the frames by stream index."""
     end, start, first = 0.0, None, {}
+    clocks = {stream.index: float(stream.time_base or 0) for stream in streams}  # a Fraction costs more than the packet
+    may_be_encrypted = "mp4" in container.format.name.split(",")
     for packet in sources.demux(container, streams):
-        if packet.has_sidedata("encryption_info"):
+        if may_be_encrypted and packet.has_sidedata("encryption_info"):
             raise Refused("ENCRYPTED", "encrypted")
-        if packet.pts is not None and packet.time_base:
-            begins = float(packet.pts * packet.time_base)
+        index = packet.stream_index
+        if (pts := packet.pts) is not None:
+            begins = pts * clocks[index]
             start = begins if start is None else min(start, begins)
-            end = max(end, begins + float((packet.duration or 0) * packet.time_base))
-        if packet.stream.index not in first and (frames := sources.decode(packet)):
-            first[packet.stream.index] = frames[0]
+            end = max(end, begins + (packet.duration or 0) * clocks[index])
+        if index not in first and (frames := sources.decode(packet)):
+            first[index] = frames[0]
     if len(first) < len(streams):
         raise Refused("BROKEN", "cannot be decoded")
     return end - (start or 0.0), first

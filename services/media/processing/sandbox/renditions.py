@@ -138,9 +138,8 @@ def _encode(source: Path, format: str, look: Look, copied: list[bool], target: P
             lanes.append(Lane(sound, track, output))
         encoding.encode(container, lanes)
     found = segments.cut(target, cuts)
-    if not reduced:
-        return {"extension": "mp4", "segments": found, "ladder": len(sides) > 1}
-    return {"extension": "mp4", "segments": found, "ladder": True, "rung": rungs.describe(target, found)}
+    told = {"segments": found, "rung": rungs.describe(target, found)}
+    return {"extension": "mp4", "ladder": len(sides) > 1, "reduced": reduced, **told}
 
 
 def table_for(stack: ExitStack, cuts: Path, look: Look) -> Path | None:

@@ -40,7 +40,7 @@ def _media(rendition: Rendition) -> str:
 
 
 def _master_of_one(text: str, file: str) -> str:
-    """A master playlist of a media playlist of byte ranges."""
+    """A master playlist of a media playlist of byte ranges, which files have that an earlier release processed."""
     spans = re.findall(r"#EXTINF:([\d.]+),\n#EXT-X-BYTERANGE:(\d+)@", text)
     rates = [int(size) * 8 / max(float(seconds), 0.001) for seconds, size in spans]
     mean = sum(int(size) for _, size in spans) * 8 / max(sum(float(seconds) for seconds, _ in spans), 0.001)

@@ -12,6 +12,7 @@ import pytest
 from services.media.files import deletions
 from services.media.models import READY
 from services.media.processing.jobs import processing
+from tests.media.processing import hls_rules
 from tests.media.processing.test_ladder import finish
 from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
 from tests.support.media import Running, execute, keys_of, media_settings, running_media_service, settled, upload, video
@@ -91,6 +92,12 @@ async def test_from_upload_to_playlist(own: Running, door: RunningGateway, ann: 
     named = re.findall(r'LANGUAGE="(\S+?)",.*URI="(\S+?)"', text)
     assert [language for language, _ in named] == ["en", "zh-Hans"]
     assert 'SUBTITLES="captions"' in text
+
+    async def read_named(name: str) -> bytes:
+        return (await read(ben, f"/media/{name}")).content
+
+    (only,) = await hls_rules.check(text, read_named)
+    assert only.said["RESOLUTION"] == "160x120"
     rendition = (await read(ben, f"/media/{named[0][1]}")).text
     (start, file) = re.findall(r"#EXT-X-BYTERANGE:\d+@(\d+)\n(\S+)", rendition)[0]
     assert start == "0"

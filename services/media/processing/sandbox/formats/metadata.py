@@ -10,6 +10,8 @@ from services.media.processing.sandbox.formats import (
     matroska,
     mp4_metadata,
     ogg,
+    program_stream,
+    real_media,
     sound_tags,
     transport_stream,
 )
@@ -26,6 +28,8 @@ def strip_recording(path: Path, format: str) -> bool:
         "matroska": matroska.strip,
         "avi": _strip_riff,
         "mpegts": transport_stream.strip,
+        "mpeg": program_stream.strip,
+        "rm": real_media.strip,
         "flv": flv.strip,
         "asf": asf.strip,
         "ogg": ogg.strip,

@@ -8,6 +8,7 @@ from services.media.processing.sandbox.limits import Refused
 
 BOXES = {b"ftyp", b"meta", b"moov", b"mdat", b"idat", b"free", b"skip", b"JXL ", b"jxlc", b"jxlp", b"Exif", b"xml "}
 MAX_PAGES = 1_000
+ROOM_AFTER = 4_096  # bytes in which a container of JPEG 2000 may say more after the pixels
 CUT_SHORT = ("truncated", "unexpected end of file")  # what the libraries say of it
 
 
@@ -98,6 +99,17 @@ def _end_of_tiff(data: bytes) -> int:
     return end
 
 
+def _end_of_codestream(data: bytes) -> int:
+    """Of JPEG 2000, whose last marker is that of its end (ISO/IEC 15444-1, A.4.4)."""
+    return len(data) + (b"\xff\xd9" not in data[-ROOM_AFTER:])
+
+
+def _end_of_icon(data: bytes) -> int:
+    """The farthest end of its pictures, which its directory lists."""
+    entries = (data[6 + 16 * number : 22 + 16 * number] for number in range(int.from_bytes(data[4:6], "little")))
+    return max((sum(struct.unpack("<II", entry[8:])) for entry in entries if len(entry) == 16), default=len(data) + 1)
+
+
 END = {"PNG": _end_of_png, "WEBP": _end_of_webp, "GIF": _end_of_gif}
 STATED = {
     "BMP": _end_of_bitmap,
@@ -105,4 +117,6 @@ STATED = {
     "AVIF": _end_of_boxes,
     "JXL": _end_of_boxes,
     "TIFF": _end_of_tiff,
+    "JPEG2000": _end_of_codestream,
+    "ICO": _end_of_icon,
 }

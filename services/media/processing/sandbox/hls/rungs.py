@@ -37,7 +37,7 @@ def describe(path: Path, found: list[Segment]) -> dict[str, Any]:
     """The attributes of one size in a master playlist (RFC 8216bis, 4.4.6.2)."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        codecs = [codec_of(stream), *([SOUND] if container.streams.audio else [])]
+        codecs = [codec_of(stream), *map(_sound_of, container.streams.audio)]
         seconds = seconds_of(found)
         return {
             "width": stream.width,
@@ -56,6 +56,11 @@ def codec_of(stream: Any) -> str:
     compatible = int(f"{int.from_bytes(said[2:6]):032b}"[::-1], 2)
     tier, rest = "H" if said[1] & 0x20 else "L", said[6:12].rstrip(b"\0")
     return ".".join(["hvc1", str(said[1] & 0x1F), f"{compatible:X}", f"{tier}{said[12]}", *(f"{of:X}" for of in rest)])
+
+
+def _sound_of(stream: Any) -> str:
+    """The kind of AAC, which its first bits say (ISO/IEC 14496-3, 1.6.2.1): what was copied may be of several."""
+    return f"mp4a.40.{bytes(stream.codec_context.extradata)[0] >> 3}"
 
 
 def seconds_of(found: list[Segment]) -> float:
