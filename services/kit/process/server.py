@@ -27,7 +27,6 @@ from services.kit.rpc import tls
 from services.kit.rpc.channel import KEEPALIVE_MS
 from services.kit.rpc.interceptors import ServerInterceptor
 
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_CONCURRENT_RPCS = 1_000  # beyond this "try again" is a better answer than a queue
 MAX_CONNECTION_AGE_MS = 300_000  # then a caller resolves our replicas again, so that new ones get calls
 GRACE = 15.0  # seconds for the calls in flight after the port is closed
@@ -118,7 +117,6 @@ def build(settings: ServiceSettings, protos: Sequence[FileDescriptor]) -> tuple[
         maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
         options=[
             ("grpc.so_reuseport", 0),  # else a second process could share the port unnoticed
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.http2.max_frame_size", 1024 * 1024),  # frames of 16 KiB, the default, halve the rate of uploads
             ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_MS),
             ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),

@@ -5,16 +5,7 @@ from services.media.errors import FilePictureUnsupported, FileSoundUnsupported, 
 
 SOUNDS = (
     *(b"caff", b"#!AMR", b".snd", b".ra\xfd", b"RF64", b"riff\x2e\x91\xcf\x11", b"MThd", b"wvpk", b"MAC ", b"TTA1"),
-    *(
-        b"MPCK",
-        b"MP+",
-        b"DSD ",
-        b"FRM8",
-        b"\x0b\x77",
-        b"\x7f\xfe\x80\x01",
-        b"OFR ",
-        b"Creative Voice File",
-    ),
+    *(b"MPCK", b"MP+", b"DSD ", b"FRM8", b"\x0b\x77", b"\x7f\xfe\x80\x01", b"OFR ", b"Creative Voice File"),
 )
 PICTURES = (
     *(b"8BPS", b"\x76\x2f\x31\x01", b"DDS ", b"qoif", b"icns", b"AT&TFORM", b"gimp xcf", b"\0\0\2\0", b"#?RADIANCE"),
