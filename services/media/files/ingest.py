@@ -1,7 +1,9 @@
 """Takes files in: receives, inspects and stores each under its hash, and writes its row last."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, literal_column, select
@@ -14,6 +16,7 @@ from services.media.config import MIB, MediaSettings
 from services.media.errors import (
     FileEmpty,
     FileTooLarge,
+    ProbeOverloaded,
     QuotaExceeded,
     StoreUnavailable,
 )
@@ -37,15 +40,37 @@ from services.objectstore.store import key_of
 PROFILES = ("cover", "playback")  # of the jobs that process a video
 ANIMATION = "animation"  # of the job that makes a video of an animated picture, which can be shown before
 LARGE = 24 * MIB
+AT_ONCE, RETRY_SECONDS = 16, 5.0  # uploads of one user
 DELETION_WAIT_SECONDS = 5.0  # for a deletion of the same file that has begun
+_uploads = Counter[int]()  # under way, by user
 Claim = Callable[[AsyncConnection], Awaitable[None]]
 
 
 async def upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes], announced: int = 0) -> ObjectDetails:
     """Stores a file for the caller. `announced`: its size in bytes, 0 if unknown.
 
-    Raises FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StorageExceeded, StoreUnavailable.
+    Raises ProbeOverloaded, FileEmpty, FileTooLarge, FileTypeRefused, FileBroken, QuotaExceeded, StorageExceeded,
+    StoreUnavailable.
     """
+    with _under_way(caller.user_id):
+        return await _upload(service, caller, chunks, announced)
+
+
+@contextmanager
+def _under_way(user_id: int) -> Iterator[None]:
+    """Bounds the uploads of one user at a time in this process, before anything is done for a further one."""
+    if _uploads[user_id] >= AT_ONCE:
+        raise ProbeOverloaded(retry_after=RETRY_SECONDS)
+    _uploads[user_id] += 1
+    try:
+        yield
+    finally:
+        _uploads[user_id] -= 1
+        if not _uploads[user_id]:
+            del _uploads[user_id]
+
+
+async def _upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes], announced: int) -> ObjectDetails:
     await _require_allowance(service, caller.user_id, announced)
     async with service.storage.spooling() as spool, probe.early_child(service.settings, spool.path) as early:
         try:

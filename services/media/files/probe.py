@@ -1,8 +1,7 @@
 """Inspects files in a child process that is limited in time and memory, and shut in (processing/sandbox/box/)."""
 
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,9 +35,10 @@ REFUSALS: dict[str, type[HitokError]] = {
 BOUNDS = {IMAGE: (20, 1_536), VIDEO: (120, 1_536), AUDIO: (120, 1_536)}  # seconds of CPU, megabytes
 DOCUMENT_BOUNDS = (20, 1_024)
 WALL = 2  # times the CPU bound
-AT_ONCE = 2
+AT_ONCE = 3
 WAITING = 20  # files of one user
 QUEUE_SECONDS = 60.0
+SHORT = 0.15  # seconds of CPU that an inspection takes before it is a long one; Python and its libraries take a half
 
 run_child = children.run_child
 _turns = Turns(AT_ONCE, WAITING, QUEUE_SECONDS)
@@ -61,27 +61,24 @@ class EarlyChild:
 
     def __init__(self, settings: MediaSettings, path: Path) -> None:
         self._settings, self._path = settings, path
-        self._child: children.Child | None = None
+        self.child: children.Child | None = None
 
     async def start(self, type: FileType, announced: int) -> None:
         """Does nothing if one was started, or others are."""
-        if self._child is None and EarlyChild._started < AT_ONCE:
+        if self.child is None and EarlyChild._started < AT_ONCE:
             EarlyChild._started += 1
             try:
-                self._child = await children.start_child(
+                self.child = await children.start_child(
                     "inspection", _request(self._settings, self._path, type, announced)
                 )
             except BaseException:
                 EarlyChild._started -= 1
                 raise
 
-    async def answer(self, seconds: float) -> dict[str, Any] | None:
-        return await self._child.answer(seconds) if self._child else None
-
     async def end(self) -> None:
-        if self._child:
+        if self.child:
             EarlyChild._started -= 1
-            await self._child.end()
+            await self.child.end()
 
 
 @asynccontextmanager
@@ -101,14 +98,10 @@ async def probe(settings: MediaSettings, path: Path, type: FileType, early: Earl
     Raises an error of REFUSALS, or ProbeOverloaded.
     """
     request = _request(settings, path, type)
-    cpu_seconds: int = request["cpu_seconds"]
     async with _turns.take(current_caller.get().user_id):
-        begun = time.monotonic()
-        found = await early.answer(cpu_seconds * WALL) if early else None
-        if found is None:
-            found = await run_child("inspection", request, cpu_seconds * WALL)
-        if found.get("refused") == "KILLED" and time.monotonic() - begun < cpu_seconds:  # not by its own limits
-            found = await run_child("inspection", request, cpu_seconds * WALL)
+        found = await _inspect(request, early.child if early else None)
+        if found.get("refused") == "KILLED" and found["took"] < request["cpu_seconds"]:  # not by its own limits
+            found = await _inspect(request)
     if "refused" in found:
         raise REFUSALS[found["refused"]](found["detail"])
     extension = found.get("extension", type.extension)
@@ -116,6 +109,18 @@ async def probe(settings: MediaSettings, path: Path, type: FileType, early: Earl
         extension = SOUND_ONLY.get(extension, extension)
     known = {name: found[name] for name in Facts._field_defaults if name in found}
     return Facts(TYPES[extension], **known)
+
+
+async def _inspect(request: dict[str, Any], child: children.Child | None = None) -> dict[str, Any]:
+    """The child's answer. One that takes long goes behind others, and its user's other files, too."""
+    seconds = request["cpu_seconds"] * WALL
+    async with AsyncExitStack() as own:
+        if child is None:
+            child = await own.enter_async_context(children.started("inspection", request))
+        if not await child.ends_within(SHORT, seconds):
+            _turns.slow_down(current_caller.get().user_id)
+            child.go_behind()
+        return await child.answer(seconds)
 
 
 def _request(settings: MediaSettings, path: Path, type: FileType, announced: int = 0) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
+import grpc.aio
+
 from protos.media.v1.objects_pb2 import AppendUploadRequest, UploadRequest
 from services.kit.errors import HitokError
 from services.kit.rpc.channel import REFUSED_KEY
@@ -25,8 +27,8 @@ async def refusing_early(requests: AsyncIterator[R], context: Any) -> AsyncItera
     try:
         yield
     except HitokError:
-        await context.send_initial_metadata(((REFUSED_KEY, "1"),))
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, grpc.aio.InternalError):  # the latter: the caller has left
+            await context.send_initial_metadata(((REFUSED_KEY, "1"),))
             async with asyncio.timeout(DRAIN_SECONDS):
                 async for _ in requests:
                     pass

@@ -33,7 +33,7 @@ from tests.support.media import (
     video,
 )
 from tests.support.servers import Servers
-from tests.support.social import acting, new_user
+from tests.support.social import acting, new_user, new_users
 from tests.support.user import outcomes, refusal
 
 MIB = 1_048_576
@@ -315,6 +315,52 @@ async def test_what_a_killed_service_left_is_swept(small: Running) -> None:
 async def test_streams_that_are_none(media: Running, requests: list[pb.UploadRequest]) -> None:
     with acting(new_user()):
         assert await refusal(media.objects.Upload(iter(requests), timeout=5)) == "CHUNK_INVALID"
+
+
+async def test_only_so_many_uploads_of_a_user_are_under_way(small: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further one is refused before anything is done for it; other users do not notice."""
+    monkeypatch.setattr(ingest, "AT_ONCE", 1)
+    user, data, begun, going_on = new_user(), image("PNG"), asyncio.Event(), asyncio.Event()
+
+    async def requests() -> AsyncIterator[pb.UploadRequest]:
+        yield pb.UploadRequest(header=pb.UploadHeader())
+        yield pb.UploadRequest(chunk=data[:20])
+        begun.set()
+        await going_on.wait()
+        yield pb.UploadRequest(chunk=data[20:])
+
+    with acting(user):
+        first = asyncio.create_task(send(small.objects.Upload, requests(), 60))
+    await begun.wait()
+    async with asyncio.timeout(10):
+        while not ingest._uploads:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await refusal(upload(small, user, data)) == "PROBE_OVERLOADED"
+    assert (await upload(small, new_user(), image("PNG", (9, 9)))).file
+    going_on.set()
+    assert (await first).file
+    assert (await upload(small, user, data)).file
+    assert not ingest._uploads
+
+
+async def test_a_file_that_takes_long_goes_behind_and_makes_its_user_slow(
+    small: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind, go_behind = list[int](), children.Child.go_behind
+
+    def noting(child: children.Child) -> None:
+        go_behind(child)
+        behind.append(os.getpriority(os.PRIO_PROCESS, child._process.pid))
+
+    monkeypatch.setattr(children.Child, "go_behind", noting)
+    quick, slow = new_users(2)
+    monkeypatch.setattr(probe, "SHORT", 60)
+    await upload(small, quick, image("PNG", (21, 20)))
+    assert (behind, probe._turns._is_slow(quick)) == ([], False)
+    monkeypatch.setattr(probe, "SHORT", 0.01)
+    await upload(small, slow, image("PNG", (22, 20)))
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert (behind, probe._turns._is_slow(slow)) == ([max(children.BEHIND, own)], True)
 
 
 async def test_needs_a_user(media: Running) -> None:

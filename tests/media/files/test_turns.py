@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from services.media.errors import ProbeOverloaded
+from services.media.files import turns
 from services.media.files.turns import Turns
 
 
@@ -37,11 +38,42 @@ class Crowd:
 
 
 async def test_one_users_many_files_delay_anothers_by_one() -> None:
-    crowd = Crowd(Turns(2, 20, 60))
+    crowd = Crowd(Turns(3, 20, 60))
     await crowd.come(1, 1, 1, 1, 1, 1)
     await crowd.come(2, 3)
+    assert crowd.served == [1, 1, 2], "one turn is not for one who has the others"
     await crowd.finish_all()
     assert crowd.served == [1, 1, 2, 3, 1, 1, 1, 1]
+
+
+async def test_users_whose_turns_are_long_leave_one_to_others_and_come_last() -> None:
+    crowd = Crowd(Turns(3, 20, 60))
+    await crowd.come(1, 2)
+    for user_id in (1, 2, 3):
+        crowd.turns.slow_down(user_id)
+    await crowd.come(3, 3)
+    assert crowd.served == [1, 2], "the third turn is not for slow users"
+    await crowd.come(4, 5)
+    assert crowd.served == [1, 2, 4]
+    await crowd.finish_one()
+    assert crowd.served == [1, 2, 4, 5], "who is not slow goes first"
+    await crowd.finish_one()
+    assert crowd.served == [1, 2, 4, 5, 3]
+    await crowd.finish_one()
+    assert crowd.served == [1, 2, 4, 5, 3, 3]
+    await crowd.finish_all()
+    assert not (crowd.turns._queues or crowd.turns._served or crowd.turns._held)
+    assert crowd.turns._free == 3
+
+
+async def test_a_user_is_slow_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SLOW_SECONDS", 0)
+    crowd = Crowd(Turns(2, 20, 60))
+    crowd.turns.slow_down(1)
+    crowd.turns.slow_down(2)
+    await crowd.come(1, 2)
+    assert crowd.served == [1, 2]
+    await crowd.finish_all()
 
 
 async def test_who_has_a_turn_waits_for_who_has_none() -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from services.media import spools
 from services.media.errors import StoreUnavailable
-from services.media.files import deletions, probe
+from services.media.files import children, deletions, probe
 from services.media.maintenance import sweeper
 from services.media.models import FAILED, READY
 from services.media.processing import derivatives
@@ -292,15 +292,16 @@ async def test_one_that_kills_every_child_is_given_up(drilled: Running, monkeypa
 
 
 async def test_an_inspection_that_is_killed_is_done_again(drilled: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_child, killed = probe.run_child, list[str]()
+    start_child, killed = children.start_child, list[str]()
 
-    async def killed_once(name: str, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+    async def killed_once(name: str, request: dict[str, Any]) -> children.Child:
+        child = await start_child(name, request)
         if not killed:
             killed.append(name)
-            return {"refused": "KILLED", "detail": ""}
-        return await run_child(name, request, seconds)
+            child._process.kill()
+        return child
 
-    monkeypatch.setattr(probe, "run_child", killed_once)
+    monkeypatch.setattr(children, "start_child", killed_once)
     assert (await upload(drilled, new_user(), image("PNG"))).state == READY
     assert killed == ["inspection"]
 
