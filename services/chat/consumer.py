@@ -10,6 +10,7 @@ from sqlalchemy import update
 from services.chat.account_erasure import AccountEraser
 from services.chat.config import SERVICE
 from services.chat.membership import members, requests
+from services.chat.membership.admission import Joined, apply_joins
 from services.chat.models import Conversation
 from services.chat.notifications import mutes, notifications, rules
 from services.chat.notifications.notifications import NewNotification
@@ -25,6 +26,7 @@ from services.kit.nats import Event
 from services.kit.sql.connection import AsyncConnection
 
 GROUPS = "events.social.group."
+JOINED = f"{GROUPS}joined"
 BLOCKS = [BLOCKED, UNBLOCKED] = ["events.social.user.blocked", "events.social.user.unblocked"]
 # After these somebody who subscribed to a user's presence may no longer see it.
 HIDING = ["events.social.friend.removed", BLOCKED, "events.social.user.presence_setting_changed"]
@@ -68,8 +70,10 @@ class EventHandler:
     async def apply_membership(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
         pairs = [pair for event in events if event.subject in AGREED for pair in _agreed(event.data)]
         waiting = await requests.find_waiting(connection, pairs)
-        pushes: list[Push] = []
+        settled, pushes = await _apply_joins(connection, events)
         for event in events:
+            if event.data.get("group_id") in settled:
+                continue
             if event.subject == DELETED:
                 pushes += await self._remove_account(connection, int(event.data["user_id"]))
             elif event.subject not in AGREED:
@@ -128,6 +132,20 @@ class EventHandler:
         elif verb == "dismissed":
             pushes += await members.dismiss(connection, conversation, event.id)
         return pushes
+
+
+async def _apply_joins(connection: AsyncConnection, events: Sequence[Event]) -> tuple[set[str], list[Push]]:
+    """Applies together what happened to groups that users have only joined; returns their ids."""
+    other = {event.data.get("group_id") for event in events if event.subject != JOINED}
+    joins = [
+        Joined(event.id, int(event.data["group_id"]), int(event.data["user_id"]), event.data["group_name"])
+        for event in events
+        if event.subject == JOINED and event.data["group_id"] not in other
+    ]
+    if not joins:
+        return set(), []
+    group_ids, pushes = await apply_joins(connection, joins)
+    return {str(id) for id in group_ids}, pushes
 
 
 def _agreed(data: dict[str, Any]) -> list[tuple[int, int]]:

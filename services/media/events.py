@@ -4,7 +4,7 @@ Events of files have the aggregate `object:<hash>`; events of videos and their c
 the owner of what was acted on, `actor_id` is the user who acted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import CTE, Text, case, cast, func, insert, literal, select
@@ -117,13 +117,17 @@ async def comment_moderated(connection: AsyncConnection, comment: Any, hidden: b
 
 
 async def _video(connection: AsyncConnection, verb: str, video: Any, actor_id: int, **data: str) -> None:
-    ids = {"video_id": video.id, "owner_id": video.owner_id, "actor_id": actor_id}
-    row = _row(f"video.{verb}", video.id, **ids)
-    hashes = [
-        url.removeprefix("/media/")[:64] for url in (video.video_url, video.cover_url) if url.startswith("/media/")
-    ]
-    row["data"] |= {"visibility": video.visibility, "hashes": hashes, **data}
-    await connection.execute(insert(_outbox), [row])
+    await connection.execute(insert(_outbox), [of_video(verb, video._mapping, actor_id, **data)])
+
+
+def of_video(verb: str, video: Mapping[str, Any], actor_id: int, **data: str) -> dict[str, Any]:
+    """The row of an event, for who writes it into the outbox with other rows. `video`: its columns."""
+    ids = {"video_id": video["id"], "owner_id": video["owner_id"], "actor_id": actor_id}
+    row = _row(f"video.{verb}", video["id"], **ids)
+    urls = (video["video_url"], video["cover_url"])
+    hashes = [url.removeprefix("/media/")[:64] for url in urls if url.startswith("/media/")]
+    row["data"] |= {"visibility": video["visibility"], "hashes": hashes, **data}
+    return row
 
 
 async def _comment(connection: AsyncConnection, what: str, comment: Any, actor_id: int, **ids: int) -> None:

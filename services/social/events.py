@@ -121,7 +121,14 @@ async def group_joined(
     connection: AsyncConnection, group: Any, actor_id: int, user_id: int, inviter_id: int | None
 ) -> None:
     """`actor_id` let the user in: the user themselves, or the manager who handled the application."""
-    await _group(connection, "joined", group, actor_id, user_id=str(user_id), inviter_id=str(inviter_id or 0))
+    await _emit_all(connection, [of_join(group, actor_id, user_id, inviter_id)])
+
+
+def of_join(group: Any, actor_id: int, user_id: int, inviter_id: int | None) -> dict[str, Any]:
+    """The row of `group_joined`, for who writes it into the outbox with other rows."""
+    about = {"group_id": str(group.id), "group_name": group.name, "actor_id": str(actor_id)}
+    data = about | {"user_id": str(user_id), "inviter_id": str(inviter_id or 0)}
+    return {"subject": "events.social.group.joined", "aggregate": f"group:{group.id}", "data": data}
 
 
 async def group_left(connection: AsyncConnection, group: Any, user_id: int) -> None:

@@ -4,15 +4,16 @@ All code takes locks in the same order, so there is no deadlock: users by id, gr
 before rows of join requests.
 """
 
-from sqlalchemy import text
+from typing import Any
 
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 
 # The key is the user's id, which is far larger than the kit's own lock numbers. unnest keeps the order.
-LOCK = text("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")
+LOCK: Statement[Any] = Statement("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")
 
 
 async def lock_users(connection: AsyncConnection, *user_ids: int) -> None:
     """Locks each user until the transaction ends. Users and not pairs are locked because a user's friends and requests
     are limited in number, and because nothing may change for an account while it is deleted."""
-    await connection.execute(LOCK, {"ids": sorted(user_ids)})
+    await connection.fetch(LOCK, ids=sorted(user_ids))

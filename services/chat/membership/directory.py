@@ -1,5 +1,6 @@
 """Finds the conversation that a client names, and creates it when someone writes to it for the first time."""
 
+from collections.abc import Sequence
 from math import inf
 from typing import Any, NamedTuple
 
@@ -8,16 +9,20 @@ from sqlalchemy import select
 
 from protos.social.v1.groups_pb2 import BatchGetGroupsRequest, ListMemberIdsRequest
 from protos.social.v1.groups_pb2_grpc import GroupsStub
-from services.chat.errors import ConversationNotFound, NotMember, SocialUnavailable
+from services.chat.errors import ConversationNotFound, NotMember, Overloaded, SocialUnavailable
 from services.chat.membership import members
+from services.chat.membership.admission import Admission, admit
 from services.chat.models import Conversation
 from services.chat.push.frames import Push
 from services.chat.push.outbox import Publisher
+from services.kit.batcher import Batcher
 from services.kit.db import Database
 from services.kit.errors import reason_of
 from services.kit.ids import IdGenerator
+from services.kit.rpc.group_commit import group_commit
 from services.kit.ttl_map import TtlMap
 
+MAX_ADMISSIONS = 100  # per transaction, which locks their conversations
 MAX_CACHED = 100_000  # each conversation twice
 NO_GROUP = ("NOT_MEMBER", "GROUP_NOT_FOUND")  # the social service's reasons
 
@@ -39,6 +44,7 @@ class ConversationDirectory:
     def __init__(self, database: Database, publisher: Publisher, channel: grpc.aio.Channel, new_id: IdGenerator):
         self._database, self._publisher, self._new_id = database, publisher, new_id
         self._groups = GroupsStub(channel)
+        self._admissions: Batcher[Admission, None] = group_commit(self._admit, Overloaded, MAX_ADMISSIONS)
         self._cached: TtlMap[int | tuple[int, int] | str, ConversationRef] = TtlMap(inf, MAX_CACHED)
 
     async def get(self, conversation_id: int) -> ConversationRef:
@@ -84,10 +90,14 @@ class ConversationDirectory:
         return self._cache(row)
 
     async def admit(self, conversation: ConversationRef, user_id: int, seen_event_id: int | None) -> None:
-        """Adds a user who is a member according to the social service. Raises what `members.admit` raises."""
+        """Adds a user who is a member according to the social service. Raises NotMember, ConversationNotFound."""
+        await self._admissions.submit(Admission(conversation.id, user_id, seen_event_id))
+
+    async def _admit(self, asked: Sequence[Admission]) -> Sequence[NotMember | ConversationNotFound | None]:
         async with self._database.transaction() as connection:
-            pushes = await members.admit(connection, conversation.id, user_id, seen_event_id)
+            outcomes, pushes = await admit(connection, asked)
             await self._publisher.store(connection, pushes)
+        return outcomes
 
     async def has_group(self, group_id: int) -> bool:
         """Whether the social service has the group. Raises SocialUnavailable."""

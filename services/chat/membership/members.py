@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from services.chat.errors import ConversationNotFound, NotMember
+from services.chat.errors import ConversationNotFound
 from services.chat.models import (
     ASKED,
     DECLINED,
@@ -112,23 +112,6 @@ async def _record_event(connection: AsyncConnection, conversation: Any, user_id:
     row = upsert(Member).values(conversation_id=conversation.id, user_id=user_id, **gone)
     keys = ["conversation_id", "user_id"]
     await connection.execute(row.on_conflict_do_update(index_elements=keys, set_={"event_id": event_id}))
-
-
-async def admit(
-    connection: AsyncConnection, conversation_id: int, user_id: int, seen_event_id: int | None
-) -> list[Push]:
-    """Adds a user of whom the social service said that they are a member, and returns what to push.
-
-    `seen_event_id` is the user's event id here (None: no row) before the social service was asked. If it has changed
-    since, the events are newer than that answer. Raises NotMember, ConversationNotFound.
-    """
-    conversation = await lock_conversation(connection, conversation_id)
-    row = await find_member(connection, conversation_id, user_id)
-    if row and row.left_at is None:
-        return []
-    if conversation.dismissed_at or (row.event_id if row else None) != seen_event_id:
-        raise NotMember
-    return await set_member(connection, conversation, user_id, True, seen_event_id or 0)
 
 
 async def complete(

@@ -11,10 +11,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.chat.errors import NotMember
 from services.chat.membership import members
+from services.chat.membership.admission import find_members
 from services.chat.membership.directory import ConversationDirectory
 from services.chat.membership.permissions import Permissions
-from services.chat.models import Block, Conversation, ConversationMember
+from services.chat.models import Block
 from services.chat.push.outbox import Publisher
+from services.kit.batcher import Batcher
 from services.kit.context import Caller
 from services.kit.db import Database
 
@@ -27,6 +29,7 @@ class MembershipRefresh:
     ) -> None:
         self._database, self._publisher = database, publisher
         self._permissions, self._directory = permissions, directory
+        self._members: Batcher[tuple[int, int], Any] = Batcher(self._find_members, dedupe=True, name="find members")
 
     async def refresh(self, caller: Caller, group_id: int, user_id: int) -> None:
         """Makes the user's membership of the group's conversation what the social service says it is.
@@ -57,7 +60,7 @@ class MembershipRefresh:
             await connection.execute(unchanged)
 
     async def _refresh_member(self, group_id: int, user_id: int) -> None:
-        seen = await self._find_member(group_id, user_id)
+        seen = await self._members.submit((group_id, user_id))
         try:
             await self._permissions.require_member(user_id, group_id, fresh=True)
         except NotMember:
@@ -71,13 +74,9 @@ class MembershipRefresh:
         except NotMember:  # the user has left in the meantime
             self._permissions.drop_member(group_id, user_id)
 
-    async def _find_member(self, group_id: int, user_id: int) -> Any | None:
-        member = ConversationMember
-        query = select(member.conversation_id, member.user_id, member.event_id)
-        query = query.join(Conversation, Conversation.id == member.conversation_id)
-        query = query.where(Conversation.group_id == group_id, member.user_id == user_id)
-        async with self._database.transaction() as connection:
-            return (await connection.execute(query)).one_or_none()
+    async def _find_members(self, asked: list[tuple[int, int]]) -> list[Any]:
+        async with self._database.reading() as connection:
+            return await find_members(connection, asked)
 
     async def _remove(self, seen: Any) -> None:
         """Removes the member, unless events that arrived since `seen` was read have added them again."""

@@ -33,6 +33,7 @@ from services.media.videos import (
 )
 from services.media.videos.captions import captions
 from services.media.videos.comment_writing import NewComment, new_comment, write_comments
+from services.media.videos.creating import MAX_VIDEOS, NewVideo, create_videos, create_with_files, new_video
 from services.media.videos.following import feed
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.pages import PageRequest
@@ -51,6 +52,7 @@ class Videos(VideosServicer):
         self._service, self._database, self._signer = service, service.database, service.signer
         self._words = WordFilter(service.settings.filtered_words)
         self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes, Overloaded)
+        self._new_videos: Batcher[NewVideo, Row[Any]] = group_commit(self._create_videos, Overloaded, MAX_VIDEOS)
         self._views: Batcher[ViewKey, None] = group_commit(partial(views.write_views, service), Overloaded)
 
     async def CreateVideo(self, request: pb.CreateVideoRequest, context: object) -> pb.Video:
@@ -58,8 +60,11 @@ class Videos(VideosServicer):
         fields = {field.name: getattr(request, field.name) for field in request.DESCRIPTOR.fields}
         if not request.HasField("cover_at"):
             del fields["cover_at"]
+        new = new_video(require_caller(), self._service.new_id(), fields)
+        if not new.has_files:
+            return messages.video(await self._new_videos.submit(new), self._signer)
         async with self._database.transaction() as connection:
-            row = await videos.create_video(connection, require_caller(), self._service.new_id(), fields)
+            row = await create_with_files(connection, require_caller(), new)
             if request.HasField("cover_at"):
                 row = await self._choose_cover(connection, row.id)
         return messages.video(row, self._signer)
@@ -174,6 +179,10 @@ class Videos(VideosServicer):
         async with self._database.reading() as connection:
             scopes = await visibility.get_viewer_scopes(connection, request.user_ids)
         return pb.BatchGetAudiencesResponse(audiences=map(messages.audience, scopes))
+
+    async def _create_videos(self, new: list[NewVideo]) -> Sequence[Row[Any]]:
+        async with self._database.transaction() as connection:
+            return await create_videos(connection, new)
 
     async def _write_likes(self, changes: list[Change]) -> Sequence[Outcome]:
         async with self._database.transaction() as connection:

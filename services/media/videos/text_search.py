@@ -20,12 +20,17 @@ TEXT_WEIGHT, REACTIONS_WEIGHT, SECONDS = 4.0, 0.5, 31_536_000
 
 def video_words(title: str, description: str = "") -> ColumnElement[str]:
     """The value of Video.words."""
+    return cast(literal(words_of_video(title, description)), TSVECTOR)
+
+
+def words_of_video(title: str, description: str) -> str:
+    """The same as text."""
     first = words_of(title, MAX_WORDS)
     rest = [word for word in words_of(description, MAX_WORDS) if word not in first]
     words = [f"'{word}':{place}A" for place, word in enumerate(first, 1)]
     words += [f"'{word}':{place}" for place, word in enumerate(rest[: MAX_WORDS - len(first)], len(first) + 2)]
     slips = dict.fromkeys(slip for word in first if _may_slip(word) for slip in slips_of(word))
-    return cast(literal(" ".join([*words, *(f"'{slip}'" for slip in list(slips)[:MAX_SLIPS])])), TSVECTOR)
+    return " ".join([*words, *(f"'{slip}'" for slip in list(slips)[:MAX_SLIPS])])
 
 
 def query_words(text: str) -> ColumnElement[str] | None:

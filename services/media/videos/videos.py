@@ -1,6 +1,5 @@
-"""Videos: publish, change, delete and read them."""
+"""Videos: change, delete and read them; creating.py creates them."""
 
-import secrets
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -19,7 +18,7 @@ from services.media.errors import FileUnplayable, NotPermitted, VideoInvalid
 from services.media.files import objects
 from services.media.files.filetypes import IMAGE, VIDEO
 from services.media.files.references import release_objects
-from services.media.models import FAILED, PRIVATE, PROCESSING, PUBLIC, Object, ObjectReference
+from services.media.models import FAILED, PRIVATE, PUBLIC, Object, ObjectReference
 from services.media.videos.cards import CARDS, OURS, made_cover
 from services.media.videos.list_totals import move_video
 from services.media.videos.models import Caption, Video
@@ -27,35 +26,6 @@ from services.media.videos.text_search import video_words
 from services.media.videos.visibility import lock_visible, visible_to
 
 MAX_TITLE, MAX_DESCRIPTION, MAX_TYPE, MAX_URL = 100, 500, 20, 2_048  # characters
-
-
-async def create_video(connection: AsyncConnection, caller: Caller, video_id: int, fields: dict[str, Any]) -> Row[Any]:
-    """Publishes a video of the caller. While its file is processed only the owner sees it (publishing.py).
-
-    Raises VideoInvalid, FileUnplayable, and ObjectNotFound for a file that the caller did not upload.
-    """
-    values = _check(fields)
-    if not values.get("title") or not values.get("video_url"):
-        raise VideoInvalid(field="video_url" if values.get("title") else "title")
-    file = await _resolve_files(connection, caller, values)
-    if "cover_at" in values:
-        await _check_cover_at(connection, values, file.hash if file else None)
-    if file is not None and file.state == PROCESSING:
-        values |= {"publish_as": values["visibility"], "visibility": PRIVATE}
-    row = insert(Video).values(
-        id=video_id,
-        owner_id=caller.user_id,
-        object_hash=file.hash if file else None,
-        random_key=secrets.randbits(63),
-        words=video_words(values["title"], values.get("description", "")),
-        **values,
-    )
-    video: Row[Any] = (await connection.execute(row.returning(Video.__table__))).one()
-    await _refer(connection, video)
-    await move_video(connection, video_id, caller.user_id, new=video.visibility)
-    if video.publish_as is None:
-        await events.video_published(connection, video)
-    return (await get_cards(connection, caller, [video_id]))[0]
 
 
 async def update_video(
@@ -69,11 +39,11 @@ async def update_video(
     video = await lock_visible(connection, caller, video_id)
     if video.owner_id != caller.user_id:
         raise NotPermitted
-    values = _check(changes)
+    values = check_fields(changes)
     if "title" in values and not values["title"]:
         raise VideoInvalid(field="title")
     if "cover_at" in values:
-        await _check_cover_at(connection, values, video.object_hash)
+        await check_cover_at(connection, values, video.object_hash)
     elif "cover_url" in values:
         values["cover_at"] = None
     if video.publish_as is not None and "visibility" in values:
@@ -83,7 +53,7 @@ async def update_video(
         values[column] = PRIVATE if private else PUBLIC
     values = {name: value for name, value in values.items() if value != getattr(video, name)}
     if values:
-        await _resolve_files(connection, caller, values)
+        await resolve_files(connection, caller, values)
         await write_changes(connection, video, values)
     return (await get_cards(connection, caller, [video_id]))[0]
 
@@ -138,7 +108,7 @@ async def get_cards(
     return [found[id] for id in dict.fromkeys(video_ids) if id in found]
 
 
-def _check(fields: dict[str, Any]) -> dict[str, Any]:
+def check_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields as they are stored. Raises VideoInvalid."""
     values = dict(fields)
     limits = {"title": MAX_TITLE, "description": MAX_DESCRIPTION, "type": MAX_TYPE}
@@ -153,7 +123,7 @@ def _check(fields: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-async def _check_cover_at(connection: AsyncConnection, values: dict[str, Any], object_hash: str | None) -> None:
+async def check_cover_at(connection: AsyncConnection, values: dict[str, Any], object_hash: str | None) -> None:
     """A time after the end is the end. Raises VideoInvalid for an outside video, and beside another cover."""
     if values["cover_at"] < 0 or values.get("cover_url") or object_hash is None:
         raise VideoInvalid(field="cover_at")
@@ -177,7 +147,7 @@ def hash_of(url: str) -> str | None:
     return url.removeprefix(OURS)[:64] if url.startswith(OURS) else None
 
 
-async def _resolve_files(connection: AsyncConnection, caller: Caller, values: dict[str, Any]) -> Row[Any] | None:
+async def resolve_files(connection: AsyncConnection, caller: Caller, values: dict[str, Any]) -> Row[Any] | None:
     """Checks the files among the values and names them as the objects are named. Returns the video's file, if any.
 
     Raises ObjectNotFound for a file that the caller did not upload, FileUnplayable, VideoInvalid.

@@ -1,4 +1,4 @@
-"""Joining a group: applications and invitations.
+"""Applications to join a group, and invitations; joining.py joins.
 
 The application of a user whom the owner blocked is stored hidden: to its sender it looks pending.
 """
@@ -17,63 +17,16 @@ from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import Blocked, RequestHandled, RequestNotFound, ResultInvalid, UserNotFound
 from services.social.friends.friendships import has_blocked
-from services.social.groups.groups import lock_as, lock_group, require_role
+from services.social.groups.groups import lock_as, require_role
 from services.social.groups.members import add_member, find_member, list_manager_ids
 from services.social.locks import lock_users
-from services.social.models import ACCEPTED, PENDING, REFUSED, Invitation, JoinRequest, Member
+from services.social.models import ACCEPTED, PENDING, REFUSED, Invitation, JoinRequest
 from services.social.queries import merge
-from services.social.validation import check_message, parse_time
 
 MAX_TOLD = 100  # managers that the event of an application names
 
 
-async def join_group(
-    connection: AsyncConnection,
-    settings: SocialSettings,
-    caller: Caller,
-    group_id: int,
-    *,
-    message: str,
-    requested_at: int,
-    inviter_id: int,
-) -> bool:
-    """Whether the caller is a member now; if not, their application is pending.
-
-    Raises MessageInvalid, GroupNotFound, GroupLimitReached, MemberLimitReached.
-    """
-    check_message(message)
-    await lock_users(connection, caller.user_id)
-    group = await lock_group(connection, group_id)
-    if await find_member(connection, group_id, caller.user_id):
-        return True
-    values = {"message": message, "requested_at": parse_time(requested_at), "inviter_id": max(inviter_id, 0) or None}
-    if await has_blocked(connection, group.owner_id, caller.user_id):
-        await _apply(connection, group, caller, {**values, "hidden": True})
-        return False
-    inviter = await _find_inviter(connection, group_id, caller, inviter_id)
-    if inviter is None and group.approval:
-        await _apply(connection, group, caller, {**values, "hidden": False})
-        return False
-    await add_member(connection, settings, group, caller.user_id, caller.user_id, inviter)
-    return True
-
-
-async def _find_inviter(connection: AsyncConnection, group_id: int, caller: Caller, inviter_id: int) -> int | None:
-    """The owner or manager who invited the caller: `inviter_id`, or anyone who did if that is 0; None if nobody did."""
-    inviter = (Member.group_id == Invitation.group_id) & (Member.user_id == Invitation.inviter_id)
-    query = (
-        select(Invitation.inviter_id)
-        .join(Member, inviter)
-        .where(Invitation.group_id == group_id, Invitation.user_id == caller.user_id, Member.role >= GROUP_MANAGER)
-        .order_by(Invitation.created_at)
-        .limit(1)
-    )
-    if inviter_id:
-        query = query.where(Invitation.inviter_id == inviter_id)
-    return (await connection.execute(query)).scalar_one_or_none()
-
-
-async def _apply(connection: AsyncConnection, group: Any, caller: Caller, values: dict[str, Any]) -> None:
+async def apply_for(connection: AsyncConnection, group: Any, caller: Caller, values: dict[str, Any]) -> None:
     """Stores a pending application. A hidden one becomes visible if the caller, no longer blocked, applies again."""
     mine = (
         JoinRequest.group_id == group.id,

@@ -1,11 +1,18 @@
 """The RPCs of protos/social/v1/groups.proto."""
 
+from collections.abc import Sequence
+
 from protos.social.v1 import groups_pb2 as pb
 from protos.social.v1.groups_pb2_grpc import GroupsServicer
+from services.kit.batcher import Batcher
 from services.kit.context import require_caller
+from services.kit.errors import HitokError
+from services.kit.rpc.group_commit import group_commit
 from services.kit.texts.word_filter import WordFilter
 from services.social import messages
+from services.social.errors import Overloaded
 from services.social.groups import groups, join_requests, members
+from services.social.groups.joining import MAX_JOINS, Join, join_of, write_joins
 from services.social.service import Service
 
 
@@ -13,6 +20,7 @@ class Groups(GroupsServicer):
     def __init__(self, service: Service) -> None:
         self._database, self._settings = service.database, service.settings
         self._words = WordFilter(service.settings.filtered_words)
+        self._joins: Batcher[Join, bool] = group_commit(self._write_joins, Overloaded, MAX_JOINS)
 
     async def CreateGroup(self, request: pb.CreateGroupRequest, context: object) -> pb.Group:
         fields = {"name": request.name, "icon": request.icon, "description": request.description}
@@ -52,11 +60,12 @@ class Groups(GroupsServicer):
     async def JoinGroup(self, request: pb.JoinGroupRequest, context: object) -> pb.JoinGroupResponse:
         asked = {name: getattr(request, name) for name in ("message", "requested_at", "inviter_id")}
         self._words.check(message=request.message)
-        async with self._database.transaction() as connection:
-            joined = await join_requests.join_group(
-                connection, self._settings, require_caller(), request.group_id, **asked
-            )
+        joined = await self._joins.submit(join_of(require_caller(), request.group_id, **asked))
         return pb.JoinGroupResponse(joined=joined)
+
+    async def _write_joins(self, joins: list[Join]) -> Sequence[bool | HitokError]:
+        async with self._database.transaction() as connection:
+            return await write_joins(connection, self._settings, joins)
 
     async def HandleJoinRequest(
         self, request: pb.HandleJoinRequestRequest, context: object
