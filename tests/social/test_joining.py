@@ -1,11 +1,14 @@
 """Joining: at once where no approval is asked for or after a real invitation, else by application."""
 
+import asyncio
+import re
 import time
 
 import pytest
 
 from protos.social.v1 import friends_pb2
 from protos.social.v1 import groups_pb2 as pb
+from tests.support.plans import watching
 from tests.support.social import (
     Running,
     act,
@@ -50,6 +53,18 @@ async def test_without_approval_one_joins_at_once(social: Running) -> None:
     assert found and found.member_count == 2
     (_, (verb, data)) = await events_of(social, f"group:{group}")
     assert verb == "group.joined" and data["user_id"] == data["actor_id"] == str(guest)
+
+
+async def test_joins_of_one_moment_are_locks_a_look_and_a_write(social: Running) -> None:
+    owner, *guests = new_users(9)
+    group = await create_group(social, owner, approval=False)
+    with watching(social.service.database) as seen:
+        joined = await asyncio.gather(*(join(social, guest, group) for guest in guests))
+    assert all(joined) and len(await roles_in(social, owner, group)) == 9
+    mine = [each for each in seen if re.search("pg_advisory_xact_lock\\(id|member", each.shape.text)]
+    assert len(mine) <= 4 * 4 < 4 * len(guests)  # the first may be written before the others have come
+    found = await group_of(social, group)
+    assert found and found.member_count == 9
 
 
 async def test_with_approval_one_applies(social: Running) -> None:

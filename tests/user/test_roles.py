@@ -8,6 +8,7 @@ import pytest
 
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
+from services.user.accounts import lock_account
 from tests.support.user import (
     Running,
     acting,
@@ -144,3 +145,10 @@ async def test_the_changes_of_many_admins_at_once_follow_from_one_another(user: 
     changes = await audit(user, target)
     assert [new for _, _, new in changes[:-1]] == [old for _, old, _ in changes[1:]]
     assert changes[-1][2] == await role_of(user, target)
+
+
+async def test_a_role_that_one_has_already_waits_for_nobody(user: Running) -> None:
+    person = await account(user, USER)
+    async with user.service.database.transaction() as connection:
+        await lock_account(connection, person.user_id)
+        await setting(user, person, person.user_id, USER)

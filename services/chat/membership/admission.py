@@ -35,9 +35,9 @@ FIND_IN_GROUPS: Statement[Any] = Statement("""SELECT asked.group_id, asked.user_
 ADD: Statement[Any] = Statement(f"""WITH
  asked AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(CAST(:added AS jsonb))
   AS row (conversation_id bigint, user_id bigint, event_id bigint, rev bigint, seq bigint)),
- counted AS (UPDATE conversation SET rev = steps.rev, member_count = member_count + steps.step
-  FROM (SELECT conversation_id, max(rev) AS rev, count(*) AS step FROM asked GROUP BY conversation_id) AS steps
-  WHERE id = steps.conversation_id)
+ counted AS (UPDATE conversation SET (rev, member_count) =
+   (SELECT max(asked.rev), member_count + count(*) FROM asked WHERE conversation_id = conversation.id)
+  WHERE id = ANY(ARRAY(SELECT conversation_id FROM asked)))
 INSERT INTO conversation_member AS mine (conversation_id, user_id, event_id, rev, joined_rev, joined_seq, delivered_seq,
   read_seq) SELECT conversation_id, user_id, event_id, rev, rev, seq, seq, seq FROM asked
  ON CONFLICT (conversation_id, user_id) DO UPDATE SET event_id = excluded.event_id, rev = excluded.rev,
@@ -46,12 +46,14 @@ INSERT INTO conversation_member AS mine (conversation_id, user_id, event_id, rev
 RECORD: Statement[Any] = Statement("""WITH
  asked AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(CAST(:events AS jsonb))
   AS row (conversation_id bigint, user_id bigint, event_id bigint)),
- told AS (UPDATE conversation SET event_id = greatest(event_id, newest.id)
-  FROM (SELECT conversation_id, max(event_id) AS id FROM asked GROUP BY conversation_id) AS newest
-  WHERE conversation.id = newest.conversation_id)
-UPDATE conversation_member AS mine SET event_id = asked.event_id FROM asked
- WHERE mine.conversation_id = asked.conversation_id AND mine.user_id = asked.user_id
-  AND mine.event_id < asked.event_id""")
+ told AS (UPDATE conversation SET event_id = greatest(event_id,
+   (SELECT max(asked.event_id) FROM asked WHERE conversation_id = conversation.id))
+  WHERE id = ANY(ARRAY(SELECT conversation_id FROM asked)))
+UPDATE conversation_member AS mine SET event_id =
+  (SELECT event_id FROM asked WHERE conversation_id = mine.conversation_id AND user_id = mine.user_id)
+ WHERE ctid = ANY(ARRAY(SELECT found.ctid FROM asked CROSS JOIN LATERAL (SELECT ctid FROM conversation_member
+  WHERE conversation_id = asked.conversation_id AND user_id = asked.user_id AND event_id < asked.event_id LIMIT 1
+ ) AS found))""")
 
 
 class Admission(NamedTuple):

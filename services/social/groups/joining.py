@@ -24,6 +24,7 @@ from services.social.models import ACCEPTED, PENDING
 from services.social.validation import check_message, parse_time
 
 MAX_JOINS = 100  # per transaction, which locks their users and groups
+MAX_INVITERS = 1_000_000  # a limit, so that the planner looks up each user's
 
 GROUPS: Statement[Any] = Statement("""SELECT id, name, owner_id, approval, member_count FROM "group"
  WHERE id = ANY(CAST(:ids AS bigint[])) AND dismissed_at IS NULL AND hidden_at IS NULL ORDER BY id FOR UPDATE""")
@@ -45,14 +46,16 @@ WRITE: Statement[Any] = Statement(f"""WITH
   AS row (group_id bigint, user_id bigint, inviter_id bigint)),
  added AS (INSERT INTO member (group_id, user_id, role, inviter_id)
   SELECT group_id, user_id, {GROUP_MEMBER}, inviter_id FROM asked),
- counted AS (UPDATE "group" SET member_count = member_count + steps.step
-  FROM (SELECT group_id, count(*) AS step FROM asked GROUP BY group_id) AS steps WHERE id = steps.group_id),
+ counted AS (UPDATE "group" SET
+   member_count = member_count + (SELECT count(*) FROM asked WHERE asked.group_id = "group".id)
+  WHERE id = ANY(ARRAY(SELECT group_id FROM asked))),
  used AS (DELETE FROM invitation WHERE ctid = ANY(ARRAY(SELECT found.ctid FROM asked CROSS JOIN LATERAL
-   (SELECT ctid FROM invitation WHERE group_id = asked.group_id AND user_id = asked.user_id) AS found))
+   (SELECT ctid FROM invitation WHERE group_id = asked.group_id AND user_id = asked.user_id LIMIT {MAX_INVITERS})
+   AS found))
   RETURNING group_id),
  settled AS (UPDATE join_request SET result = {ACCEPTED}, handled_at = now(), handler_id = user_id, hidden = false
   WHERE id = ANY(ARRAY(SELECT found.id FROM asked CROSS JOIN LATERAL (SELECT id FROM join_request
-   WHERE group_id = asked.group_id AND user_id = asked.user_id AND result = {PENDING}) AS found
+   WHERE group_id = asked.group_id AND user_id = asked.user_id AND result = {PENDING} LIMIT 1) AS found
    WHERE (SELECT count(*) FROM used) >= 0)))
 INSERT INTO outbox (subject, aggregate, data, trace)
  SELECT subject, aggregate, data, nullif(trace, '') FROM jsonb_to_recordset(CAST(:told AS jsonb))

@@ -44,6 +44,18 @@ async def test_who_joined_gets_what_is_sent_before_the_event_has_come(chat: Runn
     await group_conversation(chat, group_id, owner, user)
 
 
+async def test_who_join_at_one_moment_are_admitted_one_after_the_other(chat: Running, social: Social) -> None:
+    owner, *users = new_users(9)
+    group_id = await group_with(social, owner, approval=False)
+    cv = await group_conversation(chat, group_id, owner)
+    await asyncio.gather(*(join(social, user, group_id) for user in users))
+    await asyncio.gather(*(recheck(chat, user, group_id=group_id, user_id=user) for user in users))
+    query = "SELECT count(*), count(DISTINCT rev), max(rev) FROM conversation_member WHERE conversation_id = :id"
+    ((count, revs, last),) = await execute(chat, query, id=cv)
+    query = "SELECT rev, member_count FROM conversation WHERE id = :id"
+    assert list(await execute(chat, query, id=cv)) == [(last, 9)] and count == revs == 9
+
+
 async def test_nothing_sent_after_a_removal_reaches_the_removed(chat: Running, social: Social) -> None:
     """While another process of the service keeps sending."""
     owner, user = new_users(2)

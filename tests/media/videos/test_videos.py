@@ -1,11 +1,14 @@
 """Publishing, changing and deleting videos, and the files that they show."""
 
+import asyncio
+import re
 from typing import Any
 
 import pytest
 
 from protos.media.v1 import videos_pb2 as pb
 from tests.support import videos as v
+from tests.support.plans import watching
 from tests.support.social import act, new_user, new_users, refusal
 from tests.support.videos import Videos, a_file, befriend, change, delete, get, publish, references, verbs_of
 
@@ -137,6 +140,29 @@ async def test_bad_ids(videos: Videos, bad: int) -> None:
         assert await refusal(call(videos, user, bad)) in ("VIDEO_NOT_FOUND", "COMMENT_NOT_FOUND")
     assert not await v.like(videos, user, bad)
     assert not await v.like_comment(videos, user, bad)
+
+
+async def test_a_new_video_with_its_counts_and_its_event_is_one_statement(videos: Videos) -> None:
+    with watching(videos.service.database) as seen:
+        await publish(videos, new_user())
+    assert (
+        len(
+            [
+                each
+                for each in seen
+                if re.search("INSERT INTO (video|shelf|tally) |UPDATE (video|shelf|tally)", each.shape.text)
+            ]
+        )
+        == 1
+    )
+
+
+async def test_videos_of_one_moment_are_created_together(videos: Videos) -> None:
+    owner, other = new_users(2)
+    with watching(videos.service.database) as seen:
+        made = await asyncio.gather(*(publish(videos, user) for user in (owner, other) * 5))
+    assert [video.owner_id for video in made] == [owner, other] * 5 and len({video.video_id for video in made}) == 10
+    assert len([each for each in seen if "INSERT INTO video " in each.shape.text]) < 10
 
 
 async def test_too_many_at_once(videos: Videos) -> None:
