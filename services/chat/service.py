@@ -70,7 +70,9 @@ async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
             new_id = IdGenerator(await next_node(connection))
         permissions, attachments = Permissions(settings, social, nats), Attachments(media)
         async with (
-            relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days),
+            relaying(
+                database, nats, SERVICE, settings.postgres_direct_url or settings.postgres_url, settings.outbox_days
+            ),
             publishing(database, nats) as publisher,
         ):
             directory = ConversationDirectory(database, publisher, social, new_id)

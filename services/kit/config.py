@@ -62,9 +62,8 @@ class ServiceSettings(Settings, kw_only=True, frozen=True):
     postgres_url: Annotated[str, Meta(pattern="^postgres(ql)?://", description="this service's own database")]
     grpc_host: Annotated[str, Meta(description="where gRPC listens")] = "127.0.0.1"
     grpc_reflection: Annotated[bool, Meta(description="let tools list the RPCs")] = False
-    health_port: Annotated[
-        int, Meta(ge=0, le=65535, description="gRPC health alone, without TLS, for Kubernetes' probes; 0: none")
-    ] = 0
+    health_port: Annotated[Port, Meta(description="gRPC health without TLS, for Kubernetes' probes; 0: none")] = 0
+    postgres_direct_url: Annotated[str, Meta(description="the same past PgBouncer, for LISTEN and session locks")] = ""
     postgres_pool: Annotated[int, Meta(ge=1, le=200, description="connections to Postgres at most")] = 10
     filtered_words: Annotated[
         tuple[str, ...],

@@ -28,6 +28,7 @@ def upgrade(url: str, migrations: Path) -> None:
     engine = create_engine(driver_url(url), connect_args={"connect_timeout": 5})
     try:
         with engine.begin() as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # the role may have one (docs/scaling.md)
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             if _revision(connection, migrations) != _known(migrations)[-1]:
                 from services.kit import migrate  # noqa: PLC0415

@@ -19,6 +19,7 @@ class Resources:
 
     settings: MediaSettings
     database: Database
+    sessions: Database  # past PgBouncer: for locks of a session
     nats: Nats
     redis: Redis
     storage: Storage

@@ -28,5 +28,7 @@ async def open_service(settings: SocialSettings) -> AsyncIterator[Service]:
     """Waits for Postgres; NATS may come and go."""
     async with open_database(settings) as database, open_nats(settings.nats_url, SERVICE) as nats:
         await require_current(database, MIGRATIONS)
-        async with relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days):
+        async with relaying(
+            database, nats, SERVICE, settings.postgres_direct_url or settings.postgres_url, settings.outbox_days
+        ):
             yield Service(settings, database, nats)

@@ -55,7 +55,9 @@ async def open_service(settings: UserSettings) -> AsyncIterator[Service]:
             new_id = IdGenerator(await next_node(connection))
         passwords = Passwords(settings.bcrypt_cost, settings.bcrypt_threads)
         try:
-            async with relaying(database, nats, SERVICE, settings.postgres_url, settings.outbox_days):
+            async with relaying(
+                database, nats, SERVICE, settings.postgres_direct_url or settings.postgres_url, settings.outbox_days
+            ):
                 codes = Codes(redis, settings.internal_secret)
                 yield Service(settings, database, codes, mailer, sms, passwords, cipher_of(settings), new_id)
         finally:

@@ -21,13 +21,14 @@ FIND: Statement[Any] = Statement("""SELECT message.recalled_at, pin.seq IS NOT N
   (SELECT count(*) FROM pinned_message WHERE conversation_id = :id) AS count
  FROM message LEFT JOIN pinned_message AS pin USING (conversation_id, seq)
  WHERE message.conversation_id = :id AND message.seq = :seq""")
+PINNED = "conversation_id, seq, pinned_by, pinned_at"
 BUMP = "bumped AS (UPDATE conversation SET rev = rev + 1, pins_rev = rev + 1 WHERE id = :id RETURNING rev)"
 PIN: Statement[Any] = Statement(f"""WITH {BUMP}, changed AS (
  INSERT INTO pinned_message (conversation_id, seq, pinned_by, pinned_at)
-  VALUES (:id, :seq, :user_id, date_trunc('milliseconds', now())) RETURNING *)
+  VALUES (:id, :seq, :user_id, date_trunc('milliseconds', now())) RETURNING {PINNED})
  SELECT changed.*, bumped.rev FROM changed, bumped""")  # noqa: S608
 UNPIN: Statement[Any] = Statement(f"""WITH {BUMP}, changed AS (
- DELETE FROM pinned_message WHERE conversation_id = :id AND seq = :seq RETURNING *)
+ DELETE FROM pinned_message WHERE conversation_id = :id AND seq = :seq RETURNING {PINNED})
  SELECT changed.*, bumped.rev FROM changed, bumped""")  # noqa: S608
 # By the rev of the recall, so that syncs bring it.
 FORGET: Statement[Any] = Statement("""WITH gone AS (
@@ -35,11 +36,11 @@ FORGET: Statement[Any] = Statement("""WITH gone AS (
  WHERE conversation_id = one.id AND pinned_message.seq = one.seq RETURNING conversation_id)
  UPDATE conversation SET pins_rev = rev FROM (SELECT DISTINCT conversation_id FROM gone) AS gone
  WHERE conversation.id = gone.conversation_id""")
-OF: Statement[Any] = Statement("""SELECT pin.* FROM unnest(CAST(:ids AS bigint[]), CAST(:joined AS bigint[]))
+OF: Statement[Any] = Statement(f"""SELECT pin.* FROM unnest(CAST(:ids AS bigint[]), CAST(:joined AS bigint[]))
   WITH ORDINALITY AS one(id, joined_seq, place)
- CROSS JOIN LATERAL (SELECT conversation_id, seq, pinned_by, pinned_at FROM pinned_message
+ CROSS JOIN LATERAL (SELECT {PINNED} FROM pinned_message
   WHERE conversation_id = one.id AND seq > one.joined_seq) AS pin
- ORDER BY place, pin.pinned_at DESC, pin.seq DESC""")
+ ORDER BY place, pin.pinned_at DESC, pin.seq DESC""")  # noqa: S608
 MESSAGES: Statement[Any] = Statement(f"""SELECT {COLUMNS} FROM message
  WHERE conversation_id = :id AND seq = ANY(CAST(:seqs AS bigint[]))""")  # noqa: S608
 

@@ -8,7 +8,7 @@ from sqlalchemy import Row, text
 
 from services.chat.membership import members
 from services.chat.messages import COLUMNS, read_up_to
-from services.chat.models import DECLINED, GROUP
+from services.chat.models import DECLINED, GROUP, Conversation
 from services.chat.parameters import int_array
 from services.chat.reading import receipts
 from services.chat.reading.syncs import MAX_ANSWER, fitting
@@ -27,11 +27,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 # A lateral join with a limit uses one index look-up for each row, even where the rows are most of a small table. A
 # direct conversation whose first message failed is left out, unless it is so new that the message may be on its way.
+# Columns by name: a star would grow with the next release's migration, under statements that are prepared.
+OF_CONVERSATION = ", ".join(f"one.{column.name}" for column in Conversation.__table__.columns)
 PAGE = """SELECT page.*, user_marks.rev AS user_marks_rev
  FROM unnest(CAST(:users AS bigint[])) WITH ORDINALITY AS asked(user_id, place)
  LEFT JOIN LATERAL (SELECT rev FROM marks_rev WHERE user_id = asked.user_id LIMIT 1) AS user_marks ON true
- CROSS JOIN LATERAL (SELECT one.*, mine.user_id, mine.joined_seq, mine.delivered_seq, mine.read_seq, mine.request,
-  mine.hidden_seq, mine.pinned, mine.muted, mine.muted_until, mine.marks_rev
+ CROSS JOIN LATERAL (SELECT {conversation}, mine.user_id, mine.joined_seq, mine.delivered_seq, mine.read_seq,
+  mine.request, mine.hidden_seq, mine.pinned, mine.muted, mine.muted_until, mine.marks_rev
   FROM conversation_member AS mine
   CROSS JOIN LATERAL (SELECT * FROM conversation WHERE id = mine.conversation_id LIMIT 1) AS one
   WHERE mine.user_id = asked.user_id AND mine.left_at IS NULL AND mine.request <> {declined}
@@ -40,8 +42,8 @@ PAGE = """SELECT page.*, user_marks.rev AS user_marks_rev
   ORDER BY mine.pinned DESC, one.active_at DESC, one.id DESC LIMIT :limit) AS page
  ORDER BY asked.place, page.pinned DESC, page.active_at DESC, page.id DESC"""
 AFTER = "AND (mine.pinned, one.active_at, one.id) < (:pinned, :active_at, :id)"
-FIRST: Statement[Any] = Statement(PAGE.format(group=GROUP, declined=DECLINED, after=""))
-NEXT: Statement[Any] = Statement(PAGE.format(group=GROUP, declined=DECLINED, after=AFTER))
+FIRST: Statement[Any] = Statement(PAGE.format(conversation=OF_CONVERSATION, group=GROUP, declined=DECLINED, after=""))
+NEXT: Statement[Any] = Statement(PAGE.format(conversation=OF_CONVERSATION, group=GROUP, declined=DECLINED, after=AFTER))
 LAST: Statement[Any] = Statement(f"""SELECT message.*
  FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS asked(id, seq)
  CROSS JOIN LATERAL (SELECT {COLUMNS} FROM message WHERE conversation_id = asked.id AND seq = asked.seq LIMIT 1

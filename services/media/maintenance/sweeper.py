@@ -48,7 +48,7 @@ async def sweeping(service: Resources) -> AsyncIterator[None]:
 async def _run(service: Resources) -> None:
     while True:
         try:
-            async with service.database.reading() as connection:
+            async with service.sessions.reading() as connection:
                 while not (await connection.execute(select(func.pg_try_advisory_lock(LEADER)))).scalar_one():
                     background.come_round(service.settings.sweep_seconds + STALLED)
                     sweep_spool(service)

@@ -72,7 +72,7 @@ class VariantMaker:
             self._waiting -= 1
 
     async def _make(self, key: Key) -> Variant:
-        async with self._turns, _alone(self._service.database, " ".join(map(str, key))):
+        async with self._turns, _alone(self._service.sessions, " ".join(map(str, key))):
             if found := await self._find(key):  # another process made it meanwhile
                 return found
             try:
