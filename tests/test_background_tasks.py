@@ -17,11 +17,13 @@ from prometheus_client import REGISTRY
 
 from gateway.cache.invalidation import Invalidation
 from gateway.chat.presence_reporter import PresenceReporter
+from gateway.files import exports
 from gateway.ws import reconciler
 from gateway.ws.push_subscriber import PushSubscriber
 from gateway.ws.reconciler import Reconciler
 from services.kit import background, schema
 from services.kit.config import ServiceSettings
+from services.kit.nats import Nats
 from services.kit.process.server import build
 from tests.support.gateway import FrontEnd, gateway_settings, running_gateway
 from tests.support.processes import service_settings
@@ -153,7 +155,7 @@ def resolve(target: str) -> Any:
         return getattr(resolve(owner), attribute)
 
 
-GATEWAY_TASKS: list[tuple[str, type[Any], str]] = [
+GATEWAY_TASKS: list[tuple[str, Any, str]] = [  # the last: a function of that class or module
     ("invalidation", Invalidation, "_try_to_subscribe"),
     ("presence_refresh", PresenceReporter, "_refresh_for_ever"),
     ("push_subscription", PushSubscriber, "_subscribe"),
@@ -161,33 +163,36 @@ GATEWAY_TASKS: list[tuple[str, type[Any], str]] = [
     ("recheck_watchers", Reconciler, "_recheck_watchers"),
     ("check_revs", Reconciler, "_check_revs"),
     ("check_sessions", Reconciler, "_check_sessions"),
+    ("prepare_exports", exports, "prepare_next"),
+    ("connect_nats", Nats, "connect"),
 ]
 
 
 @pytest.mark.parametrize(("task", "owner", "method"), [pytest.param(*row, id=row[0]) for row in GATEWAY_TASKS])
 async def test_a_task_of_the_gateway_that_raises_comes_back(
-    servers: Servers, monkeypatch: pytest.MonkeyPatch, task: str, owner: type[Any], method: str
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, task: str, owner: Any, method: str
 ) -> None:
     monkeypatch.setattr(reconciler, "CHECK_SECONDS", 0.05)
     working, calls, works = getattr(owner, method), 0, asyncio.Event()
 
-    async def fails_once(*arguments: Any) -> Any:
+    async def fails_once(*arguments: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 1:
             raise RuntimeError("a bug")
         works.set()
-        return await working(*arguments)
+        return await working(*arguments, **named)
 
     monkeypatch.setattr(owner, method, fails_once)
-    before = restarts(task)
-    async with running_gateway(gateway_settings(servers)) as running:
+    before, others = restarts(task), set(background._keepers)
+    async with running_gateway(gateway_settings(servers)) as running, exports.preparing_exports(running.container):
         running.container.met = True
         front = FrontEnd(running.http)
         await until_ready_is(front, 503)
         await asyncio.wait_for(works.wait(), 30)
         await until_ready_is(front, 200)
         assert restarts(task) == before + 1
+        assert {keeper.name for keeper in background._keepers - others} == {name for name, _, _ in GATEWAY_TASKS}
     assert background.is_steady()
 
 
