@@ -196,7 +196,9 @@ TABLES: dict[str, dict[str, Table]] = {
             f"{ROW_GOES} Also those of others that quote the user's request. In the rest of them: {ID_STAYS}",
         ),
         "notification_mute": Table("user_id", "kind", ROW_GOES),
-        "block": Table("user_id blocked_id", "event_id blocked", f"{ROW_GOES} `blocked_id` of others: {ID_STAYS}"),
+        "block": Table(
+            "user_id blocked_id positions", "event_id blocked", f"{ROW_GOES} `blocked_id` of others: {ID_STAYS}"
+        ),
         "mute": Table("user_id muted_id", "event_id muted", f"{ROW_GOES} Of either side."),
         "muted_words": Table("user_id words", "event_id", ROW_GOES),
         "user_last_seen": Table("user_id", "seen_at", ROW_GOES),

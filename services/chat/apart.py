@@ -1,9 +1,11 @@
-"""Users apart: a block is between them, in either direction. Nothing of one is shown to the other."""
+"""Users apart: a block is between them, in either direction. Nothing new of one is shown to the other."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, case, func, text
+from sqlalchemy.dialects.postgresql import insert
 
+from services.chat.models import Block
 from services.kit.sql.connection import AsyncConnection
 
 # Members of conversation `mine.conversation_id` who are apart from `mine.user_id`; NULL if there are none.
@@ -11,18 +13,44 @@ IN_CONVERSATION = """(SELECT array_agg(theirs.user_id) FROM block
  JOIN conversation_member AS theirs ON theirs.conversation_id = mine.conversation_id
   AND theirs.user_id = CASE WHEN block.user_id = mine.user_id THEN block.blocked_id ELSE block.user_id END
  WHERE blocked AND (block.user_id = mine.user_id OR block.blocked_id = mine.user_id))"""
-# Whether a member's positions are shown to :viewer: not before a request is answered, and not across a block.
-SHOWN = """({member}.user_id = :viewer OR {member}.request NOT IN (1, 2) AND NOT EXISTS (SELECT FROM block WHERE blocked
- AND (block.user_id, block.blocked_id) IN ((:viewer, {member}.user_id), ({member}.user_id, :viewer))))"""
+# How far both users have read and received, in each conversation that they share.
+POSITIONS = text("""SELECT coalesce(jsonb_object_agg(conversation_id || ':' || user_id,
+  jsonb_build_object('read_seq', read_seq, 'delivered_seq', delivered_seq)), '{}')
+ FROM conversation_member AS member WHERE user_id = ANY(CAST(:pair AS bigint[])) AND request NOT IN (1, 2)
+ AND EXISTS (SELECT FROM conversation_member AS other WHERE other.conversation_id = member.conversation_id
+  AND other.user_id = ANY(CAST(:pair AS bigint[])) AND other.user_id <> member.user_id)""")
+# A position of a member as :viewer may see it: none before a request is answered, and after a block the one from before
+# it, like that of a user who does not come back. A position that went back to 0 would tell of the block.
+SHOWN = """CASE WHEN {member}.user_id = :viewer THEN {member}.{name} WHEN {member}.request IN (1, 2) THEN 0
+ ELSE least({member}.{name}, (SELECT min(coalesce(CAST(
+   positions -> ({member}.conversation_id || ':' || {member}.user_id) ->> '{name}' AS bigint), 0))
+  FROM block WHERE blocked
+  AND (block.user_id, block.blocked_id) IN ((:viewer, {member}.user_id), ({member}.user_id, :viewer)))) END AS {name}"""
 APART = text("""SELECT user_id, blocked_id FROM block
  WHERE blocked AND (user_id = ANY(CAST(:ids AS bigint[])) OR blocked_id = ANY(CAST(:ids AS bigint[])))""")
 
 
 def positions(member: str) -> str:
-    """SQL of a member's columns, with positions that are hidden from :viewer as 0."""
-    shown = SHOWN.format(member=member)
-    seqs = (f"CASE WHEN {shown} THEN {member}.{name} ELSE 0 END AS {name}" for name in ("read_seq", "delivered_seq"))
+    """SQL of a member's columns, with the positions that :viewer may see."""
+    seqs = (SHOWN.format(member=member, name=name) for name in ("read_seq", "delivered_seq"))
     return f"{member}.conversation_id, {member}.user_id, {member}.rev, {member}.left_at, " + ", ".join(seqs)
+
+
+async def store_block(
+    connection: AsyncConnection, user_id: int, blocked_id: int, event_id: int, condition: ColumnElement[bool]
+) -> None:
+    """Stores that a block begins, with the positions of that moment, or that it goes on. `condition`: of a row that
+    exists, to be changed."""
+    positions = (await connection.execute(POSITIONS, {"pair": [user_id, blocked_id]})).scalar_one()
+    values = {"event_id": event_id, "blocked": True, "positions": positions}
+    row = insert(Block).values(user_id=user_id, blocked_id=blocked_id, **values)
+    values = {
+        "event_id": func.greatest(Block.event_id, event_id),
+        "blocked": True,
+        "positions": case((Block.blocked, Block.positions), else_=row.excluded.positions),
+    }
+    key = ["user_id", "blocked_id"]
+    await connection.execute(row.on_conflict_do_update(index_elements=key, set_=values, where=condition))
 
 
 async def apart_from(connection: AsyncConnection, user_ids: Sequence[int]) -> dict[int, set[int]]:

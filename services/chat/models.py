@@ -225,6 +225,7 @@ class Block(Model):
     blocked_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     event_id: Mapped[int]
     blocked: Mapped[bool]
+    positions: Mapped[Any] = mapped_column(JSONB, server_default="{}")  # apart.py
 
     __table_args__ = (Index("block_blocked", "blocked_id"),)
 

@@ -7,8 +7,8 @@ reach a user who was removed, does reach one who joined, and a user who was bloc
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 
+from services.chat.apart import store_block
 from services.chat.errors import NotMember
 from services.chat.membership import members
 from services.chat.membership.admission import find_members
@@ -52,12 +52,8 @@ class MembershipRefresh:
             seen = (await connection.execute(select(Block.event_id).filter_by(**pair))).scalar_one_or_none()
         if not (await self._permissions.check_friends(user_id, [peer_id]))[peer_id].blocks:
             return
-        row = insert(Block).values(**pair, event_id=0, blocked=True)
-        unchanged = row.on_conflict_do_update(
-            index_elements=["user_id", "blocked_id"], set_={"blocked": True}, where=Block.event_id == (seen or 0)
-        )
         async with self._database.transaction() as connection:
-            await connection.execute(unchanged)
+            await store_block(connection, user_id, peer_id, 0, Block.event_id == (seen or 0))
 
     async def _refresh_member(self, group_id: int, user_id: int) -> None:
         seen = await self._members.submit((group_id, user_id))

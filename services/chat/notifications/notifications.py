@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, delete, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from services.chat.apart import store_block
 from services.chat.errors import KindInvalid
 from services.chat.models import QUOTING, Block, Notification, NotificationMute
 from services.chat.notifications import mutes as muting
@@ -88,6 +89,9 @@ async def erase_user(connection: AsyncConnection, user_id: int) -> None:
 
 async def set_block(connection: AsyncConnection, user_id: int, blocked_id: int, blocked: bool, event_id: int) -> None:
     """Stores what the newest event says, in whatever order events arrive."""
+    if blocked:
+        await store_block(connection, user_id, blocked_id, event_id, Block.event_id < event_id)
+        return
     values = {"blocked": blocked, "event_id": event_id}
     row = upsert(Block).values(user_id=user_id, blocked_id=blocked_id, **values)
     newer = row.on_conflict_do_update(

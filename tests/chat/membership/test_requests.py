@@ -26,7 +26,7 @@ from tests.support.chat import (
     watching,
 )
 from tests.support.social import Running as Social
-from tests.support.social import act, add, agree, block, group_with, new_users, outcomes, refusal
+from tests.support.social import act, add, agree, block, group_with, new_users, outcomes, refusal, unblock
 
 SILENCE = 0.5  # seconds in which nothing arrives
 
@@ -182,6 +182,35 @@ async def test_a_block_is_silent_in_a_shared_group(chat: Running, social: Social
         pushed = [(headers, frame) for name, headers, frame in frames.seen if name == f"push.conv.{id}"]
         hidden = {(headers["hidden_from"], frame["data"]["user_id"]) for headers, frame in pushed}
         assert hidden == {(str(b), str(a)), (str(a), str(b))}
+
+
+async def test_positions_stay_as_they_were_before_a_block(chat: Running, social: Social) -> None:
+    """Neither back to 0, which would tell the blocked, nor on with what the other reads from then on."""
+    a, b = await friends(social)
+    id = (await send(chat, a, direct(b))).conversation_id
+    await send(chat, a, direct(b))
+    await read(chat, b, id, 1)
+    await deliver(chat, b, id, 2)
+    assert await positions(chat, a, b, id) == {(1, 2)}
+    for event in (block, unblock, block):  # also when it is renewed
+        await event(social, b, a)
+        wanted = event is block
+
+        async def is_known(wanted: bool = wanted) -> bool:
+            query = "SELECT FROM block WHERE user_id = :b AND blocked_id = :a AND blocked = :wanted"
+            return bool(await execute(chat, query, a=a, b=b, wanted=wanted))
+
+        assert await until(is_known)
+        assert await positions(chat, a, b, id) == {(1, 2)}
+    await read(chat, b, id, 2)
+    assert await positions(chat, a, b, id) == {(1, 2)}
+    assert await positions(chat, b, b, id) == {(2, 2)}
+    await unblock(social, b, a)
+
+    async def is_over() -> bool:
+        return await positions(chat, a, b, id) == {(2, 2)}
+
+    assert await until(is_over)
 
 
 async def _count(frames: Frames, id: int, count: int) -> bool:
