@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import structlog
+from nats.aio.client import Client
 from prometheus_client import REGISTRY
 
 from gateway.cache.invalidation import Invalidation
@@ -23,7 +24,6 @@ from gateway.ws.push_subscriber import PushSubscriber
 from gateway.ws.reconciler import Reconciler
 from services.kit import background, schema
 from services.kit.config import ServiceSettings
-from services.kit.nats import Nats
 from services.kit.process.server import build
 from tests.support.gateway import FrontEnd, gateway_settings, running_gateway
 from tests.support.processes import service_settings
@@ -164,7 +164,7 @@ GATEWAY_TASKS: list[tuple[str, Any, str]] = [  # the last: a function of that cl
     ("check_revs", Reconciler, "_check_revs"),
     ("check_sessions", Reconciler, "_check_sessions"),
     ("prepare_exports", exports, "prepare_next"),
-    ("connect_nats", Nats, "connect"),
+    ("connect_nats", Client, "connect"),
 ]
 
 
