@@ -98,13 +98,9 @@ _troubles: set[str] = set()
 _gave_up = False
 
 
-def is_steady() -> bool:
-    """Whether every background task of this process runs; if not, the process is not ready."""
-    return not any(keeper.is_down() for keeper in _keepers)
-
-
-def is_troubled() -> bool:
-    return bool(_troubles)
+def is_steady(whole: bool = False) -> bool:
+    """Whether every background task of this process runs, else the process is not ready; `whole`: and can work."""
+    return not (whole and _troubles) and not any(keeper.is_down() for keeper in _keepers)
 
 
 def set_trouble(what: str, present: bool) -> None:

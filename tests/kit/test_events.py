@@ -406,12 +406,12 @@ async def test_after_a_full_disk_events_flow_again_and_none_is_lost(
             await held.wait()  # the stream has a consumer, which has handled neither
         await fill(client, ballast)
         await announce(database, noun, 3, 4)
-        await eventually(background.is_troubled, 20)
+        await eventually(lambda: not background.is_steady(whole=True), 20)
         assert background.is_steady(), "it serves"
         ballast.unlink()
         async with running(consume(database, client, noun, subjects, handle)):
             await eventually(lambda: sorted(handled) == [1, 2, 3, 4], 20)
-        await eventually(lambda: not background.is_troubled())
+        await eventually(lambda: background.is_steady(whole=True))
         assert not await rows(database, "SELECT id FROM outbox WHERE published_at IS NULL")
 
 

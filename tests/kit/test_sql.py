@@ -1,12 +1,12 @@
 """Statements as they are run: one trip each, prepared once, with rows of a type."""
 
 import asyncio
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 from sqlalchemy import BigInteger, bindparam, insert, literal, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from services.kit.db import Database, after_commit, one_of, open_database
 from services.kit.events.outbox import INBOX
@@ -143,3 +143,25 @@ async def test_whoever_waits_gets_the_connection_that_becomes_free(settings: Use
 def test_percent_signs_and_casts_stay_as_they_are() -> None:
     shape = bind(text("SELECT '50%' LIKE '5%' AND CAST(:a AS text) = 'x'::text || :a"), {"a": "x"}).shape
     assert shape.text == "SELECT '50%' LIKE '5%' AND CAST($1 AS text) = 'x'::text || $1"
+
+
+async def test_a_column_that_a_migration_adds_moves_no_value(settings: UserSettings) -> None:
+    """The previous release runs on the schema of the next one: also what it has prepared, and the names of its rows."""
+    everything: Statement[Any] = Statement("SELECT early.*, 7 AS last FROM early")
+    async with open_database(settings) as database:
+        async with database.transaction() as connection:
+            await connection.execute(text("CREATE TABLE early (a int)"))
+            await connection.execute(text("INSERT INTO early VALUES (1)"))
+        try:
+            async with database.reading() as connection:
+                assert [row.last for row in await connection.fetch(everything)] == [7]
+            async with database.transaction() as connection:
+                await connection.execute(text("ALTER TABLE early ADD COLUMN b int NOT NULL DEFAULT 2"))
+            with pytest.raises(OperationalError, match="cached plan"):  # the caller's call is tried again
+                async with database.reading() as connection:
+                    await connection.fetch_one(everything)
+            async with database.reading() as connection:
+                assert [(row.a, row.b, row.last) for row in await connection.fetch(everything)] == [(1, 2, 7)]
+        finally:
+            async with database.transaction() as connection:
+                await connection.execute(text("DROP TABLE early"))

@@ -98,8 +98,7 @@ class Health(HealthServicer):  # type: ignore[misc]
     async def Check(
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> health_pb2.HealthCheckResponse:
-        troubled = request.service == WHOLE and background.is_troubled()
-        if troubled or (self.serving and not request.service and not background.is_steady()):
+        if self.serving and (asked := request.service) in ("", WHOLE) and not background.is_steady(asked == WHOLE):
             return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
         return await super().Check(request, context)
 

@@ -122,6 +122,8 @@ class AsyncConnection:
 
     def _translated(self, sql: str, error: psycopg.Error) -> DBAPIError:
         self.lost = self._link.driver.pgconn.status != ConnStatus.OK
+        if "cached plan must not change" in str(error):  # a migration came: new connections prepare statements anew
+            self.lost, error = True, psycopg.OperationalError(str(error))
         return translated(sql, error)
 
 
@@ -217,7 +219,8 @@ class _Send:
             loader, is_known = self._prepared.loader, self._prepared.is_loaded
             self._prepared.is_loaded = True
         loader.set_pgresult(result, set_loaders=not is_known)
-        make_row = self._shape.make_row or self._shape.rows_named(_names(result))
+        make_row = self._shape.make_row if self._shape.width in (0, result.nfields) else None
+        make_row = make_row or self._shape.rows_named(_names(result))
         return self._shape, loader.load_rows(0, result.ntuples, make_row), result
 
 

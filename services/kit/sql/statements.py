@@ -35,10 +35,12 @@ class Shape:
         self.prepared = prepared and len(self.names) <= MAX_PARAMETERS
         self.binary = False  # whether rows come in PostgreSQL's binary format
         self.make_row: Callable[[Any], Any] | None = None
+        self.width = 0  # columns for which `make_row` was made: a migration adds one to each `SELECT *`
         self.keys: SimpleResultMetaData | None = None  # of rows of `AsyncConnection.execute`
 
     def rows_named(self, columns: list[str]) -> Callable[[Any], Any]:
         self.make_row = partial(tuple.__new__, namedtuple("Row", columns, rename=True))
+        self.width = len(columns)
         return self.make_row
 
     def _number(self, found: re.Match[str]) -> str:
