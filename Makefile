@@ -11,7 +11,7 @@ STAMP := $(or $(shell $(INTERPRETER) -c $(NAME_STAMP) 2>/dev/null),.venv/install
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor backup restore verify-backup test soak chaos ha alerts corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
+.PHONY: help run demo doctor backup restore verify-backup test soak chaos ha upgrade alerts corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ alerts: $(STAMP) ## Break what each alert watches in a running hitok, and see a 
 
 ha: $(STAMP) ## Kill random nodes of a run in which each server exists several times: HITOK_HA_ROUNDS (20), HITOK_HA_SEED
 	@HITOK_HA_ROUNDS=$${HITOK_HA_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_ha.py -q -s
+
+upgrade: $(STAMP) ## Upgrade a run of the release before to this one and back, under load: FROM (its revision), HITOK_UPGRADE_SEED
+	@HITOK_UPGRADE_FROM=$(FROM) $(BIN)/python -m pytest tests/e2e/upgrade -q -s
 
 corpus: $(STAMP) ## Compare what is made of 189 kinds of recordings with FFmpeg; the suite compares 50
 	@HITOK_CORPUS=1 $(BIN)/python -m pytest tests/media/processing/test_corpus.py -q

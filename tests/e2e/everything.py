@@ -31,7 +31,8 @@ def free_http_ports(replicas: int) -> str:
 
 class Everything:
     def __init__(self, var: Path, replicas: int, *, ha: bool = False, **settings: str) -> None:
-        self._options = ["--replicas", str(replicas), *(["--ha"] if ha else [])]
+        self._command = [sys.executable, "-m", "deploy.local", "--replicas", str(replicas), *(["--ha"] if ha else [])]
+        self._folder: Path | None = None  # of the checkout that runs; None: this one
         self.var, self._http_ports, self._replicas = var, free_http_ports(replicas), replicas
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("HITOK_")},
@@ -58,7 +59,8 @@ class Everything:
         """Returns when everything is healthy."""
         with self._said.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.local", *self._options],
+                self._command,
+                cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -70,14 +70,14 @@ async def send(sender: Person, user_id: str, id: str) -> Any:
 
 
 class Load:
-    """Reads and writes of every service, at a steady rate, whatever the answers."""
+    """Reads and writes of every service, `rate` per second, whatever the answers."""
 
-    def __init__(self, http: httpx.AsyncClient, alice: Person, ben: Person) -> None:
+    def __init__(self, http: httpx.AsyncClient, alice: Person, ben: Person, rate: float = RATE) -> None:
         self.failures: list[str] = []
         self.sent: set[str] = set()
         self.done = 0
         self.seconds = 0.0
-        self._http, self._alice, self._ben = http, alice, ben
+        self._http, self._alice, self._ben, self._rate = http, alice, ben, rate
         self._going = True
 
     def stop(self) -> None:
@@ -91,7 +91,7 @@ class Load:
             while self._going:
                 tasks.create_task(self._try(actions[number % len(actions)]))
                 number += 1
-                await asyncio.sleep(max(0.0, started + number / RATE - loop.time()))
+                await asyncio.sleep(max(0.0, started + number / self._rate - loop.time()))
         self.seconds = loop.time() - started
 
     async def _actions(self) -> list[Callable[[], Awaitable[Any]]]:

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 from deploy.local.errors import LocalError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.3, 10.0
-STEADY_SECONDS = 30
+STEADY_SECONDS = 10
 SLOW_SECONDS = 30
 POLL_SECONDS, HEALTH_SECONDS = 0.1, 15
 
