@@ -76,6 +76,7 @@ export interface Requests {
   reactors: [Schemas["ListReactors"], Schemas["ReactorPage"]];
   "message.pin": [Schemas["PinMessage"], Schemas["Changed"]];
   pins: [Schemas["OfConversation"], Schemas["PinnedPage"]];
+  search: [Schemas["Search"], Schemas["FoundPage"]];
   hide: [Schemas["Hide"], Schemas["MarkView"]];
   mute: [Schemas["Mute"], Schemas["MarkView"]];
   pin: [Schemas["Pin"], Schemas["MarkView"]];

@@ -94,6 +94,7 @@ SUMMARIES = {
     "GET /api/chat/reactors": "谁用哪个表情回应了消息。",
     "POST /api/chat/pin-message": "为所有成员置顶消息或取消，最多 50 条；群中仅群主和管理员。",
     "GET /api/chat/pinned-messages": "会话的置顶消息，最近置顶的在前。",
+    "GET /api/chat/search": "按词、发送者、类型和时间搜索自己的消息，最新的在前。",
     "GET /api/chat/notifications": "通知，最新的在前。",
     "POST /api/chat/notifications/read": "把给出的或全部通知标为已读。",
     "POST /api/file/upload": "上传一个文件（表单字段 `file`）；相同文件的地址相同。",

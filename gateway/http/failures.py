@@ -155,6 +155,8 @@ FAILURES: dict[str, Failure] = {
     "REQUEST_UNANSWERED": Failure(409, 10121, "请先接受对方的消息请求", 0),
     "PIN_FORBIDDEN": Failure(403, 10122, "只有群主和管理员可以置顶消息", 0),
     "PINNED_LIMIT_REACHED": Failure(409, 10123, "置顶消息已达上限", 0),
+    "SEARCH_INVALID": Failure(400, 10001, "参数无效", 0),
+    "SEARCH_TOO_BROAD": Failure(400, 10124, "搜索范围过大，请缩小范围", 0),
     "EDIT_FORBIDDEN": Failure(403, 10062, "不能修改该消息", 0),
     "KIND_INVALID": Failure(400, 10001, "参数无效", 0),
     "TICKET_INVALID": Failure(401, -20002, "token无效", 100003),

@@ -12,7 +12,7 @@ import structlog
 from msgspec import ValidationError
 from opentelemetry.trace import SpanKind
 
-from gateway.chat import commands, marks, pins, reactions, views
+from gateway.chat import commands, marks, pins, reactions, search, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.json_depth import check_depth
@@ -55,6 +55,7 @@ REQUESTS = {
     "reactors": Request(reactions.ListReactors, reactions.list_reactors),
     "message.pin": Request(pins.PinMessage, pins.pin_message),
     "pins": Request(commands.OfConversation, pins.list_pinned),
+    "search": Request(search.Search, search.search),
     "hide": Request(marks.Hide, marks.hide),
     "mute": Request(marks.Mute, marks.mute),
     "pin": Request(marks.Pin, marks.pin),
@@ -64,19 +65,11 @@ REQUESTS = {
     "notification.read": Request(commands.ReadNotifications, commands.read_notifications, needs_id=False),
     "presence.subscribe": Request(commands.SubscribePresence, commands.presences, needs_id=False),
 }
-READS = frozenset(
-    (
-        "history",
-        "sync",
-        "conversations",
-        "receipts",
-        "reactors",
-        "pins",
-        "marks",
-        "notification.list",
-        "presence.subscribe",
-    )
-)
+READS = {"history", "sync", "conversations", "receipts", "reactors", "pins", "search", "marks"}
+READS |= {"notification.list", "presence.subscribe"}
+ORDERED = {"edit", "recall", "react", "message.pin", "read", "delivered", "accept", "decline"}
+ORDERED |= {"hide", "mute", "pin", "delete"}  # of one conversation, served in the order of their arrival
+LIMITED = {"send": (commands.SEND_BUCKET, commands.SEND_LIMIT), "search": (search.BUCKET, search.LIMIT)}
 DECODERS = {type: msgspec.json.Decoder(request.params, strict=False).decode for type, request in REQUESTS.items()}
 decode_typing = msgspec.json.Decoder(Typing, strict=False).decode
 
@@ -176,11 +169,9 @@ class Dispatcher:
         current_request_id.set(new_request_id())
         current_deadline.set(asyncio.get_running_loop().time() + self._timeout)
         try:
-            if frame.type == "send":
-                await self._limiter.take(
-                    commands.SEND_BUCKET, commands.SEND_LIMIT, str(self._connection.caller.user_id)
-                )
-            elif frame.type in ("history", "sync", "conversations", "pins"):
+            if limited := LIMITED.get(frame.type):
+                await self._limiter.take(*limited, str(self._connection.caller.user_id))
+            if frame.type in ("history", "sync", "conversations", "pins", "search"):
                 await self._connection.drained()  # their answers are large: one at a time
             answer = await request.serve(self._chat, params)
             if frame.type == "presence.subscribe":
@@ -232,19 +223,6 @@ def _ordering_key(type: str, params: Any) -> Hashable:
     if type == "send":
         to = params.to
         return to.conversation_id, to.user_id, to.group_id
-    if type in (
-        "edit",
-        "recall",
-        "react",
-        "message.pin",
-        "read",
-        "delivered",
-        "accept",
-        "decline",
-        "hide",
-        "mute",
-        "pin",
-        "delete",
-    ):
+    if type in ORDERED:
         return params.conversation_id, None, None
     return type

@@ -49,6 +49,18 @@ class PinLimitReached(Conflict):
     """The caller has as many conversations pinned as they may."""
 
 
+class SearchTooBroad(Invalid):
+    """The search took too long: a conversation, a sender or a time makes it narrower."""
+
+    field = "text"
+
+
+class SearchInvalid(Invalid):
+    """There is no such content type."""
+
+    field = "content_types"
+
+
 class NotFriends(Forbidden):
     pass
 

@@ -30,6 +30,7 @@ from services.chat.notifications.servicers import Notifications
 from services.chat.pins.servicers import Pins
 from services.chat.reactions.servicers import Reactions
 from services.chat.reading import conversations, receipts, syncs
+from services.chat.reading.search import Wanted, search_messages
 from services.chat.sending import batch_send
 from services.chat.sending.content import parse_body, parse_content
 from services.chat.sending.typing_signals import send_typing
@@ -178,9 +179,11 @@ class Conversations(ConversationsServicer):
         return pb.RecheckResponse()
 
     async def SearchMessages(self, request: pb.SearchMessagesRequest, context: object) -> pb.SearchMessagesResponse:
-        asked = (request.text, request.conversation_id, request.cursor, request.limit)
-        async with self._database.reading() as connection:
-            rows, cursor = await conversations.search_messages(connection, require_caller(), *asked)
+        filters = (request.sender_id, request.content_types, request.since, request.until)
+        wanted = Wanted(request.text, request.conversation_id, *filters)
+        asked = (wanted, request.cursor, request.limit)
+        async with self._database.transaction() as connection:  # which bounds the time of its statements
+            rows, cursor = await search_messages(connection, require_caller(), *asked)
         return pb.SearchMessagesResponse(messages=map(messages.message, rows), next_cursor=cursor)
 
 

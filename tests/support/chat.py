@@ -191,11 +191,11 @@ async def sync(chat: Running, user_id: int, points: dict[int, int]) -> dict[int,
 
 
 async def search(
-    chat: Running, user_id: int, words: str, conversation_id: int = 0, limit: int = 20
+    chat: Running, user_id: int, words: str, conversation_id: int = 0, limit: int = 20, **filters: Any
 ) -> list[pb.Message]:
     """All pages."""
     found: list[pb.Message] = []
-    request = pb.SearchMessagesRequest(text=words, conversation_id=conversation_id, limit=limit)
+    request = pb.SearchMessagesRequest(text=words, conversation_id=conversation_id, limit=limit, **filters)
     while True:
         answer = await act(user_id, chat.conversations.SearchMessages, request)
         found += answer.messages

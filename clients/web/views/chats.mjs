@@ -4,6 +4,7 @@ import { fill, h, icon } from "../dom.mjs";
 import { t, when } from "../i18n.mjs";
 import { avatar, nameOf, section } from "../ui.mjs";
 import { user } from "../session.mjs";
+import { messageSearch } from "../message-search.mjs";
 import { textOf } from "../messages.mjs";
 
 /** `which`: "hidden" for those. */
@@ -22,7 +23,8 @@ export async function view(which = "") {
   chat.addEventListener("change", draw);
   draw();
   return {
-    content: [h("div", { class: "row between" }, h("h1", null, t("nav.chats")), h("a", { class: "button", href: "#/groups" }, t("groups"))), requests, list, other],
+    content: [h("div", { class: "row between" }, h("h1", null, t("nav.chats")), h("a", { class: "button", href: "#/groups" }, t("groups"))),
+      messageSearch((isSearching) => [requests, list, other].forEach((each) => { each.hidden = isSearching; })), requests, list, other],
     title: t("nav.chats"), className: "narrow", leave: () => chat.removeEventListener("change", draw),
   };
 }

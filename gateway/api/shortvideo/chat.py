@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from gateway.chat import commands, marks, pins, reactions, views
+from gateway.chat import commands, marks, pins, reactions, search, views
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
@@ -126,6 +126,12 @@ async def list_pinned(call: Call, params: commands.OfConversation) -> pins.Pinne
     return await pins.list_pinned(call.container.chat, params)
 
 
+@endpoint("GET", search.BUCKET, family=SHORT_VIDEO, limit=search.LIMIT)
+async def search_messages(call: Call, params: search.Search) -> search.FoundPage:
+    """Search in one's messages by words, sender, content type and time, the newest first."""
+    return await search.search(call.container.chat, params)
+
+
 @endpoint("GET", "/api/chat/notifications", family=SHORT_VIDEO, limit=READS)
 async def list_notifications(call: Call, params: commands.ListNotifications) -> views.NotificationPage:
     """The caller's notifications, the newest first."""
@@ -155,6 +161,7 @@ endpoints = [
     list_reactors,
     pin_message,
     list_pinned,
+    search_messages,
     list_notifications,
     read_notifications,
 ]

@@ -1267,11 +1267,27 @@ class SearchMessagesRequest(_message.Message):
     CONVERSATION_ID_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    SENDER_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPES_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
     text: _builtins.str
+    """may be empty if a sender or a content type is given"""
     conversation_id: _builtins.int
     """0: all of the caller's"""
     cursor: _builtins.str
     limit: _builtins.int
+    """1 to 100"""
+    sender_id: _builtins.int
+    """0: anyone"""
+    since: _builtins.int
+    """created at this time or later; 0: no bound"""
+    until: _builtins.int
+    """created before this time; 0: no bound"""
+    @_builtins.property
+    def content_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """none: any"""
+
     def __init__(
         self,
         *,
@@ -1279,10 +1295,14 @@ class SearchMessagesRequest(_message.Message):
         conversation_id: _builtins.int = ...,
         cursor: _builtins.str = ...,
         limit: _builtins.int = ...,
+        sender_id: _builtins.int = ...,
+        content_types: _abc.Iterable[_builtins.str] | None = ...,
+        since: _builtins.int = ...,
+        until: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation_id", b"conversation_id", "cursor", b"cursor", "limit", b"limit", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_types", b"content_types", "conversation_id", b"conversation_id", "cursor", b"cursor", "limit", b"limit", "sender_id", b"sender_id", "since", b"since", "text", b"text", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

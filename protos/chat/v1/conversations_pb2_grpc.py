@@ -253,7 +253,7 @@ class ConversationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchMessages(self, request, context):
-        """Full-text search in the caller's conversations, newest first.
+        """Full-text search in the messages that the caller may read, the newest first. SEARCH_TOO_BROAD if it takes too long.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

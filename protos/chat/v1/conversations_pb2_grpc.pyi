@@ -67,7 +67,7 @@ class ConversationsStub:
     This service asks the social service what holds; the request only says where to look.
     """
     SearchMessages: _aio.UnaryUnaryMultiCallable[_conversations_pb2.SearchMessagesRequest, _conversations_pb2.SearchMessagesResponse]
-    """Full-text search in the caller's conversations, newest first."""
+    """Full-text search in the messages that the caller may read, the newest first. SEARCH_TOO_BROAD if it takes too long."""
 
 class ConversationsServicer(metaclass=_abc_1.ABCMeta):
     """Messages in conversations. The actor is the caller in the call metadata. For a conversation of which the caller is
@@ -224,6 +224,6 @@ class ConversationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.SearchMessagesRequest,
         context: _aio.ServicerContext[_conversations_pb2.SearchMessagesRequest, _abc.Awaitable[_conversations_pb2.SearchMessagesResponse]],
     ) -> _abc.Awaitable[_conversations_pb2.SearchMessagesResponse]:
-        """Full-text search in the caller's conversations, newest first."""
+        """Full-text search in the messages that the caller may read, the newest first. SEARCH_TOO_BROAD if it takes too long."""
 
 def add_ConversationsServicer_to_server(servicer: ConversationsServicer, server: _aio.Server) -> None: ...

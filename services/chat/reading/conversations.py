@@ -1,12 +1,9 @@
-"""A user's list of conversations, and the search in their messages."""
+"""A user's list of conversations."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, text
-
-from services.chat.membership import members
 from services.chat.messages import COLUMNS, read_up_to
 from services.chat.models import DECLINED, GROUP, Conversation
 from services.chat.parameters import int_array
@@ -15,12 +12,11 @@ from services.chat.reading.syncs import MAX_ANSWER, fitting
 from services.kit.context import Caller
 from services.kit.cursor import CursorInvalid, decode_cursor, encode_cursor
 from services.kit.ids import Id
-from services.kit.pages import check_batch, clamp, id_before
+from services.kit.pages import check_batch, clamp
 from services.kit.sql.connection import AsyncConnection
 from services.kit.sql.statements import Bound, Statement
-from services.kit.texts.text_search import query_of
 
-MAX_LIMIT, MAX_FOUND = 500, 100
+MAX_LIMIT = 500
 MAX_USERS = 100  # in one call
 ROW_BYTES = 200  # of a conversation in an answer, roughly, without its last message
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,13 +44,6 @@ LAST: Statement[Any] = Statement(f"""SELECT message.*
  FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS asked(id, seq)
  CROSS JOIN LATERAL (SELECT {COLUMNS} FROM message WHERE conversation_id = asked.id AND seq = asked.seq LIMIT 1
  ) AS message""")  # noqa: S608
-SEARCH = """SELECT {columns} FROM message
- JOIN conversation_member AS mine ON mine.conversation_id = message.conversation_id AND mine.user_id = :user_id
-  AND mine.left_at IS NULL AND message.seq > mine.joined_seq
- WHERE message.words @@ CAST(:words AS tsquery) AND message.id < :before {where}
- ORDER BY message.id DESC LIMIT :limit"""
-SEARCH_ALL = text(SEARCH.format(columns=COLUMNS, where=""))
-SEARCH_ONE = text(SEARCH.format(columns=COLUMNS, where="AND message.conversation_id = :conversation_id"))
 
 
 class Summary(NamedTuple):
@@ -167,21 +156,3 @@ def _page(user_ids: Sequence[int], cursor: str, limit: int, shown_only: bool = F
         return NEXT.bind(**values, **after, active_at=EPOCH + position[0] * MICROSECOND)
     except OverflowError:
         raise CursorInvalid from None
-
-
-async def search_messages(
-    connection: AsyncConnection, caller: Caller, words: str, conversation_id: int, cursor: str, limit: int
-) -> tuple[Sequence[Row[Any]], str]:
-    """The newest first; none for a text without words. Raises ConversationNotFound, CursorInvalid."""
-    before = id_before(cursor)
-    if conversation_id:
-        await members.require_member(connection, caller, conversation_id)
-    query = query_of(words)
-    if not query:
-        return [], ""
-    limit = clamp(limit, MAX_FOUND)
-    values = {"user_id": caller.user_id, "words": query, "before": before}
-    values |= {"limit": limit + 1, "conversation_id": conversation_id}
-    rows = (await connection.execute(SEARCH_ONE if conversation_id else SEARCH_ALL, values)).all()
-    page = rows[: min(limit, max(fitting(rows), 1))]
-    return page, encode_cursor(page[-1].id) if len(page) < len(rows) else ""

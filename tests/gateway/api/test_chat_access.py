@@ -47,6 +47,7 @@ OWN = {
     "/notifications/read",
     "/send",
     "/react",
+    "/search",
     "/pin-message",
 }
 
@@ -197,6 +198,29 @@ async def test_pins_reach_open_sockets_at_once_and_others_when_they_come_back(st
         assert synced["pins"] == {"rev": 2, "pins": page["pins"]}
         await anna.post(API + "/pin-message", **of, pinned=False)
         assert (await second.event("pinned", rev=3))["pinned"] is False
+
+
+async def test_ones_messages_are_found_over_a_socket_and_over_http(stack: Stack) -> None:
+    (anna, ben) = await new_people(stack.visitor, stack.users, 2)
+    await graph.add(stack.social, anna.id, ben.id)
+    await graph.add(stack.social, ben.id, anna.id)
+    async with open_socket(stack.url, str(anna.token)) as socket:
+        for text in ("今天天气真好", "Café tomorrow", "nothing"):
+            sent = await socket.send(text, user_id=ben.id)
+        page = await socket.ask("search", text="天气", conversation_id=sent["conversation_id"])
+        assert [each["body"]["text"] for each in page["messages"]] == ["今天天气真好"]
+        with pytest.raises(Refusal) as refused:
+            await socket.ask("search", text="x", content_types="poem")
+        assert refused.value.code == "bad_request"
+    found = await ben.get(API + "/search", text="cafe", sender_id=anna.uid, content_types="text", limit=5)
+    assert ([each["seq"] for each in found["messages"]], found["next_cursor"]) == ([2], "")
+    first = await ben.get(API + "/search", sender_id=anna.uid, limit=2)
+    rest = await ben.get(API + "/search", sender_id=anna.uid, limit=2, cursor=first["next_cursor"])
+    assert [each["seq"] for page in (first, rest) for each in page["messages"]] == [3, 2, 1]
+    (stranger,) = await new_people(stack.visitor, stack.users, 1)
+    assert (await stranger.get(API + "/search", text="cafe"))["messages"] == []
+    await stranger.refused("GET", API + "/search", 404, 10061, params={"conversation_id": sent["conversation_id"]})
+    await stack.visitor.refused("GET", API + "/search", 401, -20001, params={"text": "cafe"})
 
 
 async def test_frames_of_a_friend_of_one_of_the_two_are_refused(stack: Stack, world: World) -> None:

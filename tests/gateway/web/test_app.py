@@ -286,6 +286,12 @@ async def check_chat(two: Two) -> None:
     await ben.press(".pins button")
     await ben.see("Hello Ben", "dialog")
     await ben.click("Close", "dialog")
+    await ben.go("#/chats")
+    await ben.write(messages="hello ANN")
+    await ben.press_enter("messages")
+    await ben.see("Hello Anna", ".found")
+    await ben.press(".found a")
+    await ben.see("Hello Anna", ".bubble.mine")
 
 
 async def check_nothing_is_lost(two: Two) -> None:
