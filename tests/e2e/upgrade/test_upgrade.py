@@ -26,7 +26,7 @@ from tests.support.servers import temporary_folder
 from tests.support.user import mailed_code
 from tests.support.video_people import URL
 
-FIRST = "574e311"  # the first revision whose code runs on any schema of a later one
+FIRST = "ef628b8"  # the first revision whose code runs on any schema of a later one
 RATE = float(os.environ.get("HITOK_UPGRADE_RATE", "50"))  # requests per second
 SEED = int(os.environ.get("HITOK_UPGRADE_SEED", "0")) or random.SystemRandom().randrange(2**32)
 CALM = 5.0  # seconds of load between the migrations and the first restart
