@@ -19,6 +19,7 @@ from gateway.http.forwarding import ForwardingWatch
 from gateway.http.limits.network_bounds import NetworkBound
 from gateway.http.overload.accepting import Acceptor
 from gateway.http.overload.admission import REFUSED, SLOT, holds_place, leaving, rank_of, refusal_of
+from gateway.http.overload.logins import are_refused
 from services.kit.config import ConfigError
 from services.kit.overload.admission import HERE
 
@@ -183,7 +184,7 @@ class _Protocol(HttpToolsProtocol):
         counts = rank is not None and (self.cycle is None or self.cycle.response_complete)
         if not counts or self.parser.should_upgrade():
             self._begin()
-        elif rank is not None and HERE.enter(rank):
+        elif rank is not None and not are_refused(self.url) and HERE.enter(rank):
             if holds_place(self.url):
                 self.scope[SLOT] = True  # type: ignore[literal-required]
             else:

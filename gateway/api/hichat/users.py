@@ -9,6 +9,7 @@ from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import CHAT
 from gateway.http.errors import UserNotFound
 from gateway.http.limits.rate_limits import RateLimit, per_minute, per_second
+from gateway.http.overload.logins import noticing_refusals
 from gateway.http.params import Text
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.users_pb2 import User
@@ -84,7 +85,8 @@ async def login(call: Call, params: LoginByPhone) -> Token:
     request = pb.LoginByPhoneRequest(
         phone=params.phone, password=params.password, second_code=params.second_code, client=call.client.message()
     )
-    tokens = await call.container.accounts.LoginByPhone(request, timeout=HASHING_TIMEOUT)
+    with noticing_refusals():
+        tokens = await call.container.accounts.LoginByPhone(request, timeout=HASHING_TIMEOUT)
     return Token(tokens.atoken, tokens.atoken_expires_at)
 
 

@@ -12,6 +12,7 @@ from gateway.http.endpoint import NoParams, endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.errors import RefreshTokenExpired
 from gateway.http.limits.rate_limits import RateLimit, per_minute
+from gateway.http.overload.logins import noticing_refusals
 from gateway.http.params import Text
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit.errors import reason_of
@@ -128,7 +129,8 @@ async def login(call: Call, params: Login) -> TokenPair:
     request = pb.LoginByEmailRequest(
         email=params.email, password=params.password, second_code=params.second_code, client=call.client.message()
     )
-    tokens = await call.container.accounts.LoginByEmail(request, timeout=HASHING_TIMEOUT)
+    with noticing_refusals():
+        tokens = await call.container.accounts.LoginByEmail(request, timeout=HASHING_TIMEOUT)
     return TokenPair(tokens.atoken, tokens.rtoken)
 
 

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.http.overload import logins
 from gateway.http.overload.admission import rank_of
 from services.kit.overload.admission import HERE, Rank
+from services.user.errors import Overloaded as UserOverloaded
 from tests.gateway.http.test_server import Answer, Connection, code_of, connect, request
 from tests.support.gateway import gateway_settings, serving_gateway
 from tests.support.overload import overloaded
@@ -117,3 +119,28 @@ def test_what_only_reads_is_a_read() -> None:
     assert rank_of(b"POST", b"/api/contact/get-friend-list") is Rank.READ
     assert rank_of(b"POST", b"/api/chat/send") is Rank.WRITE
     assert rank_of(b"GET", b"/health/ready") is None
+
+
+async def test_logins_are_refused_at_once_while_the_user_service_has_no_room_for_passwords(
+    user: Running, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    def refuse(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise UserOverloaded(retry_after=2.0)
+
+    monkeypatch.setattr(logins, "SECONDS", 60.0)
+    monkeypatch.setattr(logins, "_closed_until", 0.0)
+    monkeypatch.setattr(user.service.passwords, "require_room", refuse)
+    email = request("POST", "/api/login/login", body=b'{"email":"a@example.com","password":"correct horse"}')
+    phone = request("POST", "/api/v1/user/login", body=b'{"phone":"13900000000","password":"correct horse"}')
+    for sent in (email, email, phone, email):
+        answer = await ask(connection, sent)
+        assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1
+    assert asked == 1
+    assert (await ask(connection, READ)).status != 503, "other routes are served"
+    monkeypatch.setattr(logins, "_closed_until", 0.0)
+    await ask(connection, email)
+    assert asked == 2
