@@ -61,31 +61,20 @@ async def video_moderated(connection: AsyncConnection, video: Any, hidden: bool)
     await _video(connection, "hidden" if hidden else "restored", video, 0)
 
 
-async def videos_liked(connection: AsyncConnection, likes: Sequence[tuple[Any, int]]) -> None:
-    """Likes by users who never liked the video before."""
-    rows = [
-        _row("video.liked", video.id, video_id=video.id, owner_id=video.owner_id, actor_id=actor_id)
-        for video, actor_id in likes
-    ]
-    if rows:
-        await connection.execute(insert(_outbox), rows)
-
-
-async def comments_liked(connection: AsyncConnection, likes: Sequence[tuple[Any, int]]) -> None:
-    """Like videos_liked; the owner is the comment's author."""
-    rows = [
-        _row(
-            "comment.liked",
-            comment.video_id,
-            video_id=comment.video_id,
-            comment_id=comment.id,
-            owner_id=comment.user_id,
-            actor_id=actor_id,
-        )
-        for comment, actor_id in likes
-    ]
-    if rows:
-        await connection.execute(insert(_outbox), rows)
+def liked(what: str, likes: Any) -> CTE:
+    """Writes the events of likes, of a video or a comment, by users who never liked it before. The owner is the
+    video's, or the comment's author."""
+    ids = {"video_id": likes.c.video_id, "owner_id": likes.c.owner_id, "actor_id": likes.c.user_id}
+    ids |= {"comment_id": likes.c.target_id} if what == "comment" else {}
+    data: list[Any] = [part for name, id in ids.items() for part in (name, cast(id, Text))]
+    about = (literal("video:") + cast(likes.c.video_id, Text), func.jsonb_build_object(*data))
+    rows = select(literal(f"events.media.{what}.liked"), *about).order_by(likes.c.place)
+    return (
+        insert(_outbox)
+        .from_select(["subject", "aggregate", "data"], rows, include_defaults=False)
+        .returning(_outbox.c.id)
+        .cte("told")
+    )
 
 
 def comments_written(comments: CTE, which: Any, owner: Any, father_id: Any) -> CTE:

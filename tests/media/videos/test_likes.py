@@ -21,6 +21,7 @@ from services.media.service import MIGRATIONS
 from services.media.servicers import PROTOS
 from tests.support import videos as v
 from tests.support.media import media_settings
+from tests.support.plans import watching
 from tests.support.servers import Servers
 from tests.support.social import act, new_user, new_users, refusal
 from tests.support.videos import Videos, comment, execute, get, like, like_comment, publish, set_likes, verbs_of
@@ -174,3 +175,13 @@ def storm(
             calls.append(counted("comment", v.comment_at(comments, fans[number % 100], video)))
             calls.append(counted("reply", v.reply_at(comments, fans[number % 100], top)))
     return calls
+
+
+async def test_a_like_with_its_count_and_event_is_one_statement(videos: Videos) -> None:
+    owner, fan = new_users(2)
+    video = (await publish(videos, owner)).video_id
+    with watching(videos.service.database) as seen:
+        await v.like(videos, fan, video)
+        await v.like(videos, fan, video, liked=False)
+    assert len([each for each in seen if "video_like" in each.shape.text and "UPDATE" in each.shape.text]) == 2
+    assert not [each for each in seen if each.shape.text.startswith("UPDATE video ")]
