@@ -12,7 +12,14 @@ from av.filter import Graph
 from services.media.processing.sandbox.sources import BT709, LIMITED, Colours, Filter, Shape, colours_of
 
 THREADS = 2
+LARGE = 2_560 * 1_440  # pixels
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc"}  # names of H.273
+
+
+def decode_in_threads(picture: Any) -> None:
+    """Each thread keeps a frame of its own, for which those of 4K are too large: eight of 10 bits take 200 MB."""
+    large = picture.width * picture.height > LARGE
+    picture.thread_type, picture.codec_context.thread_count = ("SLICE", 1) if large else ("AUTO", THREADS)
 
 
 class Output(NamedTuple):

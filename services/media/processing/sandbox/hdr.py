@@ -29,7 +29,7 @@ def make(source: Path, extension: str, target: Path, cuts: Path) -> dict[str, An
     form = form._replace(colours=look.colours._replace(range=LIMITED), format="yuv420p10le", rate=RATE)
     with av.open(str(source), format=format) as container, av.open(str(target), "w", format="mp4") as output:
         picture, sound, start = sources.picture_of(container), sources.sound_of(container), sources.start_of(container)
-        picture.thread_type, picture.codec_context.thread_count = "AUTO", filters.THREADS
+        filters.decode_in_threads(picture)
         graph = filters.PictureGraph(look.shape, form, look.interlaced, None)
         lanes = [Lane(picture, Pictures(output, picture, form, graph, start), output)]
         if sound:

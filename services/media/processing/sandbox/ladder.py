@@ -29,7 +29,7 @@ def make(source: Path, extension: str, target: Path, cuts: Path, begun: bool = F
     with ExitStack() as stack:
         container = stack.enter_context(av.open(str(source), format=format))
         picture, sound, start = sources.picture_of(container), sources.sound_of(container), sources.start_of(container)
-        picture.thread_type, picture.codec_context.thread_count = "AUTO", filters.THREADS
+        filters.decode_in_threads(picture)
         table = renditions.table_for(stack, cuts, look)
         lanes = []
         for side, path in files:

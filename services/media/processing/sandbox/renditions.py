@@ -122,7 +122,7 @@ def _encode(source: Path, format: str, look: Look, copied: list[bool], target: P
         container = stack.enter_context(av.open(str(source), format=format))
         output = stack.enter_context(av.open(str(target), "w", format="mp4", options=OPTIONS["mp4"]))
         picture, sound, start = sources.picture_of(container), sources.sound_of(container), sources.start_of(container)
-        picture.thread_type, picture.codec_context.thread_count = "AUTO", filters.THREADS
+        filters.decode_in_threads(picture)
         lanes = []
         if copied[0]:
             lanes.append(Lane(picture, Copy(output, picture, start), output))
