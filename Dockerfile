@@ -106,6 +106,7 @@ FROM base AS media
 COPY --from=media-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/services/exports services/exports
+COPY --from=code /app/services/entities services/entities
 COPY --from=code /app/services/media services/media
 ENV HITOK_MEDIA_GRPC_PORT=18053 HITOK_MEDIA_METRICS_PORT=18153
 EXPOSE 18053 18153
@@ -128,6 +129,7 @@ FROM base AS gateway
 COPY --from=gateway-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/services/client_json services/client_json
+COPY --from=code /app/services/entities services/entities
 COPY --from=code /app/gateway gateway
 COPY clients/web clients/web
 COPY clients/chat/chat-client.mjs clients/chat/chat-client.mjs

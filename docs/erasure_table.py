@@ -89,7 +89,7 @@ TABLES: dict[str, dict[str, Table]] = {
         ),
         "refusal": Table("user_id peer_id", "created_at", f"{ROW_GOES} Of either side."),
         "contact_settings": Table(
-            "user_id", "who_may_add who_sees_presence who_sees_last_login who_may_follow", ROW_GOES
+            "user_id", "who_may_add who_sees_presence who_sees_last_login who_may_follow who_may_mention", ROW_GOES
         ),
         "block": Table("user_id blocked_id", "id created_at", f"{ROW_GOES} Of either side."),
         "follow": Table("user_id followed_id", "id pending created_at", f"{ROW_GOES} Of either side."),
@@ -115,18 +115,22 @@ TABLES: dict[str, dict[str, Table]] = {
     },
     "media": {
         "video": Table(
-            "owner_id title description type video_url cover_url object_hash captioned_hls words",
+            "owner_id title description type video_url cover_url object_hash captioned_hls words tags mentions"
+            " mentions_told",
             "id visibility publish_as cover_at words_version like_count comment_count share_count view_count score"
             " random_key created_at updated_at deleted_at moderation_event",
-            f"Emptied in small transactions. {ID_STAYS}",
+            f"Emptied in small transactions. {ID_STAYS} In `mentions` of others, too.",
         ),
+        "video_tag": Table("owner_id name", "video_id visibility day", f"{ROW_GOES} With the video."),
+        "tag": Table("name", "id video_count", "The counts fall with the videos; a tag of none is deleted."),
+        "tag_day": Table("name", "id day authors", "The counts fall with the videos. Days are deleted after 14 days."),
         "caption": Table(
             "label object_hash segments_hash playlist_hash",
             "video_id language created_at",
             f"{ROW_GOES} With the video, and their bytes.",
         ),
         "comment": Table(
-            "user_id owner_id content",
+            "user_id owner_id content mentions",
             "id video_id father_id reply_to_id like_count reply_count created_at updated_at deleted_at"
             " hidden_at moderation_event",
             f"Emptied in small transactions. {ID_STAYS}",

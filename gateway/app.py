@@ -30,7 +30,7 @@ from gateway.api.shortvideo import (
 from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import files as uploads
 from gateway.api.shortvideo.account import exports, second_factor
-from gateway.api.shortvideo.discovery import search
+from gateway.api.shortvideo.discovery import search, tags
 from gateway.api.shortvideo.follows import feed as following
 from gateway.api.shortvideo.follows import follows
 from gateway.api.shortvideo.own_videos import captions
@@ -63,6 +63,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *feeds.endpoints,
     *following.endpoints,
     *search.endpoints,
+    *tags.endpoints,
     *videos.endpoints,
     *captions.endpoints,
     *comments.endpoints,

@@ -21,6 +21,7 @@ from gateway.cache.near_cache import NearCache
 from gateway.cache.profile_numbers import Numbers
 from gateway.cache.sessions import session_verdicts
 from gateway.cache.sights import Sights
+from gateway.cache.tags import trending_tags
 from gateway.cache.users import ProfileKey, user_cards, user_profiles, users_by_name
 from gateway.cache.videos import VideoCache
 from gateway.chat.client import CHAT_PROTOS, Chat, chat_at
@@ -35,10 +36,12 @@ from gateway.http.limits.rate_limits import RateLimiter
 from gateway.ws.endpoint import Sockets
 from protos.export.v1 import export_pb2
 from protos.export.v1.export_pb2_grpc import ExportStub
-from protos.media.v1 import comments_pb2, objects_pb2, videos_pb2
+from protos.media.v1 import comments_pb2, objects_pb2, tags_pb2, videos_pb2
 from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.objects_pb2 import Object
 from protos.media.v1.objects_pb2_grpc import ObjectsStub, UploadsStub
+from protos.media.v1.tags_pb2 import Tag
+from protos.media.v1.tags_pb2_grpc import TagsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from protos.social.v1 import follows_pb2, friends_pb2, groups_pb2, mutes_pb2
 from protos.social.v1.follows_pb2_grpc import FollowsStub
@@ -75,7 +78,7 @@ USER_PROTOS = (
     export_pb2.DESCRIPTOR,
 )
 SOCIAL_PROTOS = tuple(each.DESCRIPTOR for each in (export_pb2, follows_pb2, friends_pb2, groups_pb2, mutes_pb2))
-MEDIA_PROTOS = (export_pb2.DESCRIPTOR, objects_pb2.DESCRIPTOR, videos_pb2.DESCRIPTOR, comments_pb2.DESCRIPTOR)
+MEDIA_PROTOS = tuple(each.DESCRIPTOR for each in (export_pb2, objects_pb2, videos_pb2, comments_pb2, tags_pb2))
 
 
 @dataclass(slots=True)
@@ -96,6 +99,7 @@ class Container:
     uploads: UploadsStub
     videos: VideosStub
     comments: CommentsStub
+    tags: TagsStub
     chat: Chat
     second_factors: SecondFactorsStub
     exports: ExportsStub
@@ -114,6 +118,7 @@ class Container:
     muted: NearCache[int, Muted]  # by viewer
     files: NearCache[str, Object]  # by hash
     video_cache: VideoCache
+    trending: NearCache[int, Sequence[Tag]]  # by how many
     likes: Likes
     follows: Follows
     numbers: Numbers
@@ -171,6 +176,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
         video_cache, likes = VideoCache(videos, comments), Likes(videos, comments)
         mutes, follow_lists = MutesStub(social_channel), FollowsStub(social_channel)
         follows = Follows(follow_lists)
+        tags = TagsStub(media_channel)
         muted = viewers_mutes(mutes)
         show_caches(sessions=verdicts, users=cards, files=files, mutes=muted, liked=likes.liked, **video_cache.caches)
         authenticator = Authenticator(settings.jwt_secret, verdicts)
@@ -205,6 +211,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             uploads=UploadsStub(media_channel),
             videos=videos,
             comments=comments,
+            tags=tags,
             chat=chat,
             second_factors=SecondFactorsStub(user_channel),
             exports=ExportsStub(user_channel),
@@ -222,6 +229,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             muted=muted,
             files=files,
             video_cache=video_cache,
+            trending=trending_tags(tags),
             likes=likes,
             follows=follows,
             numbers=Numbers(videos, follow_lists, follows),

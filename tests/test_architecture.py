@@ -90,7 +90,7 @@ ORDER = {
         "events export local_store pages signing spools",
         "storage",
         "resources",
-        "files relationships",
+        "files relationships tags",
         "pictures",
         "videos",
         "processing",
@@ -276,6 +276,12 @@ def test_a_transaction_is_opened_in_the_servicer_or_for_a_reason_that_is_written
         if path.name != "servicers.py" and ".transaction()" in path.read_text()
     }
     assert opening == OPENERS.keys()
+
+
+def test_the_parser_of_tags_imports_only_the_kit() -> None:
+    assert offenders("services/kit", ("services.entities",)) == []
+    others = tuple(f"services.{name}" for name in SERVICES)
+    assert offenders("services/entities", (*others, "gateway", "deploy", "protos")) == []
 
 
 def test_the_json_of_the_chat_is_written_from_the_contract_alone() -> None:

@@ -76,7 +76,7 @@ def test_the_worked_example_imports_what_exists() -> None:
     assert len(whole) == 3
     imports = [node for block in whole for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)]
     names = {(node.module or "", alias.name) for node in imports for alias in node.names}
-    assert {name for module, name in names if not is_there(module, name)} <= {"SavedVideo"}
+    assert {name for module, name in names if not is_there(module, name)} <= {"QueuedVideo"}
 
 
 def test_the_worked_example_has_its_neighbours() -> None:

@@ -2,6 +2,7 @@
 import { get, post } from "./api.mjs";
 import { button, dialog, fill, h, icon } from "./dom.mjs";
 import { number, t, time } from "./i18n.mjs";
+import { linked } from "./linked.mjs";
 import { reportButton } from "./report.mjs";
 import { me } from "./session.mjs";
 import { action, attempt, paged, userLink } from "./ui.mjs";
@@ -70,7 +71,7 @@ function oneComment(comment, reply, gone) {
   count.hidden = isReply || comment.comments === "0";
   const element = h("article", { class: "comment", "data-id": comment.id },
     userLink(comment.user_id),
-    h("p", { class: "text" }, textOf(comment.content)),
+    h("p", { class: "text" }, linked(textOf(comment.content), comment.entities)),
     h("div", { class: "row meta" },
       h("time", null, time(Number(comment.CreatedTime))), like,
       !isReply && action(t("reply"), async () => {

@@ -4,6 +4,7 @@ import { openComments } from "./comments.mjs";
 import { button, fill, h, icon, sized, webUrl } from "./dom.mjs";
 import { number, t } from "./i18n.mjs";
 import { keep, kept } from "./kept.mjs";
+import { linked } from "./linked.mjs";
 import { reportButton } from "./report.mjs";
 import { me } from "./session.mjs";
 import { attempt, toast, userLink } from "./ui.mjs";
@@ -29,8 +30,8 @@ export function videoCard(data) {
   const card = h("article", { class: "video", "data-id": data.id, "aria-label": data.title });
   fill(card, player(data, card), h("div", { class: "about" },
     userLink(data.user_id),
-    h("h2", null, data.title),
-    data.description && h("p", null, data.description)),
+    h("h2", null, linked(data.title, data.title_entities)),
+    data.description && h("p", null, linked(data.description, data.description_entities))),
     h("div", { class: "actions" }, likeButton(data), commentButton(data), shareButton(data), soundButton(),
       data.user_id !== me.id && reportButton(icon("flag"), { kind: "video", id: data.id }, { class: "report", "aria-label": t("report") })));
   return card;

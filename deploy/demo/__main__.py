@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.demo.contacts import make_friends, make_groups
+from deploy.demo.contacts import make_follows, make_friends, make_groups
 from deploy.demo.demo_run import DemoError, DemoRun, Progress, Visitor
 from deploy.demo.messages import send_messages
 from deploy.demo.progress import open_progress
@@ -50,6 +50,7 @@ async def fill(url: str, seed: int, password: str, seconds: float, mails: Path |
     async with open_http(url) as http:
         await register_users(run, Visitor(http), password, mails)
         await make_friends(run)
+        await make_follows(run)
         groups = await make_groups(run)
         with tempfile.TemporaryDirectory(prefix="hitok-demo-") as folder:
             await upload_videos(run, Path(folder), seconds)

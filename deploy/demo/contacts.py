@@ -1,4 +1,4 @@
-"""Makes friendships, friend requests without an answer, and groups."""
+"""Makes friendships, friend requests without an answer, follows, and groups."""
 
 from functools import partial
 
@@ -12,6 +12,21 @@ async def make_friends(run: DemoRun) -> None:
     makers = dict.fromkeys(one for one, _ in pairs)
     await run.for_each("friends", partial(_add_friends, run), makers, at_once=1)
     await run.for_each("requests", partial(_request, run), requests)
+
+
+async def make_follows(run: DemoRun) -> None:
+    """Some follow the owners of videos, so that the feed of those followed has something for everybody."""
+    await run.for_each("follows", partial(_follow, run), list(run.users))
+
+
+async def _follow(run: DemoRun, follower: str) -> None:
+    user = run.users[follower]
+    owners = {video.owner for video in run.story.videos} - {follower}
+    known = {one["id"] for one in (await user.get("/api/contact/get-following", limit=100))["users"]}
+    for owner in run.choices.likers(f"follows of {follower}", sorted(owners)):
+        if run.users[owner].id not in known:
+            await user.post("/api/contact/follow", target_id=run.users[owner].id)
+            run.added["follows"] += 1
 
 
 async def _add_friends(run: DemoRun, maker: str) -> None:

@@ -12,6 +12,7 @@ SHARED_CODE = (
     "services/objectstore",
     "services/exports",
     "services/client_json",
+    "services/entities",
     "services/name_search",
     "protos",
 )

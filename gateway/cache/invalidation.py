@@ -95,6 +95,8 @@ class Invalidation:
         match event.subject.split(".")[2:]:
             case ["video", "liked"]:
                 self._videos.drop_video(int(event.data["video_id"]))
+            case [_, "mentions"]:
+                pass  # the change that mentions them has an event of its own
             case ["video", "commented"] | ["comment", _]:
                 self._videos.drop_comments(int(event.data["video_id"]))
             case ["video", _]:

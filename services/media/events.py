@@ -77,6 +77,26 @@ def liked(what: str, likes: Any) -> CTE:
     )
 
 
+async def video_mentions(connection: AsyncConnection, video: Any, user_ids: Sequence[int]) -> None:
+    """For users whom its texts mention, who may see it, and who have not heard of it before."""
+    told = {"user_ids": [str(id) for id in user_ids], "text": f"{video.title} {video.description}"[:MAX_TEXT]}
+    row = _row("video.mentions", video.id, video_id=video.id, owner_id=video.owner_id, actor_id=video.owner_id)
+    row["data"] |= told
+    await connection.execute(insert(_outbox), [row])
+
+
+async def comments_mention(connection: AsyncConnection, told: Sequence[tuple[Any, Sequence[int], str, str]]) -> None:
+    """New comments, each with the users whom it mentions and who may see it, its text, and the trace of its request."""
+    rows = []
+    for comment, user_ids, said, trace in told:
+        ids = {"video_id": comment.video_id, "comment_id": comment.id, "actor_id": comment.user_id}
+        row = _row("comment.mentions", comment.video_id, **ids)
+        row["data"] |= {"user_ids": [str(id) for id in user_ids], "text": said}
+        rows.append(row | {"trace": trace or None})
+    if rows:
+        await connection.execute(insert(_outbox), rows)
+
+
 def comments_written(comments: CTE, which: Any, owner: Any, father_id: Any) -> CTE:
     """Writes the events of new comments. The owner is the video's; of a reply, the author of what it answers."""
     is_reply = comments.c.reply_to_id != 0

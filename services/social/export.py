@@ -48,7 +48,7 @@ LISTS = (
     UserList(
         "settings",
         """SELECT user_id AS a, 0 AS b, who_may_add, who_sees_presence, who_sees_last_login,
-            who_may_follow
+            who_may_follow, who_may_mention
         FROM contact_settings WHERE user_id = :user_id""",
     ),
 )

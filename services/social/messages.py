@@ -51,6 +51,7 @@ def contact_settings(row: Any) -> pb.GetSettingsResponse:
         who_sees_presence=row.who_sees_presence,
         who_sees_last_login=row.who_sees_last_login,
         who_may_follow=row.who_may_follow,
+        who_may_mention=row.who_may_mention,
     )
 
 
@@ -67,6 +68,8 @@ def friend_check(row: Any) -> FriendCheck:
         sees_presence=as_friend and presence != NOBODY,
         presence_is_public=presence == EVERYONE and not row.blocked,
         sees_last_login=not row.blocked and (last_login == EVERYONE or (as_friend and last_login != NOBODY)),
+        may_mention=not row.blocked
+        and (row.who_may_mention == EVERYONE or (as_friend and row.who_may_mention != NOBODY)),
     )
 
 

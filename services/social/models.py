@@ -86,6 +86,7 @@ class ContactSettings(Model):
     who_sees_presence: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     who_sees_last_login: Mapped[int] = mapped_column(SmallInteger, server_default="1")
     who_may_follow: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    who_may_mention: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
 
 class Block(Model):

@@ -8,29 +8,38 @@ import { videoCard } from "../video-card.mjs";
 const ORDERS = ["latest", "following", "popular", "random"];
 const FOLLOWING = "/api/videos/following-videos";
 
-/** `order` is one of ORDERS, or "search" with words. */
+/** `order` is one of ORDERS, "search" with words, or "tag" with its name. */
 export async function view(order = "latest", words = "") {
   const list = h("div", { class: "videos" });
   const searches = order === "search";
   const read = async (cursor) => {
     const page = searches ? await get("/api/videos/search-videos", { query: words, cursor })
-      : order === "following" ? await following(cursor)
-        : await get("/api/videos", { order_by: order, cursor });
+      : order === "tag" ? await get("/api/tags/videos", { tag: words, cursor })
+        : order === "following" ? await following(cursor)
+          : await get("/api/videos", { order_by: order, cursor });
     return { items: page.data, next_cursor: page.next_cursor };
   };
   const search = h("form", { role: "search", onsubmit: (event) => {
     event.preventDefault();
     const typed = event.target.elements.words.value.trim();
-    location.hash = typed ? `#/feed/search/${encodeURIComponent(typed)}` : "#/";
-  } }, h("input", { name: "words", type: "search", value: words, placeholder: t("search.videos"), "aria-label": t("search.videos") }));
+    const place = /^[#＃]\S+$/u.test(typed) ? `tag/${encodeURIComponent(typed.slice(1))}` : `search/${encodeURIComponent(typed)}`;
+    location.hash = typed ? `#/feed/${place}` : "#/";
+  } }, h("input", { name: "words", type: "search", value: order === "tag" ? `#${words}` : words, placeholder: t("search.videos"), "aria-label": t("search.videos") }));
   const bar = h("div", { class: "bar" },
     h("div", { class: "tabs" }, ORDERS.map((name) =>
       h("a", { href: `#/feed/${name}`, "aria-current": name === order && "page" }, t(`order.${name}`)))),
-    search);
+    search, await trending(order === "tag" && words));
   return {
-    content: [h("h1", { class: "unseen" }, t("nav.feed")), bar, list, paged(list, read, videoCard, t("empty.videos"))],
+    content: [h("h1", { class: "unseen" }, order === "tag" ? `#${words}` : t("nav.feed")), bar, list, paged(list, read, videoCard, t("empty.videos"))],
     className: "feed",
   };
+}
+
+/** The tags of the day. Without them the feed is still there. */
+async function trending(shown) {
+  const { tags } = await get("/api/tags/trending", { limit: 5 }).catch(() => ({ tags: [] }));
+  return tags.length > 0 && h("nav", { class: "tags", "aria-label": t("tags.trending") }, tags.map(({ tag }) =>
+    h("a", { href: `#/feed/tag/${encodeURIComponent(tag)}`, "aria-current": tag === shown && "page" }, `#${tag}`)));
 }
 
 /** The first page marks its newest video as seen. */

@@ -30,7 +30,8 @@ class ContactSettings(Struct):
 
     Who sees the caller online, and who when they last logged in: `everyone`, `friends` to whose friendship the caller
     agreed, or `nobody`; no user across a block. `who_may_follow` the caller: `everyone`, or `ask`: whoever the caller
-    accepts, and only they see whom the caller follows and who follows them. Whether a search by the whole phone or
+    accepts, and only they see whom the caller follows and who follows them. `who_may_mention` the caller (@name): for
+    others their name stays text, and they do not hear of it. Whether a search by the whole phone or
     email finds them.
     """
 
@@ -38,6 +39,7 @@ class ContactSettings(Struct):
     who_sees_presence: Audience
     who_sees_last_login: Audience
     who_may_follow: WhoMayFollow
+    who_may_mention: Audience
     searchable_by_phone: bool
     searchable_by_email: bool
 
@@ -49,6 +51,7 @@ class ChangeSettings(Struct):
     who_sees_presence: Audience | None = None
     who_sees_last_login: Audience | None = None
     who_may_follow: WhoMayFollow | None = None
+    who_may_mention: Audience | None = None
     searchable_by_phone: bool | None = None
     searchable_by_email: bool | None = None
 
@@ -67,6 +70,7 @@ async def get_settings(call: Call, params: NoParams) -> ContactSettings:
         WHO_SEES[found.who_sees_presence],
         WHO_SEES[found.who_sees_last_login],
         WHO_MAY_FOLLOW[found.who_may_follow],
+        WHO_SEES[found.who_may_mention],
         user.searchable_by_phone,
         user.searchable_by_email,
     )
@@ -83,6 +87,8 @@ async def set_settings(call: Call, params: ChangeSettings) -> None:
         privacy.who_sees_presence = AUDIENCES[params.who_sees_presence]
     if params.who_sees_last_login:
         privacy.who_sees_last_login = AUDIENCES[params.who_sees_last_login]
+    if params.who_may_mention:
+        privacy.who_may_mention = AUDIENCES[params.who_may_mention]
     if params.who_may_follow:
         asks = params.who_may_follow == "ask"
         privacy.who_may_follow = pb.FOLLOW_IF_ACCEPTED if asks else pb.FOLLOW_FREELY

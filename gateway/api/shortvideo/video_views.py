@@ -6,6 +6,7 @@ from typing import Protocol, cast
 import msgspec
 from msgspec import Raw, Struct, field
 
+from gateway.api.shortvideo.texts.entities import TextEntity, text_entities
 from gateway.cache.mutes import NOTHING, Muted
 from gateway.cache.personal_feeds import VideoCard
 from gateway.cache.videos import CardPage
@@ -16,8 +17,11 @@ from protos.media.v1.comments_pb2 import Comment
 from protos.media.v1.objects_pb2 import State
 from protos.media.v1.videos_pb2 import PRIVATE, Video, Visibility
 from services.client_json.times import rfc3339
+from services.entities.parsing import text_of
 
 STATES = {State.PROCESSING: "processing", State.READY: "ready", State.FAILED: "failed"}
+
+SIGNS = (*(sign.encode() for sign in "#＃@＠"), b"\\u")  # of what may be a tag or a mention, in JSON
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,7 +43,8 @@ class VideoView(Struct):
     `storyboard_url` is WebVTT, whose cues name tiles of a sheet of small pictures, for scrubbing. `status` is
     processing, ready or failed (for the `reason`); only its owner sees a video that is not ready. `width` and `height`
     in pixels and `duration` in milliseconds are 0 if not known, as of an outside url; so is `blurhash` empty.
-    `blurhash`, `cover_width` and `cover_height` are those of the cover.
+    `blurhash`, `cover_width` and `cover_height` are those of the cover. `title_entities` and `description_entities` say
+    where these texts have tags and mentions.
     """
 
     id: str
@@ -78,13 +83,16 @@ class VideoView(Struct):
     is_private: bool
     visibility: str
     is_liked: bool
+    title_entities: list[TextEntity]
+    description_entities: list[TextEntity]
 
 
 class CommentView(Struct):
     """`CreatedTime` and `UpdatedTime` in Unix milliseconds, `created_at` and `updated_at` in seconds.
 
     `owner_id` is the owner of the video or the author of the comment that this one answers; `reply_to_id` is that
-    comment, "0" for a comment on the video itself.
+    comment, "0" for a comment on the video itself. `entities` says where the text, which is the content if that is a
+    string, else its `text`, has tags and mentions.
     """
 
     id: str
@@ -101,6 +109,7 @@ class CommentView(Struct):
     comments: str
     created_at: str
     updated_at: str
+    entities: list[TextEntity]
 
 
 class VideoPage(Struct):
@@ -208,6 +217,8 @@ def _video_view(video: Video, base: str, is_liked: bool) -> VideoView:
         is_private=video.visibility == PRIVATE,
         visibility=Visibility.Name(video.visibility).lower(),
         is_liked=is_liked,
+        title_entities=text_entities(video.title, video.mentions),
+        description_entities=text_entities(video.description, video.mentions),
     )
 
 
@@ -228,4 +239,11 @@ def comment_view(comment: Comment) -> CommentView:
         comments=str(comment.reply_count),
         created_at=str(comment.created_at // 1000),
         updated_at=str(comment.updated_at // 1000),
+        entities=_comment_entities(comment),
     )
+
+
+def _comment_entities(comment: Comment) -> list[TextEntity]:
+    if not any(sign in comment.content for sign in SIGNS):
+        return []
+    return text_entities(text_of(msgspec.json.decode(comment.content)), comment.mentions)

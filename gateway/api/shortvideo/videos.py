@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from gateway.api.shortvideo.feeds import FEED
+from gateway.api.shortvideo.texts.entities import mentioned_users
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import VideoView, video_views
 from gateway.container import Call
@@ -113,6 +114,7 @@ async def create_video(call: Call, params: CreateVideo) -> None:
         type=params.type,
         visibility=VISIBILITIES[name],
         cover_at=_milliseconds(params.cover_at),
+        mentions=await mentioned_users(call, params.title, params.description),
     )
     drop_cached(call, await call.container.videos.CreateVideo(request))
 
@@ -129,6 +131,7 @@ async def update_video(call: Call, params: UpdateVideo) -> None:
         visibility=VISIBILITIES[params.visibility] if params.visibility else None,
         private=params.is_private,
         cover_at=_milliseconds(params.cover_at),
+        mentions=await mentioned_users(call, params.title or "", params.description or ""),
     )
     drop_cached(call, await call.container.videos.UpdateVideo(request))
 

@@ -373,7 +373,7 @@ class Notification(_message.Message):
     @_builtins.property
     def actor_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """group_request, group_joined,
-        like, comment, reply, comment_like, mention, video_ready, video_failed
+        like, comment, reply, comment_like, mention, video_mention, comment_mention, video_ready, video_failed
         the users who did it, the latest first, up to 3
         """
 

@@ -25,13 +25,19 @@ _sym_db = _symbol_database.Default()
 from protos.media.v1 import videos_pb2 as protos_dot_media_dot_v1_dot_videos__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/media/v1/comments.proto\x12\x0ehitok.media.v1\x1a\x1cprotos/media/v1/videos.proto\"\xdc\x01\n\x07\x43omment\x12\x12\n\ncomment_id\x18\x01 \x01(\x03\x12\x10\n\x08video_id\x18\x02 \x01(\x03\x12\x11\n\tfather_id\x18\x03 \x01(\x03\x12\x13\n\x0breply_to_id\x18\x04 \x01(\x03\x12\x0f\n\x07user_id\x18\x05 \x01(\x03\x12\x10\n\x08owner_id\x18\x06 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x07 \x01(\x0c\x12\x12\n\nlike_count\x18\x08 \x01(\x03\x12\x13\n\x0breply_count\x18\t \x01(\x03\x12\x12\n\ncreated_at\x18\n \x01(\x03\x12\x12\n\nupdated_at\x18\x0b \x01(\x03\"8\n\x13\x43ommentVideoRequest\x12\x10\n\x08video_id\x18\x01 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"<\n\x15ReplyToCommentRequest\x12\x12\n\ncomment_id\x18\x01 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"*\n\x14\x44\x65leteCommentRequest\x12\x12\n\ncomment_id\x18\x01 \x01(\x03\")\n\x15\x44\x65leteCommentResponse\x12\x10\n\x08video_id\x18\x01 \x01(\x03\"\'\n\x11GetCommentRequest\x12\x12\n\ncomment_id\x18\x01 \x01(\x03\"\x90\x01\n\x13ListCommentsRequest\x12\n\n\x02id\x18\x01 \x01(\x03\x12+\n\x05order\x18\x02 \x01(\x0e\x32\x1c.hitok.media.v1.CommentOrder\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x11\n\tbefore_id\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x0e\n\x06offset\x18\x06 \x01(\x05\"M\n\x0b\x43ommentPage\x12)\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x17.hitok.media.v1.Comment\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"E\n\x16SetCommentLikesRequest\x12+\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1a.hitok.media.v1.LikeChange\"H\n\x17SetCommentLikesResponse\x12-\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1b.hitok.media.v1.LikeOutcome**\n\x0c\x43ommentOrder\x12\n\n\x06NEWEST\x10\x00\x12\x0e\n\nMOST_LIKED\x10\x01\x32\xf1\x04\n\x08\x43omments\x12L\n\x0c\x43ommentVideo\x12#.hitok.media.v1.CommentVideoRequest\x1a\x17.hitok.media.v1.Comment\x12P\n\x0eReplyToComment\x12%.hitok.media.v1.ReplyToCommentRequest\x1a\x17.hitok.media.v1.Comment\x12\x61\n\rDeleteComment\x12$.hitok.media.v1.DeleteCommentRequest\x1a%.hitok.media.v1.DeleteCommentResponse\"\x03\x90\x02\x02\x12M\n\nGetComment\x12!.hitok.media.v1.GetCommentRequest\x1a\x17.hitok.media.v1.Comment\"\x03\x90\x02\x01\x12U\n\x0cListComments\x12#.hitok.media.v1.ListCommentsRequest\x1a\x1b.hitok.media.v1.CommentPage\"\x03\x90\x02\x01\x12S\n\nListThread\x12#.hitok.media.v1.ListCommentsRequest\x1a\x1b.hitok.media.v1.CommentPage\"\x03\x90\x02\x01\x12g\n\x0fSetCommentLikes\x12&.hitok.media.v1.SetCommentLikesRequest\x1a\'.hitok.media.v1.SetCommentLikesResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/media/v1/comments.proto\x12\x0ehitok.media.v1\x1a\x1cprotos/media/v1/videos.proto\"\xc6\x02\n\x07\x43omment\x12\x12\n\ncomment_id\x18\x01 \x01(\x03\x12\x10\n\x08video_id\x18\x02 \x01(\x03\x12\x11\n\tfather_id\x18\x03 \x01(\x03\x12\x13\n\x0breply_to_id\x18\x04 \x01(\x03\x12\x0f\n\x07user_id\x18\x05 \x01(\x03\x12\x10\n\x08owner_id\x18\x06 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x07 \x01(\x0c\x12\x12\n\nlike_count\x18\x08 \x01(\x03\x12\x13\n\x0breply_count\x18\t \x01(\x03\x12\x12\n\ncreated_at\x18\n \x01(\x03\x12\x12\n\nupdated_at\x18\x0b \x01(\x03\x12\x37\n\x08mentions\x18\x0c \x03(\x0b\x32%.hitok.media.v1.Comment.MentionsEntry\x1a/\n\rMentionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xae\x01\n\x13\x43ommentVideoRequest\x12\x10\n\x08video_id\x18\x01 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x12\x43\n\x08mentions\x18\x03 \x03(\x0b\x32\x31.hitok.media.v1.CommentVideoRequest.MentionsEntry\x1a/\n\rMentionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xb4\x01\n\x15ReplyToCommentRequest\x12\x12\n\ncomment_id\x18\x01 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x12\x45\n\x08mentions\x18\x03 \x03(\x0b\x32\x33.hitok.media.v1.ReplyToCommentRequest.MentionsEntry\x1a/\n\rMentionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"*\n\x14\x44\x65leteCommentRequest\x12\x12\n\ncomment_id\x18\x01 \x01(\x03\")\n\x15\x44\x65leteCommentResponse\x12\x10\n\x08video_id\x18\x01 \x01(\x03\"\'\n\x11GetCommentRequest\x12\x12\n\ncomment_id\x18\x01 \x01(\x03\"\x90\x01\n\x13ListCommentsRequest\x12\n\n\x02id\x18\x01 \x01(\x03\x12+\n\x05order\x18\x02 \x01(\x0e\x32\x1c.hitok.media.v1.CommentOrder\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x11\n\tbefore_id\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x0e\n\x06offset\x18\x06 \x01(\x05\"M\n\x0b\x43ommentPage\x12)\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x17.hitok.media.v1.Comment\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"E\n\x16SetCommentLikesRequest\x12+\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1a.hitok.media.v1.LikeChange\"H\n\x17SetCommentLikesResponse\x12-\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1b.hitok.media.v1.LikeOutcome**\n\x0c\x43ommentOrder\x12\n\n\x06NEWEST\x10\x00\x12\x0e\n\nMOST_LIKED\x10\x01\x32\xf1\x04\n\x08\x43omments\x12L\n\x0c\x43ommentVideo\x12#.hitok.media.v1.CommentVideoRequest\x1a\x17.hitok.media.v1.Comment\x12P\n\x0eReplyToComment\x12%.hitok.media.v1.ReplyToCommentRequest\x1a\x17.hitok.media.v1.Comment\x12\x61\n\rDeleteComment\x12$.hitok.media.v1.DeleteCommentRequest\x1a%.hitok.media.v1.DeleteCommentResponse\"\x03\x90\x02\x02\x12M\n\nGetComment\x12!.hitok.media.v1.GetCommentRequest\x1a\x17.hitok.media.v1.Comment\"\x03\x90\x02\x01\x12U\n\x0cListComments\x12#.hitok.media.v1.ListCommentsRequest\x1a\x1b.hitok.media.v1.CommentPage\"\x03\x90\x02\x01\x12S\n\nListThread\x12#.hitok.media.v1.ListCommentsRequest\x1a\x1b.hitok.media.v1.CommentPage\"\x03\x90\x02\x01\x12g\n\x0fSetCommentLikes\x12&.hitok.media.v1.SetCommentLikesRequest\x1a\'.hitok.media.v1.SetCommentLikesResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.media.v1.comments_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_COMMENT_MENTIONSENTRY']._loaded_options = None
+  _globals['_COMMENT_MENTIONSENTRY']._serialized_options = b'8\001'
+  _globals['_COMMENTVIDEOREQUEST_MENTIONSENTRY']._loaded_options = None
+  _globals['_COMMENTVIDEOREQUEST_MENTIONSENTRY']._serialized_options = b'8\001'
+  _globals['_REPLYTOCOMMENTREQUEST_MENTIONSENTRY']._loaded_options = None
+  _globals['_REPLYTOCOMMENTREQUEST_MENTIONSENTRY']._serialized_options = b'8\001'
   _globals['_COMMENTS'].methods_by_name['DeleteComment']._loaded_options = None
   _globals['_COMMENTS'].methods_by_name['DeleteComment']._serialized_options = b'\220\002\002'
   _globals['_COMMENTS'].methods_by_name['GetComment']._loaded_options = None
@@ -42,28 +48,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMMENTS'].methods_by_name['ListThread']._serialized_options = b'\220\002\001'
   _globals['_COMMENTS'].methods_by_name['SetCommentLikes']._loaded_options = None
   _globals['_COMMENTS'].methods_by_name['SetCommentLikes']._serialized_options = b'\220\002\002'
-  _globals['_COMMENTORDER']._serialized_start=922
-  _globals['_COMMENTORDER']._serialized_end=964
+  _globals['_COMMENTORDER']._serialized_start=1268
+  _globals['_COMMENTORDER']._serialized_end=1310
   _globals['_COMMENT']._serialized_start=81
-  _globals['_COMMENT']._serialized_end=301
-  _globals['_COMMENTVIDEOREQUEST']._serialized_start=303
-  _globals['_COMMENTVIDEOREQUEST']._serialized_end=359
-  _globals['_REPLYTOCOMMENTREQUEST']._serialized_start=361
-  _globals['_REPLYTOCOMMENTREQUEST']._serialized_end=421
-  _globals['_DELETECOMMENTREQUEST']._serialized_start=423
-  _globals['_DELETECOMMENTREQUEST']._serialized_end=465
-  _globals['_DELETECOMMENTRESPONSE']._serialized_start=467
-  _globals['_DELETECOMMENTRESPONSE']._serialized_end=508
-  _globals['_GETCOMMENTREQUEST']._serialized_start=510
-  _globals['_GETCOMMENTREQUEST']._serialized_end=549
-  _globals['_LISTCOMMENTSREQUEST']._serialized_start=552
-  _globals['_LISTCOMMENTSREQUEST']._serialized_end=696
-  _globals['_COMMENTPAGE']._serialized_start=698
-  _globals['_COMMENTPAGE']._serialized_end=775
-  _globals['_SETCOMMENTLIKESREQUEST']._serialized_start=777
-  _globals['_SETCOMMENTLIKESREQUEST']._serialized_end=846
-  _globals['_SETCOMMENTLIKESRESPONSE']._serialized_start=848
-  _globals['_SETCOMMENTLIKESRESPONSE']._serialized_end=920
-  _globals['_COMMENTS']._serialized_start=967
-  _globals['_COMMENTS']._serialized_end=1592
+  _globals['_COMMENT']._serialized_end=407
+  _globals['_COMMENT_MENTIONSENTRY']._serialized_start=360
+  _globals['_COMMENT_MENTIONSENTRY']._serialized_end=407
+  _globals['_COMMENTVIDEOREQUEST']._serialized_start=410
+  _globals['_COMMENTVIDEOREQUEST']._serialized_end=584
+  _globals['_COMMENTVIDEOREQUEST_MENTIONSENTRY']._serialized_start=360
+  _globals['_COMMENTVIDEOREQUEST_MENTIONSENTRY']._serialized_end=407
+  _globals['_REPLYTOCOMMENTREQUEST']._serialized_start=587
+  _globals['_REPLYTOCOMMENTREQUEST']._serialized_end=767
+  _globals['_REPLYTOCOMMENTREQUEST_MENTIONSENTRY']._serialized_start=360
+  _globals['_REPLYTOCOMMENTREQUEST_MENTIONSENTRY']._serialized_end=407
+  _globals['_DELETECOMMENTREQUEST']._serialized_start=769
+  _globals['_DELETECOMMENTREQUEST']._serialized_end=811
+  _globals['_DELETECOMMENTRESPONSE']._serialized_start=813
+  _globals['_DELETECOMMENTRESPONSE']._serialized_end=854
+  _globals['_GETCOMMENTREQUEST']._serialized_start=856
+  _globals['_GETCOMMENTREQUEST']._serialized_end=895
+  _globals['_LISTCOMMENTSREQUEST']._serialized_start=898
+  _globals['_LISTCOMMENTSREQUEST']._serialized_end=1042
+  _globals['_COMMENTPAGE']._serialized_start=1044
+  _globals['_COMMENTPAGE']._serialized_end=1121
+  _globals['_SETCOMMENTLIKESREQUEST']._serialized_start=1123
+  _globals['_SETCOMMENTLIKESREQUEST']._serialized_end=1192
+  _globals['_SETCOMMENTLIKESRESPONSE']._serialized_start=1194
+  _globals['_SETCOMMENTLIKESRESPONSE']._serialized_end=1266
+  _globals['_COMMENTS']._serialized_start=1313
+  _globals['_COMMENTS']._serialized_end=1938
 # @@protoc_insertion_point(module_scope)

@@ -58,6 +58,26 @@ Global___VideoOrder: _TypeAlias = VideoOrder  # noqa: Y015
 class Video(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MentionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VIDEO_ID_FIELD_NUMBER: _builtins.int
     OWNER_ID_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
@@ -85,6 +105,7 @@ class Video(_message.Message):
     COVER_HEIGHT_FIELD_NUMBER: _builtins.int
     STORYBOARD_URL_FIELD_NUMBER: _builtins.int
     CAPTIONS_FIELD_NUMBER: _builtins.int
+    MENTIONS_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     owner_id: _builtins.int
     title: _builtins.str
@@ -128,6 +149,10 @@ class Video(_message.Message):
     def captions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Captions]:
         """by language; hls_url has them, too"""
 
+    @_builtins.property
+    def mentions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """users whom title and description mention, by the key of the name"""
+
     def __init__(
         self,
         *,
@@ -158,10 +183,11 @@ class Video(_message.Message):
         cover_height: _builtins.int = ...,
         storyboard_url: _builtins.str = ...,
         captions: _abc.Iterable[Global___Captions] | None = ...,
+        mentions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "captions", b"captions", "comment_count", b"comment_count", "cover_height", b"cover_height", "cover_url", b"cover_url", "cover_width", b"cover_width", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "storyboard_url", b"storyboard_url", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "captions", b"captions", "comment_count", b"comment_count", "cover_height", b"cover_height", "cover_url", b"cover_url", "cover_width", b"cover_width", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "mentions", b"mentions", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "storyboard_url", b"storyboard_url", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -251,6 +277,26 @@ Global___DeleteCaptionsRequest: _TypeAlias = DeleteCaptionsRequest  # noqa: Y015
 class CreateVideoRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MentionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VIDEO_URL_FIELD_NUMBER: _builtins.int
     COVER_URL_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
@@ -258,6 +304,7 @@ class CreateVideoRequest(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     VISIBILITY_FIELD_NUMBER: _builtins.int
     COVER_AT_FIELD_NUMBER: _builtins.int
+    MENTIONS_FIELD_NUMBER: _builtins.int
     video_url: _builtins.str
     cover_url: _builtins.str
     title: _builtins.str
@@ -266,6 +313,10 @@ class CreateVideoRequest(_message.Message):
     visibility: Global___Visibility.ValueType
     cover_at: _builtins.int
     """milliseconds: the cover is the picture at that time, of a file of this service"""
+    @_builtins.property
+    def mentions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """by the key of the name, the users who let the caller mention them"""
+
     def __init__(
         self,
         *,
@@ -276,10 +327,11 @@ class CreateVideoRequest(_message.Message):
         type: _builtins.str = ...,
         visibility: Global___Visibility.ValueType = ...,
         cover_at: _builtins.int | None = ...,
+        mentions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "cover_at", b"cover_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "title", b"title", "type", b"type", "video_url", b"video_url", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "mentions", b"mentions", "title", b"title", "type", b"type", "video_url", b"video_url", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cover_at: _TypeAlias = _typing.Literal["cover_at"]  # noqa: Y015
     _WhichOneofArgType__cover_at: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at"]  # noqa: Y015
@@ -291,6 +343,26 @@ Global___CreateVideoRequest: _TypeAlias = CreateVideoRequest  # noqa: Y015
 class UpdateVideoRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MentionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VIDEO_ID_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
@@ -298,6 +370,7 @@ class UpdateVideoRequest(_message.Message):
     VISIBILITY_FIELD_NUMBER: _builtins.int
     PRIVATE_FIELD_NUMBER: _builtins.int
     COVER_AT_FIELD_NUMBER: _builtins.int
+    MENTIONS_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     title: _builtins.str
     description: _builtins.str
@@ -307,6 +380,10 @@ class UpdateVideoRequest(_message.Message):
     """sent by older clients; false leaves a video for friends as it is"""
     cover_at: _builtins.int
     """as in CreateVideoRequest; until it is made, the cover before is shown"""
+    @_builtins.property
+    def mentions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """as in CreateVideoRequest; those whom the texts mentioned before stay"""
+
     def __init__(
         self,
         *,
@@ -317,10 +394,11 @@ class UpdateVideoRequest(_message.Message):
         visibility: Global___Visibility.ValueType | None = ...,
         private: _builtins.bool | None = ...,
         cover_at: _builtins.int | None = ...,
+        mentions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "private", b"private", "title", b"title", "visibility", b"visibility"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "private", b"private", "title", b"title", "video_id", b"video_id", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "mentions", b"mentions", "private", b"private", "title", b"title", "video_id", b"video_id", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cover_at: _TypeAlias = _typing.Literal["cover_at"]  # noqa: Y015
     _WhichOneofArgType__cover_at: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at"]  # noqa: Y015

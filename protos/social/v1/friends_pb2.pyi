@@ -343,10 +343,13 @@ class GetSettingsResponse(_message.Message):
     WHO_SEES_PRESENCE_FIELD_NUMBER: _builtins.int
     WHO_SEES_LAST_LOGIN_FIELD_NUMBER: _builtins.int
     WHO_MAY_FOLLOW_FIELD_NUMBER: _builtins.int
+    WHO_MAY_MENTION_FIELD_NUMBER: _builtins.int
     who_may_add: Global___WhoMayAdd.ValueType
     who_sees_presence: Global___WhoSees.ValueType
     who_sees_last_login: Global___WhoSees.ValueType
     who_may_follow: Global___WhoMayFollow.ValueType
+    who_may_mention: Global___WhoSees.ValueType
+    """never across a block. FRIENDS: those to whom the caller agreed"""
     def __init__(
         self,
         *,
@@ -354,10 +357,11 @@ class GetSettingsResponse(_message.Message):
         who_sees_presence: Global___WhoSees.ValueType = ...,
         who_sees_last_login: Global___WhoSees.ValueType = ...,
         who_may_follow: Global___WhoMayFollow.ValueType = ...,
+        who_may_mention: Global___WhoSees.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["who_may_add", b"who_may_add", "who_may_follow", b"who_may_follow", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["who_may_add", b"who_may_add", "who_may_follow", b"who_may_follow", "who_may_mention", b"who_may_mention", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -370,28 +374,35 @@ class SetPrivacyRequest(_message.Message):
     WHO_SEES_PRESENCE_FIELD_NUMBER: _builtins.int
     WHO_SEES_LAST_LOGIN_FIELD_NUMBER: _builtins.int
     WHO_MAY_FOLLOW_FIELD_NUMBER: _builtins.int
+    WHO_MAY_MENTION_FIELD_NUMBER: _builtins.int
     who_sees_presence: Global___WhoSees.ValueType
     who_sees_last_login: Global___WhoSees.ValueType
     who_may_follow: Global___WhoMayFollow.ValueType
+    who_may_mention: Global___WhoSees.ValueType
     def __init__(
         self,
         *,
         who_sees_presence: Global___WhoSees.ValueType | None = ...,
         who_sees_last_login: Global___WhoSees.ValueType | None = ...,
         who_may_follow: Global___WhoMayFollow.ValueType | None = ...,
+        who_may_mention: Global___WhoSees.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_who_may_follow", b"_who_may_follow", "_who_sees_last_login", b"_who_sees_last_login", "_who_sees_presence", b"_who_sees_presence", "who_may_follow", b"who_may_follow", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_who_may_follow", b"_who_may_follow", "_who_may_mention", b"_who_may_mention", "_who_sees_last_login", b"_who_sees_last_login", "_who_sees_presence", b"_who_sees_presence", "who_may_follow", b"who_may_follow", "who_may_mention", b"who_may_mention", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_who_may_follow", b"_who_may_follow", "_who_sees_last_login", b"_who_sees_last_login", "_who_sees_presence", b"_who_sees_presence", "who_may_follow", b"who_may_follow", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_who_may_follow", b"_who_may_follow", "_who_may_mention", b"_who_may_mention", "_who_sees_last_login", b"_who_sees_last_login", "_who_sees_presence", b"_who_sees_presence", "who_may_follow", b"who_may_follow", "who_may_mention", b"who_may_mention", "who_sees_last_login", b"who_sees_last_login", "who_sees_presence", b"who_sees_presence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__who_may_follow: _TypeAlias = _typing.Literal["who_may_follow"]  # noqa: Y015
     _WhichOneofArgType__who_may_follow: _TypeAlias = _typing.Literal["_who_may_follow", b"_who_may_follow"]  # noqa: Y015
+    _WhichOneofReturnType__who_may_mention: _TypeAlias = _typing.Literal["who_may_mention"]  # noqa: Y015
+    _WhichOneofArgType__who_may_mention: _TypeAlias = _typing.Literal["_who_may_mention", b"_who_may_mention"]  # noqa: Y015
     _WhichOneofReturnType__who_sees_last_login: _TypeAlias = _typing.Literal["who_sees_last_login"]  # noqa: Y015
     _WhichOneofArgType__who_sees_last_login: _TypeAlias = _typing.Literal["_who_sees_last_login", b"_who_sees_last_login"]  # noqa: Y015
     _WhichOneofReturnType__who_sees_presence: _TypeAlias = _typing.Literal["who_sees_presence"]  # noqa: Y015
     _WhichOneofArgType__who_sees_presence: _TypeAlias = _typing.Literal["_who_sees_presence", b"_who_sees_presence"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__who_may_follow) -> _WhichOneofReturnType__who_may_follow | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__who_may_mention) -> _WhichOneofReturnType__who_may_mention | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__who_sees_last_login) -> _WhichOneofReturnType__who_sees_last_login | None: ...
     @_typing.overload
@@ -883,6 +894,7 @@ class FriendCheck(_message.Message):
     SEES_PRESENCE_FIELD_NUMBER: _builtins.int
     PRESENCE_IS_PUBLIC_FIELD_NUMBER: _builtins.int
     SEES_LAST_LOGIN_FIELD_NUMBER: _builtins.int
+    MAY_MENTION_FIELD_NUMBER: _builtins.int
     friend: _builtins.bool
     blocked: _builtins.bool
     """in either direction"""
@@ -897,6 +909,8 @@ class FriendCheck(_message.Message):
     """peer_id shows it to members of shared groups and in the public list, too"""
     sees_last_login: _builtins.bool
     """user_id sees when peer_id last logged in"""
+    may_mention: _builtins.bool
+    """user_id may mention peer_id, so that they hear of it"""
     def __init__(
         self,
         *,
@@ -908,10 +922,11 @@ class FriendCheck(_message.Message):
         sees_presence: _builtins.bool = ...,
         presence_is_public: _builtins.bool = ...,
         sees_last_login: _builtins.bool = ...,
+        may_mention: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "blocks", b"blocks", "friend", b"friend", "peer_agreed", b"peer_agreed", "presence_is_public", b"presence_is_public", "sees_last_login", b"sees_last_login", "sees_presence", b"sees_presence", "user_agreed", b"user_agreed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "blocks", b"blocks", "friend", b"friend", "may_mention", b"may_mention", "peer_agreed", b"peer_agreed", "presence_is_public", b"presence_is_public", "sees_last_login", b"sees_last_login", "sees_presence", b"sees_presence", "user_agreed", b"user_agreed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

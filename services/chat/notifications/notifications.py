@@ -17,7 +17,8 @@ from services.kit.sql.connection import AsyncConnection
 KINDS = (
     "friend_request", "friend_accepted", "friend_added", "group_request", "group_joined", "group_invited",
     "follow", "follow_request", "follow_accepted",
-    "like", "comment", "reply", "comment_like", "mention", "reaction", "video_ready", "video_failed",
+    "like", "comment", "reply", "comment_like", "mention", "video_mention", "comment_mention", "reaction",
+    "video_ready", "video_failed",
     "moderation", "moderation_reversed", "appeal_decided", "report_closed",
 )  # fmt: skip
 ALWAYS_HEARD = ("moderation", "moderation_reversed", "appeal_decided", "report_closed")  # kinds that nobody can mute

@@ -56,6 +56,14 @@ def _to_owner(kind: str, *fields: str, topic: str = "") -> Rule:
     return rule
 
 
+def _mentioned(kind: str, *fields: str) -> Rule:
+    """Notifies the event's `user_ids`, whom the actor mentions."""
+    return lambda data: [
+        NewNotification(int(id), kind, int(data["actor_id"]), _pick(data, fields), text=data.get("text", ""))
+        for id in data["user_ids"]
+    ]
+
+
 def _followed(data: Data) -> list[NewNotification]:
     """Notifies the user who is followed, or the follower whom they let in."""
     follower, followed = int(data["actor_id"]), int(data["user_id"])
@@ -112,6 +120,8 @@ _RULES: dict[str, Rule] = {
     "media.video.commented": _to_owner("comment", "video_id", "comment_id"),
     "media.comment.replied": _to_owner("reply", "video_id", "comment_id", "father_id", "reply_to_id"),
     "media.comment.liked": _to_owner("comment_like", "video_id", "comment_id", topic="comment_id"),
+    "media.video.mentions": _mentioned("video_mention", "video_id"),
+    "media.comment.mentions": _mentioned("comment_mention", "video_id", "comment_id"),
     "media.video.ready": _to_owner("video_ready", "video_id", "title"),
     "media.video.failed": _to_owner("video_failed", "video_id", "title", "reason"),
     "user.moderation.acted": _moderated("moderation"),

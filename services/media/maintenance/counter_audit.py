@@ -71,8 +71,19 @@ TABLES = {
         },
         whole=True,
     ),
+    "tag": Counted(
+        "id", "true", {"video_count": "SELECT count(*) FROM video_tag t WHERE t.name = row.name AND t.visibility = 0"}
+    ),
+    "tag_day": Counted(
+        "id",
+        "true",
+        {
+            "authors": """SELECT count(DISTINCT owner_id) FROM video_tag t
+                WHERE t.name = row.name AND t.day = row.day AND t.visibility = 0"""
+        },
+    ),
 }
-LOCKED = "video, comment, video_like, comment_like, video_share, shelf, tally"
+LOCKED = "video, comment, video_like, comment_like, video_share, shelf, tally, video_tag, tag, tag_day"
 
 
 def _count_wrong(table: str, counter: str) -> str:
@@ -106,6 +117,15 @@ FAULTS = {
     "references of files that differ from the videos that show them": """
         SELECT count(*) FROM object_reference r JOIN video ON video.id = r.video_id
         WHERE deleted_at IS NOT NULL OR r.visibility <> video.visibility OR r.owner_id <> video.owner_id""",
+    "tags that differ from their video": """
+        SELECT count(*) FROM video_tag t JOIN video ON video.id = t.video_id WHERE deleted_at IS NOT NULL
+        OR t.visibility <> video.visibility OR t.owner_id <> video.owner_id OR NOT t.name = ANY(video.tags)""",
+    "tags of videos that lack them": """
+        SELECT count(*) FROM video CROSS JOIN LATERAL unnest(tags) AS name WHERE NOT EXISTS
+        (SELECT FROM video_tag t WHERE t.video_id = video.id AND t.name = name)""",
+    "tags of public videos that are not counted": """
+        SELECT count(DISTINCT name) FROM video_tag t WHERE visibility = 0
+        AND NOT EXISTS (SELECT FROM tag WHERE tag.name = t.name)""",
     "videos without a reference to their file": """
         SELECT count(*) FROM video WHERE object_hash IS NOT NULL AND NOT EXISTS
         (SELECT FROM object_reference r WHERE r.object_hash = video.object_hash AND r.video_id = video.id)""",

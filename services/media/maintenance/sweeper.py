@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -23,6 +24,7 @@ from services.media.maintenance.unused_uploads import sweep_unused
 from services.media.models import Object, Part, PartialUpload
 from services.media.resources import Resources
 from services.media.storage import Storage
+from services.media.tags import trending
 from services.objectstore.store import key_of
 
 LEADER = 7_243_118_270  # advisory lock: one of the media processes on a database sweeps
@@ -85,11 +87,17 @@ async def sweep(service: Resources) -> None:
     """Sweeps everything once."""
     sweep_spool(service)
     await _sweep_uploads(service)
+    await _prune_tags(service)
     SWEPT.labels("unused uploads").inc(await sweep_unused(service.database, service.settings.unused_days))
     await _sweep_orphans(service)
     MISSING.set(missing := await count_missing(service.database, service.storage))
     if missing:
         log.error("files are missing from the store", count=missing)
+
+
+async def _prune_tags(service: Resources) -> None:
+    async with service.database.transaction() as connection:
+        await trending.prune(connection, datetime.now(UTC).date())
 
 
 def sweep_spool(service: Resources) -> None:

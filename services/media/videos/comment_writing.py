@@ -4,7 +4,7 @@ Locks are taken as everywhere: videos by id, then the first comments of threads 
 what is commented on. What may not be written is left out, and its writer told so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,8 +23,10 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
+from services.entities.parsing import names_in, text_of
 from services.kit import telemetry
 from services.kit.context import Caller
 from services.kit.roles import is_admin
@@ -33,16 +35,17 @@ from services.kit.texts.text_search import texts_in
 from services.media import events
 from services.media.errors import CommentInvalid, CommentNotFound, VideoNotFound
 from services.media.videos.models import Comment, Video
+from services.media.videos.texts.texts import who_may_see
 from services.media.videos.visibility import is_live, visible
 
 MAX_CONTENT = 8_192  # bytes of JSON
 
 
 _columns: dict[str, Any] = {"id": BigInteger, "user_id": BigInteger, "video_id": BigInteger, "reply_to_id": BigInteger}
-_columns |= {"is_admin": Boolean, "content": Text, "said": Text, "trace": Text}
+_columns |= {"is_admin": Boolean, "content": Text, "said": Text, "trace": Text, "mentions": JSONB}
 # The limit tells the planner that there are few, else it reads whole tables for the hundred that it expects.
 ASKED = text("""SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (id bigint, user_id bigint,
- video_id bigint, reply_to_id bigint, is_admin boolean, content text, said text, trace text)
+ video_id bigint, reply_to_id bigint, is_admin boolean, content text, said text, trace text, mentions jsonb)
  LIMIT jsonb_array_length(CAST(:rows AS jsonb))""").columns(*(column(name, kind) for name, kind in _columns.items()))
 
 
@@ -57,29 +60,49 @@ class NewComment(NamedTuple):
     content: str
     said: str
     trace: str
+    mentions: Mapping[str, int]
 
 
-def new_comment(caller: Caller, id: int, content: bytes, *, video_id: int = 0, reply_to_id: int = 0) -> NewComment:
-    """Raises CommentInvalid."""
+def new_comment(
+    caller: Caller, id: int, content: bytes, users: Mapping[str, int], *, video_id: int = 0, reply_to_id: int = 0
+) -> NewComment:
+    """`users`: by name, those who may be mentioned. Raises CommentInvalid."""
     if len(content) > MAX_CONTENT:
         raise CommentInvalid
     try:
-        said = " ".join(texts_in(msgspec.json.decode(content)))[: events.MAX_TEXT].replace("\0", "")
-        shown = content.decode()
+        value, shown = msgspec.json.decode(content), content.decode()
+        said = " ".join(texts_in(value))[: events.MAX_TEXT].replace("\0", "")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise CommentInvalid from None
     about = (id, caller.user_id, is_admin(caller.role), video_id, reply_to_id)
-    return NewComment(*about, shown, said, telemetry.here())
+    mentions = {name: users[name] for name in names_in(text_of(value)) if name in users}
+    return NewComment(*about, shown, said, telemetry.here(), mentions)
 
 
 async def write_comments(connection: AsyncConnection, comments: Sequence[NewComment]) -> list[Any]:
     """The row of each, or VideoNotFound or CommentNotFound: what the user may not see does not exist for them."""
     rows = msgspec.json.encode([comment._asdict() for comment in comments]).decode()
     written = {row.id: row for row in await connection.execute(WRITE, {"rows": rows})}
+    if saying := {comment.id: comment for comment in comments if comment.mentions and comment.id in written}:
+        await _tell_mentioned(connection, [written[id] for id in saying], saying)
     return [
         written.get(comment.id) or (CommentNotFound() if comment.reply_to_id else VideoNotFound())
         for comment in comments
     ]
+
+
+async def _tell_mentioned(connection: AsyncConnection, rows: Sequence[Any], saying: Mapping[int, NewComment]) -> None:
+    """Those who may see it; whoever is answered hears of the answer already."""
+    asked = [
+        (row, user_id) for row in rows for user_id in sorted({*row.mentions.values()} - {row.user_id, row.owner_id})
+    ]
+    may_see = await who_may_see(connection, [(row.video_id, user_id) for row, user_id in asked])
+    told: dict[int, list[int]] = {}
+    for (row, user_id), is_seen in zip(asked, may_see, strict=True):
+        if is_seen:
+            told.setdefault(row.id, []).append(user_id)
+    about = [(row, told[row.id], saying[row.id].said, saying[row.id].trace) for row in rows if row.id in told]
+    await events.comments_mention(connection, about)
 
 
 def _statement() -> Select[Any]:
@@ -89,9 +112,9 @@ def _statement() -> Select[Any]:
     fits = or_(allowed.c.reply_to_id == 0, allowed.c.thread.in_(select(locked.c.id)))
     owner = func.coalesce(allowed.c.answered_id, allowed.c.video_owner_id)
     father_id = func.coalesce(allowed.c.father_id, allowed.c.id)
-    names = ("id", "video_id", "father_id", "reply_to_id", "user_id", "owner_id", "content")
+    names = ("id", "video_id", "father_id", "reply_to_id", "user_id", "owner_id", "content", "mentions")
     values = (allowed.c.id, allowed.c.target_id, father_id, allowed.c.reply_to_id, allowed.c.user_id, owner)
-    rows = select(*values, allowed.c.content).where(fits).order_by(allowed.c.id)
+    rows = select(*values, allowed.c.content, allowed.c.mentions).where(fits).order_by(allowed.c.id)
     written = insert(Comment).from_select(names, rows).returning(*Comment.__table__.c).cte("written")
     told = events.comments_written(allowed, fits, owner, father_id)
     return select(written).add_cte(_count_in_videos(written), _count_in_threads(written), told)

@@ -73,7 +73,7 @@ async def erase_of_deleted_account(connection: AsyncConnection, comment_id: int,
 
 async def _blank(connection: AsyncConnection, comment_id: int) -> None:
     gone = update(Comment).where(Comment.id == comment_id)
-    await connection.execute(gone.values(deleted_at=func.now(), hidden_at=None, content="null"))
+    await connection.execute(gone.values(deleted_at=func.now(), hidden_at=None, content="null", mentions={}))
 
 
 async def get_comment(connection: AsyncConnection, viewer: Caller, comment_id: int) -> Row[Any]:

@@ -18,9 +18,11 @@ from services.kit.sql.statements import Statement
 from services.media import events
 from services.media.errors import VideoInvalid
 from services.media.models import FRIENDS, PRIVATE, PROCESSING, PUBLIC
+from services.media.tags import index
 from services.media.videos.cards import CARDS
 from services.media.videos.models import PUBLIC_COUNTER_SLOTS, SLOT_SHIFT, Video
-from services.media.videos.text_search import words_of_video
+from services.media.videos.texts.text_search import words_of_video
+from services.media.videos.texts.texts import tell_mentioned, text_facts
 from services.media.videos.videos import check_cover_at, check_fields, hash_of, resolve_files
 
 MAX_VIDEOS = 100  # per transaction, which locks their owners' counts
@@ -29,11 +31,12 @@ MAX_VIDEOS = 100  # per transaction, which locks their owners' counts
 WRITE: Statement[Any] = Statement(f"""WITH
  asked AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (id bigint, owner_id bigint,
   title text, description text, type text, video_url text, cover_url text, object_hash text, visibility smallint,
-  publish_as smallint, random_key bigint, words text, cover_at int, hashes text[])),
+  publish_as smallint, random_key bigint, words text, cover_at int, hashes text[], words_version smallint, tags text[],
+  mentions jsonb)),
  written AS (INSERT INTO video (id, owner_id, title, description, type, video_url, cover_url, object_hash, visibility,
-   publish_as, random_key, words, cover_at)
+   publish_as, random_key, words, cover_at, words_version, tags, mentions)
   SELECT id, owner_id, title, description, type, video_url, cover_url, object_hash, visibility, publish_as, random_key,
-   CAST(words AS tsvector), cover_at FROM asked ORDER BY id),
+   CAST(words AS tsvector), cover_at, words_version, tags, mentions FROM asked ORDER BY id),
  referred AS (INSERT INTO object_reference (object_hash, video_id, visibility, owner_id)
   SELECT DISTINCT hash, id, visibility, owner_id FROM asked, unnest(hashes) AS hash ORDER BY hash),
  owned AS (INSERT INTO shelf (owner_id, public_count, friends_count, private_count)
@@ -98,12 +101,17 @@ async def create_videos(connection: AsyncConnection, videos: Sequence[NewVideo])
     await connection.fetch(WRITE, rows=_encode(rows), told=_encode(told))
     cards = await connection.execute(CARDS.where(one_of(Video.id, [video.id for video in videos])))
     found = {card.id: card for card in cards}
-    return [found[video.id] for video in videos]
+    made = [found[video.id] for video in videos]
+    await index.follow_creation(connection, made)
+    for card in made:
+        await tell_mentioned(connection, card)
+    return made
 
 
 def _row(video: NewVideo) -> dict[str, Any]:
     blank = {"description": "", "type": "", "cover_url": "", "object_hash": None, "publish_as": None}
     row = blank | {"id": video.id, "owner_id": video.owner_id} | video.values
+    row |= text_facts(row["title"], row["description"], row.get("mentions", {}))
     hashes = {hash for hash in (row["object_hash"], hash_of(row["cover_url"])) if hash}
     words = words_of_video(row["title"], row["description"])
     return row | {"random_key": secrets.randbits(63), "words": words, "hashes": sorted(hashes)}

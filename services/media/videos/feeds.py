@@ -17,7 +17,7 @@ from services.media.relationships.models import Relationship
 from services.media.videos.list_totals import count_feed, count_owned
 from services.media.videos.models import Video, VideoLike
 from services.media.videos.pages import PageRequest, ShownRows
-from services.media.videos.text_search import CANDIDATES, query_slips, query_words, relevance
+from services.media.videos.texts.text_search import CANDIDATES, query_slips, query_words, relevance
 from services.media.videos.videos import get_cards
 from services.media.videos.visibility import ALL_VISIBILITIES, is_shown, visibilities_for, visible_to
 

@@ -61,6 +61,7 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
         hidden=row.visibility == HIDDEN,
         cover_width=row.cover_width,
         cover_height=row.cover_height,
+        mentions=row.mentions,
     )
 
 
@@ -90,6 +91,7 @@ def comment(row: Any) -> comments_pb2.Comment:
         user_id=row.user_id,
         owner_id=row.owner_id,
         content=row.content.encode(),
+        mentions=row.mentions,
         like_count=row.like_count,
         reply_count=row.reply_count,
         created_at=milliseconds(row.created_at),

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Computed, Double, ForeignKey, Identity, Index, SmallInteger, func, text
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy import ARRAY, BigInteger, Computed, Double, ForeignKey, Identity, Index, SmallInteger, Text, func, text
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.media.models import Model
@@ -45,8 +45,11 @@ class Video(Model):
     view_count: Mapped[int] = mapped_column(server_default="0")
     score: Mapped[float] = mapped_column(Double, Computed(SCORE, persisted=True))
     random_key: Mapped[int]  # its place in the random order; each viewer starts at a different place
-    words: Mapped[str] = mapped_column(TSVECTOR)  # text_search.py
+    words: Mapped[str] = mapped_column(TSVECTOR)  # texts/text_search.py
     words_version: Mapped[int] = mapped_column(SmallInteger, server_default="1")  # maintenance/search_words.py
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")  # of its texts (tags/index.py)
+    mentions: Mapped[dict[str, int]] = mapped_column(JSONB, server_default="{}")  # users by name, in its texts
+    mentions_told: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")  # mentions.py
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
@@ -61,6 +64,7 @@ class Video(Model):
         Index("video_owner", "owner_id", "visibility", "id", postgresql_where=IS_LIVE),
         Index("video_words", "words", postgresql_using="gin", postgresql_where=IS_LIVE),
         Index("video_old_words", "id", postgresql_where=text("words_version < 1")),
+        Index("video_untagged", "id", postgresql_where=text("words_version < 2")),
         Index("video_waiting", "object_hash", postgresql_where=text("publish_as IS NOT NULL")),
     )
 
@@ -95,6 +99,7 @@ class Comment(Model):
     user_id: Mapped[int]
     owner_id: Mapped[int]  # the owner of the video, or the author of the comment, that this comment answers
     content: Mapped[str]
+    mentions: Mapped[dict[str, int]] = mapped_column(JSONB, server_default="{}")  # users by name, in its content
     like_count: Mapped[int] = mapped_column(server_default="0")
     reply_count: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -13,11 +13,13 @@ from services.kit.nats import Event
 from services.kit.sql.connection import AsyncConnection
 from services.media import events
 from services.media.models import HIDDEN, PRIVATE, READY, Object, ObjectReference
+from services.media.tags import index
 from services.media.videos import comments, videos
 from services.media.videos.list_totals import move_video
 from services.media.videos.models import Comment, Video
 
 SUBJECTS = [f"events.user.moderation.{verb}" for verb in ("hidden", "restored", "removed")]
+BLANK: dict[str, Any] = {"content": "null", "mentions": {}}
 NOBODY = 0  # the actor of an event that no user of the app caused
 
 
@@ -61,6 +63,7 @@ async def _show_as(connection: AsyncConnection, video: Any, visibility: int, pub
     references = update(ObjectReference).where(ObjectReference.video_id == video.id)
     await connection.execute(references.values(visibility=visibility))
     await move_video(connection, video.id, video.owner_id, old=video.visibility, new=visibility)
+    await index.follow_change(connection, video, changed)
     await events.video_moderated(connection, changed, hidden=visibility == HIDDEN)
 
 
@@ -78,10 +81,10 @@ async def _moderate_comment(connection: AsyncConnection, comment_id: int, verb: 
     if verb == "restored" and comment.hidden_at is not None:
         await _change_comment(connection, comment, 1, has_video, deleted_at=None, hidden_at=None)
     elif verb != "restored" and comment.deleted_at is None:
-        values = {"hidden_at": func.now()} if verb == "hidden" else {"content": "null"}
+        values = {"hidden_at": func.now()} if verb == "hidden" else BLANK
         await _change_comment(connection, comment, -1, has_video, deleted_at=func.now(), **values)
     elif verb == "removed" and comment.hidden_at is not None:
-        blank = update(Comment).where(Comment.id == comment_id).values(content="null", hidden_at=None)
+        blank = update(Comment).where(Comment.id == comment_id).values(hidden_at=None, **BLANK)
         await connection.execute(blank)
 
 

@@ -13,8 +13,10 @@ from sqlalchemy import Row, select, update
 from services.kit.sql.connection import AsyncConnection
 from services.media import events
 from services.media.models import HIDDEN, ObjectReference
+from services.media.tags import index
 from services.media.videos.list_totals import move_video
 from services.media.videos.models import Video
+from services.media.videos.texts.texts import tell_mentioned
 
 
 async def lock_waiting(connection: AsyncConnection, object_hash: str) -> Sequence[Row[Any]]:
@@ -31,6 +33,7 @@ async def publish_waiting(connection: AsyncConnection, object_hash: str) -> None
         published = await _publish(connection, video)
         await events.video_published(connection, published)
         await events.video_ready(connection, published)
+        await tell_mentioned(connection, published)
 
 
 async def _publish(connection: AsyncConnection, video: Any) -> Row[Any]:
@@ -39,6 +42,7 @@ async def _publish(connection: AsyncConnection, video: Any) -> Row[Any]:
     shown = update(ObjectReference).where(ObjectReference.video_id == video.id)
     await connection.execute(shown.values(visibility=published.visibility))
     await move_video(connection, video.id, video.owner_id, old=video.visibility, new=published.visibility)
+    await index.follow_change(connection, video, published)
     return published
 
 

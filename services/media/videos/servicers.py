@@ -8,8 +8,10 @@ import grpc.aio
 from sqlalchemy import Row
 
 from protos.media.v1 import comments_pb2 as comments_pb
+from protos.media.v1 import tags_pb2
 from protos.media.v1 import videos_pb2 as pb
-from protos.media.v1.comments_pb2_grpc import CommentsServicer, add_CommentsServicer_to_server
+from protos.media.v1.comments_pb2_grpc import add_CommentsServicer_to_server
+from protos.media.v1.tags_pb2_grpc import add_TagsServicer_to_server
 from protos.media.v1.videos_pb2_grpc import VideosServicer, add_VideosServicer_to_server
 from services.kit.batcher import Batcher
 from services.kit.context import current_caller, require_caller
@@ -22,7 +24,6 @@ from services.media.errors import Overloaded
 from services.media.resources import Resources
 from services.media.videos import (
     chosen_covers,
-    comments,
     feeds,
     likes,
     list_totals,
@@ -32,19 +33,21 @@ from services.media.videos import (
     visibility,
 )
 from services.media.videos.captions import captions
-from services.media.videos.comment_writing import NewComment, new_comment, write_comments
+from services.media.videos.commenting.servicers import Comments
 from services.media.videos.creating import MAX_VIDEOS, NewVideo, create_videos, create_with_files, new_video
 from services.media.videos.following import feed
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.pages import PageRequest
+from services.media.videos.tagged.servicers import Tags
 from services.media.videos.views import ViewKey
 
-VIDEO_PROTOS = (pb.DESCRIPTOR, comments_pb.DESCRIPTOR)
+VIDEO_PROTOS = (pb.DESCRIPTOR, comments_pb.DESCRIPTOR, tags_pb2.DESCRIPTOR)
 
 
 def register_videos(service: Resources, server: grpc.aio.Server) -> None:
     add_VideosServicer_to_server(Videos(service), server)
     add_CommentsServicer_to_server(Comments(service), server)
+    add_TagsServicer_to_server(Tags(service), server)
 
 
 class Videos(VideosServicer):
@@ -58,6 +61,7 @@ class Videos(VideosServicer):
     async def CreateVideo(self, request: pb.CreateVideoRequest, context: object) -> pb.Video:
         self._words.check(title=request.title, description=request.description)
         fields = {field.name: getattr(request, field.name) for field in request.DESCRIPTOR.fields}
+        fields["mentions"] = dict(request.mentions)
         if not request.HasField("cover_at"):
             del fields["cover_at"]
         new = new_video(require_caller(), self._service.new_id(), fields)
@@ -71,7 +75,7 @@ class Videos(VideosServicer):
 
     async def UpdateVideo(self, request: pb.UpdateVideoRequest, context: object) -> pb.Video:
         self._words.check(title=request.title, description=request.description)
-        changes = {field.name: value for field, value in request.ListFields()}
+        changes = {field.name: value for field, value in request.ListFields()} | {"mentions": dict(request.mentions)}
         video_id, private = changes.pop("video_id", 0), changes.pop("private", None)
         async with self._database.transaction() as connection:
             row = await videos.update_video(connection, require_caller(), video_id, changes, private)
@@ -187,62 +191,3 @@ class Videos(VideosServicer):
     async def _write_likes(self, changes: list[Change]) -> Sequence[Outcome]:
         async with self._database.transaction() as connection:
             return await likes.change_likes(connection, likes.VIDEO, changes)
-
-
-class Comments(CommentsServicer):
-    def __init__(self, service: Resources) -> None:
-        self._database, self._new_id = service.database, service.new_id
-        self._words = WordFilter(service.settings.filtered_words)
-        self._comments: Batcher[NewComment, Any] = group_commit(self._write_comments, Overloaded)
-        self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes, Overloaded)
-
-    async def CommentVideo(self, request: comments_pb.CommentVideoRequest, context: object) -> comments_pb.Comment:
-        self._words.check_json("content", request.content)
-        asked = (require_caller(), self._new_id(), request.content)
-        row = await self._comments.submit(new_comment(*asked, video_id=request.video_id))
-        return messages.comment(row)
-
-    async def ReplyToComment(self, request: comments_pb.ReplyToCommentRequest, context: object) -> comments_pb.Comment:
-        self._words.check_json("content", request.content)
-        asked = (require_caller(), self._new_id(), request.content)
-        row = await self._comments.submit(new_comment(*asked, reply_to_id=request.comment_id))
-        return messages.comment(row)
-
-    async def DeleteComment(
-        self, request: comments_pb.DeleteCommentRequest, context: object
-    ) -> comments_pb.DeleteCommentResponse:
-        async with self._database.transaction() as connection:
-            video_id = await comments.delete_comment(connection, require_caller(), request.comment_id)
-        return comments_pb.DeleteCommentResponse(video_id=video_id)
-
-    async def GetComment(self, request: comments_pb.GetCommentRequest, context: object) -> comments_pb.Comment:
-        async with self._database.reading() as connection:
-            row = await comments.get_comment(connection, current_caller.get(), request.comment_id)
-        return messages.comment(row)
-
-    async def ListComments(self, request: comments_pb.ListCommentsRequest, context: object) -> comments_pb.CommentPage:
-        wanted = (request.id, request.order, request.before_id, PageRequest.of(request))
-        async with self._database.reading() as connection:
-            rows, cursor = await comments.list_comments(connection, current_caller.get(), *wanted)
-        return comments_pb.CommentPage(comments=map(messages.comment, rows), next_cursor=cursor)
-
-    async def ListThread(self, request: comments_pb.ListCommentsRequest, context: object) -> comments_pb.CommentPage:
-        wanted = (request.id, request.order, request.before_id, PageRequest.of(request))
-        async with self._database.reading() as connection:
-            rows, cursor = await comments.list_thread(connection, current_caller.get(), *wanted)
-        return comments_pb.CommentPage(comments=map(messages.comment, rows), next_cursor=cursor)
-
-    async def SetCommentLikes(
-        self, request: comments_pb.SetCommentLikesRequest, context: object
-    ) -> comments_pb.SetCommentLikesResponse:
-        check_batch(request.changes)
-        outcomes = await write_together(self._likes, map(messages.like_change, request.changes))
-        return comments_pb.SetCommentLikesResponse(outcomes=map(messages.like_outcome, outcomes))
-
-    async def _write_comments(self, written: list[NewComment]) -> Sequence[Any]:
-        async with self._database.transaction() as connection:
-            return await write_comments(connection, written)
-
-    async def _write_likes(self, changes: list[Change]) -> Sequence[Outcome]:
-        async with self._database.transaction() as connection:
-            return await likes.change_likes(connection, likes.COMMENT, changes)

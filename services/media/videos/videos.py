@@ -19,10 +19,11 @@ from services.media.files import objects
 from services.media.files.filetypes import IMAGE, VIDEO
 from services.media.files.references import release_objects
 from services.media.models import FAILED, PRIVATE, PUBLIC, Object, ObjectReference
+from services.media.tags import index
 from services.media.videos.cards import CARDS, OURS, made_cover
 from services.media.videos.list_totals import move_video
 from services.media.videos.models import Caption, Video
-from services.media.videos.text_search import video_words
+from services.media.videos.texts.texts import tell_mentioned, text_values
 from services.media.videos.visibility import lock_visible, visible_to
 
 MAX_TITLE, MAX_DESCRIPTION, MAX_TYPE, MAX_URL = 100, 500, 20, 2_048  # characters
@@ -31,7 +32,7 @@ MAX_TITLE, MAX_DESCRIPTION, MAX_TYPE, MAX_URL = 100, 500, 20, 2_048  # character
 async def update_video(
     connection: AsyncConnection, caller: Caller, video_id: int, changes: dict[str, Any], private: bool | None
 ) -> Row[Any]:
-    """Changes the given fields among `title, description, cover_url, cover_at, visibility`.
+    """Changes the given fields among `title, description, cover_url, cover_at, visibility`; `mentions`: users by name.
 
     `private` is what older clients send instead of a visibility; False leaves a video for friends as it is.
     Raises VideoInvalid, VideoNotFound, NotPermitted, ObjectNotFound.
@@ -39,6 +40,7 @@ async def update_video(
     video = await lock_visible(connection, caller, video_id)
     if video.owner_id != caller.user_id:
         raise NotPermitted
+    users = changes.pop("mentions", {})
     values = check_fields(changes)
     if "title" in values and not values["title"]:
         raise VideoInvalid(field="title")
@@ -54,18 +56,24 @@ async def update_video(
     values = {name: value for name, value in values.items() if value != getattr(video, name)}
     if values:
         await resolve_files(connection, caller, values)
-        await write_changes(connection, video, values)
+        await write_changes(connection, video, values, users)
     return (await get_cards(connection, caller, [video_id]))[0]
 
 
-async def write_changes(connection: AsyncConnection, video: Any, values: dict[str, Any]) -> None:
-    words = video_words(values.get("title", video.title), values.get("description", video.description))
+async def write_changes(
+    connection: AsyncConnection, video: Any, values: dict[str, Any], users: dict[str, int] | None = None
+) -> None:
+    """`users`: by name, those who may be mentioned now; those who were stay."""
+    texts = (values.get("title", video.title), values.get("description", video.description))
     before = await files_of(connection, video)
-    statement = update(Video).where(Video.id == video.id).values(words=words, updated_at=func.now(), **values)
+    values = text_values(*texts, video.mentions | (users or {})) | values
+    statement = update(Video).where(Video.id == video.id).values(updated_at=func.now(), **values)
     changed = (await connection.execute(statement.returning(Video.__table__))).one()
     await refer_anew(connection, before, changed, private=video.visibility != PUBLIC)
     await move_video(connection, video.id, video.owner_id, old=video.visibility, new=changed.visibility)
+    await index.follow_change(connection, video, changed)
     await events.video_updated(connection, changed, video.owner_id)
+    await tell_mentioned(connection, changed)
 
 
 async def delete_video(connection: AsyncConnection, caller: Caller, video_id: int) -> int:
@@ -84,13 +92,15 @@ async def erase(connection: AsyncConnection, video: Any, actor_id: int) -> None:
     """Empties a locked video. Its comments and likes can only be reached through it."""
     blank: dict[str, Any] = {"title": "", "description": "", "type": "", "video_url": "", "cover_url": ""}
     blank |= {"object_hash": None, "publish_as": None, "cover_at": None, "captioned_hls": None}
+    blank |= text_values("", "", {}) | {"mentions_told": []}
     await connection.execute(delete(Caption).where(Caption.video_id == video.id))
     statement = update(Video).where(Video.id == video.id)
-    await connection.execute(statement.values(deleted_at=func.now(), words=video_words(""), **blank))
+    gone = (await connection.execute(statement.values(deleted_at=func.now(), **blank).returning(Video.__table__))).one()
     shown = delete(ObjectReference).where(ObjectReference.video_id == video.id).returning(ObjectReference.object_hash)
     hashes = (await connection.execute(shown)).scalars().all()
     await release_objects(connection, video.owner_id, hashes, private=video.visibility != PUBLIC)
     await move_video(connection, video.id, video.owner_id, old=video.visibility)
+    await index.follow_change(connection, video, gone)
     await events.video_deleted(connection, video, actor_id)
 
 

@@ -96,5 +96,6 @@ async def check_friends(connection: AsyncConnection, pairs: Sequence[tuple[int, 
         blocks.is_not(None).label("blocks"),
         setting_of(peer, "who_sees_presence").label("who_sees_presence"),
         setting_of(peer, "who_sees_last_login").label("who_sees_last_login"),
+        setting_of(peer, "who_may_mention").label("who_may_mention"),
     )
     return (await connection.execute(select(*columns).select_from(asked).order_by(asked.c.place))).all()

@@ -21,6 +21,7 @@ class Settings(NamedTuple):
     who_sees_presence: int = EVERYONE
     who_sees_last_login: int = FRIENDS
     who_may_follow: int = EVERYONE
+    who_may_mention: int = EVERYONE
 
 
 VALUES = {
@@ -28,6 +29,7 @@ VALUES = {
     "who_sees_presence": (EVERYONE, FRIENDS, NOBODY),
     "who_sees_last_login": (EVERYONE, FRIENDS, NOBODY),
     "who_may_follow": (EVERYONE, ASK),
+    "who_may_mention": (EVERYONE, FRIENDS, NOBODY),
 }
 DEFAULTS = Settings()
 

@@ -83,6 +83,7 @@ class TestAddFriend:
             "who_sees_presence": "everyone",
             "who_sees_last_login": "friends",
             "who_may_follow": "everyone",
+            "who_may_mention": "everyone",
         }
         settings |= {"searchable_by_phone": False, "searchable_by_email": False}
         assert await you.get("/api/contact/get-settings") == settings

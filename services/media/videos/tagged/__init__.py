@@ -1,0 +1,1 @@
+"""The lists of videos by their tags, and the RPCs of tags."""

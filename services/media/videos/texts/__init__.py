@@ -1,0 +1,1 @@
+"""What titles and descriptions of videos say: words to search, tags, and whom they mention."""
