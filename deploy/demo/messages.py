@@ -32,3 +32,11 @@ async def _send_all(run: DemoRun, name: str, lines: Sequence[Line], to: Mapping[
         }
         ack = await run.users[key].post("/api/chat/send", to=to[key], **message)
         run.added["messages"] += not ack["duplicate"]
+        await _react(run, name, number, ack, [other for other in to if other != key])
+
+
+async def _react(run: DemoRun, name: str, number: int, ack: Mapping[str, str], others: Sequence[str]) -> None:
+    """Some of those who read a message react to it; repeating that changes nothing."""
+    for key, emoji in run.choices.reactions(name, number, others):
+        of = {"conversation_id": ack["conversation_id"], "seq": ack["seq"]}
+        await run.users[key].post("/api/chat/react", **of, emoji=emoji)

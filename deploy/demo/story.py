@@ -13,6 +13,8 @@ from deploy.demo.clips import LANDSCAPE, PORTRAIT, Clip
 
 FILE = Path(__file__).with_name("story.toml")
 SECONDS = 5.0
+EMOJI = ("👍", "❤️", "😂", "🎉", "🔥")
+REACTING = 0.25  # share of those who read a message
 Line = tuple[str, str]
 """The key of a person, and what they say."""
 
@@ -110,6 +112,11 @@ class SeededChoices:
         """The people who like this video."""
         random = self.random("likers", of)
         return random.sample(people, random.randrange(len(people) // 3, len(people) + 1))
+
+    def reactions(self, talk: str, number: int, readers: Sequence[str]) -> list[tuple[str, str]]:
+        """Who reacts to this message, and with which emoji."""
+        random = self.random("reactions", talk, number)
+        return [(key, random.choice(EMOJI)) for key in readers if random.random() < REACTING]
 
     def message_id(self, talk: str, number: int) -> str:
         """A stable id: a message that is sent again is stored once."""
