@@ -16,7 +16,10 @@ async function set({ conversation_id, seq }, pinned) {
   if (!await ask("message.pin", { conversation_id, seq, pinned })) toast(t("pin.refused"));
 }
 
-export const pinButton = (message) => action(t(isPinned(message) ? "pin.off" : "pin"), () => set(message, !isPinned(message)), { class: "plain", name: "pin-message" });
+export function pinButton(message) {
+  const pinned = isPinned(message);
+  return action(t(pinned ? "pin.off" : "pin"), () => set(message, !pinned), { class: "plain", name: "pin-message" });
+}
 
 /** Says how many are pinned, and opens them. `textOf`: a message in one line. */
 export function drawPins(bar, id, textOf) {
