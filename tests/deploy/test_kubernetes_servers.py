@@ -54,6 +54,7 @@ def test_a_server_may_do_little_and_leaves_its_node_to_itself(resource: Resource
         "capabilities": {"drop": ["ALL"]},
     }
     assert set(container["resources"]["requests"]) == {"cpu", "memory", "ephemeral-storage"}
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
     assert pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert "PASSWORD" in {variable["name"] for variable in container["env"] if "valueFrom" in variable}
     name = resource["metadata"]["name"]
