@@ -34,7 +34,10 @@ def main() -> None:
 
 
 async def serve(settings: GatewaySettings) -> None:
-    """Serves until the signal. Then: first unready, then no new requests, then the end. Raises ConfigError."""
+    """Serves until the signal; then reports that it is not ready, ends connections and sockets, and returns.
+
+    Raises ConfigError.
+    """
     listeners = [listen(settings.http_host, port) for port in settings.http_ports]
     stopping = stop_signal()
     watch_loop()

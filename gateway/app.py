@@ -108,7 +108,7 @@ def build_app(container: Container) -> Litestar:
 
 
 def build_asgi(container: Container) -> ASGIApp:
-    """The whole of it, sockets included."""
+    """The application with the layers around it and the endpoint of the sockets."""
     app: ASGIApp = refusing(build_app(container))
     settings = container.settings
     if settings.web_app:
@@ -123,5 +123,5 @@ def build_asgi(container: Container) -> ASGIApp:
 
 
 def build_server(app: ASGIApp | Any, settings: GatewaySettings) -> GatewayServer:
-    """The server of production for any application: the tests and bench/ run theirs on it, too."""
+    """The server, configured as in production, for any application: tests and bench/ also serve their own with it."""
     return server_for(app, settings, SocketProtocol, MAX_FRAME_BYTES)

@@ -45,7 +45,7 @@ def read_packages(file: Path) -> Iterator[Package]:
 
 
 VENDORED = {"gateway": [Path("gateway/docs/swagger-ui")]}
-"""Folders of an image with files of an npm package, by which package.json names it."""
+"""By image, the folders with files of an npm package; the package.json in each names it."""
 
 
 def read_vendored(image: str) -> Iterator[dict[str, str]]:
@@ -68,7 +68,7 @@ def _one(declared: PackageMetadata, field: str) -> str:
 
 
 def _classified(declared: PackageMetadata) -> str:
-    """The licence by the package's classifiers, whose last part is the name."""
+    """The licences in the package's classifiers: the last part of each is a licence's name."""
     classifiers = declared.get_all("Classifier") or []
     names = [entry.rpartition(" :: ")[2] for entry in classifiers if entry.startswith(CLASSIFIER)]
     return " OR ".join(name for name in names if name != "OSI Approved")

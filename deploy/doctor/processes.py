@@ -46,7 +46,7 @@ async def _is_troubled(channel: grpc.aio.Channel) -> bool:
     try:
         answer = await HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=WHOLE), timeout=SECONDS)
     except grpc.aio.AioRpcError as error:
-        if error.code() is grpc.StatusCode.NOT_FOUND:  # a service of the release before
+        if error.code() is grpc.StatusCode.NOT_FOUND:  # the service is of the previous release
             return False
         raise
     return bool(answer.status != SERVING)

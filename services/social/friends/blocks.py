@@ -16,7 +16,10 @@ from services.social.models import PENDING, Block, FriendRequest, JoinRequest, M
 
 
 async def block(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
-    """Blocks a user and ends the friendship with them; unblocked, they have to ask. Raises SelfBlock, UserNotFound."""
+    """Blocks a user, and ends their friendship and follows. After an unblock the user has to ask to be friends again.
+
+    Raises SelfBlock, UserNotFound.
+    """
     if user_id == caller.user_id:
         raise SelfBlock
     standing = await lock_pair(connection, caller.user_id, user_id)
@@ -35,7 +38,7 @@ async def block(connection: AsyncConnection, caller: Caller, user_id: int) -> No
 
 
 async def _hide_requests(connection: AsyncConnection, user_id: int, blocked_id: int) -> None:
-    """Hides the pending requests of the blocked user to the user and to the groups the user owns.
+    """Hides the blocked user's pending requests to the user, and to the groups that the user owns.
 
     To the blocked user they still look pending.
     """

@@ -37,8 +37,11 @@ def _shows_last_login(friend: Any, user_id: int) -> ColumnElement[bool]:
 async def list_friend_ids(
     connection: AsyncConnection, caller: Caller, only_agreed: bool, only_present: bool
 ) -> Sequence[int]:
-    """The caller's friends, by id; `only_agreed`: without those who have not agreed to it; `only_present`: nor those
-    who show nobody their presence."""
+    """The caller's friends, by id.
+
+    `only_agreed`: only those who agreed to the friendship. `only_present`: of these, only those who show friends their
+    presence.
+    """
     query = select(Friendship.friend_id).where(Friendship.user_id == caller.user_id).order_by(Friendship.friend_id)
     if only_agreed or only_present:
         me, friend = Friendship.user_id, Friendship.friend_id
@@ -50,7 +53,10 @@ async def list_friend_ids(
 
 
 async def delete_friend(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
-    """Ends a friendship, after which the user has to ask. Does nothing without a friendship. Raises UserNotFound."""
+    """Ends a friendship. The other user has to ask before they are friends again.
+
+    Does nothing without a friendship. Raises UserNotFound.
+    """
     standing = await lock_pair(connection, caller.user_id, user_id)
     if standing.friends:
         await part(connection, caller.user_id, user_id)
@@ -78,8 +84,11 @@ async def get_relations(connection: AsyncConnection, caller: Caller, user_ids: S
 
 
 async def check_friends(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> Sequence[Row[Any]]:
-    """For each pair, in order: whether they are friends and which of them agreed, whether one blocks the other, whether
-    it is the first who does, and who sees of the second what. Raises BatchTooLarge."""
+    """The relation of each pair, in order. Raises BatchTooLarge.
+
+    It says whether the two are friends, which of them agreed, whether either blocks the other, whether the first does,
+    and what of the second is shown to whom.
+    """
     pages.check_batch(pairs)
     asked = pages.unnest(user_id=[user for user, _ in pairs], peer_id=[peer for _, peer in pairs])
     user, peer = asked.c.user_id, asked.c.peer_id
