@@ -30,9 +30,14 @@ class RunningGateway:
     http: httpx.AsyncClient
 
 
+NOBODY = "127.0.0.1:1"  # at the default addresses may be the services of a run on this machine
+DEFAULTS = {f"HITOK_{service}_TARGET": NOBODY for service in ("USER", "SOCIAL", "MEDIA", "CHAT")}
+DEFAULTS["HITOK_RATE_LIMIT_SCALE"] = "0"
+
+
 def gateway_settings(servers: Servers, **more: str) -> GatewaySettings:
-    """Limits off; name the services by e.g. HITOK_USER_TARGET=running.target."""
-    return common_settings(GatewaySettings, SERVICE, servers, **{"HITOK_RATE_LIMIT_SCALE": "0"} | more)
+    """Limits off, and no service; name those there are by e.g. HITOK_USER_TARGET=running.target."""
+    return common_settings(GatewaySettings, SERVICE, servers, **DEFAULTS | more)
 
 
 @asynccontextmanager
