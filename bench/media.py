@@ -103,7 +103,7 @@ def ffmpeg_ladder(source: Path) -> list[str]:
 def measure_memory(folder: Path) -> None:
     title("Memory of the child that makes the ladder of 4K HEVC of 10 bits, HLG")
     _, most = convert(make(folder / "large.mov", f"{HEVC} {HLG}", "3840x2160", 3))
-    row("most", f"{most / MIB:.0f} MiB", "aim: at most 600")
+    row("most", f"{most / 1_000_000:.0f} MB", "aim: at most 600")
 
 
 def measure_first_rung(base: str, token: str, clip: Path) -> None:
