@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a page": (page, "FILE_TYPE_REFUSED"),
     "a page after blanks": (lambda: b"\xef\xbb\xbf \r\n" + page(), "FILE_TYPE_REFUSED"),
     "a page deep in a text": (lambda: b"words " * 2_000 + page(), "FILE_TYPE_REFUSED"),
-    "an svg": (lambda: b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "FILE_TYPE_REFUSED"),
+    "an svg": (lambda: b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "FILE_PICTURE_UNSUPPORTED"),
     "a program": (lambda: b"\x7fELF" + os.urandom(500), "FILE_TYPE_REFUSED"),
     "noise": (lambda: b"\x01" + os.urandom(10_000), "FILE_TYPE_REFUSED"),
     "a heic's first bytes": (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + os.urandom(99), "FILE_BROKEN"),
