@@ -138,6 +138,8 @@ TABLES: dict[str, dict[str, Table]] = {
         "video_like": Table("user_id", "video_id id withdrawn created_at", ROW_GOES),
         "comment_like": Table("user_id", "comment_id withdrawn created_at", ROW_GOES),
         "video_share": Table("user_id", "video_id created_at", ROW_GOES),
+        "saved_video": Table("user_id", "video_id id collection_id created_at", ROW_GOES),
+        "collection": Table("user_id name", "id created_at", ROW_GOES),
         "shelf": Table(
             "owner_id", "public_count friends_count private_count", f"The counts fall to 0 with the videos. {ID_STAYS}"
         ),

@@ -34,6 +34,7 @@ from gateway.api.shortvideo.discovery import search, tags
 from gateway.api.shortvideo.follows import feed as following
 from gateway.api.shortvideo.follows import follows
 from gateway.api.shortvideo.own_videos import captions
+from gateway.api.shortvideo.saved import saves
 from gateway.config import GatewaySettings, Original
 from gateway.container import Container
 from gateway.docs import page as docs_page
@@ -64,6 +65,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *following.endpoints,
     *search.endpoints,
     *tags.endpoints,
+    *saves.endpoints,
     *videos.endpoints,
     *captions.endpoints,
     *comments.endpoints,

@@ -36,10 +36,11 @@ from gateway.http.limits.rate_limits import RateLimiter
 from gateway.ws.endpoint import Sockets
 from protos.export.v1 import export_pb2
 from protos.export.v1.export_pb2_grpc import ExportStub
-from protos.media.v1 import comments_pb2, objects_pb2, tags_pb2, videos_pb2
+from protos.media.v1 import comments_pb2, objects_pb2, saves_pb2, tags_pb2, videos_pb2
 from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.objects_pb2 import Object
 from protos.media.v1.objects_pb2_grpc import ObjectsStub, UploadsStub
+from protos.media.v1.saves_pb2_grpc import SavesStub
 from protos.media.v1.tags_pb2 import Tag
 from protos.media.v1.tags_pb2_grpc import TagsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
@@ -78,7 +79,9 @@ USER_PROTOS = (
     export_pb2.DESCRIPTOR,
 )
 SOCIAL_PROTOS = tuple(each.DESCRIPTOR for each in (export_pb2, follows_pb2, friends_pb2, groups_pb2, mutes_pb2))
-MEDIA_PROTOS = tuple(each.DESCRIPTOR for each in (export_pb2, objects_pb2, videos_pb2, comments_pb2, tags_pb2))
+MEDIA_PROTOS = tuple(
+    each.DESCRIPTOR for each in (export_pb2, objects_pb2, videos_pb2, comments_pb2, saves_pb2, tags_pb2)
+)
 
 
 @dataclass(slots=True)
@@ -99,6 +102,7 @@ class Container:
     uploads: UploadsStub
     videos: VideosStub
     comments: CommentsStub
+    saves: SavesStub
     tags: TagsStub
     chat: Chat
     second_factors: SecondFactorsStub
@@ -211,6 +215,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             uploads=UploadsStub(media_channel),
             videos=videos,
             comments=comments,
+            saves=SavesStub(media_channel),
             tags=tags,
             chat=chat,
             second_factors=SecondFactorsStub(user_channel),

@@ -58,7 +58,8 @@ export async function refusal(response) {
 
 /** The answer's data: in an envelope or, in the second family's social routes, bare. Throws Refusal. */
 export async function call(method, path, { query, body } = {}) {
-  const search = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value !== undefined && value !== ""));
+  const search = new URLSearchParams(Object.entries(query ?? {}).flatMap(([name, value]) => [value].flat().map((each) => [name, each]))
+    .filter(([, value]) => value !== undefined && value !== ""));
   const options = body instanceof FormData ? { body }
     : body ? { body: JSON.stringify(body), headers: { "content-type": "application/json" } } : {};
   const response = await request(method, search.size ? `${path}?${search}` : path, options);

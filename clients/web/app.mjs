@@ -15,6 +15,7 @@ const VIEWS = {
   v: () => import("./views/video.mjs"),
   u: () => import("./views/profile.mjs"),
   me: () => import("./views/me.mjs"),
+  saved: () => import("./views/saved.mjs"),
   upload: () => import("./views/upload.mjs"),
   friends: () => import("./views/friends.mjs"),
   chats: () => import("./views/chats.mjs"),
@@ -32,7 +33,7 @@ const VIEWS = {
 };
 const NAV = [["", "feed"], ["friends", "friends"], ["upload", "upload"], ["chats", "chats"], ["notifications", "bell"], ["me", "me"]];
 const INSIDE = { feed: "", v: "", chat: "chats", groups: "chats", group: "chats",
-  settings: "me", privacy: "me", muted: "me", security: "me", sessions: "me", data: "me", reports: "me" }; // views without an entry of their own
+  saved: "me", settings: "me", privacy: "me", muted: "me", security: "me", sessions: "me", data: "me", reports: "me" }; // views without an entry of their own
 const COUNTS = { chats: unread, notifications: unseen };
 
 const main = document.getElementById("main"), nav = document.getElementById("nav");

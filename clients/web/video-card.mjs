@@ -6,6 +6,7 @@ import { number, t } from "./i18n.mjs";
 import { keep, kept } from "./kept.mjs";
 import { linked } from "./linked.mjs";
 import { reportButton } from "./report.mjs";
+import { saveButton } from "./saved.mjs";
 import { me } from "./session.mjs";
 import { attempt, toast, userLink } from "./ui.mjs";
 
@@ -32,7 +33,7 @@ export function videoCard(data) {
     userLink(data.user_id),
     h("h2", null, linked(data.title, data.title_entities)),
     data.description && h("p", null, linked(data.description, data.description_entities))),
-    h("div", { class: "actions" }, likeButton(data), commentButton(data), shareButton(data), soundButton(),
+    h("div", { class: "actions" }, likeButton(data), commentButton(data), shareButton(data), saveButton(data), soundButton(),
       data.user_id !== me.id && reportButton(icon("flag"), { kind: "video", id: data.id }, { class: "report", "aria-label": t("report") })));
   return card;
 }

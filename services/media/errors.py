@@ -178,5 +178,29 @@ class CommentNotFound(NotFound):
     """No such comment, or the caller may not see its video."""
 
 
+class SaveLimitReached(Conflict):
+    """A user has as many saved videos as they may have."""
+
+
+class CollectionNotFound(NotFound):
+    """No such collection, or another user's."""
+
+
+class CollectionInvalid(Invalid):
+    """A name of no characters, of too many, or with some that cannot be seen."""
+
+    field = "name"
+
+
+class CollectionTaken(Conflict):
+    """The user has another collection of this name."""
+
+    field = "name"
+
+
+class CollectionLimitReached(Conflict):
+    """A user has as many collections as they may have."""
+
+
 class Overloaded(errors.Overloaded):
     """More writes at once than can wait."""

@@ -28,6 +28,12 @@ LISTS = (
         "shared_videos", "SELECT video_id AS a, 0 AS b, video_id, created_at FROM video_share WHERE user_id = :user_id"
     ),
     UserList(
+        "saved_videos",
+        """SELECT s.id AS a, 0 AS b, video_id, name AS collection, s.created_at
+        FROM saved_video s LEFT JOIN collection c ON c.id = collection_id WHERE s.user_id = :user_id""",
+    ),
+    UserList("collections", "SELECT id AS a, 0 AS b, id, name, created_at FROM collection WHERE user_id = :user_id"),
+    UserList(
         "following_feed",
         "SELECT user_id AS a, 0 AS b, video_id AS seen_up_to, seen_at FROM following_seen WHERE user_id = :user_id",
     ),

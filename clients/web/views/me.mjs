@@ -10,6 +10,7 @@ export async function view() {
   return {
     content: [
       h("header", { class: "profile" }, avatar(me), h("div", null, h("h1", null, me.username), h("p", null, me.bio)),
+        h("a", { class: "button", href: "#/saved" }, t("page.saved")),
         h("a", { class: "button", href: "#/settings" }, t("settings")),
         action(t("sign.out"), async () => {
           await signOut();

@@ -21,6 +21,7 @@ from services.media.resources import Resources
 from services.media.videos import comments, likes, videos
 from services.media.videos.following import feed
 from services.media.videos.models import Comment, ErasedAccount, Video
+from services.media.videos.saved import saves
 
 BATCH = 500  # rows per transaction
 FILES = 20  # uploads per transaction
@@ -108,6 +109,10 @@ async def _delete_seen(connection: AsyncConnection, user_id: int) -> int:
     return await feed.delete_seen(connection, user_id)
 
 
+async def _delete_saves(connection: AsyncConnection, user_id: int) -> int:
+    return await saves.delete_saves(connection, user_id, BATCH)
+
+
 async def _erase_comment(connection: AsyncConnection, user_id: int) -> int:
     left = or_(Comment.deleted_at.is_(None), Comment.hidden_at.is_not(None))
     query = select(Comment.__table__).where(Comment.user_id == user_id, left).limit(1)
@@ -126,6 +131,7 @@ STEPS = (
     _delete_comment_likes,
     _delete_shares,
     _delete_seen,
+    _delete_saves,
     _erase_comment,
     _erase_uploads,
 )

@@ -8,9 +8,10 @@ import grpc.aio
 from sqlalchemy import Row
 
 from protos.media.v1 import comments_pb2 as comments_pb
-from protos.media.v1 import tags_pb2
+from protos.media.v1 import saves_pb2, tags_pb2
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import add_CommentsServicer_to_server
+from protos.media.v1.saves_pb2_grpc import add_SavesServicer_to_server
 from protos.media.v1.tags_pb2_grpc import add_TagsServicer_to_server
 from protos.media.v1.videos_pb2_grpc import VideosServicer, add_VideosServicer_to_server
 from services.kit.batcher import Batcher
@@ -38,15 +39,17 @@ from services.media.videos.creating import MAX_VIDEOS, NewVideo, create_videos, 
 from services.media.videos.following import feed
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.pages import PageRequest
+from services.media.videos.saved.servicers import Saves
 from services.media.videos.tagged.servicers import Tags
 from services.media.videos.views import ViewKey
 
-VIDEO_PROTOS = (pb.DESCRIPTOR, comments_pb.DESCRIPTOR, tags_pb2.DESCRIPTOR)
+VIDEO_PROTOS = tuple(each.DESCRIPTOR for each in (pb, comments_pb, saves_pb2, tags_pb2))
 
 
 def register_videos(service: Resources, server: grpc.aio.Server) -> None:
     add_VideosServicer_to_server(Videos(service), server)
     add_CommentsServicer_to_server(Comments(service), server)
+    add_SavesServicer_to_server(Saves(service), server)
     add_TagsServicer_to_server(Tags(service), server)
 
 

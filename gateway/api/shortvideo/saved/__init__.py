@@ -1,0 +1,1 @@
+"""Videos that the caller saved."""

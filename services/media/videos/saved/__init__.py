@@ -1,0 +1,1 @@
+"""Videos that users save for themselves."""
