@@ -11,7 +11,7 @@ STAMP := $(or $(shell $(INTERPRETER) -c $(NAME_STAMP) 2>/dev/null),.venv/install
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo doctor backup restore verify-backup test soak chaos ha upgrade alerts corpus hostile check protos docs lock sbom audit clients screenshots bench release clean
+.PHONY: help run demo doctor backup restore verify-backup test soak chaos ha upgrade alerts corpus hostile check protos docs lock sbom audit clients screenshots bench performance release clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ screenshots: $(STAMP) ## Take the pictures of the READMEs (docs/images), with Ch
 
 bench: $(STAMP) ## Measure against the baselines in bench/
 	@$(BIN)/python -m bench
+
+performance: $(STAMP) ## Measure every route and write var/performance.md
+	@mkdir -p var; PERFORMANCE=var/performance.md $(BIN)/python -m bench routes
 
 release: $(STAMP) ## Make VERSION a release: version, changelog, descriptors of the contracts, commit and tag
 	@$(BIN)/python -m deploy.release $(VERSION)

@@ -19,6 +19,7 @@ NAMES = (
     "chat",
     "dialects",
     "effects",
+    "routes",
     "sizes",
 )
 

@@ -5,10 +5,14 @@ import platform
 import subprocess
 
 
-def where() -> None:
+def machine() -> str:
     """Figures mean nothing without the machine and the commit."""
     commit = subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, commit {commit}")
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, commit {commit}"
+
+
+def where() -> None:
+    print(machine())
 
 
 def title(text: str) -> None:

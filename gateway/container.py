@@ -3,27 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 import grpc.aio
 from nats.aio.client import Client as Nats
 from obstore.store import ObjectStore
 
-from gateway.cache.dataloader import DataLoader
-from gateway.cache.files import stored_files
-from gateway.cache.follows import Follows
+from gateway.cache.caches import Caches, make_caches
 from gateway.cache.invalidation import Invalidation
-from gateway.cache.likes import Likes
-from gateway.cache.metrics import show_caches
-from gateway.cache.mutes import NOTHING, Muted, viewers_mutes
 from gateway.cache.near_cache import NearCache
-from gateway.cache.profile_numbers import Numbers
-from gateway.cache.sessions import session_verdicts
-from gateway.cache.sights import Sights
 from gateway.cache.tags import trending_tags
-from gateway.cache.users import ProfileKey, user_cards, user_profiles, users_by_name
-from gateway.cache.videos import VideoCache
 from gateway.chat.client import CHAT_PROTOS, Chat, chat_at
 from gateway.chat.online_users import OnlineUsers
 from gateway.chat.presence_reporter import PresenceReporter
@@ -31,14 +21,12 @@ from gateway.chat.tickets import Tickets
 from gateway.config import SERVICE, GatewaySettings
 from gateway.http import endpoint
 from gateway.http.auth import Authenticator
-from gateway.http.errors import UserNotFound
 from gateway.http.limits.rate_limits import RateLimiter
 from gateway.ws.endpoint import Sockets
 from protos.export.v1 import export_pb2
 from protos.export.v1.export_pb2_grpc import ExportStub
 from protos.media.v1 import comments_pb2, objects_pb2, saves_pb2, tags_pb2, videos_pb2
 from protos.media.v1.comments_pb2_grpc import CommentsStub
-from protos.media.v1.objects_pb2 import Object
 from protos.media.v1.objects_pb2_grpc import ObjectsStub, UploadsStub
 from protos.media.v1.saves_pb2_grpc import SavesStub
 from protos.media.v1.tags_pb2 import Tag
@@ -50,18 +38,14 @@ from protos.social.v1.friends_pb2_grpc import FriendsStub
 from protos.social.v1.groups_pb2_grpc import GroupsStub
 from protos.social.v1.mutes_pb2_grpc import MutesStub
 from protos.user.v1 import accounts_pb2, audit_pb2, exports_pb2, moderation_pb2, second_factor_pb2, users_pb2
-from protos.user.v1.accounts_pb2 import SessionVerdict
 from protos.user.v1.accounts_pb2_grpc import AccountsStub, SessionsStub
 from protos.user.v1.audit_pb2_grpc import AuditStub
 from protos.user.v1.exports_pb2_grpc import ExportsStub
 from protos.user.v1.moderation_pb2_grpc import ModerationStub
 from protos.user.v1.second_factor_pb2_grpc import SecondFactorsStub
-from protos.user.v1.users_pb2 import User
 from protos.user.v1.users_pb2_grpc import UsersStub
-from services.kit.context import Caller
 from services.kit.nats import open_nats
 from services.kit.redis import open_redis
-from services.kit.roles import is_admin
 from services.kit.rpc.channel import open_channel
 from services.kit.ttl_map import TtlMap
 from services.objectstore.store import open_store
@@ -84,8 +68,8 @@ MEDIA_PROTOS = tuple(
 )
 
 
-@dataclass(slots=True)
-class Container:
+@dataclass(slots=True, kw_only=True)
+class Container(Caches):
     settings: GatewaySettings
     channels: Mapping[str, grpc.aio.Channel]  # by service
     # Services
@@ -113,19 +97,7 @@ class Container:
     tickets: Tickets
     store: ObjectStore
     nats: Nats
-    # Caches
-    verdicts: NearCache[int, SessionVerdict]  # by session id
-    cards: NearCache[int, User]  # what everybody may see of a user, by user id
-    profiles: DataLoader[ProfileKey, User]
-    names: DataLoader[str, User]
-    sights: Sights
-    muted: NearCache[int, Muted]  # by viewer
-    files: NearCache[str, Object]  # by hash
-    video_cache: VideoCache
     trending: NearCache[int, Sequence[Tag]]  # by how many
-    likes: Likes
-    follows: Follows
-    numbers: Numbers
     invalidation: Invalidation
     online: TtlMap[tuple[int, int], dict[str, bool]]  # by viewer and group; group 0: the viewer's friends
     seeds: TtlMap[int, int]  # where a random list began, by session
@@ -137,27 +109,6 @@ class Container:
     sockets: Sockets
     draining: bool = False
     met: bool = False  # whether all services have answered once
-
-    async def profile(self, user_id: int, viewer_id: int, viewer_role: int) -> User | None:
-        """The user with the fields that the viewer may see. Without private fields it may be a second old."""
-        if user_id == viewer_id or is_admin(viewer_role):
-            return await self.profiles.load((user_id, viewer_id))
-        return await self.cards.load(user_id)
-
-    async def logins_shown_to(self, viewer: Caller, user_ids: Sequence[int]) -> set[int]:
-        """Those of the users who let the viewer see when they last logged in."""
-        if is_admin(viewer.role):
-            return set(user_ids)
-        sights = await self.sights.of(viewer.user_id, user_ids)
-        return {id for id in user_ids if id == viewer.user_id or (id in sights and sights[id].sees_last_login)}
-
-    async def muted_by(self, viewer: Caller) -> Muted:
-        return await self.muted.load(viewer.user_id) or NOTHING
-
-    async def require_user(self, user_id: int) -> None:
-        """Raises UserNotFound, before another service stores the id."""
-        if await self.cards.load(user_id) is None:
-            raise UserNotFound
 
 
 Call: TypeAlias = endpoint.Call[Container]
@@ -176,22 +127,17 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
         nats = await stack.enter_async_context(open_nats(settings.nats_url, SERVICE))
         users, sessions = UsersStub(user_channel), SessionsStub(user_channel)
         objects, videos, comments = ObjectsStub(media_channel), VideosStub(media_channel), CommentsStub(media_channel)
-        verdicts, cards, files = session_verdicts(sessions), user_cards(users), stored_files(objects)
-        video_cache, likes = VideoCache(videos, comments), Likes(videos, comments)
-        mutes, follow_lists = MutesStub(social_channel), FollowsStub(social_channel)
-        follows = Follows(follow_lists)
+        friends, follow_lists = FriendsStub(social_channel), FollowsStub(social_channel)
+        mutes = MutesStub(social_channel)
+        caches = make_caches(nats, sessions, users, friends, follow_lists, mutes, objects, videos, comments)
         tags = TagsStub(media_channel)
-        muted = viewers_mutes(mutes)
-        show_caches(sessions=verdicts, users=cards, files=files, mutes=muted, liked=likes.liked, **video_cache.caches)
-        authenticator = Authenticator(settings.jwt_secret, verdicts)
-        invalidation = Invalidation(nats, verdicts, cards, video_cache, files, muted)
+        authenticator = Authenticator(settings.jwt_secret, caches.verdicts)
+        invalidation = Invalidation(nats, caches)
         await stack.enter_async_context(invalidation.running())
         limiter, chat = RateLimiter(redis, settings.rate_limit_scale), chat_at(chat_channel)
         tickets, presence = Tickets(chat), PresenceReporter(chat)
         await stack.enter_async_context(presence.running())
-        friends = FriendsStub(social_channel)
-        sights = Sights(friends)
-        online_users = OnlineUsers(chat, presence, sights)
+        online_users = OnlineUsers(chat, presence, caches.sights)
 
         async def online_friends() -> list[int]:
             friend_ids = (await friends.ListFriendIds(friends_pb2.ListFriendIdsRequest(presence=True))).user_ids
@@ -226,18 +172,8 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             tickets=tickets,
             store=open_store(settings.media_url, settings.var),
             nats=nats,
-            verdicts=verdicts,
-            cards=cards,
-            profiles=user_profiles(users),
-            names=users_by_name(users),
-            sights=sights,
-            muted=muted,
-            files=files,
-            video_cache=video_cache,
             trending=trending_tags(tags),
-            likes=likes,
-            follows=follows,
-            numbers=Numbers(videos, follow_lists, follows),
+            **{field.name: getattr(caches, field.name) for field in fields(caches)},
             invalidation=invalidation,
             online=TtlMap(ONLINE_TTL, MAX_ONLINE),
             seeds=TtlMap(SEED_TTL, MAX_SEEDS),

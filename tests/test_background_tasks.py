@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from prometheus_client import REGISTRY
 
 from gateway.cache.invalidation import Invalidation
+from gateway.cache.tells import Tells
 from gateway.chat.presence_reporter import PresenceReporter
 from gateway.files import exports
 from gateway.ws import reconciler
@@ -38,6 +39,7 @@ class Process(NamedTuple):
 KIT = {
     "connect_nats": "services.kit.nats.Nats.connect",
     "relay_outbox": "services.kit.events.relay.Relay.drain",
+    "beat_outbox": "services.kit.events.relay.Relay.beat",
     "listen_outbox": "services.kit.events.relay._listen",
     "watch_outbox": "services.kit.events.relay.watch_outbox",
     "prune_events": "services.kit.events.relay.prune",
@@ -157,6 +159,8 @@ def resolve(target: str) -> Any:
 
 GATEWAY_TASKS: list[tuple[str, Any, str]] = [  # the last: a function of that class or module
     ("invalidation", Invalidation, "_try_to_subscribe"),
+    ("watch_hearing", Invalidation, "watch"),
+    ("tell_gateways", Tells, "run"),
     ("presence_refresh", PresenceReporter, "_refresh_for_ever"),
     ("push_subscription", PushSubscriber, "_subscribe"),
     ("relist_after_gap", Reconciler, "_relist_after_gap"),

@@ -1,7 +1,7 @@
-"""Drops what the near caches hold as soon as a service says that it changed.
+"""Drops what the caches hold as soon as a service, or another gateway, says that it changed.
 
-These are plain subscriptions to the subjects that the services' relays publish on. A missed event costs no more than
-the time to live of a cache.
+These are plain subscriptions to the subjects that the services' relays publish on, and to what gateways tell each other
+(tells.py). While a service is not heard, the caches keep what it owns for a second or so (hearing.py).
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from gateway.cache.mutes import Muted
-from gateway.cache.near_cache import NearCache
-from gateway.cache.videos import VideoCache
-from protos.media.v1.objects_pb2 import Object
-from protos.user.v1.accounts_pb2 import SessionVerdict
-from protos.user.v1.users_pb2 import User
+from gateway.cache.caches import Caches
+from gateway.cache.tells import SUBJECT as TOLD
+from gateway.cache.tells import Changes
 from services.kit import background
 from services.kit.nats import Event
 
+BEATS = "beat."
 SUBJECTS = (
+    BEATS + "*",
+    TOLD,
     "events.user.>",
     "events.media.video.*",
     "events.media.comment.*",
@@ -33,28 +33,20 @@ SUBJECTS = (
     "events.social.user.*",
 )
 RETRY_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 
 log = structlog.get_logger("invalidation")
 
 
 class Invalidation:
-    def __init__(
-        self,
-        nats: Nats,
-        verdicts: NearCache[int, SessionVerdict],
-        cards: NearCache[int, User],
-        videos: VideoCache,
-        files: NearCache[str, Object],
-        muted: NearCache[int, Muted],
-    ) -> None:
-        self._nats = nats
+    def __init__(self, nats: Nats, caches: Caches) -> None:
+        self._nats, self._caches = nats, caches
+        self._hearing, self._tells = caches.hearing, caches.tells
         self.subscribed = False
-        self._verdicts, self._cards, self._videos, self._files = verdicts, cards, videos, files
-        self._muted = muted
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with background.run(invalidation=self.subscribe):
+        async with background.run(invalidation=self.subscribe, watch_hearing=self.watch, tell_gateways=self._tells.run):
             yield
 
     async def subscribe(self) -> None:
@@ -78,37 +70,74 @@ class Invalidation:
         self.subscribed = True
         return True
 
+    async def watch(self) -> None:
+        """Notices that a service is silent, or that the connection was another one for a while."""
+        reconnects = self._nats.stats["reconnects"]
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._nats.stats["reconnects"] != reconnects:
+                reconnects = self._nats.stats["reconnects"]
+                self._hearing.forget()
+            self._hearing.look()
+
     async def _take(self, message: Msg) -> None:
         """The client logs what this raises, and goes on with the next message."""
-        event = msgspec.json.decode(message.data, type=Event)
-        if message.subject.startswith("events.user."):
-            self._drop_user(event)
+        subject = message.subject
+        if subject.startswith(BEATS):
+            if self.subscribed:  # to all of them
+                self._hearing.beat(subject.removeprefix(BEATS))
+        elif subject == TOLD:
+            self._drop_told(self._tells.read(message.data))
+        elif subject.startswith("events.user."):
+            self._drop_user(msgspec.json.decode(message.data, type=Event))
+        elif subject.startswith("events.social."):
+            self._drop_related(msgspec.json.decode(message.data, type=Event))
         else:
-            self._drop_videos(event)
+            self._drop_videos(msgspec.json.decode(message.data, type=Event))
+
+    def _drop_told(self, changes: Changes) -> None:
+        for video_id in changes.videos:
+            self._caches.video_cache.drop_video(video_id)
+        for user_id in changes.likers:
+            self._caches.likes.changed(user_id)
+        for user_id in changes.users:
+            self._caches.drop_account(user_id)
+            self._caches.sights.drop_user(user_id)
 
     def _drop_user(self, event: Event) -> None:
         for session_id in event.data.get("session_ids", ()):
-            self._verdicts.drop(int(session_id))
-        self._cards.drop(int(event.data["user_id"]))
+            self._caches.verdicts.drop(int(session_id))
+        self._caches.drop_account(int(event.data["user_id"]))
+
+    def _drop_related(self, event: Event) -> None:
+        actor_id, user_id = int(event.data["actor_id"]), int(event.data["user_id"])
+        match event.subject.split(".")[2:]:
+            case ["user", "muted" | "unmuted" | "words_muted"]:
+                self._caches.muted.drop(actor_id)
+            case ["user", "presence_setting_changed"]:
+                self._caches.sights.drop_user(user_id)
+            case ["follow", _]:
+                self._caches.follows.drop(actor_id, user_id)
+                self._caches.video_cache.drop_followed(actor_id)
+            case _:
+                self._caches.sights.drop(actor_id, user_id)
+                self._caches.follows.drop(actor_id, user_id)
+                self._caches.video_cache.drop_viewers(actor_id, user_id)
 
     def _drop_videos(self, event: Event) -> None:
         match event.subject.split(".")[2:]:
             case ["video", "liked"]:
-                self._videos.drop_video(int(event.data["video_id"]))
+                self._caches.video_cache.drop_video(int(event.data["video_id"]))
+                self._caches.numbers.owners.drop(int(event.data["owner_id"]))
             case [_, "mentions"]:
                 pass  # the change that mentions them has an event of its own
             case ["video", "commented"] | ["comment", _]:
-                self._videos.drop_comments(int(event.data["video_id"]))
+                self._caches.video_cache.drop_comments(int(event.data["video_id"]))
             case ["video", _]:
-                self._videos.drop_everywhere(int(event.data["video_id"]), int(event.data["owner_id"]))
-            case ["user", "muted" | "unmuted" | "words_muted"]:
-                self._muted.drop(int(event.data["actor_id"]))
-            case ["follow", _]:
-                self._videos.drop_followed(int(event.data["actor_id"]))
-            case ["friend", _] | ["user", _]:
-                self._videos.drop_viewers(int(event.data["actor_id"]), int(event.data["user_id"]))
+                self._caches.video_cache.drop_everywhere(int(event.data["video_id"]), int(event.data["owner_id"]))
+                self._caches.numbers.owners.drop(int(event.data["owner_id"]))
         for hash in event.data.get("hashes", ()):
-            self._files.drop(hash)  # its privacy follows the video's visibility
+            self._caches.files.drop(hash)  # its privacy follows the video's visibility
 
 
 async def _unsubscribe(subscriptions: list[Subscription]) -> None:

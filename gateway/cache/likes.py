@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from gateway.cache.hearing import LASTING, Lasting
 from gateway.cache.refresh_ahead import RefreshAheadCache
 from gateway.http.errors import CommentNotFound, VideoNotFound
 from protos.media.v1 import videos_pb2 as pb
@@ -28,20 +29,26 @@ class LikedKey(NamedTuple):
 
 
 class Likes:
-    def __init__(self, videos: VideosStub, comments: CommentsStub) -> None:
+    def __init__(self, videos: VideosStub, comments: CommentsStub, lasting: Lasting | None = None) -> None:
         self._videos, self._comments = videos, comments
-        self.liked = RefreshAheadCache(self._fetch_liked, TTL, MAX_LIKED)
+        self.liked = RefreshAheadCache(self._fetch_liked, TTL, MAX_LIKED, lasting=lasting)
         self._video_likes = Batcher(self._set_video_likes, name="like videos")
         self._comment_likes = Batcher(self._set_comment_likes, name="like comments")
         self._numbers = itertools.count(1)
-        self._changes: TtlMap[int, int] = TtlMap(2 * TTL, MAX_LIKED)  # by user; kept longer than the entries of `liked`
+        self._changes: TtlMap[int, int] = TtlMap(
+            2 * LASTING, MAX_LIKED
+        )  # by user; kept longer than the entries of `liked`
 
     async def set_video_like(self, caller: Caller, video_id: int, liked: bool) -> None:
         """Returns once it is committed. A repeat changes nothing. Raises VideoNotFound."""
         outcome = await self._video_likes.submit(_change(caller, video_id, liked))
-        self._changes.put(caller.user_id, next(self._numbers))
+        self.changed(caller.user_id)
         if not outcome.found:
             raise VideoNotFound
+
+    def changed(self, user_id: int) -> None:
+        """What the user likes is asked for anew."""
+        self._changes.put(user_id, next(self._numbers))
 
     async def set_comment_like(self, caller: Caller, comment_id: int, liked: bool) -> int:
         """As `set_video_like`; returns the id of the comment's video. Raises CommentNotFound."""

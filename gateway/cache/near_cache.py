@@ -6,6 +6,7 @@ from time import monotonic  # the event loop's own clock, without the cost of fi
 from typing import Generic, TypeVar
 
 from gateway.cache.dataloader import DataLoader
+from gateway.cache.hearing import Lasting
 from services.kit.ttl_map import TtlMap
 
 K = TypeVar("K", bound=Hashable)
@@ -13,7 +14,10 @@ V = TypeVar("V")
 
 
 class NearCache(Generic[K, V]):
-    """At most `size` entries for `ttl` seconds each. That a key has no value is remembered, too."""
+    """At most `size` entries for `ttl` seconds each, or for longer while the events that drop them are heard.
+
+    That a key has no value is remembered for `ttl`, too.
+    """
 
     def __init__(
         self,
@@ -22,13 +26,22 @@ class NearCache(Generic[K, V]):
         size: int,
         window: float = 0.0,
         clock: Callable[[], float] = monotonic,
+        lasting: Lasting | None = None,
     ) -> None:
         """`fetch` and `window` as DataLoader has them."""
         self._loader = DataLoader(fetch, window)
-        self._ttl, self._clock = ttl, clock
+        self._ttl, self._clock, self._lasting = ttl, clock, lasting
+        if lasting:
+            lasting.caches.append(self)
         self._entries: TtlMap[K, V | None] = TtlMap(ttl, size, clock)
         self._loading: dict[K, object] = {}
         self.hits = self.misses = 0  # keys, for metrics.py
+
+    def peek(self, key: K) -> V | None:
+        """The value if it is here; a look that finds none is not counted as a miss."""
+        entry = self._entries.entry(key)
+        self.hits += entry is not None
+        return entry[0] if entry else None
 
     async def load(self, key: K) -> V | None:
         if entry := self._entries.entry(key):
@@ -54,7 +67,7 @@ class NearCache(Generic[K, V]):
         """`entries`: what a lookup of many keys found, with the times at which it expires."""
 
     async def _load_missing(self, keys: list[K]) -> dict[K, V | None]:
-        expires = self._clock() + self._ttl  # from before the load: what it brings may be as old as that
+        asked_at, life = self._clock(), self._life()  # from before the load: what it brings may be as old as that
         marks = {key: self._loading.setdefault(key, object()) for key in keys}
         unchanged = []
         try:
@@ -67,8 +80,16 @@ class NearCache(Generic[K, V]):
                     unchanged.append(key)
         found = dict(zip(keys, values, strict=True))
         for key in unchanged:
-            self._entries.put(key, found[key], expires)
+            if self._may_keep(key, value := found[key], asked_at):
+                self._entries.put(key, value, asked_at + (self._ttl if value is None else life))
         return found
+
+    def _life(self) -> float:
+        """Seconds that a value lives which is asked for now."""
+        return self._lasting.seconds if self._lasting and self._lasting.hears() else self._ttl
+
+    def _may_keep(self, key: K, value: V | None, asked_at: float) -> bool:
+        return True
 
     def drop(self, key: K) -> None:
         """Removes the value; a value that is being loaded for the key is returned to its callers but not kept."""

@@ -8,16 +8,18 @@ import grpc.aio
 import structlog
 
 from gateway.cache.follows import Follows
+from gateway.cache.hearing import Lasting
 from gateway.cache.near_cache import NearCache
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.videos_pb2_grpc import VideosStub
-from protos.social.v1.follows_pb2 import BatchGetFollowStatesRequest, FollowCounts, FollowState
-from protos.social.v1.follows_pb2_grpc import FollowsStub
+from protos.social.v1.follows_pb2 import FollowCounts, FollowState
 from services.kit.context import Caller
 
 T = TypeVar("T")
 
-TTL, MAX_OWNERS = 1.0, 20_000  # seconds, users
+TTL, MAX_OWNERS = 1.0, 20_000  # seconds while no events are heard, users
+OWNERS_SECONDS = 10.0  # no event tells that a like was taken back
+ITSELF = FollowState()
 log = structlog.get_logger("profiles")
 
 
@@ -30,23 +32,25 @@ class ProfileNumbers(NamedTuple):
 
 
 class Numbers:
-    def __init__(self, videos: VideosStub, stub: FollowsStub, follows: Follows) -> None:
-        self._videos, self._stub, self._follows = videos, stub, follows
-        self._owners: NearCache[int, pb.OwnerStats] = NearCache(self._fetch, TTL, MAX_OWNERS)
+    def __init__(self, videos: VideosStub, follows: Follows, lasting: Lasting | None = None) -> None:
+        self._videos, self._follows = videos, follows
+        self.owners: NearCache[int, pb.OwnerStats] = NearCache(self._fetch, TTL, MAX_OWNERS, lasting=lasting)
 
     async def of(self, viewer: Caller, user_id: int) -> ProfileNumbers:
+        counts, owner = self._follows.counts.peek(user_id), self.owners.peek(user_id)
+        state = ITSELF if viewer.user_id == user_id else self._follows.states.peek((viewer.user_id, user_id))
+        if counts and owner and state:  # the three tasks below would cost more than all else
+            return ProfileNumbers(counts, owner, state)
         return ProfileNumbers(
             *await asyncio.gather(
                 _if_there(self._follows.counts.load(user_id)),
-                _if_there(self._owners.load(user_id)),
+                _if_there(self.owners.load(user_id)),
                 _if_there(self._state(viewer, user_id)),
             )
         )
 
-    async def _state(self, viewer: Caller, user_id: int) -> FollowState:
-        if viewer.user_id == user_id:
-            return FollowState()
-        return (await self._stub.BatchGetFollowStates(BatchGetFollowStatesRequest(user_ids=[user_id]))).states[0]
+    async def _state(self, viewer: Caller, user_id: int) -> FollowState | None:
+        return ITSELF if viewer.user_id == user_id else await self._follows.states.load((viewer.user_id, user_id))
 
     async def _fetch(self, user_ids: list[int]) -> Mapping[int, pb.OwnerStats]:
         found = await self._videos.BatchGetOwnerStats(pb.BatchGetOwnerStatsRequest(user_ids=user_ids))

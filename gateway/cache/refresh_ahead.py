@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import grpc.aio
 
+from gateway.cache.hearing import Lasting
 from gateway.cache.near_cache import NearCache
 
 K = TypeVar("K", bound=Hashable)
@@ -25,8 +26,9 @@ class RefreshAheadCache(NearCache[K, V]):
         ttl: float,
         size: int,
         clock: Callable[[], float] = monotonic,
+        lasting: Lasting | None = None,
     ) -> None:
-        super().__init__(fetch, ttl, size, clock=clock)
+        super().__init__(fetch, ttl, size, clock=clock, lasting=lasting)
         self._refreshing: set[K] = set()
         self._due: list[K] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -36,12 +38,12 @@ class RefreshAheadCache(NearCache[K, V]):
         if entry is None:
             return await super().load(key)
         self.hits += 1
-        if entry[1] < self._clock() + self._ttl * REFRESH_SHARE:
+        if entry[1] < self._clock() + self._life() * REFRESH_SHARE:
             self._refresh([key])
         return entry[0]
 
     def _after_hits(self, entries: Mapping[K, tuple[V | None, float]]) -> None:
-        soon = self._clock() + self._ttl * REFRESH_SHARE
+        soon = self._clock() + self._life() * REFRESH_SHARE
         if due := [key for key, (_, until) in entries.items() if until < soon]:
             self._refresh(due)
 

@@ -5,34 +5,46 @@ from collections.abc import Iterable, Mapping
 import grpc.aio
 import structlog
 
-from gateway.cache.dataloader import DataLoader
+from gateway.cache.hearing import Lasting
+from gateway.cache.tagged_cache import TaggedCache
 from protos.social.v1.friends_pb2 import BatchCheckFriendsRequest, FriendCheck, UserPair
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from services.kit.errors import AWAY
 
 ANYBODY = 0  # the viewer of a request without a token
-MAX_BATCH = 500
+MAX_PAIRS = 100_000
 TIMEOUT = 1.0
 
 log = structlog.get_logger("sights")
 
+Pair = tuple[int, int]  # viewer and user
+
 
 class Sights:
-    """Not cached: a user who has just closed themselves off is closed. While the social service is away, nobody sees
-    anything."""
+    """Kept until an event of the pair or of the user's settings; while no events are heard, not at all. While the
+    social service is away, nobody sees anything."""
 
-    def __init__(self, friends: FriendsStub) -> None:
+    def __init__(self, friends: FriendsStub, lasting: Lasting | None = None) -> None:
         self._friends = friends
-        self._checks = DataLoader(self._fetch, max_items=MAX_BATCH)
+        self.checks: TaggedCache[Pair, FriendCheck, int] = TaggedCache(
+            self._fetch, 0.0, MAX_PAIRS, lambda pair, _: pair[1], lasting=lasting
+        )
 
     async def of(self, viewer_id: int, user_ids: Iterable[int]) -> dict[int, FriendCheck]:
         """By user; without the viewer, and without users of whom nothing is known now."""
-        ids = [id for id in dict.fromkeys(user_ids) if id != viewer_id]
-        lookups = [self._checks.load((viewer_id, id)) for id in ids]
-        checks = [await lookup for lookup in lookups]
-        return {id: check for id, check in zip(ids, checks, strict=True) if check is not None}
+        found = await self.checks.load_many((viewer_id, id) for id in user_ids if id != viewer_id)
+        return {id: check for (_, id), check in found.items()}
 
-    async def _fetch(self, pairs: list[tuple[int, int]]) -> Mapping[tuple[int, int], FriendCheck]:
+    def drop(self, a: int, b: int) -> None:
+        """A friendship or a block between them began or ended."""
+        self.checks.drop((a, b))
+        self.checks.drop((b, a))
+
+    def drop_user(self, user_id: int) -> None:
+        """The user changed who sees what of them."""
+        self.checks.drop_tag(user_id)
+
+    async def _fetch(self, pairs: list[Pair]) -> Mapping[Pair, FriendCheck]:
         request = BatchCheckFriendsRequest(pairs=[UserPair(user_id=viewer, peer_id=user) for viewer, user in pairs])
         try:
             answer = await self._friends.BatchCheckFriends(request, timeout=TIMEOUT)

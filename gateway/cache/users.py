@@ -1,8 +1,9 @@
-"""Lookups of users: cached public cards for all viewers, and profiles with the private fields that a viewer may see."""
+"""Users: what everybody may see of one, and what only that user and admins may see."""
 
 from collections.abc import Mapping
 
 from gateway.cache.dataloader import DataLoader
+from gateway.cache.hearing import Lasting
 from gateway.cache.near_cache import NearCache
 from protos.user.v1.users_pb2 import (
     BatchGetProfilesRequest,
@@ -13,19 +14,19 @@ from protos.user.v1.users_pb2 import (
 )
 from protos.user.v1.users_pb2_grpc import UsersStub
 
-CARD_TTL, MAX_CARDS = 1.0, 20_000
+CARD_TTL, MAX_CARDS = 1.0, 20_000  # seconds, while no events are heard
 
 ProfileKey = tuple[int, int]  # user and viewer
 
 
-def user_cards(users: UsersStub) -> NearCache[int, User]:
+def user_cards(users: UsersStub, lasting: Lasting | None = None) -> NearCache[int, User]:
     """Loads by user id."""
 
     async def fetch(user_ids: list[int]) -> Mapping[int, User]:
         response = await users.BatchGetUsers(BatchGetUsersRequest(user_ids=user_ids))
         return {user.user_id: user for user in response.users}
 
-    return NearCache(fetch, CARD_TTL, MAX_CARDS)
+    return NearCache(fetch, CARD_TTL, MAX_CARDS, lasting=lasting)
 
 
 def users_by_name(users: UsersStub) -> DataLoader[str, User]:
@@ -43,7 +44,7 @@ def users_by_name(users: UsersStub) -> DataLoader[str, User]:
 
 
 def user_profiles(users: UsersStub) -> DataLoader[ProfileKey, User]:
-    """Loads anew each time: private fields are not cached here."""
+    """Loads anew each time: for admins."""
 
     async def fetch(keys: list[ProfileKey]) -> Mapping[ProfileKey, User]:
         lookups = [ProfileLookup(user_id=user_id, viewer_id=viewer_id) for user_id, viewer_id in keys]
@@ -51,3 +52,13 @@ def user_profiles(users: UsersStub) -> DataLoader[ProfileKey, User]:
         return {key: user for key, user in zip(keys, response.users, strict=True) if user.user_id}
 
     return DataLoader(fetch)
+
+
+def own_profiles(profiles: DataLoader[ProfileKey, User], lasting: Lasting | None = None) -> NearCache[int, User]:
+    """Each user as they see themselves. Loads anew each time while no events are heard."""
+
+    async def fetch(user_ids: list[int]) -> Mapping[int, User]:
+        found = [await lookup for lookup in [profiles.load((id, id)) for id in user_ids]]
+        return {id: user for id, user in zip(user_ids, found, strict=True) if user is not None}
+
+    return NearCache(fetch, 0.0, MAX_CARDS, lasting=lasting)

@@ -1,4 +1,4 @@
-"""A cache of videos: public entries are shared by all viewers for up to a second, other videos are not kept.
+"""A cache of videos: public entries are shared by all viewers until an event drops them, other videos are not kept.
 
 A viewer gets a shared entry only if the media service would return the same to them: admins see more, some users see
 more than what is public, and a block may lie between a viewer and an owner. The gateway that writes drops the
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import grpc
 import grpc.aio
 
+from gateway.cache.hearing import Hearing
 from gateway.cache.near_cache import NearCache
 from gateway.cache.personal_feeds import FOLLOWED, PersonalFeeds, VideoCard, other_cards
 from gateway.cache.refresh_ahead import RefreshAheadCache
@@ -24,7 +25,8 @@ from protos.media.v1.videos_pb2_grpc import VideosStub
 from services.kit.context import Caller
 from services.kit.roles import is_admin
 
-TTL = 1.0  # seconds
+TTL = 1.0  # seconds while no events are heard; feeds and comments always
+DROP_AGAIN = (0.2, 1.0, 3.0, 10.0)  # seconds
 MAX_CARDS, MAX_VIEWERS, MAX_COMMENTS, MAX_FEEDS = 20_000, 20_000, 5_000, 100
 MAX_HIDDEN = 1_000  # owners; the service lists no more
 NEWEST_COMMENTS = 10  # as many as a first page has
@@ -65,10 +67,11 @@ class CardPage(NamedTuple):
 
 
 class VideoCache:
-    def __init__(self, videos: VideosStub, comments: CommentsStub) -> None:
+    def __init__(self, videos: VideosStub, comments: CommentsStub, hearing: Hearing) -> None:
         self._videos, self._comments = videos, comments
-        self._cards = RefreshAheadCache(self._fetch_cards, TTL, MAX_CARDS)
-        self._filters = RefreshAheadCache(self._fetch_filters, TTL, MAX_VIEWERS)
+        self._cards = RefreshAheadCache(self._fetch_cards, TTL, MAX_CARDS, lasting=hearing.lasting("media"))
+        related = hearing.lasting("media", "social")
+        self._filters = RefreshAheadCache(self._fetch_filters, TTL, MAX_VIEWERS, lasting=related)
         self._feeds = RefreshAheadCache(self._fetch_feeds, TTL, MAX_FEEDS)
         self._personal = PersonalFeeds(videos)
         self._newest_comments = RefreshAheadCache(self._fetch_newest_comments, TTL, MAX_COMMENTS)
@@ -149,10 +152,15 @@ class VideoCache:
         self._filters.drop(owner_id)
 
     def drop_viewers(self, *user_ids: int) -> None:
-        """After a friendship or a block between the users began or ended."""
+        """After a friendship or a block between the users began or ended.
+
+        The media service learns of it at the same time: what it answers now may be older. So it is dropped again.
+        """
         for user_id in user_ids:
             self._filters.drop(user_id)
             self._personal.drop_viewer(user_id)
+            for seconds in DROP_AGAIN:
+                asyncio.get_running_loop().call_later(seconds, self._filters.drop, user_id)
 
     def drop_followed(self, user_id: int) -> None:
         """After the user began or ceased to follow another."""

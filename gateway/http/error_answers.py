@@ -24,7 +24,7 @@ from gateway.http.errors import (
     RouteNotFound,
 )
 from gateway.http.failures import Failure, failure_of
-from services.kit.errors import HitokError, Unavailable, field_of, reason_of, retry_after_of
+from services.kit.errors import FIELD_KEY, RETRY_AFTER_KEY, HitokError, Unavailable, reason_of
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -142,3 +142,13 @@ def _reason(error: Exception) -> tuple[str, float | None, str]:
 def _is_of_grpc(error: grpc.aio.AioRpcError) -> bool:
     """Whether gRPC itself refused: the service has its limit of concurrent calls."""
     return error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and reason_of(error) == HitokError.reason
+
+
+def field_of(error: grpc.aio.AioRpcError) -> str:
+    """The parameter that the service named; "" if none."""
+    return next((str(value) for key, value in error.trailing_metadata() or () if key == FIELD_KEY), "")
+
+
+def retry_after_of(error: grpc.aio.AioRpcError) -> float | None:
+    """Seconds after which the service said to try again."""
+    return next((float(value) for key, value in error.trailing_metadata() or () if key == RETRY_AFTER_KEY), None)

@@ -111,13 +111,3 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     if error.code() in AWAY:
         return Unavailable.reason
     return HitokError.reason
-
-
-def field_of(error: grpc.aio.AioRpcError) -> str:
-    """The parameter that the service named; "" if none."""
-    return next((str(value) for key, value in error.trailing_metadata() or () if key == FIELD_KEY), "")
-
-
-def retry_after_of(error: grpc.aio.AioRpcError) -> float | None:
-    """Seconds after which the service said to try again."""
-    return next((float(value) for key, value in error.trailing_metadata() or () if key == RETRY_AFTER_KEY), None)

@@ -7,8 +7,3 @@ GROUP_MEMBER, GROUP_MANAGER, GROUP_OWNER = range(3)  # in a group, stored and se
 def is_admin(role: int) -> bool:
     """Whether an account with this role may read and moderate what belongs to others."""
     return role >= ADMIN
-
-
-def may_manage(group_role: int) -> bool:
-    """Whether a member with this role in a group may act on its other members and on their messages."""
-    return group_role >= GROUP_MANAGER

@@ -59,8 +59,8 @@ async def _emit_all(connection: AsyncConnection, rows: Sequence[dict[str, Any]])
 async def follows_changed(
     connection: AsyncConnection, verb: str, pairs: Sequence[tuple[int, int]], **more: bool
 ) -> None:
-    """`verb`: started, requested or ended. The actor is the one who follows, or asks to. `accepted`: the user, who was
-    asked, let them."""
+    """`verb`: started, ended, requested, or withdrawn, also by a refusal. The actor is the one who follows, or asks to.
+    `accepted`: the user, who was asked, let them."""
     rows = [of_pair(f"follow.{verb}", actor_id, user_id, **more) for actor_id, user_id in pairs]
     await _emit_all(connection, rows)
 

@@ -24,7 +24,7 @@ def friend(row: Any) -> Friend:
         relation_id=row.id,
         user_id=row.friend_id,
         remark=row.remark,
-        since=milliseconds(row.created_at),
+        since=row.since,
         shows_last_login=row.shows_last_login,
     )
 
@@ -73,6 +73,23 @@ def friend_check(row: Any) -> FriendCheck:
     )
 
 
+def listed_group(row: Any) -> Group:
+    """Of groups/lists.py, with times in milliseconds."""
+    return Group(
+        group_id=row.id,
+        name=row.name,
+        icon=row.icon,
+        description=row.description,
+        owner_id=row.owner_id,
+        approval=row.approval,
+        announcement=row.announcement,
+        announced_by=row.announced_by or 0,
+        member_count=row.member_count,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
 def group(row: Any) -> Group:
     return Group(
         group_id=row.id,
@@ -96,7 +113,8 @@ def member(row: Any) -> Member:
         user_id=row.user_id,
         role=row.role,
         inviter_id=row.inviter_id or 0,
-        joined_at=milliseconds(row.joined_at),
+        joined_at=row.joined_at,
+        shows_last_login=row.shows_last_login,
     )
 
 

@@ -9,11 +9,12 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from structlog.testing import capture_logs
 
+from gateway.http.error_answers import retry_after_of
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
 from protos.user.v1.users_pb2_grpc import UsersStub
-from services.kit.errors import reason_of, retry_after_of
+from services.kit.errors import reason_of
 from services.kit.overload import admission
 from services.kit.overload.admission import FIRST, HERE, LEAST, Admission, Rank
 from tests.kit.rpc import channel_to, serving, succeed

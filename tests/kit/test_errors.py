@@ -2,15 +2,14 @@ import grpc
 import grpc.aio
 import pytest
 
+from gateway.http.error_answers import field_of, retry_after_of
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
 from services.kit.errors import (
     Conflict,
     HitokError,
     Invalid,
-    field_of,
     reason_of,
-    retry_after_of,
 )
 from tests.kit.rpc import channel_to, serving, succeed
 

@@ -15,10 +15,11 @@ from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
+from gateway.http.error_answers import retry_after_of
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1.accounts_pb2_grpc import AccountsStub
 from services.kit.context import SECRET_KEY, Caller, current_caller, current_deadline, current_request_id
-from services.kit.errors import Conflict, TooMany, reason_of, retry_after_of
+from services.kit.errors import Conflict, TooMany, reason_of
 from services.kit.process import server
 from tests.kit.rpc import SETTINGS, Behaviour, channel_to, serving, succeed
 from tests.support.user import acting

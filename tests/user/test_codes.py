@@ -12,8 +12,9 @@ import grpc.aio
 import pytest
 from redis.asyncio import Redis
 
+from gateway.http.error_answers import retry_after_of
 from protos.user.v1 import accounts_pb2 as pb
-from services.kit.errors import reason_of, retry_after_of
+from services.kit.errors import reason_of
 from tests.support.user import (
     PASSWORD,
     Running,

@@ -5,8 +5,8 @@ from collections import Counter
 import grpc.aio
 import pytest
 
+from gateway.http.error_answers import retry_after_of
 from protos.user.v1 import accounts_pb2 as pb
-from services.kit.errors import retry_after_of
 from services.user.guesses import MAX_NETWORKS
 from tests.support.user import (
     PASSWORD,

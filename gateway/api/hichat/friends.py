@@ -73,6 +73,7 @@ async def request_friend(call: Call, params: RequestFriend) -> None:
     await call.container.require_user(params.user_uid)
     request = pb.RequestFriendRequest(user_id=params.user_uid, message=params.req_msg, requested_at=params.req_time)
     await call.container.friends.RequestFriend(request)
+    call.container.drop_pair(call.caller, params.user_uid)
 
 
 @endpoint("PUT", "/v1/social/friend/putIn", family=CHAT_SOCIAL, limit=WRITES)
@@ -80,7 +81,8 @@ async def handle_friend_request(call: Call, params: HandleFriendRequest) -> None
     """Accept or refuse a request to the caller; final."""
     result = pb.Result.ValueType(params.handle_result)
     request = pb.HandleFriendRequestRequest(request_id=params.friend_req_id, result=result)
-    await call.container.friends.HandleFriendRequest(request)
+    handled = await call.container.friends.HandleFriendRequest(request)
+    call.container.drop_pair(call.caller, handled.user_id)
 
 
 @endpoint("GET", "/v1/socialfriend/putIns", "/v1/social/friend/putIns", family=CHAT_SOCIAL, limit=READS)

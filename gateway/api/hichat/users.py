@@ -87,6 +87,7 @@ async def login(call: Call, params: LoginByPhone) -> Token:
     )
     with noticing_refusals():
         tokens = await call.container.accounts.LoginByPhone(request, timeout=HASHING_TIMEOUT)
+    call.container.drop_login(tokens.user_id)
     return Token(tokens.atoken, tokens.atoken_expires_at)
 
 

@@ -14,6 +14,7 @@ from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.params import Id, Paging
 from protos.social.v1 import groups_pb2 as pb
+from services.kit.roles import is_admin
 
 
 class ByCommunity(Struct):
@@ -98,10 +99,15 @@ async def load_community(call: Call, params: ListCommunities) -> CommunityPage:
 async def get_group_users(call: Call, params: ListMembers) -> UserPage:
     """The members of a group: its owner, then the managers, then the others. For members only."""
     request = pb.ListMembersRequest(
-        group_id=params.community_id, cursor=params.cursor, limit=params.page_size, offset=params.offset
+        group_id=params.community_id,
+        cursor=params.cursor,
+        limit=params.page_size,
+        offset=params.offset,
+        with_last_login=not is_admin(call.caller.role),
     )
     page = await call.container.groups.ListMembers(request)
-    return await user_page(call, (member.user_id for member in page.members), page.next_cursor)
+    shown = {member.user_id for member in page.members if member.shows_last_login} if request.with_last_login else None
+    return await user_page(call, [member.user_id for member in page.members], page.next_cursor, shown)
 
 
 @endpoint("POST", "/api/contact/create-community", family=SHORT_VIDEO, limit=CONTACT)

@@ -94,12 +94,14 @@ async def set_settings(call: Call, params: ChangeSettings) -> None:
         privacy.who_may_follow = pb.FOLLOW_IF_ACCEPTED if asks else pb.FOLLOW_FREELY
     if privacy.ListFields():
         await call.container.friends.SetPrivacy(privacy)
+        call.container.drop_settings(call.caller.user_id)
     found = UpdateProfileRequest(user_id=call.caller.user_id)
     for name in ("searchable_by_phone", "searchable_by_email"):
         if (value := getattr(params, name)) is not None:
             setattr(found, name, value)
     if len(found.ListFields()) > 1:
         await call.container.users.UpdateProfile(found)
+        call.container.drop_user(call.caller.user_id)
 
 
 endpoints = [get_settings, set_settings]

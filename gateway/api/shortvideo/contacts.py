@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from gateway.api.shortvideo.users import OURS
-from gateway.api.shortvideo.views import ListedUser, listed_user
+from gateway.api.shortvideo.views import ListedUser, listed, listed_user
 from gateway.chat.commands import recheck
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
@@ -76,7 +76,7 @@ async def user_page(call: Call, user_ids: Iterable[int], next_cursor: str, shown
     if shown is None:
         shown = await call.container.logins_shown_to(call.caller, ids)
     cards = await call.container.cards.load_many(ids)
-    return UserPage([listed_user(cards[id], id in shown) for id in ids if id in cards], next_cursor)
+    return UserPage([listed(cards[id], id in shown) for id in ids if id in cards], next_cursor)
 
 
 @endpoint("POST", "/api/contact/add-friend", family=SHORT_VIDEO, limit=CONTACT)
@@ -93,6 +93,7 @@ async def add_friend(call: Call, params: AddFriend) -> None:
     if user is None:
         raise UserNotFound(field="username")
     await call.container.friends.AddFriend(pb.AddFriendRequest(user_id=user.user_id))
+    call.container.drop_pair(call.caller, user.user_id)
 
 
 @endpoint("POST", "/api/contact/get-friend-list", family=SHORT_VIDEO, limit=CONTACT)
@@ -119,6 +120,7 @@ async def get_user_list_online(call: Call, params: ListOnline) -> UserPage:
 async def delete_friend(call: Call, params: Target) -> None:
     """End a friendship for both users; the other has to ask from then on. Without a friendship nothing changes."""
     await call.container.friends.DeleteFriend(pb.DeleteFriendRequest(user_id=params.target_id))
+    call.container.drop_pair(call.caller, params.target_id)
     await recheck(call.container.chat, user_id=params.target_id)
 
 
@@ -133,7 +135,7 @@ async def block(call: Call, params: Target) -> None:
     """Block a user, which also ends a friendship with them. They are not told."""
     await call.container.require_user(params.target_id)
     await call.container.friends.Block(pb.BlockRequest(user_id=params.target_id))
-    call.container.follows.drop(call.caller.user_id, params.target_id)
+    call.container.drop_pair(call.caller, params.target_id)
     await recheck(call.container.chat, user_id=params.target_id)
 
 
@@ -141,6 +143,7 @@ async def block(call: Call, params: Target) -> None:
 async def unblock(call: Call, params: Target) -> None:
     """Unblock a user; a former friendship does not come back."""
     await call.container.friends.Unblock(pb.UnblockRequest(user_id=params.target_id))
+    call.container.drop_pair(call.caller, params.target_id)
 
 
 @endpoint("GET", "/api/contact/get-block-list", family=SHORT_VIDEO, limit=OURS)

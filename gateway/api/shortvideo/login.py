@@ -131,6 +131,7 @@ async def login(call: Call, params: Login) -> TokenPair:
     )
     with noticing_refusals():
         tokens = await call.container.accounts.LoginByEmail(request, timeout=HASHING_TIMEOUT)
+    call.container.drop_login(tokens.user_id)
     return TokenPair(tokens.atoken, tokens.rtoken)
 
 
@@ -153,6 +154,7 @@ async def logout(call: Call, params: NoParams) -> None:
     """End this session; its tokens stop working on every gateway."""
     await call.container.accounts.Logout(pb.LogoutRequest())
     call.container.verdicts.drop(call.caller.session_id)
+    call.container.drop_user(call.caller.user_id)
 
 
 @endpoint("POST", "/api/login/reset-password", family=SHORT_VIDEO, limit=per_minute(4), auth=False)

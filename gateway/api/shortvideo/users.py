@@ -132,7 +132,7 @@ async def set_profile(call: Call, params: SetProfile) -> None:
                 setattr(request, name, value)
     await use_picture(call, request.avatar)
     await call.container.users.UpdateProfile(request)
-    call.container.cards.drop(user_id)
+    call.container.drop_user(user_id)
 
 
 @endpoint("POST", "/api/user/set-role", family=SHORT_VIDEO, limit=per_second(4, 8))
@@ -140,9 +140,7 @@ async def set_role(call: Call, params: SetRole) -> None:
     """Set a role: 0 guest, 1 user, 2 member, 3 admin, 4 super admin; one's own only from 0 to 1."""
     role = params.role if -1 <= params.role <= 5 else -1  # fits int32; the service checks the bounds
     await call.container.users.SetRole(SetRoleRequest(user_id=params.id, role=role))
-    call.container.cards.drop(params.id)
-    if params.id == call.caller.user_id:
-        call.container.verdicts.drop(call.caller.session_id)
+    call.container.drop_account(params.id)
 
 
 @endpoint("GET", "/api/user/sessions", family=SHORT_VIDEO, limit=OURS)
@@ -164,6 +162,7 @@ async def revoke_session(call: Call, params: RevokeSession) -> None:
 async def revoke_other_sessions(call: Call, params: NoParams) -> None:
     """End all of the caller's sessions but this one."""
     await call.container.sessions.RevokeOtherSessions(pb.RevokeOtherSessionsRequest())
+    call.container.verdicts.drop_tag(call.caller.user_id)
 
 
 @endpoint("POST", "/api/user/change-password", family=SHORT_VIDEO, limit=per_minute(4))
@@ -171,6 +170,7 @@ async def change_password(call: Call, params: ChangePassword) -> None:
     """Change the password; ends the caller's other sessions."""
     request = pb.ChangePasswordRequest(old_password=params.old_password, new_password=params.new_password)
     await call.container.accounts.ChangePassword(request, timeout=HASHING_TIMEOUT)
+    call.container.verdicts.drop_tag(call.caller.user_id)
 
 
 @endpoint("POST", "/api/user/bind-email", family=SHORT_VIDEO, limit=per_minute(4))
@@ -180,6 +180,7 @@ async def bind_email(call: Call, params: BindEmail) -> None:
         email=params.email, code=params.code, password=params.password, client=call.client.message()
     )
     await call.container.accounts.BindEmail(request, timeout=HASHING_TIMEOUT)
+    call.container.drop_user(call.caller.user_id)
 
 
 @endpoint("POST", "/api/user/bind-phone", family=SHORT_VIDEO, limit=per_minute(4))
@@ -189,6 +190,7 @@ async def bind_phone(call: Call, params: BindPhone) -> None:
         phone=params.phone, password=params.password, code=params.code, client=call.client.message()
     )
     await call.container.accounts.BindPhone(request, timeout=HASHING_TIMEOUT)
+    call.container.drop_user(call.caller.user_id)
 
 
 @endpoint("POST", "/api/user/delete-account", family=SHORT_VIDEO, limit=per_minute(4))
@@ -197,8 +199,7 @@ async def delete_account(call: Call, params: DeleteAccount) -> None:
     await call.container.accounts.DeleteAccount(
         pb.DeleteAccountRequest(password=params.password), timeout=HASHING_TIMEOUT
     )
-    call.container.verdicts.drop(call.caller.session_id)
-    call.container.cards.drop(call.caller.user_id)
+    call.container.drop_account(call.caller.user_id)
 
 
 endpoints = [

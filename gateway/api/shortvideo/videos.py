@@ -149,7 +149,7 @@ async def like_video(call: Call, params: OfVideo) -> None:
     """Like a video; a second like changes nothing."""
     check_actor(call, params)
     await call.container.likes.set_video_like(call.caller, params.video_id, True)
-    call.container.video_cache.drop_video(params.video_id)
+    call.container.drop_counts(params.video_id, call.caller.user_id)
 
 
 @endpoint("POST", "/api/videos/unlike-video", family=SHORT_VIDEO, limit=VIDEO)
@@ -157,7 +157,7 @@ async def unlike_video(call: Call, params: OfVideo) -> None:
     """Take a like back; without a like nothing changes."""
     check_actor(call, params)
     await call.container.likes.set_video_like(call.caller, params.video_id, False)
-    call.container.video_cache.drop_video(params.video_id)
+    call.container.drop_counts(params.video_id, call.caller.user_id)
 
 
 @endpoint("GET", "/api/videos/get-video-likes", family=SHORT_VIDEO, limit=VIDEO)
@@ -172,7 +172,7 @@ async def share_video(call: Call, params: OfVideo) -> None:
     """Count that the caller shared a video, once per user."""
     check_actor(call, params)
     await call.container.videos.ShareVideo(pb.ShareVideoRequest(video_id=params.video_id))
-    call.container.video_cache.drop_video(params.video_id)
+    call.container.drop_counts(params.video_id)
 
 
 @endpoint("POST", "/api/videos/view-video", family=SHORT_VIDEO, limit=FEED)
@@ -182,7 +182,7 @@ async def view_video(call: Call, params: ViewVideo) -> Viewed:
     request = pb.ViewVideoRequest(video_id=params.video_id, watched_seconds=params.watched_seconds)
     viewed = await call.container.videos.ViewVideo(request)
     if viewed.counted:
-        call.container.video_cache.drop_video(params.video_id)
+        call.container.drop_counts(params.video_id)
     return Viewed(viewed.counted)
 
 

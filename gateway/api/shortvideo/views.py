@@ -1,7 +1,10 @@
 """JSON of users and groups: the fields of the short-video document's samples and of its schemas, side by side."""
 
+from typing import cast
+
 from msgspec import Struct, field, structs
 
+from gateway.cache.fragments import Fragments
 from gateway.cache.profile_numbers import ProfileNumbers
 from gateway.files.pictures import PictureFacts
 from protos.social.v1.follows_pb2 import FollowState
@@ -163,6 +166,15 @@ def listed_user(user: User, shows_login: bool) -> ListedUser:
     """`user` is a public card."""
     view = user_view(user, shows_login)
     return ListedUser(**structs.asdict(view), create_at=view.created_time)
+
+
+def listed(user: User, shows_login: bool) -> ListedUser:
+    """A ListedUser as JSON, written anew only when the card has changed."""
+    return cast(ListedUser, (_listed_with_login if shows_login else _listed).of(user.user_id, user))
+
+
+_listed: Fragments[User] = Fragments(lambda user: listed_user(user, False))
+_listed_with_login: Fragments[User] = Fragments(lambda user: listed_user(user, True))
 
 
 def community(group: Group, owner: User | None) -> Community:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/social/v1/follows.proto\x12\x0fhitok.social.v1\"E\n\x0c\x46ollowChange\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x66ollowed_id\x18\x02 \x01(\x03\x12\x0f\n\x07\x66ollows\x18\x03 \x01(\x08\"2\n\rFollowOutcome\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x11\n\trequested\x18\x02 \x01(\x08\"C\n\x11SetFollowsRequest\x12.\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1d.hitok.social.v1.FollowChange\"F\n\x12SetFollowsResponse\x12\x30\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1e.hitok.social.v1.FollowOutcome\"(\n\x15RemoveFollowerRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\"\x18\n\x16RemoveFollowerResponse\"=\n\x1aHandleFollowRequestRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0e\n\x06\x61\x63\x63\x65pt\x18\x02 \x01(\x08\"\x1d\n\x1bHandleFollowRequestResponse\"o\n\x12ListFollowsRequest\x12)\n\x04list\x18\x01 \x01(\x0e\x32\x1b.hitok.social.v1.FollowList\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\"<\n\x13ListFollowsResponse\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"/\n\x1b\x42\x61tchGetFollowCountsRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\"4\n\x0c\x46ollowCounts\x12\x11\n\tfollowers\x18\x01 \x01(\x03\x12\x11\n\tfollowing\x18\x02 \x01(\x03\"M\n\x1c\x42\x61tchGetFollowCountsResponse\x12-\n\x06\x63ounts\x18\x01 \x03(\x0b\x32\x1d.hitok.social.v1.FollowCounts\"/\n\x1b\x42\x61tchGetFollowStatesRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\"E\n\x0b\x46ollowState\x12\x0f\n\x07\x66ollows\x18\x01 \x01(\x08\x12\x11\n\trequested\x18\x02 \x01(\x08\x12\x12\n\nfollows_me\x18\x03 \x01(\x08\"L\n\x1c\x42\x61tchGetFollowStatesResponse\x12,\n\x06states\x18\x01 \x03(\x0b\x32\x1c.hitok.social.v1.FollowState*?\n\nFollowList\x12\r\n\tFOLLOWERS\x10\x00\x12\r\n\tFOLLOWING\x10\x01\x12\x13\n\x0f\x46OLLOW_REQUESTS\x10\x02\x32\x92\x05\n\x07\x46ollows\x12Z\n\nSetFollows\x12\".hitok.social.v1.SetFollowsRequest\x1a#.hitok.social.v1.SetFollowsResponse\"\x03\x90\x02\x02\x12\x66\n\x0eRemoveFollower\x12&.hitok.social.v1.RemoveFollowerRequest\x1a\'.hitok.social.v1.RemoveFollowerResponse\"\x03\x90\x02\x02\x12p\n\x13HandleFollowRequest\x12+.hitok.social.v1.HandleFollowRequestRequest\x1a,.hitok.social.v1.HandleFollowRequestResponse\x12]\n\x0bListFollows\x12#.hitok.social.v1.ListFollowsRequest\x1a$.hitok.social.v1.ListFollowsResponse\"\x03\x90\x02\x01\x12x\n\x14\x42\x61tchGetFollowCounts\x12,.hitok.social.v1.BatchGetFollowCountsRequest\x1a-.hitok.social.v1.BatchGetFollowCountsResponse\"\x03\x90\x02\x01\x12x\n\x14\x42\x61tchGetFollowStates\x12,.hitok.social.v1.BatchGetFollowStatesRequest\x1a-.hitok.social.v1.BatchGetFollowStatesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/social/v1/follows.proto\x12\x0fhitok.social.v1\"E\n\x0c\x46ollowChange\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x66ollowed_id\x18\x02 \x01(\x03\x12\x0f\n\x07\x66ollows\x18\x03 \x01(\x08\"2\n\rFollowOutcome\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x11\n\trequested\x18\x02 \x01(\x08\"C\n\x11SetFollowsRequest\x12.\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1d.hitok.social.v1.FollowChange\"F\n\x12SetFollowsResponse\x12\x30\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1e.hitok.social.v1.FollowOutcome\"(\n\x15RemoveFollowerRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\"\x18\n\x16RemoveFollowerResponse\"=\n\x1aHandleFollowRequestRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0e\n\x06\x61\x63\x63\x65pt\x18\x02 \x01(\x08\"\x1d\n\x1bHandleFollowRequestResponse\"o\n\x12ListFollowsRequest\x12)\n\x04list\x18\x01 \x01(\x0e\x32\x1b.hitok.social.v1.FollowList\x12\x0f\n\x07user_id\x18\x02 \x01(\x03\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\"<\n\x13ListFollowsResponse\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\"/\n\x1b\x42\x61tchGetFollowCountsRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\"4\n\x0c\x46ollowCounts\x12\x11\n\tfollowers\x18\x01 \x01(\x03\x12\x11\n\tfollowing\x18\x02 \x01(\x03\"M\n\x1c\x42\x61tchGetFollowCountsResponse\x12-\n\x06\x63ounts\x18\x01 \x03(\x0b\x32\x1d.hitok.social.v1.FollowCounts\"C\n\x1b\x42\x61tchGetFollowStatesRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\x12\x12\n\nviewer_ids\x18\x02 \x03(\x03\"E\n\x0b\x46ollowState\x12\x0f\n\x07\x66ollows\x18\x01 \x01(\x08\x12\x11\n\trequested\x18\x02 \x01(\x08\x12\x12\n\nfollows_me\x18\x03 \x01(\x08\"L\n\x1c\x42\x61tchGetFollowStatesResponse\x12,\n\x06states\x18\x01 \x03(\x0b\x32\x1c.hitok.social.v1.FollowState*?\n\nFollowList\x12\r\n\tFOLLOWERS\x10\x00\x12\r\n\tFOLLOWING\x10\x01\x12\x13\n\x0f\x46OLLOW_REQUESTS\x10\x02\x32\x92\x05\n\x07\x46ollows\x12Z\n\nSetFollows\x12\".hitok.social.v1.SetFollowsRequest\x1a#.hitok.social.v1.SetFollowsResponse\"\x03\x90\x02\x02\x12\x66\n\x0eRemoveFollower\x12&.hitok.social.v1.RemoveFollowerRequest\x1a\'.hitok.social.v1.RemoveFollowerResponse\"\x03\x90\x02\x02\x12p\n\x13HandleFollowRequest\x12+.hitok.social.v1.HandleFollowRequestRequest\x1a,.hitok.social.v1.HandleFollowRequestResponse\x12]\n\x0bListFollows\x12#.hitok.social.v1.ListFollowsRequest\x1a$.hitok.social.v1.ListFollowsResponse\"\x03\x90\x02\x01\x12x\n\x14\x42\x61tchGetFollowCounts\x12,.hitok.social.v1.BatchGetFollowCountsRequest\x1a-.hitok.social.v1.BatchGetFollowCountsResponse\"\x03\x90\x02\x01\x12x\n\x14\x42\x61tchGetFollowStates\x12,.hitok.social.v1.BatchGetFollowStatesRequest\x1a-.hitok.social.v1.BatchGetFollowStatesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,8 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FOLLOWS'].methods_by_name['BatchGetFollowCounts']._serialized_options = b'\220\002\001'
   _globals['_FOLLOWS'].methods_by_name['BatchGetFollowStates']._loaded_options = None
   _globals['_FOLLOWS'].methods_by_name['BatchGetFollowStates']._serialized_options = b'\220\002\001'
-  _globals['_FOLLOWLIST']._serialized_start=1032
-  _globals['_FOLLOWLIST']._serialized_end=1095
+  _globals['_FOLLOWLIST']._serialized_start=1052
+  _globals['_FOLLOWLIST']._serialized_end=1115
   _globals['_FOLLOWCHANGE']._serialized_start=51
   _globals['_FOLLOWCHANGE']._serialized_end=120
   _globals['_FOLLOWOUTCOME']._serialized_start=122
@@ -70,11 +70,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHGETFOLLOWCOUNTSRESPONSE']._serialized_start=755
   _globals['_BATCHGETFOLLOWCOUNTSRESPONSE']._serialized_end=832
   _globals['_BATCHGETFOLLOWSTATESREQUEST']._serialized_start=834
-  _globals['_BATCHGETFOLLOWSTATESREQUEST']._serialized_end=881
-  _globals['_FOLLOWSTATE']._serialized_start=883
-  _globals['_FOLLOWSTATE']._serialized_end=952
-  _globals['_BATCHGETFOLLOWSTATESRESPONSE']._serialized_start=954
-  _globals['_BATCHGETFOLLOWSTATESRESPONSE']._serialized_end=1030
-  _globals['_FOLLOWS']._serialized_start=1098
-  _globals['_FOLLOWS']._serialized_end=1756
+  _globals['_BATCHGETFOLLOWSTATESREQUEST']._serialized_end=901
+  _globals['_FOLLOWSTATE']._serialized_start=903
+  _globals['_FOLLOWSTATE']._serialized_end=972
+  _globals['_BATCHGETFOLLOWSTATESRESPONSE']._serialized_start=974
+  _globals['_BATCHGETFOLLOWSTATESRESPONSE']._serialized_end=1050
+  _globals['_FOLLOWS']._serialized_start=1118
+  _globals['_FOLLOWS']._serialized_end=1776
 # @@protoc_insertion_point(module_scope)

@@ -109,7 +109,7 @@ class FollowsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetFollowStates(self, request, context):
-        """What lies between each of these users and the caller, in order. At most 500.
+        """What lies between each of these users and the caller, or the viewer named for each, in order. At most 500.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

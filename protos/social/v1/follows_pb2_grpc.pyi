@@ -31,7 +31,7 @@ class FollowsStub:
     BatchGetFollowCounts: _aio.UnaryUnaryMultiCallable[_follows_pb2.BatchGetFollowCountsRequest, _follows_pb2.BatchGetFollowCountsResponse]
     """One answer per user, in order. At most 500."""
     BatchGetFollowStates: _aio.UnaryUnaryMultiCallable[_follows_pb2.BatchGetFollowStatesRequest, _follows_pb2.BatchGetFollowStatesResponse]
-    """What lies between each of these users and the caller, in order. At most 500."""
+    """What lies between each of these users and the caller, or the viewer named for each, in order. At most 500."""
 
 class FollowsServicer(metaclass=_abc_1.ABCMeta):
     """Following is one-way and apart from friendship. The actor is the caller in the call metadata, but for SetFollows."""
@@ -86,6 +86,6 @@ class FollowsServicer(metaclass=_abc_1.ABCMeta):
         request: _follows_pb2.BatchGetFollowStatesRequest,
         context: _aio.ServicerContext[_follows_pb2.BatchGetFollowStatesRequest, _abc.Awaitable[_follows_pb2.BatchGetFollowStatesResponse]],
     ) -> _abc.Awaitable[_follows_pb2.BatchGetFollowStatesResponse]:
-        """What lies between each of these users and the caller, in order. At most 500."""
+        """What lies between each of these users and the caller, or the viewer named for each, in order. At most 500."""
 
 def add_FollowsServicer_to_server(servicer: FollowsServicer, server: _aio.Server) -> None: ...

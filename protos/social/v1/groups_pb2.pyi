@@ -245,6 +245,7 @@ class Member(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     INVITER_ID_FIELD_NUMBER: _builtins.int
     JOINED_AT_FIELD_NUMBER: _builtins.int
+    SHOWS_LAST_LOGIN_FIELD_NUMBER: _builtins.int
     member_id: _builtins.int
     """of the membership; below 2^53"""
     group_id: _builtins.int
@@ -254,6 +255,8 @@ class Member(_message.Message):
     """0: nobody"""
     joined_at: _builtins.int
     """Unix milliseconds"""
+    shows_last_login: _builtins.bool
+    """to the caller, if ListMembersRequest asks for it"""
     def __init__(
         self,
         *,
@@ -263,10 +266,11 @@ class Member(_message.Message):
         role: Global___MemberRole.ValueType = ...,
         inviter_id: _builtins.int = ...,
         joined_at: _builtins.int = ...,
+        shows_last_login: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "inviter_id", b"inviter_id", "joined_at", b"joined_at", "member_id", b"member_id", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "inviter_id", b"inviter_id", "joined_at", b"joined_at", "member_id", b"member_id", "role", b"role", "shows_last_login", b"shows_last_login", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,10 +284,12 @@ class ListMembersRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
+    WITH_LAST_LOGIN_FIELD_NUMBER: _builtins.int
     group_id: _builtins.int
     cursor: _builtins.str
     limit: _builtins.int
     offset: _builtins.int
+    with_last_login: _builtins.bool
     def __init__(
         self,
         *,
@@ -291,10 +297,11 @@ class ListMembersRequest(_message.Message):
         cursor: _builtins.str = ...,
         limit: _builtins.int = ...,
         offset: _builtins.int = ...,
+        with_last_login: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "group_id", b"group_id", "limit", b"limit", "offset", b"offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "group_id", b"group_id", "limit", b"limit", "offset", b"offset", "with_last_login", b"with_last_login"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -81,13 +81,13 @@ class Sending:
     async def may_recall_any(self, caller: Caller, conversation_id: int) -> bool:
         """Whether the caller manages the group. Raises ConversationNotFound, SocialUnavailable."""
         conversation = await self._directory.get(conversation_id)
-        return conversation.kind == GROUP and roles.may_manage(await self._require_role(caller, conversation))
+        return conversation.kind == GROUP and await self._require_role(caller, conversation) >= roles.GROUP_MANAGER
 
     async def require_pinner(self, caller: Caller, conversation_id: int) -> None:
         """Both pin in a direct conversation, the owner and the managers in a group. Raises what `send` raises, and
         PinForbidden."""
         conversation = await self.require_writer(caller, ("conversation_id", conversation_id))
-        if conversation.kind == GROUP and not roles.may_manage(await self._require_role(caller, conversation)):
+        if conversation.kind == GROUP and await self._require_role(caller, conversation) < roles.GROUP_MANAGER:
             raise PinForbidden
 
     async def require_writer(self, caller: Caller, target: Target) -> ConversationRef:

@@ -27,7 +27,7 @@ from services.kit.events.stream import BATCH, LOST, POLL, PUBLISH_TIMEOUT, ensur
 from services.kit.log import ThrottledWarning
 
 RELAY_LOCK = 7_243_118_266  # advisory lock
-LOOK = 60.0  # seconds
+LOOK, BEAT_SECONDS, MAX_LAG = 60.0, 1.0, 1.0  # seconds
 GATHER = 0.01  # seconds for which events gather after some were published; an event after a quiet time does not wait
 
 # Not `id > last`: ids are assigned before the commit, so a row that commits late would be skipped for good. Rows that
@@ -53,7 +53,8 @@ async def relaying(
     try:
         async with background.run(
             relay_outbox=relay.run,
-            listen_outbox=lambda: _listen(postgres_url, wakes | {CHANNEL: relay.wake}),
+            listen_outbox=lambda: _listen(postgres_url, wakes | {CHANNEL: relay.wake}, relay),
+            beat_outbox=relay.beat,
             watch_outbox=lambda: watch_outbox(database),
             prune_events=lambda: prune(database, keep_days),
         ):
@@ -63,18 +64,19 @@ async def relaying(
             await asyncio.wait_for(relay.drain(), PUBLISH_TIMEOUT)
 
 
-async def _listen(url: str, wakes: dict[str, asyncio.Event]) -> None:
+async def _listen(url: str, wakes: dict[str, asyncio.Event], relay: "Relay") -> None:
     """Sets the event of each NOTIFY's channel. While this connection is down, those who wait for them poll."""
     while True:
         with suppress(ListenerLost):
             async with await Listener.connect(url, autocommit=True, connect_timeout=3) as connection:
                 await connection.execute("; ".join(f"LISTEN {channel}" for channel in wakes))
-                channels = set(wakes)
+                relay.is_told, channels = True, set(wakes)
                 while True:  # `Listener.notifies` would look ten times a second
                     for channel in channels:
                         wakes[channel].set()
                     notes = await connection.wait(notifies(connection.pgconn), interval=LOOK)
                     channels = {note.relname.decode() for note in notes}
+        relay.is_told = False
         await asyncio.sleep(1)
 
 
@@ -84,7 +86,7 @@ class Relay:
     def __init__(self, database: Database, client: Nats, source: str) -> None:
         self._database, self._client, self._source = database, client, source
         self._stream = StreamPublisher(client)
-        self.wake = asyncio.Event()
+        self.wake, self.is_told, self._is_idle, self._drained_at = asyncio.Event(), False, False, 0.0
         self._watch = StreamWatch(database, client)
         self._waits = ThrottledWarning(log, "relay waits")
 
@@ -99,13 +101,24 @@ class Relay:
                     if await self.drain():
                         await asyncio.sleep(GATHER)
                     self._watch.works()
+                    self._is_idle = True
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.wake.wait(), POLL)
+                    self._is_idle = False
             except LOST as error:
                 self._waits(error)
                 with suppress(*LOST):
                     await self._watch.fails(error)
                 await asyncio.sleep(1)
+
+    async def beat(self) -> None:
+        """Tells those who live on events, every second, that they have all but those of the last MAX_LAG seconds."""
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            is_even = self._is_idle or asyncio.get_running_loop().time() - self._drained_at < MAX_LAG
+            if self.is_told and is_even and self._client.is_connected:
+                with suppress(*LOST):
+                    await self._client.publish(f"beat.{self._source}")
 
     async def drain(self) -> int:
         """Publishes until nothing is left, or until another relay holds the lock; returns the number of events."""
@@ -113,6 +126,7 @@ class Relay:
         while last == BATCH:
             last = await self._publish_batch()
             count += last
+        self._drained_at = asyncio.get_running_loop().time()
         return count
 
     async def _publish_batch(self) -> int:

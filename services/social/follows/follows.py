@@ -185,4 +185,6 @@ async def _end(connection: AsyncConnection, pairs: Sequence[Pair], pending: bool
     ended = [(user, followed) for user, followed, waited in gone if not waited]
     await _count(connection, [], ended)
     await events.follows_changed(connection, "ended", ended)
+    withdrawn = [(user, followed) for user, followed, waited in gone if waited]
+    await events.follows_changed(connection, "withdrawn", withdrawn)
     return len(gone)

@@ -63,11 +63,12 @@ async def get_counts(connection: AsyncConnection, user_ids: Sequence[int]) -> Se
     return list((await connection.execute(query.order_by(asked.c.place))).all())
 
 
-async def get_states(connection: AsyncConnection, caller: Caller, user_ids: Sequence[int]) -> Sequence[Any]:
-    """In order. Raises BatchTooLarge."""
+async def get_states(connection: AsyncConnection, viewers: Sequence[int], user_ids: Sequence[int]) -> Sequence[Any]:
+    """Of each user, as the viewer at the same place sees it, in order. Raises BatchTooLarge."""
     pages.check_batch(user_ids)
-    asked = pages.unnest(user_id=user_ids)
-    mine = probe(Follow.pending, Follow.user_id == caller.user_id, Follow.followed_id == asked.c.user_id)
-    theirs = probe(Follow.pending, Follow.user_id == asked.c.user_id, Follow.followed_id == caller.user_id)
+    asked = pages.unnest(viewer_id=viewers, user_id=user_ids)
+    viewer, user = asked.c.viewer_id, asked.c.user_id
+    mine = probe(Follow.pending, Follow.user_id == viewer, Follow.followed_id == user)
+    theirs = probe(Follow.pending, Follow.user_id == user, Follow.followed_id == viewer)
     query: Any = select(mine.label("mine"), theirs.label("theirs")).select_from(asked)
     return list((await connection.execute(query.order_by(asked.c.place))).all())

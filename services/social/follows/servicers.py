@@ -58,8 +58,9 @@ class Follows(FollowsServicer):
     async def BatchGetFollowStates(
         self, request: pb.BatchGetFollowStatesRequest, context: object
     ) -> pb.BatchGetFollowStatesResponse:
-        async with self._database.transaction() as connection:
-            rows = await lists.get_states(connection, require_caller(), request.user_ids)
+        viewers = request.viewer_ids or [require_caller().user_id] * len(request.user_ids)
+        async with self._database.reading() as connection:
+            rows = await lists.get_states(connection, viewers, request.user_ids)
         states = (
             pb.FollowState(follows=row.mine is False, requested=row.mine is True, follows_me=row.theirs is False)
             for row in rows

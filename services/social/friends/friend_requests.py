@@ -36,8 +36,8 @@ async def _agree(connection: AsyncConnection, user_id: int, peer_id: int) -> Non
 
 async def handle_request(
     connection: AsyncConnection, settings: SocialSettings, caller: Caller, request_id: int, result: int
-) -> None:
-    """Raises ResultInvalid, RequestNotFound, RequestHandled, FriendLimitReached."""
+) -> int:
+    """Returns who had asked. Raises ResultInvalid, RequestNotFound, RequestHandled, FriendLimitReached."""
     if result not in (ACCEPTED, REFUSED):
         raise ResultInvalid
     query = select(FriendRequest.__table__).where(
@@ -53,6 +53,7 @@ async def handle_request(
     if current.result != PENDING:
         raise RequestHandled
     await _settle(connection, settings, caller, current, result)
+    return int(current.from_id)
 
 
 async def _settle(

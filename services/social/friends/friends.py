@@ -1,37 +1,58 @@
 """Friends: the caller's list, and the relations between users."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, and_, or_, select, update
+from sqlalchemy import BigInteger, Row, bindparam, or_, select, update
 from sqlalchemy.orm import aliased
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.social import events
 from services.social.errors import FriendNotFound
 from services.social.friends.friendships import lock_pair, part, refuse
-from services.social.friends.settings import setting_of
-from services.social.models import EVERYONE, NOBODY, Block, Friendship
-from services.social.queries import probe
+from services.social.friends.settings import setting_of, shows_last_login
+from services.social.models import NOBODY, Block, Friendship
+from services.social.queries import cut, milliseconds_of, page_of, paged, probe
 from services.social.validation import check_remark
 
 
-async def list_friends(connection: AsyncConnection, caller: Caller, cursor: str, limit: int, offset: int) -> pages.Page:
-    """The caller's friends, by relation id. Raises CursorInvalid."""
-    query = (
-        select(Friendship.__table__, _shows_last_login(Friendship.friend_id, caller.user_id).label("shows_last_login"))
-        .where(Friendship.user_id == caller.user_id, Friendship.id > pages.id_after(cursor))
+class ListedFriend(NamedTuple):
+    """`since` in Unix milliseconds."""
+
+    id: int
+    friend_id: int
+    remark: str
+    since: int
+    shows_last_login: bool
+
+
+FRIENDS: Statement[ListedFriend] = Statement(
+    paged(
+        select(
+            Friendship.id,
+            Friendship.friend_id,
+            Friendship.remark,
+            milliseconds_of(Friendship.created_at).label("since"),
+            shows_last_login(Friendship.friend_id, bindparam("me", type_=BigInteger)).label("shows_last_login"),
+        )
+        .where(Friendship.user_id == bindparam("me", type_=BigInteger))
+        .where(Friendship.id > bindparam("after", type_=BigInteger))
         .order_by(Friendship.id)
-    )
-    return await pages.fetch(connection, query, "id", limit=limit, cursor=cursor, offset=offset)
+    ),
+    ListedFriend,
+)
 
 
-def _shows_last_login(friend: Any, user_id: int) -> ColumnElement[bool]:
-    setting, theirs = setting_of(friend, "who_sees_last_login"), aliased(Friendship)
-    agreed = probe(theirs.agreed, theirs.user_id == friend, theirs.friend_id == user_id)
-    return or_(setting == EVERYONE, and_(setting != NOBODY, agreed))
+async def list_friends(
+    connection: AsyncConnection, caller: Caller, cursor: str, limit: int, offset: int
+) -> tuple[Sequence[ListedFriend], str]:
+    """The caller's friends, by relation id. Raises CursorInvalid."""
+    page = page_of(FRIENDS, limit, cursor, offset, me=caller.user_id, after=pages.id_after(cursor))
+    (rows,) = await connection.fetch_each(page)
+    return cut(rows, limit, "id")
 
 
 async def list_friend_ids(

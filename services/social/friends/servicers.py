@@ -36,8 +36,8 @@ class Friends(FriendsServicer):
     ) -> pb.HandleFriendRequestResponse:
         handled = (request.request_id, request.result)
         async with self._database.transaction() as connection:
-            await friend_requests.handle_request(connection, self._settings, require_caller(), *handled)
-        return pb.HandleFriendRequestResponse()
+            user_id = await friend_requests.handle_request(connection, self._settings, require_caller(), *handled)
+        return pb.HandleFriendRequestResponse(user_id=user_id)
 
     async def ListFriendRequests(
         self, request: pb.ListFriendRequestsRequest, context: object

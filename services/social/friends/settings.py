@@ -1,9 +1,10 @@
 """The users' settings of who may contact them and who sees what of them. A user without a row has the defaults."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, false, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
@@ -65,3 +66,15 @@ def shows_presence(user: Any, viewer_id: int) -> ColumnElement[bool]:
     setting = setting_of(user, "who_sees_presence")
     agreed = probe(Friendship.agreed, Friendship.user_id == user, Friendship.friend_id == viewer_id)
     return or_(user == viewer_id, setting == EVERYONE, and_(setting == FRIENDS, func.coalesce(agreed, False)))
+
+
+def shows_last_login(user: Any, viewer: Any) -> ColumnElement[bool]:
+    """SQL of whether the user lets the viewer see when they last logged in, if no block is between them."""
+    theirs = aliased(Friendship)
+    agreed = probe(theirs.agreed, theirs.user_id == user, theirs.friend_id == viewer)
+    shown = case(
+        {EVERYONE: true(), NOBODY: false()},
+        value=setting_of(user, "who_sees_last_login"),
+        else_=func.coalesce(agreed, false()),
+    )
+    return cast(ColumnElement[bool], shown)

@@ -8,7 +8,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.db import one_of
-from services.kit.roles import GROUP_MANAGER, GROUP_OWNER, is_admin
+from services.kit.roles import GROUP_MANAGER, GROUP_OWNER
 from services.kit.sql.connection import AsyncConnection
 from services.name_search.queries import NameSearch
 from services.social import events
@@ -118,22 +118,6 @@ async def batch_get(connection: AsyncConnection, group_ids: Sequence[int]) -> Se
     pages.check_batch(group_ids)
     query = select(Group.__table__).where(one_of(Group.id, group_ids), *LIVE)
     return (await connection.execute(query)).all()
-
-
-async def list_groups(
-    connection: AsyncConnection, caller: Caller, user_id: int, cursor: str, limit: int, offset: int
-) -> pages.Page:
-    """The groups of a user (0: the caller), the longest membership first. Raises NotPermitted, CursorInvalid."""
-    if user_id not in (0, caller.user_id) and not is_admin(caller.role):
-        raise NotPermitted
-    query = (
-        select(Member.__table__)
-        .where(Member.user_id == (user_id or caller.user_id), Member.id > pages.id_after(cursor))
-        .order_by(Member.id)
-    )
-    rows, next_cursor = await pages.fetch(connection, query, "id", limit=limit, cursor=cursor, offset=offset)
-    groups = {group.id: group for group in await batch_get(connection, [row.group_id for row in rows])}
-    return [groups[row.group_id] for row in rows if row.group_id in groups], next_cursor
 
 
 async def search_groups(connection: AsyncConnection, query: str, cursor: str, limit: int) -> pages.Page:

@@ -7,8 +7,6 @@ from sqlalchemy import Row, case, delete, func, insert, select, update
 
 from services.kit import pages
 from services.kit.context import Caller
-from services.kit.cursor import decode_cursor
-from services.kit.ids import Id
 from services.kit.roles import GROUP_MANAGER, GROUP_MEMBER, GROUP_OWNER
 from services.kit.sql.connection import AsyncConnection
 from services.social import events
@@ -23,7 +21,7 @@ from services.social.errors import (
 from services.social.friends.settings import shows_presence
 from services.social.groups.groups import lock_as, require_role, require_room_for_group
 from services.social.models import ACCEPTED, PENDING, Block, Group, Invitation, JoinRequest, Member
-from services.social.queries import Rank, probe
+from services.social.queries import probe
 
 RANK = -Member.role  # the owner first
 
@@ -138,22 +136,6 @@ async def transfer_ownership(connection: AsyncConnection, group: Any, heir: Any,
     owned = update(Group).where(Group.id == group.id)
     await connection.execute(owned.values(owner_id=heir.user_id, updated_at=func.now()))
     await events.group_transferred(connection, group, actor_id, heir.user_id)
-
-
-async def list_members(
-    connection: AsyncConnection, caller: Caller, group_id: int, cursor: str, limit: int, offset: int
-) -> pages.Page:
-    """The owner, then managers, then members, the oldest of each first.
-
-    Raises GroupNotFound, NotMember, CursorInvalid.
-    """
-    place = decode_cursor(cursor, tuple[Rank, Id])
-    await require_role(connection, caller, group_id, GROUP_MEMBER)
-    query = select(Member.__table__, RANK.label("rank")).where(Member.group_id == group_id)
-    if place:
-        query = query.where(pages.after((RANK, Member.id), place))
-    query = query.order_by(RANK, Member.id)
-    return await pages.fetch(connection, query, "rank", "id", limit=limit, cursor=cursor, offset=offset)
 
 
 async def list_member_ids(

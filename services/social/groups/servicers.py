@@ -11,7 +11,7 @@ from services.kit.rpc.group_commit import group_commit
 from services.kit.texts.word_filter import WordFilter
 from services.social import messages
 from services.social.errors import Overloaded
-from services.social.groups import groups, join_requests, members
+from services.social.groups import groups, join_requests, lists, members
 from services.social.groups.joining import MAX_JOINS, Join, join_of, write_joins
 from services.social.service import Service
 
@@ -37,8 +37,8 @@ class Groups(GroupsServicer):
     async def ListGroups(self, request: pb.ListGroupsRequest, context: object) -> pb.ListGroupsResponse:
         page = (request.cursor, request.limit, request.offset)
         async with self._database.reading() as connection:
-            rows, cursor = await groups.list_groups(connection, require_caller(), request.user_id, *page)
-        return pb.ListGroupsResponse(groups=map(messages.group, rows), next_cursor=cursor)
+            rows, cursor = await lists.list_groups(connection, require_caller(), request.user_id, *page)
+        return pb.ListGroupsResponse(groups=map(messages.listed_group, rows), next_cursor=cursor)
 
     async def SearchGroups(self, request: pb.SearchGroupsRequest, context: object) -> pb.ListGroupsResponse:
         async with self._database.reading() as connection:
@@ -46,9 +46,9 @@ class Groups(GroupsServicer):
         return pb.ListGroupsResponse(groups=map(messages.group, rows), next_cursor=cursor)
 
     async def ListMembers(self, request: pb.ListMembersRequest, context: object) -> pb.ListMembersResponse:
-        page = (request.cursor, request.limit, request.offset)
+        page = (request.cursor, request.limit, request.offset, request.with_last_login)
         async with self._database.reading() as connection:
-            rows, cursor = await members.list_members(connection, require_caller(), request.group_id, *page)
+            rows, cursor = await lists.list_members(connection, require_caller(), request.group_id, *page)
         return pb.ListMembersResponse(members=map(messages.member, rows), next_cursor=cursor)
 
     async def ListMemberIds(self, request: pb.ListMemberIdsRequest, context: object) -> pb.ListMemberIdsResponse:

@@ -6,10 +6,11 @@ import time
 import grpc.aio
 import pytest
 
+from gateway.http.error_answers import retry_after_of
 from protos.user.v1 import accounts_pb2, users_pb2
 from protos.user.v1 import moderation_pb2 as pb
 from services.kit.context import Caller
-from services.kit.errors import reason_of, retry_after_of
+from services.kit.errors import reason_of
 from tests.support.moderation import ADMIN, call, cases_of, decide, new_caller, report
 from tests.support.moderation import video_of as video
 from tests.support.user import (

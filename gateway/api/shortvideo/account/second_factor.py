@@ -72,7 +72,7 @@ async def turn_on_second_factor(call: Call, params: TurnOnSecondFactor) -> Recov
     """Ask for a code at each login from now on; ends the caller's other sessions."""
     request = pb.TurnOnSecondFactorRequest(code=params.second_code)
     made = await call.container.second_factors.TurnOnSecondFactor(request)
-    call.container.verdicts.drop(call.caller.session_id)
+    call.container.drop_login(call.caller.user_id)
     return RecoveryCodes(list(made.codes))
 
 

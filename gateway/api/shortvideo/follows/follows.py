@@ -109,8 +109,8 @@ async def _users(call: Call, user_ids: Iterable[int]) -> list[FollowUser]:
     cards = await call.container.cards.load_many(ids)
     found = [cards[id] for id in ids if id in cards]
     shown = await call.container.logins_shown_to(call.caller, [user.user_id for user in found])
-    asked = pb.BatchGetFollowStatesRequest(user_ids=[user.user_id for user in found])
-    states = (await call.container.follow_lists.BatchGetFollowStates(asked)).states if found else ()
+    viewer = call.caller.user_id
+    states = await call.container.follows.states.load_many((viewer, user.user_id) for user in found)
     return [
         FollowUser(
             **structs.asdict(listed_user(user, user.user_id in shown)),
@@ -119,7 +119,8 @@ async def _users(call: Call, user_ids: Iterable[int]) -> list[FollowUser]:
             follows_me=state.follows_me,
             is_mutual=state.follows and state.follows_me,
         )
-        for user, state in zip(found, states, strict=True)
+        for user in found
+        for state in [states[viewer, user.user_id]]
     ]
 
 
