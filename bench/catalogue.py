@@ -166,6 +166,7 @@ UNMEASURED = {
     "/api/contact/": "the like of one that is measured",
     "/api/videos/": "the like of one that is measured",
     "/api/chat/": "the like of one that is measured",
+    "/api/tags/": "the like of one that is measured",
     "/v1/social/": "the like of one that is measured",
     "/v1/im/": "the like of one that is measured",
     "/api/file/": "bench/files.py and bench/media.py measure uploads",
