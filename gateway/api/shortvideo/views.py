@@ -4,7 +4,7 @@ from typing import cast
 
 from msgspec import Struct, field, structs
 
-from gateway.cache.fragments import Fragments
+from gateway.api.fragments import Fragments
 from gateway.cache.profile_numbers import ProfileNumbers
 from gateway.files.pictures import PictureFacts
 from protos.social.v1.follows_pb2 import FollowState

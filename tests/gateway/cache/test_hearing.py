@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from nats.aio.client import Client as Nats
 
-from gateway.cache.fragments import Fragments
+from gateway.api.fragments import Fragments
 from gateway.cache.hearing import LASTING, SILENCE, Hearing
 from gateway.cache.near_cache import NearCache
 from gateway.cache.tagged_cache import TaggedCache
