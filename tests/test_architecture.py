@@ -112,7 +112,7 @@ ORDER = {
         "__main__",
     ),
     "gateway": ("config", "http", "cache", "chat", "ws", "container", "files", "api", "web", "docs", "app", "__main__"),
-    "gateway/api": ("timeouts", "compat", "shortvideo", "hichat"),
+    "gateway/api": ("timeouts fragments", "compat", "shortvideo", "hichat"),
     "deploy/local": (
         "errors services settings_files",
         "data_dir databases ports launcher",
