@@ -48,7 +48,7 @@ VALUES: dict[str, Any] = {
     "word": "spoiler", "words": "spoiler", "Search.text": "天气", "content_types": "text,file", "emoji": "👍",
     "React.emoji": "👍", "ListReactors.emoji": "👍", "ReactionView.count": 2, "reacted": True, "mine": True,
     "reactions_rev": 42, "since": MOMENT, "pinned_at": MOMENT,
-    "tag": "日落", "OfCollection.collection_id": "0", "SaveVideo.collection_id": "0",
+    "tag": "日落", "OfCollection.collection_id": 0, "SaveVideo.collection_id": 0,
     "desc": "Every Friday", "description": "Every Friday", "announcement": "Tonight at eight", "member_count": 12,
     "community_id": OTHER_ID, "order_by": "latest", "seed": 7, "title": "日落", "url": f"{FILE}.mp4", "file": "",
     "video_url": f"{FILE}.mp4", "video_path": f"{FILE}.mp4", "playback": f"{FILE}.mp4", "playback_url": f"{FILE}.mp4",
