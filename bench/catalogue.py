@@ -166,13 +166,13 @@ UNMEASURED = {
     "/api/contact/": "the like of one that is measured",
     "/api/videos/": "the like of one that is measured",
     "/api/chat/": "the like of one that is measured",
-    "/api/tags/": "the like of one that is measured",
     "/v1/social/": "the like of one that is measured",
     "/v1/im/": "the like of one that is measured",
     "/api/file/": "bench/files.py and bench/media.py measure uploads",
     "/api/report/": "rare",
     "/api/moderation/": "for moderators",
     "/api/admin/": "for operators",
+    "/api/": "newer than this list, and the like of one that is measured: add what has a cost of its own",
 }
 
 # The mixes of the load that came with the originals, by route, in the share of each.
