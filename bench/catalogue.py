@@ -172,7 +172,8 @@ UNMEASURED = {
     "/api/report/": "rare",
     "/api/moderation/": "for moderators",
     "/api/admin/": "for operators",
-    "/api/": "newer than this list, and the like of one that is measured: add what has a cost of its own",
+    "/api/saved/": "the like of a like and of a list of videos, which are measured",
+    "/api/tags/": "the like of a list of videos and of a search, which are measured",
 }
 
 # The mixes of the load that came with the originals, by route, in the share of each.

@@ -48,7 +48,7 @@ def master(rungs: Sequence[Described], begun: str = "", sound: Described | None 
 def with_hdr(text: str, hdr: Described) -> str:
     """A master playlist with the HDR rendition in it, as the last with pictures; in place of the one that it has.
 
-    The others then say that they are SDR, as Apple demands (HLS authoring specification, 9.16)."""
+    The others then say that they are SDR, as the HLS authoring specification asks."""
     text = re.sub(r"#EXT-X-STREAM-INF:\S+,VIDEO-RANGE=(PQ|HLG)\n\S+\n", "", text)
     lines = re.sub(r"(,RESOLUTION=[^\n]*?)(,VIDEO-RANGE=SDR)?\n", r"\1,VIDEO-RANGE=SDR\n", text).splitlines()
     last = max(number for number, line in enumerate(lines) if "RESOLUTION=" in line) + 2

@@ -47,7 +47,7 @@ async def check(text: str, read: Read) -> list[Rung]:
     for hdr in shown[len(rungs) :]:
         assert hdr.said["VIDEO-RANGE"] in ("PQ", "HLG"), "4.4.6.2"
     if len(rungs) < len(shown):
-        assert {rung.said["VIDEO-RANGE"] for rung in rungs} == {"SDR"}, "Apple's authoring specification, 9.16"
+        assert {rung.said["VIDEO-RANGE"] for rung in rungs} == {"SDR"}, "Apple's authoring specification"
         await check_pictures(hdr, None, read)
     for lower, rung in zip([None, *rungs], rungs, strict=False):
         await check_pictures(rung, lower, read)

@@ -31,7 +31,7 @@ def test_what_it_says() -> None:
 
 
 def test_the_range_of_each_is_said_where_one_is_hdr() -> None:
-    """Apple's authoring specification, 9.16; without HDR, RFC 8216bis takes the lack for SDR."""
+    """Apple's authoring specification; without HDR, RFC 8216bis takes the lack for SDR."""
     head = "#EXTM3U\n#EXT-X-VERSION:7\n"
     sound = '#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="mp4a.40.2"\nsound.m3u8\n'
     lowest = '#EXT-X-STREAM-INF:BANDWIDTH=5,CODECS="avc1.64001e",RESOLUTION=4x2,FRAME-RATE=1.000'
