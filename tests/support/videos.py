@@ -282,13 +282,21 @@ async def grow(media: Videos, owner: int, count: int = 20_000) -> None:
     )
     await execute(
         media,
+        "INSERT INTO comment_like (comment_id, user_id, withdrawn)"
+        " SELECT :base + (n::bigint << 22) + 1, (:owners)[n % 7 + 1], true FROM generate_series(1, :count) n",
+        base=base,
+        owners=owners,
+        count=count,
+    )
+    await execute(
+        media,
         "INSERT INTO standing (user_id, peer_id, friend)"
         " SELECT n % 500, n, n % 3 > 0 FROM generate_series(1, :count) n",
         count=count,
     )
     async with media.service.database.transaction() as connection:
         await counter_audit.repair(connection)
-    for table in ("video", "comment", "video_like", "standing"):
+    for table in ("video", "comment", "video_like", "comment_like", "standing"):
         await execute(media, f"ANALYZE {table}")
 
 

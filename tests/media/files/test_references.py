@@ -27,7 +27,7 @@ async def test_a_video_goes_with_all_that_was_made_of_it(local: Running) -> None
     made = {f"{row.object_hash}.{row.extension}" for row in await execute(local, query, hash=hash)}
     assert {file.rpartition(".")[2] for file in made} == {"jpg", "mp4", "m3u8"}
     files = {done.file, *made}
-    assert len(files) == 5
+    assert len(files) == 6  # with the cover, the playback, its fragments, their list and the master playlist
     assert {key_of(file) for file in files} <= await keys_of(local)
     await release(local, user, await refer(local, hash, user, PUBLIC), private=False)
     assert not {key_of(file) for file in files} & await keys_of(local)
