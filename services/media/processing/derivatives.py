@@ -191,7 +191,8 @@ async def _convert(service: Resources, job: Row[Any], scratch: Path, options: di
             "target": str(_target(scratch)),
             "cuts": str(_cuts(scratch)),
             "options": options if chosen is None else {"at": chosen},
-            "frugal": job.attempts > 1,
+            # The first attempt may have ended with its service, which says nothing about the file.
+            "frugal": job.attempts > 2,
             "cpu_seconds": settings.job_seconds * 2,
             "memory_megabytes": MEMORY_MEGABYTES,
             "file_megabytes": 2 * settings.max_video_bytes // MIB + 16,
