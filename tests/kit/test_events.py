@@ -18,6 +18,7 @@ import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.api import RetentionPolicy, StreamConfig
+from nats.js.errors import BadRequestError
 from sqlalchemy import text
 
 from deploy.local.servers.nats import Nats
@@ -300,6 +301,18 @@ async def test_the_stream_keeps_an_event_for_its_days_alone(mortal_nats: Nats) -
         await ensure_stream(client)
         kept = (await client.jetstream().stream_info(STREAM)).config
         assert (kept.max_age, kept.retention) == (7 * 86_400, RetentionPolicy.LIMITS)
+
+
+async def test_a_stream_that_cannot_be_made_is_an_error_and_one_that_an_operator_made_is_not(mortal_nats: Nats) -> None:
+    """NATS answers 400 to both: to other settings, and for instance to too few servers for the replicas."""
+    async with connected(mortal_nats.url) as client:
+        await client.jetstream().add_stream(name="OTHER", subjects=["events.>"])
+        with pytest.raises(BadRequestError):
+            await ensure_stream(client)
+        await client.jetstream().delete_stream("OTHER")
+        await client.jetstream().add_stream(name=STREAM, subjects=["events.>"], max_age=60)
+        await ensure_stream(client)
+        assert (await client.jetstream().stream_info(STREAM)).config.max_age == 60
 
 
 async def test_nats_may_be_killed_and_come_back(
