@@ -13,6 +13,10 @@ from services.kit import telemetry
 from services.kit.events.outbox import emit
 from services.kit.sql.connection import AsyncConnection
 
+# The end of a statement that writes events with a trace each.
+INSERT_TOLD = """INSERT INTO outbox (subject, aggregate, data, trace)
+ SELECT subject, aggregate, data, nullif(trace, '') FROM jsonb_to_recordset(CAST(:told AS jsonb))
+  AS row (subject text, aggregate text, data jsonb, trace text)"""
 EMIT = text("""INSERT INTO outbox (subject, aggregate, data, trace)
  SELECT subject, aggregate, data, CAST(:trace AS text)
  FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS event (subject text, aggregate text, data jsonb)""")

@@ -73,8 +73,16 @@ def friend_check(row: Any) -> FriendCheck:
     )
 
 
+def group(row: Any) -> Group:
+    return _group(row, milliseconds(row.created_at), milliseconds(row.updated_at))
+
+
 def listed_group(row: Any) -> Group:
     """Of groups/lists.py, with times in milliseconds."""
+    return _group(row, row.created_at, row.updated_at)
+
+
+def _group(row: Any, created_at: int, updated_at: int) -> Group:
     return Group(
         group_id=row.id,
         name=row.name,
@@ -85,24 +93,8 @@ def listed_group(row: Any) -> Group:
         announcement=row.announcement,
         announced_by=row.announced_by or 0,
         member_count=row.member_count,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
-
-
-def group(row: Any) -> Group:
-    return Group(
-        group_id=row.id,
-        name=row.name,
-        icon=row.icon,
-        description=row.description,
-        owner_id=row.owner_id,
-        approval=row.approval,
-        announcement=row.announcement,
-        announced_by=row.announced_by or 0,
-        member_count=row.member_count,
-        created_at=milliseconds(row.created_at),
-        updated_at=milliseconds(row.updated_at),
+        created_at=created_at,
+        updated_at=updated_at,
     )
 
 

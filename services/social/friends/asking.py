@@ -66,9 +66,7 @@ WRITE = text(f"""WITH
  shown AS (UPDATE friend_request SET hidden = false,
    (message, requested_at) = (SELECT message, requested_at FROM filed WHERE filed.id = friend_request.id)
   WHERE id = ANY(ARRAY(SELECT id FROM filed WHERE id IS NOT NULL)) RETURNING id, from_id, to_id, message, hidden)
-INSERT INTO outbox (subject, aggregate, data, trace)
- SELECT subject, aggregate, data, nullif(trace, '') FROM jsonb_to_recordset(CAST(:told AS jsonb))
-  AS row (subject text, aggregate text, data jsonb, trace text)
+{events.INSERT_TOLD}
  UNION ALL SELECT 'events.social.friend.requested',
   'pair:' || least(from_id, to_id) || ':' || greatest(from_id, to_id),
   jsonb_build_object('actor_id', from_id::text, 'user_id', to_id::text, 'request_id', request.id::text,

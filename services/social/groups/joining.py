@@ -57,9 +57,7 @@ WRITE: Statement[Any] = Statement(f"""WITH
   WHERE id = ANY(ARRAY(SELECT found.id FROM asked CROSS JOIN LATERAL (SELECT id FROM join_request
    WHERE group_id = asked.group_id AND user_id = asked.user_id AND result = {PENDING} LIMIT 1) AS found
    WHERE (SELECT count(*) FROM used) >= 0)))
-INSERT INTO outbox (subject, aggregate, data, trace)
- SELECT subject, aggregate, data, nullif(trace, '') FROM jsonb_to_recordset(CAST(:told AS jsonb))
-  AS row (subject text, aggregate text, data jsonb, trace text)""")  # noqa: S608
+{events.INSERT_TOLD}""")  # noqa: S608
 
 
 class Join(NamedTuple):
