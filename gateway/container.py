@@ -12,7 +12,7 @@ from obstore.store import ObjectStore
 
 from gateway.cache.caches import Caches, make_caches
 from gateway.cache.invalidation import Invalidation
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 from gateway.cache.tags import trending_tags
 from gateway.chat.client import CHAT_PROTOS, Chat, chat_at
 from gateway.chat.online_users import OnlineUsers

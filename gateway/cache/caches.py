@@ -12,7 +12,7 @@ from gateway.cache.hearing import Hearing
 from gateway.cache.likes import Likes
 from gateway.cache.metrics import show_caches
 from gateway.cache.mutes import NOTHING, Muted, viewers_mutes
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 from gateway.cache.profile_numbers import OWNERS_SECONDS, Numbers
 from gateway.cache.sessions import SessionVerdicts, session_verdicts
 from gateway.cache.sights import Sights

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 from protos.media.v1.objects_pb2 import BatchGetObjectsRequest, Object
 from protos.media.v1.objects_pb2_grpc import ObjectsStub
 

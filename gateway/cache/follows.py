@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.cache.hearing import Lasting
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 from gateway.http.errors import Blocked, FollowLimitReached, SelfFollow, UserNotFound
 from protos.social.v1 import follows_pb2 as pb
 from protos.social.v1.follows_pb2_grpc import FollowsStub

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.cache.hearing import LASTING, Lasting
-from gateway.cache.refresh_ahead import RefreshAheadCache
+from gateway.cache.near_caches.refresh_ahead import RefreshAheadCache
 from gateway.http.errors import CommentNotFound, VideoNotFound
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2 import SetCommentLikesRequest

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import grpc.aio
 import structlog
 
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 from protos.social.v1.mutes_pb2 import BatchGetMutesRequest
 from protos.social.v1.mutes_pb2_grpc import MutesStub
 from services.kit.errors import AWAY

@@ -9,7 +9,7 @@ import structlog
 
 from gateway.cache.follows import Follows
 from gateway.cache.hearing import Lasting
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from protos.social.v1.follows_pb2 import FollowCounts, FollowState

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway.cache.hearing import Lasting
-from gateway.cache.tagged_cache import TaggedCache
+from gateway.cache.near_caches.tagged_cache import TaggedCache
 from protos.user.v1.accounts_pb2 import CheckSessionsRequest, SessionVerdict
 from protos.user.v1.accounts_pb2_grpc import SessionsStub
 

@@ -6,7 +6,7 @@ import grpc.aio
 import structlog
 
 from gateway.cache.hearing import Lasting
-from gateway.cache.tagged_cache import TaggedCache
+from gateway.cache.near_caches.tagged_cache import TaggedCache
 from protos.social.v1.friends_pb2 import BatchCheckFriendsRequest, FriendCheck, UserPair
 from protos.social.v1.friends_pb2_grpc import FriendsStub
 from services.kit.errors import AWAY

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.cache.refresh_ahead import RefreshAheadCache
+from gateway.cache.near_caches.refresh_ahead import RefreshAheadCache
 from protos.media.v1.tags_pb2 import ListTrendingTagsRequest, Tag
 from protos.media.v1.tags_pb2_grpc import TagsStub
 

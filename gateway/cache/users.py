@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gateway.cache.dataloader import DataLoader
 from gateway.cache.hearing import Lasting
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 from protos.user.v1.users_pb2 import (
     BatchGetProfilesRequest,
     BatchGetUsersByUsernameRequest,

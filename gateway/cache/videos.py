@@ -14,9 +14,9 @@ import grpc
 import grpc.aio
 
 from gateway.cache.hearing import Hearing
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
+from gateway.cache.near_caches.refresh_ahead import RefreshAheadCache
 from gateway.cache.personal_feeds import FOLLOWED, PersonalFeeds, VideoCard, other_cards
-from gateway.cache.refresh_ahead import RefreshAheadCache
 from gateway.http.errors import VideoNotFound
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import grpc.aio
 import structlog
 
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 from gateway.cache.sights import ANYBODY, Sights
 from gateway.chat.client import Chat
 from gateway.chat.presence_reporter import PresenceReporter

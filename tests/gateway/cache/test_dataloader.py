@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import pytest
 
 from gateway.cache.dataloader import DataLoader
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 from services.kit.batcher import MAX_ITEMS, MAX_RUNNING
 from services.kit.errors import Unavailable
 from tests.gateway.cache.source import Source

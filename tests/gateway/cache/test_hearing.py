@@ -9,8 +9,8 @@ from nats.aio.client import Client as Nats
 
 from gateway.api.fragments import Fragments
 from gateway.cache.hearing import LASTING, SILENCE, Hearing
-from gateway.cache.near_cache import NearCache
-from gateway.cache.tagged_cache import TaggedCache
+from gateway.cache.near_caches.near_cache import NearCache
+from gateway.cache.near_caches.tagged_cache import TaggedCache
 from gateway.cache.tells import Changes, Tells
 from tests.gateway.cache.source import Source
 from tests.support.clock import Clock

@@ -4,7 +4,7 @@ drop."""
 import asyncio
 from collections.abc import Callable
 
-from gateway.cache.refresh_ahead import RefreshAheadCache
+from gateway.cache.near_caches.refresh_ahead import RefreshAheadCache
 from tests.gateway.cache.source import Source
 from tests.support.clock import Clock
 

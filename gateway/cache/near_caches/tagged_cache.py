@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
 from gateway.cache.hearing import LASTING, Lasting
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 from services.kit.ttl_map import TtlMap
 
 K = TypeVar("K", bound=Hashable)

@@ -10,7 +10,7 @@ from typing import TypeVar
 import grpc.aio
 
 from gateway.cache.hearing import Lasting
-from gateway.cache.near_cache import NearCache
+from gateway.cache.near_caches.near_cache import NearCache
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
