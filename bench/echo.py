@@ -12,11 +12,14 @@ import grpc
 import grpc.aio
 import uvloop
 
-from bench.load import Result
+from bench.accounts import show
+from bench.load import Result, load
+from bench.report import row
 from bench.stack import free_ports
 
 METHOD = "/bench.Echo/Echo"
 MESSAGE = b"x" * 32
+CONNECTIONS, SECONDS, ROUNDS = 128, 4.0, 3
 
 
 class _Echo(grpc.GenericRpcHandler):
@@ -63,6 +66,18 @@ async def load_echo(target: str, callers: int, seconds: float) -> Result:
         call: Any = channel.unary_unary(METHOD)
         await asyncio.gather(*(run(call, began + seconds) for _ in range(callers)))
         return Result(len(latencies), time.perf_counter() - began, sorted(latencies), 0)
+
+
+async def compare_with_echo(echo: str, base: str, name: str, requests: list[bytes]) -> None:
+    """Prints the rate of the requests, and its share of the echo's."""
+    shares = []
+    for _ in range(ROUNDS):  # in turn, because the load of these machines varies
+        floor = await load_echo(echo, CONNECTIONS, SECONDS)
+        ours = await load(base, requests, CONNECTIONS, SECONDS)
+        show("gRPC echo", floor)
+        show(name, ours)
+        shares.append(ours.rate / floor.rate)
+    row("share of the floor", f"{sorted(shares)[ROUNDS // 2]:.2f}", "aim: at least 0.5")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import json
 import httpx
 
 from bench.accounts import show
-from bench.echo import load_echo, running_echo
+from bench.echo import ROUNDS, SECONDS, compare_with_echo, running_echo
 from bench.likes import register_users
 from bench.load import build_request, load
 from bench.report import row, title
@@ -18,7 +18,6 @@ from bench.stack import running_bare, running_stack
 VIEWERS = 8
 OWNERS, VIDEOS, FOLLOWED, FOLLOWERS = 20_000, 100_000, 5_000, 1_000_000
 FEW = 8  # connections, so that the figure is the time of a request and not of a queue
-CONNECTIONS, SECONDS, ROUNDS = 128, 4.0, 3
 PAGES = 20
 FILL = """
 INSERT INTO video (id, owner_id, title, video_url, visibility, random_key, words)
@@ -107,11 +106,4 @@ async def follows(echo: str, base: str, tokens: list[str], ids: list[int]) -> No
         for number in range(len(ids))
         if ids[number] != own
     ]
-    shares = []
-    for _ in range(ROUNDS):
-        floor = await load_echo(echo, CONNECTIONS, SECONDS)
-        ours = await load(base, requests, CONNECTIONS, SECONDS)
-        show("gRPC echo", floor)
-        show("follow, unfollow", ours)
-        shares.append(ours.rate / floor.rate)
-    row("share of the floor", f"{sorted(shares)[ROUNDS // 2]:.2f}", "aim: at least 0.5")
+    await compare_with_echo(echo, base, "follow, unfollow", requests)

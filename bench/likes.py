@@ -5,16 +5,12 @@ from pathlib import Path
 
 import httpx
 
-from bench.accounts import show
-from bench.echo import load_echo, running_echo
-from bench.load import build_request, load
-from bench.report import row, title
+from bench.echo import CONNECTIONS, compare_with_echo, running_echo
+from bench.load import build_request
+from bench.report import title
 from bench.stack import register, running_stack
 
 USERS = 50
-CONNECTIONS = 128
-SECONDS = 4.0
-ROUNDS = 3
 
 
 async def measure() -> None:
@@ -23,14 +19,7 @@ async def measure() -> None:
         video_id = publish(base, tokens[0])
         requests = like_requests(base, tokens, video_id)
         title(f"likes and unlikes of one video, {CONNECTIONS} connections, {USERS} users")
-        shares = []
-        for _ in range(ROUNDS):  # in turn, because the load of these machines varies
-            floor = await load_echo(echo, CONNECTIONS, SECONDS)
-            ours = await load(base, requests, CONNECTIONS, SECONDS)
-            show("gRPC echo", floor)
-            show("like-video, unlike-video", ours)
-            shares.append(ours.rate / floor.rate)
-        row("share of the floor", f"{sorted(shares)[ROUNDS // 2]:.2f}", "aim: at least 0.5")
+        await compare_with_echo(echo, base, "like-video, unlike-video", requests)
 
 
 def register_users(base: str, folder: Path, count: int) -> list[str]:

@@ -7,12 +7,10 @@ import time
 
 import httpx
 
-from bench.accounts import show
-from bench.echo import load_echo, running_echo
-from bench.likes import CONNECTIONS, ROUNDS, SECONDS
-from bench.load import build_request, load
+from bench.echo import CONNECTIONS, compare_with_echo, running_echo
+from bench.load import build_request
 from bench.people import Person, message, post, register_all
-from bench.report import row, title
+from bench.report import title
 from bench.stack import running_stack
 
 USERS = 50
@@ -25,14 +23,7 @@ async def measure() -> None:
             conversation_id = await gather_in_group(http, people)
         requests = react_requests(base, people, conversation_id)
         title(f"reactions to one message and their end, {CONNECTIONS} connections, {USERS} members")
-        shares = []
-        for _ in range(ROUNDS):  # in turn, because the load of these machines varies
-            floor = await load_echo(echo, CONNECTIONS, SECONDS)
-            ours = await load(base, requests, CONNECTIONS, SECONDS)
-            show("gRPC echo", floor)
-            show("react", ours)
-            shares.append(ours.rate / floor.rate)
-        row("share of the floor", f"{sorted(shares)[ROUNDS // 2]:.2f}", "aim: at least 0.5")
+        await compare_with_echo(echo, base, "react", requests)
 
 
 async def gather_in_group(http: httpx.AsyncClient, people: list[Person]) -> str:
