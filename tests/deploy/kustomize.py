@@ -28,7 +28,7 @@ def build(folder: Path, resources: list[Resource] | None = None) -> list[Resourc
     if unknown := set(kustomization) - FIELDS:
         raise ValueError(f"{folder}: {unknown}")
     resources = [] if resources is None else resources
-    resources += [resource for entry in kustomization["resources"] for resource in read(folder / entry)]
+    resources += [resource for entry in kustomization.get("resources", ()) for resource in read(folder / entry)]
     resources += [of_files(folder, **entry) for entry in kustomization.get("configMapGenerator", ())]
     for component in kustomization.get("components", ()):
         build(folder / component, resources)

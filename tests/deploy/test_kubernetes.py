@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import msgspec
 import pytest
 import yaml
@@ -22,14 +21,17 @@ from services.media.config import MediaSettings
 from tests.deploy.dockerfile import ROOT, read_dockerfile
 from tests.deploy.kustomize import Resource, build, pod_of
 from tests.deploy.observability import dashboards, rules
+from tests.deploy.schemas.kubernetes import find_schema_faults
 
 FOLDER = ROOT / "deploy/kubernetes"
 OVERLAYS = ("base", "small", "production")
 PROCESSES = {service.name: service for service in SERVICES}
 KINDS = dict(SETTINGS)
+DIRECT = "postgres-direct-url"  # past the pooler
 NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
 SAMPLES = {
     "postgres-url": "postgresql://a:b@db/a",
+    DIRECT: "postgresql://a:b@db/a",
     "nats-url": "nats://a:b@nats:4222",
     "redis-url": "redis://:b@valkey:6379/0",
     "smtp-url": "smtps://a:b@mail",
@@ -87,18 +89,9 @@ workloads = pytest.mark.parametrize(
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_it_is_valid(overlay: str) -> None:
-    schemas = msgspec.json.decode((ROOT / "tests/deploy/schemas/kubernetes.json").read_bytes())
-    faults, seen = [], set()
-    for resource in built(overlay):
-        kind = f"{resource['apiVersion']}/{resource['kind']}"
-        seen.add(kind)
-        validator = jsonschema_rs.validator_for(schemas["kinds"][kind] | {"$defs": schemas["$defs"]})
-        faults += [f"{kind}: {error.instance_path}: {error.message}" for error in validator.iter_errors(resource)]
-        spoilt = resource | {"spec": {**resource.get("spec", {}), "spek": 1}}
-        assert not validator.is_valid(spoilt), "a schema that lets everything pass"
-    assert faults == []
+    assert find_schema_faults(built(overlay)) == []
     assert len({(r["kind"], r["metadata"]["name"]) for r in built(overlay)}) == len(built(overlay))
-    assert len(seen) >= 6
+    assert len({r["kind"] for r in built(overlay)}) >= 6
 
 
 @pytest.mark.skipif(not shutil.which("kustomize"), reason="needs kustomize")
@@ -153,7 +146,7 @@ def test_every_setting_named_exists() -> None:
 @workloads
 def test_secrets_are_referred_to_and_never_written_out(overlay: str, workload: Resource) -> None:
     for variable in container_of(workload)["env"]:
-        if re.search("SECRET|KEY_ID|ACCESS_KEY|(POSTGRES|REDIS|NATS|SMTP|MEDIA)_URL", variable["name"]):
+        if re.search("SECRET|KEY_ID|ACCESS_KEY|(POSTGRES|DIRECT|REDIS|NATS|SMTP|MEDIA)_URL", variable["name"]):
             assert set(variable["valueFrom"]["secretKeyRef"]) == {"name", "key"}, "required, and without a default"
     assert of_kind(overlay, "Secret") == []
 
@@ -248,9 +241,17 @@ def test_a_job_migrates_with_the_services_image_and_settings(overlay: str, name:
     job, server = find(overlay, "Job", f"{name}-migrate"), find(overlay, "Deployment", name)
     assert container_of(job)["args"] == ["migrate"] and pod_of(job)["restartPolicy"] == "OnFailure"
     assert container_of(job)["image"] == container_of(server)["image"]
-    setting = PROCESSES[name].postgres_setting
-    urls = [[e for e in container_of(resource)["env"] if e["name"] == setting] for resource in (job, server)]
-    assert urls[0] == urls[1] != []
+    pooled = overlay == "production"
+    assert keys_of(job) == {PROCESSES[name].postgres_setting: (f"hitok-{name}", DIRECT if pooled else "postgres-url")}
+    direct = {f"HITOK_{name.upper()}_POSTGRES_DIRECT_URL": (f"hitok-{name}", DIRECT)} if pooled else {}
+    assert keys_of(server) == {PROCESSES[name].postgres_setting: (f"hitok-{name}", "postgres-url"), **direct}
+
+
+def keys_of(resource: Resource) -> dict[str, tuple[str, str]]:
+    """Secret and key of each variable that names a PostgreSQL."""
+    named = [variable for variable in container_of(resource)["env"] if "_POSTGRES_" in variable["name"]]
+    secrets = {variable["name"]: variable["valueFrom"]["secretKeyRef"] for variable in named}
+    return {name: (secret["name"], secret["key"]) for name, secret in secrets.items()}
 
 
 # -- who may talk to whom ----------------------------------------------------------------------------------------------
@@ -397,15 +398,12 @@ def ways_in() -> list[Resource]:
 
 
 def test_the_ways_in_reach_the_gateway_and_name_no_port_of_metrics() -> None:
-    schemas = msgspec.json.decode((ROOT / "tests/deploy/schemas/kubernetes.json").read_bytes())
     service = find("small", "Service", "gateway")
     ports = {entry["name"]: entry["port"] for entry in service["spec"]["ports"]}
     ingress, route = ways_in()
     (path,) = ingress["spec"]["rules"][0]["http"]["paths"]
     assert path["backend"]["service"] == {"name": service["metadata"]["name"], "port": {"name": "http"}}
-    kind = f"{route['apiVersion']}/{route['kind']}"
-    validator = jsonschema_rs.validator_for(schemas["kinds"][kind] | {"$defs": schemas["$defs"]})
-    assert list(validator.iter_errors(route)) == []
+    assert find_schema_faults([route]) == []
     (rule,) = route["spec"]["rules"]
     assert rule["backendRefs"] == [{"name": service["metadata"]["name"], "port": ports["http"]}]
     assert rule["timeouts"] == {"request": "0s"}
@@ -439,6 +437,15 @@ def test_backups_are_made_each_night_and_the_other_tools_by_hand(overlay: str) -
         pod = tools[name]["jobTemplate"]["spec"]["template"]["spec"]
         assert {"name": "backups", "persistentVolumeClaim": {"claimName": claim}} in pod["volumes"]
         assert pod["containers"][0]["args"][:2] == ["deploy.backup", {"backup": "create"}.get(name, name)]
+
+
+def test_the_tools_of_production_go_past_the_pooler() -> None:
+    for tool in of_kind("production", "CronJob"):
+        assert keys_of(tool) == {
+            service.postgres_setting: (f"hitok-{name}", DIRECT)
+            for name, service in PROCESSES.items()
+            if service.database
+        }
 
 
 @pytest.mark.parametrize("overlay", ["small", "production"])

@@ -3,14 +3,19 @@
 import re
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
 from gateway.config import GatewaySettings
-from services.kit.config import load
+from services.kit.config import ServiceSettings, load
+from services.kit.sql.connection import MAX_PREPARED
 from tests.deploy.dockerfile import ROOT
+from tests.deploy.schemas.kubernetes import find_schema_faults
 
 FOLDER = ROOT / "deploy/kubernetes"
+POOL = next(field.default for field in msgspec.structs.fields(ServiceSettings) if field.name == "postgres_pool")
+LOCKS = 4  # connections on which a replica of media may hold a lock (docs/scaling.md)
 OTHER_CONNECTIONS = 40  # jobs that migrate, the tools, the operator's own, reserved ones
 
 Resource = dict[str, Any]
@@ -20,24 +25,56 @@ def read(path: str) -> list[Resource]:
     return list(yaml.safe_load_all((FOLDER / path).read_text()))
 
 
-SERVERS = [resource for name in ("postgres", "nats", "valkey") for resource in read(f"servers/{name}.yaml")]
+FILES = [name for name in read("servers/kustomization.yaml")[0]["resources"] if name.endswith(".yaml")]
+SERVERS = [resource for name in FILES for resource in read(f"servers/{name}")]
 SETS = [resource for resource in SERVERS if resource["kind"] == "StatefulSet"]
 
 
-def test_postgres_takes_the_connections_of_all_replicas_that_the_autoscalers_may_start() -> None:
-    (cluster,) = [resource for resource in SERVERS if resource["kind"] == "Cluster"]
+def find(kind: str) -> Resource:
+    (found,) = [resource for resource in SERVERS if resource["kind"] == kind]
+    return found
+
+
+def test_they_are_valid() -> None:
+    """By the schemas of Kubernetes and of CloudNativePG."""
+    assert {"Cluster", "Database", "Pooler", "StatefulSet"} <= {resource["kind"] for resource in SERVERS}
+    assert find_schema_faults(SERVERS) == []
+
+
+def most_replicas() -> dict[str, int]:
+    """Of each service with a database, while a rollout starts one more than its autoscaler may."""
     scalers = {
         resource["metadata"]["name"]: resource["spec"]["maxReplicas"] for resource in read("production/scaling.yaml")
     }
-    replicas = sum(most for name, most in scalers.items() if name != "gateway")
-    needed = replicas * (10 + 1)  # HITOK_POSTGRES_POOL, and one that listens
-    assert int(cluster["spec"]["postgresql"]["parameters"]["max_connections"]) >= needed + OTHER_CONNECTIONS
+    return {name: most + 1 for name, most in scalers.items() if name != "gateway"}
+
+
+def test_the_pooler_takes_the_connections_of_all_replicas() -> None:
+    spec = find("Pooler")["spec"]
+    clients = sum(most_replicas().values()) * POOL
+    assert int(spec["pgbouncer"]["parameters"]["max_client_conn"]) >= clients, "one instance may be alone"
+    assert spec["instances"] == 2
+    assert spec["deploymentStrategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert spec["pgbouncer"]["poolMode"] == "transaction"
+    assert int(spec["pgbouncer"]["parameters"]["max_prepared_statements"]) >= MAX_PREPARED
+
+
+def test_postgres_takes_the_connections_of_the_pooler_and_those_past_it() -> None:
+    cluster, pooler, replicas = find("Cluster"), find("Pooler")["spec"], most_replicas()
+    size = int(pooler["pgbouncer"]["parameters"]["default_pool_size"])
+    pooled = pooler["instances"] * len(replicas) * (size + 1)  # and one that looks passwords up
+    direct = sum(replicas.values()) + replicas["media"] * LOCKS  # each replica listens
+    most = int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
+    assert most >= pooled + direct + OTHER_CONNECTIONS
     assert cluster["spec"]["postgresql"]["synchronous"] == {"method": "any", "number": 1, "dataDurability": "required"}
+    assert pooler["cluster"] == {"name": cluster["metadata"]["name"]}
+    unpooled = sum(replicas.values()) * (POOL + 1) + OTHER_CONNECTIONS
+    (said,) = re.findall(r"Without the pooler: (\d+)", (FOLDER / "servers/postgres.yaml").read_text())
+    assert int(said) >= unpooled
 
 
 def test_each_service_has_a_role_and_a_database_of_its_own() -> None:
-    (cluster,) = [resource for resource in SERVERS if resource["kind"] == "Cluster"]
-    roles = {role["name"] for role in cluster["spec"]["managed"]["roles"]}
+    roles = {role["name"] for role in find("Cluster")["spec"]["managed"]["roles"]}
     databases = {resource["spec"]["name"]: resource["spec"] for resource in SERVERS if resource["kind"] == "Database"}
     assert roles == set(databases) == {f"hitok_{name}" for name in ("user", "social", "media", "chat")}
     assert all(spec["owner"] == name and spec["cluster"] == {"name": "postgres"} for name, spec in databases.items())

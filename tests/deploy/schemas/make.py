@@ -2,7 +2,8 @@
 
 python -m tests.deploy.schemas.make WHEEL CRD…
 
-WHEEL is kubernetes-validate's from PyPI, each CRD a file of cert-manager or of the Prometheus operator.
+WHEEL is kubernetes-validate's from PyPI, each CRD a file of an operator. Kinds of operators that are not named stay as
+they were.
 """
 
 import json
@@ -21,6 +22,7 @@ KINDS = {
     "v1/ConfigMap": "core.v1.ConfigMap",
     "v1/PersistentVolumeClaim": "core.v1.PersistentVolumeClaim",
     "apps/v1/Deployment": "apps.v1.Deployment",
+    "apps/v1/StatefulSet": "apps.v1.StatefulSet",
     "batch/v1/Job": "batch.v1.Job",
     "batch/v1/CronJob": "batch.v1.CronJob",
     "policy/v1/PodDisruptionBudget": "policy.v1.PodDisruptionBudget",
@@ -43,7 +45,8 @@ def main(wheel: str, *crds: str) -> None:
         if (name := waiting.pop()) not in kept:
             kept[name] = plain(definitions[name])
             waiting += re.findall(r'"#/\$defs/([^"]+)"', json.dumps(kept[name]))
-    kinds = {kind: {"$ref": f"#/$defs/{name}"} for kind, name in names.items()}
+    kinds = json.loads(FILE.read_bytes())["kinds"]
+    kinds |= {kind: {"$ref": f"#/$defs/{name}"} for kind, name in names.items()}
     for crd in crds:
         kinds |= dict(custom(yaml.safe_load(Path(crd).read_text())["spec"]))
     FILE.write_text(json.dumps({"kinds": kinds, "$defs": dict(sorted(kept.items()))}, separators=(",", ":")) + "\n")
