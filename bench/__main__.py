@@ -20,6 +20,7 @@ NAMES = (
     "dialects",
     "effects",
     "routes",
+    "mixes",
     "sizes",
 )
 

@@ -35,10 +35,11 @@ def quantile(latencies: Sequence[float], share: float) -> float:
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request at a time, and reports its status and whether it named a time to retry."""
+    """Sends one request at a time, and reports its status and whether it named a time to retry. `body`: of the last
+    answer."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = self.body = b""
         self._answer: asyncio.Future[tuple[int, bool]] | None = None
         self.closed = False
 
@@ -59,7 +60,7 @@ class Connection(asyncio.Protocol):
         at = head.index(b"content-length:") + 15
         length = int(head[at : head.find(b"\r", at) if b"\r" in head[at:] else None])
         if len(self._buffer) >= end + 4 + length:
-            self._buffer = b""
+            self.body, self._buffer = self._buffer[end + 4 :], b""
             if not self._answer.done():
                 self._answer.set_result((int(head[9:12]), b"\r\nretry-after:" in head))
 

@@ -134,10 +134,10 @@ def requests(base: str, filled: World, shares: dict[str, int]) -> Iterator[bytes
     order = [route for route, share in shares.items() for _ in range(share)]
     for turn in itertools.count():
         for route in order:
-            yield _request(base, filled.people[turn % len(filled.people)], route, catalogue.of(route)(filled, turn))
+            yield request(base, route, filled.people[turn % len(filled.people)], catalogue.of(route)(filled, turn))
 
 
-def _request(base: str, person: Person, route: str, values: catalogue.Body) -> bytes:
+def request(base: str, route: str, person: Person, values: catalogue.Body) -> bytes:
     method, path = route.split()
     headers = {"Authorization": f"Bearer {person['token']}", "Content-Type": "application/json"}
     if method == "GET":
