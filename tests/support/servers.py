@@ -26,6 +26,7 @@ from deploy.local.servers.nats import Nats, start_nats
 from deploy.local.servers.postgres import Postgres, start_postgres
 from deploy.local.servers.server import Server
 from deploy.local.servers.valkey import Valkey, start_valkey
+from tests.deploy.compose import read_compose
 
 S = TypeVar("S", bound=Server)
 
@@ -186,7 +187,7 @@ def is_docker_answering() -> bool:
 def run_postgres_container() -> AbstractContextManager[str]:
     password = secrets.token_hex(16)
     return run_container(
-        "postgres:18-alpine",
+        "postgres",
         5432,
         f"postgresql://postgres:{password}@{{address}}/postgres",
         environment={"POSTGRES_PASSWORD": password},
@@ -196,16 +197,16 @@ def run_postgres_container() -> AbstractContextManager[str]:
 
 
 def run_valkey_container() -> AbstractContextManager[str]:
-    return run_container("valkey/valkey:9-alpine", 6379, "redis://{address}/0", ready="Ready to accept connections")
+    return run_container("valkey", 6379, "redis://{address}/0", ready="Ready to accept connections")
 
 
 def run_nats_container() -> AbstractContextManager[str]:
-    return run_container("nats:2-alpine", 4222, "nats://{address}", command="-js", ready="Server is ready")
+    return run_container("nats", 4222, "nats://{address}", command="-js", ready="Server is ready")
 
 
 @contextmanager
 def run_container(
-    image: str,
+    service: str,
     port: int,
     url: str,
     *,
@@ -213,10 +214,12 @@ def run_container(
     command: str = "",
     environment: dict[str, str] | None = None,
 ) -> Iterator[str]:
+    """The image of that service of docker-compose.yml."""
     # Slow to import, and of use to few.
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415
 
+    image = read_compose()["services"][service]["image"]
     container = DockerContainer(image).with_exposed_ports(port).with_envs(**(environment or {}))
     container.waiting_for(LogMessageWaitStrategy(ready))
     if command:

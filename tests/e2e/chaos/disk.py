@@ -3,9 +3,12 @@
 import os
 import shutil
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+
+END_SECONDS = 10
 
 
 class Disk:
@@ -51,8 +54,12 @@ class Disk:
         _run("cp", "--sparse=always", str(self._image), f"{self._image}.cut")
 
     def lose_power(self) -> None:
-        """Continues with what `snapshot` remembered, after the journal was replayed. Nobody may use the disk."""
-        _run("umount", str(self.path))
+        """Continues with what `snapshot` remembered, after the journal was replayed. Nobody may use the disk; processes
+        that were killed may take a moment to end."""
+        ends = time.monotonic() + END_SECONDS
+        while subprocess.run(["umount", str(self.path)], capture_output=True).returncode:
+            assert time.monotonic() < ends, f"{self.path} is in use"
+            time.sleep(0.05)
         Path(f"{self._image}.cut").replace(self._image)
         self._mount()
 
