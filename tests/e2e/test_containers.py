@@ -32,7 +32,7 @@ def containers() -> Iterator[dict[str, str]]:
 
 
 async def test_a_message_goes_through_them(containers: dict[str, str], tmp_path: Path) -> None:
-    with everything(tmp_path / "var", **containers) as running:
+    with everything(tmp_path / "var", 1, ha=False, **containers) as running:
         async with httpx.AsyncClient(base_url=running.urls[0], timeout=20) as http:
             alice, ben = [(await register_by_phone(http))[0] for _ in range(2)]
             names = [(await person.get("/api/user/get-my-info")) for person in (alice, ben)]
