@@ -2,8 +2,10 @@
 
 import os
 import resource
+from collections import defaultdict
 from pathlib import Path
 
+FORKING = b"deploy.local.template"  # its children are the programs
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -53,11 +55,17 @@ def cpu_by_name(pid: int) -> dict[str, float]:
             parents[int(path.parent.name)] = int(_fields(path)[1])
         except OSError:
             continue
-    spent: dict[str, float] = {}
-    for child in (child for child, parent in parents.items() if parent == pid):
+    spent: dict[str, float] = defaultdict(float)
+    supervisors = [pid]
+    for child, parent in sorted(parents.items()):
+        if parent not in supervisors:
+            continue
         command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
         name = command[command.index(b"-m") + 1] if b"-m" in command else command[0].split(b" ")[0].rpartition(b"/")[2]
-        spent[name.decode().removeprefix("services.")] = family_cpu(child)
+        if name == FORKING:
+            supervisors.append(child)
+        else:
+            spent[name.decode().removeprefix("services.")] += family_cpu(child)
     return spent
 
 

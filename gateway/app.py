@@ -1,6 +1,8 @@
 """The application: every route, the handler of their errors, and the layers around them."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from litestar import Litestar
@@ -88,6 +90,20 @@ ORIGINALS: dict[Original, Callable[[ASGIApp], ASGIApp]] = {  # those that differ
 }
 
 
+@contextmanager
+def without_pydantic() -> Iterator[None]:
+    """Litestar loads a plugin for it if it is installed, as it is for typer's sake: 6 MB that nothing here uses."""
+    if "pydantic" in sys.modules:
+        yield
+        return
+    sys.modules["pydantic"] = None  # type: ignore[assignment]  # an import of it fails
+    try:
+        yield
+    finally:
+        del sys.modules["pydantic"]
+
+
+@without_pydantic()
 def build_app(container: Container) -> Litestar:
     settings = container.settings
     return Litestar(

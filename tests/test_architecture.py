@@ -130,6 +130,7 @@ ORDER = {
         "errors services settings_files",
         "data_dir databases ports launcher",
         "child",
+        "template",
         "servers",
         "backends environment commands",
         "ha",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 LOG_LIMIT = 20 * 1024 * 1024
@@ -14,6 +15,19 @@ LOG_LIMIT = 20 * 1024 * 1024
 # The kernel sends the death signal when the *thread* that started the child ends. So one thread, which lives as
 # long as this process, starts them all.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
+
+
+class Running(Protocol):
+    """What a child needs of subprocess.Popen."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
 
 
 class Child:
@@ -30,6 +44,7 @@ class Child:
         uid: int = -1,
         reach_everything: bool = False,
         keep_open: Sequence[int] = (),
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         """`uid` runs the process as another user; -1: the same user. Only root can do that. `reach_everything` lets
         that user pass through folders closed to them. `keep_open` are file descriptors that the process inherits."""
@@ -39,10 +54,10 @@ class Child:
         launcher = [sys.executable, "-I", "-S", LAUNCHER, *map(str, options)]
         with log.open("ab") as output:
             self._log_start = output.tell()
-            self._process = _starter.submit(
+            self._process: Running = _starter.submit(
                 subprocess.Popen[bytes],
                 [*launcher, *command],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,

@@ -55,6 +55,8 @@ class Service:
     """It takes calls from outside, and needs the others until the last one is answered."""
     code: tuple[str, ...] = ()
     """Folders of its source, from the checkout's root: a change in one restarts it when it is run with --reload."""
+    forks: bool = False
+    """It is forked from a process that has imported what it shares with the others (docs/adr/0065)."""
     replica: int = 0
     """Each replica's ports are REPLICA_STEP higher than those of the one before."""
 
@@ -92,7 +94,7 @@ def with_database(name: str, port: int) -> Service:
         Ports(f"{setting}_METRICS_PORT", str(port + 100), any_free=True),
     )
     code = (f"services/{name}", *SHARED_CODE)
-    return Service(name, f"services.{name}", ports, health="grpc", database=True, code=code)
+    return Service(name, f"services.{name}", ports, health="grpc", database=True, code=code, forks=True)
 
 
 SERVICES = (
@@ -106,6 +108,7 @@ SERVICES = (
         ports=(Ports("HITOK_HTTP_PORTS", "8888,8889"),),
         health="http",
         stops_first=True,
+        forks=True,
         code=("gateway", *SHARED_CODE),
     ),
 )

@@ -20,7 +20,6 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 SERVED = Histogram("hitok_rpc_served_seconds", "RPCs served", ["method", "status"], buckets=BUCKETS)
 CALLED = Histogram("hitok_rpc_called_seconds", "RPCs called, retries included", ["method", "status"], buckets=BUCKETS)
 BUILD = Gauge("hitok_build_info", "Always 1; what runs here", ["service", "version", "revision"])
-
 CERTIFICATE = Gauge("hitok_certificate_expires_timestamp_seconds", "When this process's certificate ends, Unix time")
 
 TRACE = "traceparent"  # the W3C header, used in NATS messages too

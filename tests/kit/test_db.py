@@ -81,6 +81,21 @@ async def test_callers_that_give_up_midway_do_not_eat_up_the_pool(settings: User
         assert await kept(database) == []
 
 
+async def test_connections_that_a_burst_opened_are_closed_when_they_are_not_needed(
+    settings: UserSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.kit.sql.pool.IDLE_SECONDS", 0.0)
+    async with open_database(msgspec.structs.replace(settings, postgres_pool=3)) as database:
+        held = [await database.pool.take(1) for _ in range(3)]
+        for link in held[:2]:
+            database.pool.give(link)
+        assert database.pool.in_use == 1
+        await asyncio.sleep(0.01)
+        database.pool.give(held[2])
+        await kept(database)
+        assert [link.driver.closed for link in held].count(False) == 1
+
+
 async def test_a_statement_that_outlives_its_caller_is_ended_by_the_server(database: Database) -> None:
     async with database.transaction() as connection:
         for name, value in (

@@ -13,6 +13,7 @@ from deploy.local.errors import CONFIGURATION_ERROR, LocalError, explain_os_erro
 from deploy.local.processes.process import Display, Process, describe, wait_for_exit
 from deploy.local.servers.server import PROBE_SECONDS
 from deploy.local.services import Service
+from deploy.local.template.template import ForkedChild, Template
 from services.kit.process.health import is_ready
 
 STOP_SECONDS = 28  # a process promises to end within 25 s
@@ -20,12 +21,19 @@ STOP_SECONDS = 28  # a process promises to end within 25 s
 
 class ServiceProcess(Process):
     def __init__(
-        self, service: Service, ports: Sequence[int], environment: Mapping[str, str], var: Path, display: Display
+        self,
+        service: Service,
+        ports: Sequence[int],
+        environment: Mapping[str, str],
+        var: Path,
+        display: Display,
+        template: Template | None = None,
     ) -> None:
+        """With a template, the process is forked from it."""
         log = var / "log" / f"{service.label}.log"
         super().__init__(service.label, ports, log, display, stops_first=service.stops_first)
         self.service = service
-        self._environment = environment
+        self._environment, self._template = environment, template
         self._child: Child | None = None
 
     @property
@@ -37,9 +45,15 @@ class ServiceProcess(Process):
         return self._child.exit_code if self._child else None
 
     async def launch(self) -> None:
-        command = [sys.executable, "-m", *self.service.arguments]
         with explain_os_errors(self.log):
-            self._child = Child(command, log=self.log, environment=self._environment, folder=ROOT)
+            if self._template:
+                self._child = await asyncio.to_thread(self._fork, self._template)
+            else:
+                command = [sys.executable, "-m", *self.service.arguments]
+                self._child = Child(command, log=self.log, environment=self._environment, folder=ROOT)
+
+    def _fork(self, template: Template) -> Child:
+        return ForkedChild(template, self.service.arguments, log=self.log, environment=self._environment)
 
     async def is_healthy(self) -> bool:
         service = self.service

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from deploy.local.processes.service_process import ServiceProcess
 from deploy.local.processes.welcome import write_welcome
 from deploy.local.services import Service, replicate
 from deploy.local.settings_files import read_environ
+from deploy.local.template.template import Template
 from deploy.unknown_settings import find_unknown_settings
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -68,6 +70,7 @@ class Run:
         self._secrets = load_secrets(var, [*name_secrets(services), *(SECRETS if ha else ())])
         self._servers: list[ServerProcess] = []
         self._processes: list[ServiceProcess] = []
+        self._template: Template | None = None
         self._told_to_stop = asyncio.Event()
         self._told_at = 0.0
 
@@ -87,6 +90,9 @@ class Run:
     async def _work(self, reloading: bool) -> None:
         # Read before the processes read their code, so that no change in between goes unseen.
         sources = await asyncio.to_thread(read_all, self._replicas) if reloading else {}
+        if not reloading and sys.platform == "linux" and any(service.forks for service in self._services):
+            self._template = Template(self._var / "log" / "template.log")  # it would keep changed code of the kit
+            self._template.start()
         async with asyncio.TaskGroup() as tasks:
             topology = self._make_topology()
             self._servers = [ServerProcess(server, self._display) for s in topology.servers.values() for server in s]
@@ -118,7 +124,8 @@ class Run:
             )
             keep_settings(self._var, service, environment)
             ports = [port for numbers in self._ports[service.label].values() for port in numbers]
-            processes.append(ServiceProcess(service, ports, environment, self._var, self._display))
+            template = self._template if service.forks else None
+            processes.append(ServiceProcess(service, ports, environment, self._var, self._display, template))
         self._processes += processes
         start(tasks, processes)
 
@@ -128,6 +135,8 @@ class Run:
         for processes in (self._processes, self._servers):
             for first in (True, False):
                 await asyncio.gather(*(process.stop() for process in processes if process.stops_first is first))
+        if self._template:
+            self._template.stop()
 
     def _handle_signal(self) -> None:
         if self._told_to_stop.is_set():

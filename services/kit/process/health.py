@@ -11,8 +11,7 @@ from http.client import HTTPConnection, HTTPException
 
 SECONDS = 2
 GRPC_OPTIONS = (
-    # A connection of its own: the shared pool backs off after each refusal, and every start begins with some.
-    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.use_local_subchannel_pool", 1),  # the shared one backs off after each refusal: every start begins with some
     ("grpc.enable_http_proxy", 0),
 )
 SERVING = b"\x08\x01"  # HealthCheckResponse(status=SERVING)

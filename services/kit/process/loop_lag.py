@@ -8,7 +8,6 @@ from prometheus_client import Histogram
 from services.kit.telemetry import BUCKETS
 
 EVERY = 1.0  # seconds
-
 LAG = Histogram("hitok_loop_lag_seconds", "How much later than asked the event loop called", buckets=BUCKETS)
 
 

@@ -12,7 +12,6 @@ from services.kit.rpc.interceptors import as_hitok_error
 
 T = TypeVar("T")
 R = TypeVar("R")
-
 WINDOW = 0.001  # seconds that the first write waits for others
 MAX_ITEMS = 1_000
 

@@ -12,6 +12,8 @@ from psycopg.adapt import Transformer
 from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+IDLE_SECONDS = 30.0  # a connection that is not needed for so long is closed: it holds 3 to 10 MB of PostgreSQL's memory
+
 
 @dataclass(slots=True)
 class Prepared:
@@ -24,7 +26,7 @@ class Link:
     """A connection to the server, and the statements that it has prepared."""
 
     def __init__(self, driver: Driver, generation: int) -> None:
-        self.driver, self.generation = driver, generation
+        self.driver, self.generation, self.idle_since = driver, generation, 0.0
         self.dumper = Transformer(driver)
         self.prepared: dict[tuple[bytes, bool, tuple[int, ...]], Prepared] = {}  # by SQL, format of rows, types
         self._names = itertools.count()
@@ -100,6 +102,9 @@ class Pool:
     def _return(self, link: Link | None) -> None:
         if not self._pass_on(link) and link:
             self._idle.append(link)
+            link.idle_since = asyncio.get_running_loop().time()
+            if link.idle_since - self._idle[0].idle_since > IDLE_SECONDS:
+                self._drop(self._idle.pop(0))
 
     def _pass_on(self, link: Link | None) -> bool:
         """Gives the next in the queue a connection, or the right to open one."""
