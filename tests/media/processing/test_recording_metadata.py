@@ -65,6 +65,11 @@ KINDS = {
     "mp4": ("mp4", f"{X264} -c:a aac {NAMED} {PLACED}"),
     "mp4 with keys": ("mp4", f"{X264} -c:a aac -movflags use_metadata_tags {NAMED} {PLACED}"),
     "quicktime": ("mov", f"{X264} -c:a aac {NAMED} {PLACED}"),
+    "mp4 of a camera that names itself": ("mp4", f"{X264} -c:a aac -metadata:s:a handler_name={SECRET}"),
+    "quicktime of a camera that names itself": ("mov", f"{X264} -c:a aac -metadata:s:v handler_name={SECRET}"),
+    "quicktime of an encoder that names itself": ("mov", f"{X264} -c:a aac -metadata:s:v encoder={SECRET}"),
+    "matroska with a named track": ("mkv", f"{X264} -c:a aac -metadata:s:a title={SECRET}"),
+    "avi with a named stream": ("avi", f"-c:v mpeg4 -c:a libmp3lame -metadata:s:v title={SECRET}"),
     "realmedia": ("rm", f"-c:v rv20 -s 176x144 -c:a ac3 {NAMED}"),
 }
 

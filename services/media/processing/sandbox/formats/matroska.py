@@ -7,8 +7,9 @@ from typing import BinaryIO, NamedTuple
 EBML, SEGMENT, CLUSTER, CUES = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1C53BB6B
 TAGS, TAG, SIMPLE_TAG, TAG_NAME, ATTACHMENTS = 0x1254C367, 0x7373, 0x67C8, 0x45A3, 0x1941A469
 INFO, TITLE, FILENAME = 0x1549A966, 0x7BA9, 0x7384
-MASTERS = (SEGMENT, INFO, TAG, SIMPLE_TAG)
-TELLING = (TAGS, ATTACHMENTS, TITLE, FILENAME)
+TRACKS, TRACK, TRACK_NAME = 0x1654AE6B, 0xAE, 0x536E
+MASTERS = (SEGMENT, INFO, TRACKS, TRACK, TAG, SIMPLE_TAG)
+TELLING = (TAGS, ATTACHMENTS, TITLE, FILENAME, TRACK_NAME)
 TECHNICAL = ("ENCODER", "DURATION", "BPS", "NUMBER_OF_", "_STATISTICS_", "ENCODER_OPTIONS")
 VOID = 0xEC
 MAX_TAGS = 16 * 1_048_576
@@ -52,8 +53,8 @@ def is_seekable(path: Path) -> bool:
 
 
 def strip(path: Path) -> bool:
-    """Overwrites tags, attachments and titles in place, unless they are only technical. Returns whether any were
-    overwritten."""
+    """Overwrites tags, attachments, titles and names of tracks in place, unless they are only technical. Returns
+    whether any were overwritten."""
     end = path.stat().st_size
     with path.open("r+b") as file:
         telling = (element for element in walk(file, end) if element.id in TELLING)

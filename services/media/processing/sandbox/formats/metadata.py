@@ -43,7 +43,7 @@ def strip_recording(path: Path, format: str) -> bool:
 
 
 def _strip_riff(path: Path) -> bool:
-    """Overwrites an AVI's INFO lists and Exif in place."""
+    """Overwrites an AVI's INFO lists, names of streams and Exif in place."""
     found: list[tuple[int, int]] = []
     with path.open("r+b") as file:
         end, at = path.stat().st_size, 0
@@ -53,7 +53,7 @@ def _strip_riff(path: Path) -> bool:
             if kind == b"RIFF" or (kind == b"LIST" and form in (b"hdrl", b"strl")):
                 at += 12
                 continue
-            if kind in (b"strd", b"IDIT") or (kind == b"LIST" and form in (b"exif", b"INFO")):
+            if kind in (b"strd", b"strn", b"IDIT") or (kind == b"LIST" and form in (b"exif", b"INFO")):
                 content = file.read(min(size, end - at - 8) - 4)
                 if not (form == b"INFO" and _kinds(content) <= set(TECHNICAL)):
                     found.append((at, min(size, end - at - 8)))

@@ -20,6 +20,14 @@ USER_DATA = {b"kind", b"ludt", b"name", b"chpl", b"hnti", b"hinf", b"free", b"LO
 PLAYED = {b"vide", b"soun", b"tmcd"}
 TEXT = {b"text", b"sbtl", b"subt"}
 TELLS = re.compile(rb"gps|latitude|longitude|[+-]\d{2}\.\d+[+-]\d{3}\.\d+", re.IGNORECASE)
+PLAIN_HANDLER = re.compile(  # what common programs write, which tells of no device
+    rb"[\0-\x1f]?((video|sound|data|subtitle|text|timecode)handler?|(core media|apple|gpac|iso) [ a-z.]+)?\0*",
+    re.IGNORECASE,
+)
+PLAIN_COMPRESSOR = re.compile(
+    rb"[\0-\x1f]?(lav[cf][ \w.]*|(avc|hevc) coding|h\.26[345]|[\w ]*prores[ \w]*)?\0*", re.IGNORECASE
+)
+COMPRESSOR = slice(42, 74)  # of an entry of `stsd` for pictures
 MAX_SAMPLES = 2_000_000
 PIECE = 1_048_576
 
@@ -107,6 +115,8 @@ def _strip_track(index: bytearray, track: Inner, file: BinaryIO, is_fragmented: 
         elif inner.kind == b"meta":
             _strip_meta(index, inner)
     media = find(index, track, b"mdia")
+    if media:
+        _blank_names(index, media)
     handler = find(index, media, b"hdlr") if media else None
     kind = bytes(index[handler.content + 8 : handler.content + 12]) if handler else b""
     if not media or kind in PLAYED:
@@ -118,6 +128,25 @@ def _strip_track(index: bytearray, track: Inner, file: BinaryIO, is_fragmented: 
         _blank(file, start, start + size)
     _free(index, track)
     return True
+
+
+def _blank_names(index: bytearray, media: Inner) -> None:
+    """Empties the names of handlers and compressors in which cameras put their own ("GoPro AVC encoder")."""
+    info = find(index, media, b"minf")
+    for handler in filter(None, (find(index, box, b"hdlr") for box in (media, info) if box)):
+        _blank_name(index, slice(handler.content + 24, handler.end), PLAIN_HANDLER)
+    table = find(index, info, b"stbl") if info else None
+    described = find(index, table, b"stsd") if table else None
+    if info and described and find(index, info, b"vmhd"):
+        for entry in inside(index, described._replace(content=described.content + 8)):
+            name = slice(entry.content + COMPRESSOR.start, entry.content + COMPRESSOR.stop)
+            if name.stop <= entry.end:
+                _blank_name(index, name, PLAIN_COMPRESSOR)
+
+
+def _blank_name(index: bytearray, name: slice, plain: re.Pattern[bytes]) -> None:
+    if not plain.fullmatch(index[name]):
+        index[name] = bytes(len(index[name]))
 
 
 def _samples(index: bytearray, media: Inner) -> Iterator[tuple[int, int]]:
