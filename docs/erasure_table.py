@@ -144,6 +144,10 @@ TABLES: dict[str, dict[str, Table]] = {
             "owner_id", "public_count friends_count private_count", f"The counts fall to 0 with the videos. {ID_STAYS}"
         ),
         "tally": Table("", "slot public_count", "A count of all users' videos."),
+        "watched_video": Table("user_id video_id", "share watched_at", ROW_GOES),
+        "not_interested": Table("user_id", "video_id owner_id tag id created_at", ROW_GOES),
+        "for_you_setting": Table("user_id", "chronological reset_at", ROW_GOES),
+        "near_videos": Table("", "video_id near_ids weights like_count", "Deleted some time after the video."),
         "following_seen": Table("user_id video_id", "seen_at", ROW_GOES),
         "standing": Table(
             "user_id peer_id",

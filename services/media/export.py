@@ -38,6 +38,20 @@ LISTS = (
         "SELECT user_id AS a, 0 AS b, video_id AS seen_up_to, seen_at FROM following_seen WHERE user_id = :user_id",
     ),
     UserList(
+        "watched_videos",
+        """SELECT (extract(epoch FROM watched_at) * 1000000)::bigint AS a, video_id AS b, video_id, share, watched_at
+        FROM watched_video WHERE user_id = :user_id""",
+    ),
+    UserList(
+        "not_interested",
+        """SELECT id AS a, 0 AS b, nullif(video_id, 0) AS video_id, nullif(owner_id, 0) AS owner_id,
+            nullif(tag, '') AS tag, created_at FROM not_interested WHERE user_id = :user_id""",
+    ),
+    UserList(
+        "for_you_feed",
+        "SELECT user_id AS a, 0 AS b, chronological, reset_at FROM for_you_setting WHERE user_id = :user_id",
+    ),
+    UserList(
         "files",
         """SELECT (extract(epoch FROM upload.created_at) * 1000000)::bigint AS a, hashtextextended(hash, 0) AS b,
             hash || '.' || extension AS file, kind, media_type, object.size, upload.created_at AS uploaded_at

@@ -15,7 +15,9 @@ from sqlalchemy import text
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsStub
+from protos.media.v1.for_you_pb2_grpc import ForYouStub
 from protos.media.v1.objects_pb2_grpc import ObjectsStub
+from protos.media.v1.saves_pb2_grpc import SavesStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from services.kit.nats import Event
 from services.kit.process.commands import count_faults
@@ -47,6 +49,8 @@ class Videos:
     videos: VideosStub
     comments: CommentsStub
     objects: ObjectsStub
+    for_you: ForYouStub
+    saves: SavesStub
 
 
 @asynccontextmanager
@@ -55,7 +59,14 @@ async def running_videos(settings: MediaSettings) -> AsyncIterator[Videos]:
     async with running_media_service(settings, background=False) as running:
         async with open_channel(running.target, settings, PROTOS) as channel:
             yield Videos(
-                settings, running.service, running.target, VideosStub(channel), CommentsStub(channel), running.objects
+                settings,
+                running.service,
+                running.target,
+                VideosStub(channel),
+                CommentsStub(channel),
+                running.objects,
+                ForYouStub(channel),
+                SavesStub(channel),
             )
 
 

@@ -54,6 +54,46 @@ POPULAR: VideoOrder.ValueType  # 1
 RANDOM: VideoOrder.ValueType  # 2
 Global___VideoOrder: _TypeAlias = VideoOrder  # noqa: Y015
 
+class _Why:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WhyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Why.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WHY_UNSPECIFIED: _Why.ValueType  # 0
+    WHY_FOLLOWED: _Why.ValueType  # 1
+    """the caller follows its owner"""
+    WHY_NEAR: _Why.ValueType  # 2
+    """it is liked by those who like what the caller likes"""
+    WHY_TAG: _Why.ValueType  # 3
+    """it has a tag of videos that the caller likes"""
+    WHY_AUTHOR: _Why.ValueType  # 4
+    """the caller likes other videos of its owner"""
+    WHY_POPULAR: _Why.ValueType  # 5
+    WHY_FRESH: _Why.ValueType  # 6
+    """it is new, and few have seen it"""
+    WHY_LATEST: _Why.ValueType  # 7
+    """the caller wants the newest first"""
+
+class Why(_Why, metaclass=_WhyEnumTypeWrapper):
+    """Why a video is in the feed that is made for the caller."""
+
+WHY_UNSPECIFIED: Why.ValueType  # 0
+WHY_FOLLOWED: Why.ValueType  # 1
+"""the caller follows its owner"""
+WHY_NEAR: Why.ValueType  # 2
+"""it is liked by those who like what the caller likes"""
+WHY_TAG: Why.ValueType  # 3
+"""it has a tag of videos that the caller likes"""
+WHY_AUTHOR: Why.ValueType  # 4
+"""the caller likes other videos of its owner"""
+WHY_POPULAR: Why.ValueType  # 5
+WHY_FRESH: Why.ValueType  # 6
+"""it is new, and few have seen it"""
+WHY_LATEST: Why.ValueType  # 7
+"""the caller wants the newest first"""
+Global___Why: _TypeAlias = Why  # noqa: Y015
+
 @_typing.final
 class Video(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -551,6 +591,7 @@ class VideoPage(_message.Message):
     NEXT_CURSOR_FIELD_NUMBER: _builtins.int
     SEEN_ID_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    WHYS_FIELD_NUMBER: _builtins.int
     next_cursor: _builtins.str
     """empty on the last page"""
     seen_id: _builtins.int
@@ -559,6 +600,10 @@ class VideoPage(_message.Message):
     """public videos and the caller's own; 0 for a search or for liked videos"""
     @_builtins.property
     def videos(self) -> _containers.RepeatedCompositeFieldContainer[Global___Video]: ...
+    @_builtins.property
+    def whys(self) -> _containers.RepeatedScalarFieldContainer[Global___Why.ValueType]:
+        """of ListForYou: why each is there, in the order of the videos"""
+
     def __init__(
         self,
         *,
@@ -566,10 +611,11 @@ class VideoPage(_message.Message):
         next_cursor: _builtins.str = ...,
         seen_id: _builtins.int = ...,
         total: _builtins.int = ...,
+        whys: _abc.Iterable[Global___Why.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_cursor", b"next_cursor", "seen_id", b"seen_id", "total", b"total", "videos", b"videos"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_cursor", b"next_cursor", "seen_id", b"seen_id", "total", b"total", "videos", b"videos", "whys", b"whys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,6 +25,7 @@ from services.media.models import Object, Part, PartialUpload
 from services.media.resources import Resources
 from services.media.storage import Storage
 from services.media.tags import trending
+from services.media.videos.for_you.near_videos import NearVideoKeeper
 from services.objectstore.store import key_of
 
 LEADER = 7_243_118_270  # advisory lock: one of the media processes on a database sweeps
@@ -65,7 +66,7 @@ async def _run(service: Resources) -> None:
 
 
 async def _lead(service: Resources, connection: object) -> None:
-    swept_at, looked_at, audit = 0.0, 0.0, DriftAudit(AUDITED)
+    swept_at, looked_at, audit, near = 0.0, 0.0, DriftAudit(AUDITED), NearVideoKeeper()
     while True:
         background.come_round(STALLED)
         service.deletion_queued.clear()
@@ -76,6 +77,7 @@ async def _lead(service: Resources, connection: object) -> None:
         if now - looked_at >= LOOK_EVERY:
             looked_at = now
             await renew_words(service.database)
+            await near.renew(service.database)
             if wrong := await audit.step(service.database):
                 log.error("counters differ from their rows", count=wrong)
         with suppress(TimeoutError):

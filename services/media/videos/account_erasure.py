@@ -20,6 +20,7 @@ from services.media.models import PartialUpload, Upload
 from services.media.resources import Resources
 from services.media.videos import comments, likes, videos
 from services.media.videos.following import feed
+from services.media.videos.for_you import settings
 from services.media.videos.models import Comment, ErasedAccount, Video
 from services.media.videos.saved import saves
 
@@ -113,6 +114,10 @@ async def _delete_saves(connection: AsyncConnection, user_id: int) -> int:
     return await saves.delete_saves(connection, user_id, BATCH)
 
 
+async def _delete_for_you(connection: AsyncConnection, user_id: int) -> int:
+    return await settings.delete_for_you(connection, user_id, BATCH)
+
+
 async def _erase_comment(connection: AsyncConnection, user_id: int) -> int:
     left = or_(Comment.deleted_at.is_(None), Comment.hidden_at.is_not(None))
     query = select(Comment.__table__).where(Comment.user_id == user_id, left).limit(1)
@@ -132,6 +137,7 @@ STEPS = (
     _delete_shares,
     _delete_seen,
     _delete_saves,
+    _delete_for_you,
     _erase_comment,
     _erase_uploads,
 )

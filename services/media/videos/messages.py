@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from protos.media.v1 import comments_pb2, videos_pb2
+from protos.media.v1 import comments_pb2, for_you_pb2, videos_pb2
 from protos.media.v1.objects_pb2 import State
 from services.media.files.filetypes import VIDEO
 from services.media.models import HIDDEN, PUBLIC, READY
@@ -97,3 +97,8 @@ def comment(row: Any) -> comments_pb2.Comment:
         created_at=milliseconds(row.created_at),
         updated_at=milliseconds(row.updated_at),
     )
+
+
+def not_interested(row: Any) -> for_you_pb2.NotInterested:
+    about = {"video_id": row.video_id, "owner_id": row.owner_id, "tag": row.tag}
+    return for_you_pb2.NotInterested(**about, created_at=milliseconds(row.created_at))

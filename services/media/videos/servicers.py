@@ -8,9 +8,10 @@ import grpc.aio
 from sqlalchemy import Row
 
 from protos.media.v1 import comments_pb2 as comments_pb
-from protos.media.v1 import saves_pb2, tags_pb2
+from protos.media.v1 import for_you_pb2, saves_pb2, tags_pb2
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import add_CommentsServicer_to_server
+from protos.media.v1.for_you_pb2_grpc import add_ForYouServicer_to_server
 from protos.media.v1.saves_pb2_grpc import add_SavesServicer_to_server
 from protos.media.v1.tags_pb2_grpc import add_TagsServicer_to_server
 from protos.media.v1.videos_pb2_grpc import VideosServicer, add_VideosServicer_to_server
@@ -37,18 +38,20 @@ from services.media.videos.captions import captions
 from services.media.videos.commenting.servicers import Comments
 from services.media.videos.creating import MAX_VIDEOS, NewVideo, create_videos, create_with_files, new_video
 from services.media.videos.following import feed
+from services.media.videos.for_you.servicers import ForYou
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.pages import PageRequest
 from services.media.videos.saved.servicers import Saves
 from services.media.videos.tagged.servicers import Tags
-from services.media.videos.views import ViewKey
+from services.media.videos.views import View
 
-VIDEO_PROTOS = tuple(each.DESCRIPTOR for each in (pb, comments_pb, saves_pb2, tags_pb2))
+VIDEO_PROTOS = tuple(each.DESCRIPTOR for each in (pb, comments_pb, for_you_pb2, saves_pb2, tags_pb2))
 
 
 def register_videos(service: Resources, server: grpc.aio.Server) -> None:
     add_VideosServicer_to_server(Videos(service), server)
     add_CommentsServicer_to_server(Comments(service), server)
+    add_ForYouServicer_to_server(ForYou(service), server)
     add_SavesServicer_to_server(Saves(service), server)
     add_TagsServicer_to_server(Tags(service), server)
 
@@ -59,7 +62,7 @@ class Videos(VideosServicer):
         self._words = WordFilter(service.settings.filtered_words)
         self._likes: Batcher[Change, Outcome] = group_commit(self._write_likes, Overloaded)
         self._new_videos: Batcher[NewVideo, Row[Any]] = group_commit(self._create_videos, Overloaded, MAX_VIDEOS)
-        self._views: Batcher[ViewKey, None] = group_commit(partial(views.write_views, service), Overloaded)
+        self._views: Batcher[View, None] = group_commit(partial(views.write_views, service), Overloaded)
 
     async def CreateVideo(self, request: pb.CreateVideoRequest, context: object) -> pb.Video:
         self._words.check(title=request.title, description=request.description)

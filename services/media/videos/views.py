@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 
 from services.kit.batcher import Batcher
 from services.kit.context import Caller
@@ -15,6 +15,7 @@ from services.kit.pages import unnest
 from services.kit.sql.connection import AsyncConnection
 from services.media.files.objects import get
 from services.media.resources import Resources
+from services.media.videos.for_you import watches
 from services.media.videos.models import Video
 from services.media.videos.visibility import require_visible
 
@@ -33,38 +34,52 @@ class ViewKey(NamedTuple):
         return f"viewed:{self.video_id}:{self.viewer_id}"
 
 
+class View(NamedTuple):
+    """`share`: of the video, in per cent; None for the viewer's own. `counts`: as a view."""
+
+    key: ViewKey
+    share: int | None
+    counts: bool
+
+
 async def count_view(
-    service: Resources, counting: Batcher[ViewKey, None], caller: Caller, video_id: int, watched: float
+    service: Resources, counting: Batcher[View, None], caller: Caller, video_id: int, watched: float
 ) -> bool:
-    """Returns whether the view was counted. Raises VideoNotFound."""
-    async with service.database.transaction() as connection:
-        if not await is_view(connection, caller, video_id, watched):
-            return False
-    view_key = ViewKey(caller.user_id, video_id)
-    if not await is_first(service.redis, view_key):
-        return False
-    await counting.submit(view_key)
-    return True
+    """Returns whether the view was counted; what was watched is kept anyhow. Raises VideoNotFound."""
+    async with service.database.reading() as connection:
+        video = await require_visible(connection, caller, video_id)
+        duration = await duration_of(connection, video)
+    enough, key = is_view(watched, duration), ViewKey(caller.user_id, video_id)
+    share = watches.share_of(watched, duration, enough) if video.owner_id != caller.user_id else None
+    counts = enough and await is_first(service.redis, key)
+    if counts or share is not None:
+        await counting.submit(View(key, share, counts))
+    return counts
 
 
-async def write_views(service: Resources, views: Sequence[ViewKey]) -> Sequence[None]:
+async def write_views(service: Resources, views: Sequence[View]) -> Sequence[None]:
     """Counts views of many viewers at once. If that fails, the same viewers can be counted again."""
+    counted = [view.key for view in views if view.counts]
+    watched = [watches.Watch(*view.key, view.share) for view in views if view.share is not None]
     try:
         async with service.database.transaction() as connection:
-            await count_views(connection, [view.video_id for view in views])
+            if counted:
+                await count_views(connection, [key.video_id for key in counted])
+            await watches.write_watches(connection, watched)
     except Exception:
-        await forget(service.redis, views)
+        await forget(service.redis, counted)
         raise
     return [None] * len(views)
 
 
-async def is_view(connection: AsyncConnection, caller: Caller, video_id: int, watched: float) -> bool:
-    """Whether `watched` seconds are enough. Raises VideoNotFound."""
-    video = await require_visible(connection, caller, video_id)
-    if watched >= WATCHED or not video.object_hash:
-        return watched >= WATCHED
-    duration = (await get(connection, video.object_hash)).row.duration / 1_000
-    return bool(0 < duration <= watched * 2)
+async def duration_of(connection: AsyncConnection, video: Row[Any]) -> float:
+    """In seconds; 0 if it is not known, as of an outside url."""
+    return (await get(connection, video.object_hash)).row.duration / 1_000 if video.object_hash else 0.0
+
+
+def is_view(watched: float, duration: float) -> bool:
+    """Whether `watched` seconds are enough."""
+    return watched >= WATCHED or 0 < duration <= watched * 2
 
 
 async def is_first(redis: Redis, view: ViewKey) -> bool:
@@ -77,6 +92,8 @@ async def is_first(redis: Redis, view: ViewKey) -> bool:
 
 
 async def forget(redis: Redis, views: Sequence[ViewKey]) -> None:
+    if not views:
+        return
     try:
         await redis.delete(*(view.key for view in views))
     except (RedisError, OSError, TimeoutError) as error:
