@@ -35,6 +35,8 @@ from gateway.api.shortvideo.account import exports, second_factor
 from gateway.api.shortvideo.discovery import search, tags
 from gateway.api.shortvideo.follows import feed as following
 from gateway.api.shortvideo.follows import follows
+from gateway.api.shortvideo.for_you import feed as for_you
+from gateway.api.shortvideo.for_you import settings as for_you_settings
 from gateway.api.shortvideo.own_videos import captions
 from gateway.api.shortvideo.saved import saves
 from gateway.config import GatewaySettings, Original
@@ -65,6 +67,8 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *communities.endpoints,
     *feeds.endpoints,
     *following.endpoints,
+    *for_you.endpoints,
+    *for_you_settings.endpoints,
     *search.endpoints,
     *tags.endpoints,
     *saves.endpoints,

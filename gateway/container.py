@@ -76,6 +76,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             stubs.objects,
             stubs.videos,
             stubs.comments,
+            stubs.for_you,
         )
         authenticator = Authenticator(settings.jwt_secret, caches.verdicts)
         invalidation = Invalidation(nats, caches)

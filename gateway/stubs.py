@@ -10,8 +10,9 @@ from gateway.chat.client import CHAT_PROTOS, Chat, chat_at
 from gateway.config import GatewaySettings
 from protos.export.v1 import export_pb2
 from protos.export.v1.export_pb2_grpc import ExportStub
-from protos.media.v1 import comments_pb2, objects_pb2, saves_pb2, tags_pb2, videos_pb2
+from protos.media.v1 import comments_pb2, for_you_pb2, objects_pb2, saves_pb2, tags_pb2, videos_pb2
 from protos.media.v1.comments_pb2_grpc import CommentsStub
+from protos.media.v1.for_you_pb2_grpc import ForYouStub
 from protos.media.v1.objects_pb2_grpc import ObjectsStub, UploadsStub
 from protos.media.v1.saves_pb2_grpc import SavesStub
 from protos.media.v1.tags_pb2_grpc import TagsStub
@@ -41,7 +42,7 @@ USER_PROTOS = (
 )
 SOCIAL_PROTOS = tuple(each.DESCRIPTOR for each in (export_pb2, follows_pb2, friends_pb2, groups_pb2, mutes_pb2))
 MEDIA_PROTOS = tuple(
-    each.DESCRIPTOR for each in (export_pb2, objects_pb2, videos_pb2, comments_pb2, saves_pb2, tags_pb2)
+    each.DESCRIPTOR for each in (export_pb2, objects_pb2, videos_pb2, comments_pb2, for_you_pb2, saves_pb2, tags_pb2)
 )
 
 
@@ -61,6 +62,7 @@ class Stubs:
     uploads: UploadsStub
     videos: VideosStub
     comments: CommentsStub
+    for_you: ForYouStub
     saves: SavesStub
     tags: TagsStub
     chat: Chat
@@ -95,6 +97,7 @@ async def open_stubs(settings: GatewaySettings) -> AsyncIterator[Stubs]:
             uploads=UploadsStub(media),
             videos=VideosStub(media),
             comments=CommentsStub(media),
+            for_you=ForYouStub(media),
             saves=SavesStub(media),
             tags=TagsStub(media),
             chat=chat_at(chat),

@@ -21,6 +21,7 @@ from gateway.cache.users import ProfileKey, own_profiles, user_cards, user_profi
 from gateway.cache.videos import VideoCache
 from gateway.http.errors import UserNotFound
 from protos.media.v1.comments_pb2_grpc import CommentsStub
+from protos.media.v1.for_you_pb2_grpc import ForYouStub
 from protos.media.v1.objects_pb2 import Object
 from protos.media.v1.objects_pb2_grpc import ObjectsStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
@@ -115,6 +116,7 @@ def make_caches(
     objects: ObjectsStub,
     videos: VideosStub,
     comments: CommentsStub,
+    for_you: ForYouStub,
 ) -> Caches:
     """Also exports them as metrics."""
     hearing, profiles = Hearing(), user_profiles(users)
@@ -129,7 +131,7 @@ def make_caches(
         sights=Sights(friends, of_social),
         muted=viewers_mutes(mutes),
         files=stored_files(objects),
-        video_cache=VideoCache(videos, comments, hearing),
+        video_cache=VideoCache(videos, comments, for_you, hearing),
         likes=Likes(videos, comments, of_media),
         follows=follows,
         numbers=Numbers(videos, follows, hearing.lasting("media", seconds=OWNERS_SECONDS)),

@@ -1,5 +1,5 @@
 """First pages of feeds that are a viewer's own, for a few seconds: of all videos, for viewers who see more than what is
-public, or less, and of those whom they follow.
+public, or less, of those whom they follow, and what is made for them.
 
 A page names its public videos by their ids, since their cards are shared; it holds only the cards of the others. Events
 drop it; TTL is how long a viewer may be shown an old one if an event was lost, or the mark of what they have seen if
@@ -13,13 +13,15 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from protos.media.v1 import videos_pb2 as pb
+from protos.media.v1.for_you_pb2 import ListForYouRequest
+from protos.media.v1.for_you_pb2_grpc import ForYouStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from services.kit.context import Caller
 from services.kit.ttl_map import TtlMap
 
 TTL = 5.0  # seconds
 SETTLE = 2.0  # seconds after a change between users, until the media service has surely heard of it, too
-FOLLOWED = -1  # the order of the videos of those whom the viewer follows
+FOLLOWED, FOR_YOU = -1, -2  # the orders of the videos of those whom the viewer follows, and of those made for them
 MAX_PAGES, MAX_DROPS = 5_000, 50_000
 
 Key = tuple[int, int, int]  # viewer, order and limit
@@ -42,13 +44,14 @@ class PersonalPage(NamedTuple):
     next_cursor: str
     total: int
     seen_id: int  # of those whom the viewer follows: the newest that they have seen
+    whys: Sequence[int]  # of those made for the viewer: one for each video
 
 
 class PersonalFeeds:
     """What was asked for before a drop is not used after it, even if it arrives later."""
 
-    def __init__(self, videos: VideosStub) -> None:
-        self._videos = videos
+    def __init__(self, videos: VideosStub, for_you: ForYouStub) -> None:
+        self._videos, self._for_you = videos, for_you
         self._pages: TtlMap[Key, PersonalPage] = TtlMap(TTL, MAX_PAGES)
         self._dropped: TtlMap[int, float] = TtlMap(2 * TTL, MAX_DROPS)  # when, by the id of a video or a viewer
         self._unsettled: TtlMap[int, bool] = TtlMap(SETTLE, MAX_DROPS)  # by viewer
@@ -86,11 +89,14 @@ class PersonalFeeds:
         if order == FOLLOWED:
             followed = pb.ListFollowedVideosRequest(limit=limit, public_as_ids=True)
             found = await self._videos.ListFollowedVideos(followed)
+        elif order == FOR_YOU:
+            found = await self._for_you.ListForYou(ListForYouRequest(limit=limit, public_as_ids=True))
         else:
             request = pb.ListVideosRequest(order=pb.VideoOrder.ValueType(order), limit=limit, public_as_ids=True)
             found = await self._videos.ListVideos(request)
         video_ids = [video.video_id for video in found.videos]
-        return PersonalPage(asked_at, video_ids, other_cards(found), found.next_cursor, found.total, found.seen_id)
+        page = (found.next_cursor, found.total, found.seen_id, found.whys)
+        return PersonalPage(asked_at, video_ids, other_cards(found), *page)
 
     def _is_valid(self, viewer_id: int, page: PersonalPage) -> bool:
         dropped = (self._dropped.get(id, 0.0) for id in (viewer_id, *page.others))

@@ -16,11 +16,12 @@ import grpc.aio
 from gateway.cache.hearing import Hearing
 from gateway.cache.near_caches.near_cache import NearCache
 from gateway.cache.near_caches.refresh_ahead import RefreshAheadCache
-from gateway.cache.personal_feeds import FOLLOWED, PersonalFeeds, VideoCard, other_cards
+from gateway.cache.personal_feeds import FOLLOWED, FOR_YOU, PersonalFeeds, VideoCard, other_cards
 from gateway.http.errors import VideoNotFound
 from protos.media.v1 import comments_pb2 as comments_pb
 from protos.media.v1 import videos_pb2 as pb
 from protos.media.v1.comments_pb2_grpc import CommentsStub
+from protos.media.v1.for_you_pb2_grpc import ForYouStub
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from services.kit.context import Caller
 from services.kit.roles import is_admin
@@ -64,16 +65,17 @@ class CardPage(NamedTuple):
     next_cursor: str
     total: int
     seen_id: int = 0
+    whys: Sequence[int] = ()  # of the feed made for the viewer: one for each card
 
 
 class VideoCache:
-    def __init__(self, videos: VideosStub, comments: CommentsStub, hearing: Hearing) -> None:
+    def __init__(self, videos: VideosStub, comments: CommentsStub, for_you: ForYouStub, hearing: Hearing) -> None:
         self._videos, self._comments = videos, comments
         self._cards = RefreshAheadCache(self._fetch_cards, TTL, MAX_CARDS, lasting=hearing.lasting("media"))
         related = hearing.lasting("media", "social")
         self._filters = RefreshAheadCache(self._fetch_filters, TTL, MAX_VIEWERS, lasting=related)
         self._feeds = RefreshAheadCache(self._fetch_feeds, TTL, MAX_FEEDS)
-        self._personal = PersonalFeeds(videos)
+        self._personal = PersonalFeeds(videos, for_you)
         self._newest_comments = RefreshAheadCache(self._fetch_newest_comments, TTL, MAX_COMMENTS)
 
     @property
@@ -119,11 +121,17 @@ class VideoCache:
         page = await self._page(own.video_ids, own.others, own.next_cursor, own.total)
         return page._replace(seen_id=own.seen_id) if page else None
 
+    async def first_for_you(self, viewer: Caller, limit: int) -> CardPage | None:
+        """Made for the current caller; None as above."""
+        own = await self._personal.load(viewer, FOR_YOU, limit)
+        page = await self._page(own.video_ids, own.others, own.next_cursor, own.total)
+        return page._replace(whys=own.whys) if page else None
+
     async def with_cards(self, found: pb.VideoPage) -> CardPage | None:
         """A page that names its public videos by their ids; None as above."""
         ids = [video.video_id for video in found.videos]
         page = await self._page(ids, other_cards(found), found.next_cursor, found.total)
-        return page._replace(seen_id=found.seen_id) if page else None
+        return page._replace(seen_id=found.seen_id, whys=found.whys) if page else None
 
     async def _page(
         self, video_ids: Sequence[int], others: Mapping[int, VideoCard], next_cursor: str, total: int
@@ -167,7 +175,7 @@ class VideoCache:
         self._personal.drop_viewer(user_id)
 
     def drop_seen(self, user_id: int) -> None:
-        """After the user marked what they have seen of those whom they follow."""
+        """After the user watched a video, marked what they have seen, or set what their feed has."""
         self._personal.drop(user_id)
 
     async def _shared_card(self, viewer: Caller, video_id: int) -> VideoCard | None:

@@ -177,10 +177,12 @@ async def share_video(call: Call, params: OfVideo) -> None:
 
 @endpoint("POST", "/api/videos/view-video", family=SHORT_VIDEO, limit=FEED)
 async def view_video(call: Call, params: ViewVideo) -> Viewed:
-    """Count a view of 2 seconds or of half the video, once per hour."""
+    """Count a view of 2 seconds or of half the video, once per hour. What is less tells the feed that it was skipped; a
+    later call may tell how much was watched in all."""
     check_actor(call, params)
     request = pb.ViewVideoRequest(video_id=params.video_id, watched_seconds=params.watched_seconds)
     viewed = await call.container.videos.ViewVideo(request)
+    call.container.video_cache.drop_seen(call.caller.user_id)
     if viewed.counted:
         call.container.drop_counts(params.video_id)
     return Viewed(viewed.counted)

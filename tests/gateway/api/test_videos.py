@@ -100,7 +100,20 @@ ROUTES = [
     Route("POST", API + "/delete-comment", of_comment, NO_COMMENT, only=("owner", "admin")),
     Route("POST", API + "/delete-video", of_video, only=("owner", "admin")),
 ]
-NOT_ABOUT_ONE = {"create-video", "following-videos", "following-unseen", "mark-following-seen"}  # test_following_feed
+FOR_YOU_ROUTES = [
+    f"GET {API}/for-you",
+    f"GET {API}/for-you-why",
+    f"POST {API}/not-interested",
+    f"GET {API}/kept-out",
+    f"GET {API}/for-you-settings",
+    f"POST {API}/set-for-you-settings",
+    f"POST {API}/reset-for-you",
+]
+NOT_ABOUT_ONE = {
+    "create-video",
+    *("following-videos", "following-unseen", "mark-following-seen"),  # test_following_feed
+    *(path.rpartition("/")[2] for path in FOR_YOU_ROUTES),  # test_for_you
+}
 
 
 @pytest.fixture(scope="module")

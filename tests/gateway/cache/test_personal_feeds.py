@@ -45,7 +45,7 @@ async def media() -> Media:
 
 @pytest.fixture
 async def feeds(media: Any) -> PersonalFeeds:
-    return PersonalFeeds(media)
+    return PersonalFeeds(media, media)
 
 
 async def total(feeds: PersonalFeeds, viewer: Caller = VIEWER) -> int:

@@ -5,6 +5,7 @@ Each test has an instance of its own few videos: the service has a database of t
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ async def whys_of(videos: Videos, user: int) -> dict[int, int]:
     return dict(zip((video.video_id for video in page.videos), page.whys, strict=True))
 
 
-async def publish_each(videos: Videos, owners: Sequence[int], **fields: str) -> list[int]:
+async def publish_each(videos: Videos, owners: Sequence[int], **fields: Any) -> list[int]:
     return [(await publish(videos, owner, **fields)).video_id for owner in owners]
 
 
@@ -173,7 +174,7 @@ async def test_what_similar_viewers_like_comes_first_and_says_why(few: Videos) -
 
 
 async def test_tags_authors_and_follows_say_why(few: Videos) -> None:
-    viewer, followed, author, tagger = new_users(4)
+    viewer, followed, author = new_users(3)
     await publish_each(few, new_users(12))
     first, by_author = await publish_each(few, [author, author])
     by_followed = (await publish(few, followed)).video_id
@@ -318,4 +319,4 @@ def test_authors_are_mixed() -> None:
     owners = [each.owner_id for each in mixing.mix(rated, 40)]
     assert all(owner not in owners[max(place - 3, 0) : place] for place, owner in enumerate(owners))
     assert max(Counter(owners).values()) <= 10
-    assert [each.id for each in mixing.mix(rated[::5], 40)] == [n for n in range(0, 50, 5)]  # one author alone
+    assert [each.id for each in mixing.mix(rated[::5], 40)] == list(range(0, 50, 5))  # one author alone

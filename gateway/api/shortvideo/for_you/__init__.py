@@ -1,0 +1,1 @@
+"""The feed that is made for the caller."""
