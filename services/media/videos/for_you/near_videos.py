@@ -59,6 +59,11 @@ class NearVideoKeeper:
     def __init__(self) -> None:
         self._before = MAX_ID
 
+    @property
+    def is_within_turn(self) -> bool:
+        """Whether older videos are still to be looked at."""
+        return self._before < MAX_ID
+
     async def renew(self, database: Database) -> int:
         """One round; returns how many videos it computed."""
         async with database.reading() as connection:
