@@ -99,7 +99,7 @@ async def compare(database: Database, viewers: list[int], later: dict[int, set[i
     async def for_you(viewer: int) -> list[int]:
         async with database.reading() as connection:
             found = await list_for_you(connection, Caller(viewer), pool, PageRequest("", 50), public_as_ids=True)
-        return [int(id) for id in found.page.videos]  # type: ignore[call-overload]
+        return [int(id) for id in found.page.videos]
 
     def same_for_all(query: str) -> Recommend:
         async def recommend(viewer: int) -> list[int]:
