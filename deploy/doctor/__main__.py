@@ -15,9 +15,10 @@ from deploy.database_services import DATABASE_SERVICES
 from deploy.deployment import Deployment, find_deployment, find_url
 from deploy.doctor.checks import Check, CheckContext, Finding, State, run_checks
 from deploy.doctor.journey import check_journey, exchange_message, upload_video
+from deploy.doctor.machine import check_disk
 from deploy.doctor.mail import check_mail
 from deploy.doctor.processes import check_gateway, check_service
-from deploy.doctor.servers import check_nats, check_postgres, check_store, check_valkey
+from deploy.doctor.servers import check_backup, check_nats, check_postgres, check_store, check_valkey
 from deploy.doctor.settings import check_settings
 from deploy.local.errors import LocalError
 
@@ -32,6 +33,8 @@ def list_checks(url: str) -> list[Check]:
         Check("valkey", check_valkey, 10, ["settings"]),
         Check("nats", check_nats, 20, ["settings"]),
         Check("store", check_store, 30, ["settings"]),
+        Check("disk", check_disk, 5, ["settings"]),
+        Check("backup", check_backup, 10, ["database media"]),
         Check("mail", check_mail, 15, ["settings"]),
         *services,
         Check("gateway", check_gateway(url), 10),
@@ -51,7 +54,9 @@ def main(
         raise typer.Exit(1) from None
     findings = asyncio.run(run(deployment, url or find_url(deployment)))
     faults = sum(finding.state is State.FAULT for finding in findings)
-    print(f"\n{faults} of {len(findings)} checks found a fault" if faults else "\nall is well")
+    concerns = sum(finding.state is State.CONCERN for finding in findings)
+    well = f"no fault, but {concerns} of {len(findings)} checks warn" if concerns else "all is well"
+    print(f"\n{faults} of {len(findings)} checks found a fault" if faults else f"\n{well}")
     raise typer.Exit(1 if faults else 0)
 
 

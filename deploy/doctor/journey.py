@@ -21,6 +21,9 @@ from websockets.exceptions import WebSocketException
 from deploy.demo.clips import Clip, write_clip
 from deploy.doctor.checks import CheckContext, Fault
 from deploy.frontend import FrontEnd, Refused, Unreachable, open_http
+from gateway.config import SERVICE as GATEWAY
+from gateway.config import GatewaySettings
+from services.kit import tokens
 
 PASSWORD_BYTES = 16
 POLL_SECONDS = 0.3
@@ -30,14 +33,28 @@ Journey = Callable[[FrontEnd, FrontEnd], Awaitable[str]]
 
 
 def check_journey(url: str, travel: Journey) -> Callable[[CheckContext], Awaitable[str]]:
-    async def check(_: CheckContext) -> str:
+    async def check(context: CheckContext) -> str:
         try:
             async with open_http(url) as http, temporary_user(http) as one, temporary_user(http) as other:
+                require_our_token(context, one)
                 return await travel(one, other)
         except (Refused, Unreachable) as error:
             raise Fault(f"{error}. The gateway's log has details") from None
 
     return check
+
+
+def require_our_token(context: CheckContext, user: FrontEnd) -> None:
+    """That it is signed with the secret that the settings name. Raises Fault."""
+    gateway = context.settings[GATEWAY]
+    assert isinstance(gateway, GatewaySettings)
+    try:
+        tokens.verify(gateway.jwt_secret, user.token, "atoken")
+    except tokens.TokenInvalid:
+        raise Fault(
+            "the processes run with another HITOK_JWT_SECRET than these settings name. Give user, chat and gateway the"
+            " same, and restart them (a new one logs everybody out)"
+        ) from None
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """Checks that the services and the gateway report that they are ready."""
 
+import time
 from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
 
 import grpc
 import grpc.aio
@@ -8,11 +10,16 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from deploy.doctor.checks import CheckContext, Concern, Fault
+from deploy.doctor.machine import clock_concern
 from deploy.frontend import FrontEnd, Unreachable, open_http
 from gateway.config import SERVICE as GATEWAY
 from gateway.http.forwarding import TELL
+from protos.export.v1 import export_pb2
+from protos.export.v1.export_pb2_grpc import ExportStub
+from services.kit.errors import reason_of
 from services.kit.process.server import WHOLE
 from services.kit.rpc.channel import open_channel
+from services.kit.rpc.interceptors import CredentialMissing
 
 SECONDS = 5.0
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -28,6 +35,7 @@ def check_service(name: str) -> Callable[[CheckContext], Awaitable[str]]:
             try:
                 answer = await HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=SECONDS)
                 troubled = answer.status == SERVING and await _is_troubled(channel)
+                stranger = answer.status == SERVING and await _refuses_secret(channel)
             except grpc.aio.AioRpcError as error:
                 raise Fault(
                     f"{target} does not answer ({error.code().name}). Does it run, and is HITOK_{name.upper()}_TARGET"
@@ -35,6 +43,11 @@ def check_service(name: str) -> Callable[[CheckContext], Awaitable[str]]:
                 ) from None
         if answer.status != SERVING:
             raise Fault(f"{target} is not ready: its log says what it waits for")
+        if stranger:
+            raise Fault(
+                f"{target} runs with another HITOK_INTERNAL_SECRET, and refuses this one. Give all processes the same,"
+                " and restart those that were started before it changed"
+            )
         if troubled:
             raise Fault(f"{target} serves, but a background task cannot do its work: its log says `in trouble`")
         return f"ready at {target}"
@@ -52,6 +65,15 @@ async def _is_troubled(channel: grpc.aio.Channel) -> bool:
     return bool(answer.status != SERVING)
 
 
+async def _refuses_secret(channel: grpc.aio.Channel) -> bool:
+    """By a call that every service serves, and refuses to whoever names no user."""
+    try:
+        await ExportStub(channel).ExportRows(export_pb2.ExportRowsRequest(), timeout=SECONDS)
+    except grpc.aio.AioRpcError as error:
+        return reason_of(error) == CredentialMissing.reason
+    return False
+
+
 def check_gateway(url: str) -> Callable[[CheckContext], Awaitable[str]]:
     async def check(_: CheckContext) -> str:
         async with open_http(url) as http:
@@ -66,6 +88,10 @@ def check_gateway(url: str) -> Callable[[CheckContext], Awaitable[str]]:
                 f"ready at {url}, but HITOK_TRUSTED_PROXIES does not name the proxy in front: all users seem to come"
                 " from it, and share one rate limit. The gateway's log names its address"
             )
+        if "date" in answer.headers:
+            sent = parsedate_to_datetime(answer.headers["date"]).timestamp()
+            if concern := clock_concern("the gateway's machine (or the proxy's)", sent - time.time()):
+                raise Concern(f"ready at {url}, but {concern}")
         return f"ready at {url}"
 
     return check

@@ -1,6 +1,7 @@
 """Checks PostgreSQL, Valkey, NATS and the object store by using each briefly. Leaves nothing behind."""
 
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 
 from deploy.database_services import DATABASE_SERVICES
 from deploy.doctor.checks import CheckContext, Concern, Fault
+from deploy.doctor.machine import clock_concern
 from services.kit.config import ConfigError
 from services.kit.db import Database
 from services.kit.events.stream import STREAM
@@ -28,7 +30,9 @@ CONNECT_SECONDS = 5
 OLD_SECONDS = 60  # an event that waits longer is stuck
 UNHEALTHY = """
     SELECT (SELECT extract(epoch FROM now() - min(occurred_at))::bigint FROM outbox WHERE published_at IS NULL),
-    (SELECT count(*) FROM dead_letter)"""
+    (SELECT count(*) FROM dead_letter), extract(epoch FROM clock_timestamp())::float"""
+LAST_BACKUP = "SELECT extract(epoch FROM now() - max(began_at))::float FROM backup"
+BACKUP_HOURS = 26  # as in the alert BackupOld
 
 
 def check_postgres(name: str) -> Callable[[CheckContext], Awaitable[str]]:
@@ -41,14 +45,33 @@ def check_postgres(name: str) -> Callable[[CheckContext], Awaitable[str]]:
                 row: Any = await (await connection.execute(UNHEALTHY)).fetchone()
         except psycopg.OperationalError as error:
             raise Fault(f"{str(error).strip().splitlines()[0]}. Is it up, and {setting} right?") from None
-        waiting, dead = row[0] or 0, row[1]
+        waiting, dead, concern = row[0] or 0, row[1], clock_concern("PostgreSQL", row[2] - time.time())
         if waiting > OLD_SECONDS:
             raise Fault(f"events have waited for {waiting} s to be published. Does the {name} service run, and NATS?")
         if dead:
             raise Concern(f"{dead} events failed for good; see the table dead_letter for the reasons")
+        if concern:
+            raise Concern(concern)
         return f"PostgreSQL {version}, schema current"
 
     return check
+
+
+async def check_backup(context: CheckContext) -> str:
+    """By the time that deploy.backup writes into the media service's database."""
+    url = context.service("media").postgres_url
+    async with await psycopg.AsyncConnection.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
+        row: Any = await (await connection.execute(LAST_BACKUP)).fetchone()
+    if row[0] is None:
+        if context.deployment.local:
+            return "none yet; `make backup` makes one"
+        raise Concern("none was ever made. Have `python -m deploy.backup create` run each night (docs/operating.md)")
+    hours = row[0] / 3_600
+    if hours > BACKUP_HOURS:
+        raise Concern(
+            f"the last one is {hours:.0f} h old. Look at what the job of `python -m deploy.backup create` says"
+        )
+    return f"the last one is {hours:.0f} h old"
 
 
 async def _check_schema(name: str, url: str) -> None:
