@@ -25,6 +25,7 @@ def running_stack(**settings: str) -> Iterator[tuple[str, Path]]:
     ports = free_ports(2)
     named = {
         "HITOK_HTTP_PORTS": f"{ports[0]},{ports[1]}",
+        "HITOK_PROCESSES": "1",
         "HITOK_RATE_LIMIT_SCALE": "0",
         "HITOK_NETWORK_CONNECTIONS": "0",
         "HITOK_NETWORK_SOCKETS": "0",

@@ -38,7 +38,9 @@ async def serve(settings: GatewaySettings) -> None:
 
     Raises ConfigError.
     """
-    listeners = [listen(settings.http_host, port) for port in settings.http_ports]
+    own, host = settings.own_port, settings.http_host
+    listeners = [listen(host, port, shared=own > 0) for port in settings.http_ports]
+    listeners += [listen(host, own)] if own else []
     stopping = stop_signal()
     watch_loop()
     HERE.start(settings.queue_seconds)

@@ -17,6 +17,10 @@ class GatewaySettings(Settings, kw_only=True, frozen=True):
         8888,
         8889,
     )
+    own_port: Annotated[
+        Port,
+        Meta(description="every route answers here too, and other gateways of this machine share http_ports; 0: no"),
+    ] = 0
     user_target: Annotated[
         str, Meta(description="address of the user service; dns:///name:port for several replicas")
     ] = "127.0.0.1:18051"

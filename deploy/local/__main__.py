@@ -22,7 +22,7 @@ def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) 
     try:
         if options.command:
             run_command(options.command, services)
-        replicas = options.replicas or (2 if options.ha else 1)
+        replicas = options.replicas or (2 if options.ha else 0)
         asyncio.run(supervise(display, services, replicas, reloading=options.reload, ha=options.ha))
     except LocalError as error:
         display.close()
@@ -35,7 +35,7 @@ def main(services: Sequence[Service] = SERVICES, arguments: Sequence[str] = ()) 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
-    parser.add_argument("--replicas", type=int, choices=range(1, 5), help="processes of every service (1)")
+    parser.add_argument("--replicas", type=int, choices=range(1, 5), help="of every service, on ports of their own")
     parser.add_argument(
         "--ha", action="store_true", help="several nodes of each server, so that any may die; two of every service"
     )

@@ -47,8 +47,8 @@ def assign_ports(services: Sequence[Service], environ: Mapping[str, str]) -> Ite
         assigner = PortAssigner(environ, exits)
         yield {
             service.label: {
-                ports.setting: [assigner.assign(ports, port) for port in wanted]
-                for ports, wanted in zip(service.ports, service.ports_by_setting(environ).values(), strict=True)
+                ports.setting: [assigner.assign(ports, port, shared=service.shares(ports)) for port in wanted]
+                for ports, wanted in zip(service.all_ports, service.ports_by_setting(environ).values(), strict=True)
             }
             for service in services
         }
@@ -60,7 +60,9 @@ class PortAssigner:
         self._exits = exits
         self._settings: dict[int, str] = {}
 
-    def assign(self, ports: Ports, wanted: int) -> int:
+    def assign(self, ports: Ports, wanted: int, *, shared: bool = False) -> int:
+        if shared and self._settings.get(wanted) == ports.setting:
+            return wanted
         may_move = ports.any_free and ports.setting not in self._environ
         if wanted in self._settings and not may_move:
             text = f"{self._settings[wanted]} and {ports.setting} both name port {wanted}"

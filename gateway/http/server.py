@@ -69,12 +69,14 @@ def server_for(
     return GatewayServer(config)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Raises ConfigError."""
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """`shared`: by other processes of this user; the kernel spreads the connections. Raises ConfigError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol given, asyncio's own loop turns Nagle's algorithm off, which costs 40 ms per answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -37,7 +37,7 @@ class Run:
         self.output = ""
         self._process = subprocess.Popen(
             [*wrap, sys.executable, "-B", "-m", "tests.deploy.fakes.run", *services],
-            env=os.environ | self.ports | {"HITOK_VAR": str(var)} | settings,
+            env=os.environ | self.ports | {"HITOK_VAR": str(var), "HITOK_PROCESSES": "1"} | settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

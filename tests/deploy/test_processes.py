@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ from deploy.local.processes import process as process_module
 from deploy.local.processes.process import Process
 from deploy.local.processes.service_process import ServiceProcess
 from deploy.local.processes.supervisor import SAME_SIGNAL_SECONDS
-from deploy.local.services import SERVICES, Ports, Service, replicate
+from deploy.local.services import SERVICES, Ports, Service, replicate, spread
 from tests.deploy.people import AS_ROOT, as_ordinary_user, give_to_ordinary_user
 from tests.deploy.runs import Run, running, wait_until_gone
 from tests.support.servers import Servers
@@ -244,6 +245,39 @@ def test_processes_drain_only_where_there_are_several(replicas: int) -> None:
     with assign_ports(services, {"HITOK_HTTP_PORTS": str(find_free_port())}) as ports:
         own = make_environment(services[0], services, {}, Path("var"), secrets, backends, ports)
     assert own.get("HITOK_DRAIN_SECONDS") == ("0" if replicas == 1 else None)
+
+
+def test_a_machine_of_four_cores_runs_a_process_per_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, processes in ((1, 1), (2, 1), (3, 1), (4, 4), (8, 8), (64, 16)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)))
+        assert len(spread(SERVICES, {})) == processes * len(SERVICES)
+
+
+def test_settings_say_how_many_processes_run() -> None:
+    found = Counter(s.name for s in spread(SERVICES, {"HITOK_PROCESSES": "2", "HITOK_MEDIA_PROCESSES": "1"}))
+    assert found == {"user": 2, "social": 2, "chat": 2, "gateway": 2, "media": 1}
+    for text in ("0", "17", "many"):
+        with pytest.raises(LocalError, match=f"HITOK_PROCESSES must be a number from 1 to 16, not '{text}'") as caught:
+            spread(SERVICES, {"HITOK_PROCESSES": text})
+        assert caught.value.code == 2
+
+
+def test_processes_beside_each_other_share_ports_and_connections() -> None:
+    http = str(find_free_port())
+    processes = spread(SERVICES, {"HITOK_PROCESSES": "8"})
+    secrets = dict.fromkeys(["jwt", "internal"], "secret")
+    backends = Backends("redis://", "nats://", dict.fromkeys((service.name for service in SERVICES), "postgresql://"))
+    with assign_ports(processes, {"HITOK_HTTP_PORTS": http}) as ports:
+        made = {p.label: make_environment(p, processes, {}, Path("var"), secrets, backends, ports) for p in processes}
+    gateways = [each for label, each in made.items() if label.startswith("gateway")]
+    assert {each["HITOK_HTTP_PORTS"] for each in gateways} == {http}
+    assert len({each["HITOK_GATEWAY_OWN_PORT"] for each in gateways}) == 8
+    pools = [int(each["HITOK_POSTGRES_POOL"]) + 1 for label, each in made.items() if "gateway" not in label]
+    assert len(pools) == 32
+    assert sum(pools) <= 180
+    assert made["media"].get("HITOK_WORKERS") is None
+    assert made["media-2"]["HITOK_WORKERS"] == "0"
+    assert made["user-2"]["HITOK_DRAIN_SECONDS"] == "0"
 
 
 def test_a_misspelt_setting_is_warned_about(tmp_path: Path, given: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,14 +24,16 @@ def free_http_ports(replicas: int) -> str:
     """Two ports that are free for every replica. A second hitok on the machine needs no other port settings."""
     while True:
         found = [find_free_port(), find_free_port()]
-        ports = [port + REPLICA_STEP * replica for port in found for replica in range(replicas)]
+        ports = [port + REPLICA_STEP * replica for port in found for replica in range(max(replicas, 1))]
         if len(set(ports)) == len(ports) and all(map(is_free, ports)):
             return ",".join(map(str, found))
 
 
 class Everything:
     def __init__(self, var: Path, replicas: int, *, ha: bool = False, **settings: str) -> None:
-        self._command = [sys.executable, "-m", "deploy.local", "--replicas", str(replicas), *(["--ha"] if ha else [])]
+        """`replicas`: 0 for as many processes as the settings say, on the same HTTP ports."""
+        options = [*(["--replicas", str(replicas)] if replicas else []), *(["--ha"] if ha else [])]
+        self._command = [sys.executable, "-m", "deploy.local", *options]
         self._folder: Path | None = None  # of the checkout that runs; None: this one
         self.var, self._http_ports, self._replicas = var, free_http_ports(replicas), replicas
         self._environment = {
@@ -84,6 +86,15 @@ class Everything:
     def pid_of(self, name: str) -> int:
         """The newest process of that name."""
         return int(re.findall(rf"^{name} .*pid (\d+)", self.said, re.MULTILINE)[-1])
+
+    def is_healthy(self, name: str) -> bool:
+        return " healthy " in re.findall(rf"^{name} .*", self.said, re.MULTILINE)[-1]
+
+    def wait_until(self, look: Callable[[], bool]) -> None:
+        ends = time.monotonic() + STOP_SECONDS
+        while not look():
+            assert time.monotonic() < ends, self.said
+            time.sleep(0.05)
 
     def stop(self) -> int:
         """Stops it as Ctrl-C does, and returns the exit code."""

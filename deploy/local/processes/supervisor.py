@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +20,7 @@ from deploy.local.processes.reload import read_all, reload_on_change
 from deploy.local.processes.server_process import ServerProcess
 from deploy.local.processes.service_process import ServiceProcess
 from deploy.local.processes.welcome import write_welcome
-from deploy.local.services import Service, replicate
+from deploy.local.services import PROCESSES, Service, replicate, spread
 from deploy.local.settings_files import read_environ
 from deploy.local.template.template import Template
 from deploy.unknown_settings import find_unknown_settings
@@ -39,12 +39,15 @@ async def supervise(
     ha: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """Runs until SIGINT, SIGTERM or SIGHUP; a second signal kills. Raises LocalError if it cannot continue."""
+    """Runs until SIGINT, SIGTERM or SIGHUP; a second signal kills. Raises LocalError if it cannot continue.
+
+    `replicas`: 0 for as many processes as the settings or the cores say."""
     environ = read_environ(environ)
     var = locate_folder(environ)
-    with assign_ports(replicate(services, replicas), environ) as ports, open_folder(var):
-        run = Run(display, services, replicas, environ, var, ports, ha)
-        for text in find_unknown_settings(environ, (ports.setting for service in services for ports in service.ports)):
+    processes = replicate(services, replicas) if replicas else spread(services, environ)
+    with assign_ports(processes, environ) as ports, open_folder(var):
+        run = Run(display, services, processes, environ, var, ports, ha)
+        for text in find_unknown_settings(environ, name_settings(processes)):
             display.say(f"warning: {text}")
         await run.run(reloading)
 
@@ -54,7 +57,7 @@ class Run:
         self,
         display: Display,
         services: Sequence[Service],
-        replicas: int,
+        processes: Sequence[Service],
         environ: Mapping[str, str],
         var: Path,
         ports: AssignedPorts,
@@ -62,7 +65,7 @@ class Run:
     ) -> None:
         self._display = display
         self._services = services
-        self._replicas = replicate(services, replicas)
+        self._replicas = processes
         self._environ = environ
         self._var = var
         self._ports = ports
@@ -153,6 +156,13 @@ class Run:
         self._display.close()
         # Threads may still be waiting for servers. Whatever they start ends with this process.
         os._exit(1)
+
+
+def name_settings(processes: Iterable[Service]) -> Iterator[str]:
+    """Those that only the supervisor reads, and the stand-ins of tests."""
+    yield PROCESSES
+    for service in processes:
+        yield from (service.processes_setting, *(ports.setting for ports in service.all_ports))
 
 
 def start(tasks: asyncio.TaskGroup, processes: Iterable[Process]) -> None:

@@ -26,7 +26,9 @@ Ctrl-C stops everything; the data stays in {var}
 
 def write_welcome(processes: Sequence[ServiceProcess], var: Path) -> str:
     http = [process for process in processes if process.service.health == "http"]
-    bases = [f"http://127.0.0.1:{port}" for process in http for port in process.ports]
+    # Processes that share their ports have one of their own before these.
+    ports = (port for process in http for port in process.ports[1 if process.service.beside else 0 :])
+    bases = [f"http://127.0.0.1:{port}" for port in dict.fromkeys(ports)]
     metrics = [
         f"http://127.0.0.1:{process.ports[0 if process in http else 1]}/metrics ({process.name})"
         for process in processes
