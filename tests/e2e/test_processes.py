@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.deploy.runs import wait_until_gone
 from tests.e2e.everything import Everything, everything
 from tests.e2e.people import Person, register
 from tests.support.servers import temporary_folder
@@ -65,6 +66,7 @@ async def test_one_of_two_may_be_killed(running: Everything) -> None:
         old = {label: running.pid_of(label) for label in labels}
         for pid in old.values():
             os.kill(pid, signal.SIGKILL)
+        wait_until_gone(list(old.values()))
         for number in range(10):
             await send(alice, ben_id, f"still there {number}")
             await alice.get("/api/user/get-user-info", id=ben_id)
