@@ -118,7 +118,7 @@ TABLES: dict[str, dict[str, Table]] = {
             "owner_id title description type video_url cover_url object_hash captioned_hls words tags mentions"
             " mentions_told",
             "id visibility publish_as cover_at words_version like_count comment_count share_count view_count score"
-            " random_key created_at updated_at deleted_at moderation_event",
+            " random_key created_at updated_at deleted_at moderation_event who_may_comment pinned_at pinned_comment_id",
             f"Emptied in small transactions. {ID_STAYS} In `mentions` of others, too.",
         ),
         "video_tag": Table("owner_id name", "video_id visibility day", f"{ROW_GOES} With the video."),
@@ -130,11 +130,12 @@ TABLES: dict[str, dict[str, Table]] = {
             f"{ROW_GOES} With the video, and their bytes.",
         ),
         "comment": Table(
-            "user_id owner_id content mentions",
+            "user_id owner_id content mentions mentions_told",
             "id video_id father_id reply_to_id like_count reply_count created_at updated_at deleted_at"
-            " hidden_at moderation_event",
+            " hidden_at moderation_event edited_at",
             f"Emptied in small transactions. {ID_STAYS}",
         ),
+        "comment_edit": Table("content", "id comment_id replaced_at", f"{ROW_GOES} With the comment."),
         "video_like": Table("user_id", "video_id id withdrawn created_at", ROW_GOES),
         "comment_like": Table("user_id", "comment_id withdrawn created_at", ROW_GOES),
         "video_share": Table("user_id", "video_id created_at", ROW_GOES),

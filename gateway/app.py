@@ -17,7 +17,6 @@ from gateway.api.hichat import users as chat_users
 from gateway.api.shortvideo import (
     admin,
     appeals,
-    comments,
     communities,
     contact_settings,
     contacts,
@@ -32,12 +31,14 @@ from gateway.api.shortvideo import (
 from gateway.api.shortvideo import chat as chats
 from gateway.api.shortvideo import files as uploads
 from gateway.api.shortvideo.account import exports, second_factor
+from gateway.api.shortvideo.commenting import changes, comments
 from gateway.api.shortvideo.discovery import search, tags
 from gateway.api.shortvideo.follows import feed as following
 from gateway.api.shortvideo.follows import follows
 from gateway.api.shortvideo.for_you import feed as for_you
 from gateway.api.shortvideo.for_you import settings as for_you_settings
 from gateway.api.shortvideo.own_videos import captions
+from gateway.api.shortvideo.own_videos import pins as pinned_videos
 from gateway.api.shortvideo.saved import saves
 from gateway.config import GatewaySettings, Original
 from gateway.container import Container
@@ -74,7 +75,9 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *saves.endpoints,
     *videos.endpoints,
     *captions.endpoints,
+    *pinned_videos.endpoints,
     *comments.endpoints,
+    *changes.endpoints,
     *chats.endpoints,
     *uploads.endpoints,
     *reports.endpoints,

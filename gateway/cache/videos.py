@@ -45,7 +45,7 @@ class ViewerFilter(NamedTuple):
 
 @dataclass(slots=True)
 class NewestComments:
-    """A page, and its JSON once it was shown, which api/shortvideo/comments.py keeps here."""
+    """A page, and its JSON once it was shown, which api/shortvideo/commenting/comments.py keeps here."""
 
     page: comments_pb.CommentPage
     views: list[Any] | None = None

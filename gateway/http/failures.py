@@ -95,6 +95,11 @@ FAILURES: dict[str, Failure] = {
     "LANGUAGE_INVALID": Failure(400, 10001, "参数无效", 0),
     "CAPTIONS_TOO_LARGE": Failure(413, 60002, "文件过大", 0),
     "TOO_MANY_CAPTIONS": Failure(409, 10096, "字幕已达上限", 0),
+    "COMMENTS_CLOSED": Failure(403, 10125, "作者已限制评论", 0),
+    "COMMENT_EDIT_FORBIDDEN": Failure(403, 10126, "评论已超过可修改时间", 0),
+    "EDIT_LIMIT_REACHED": Failure(409, 10127, "评论修改次数已达上限", 0),
+    "PINNED_VIDEOS_FULL": Failure(409, 10128, "置顶视频已达上限", 0),
+    "REPLY_UNPINNABLE": Failure(400, 10001, "参数无效", 0),
     "COMMENT_INVALID": Failure(400, 10001, "参数无效", 0),
     # Codes from 10022 on are ours, not the document's.
     "ROUTE_NOT_FOUND": Failure(404, 10022, "接口不存在", 100011),

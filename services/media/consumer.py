@@ -15,6 +15,7 @@ from services.media.relationships import projection
 from services.media.resources import Resources
 from services.media.videos import account_erasure, moderation
 from services.media.videos.account_erasure import AccountEraser
+from services.media.videos.commenting.pins import unpin_blocked
 
 CONSUMER = f"{SERVICE}-people"
 MODERATION = f"{SERVICE}-moderation"  # of its own, so that it never waits behind a flood of the others
@@ -39,7 +40,9 @@ async def _consume(service: Resources, eraser: AccountEraser) -> None:
     async def handle(connection: AsyncConnection, events: Sequence[Event]) -> None:
         for deleted, run in groupby(events, lambda event: event.subject == ACCOUNT_DELETED):
             if not deleted:
-                await projection.apply_events(connection, list(run))
+                related = list(run)
+                await projection.apply_events(connection, related)
+                await unpin_blocked(connection, related)
                 continue
             for event in run:
                 user_id = int(event.data["user_id"])

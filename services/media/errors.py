@@ -170,6 +170,28 @@ class CommentInvalid(Invalid):
     field = "content"
 
 
+class CommentsClosed(Forbidden):
+    """The video's owner does not let the caller comment."""
+
+
+class CommentEditForbidden(Forbidden):
+    """A comment can be edited for 24 hours."""
+
+
+class EditLimitReached(Conflict):
+    """A comment has been edited as often as it may be."""
+
+
+class PinnedVideosFull(Conflict):
+    """An owner has as many pinned videos as they may have."""
+
+
+class ReplyUnpinnable(Invalid):
+    """Only a comment on the video itself can be pinned."""
+
+    field = "comment_id"
+
+
 class VideoNotFound(NotFound):
     """No such video, or the caller may not see it."""
 

@@ -119,6 +119,16 @@ async def comment_deleted(connection: AsyncConnection, comment: Any, actor_id: i
     await _comment(connection, "comment.deleted", comment, actor_id, owner_id=comment.user_id)
 
 
+async def comment_edited(connection: AsyncConnection, comment: Any) -> None:
+    await _comment(connection, "comment.edited", comment, comment.user_id, owner_id=comment.user_id)
+
+
+async def comment_pinned(connection: AsyncConnection, comment: Any, actor_id: int, pinned: bool) -> None:
+    """The owner is its author."""
+    what = f"comment.{'pinned' if pinned else 'unpinned'}"
+    await _comment(connection, what, comment, actor_id, owner_id=comment.user_id)
+
+
 async def comment_moderated(connection: AsyncConnection, comment: Any, hidden: bool) -> None:
     """Like video_moderated. The owner is its author."""
     what = f"comment.{'hidden' if hidden else 'restored'}"

@@ -6,13 +6,20 @@ LISTS = (
     UserList(
         "videos",
         """SELECT id AS a, 0 AS b, id, title, description, type, video_url, cover_url, visibility, like_count,
-            comment_count, share_count, view_count, tags, mentions, created_at, updated_at
+            comment_count, share_count, view_count, tags, mentions, who_may_comment, pinned_at, created_at, updated_at
         FROM video WHERE owner_id = :user_id AND deleted_at IS NULL""",
     ),
     UserList(
         "comments",
-        """SELECT id AS a, 0 AS b, id, video_id, father_id, reply_to_id, content::json, mentions, like_count, created_at
+        """SELECT id AS a, 0 AS b, id, video_id, father_id, reply_to_id, content::json, mentions, like_count,
+            created_at, edited_at
         FROM comment WHERE user_id = :user_id AND deleted_at IS NULL""",
+        most=200,
+    ),
+    UserList(
+        "comment_edits",
+        """SELECT e.id AS a, 0 AS b, comment_id, e.content::json, replaced_at
+        FROM comment_edit e JOIN comment c ON c.id = comment_id WHERE user_id = :user_id AND deleted_at IS NULL""",
         most=200,
     ),
     UserList(

@@ -30,6 +30,7 @@ from services.media.processing import jobs
 from services.media.relationships import projection
 from services.media.resources import Resources
 from services.media.servicers import PROTOS
+from services.media.videos.commenting.pins import unpin_blocked
 from tests.support.media import running_media_service
 from tests.support.plans import plan_of, watching
 from tests.support.social import act, new_user, new_users
@@ -218,6 +219,7 @@ async def social_event(media: Videos, verb: str, actor_id: int, user_id: int, ev
     told = Event(event_id or next(_event_ids), f"events.social.{verb}", "pair:1:2", "", ids)
     async with media.service.database.transaction() as connection:
         await projection.apply_events(connection, [told])
+        await unpin_blocked(connection, [told])
 
 
 async def befriend(media: Videos, a: int, b: int) -> None:

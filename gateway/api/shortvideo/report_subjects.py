@@ -15,7 +15,8 @@ from protos.user.v1 import moderation_pb2 as pb
 from services.client_json.chat import encode
 
 MAX_TEXT = 1_000  # characters of each text in a snapshot
-MAX_BODY = 2_000  # characters of the JSON of a comment or a message
+MAX_BODY = 2_000  # characters of the JSON of a comment, of what it said before, or of a message
+LONG = ("content", "earlier", "body")
 
 KindName = Literal["user", "video", "comment", "message", "group"]
 KINDS: dict[KindName, pb.SubjectKind.ValueType] = {
@@ -67,9 +68,12 @@ async def _video(call: Call, video_id: int) -> pb.Subject:
 
 
 async def _comment(call: Call, comment_id: int) -> pb.Subject:
-    comment = await call.container.comments.GetComment(GetCommentRequest(comment_id=comment_id))
-    content = comment.content.decode()[:MAX_BODY]
-    return _subject("comment", comment_id, comment.user_id, {"video_id": str(comment.video_id), "content": content})
+    """With what it said before edits, the last first: the reporter may have read that."""
+    comment = await call.container.comments.GetComment(GetCommentRequest(comment_id=comment_id, earlier=True))
+    shown = {"video_id": str(comment.video_id), "content": comment.content.decode()[:MAX_BODY]}
+    if comment.earlier:
+        shown["earlier"] = " | ".join(each.content.decode() for each in reversed(comment.earlier))
+    return _subject("comment", comment_id, comment.user_id, shown)
 
 
 async def _group(call: Call, group_id: int) -> pb.Subject:
@@ -97,7 +101,7 @@ FINDERS = {"user": _user, "video": _video, "comment": _comment, "group": _group}
 
 
 def _subject(kind: KindName, subject_id: int, owner_id: int, shown: dict[str, Any]) -> pb.Subject:
-    snapshot = {name: text[: MAX_BODY if name in ("content", "body") else MAX_TEXT] for name, text in shown.items()}
+    snapshot = {name: text[: MAX_BODY if name in LONG else MAX_TEXT] for name, text in shown.items()}
     while len(encoded := encode(snapshot)) > 8_000:  # characters of several bytes
         snapshot = {name: text[: len(text) // 2] for name, text in snapshot.items()}
     return pb.Subject(kind=KINDS[kind], subject_id=subject_id, owner_id=owner_id, snapshot=encoded)

@@ -13,15 +13,17 @@ from gateway.cache.videos import CardPage
 from gateway.container import Call
 from gateway.files.urls import absolute
 from protos.media.v1 import videos_pb2 as pb
-from protos.media.v1.comments_pb2 import Comment
 from protos.media.v1.objects_pb2 import State
 from protos.media.v1.videos_pb2 import PRIVATE, Video, Visibility
 from services.client_json.times import rfc3339
-from services.entities.parsing import text_of
 
+WHO_MAY_COMMENT = {
+    pb.COMMENTS_EVERYONE: "everyone",
+    pb.COMMENTS_FOLLOWERS: "followers",
+    pb.COMMENTS_FRIENDS: "friends",
+    pb.COMMENTS_NOBODY: "nobody",
+}
 STATES = {State.PROCESSING: "processing", State.READY: "ready", State.FAILED: "failed"}
-
-SIGNS = (*(sign.encode() for sign in "#＃@＠"), b"\\u")  # of what may be a tag or a mention, in JSON
 
 _encode = msgspec.json.Encoder().encode
 
@@ -44,7 +46,8 @@ class VideoView(Struct):
     processing, ready or failed (for the `reason`); only its owner sees a video that is not ready. `width` and `height`
     in pixels and `duration` in milliseconds are 0 if not known, as of an outside url; so is `blurhash` empty.
     `blurhash`, `cover_width` and `cover_height` are those of the cover. `title_entities` and `description_entities` say
-    where these texts have tags and mentions.
+    where these texts have tags and mentions. `who_may_comment`, beside the owner: everyone, followers, friends or
+    nobody. A `pinned` video is first in the list of its owner's.
     """
 
     id: str
@@ -83,33 +86,10 @@ class VideoView(Struct):
     is_private: bool
     visibility: str
     is_liked: bool
+    who_may_comment: str
+    pinned: bool
     title_entities: list[TextEntity]
     description_entities: list[TextEntity]
-
-
-class CommentView(Struct):
-    """`CreatedTime` and `UpdatedTime` in Unix milliseconds, `created_at` and `updated_at` in seconds.
-
-    `owner_id` is the owner of the video or the author of the comment that this one answers; `reply_to_id` is that
-    comment, "0" for a comment on the video itself. `entities` says where the text, which is the content if that is a
-    string, else its `text`, has tags and mentions.
-    """
-
-    id: str
-    created_time: str = field(name="CreatedTime")
-    updated_time: str = field(name="UpdatedTime")
-    content: Raw
-    video_id: str
-    father_id: str
-    reply_to_id: str
-    user_id: str
-    owner_id: str
-    likes: str
-    like_count: str
-    comments: str
-    created_at: str
-    updated_at: str
-    entities: list[TextEntity]
 
 
 class VideoPage(Struct):
@@ -217,33 +197,8 @@ def _video_view(video: Video, base: str, is_liked: bool) -> VideoView:
         is_private=video.visibility == PRIVATE,
         visibility=Visibility.Name(video.visibility).lower(),
         is_liked=is_liked,
+        who_may_comment=WHO_MAY_COMMENT[video.who_may_comment],
+        pinned=video.pinned,
         title_entities=text_entities(video.title, video.mentions),
         description_entities=text_entities(video.description, video.mentions),
     )
-
-
-def comment_view(comment: Comment) -> CommentView:
-    likes = str(comment.like_count)
-    return CommentView(
-        id=str(comment.comment_id),
-        created_time=str(comment.created_at),
-        updated_time=str(comment.updated_at),
-        content=Raw(comment.content),
-        video_id=str(comment.video_id),
-        father_id=str(comment.father_id),
-        reply_to_id=str(comment.reply_to_id),
-        user_id=str(comment.user_id),
-        owner_id=str(comment.owner_id),
-        likes=likes,
-        like_count=likes,
-        comments=str(comment.reply_count),
-        created_at=str(comment.created_at // 1000),
-        updated_at=str(comment.updated_at // 1000),
-        entities=_comment_entities(comment),
-    )
-
-
-def _comment_entities(comment: Comment) -> list[TextEntity]:
-    if not any(sign in comment.content for sign in SIGNS):
-        return []
-    return text_entities(text_of(msgspec.json.decode(comment.content)), comment.mentions)

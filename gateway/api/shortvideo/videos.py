@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from gateway.api.shortvideo.feeds import FEED
 from gateway.api.shortvideo.texts.entities import mentioned_users
 from gateway.api.shortvideo.users import OURS
+from gateway.api.shortvideo.video_views import WHO_MAY_COMMENT as VIEWED
 from gateway.api.shortvideo.video_views import VideoView, video_views
 from gateway.container import Call
 from gateway.files.urls import hash_in
@@ -16,11 +17,15 @@ from gateway.http.errors import ActorForged, ParameterInvalid, ParameterMissing
 from gateway.http.limits.rate_limits import per_minute
 from gateway.http.params import Id, OptionalId, Text
 from protos.media.v1 import videos_pb2 as pb
+from protos.media.v1.comments_pb2 import BatchGetMayCommentRequest
 
 VIDEO = per_minute(20, 40)
 
 VISIBILITIES = {"public": pb.PUBLIC, "friends": pb.FRIENDS, "private": pb.PRIVATE}
 
+WHO_MAY_COMMENT = {name: number for number, name in VIEWED.items()}
+
+WhoMayComment = Literal["everyone", "followers", "friends", "nobody"]
 VisibilityName = Literal["public", "friends", "private"]
 
 
@@ -44,6 +49,7 @@ class CreateVideo(Acting, kw_only=True):
     type: str = "video"
     is_private: bool = False
     visibility: VisibilityName | None = None
+    who_may_comment: WhoMayComment = "everyone"
 
 
 class UpdateVideo(Acting, kw_only=True):
@@ -56,6 +62,7 @@ class UpdateVideo(Acting, kw_only=True):
     cover_at: Seconds | None = None
     is_private: bool | None = None
     visibility: VisibilityName | None = None
+    who_may_comment: WhoMayComment | None = None
 
 
 class OfVideo(Acting, kw_only=True):
@@ -74,7 +81,10 @@ class GetVideo(Struct):
 
 
 class OneVideo(Struct):
+    """`may_comment`: whether the caller may comment on it."""
+
     video: VideoView
+    may_comment: bool
 
 
 class Likes(Struct):
@@ -98,7 +108,16 @@ async def get_video(call: Call, params: GetVideo) -> OneVideo:
     if video_id is None:
         raise ParameterMissing(field="video_id")
     card = await call.container.video_cache.card(call.caller, video_id)
-    return OneVideo((await video_views(call, [card]))[0])
+    return OneVideo((await video_views(call, [card]))[0], await _may_comment(call, card.video))
+
+
+async def _may_comment(call: Call, video: pb.Video) -> bool:
+    if video.who_may_comment == pb.COMMENTS_EVERYONE or video.owner_id == call.caller.user_id:
+        return True
+    if video.who_may_comment == pb.COMMENTS_NOBODY:
+        return False
+    asked = BatchGetMayCommentRequest(video_ids=[video.video_id])
+    return video.video_id in (await call.container.comments.BatchGetMayComment(asked)).video_ids
 
 
 @endpoint("POST", "/api/videos/create-video", family=SHORT_VIDEO, limit=VIDEO)
@@ -115,6 +134,7 @@ async def create_video(call: Call, params: CreateVideo) -> None:
         visibility=VISIBILITIES[name],
         cover_at=_milliseconds(params.cover_at),
         mentions=await mentioned_users(call, params.title, params.description),
+        who_may_comment=WHO_MAY_COMMENT[params.who_may_comment],
     )
     drop_cached(call, await call.container.videos.CreateVideo(request))
 
@@ -132,6 +152,7 @@ async def update_video(call: Call, params: UpdateVideo) -> None:
         private=params.is_private,
         cover_at=_milliseconds(params.cover_at),
         mentions=await mentioned_users(call, params.title or "", params.description or ""),
+        who_may_comment=WHO_MAY_COMMENT[params.who_may_comment] if params.who_may_comment else None,
     )
     drop_cached(call, await call.container.videos.UpdateVideo(request))
 

@@ -46,6 +46,21 @@ class CommentsStub:
                 request_serializer=protos_dot_media_dot_v1_dot_comments__pb2.ReplyToCommentRequest.SerializeToString,
                 response_deserializer=protos_dot_media_dot_v1_dot_comments__pb2.Comment.FromString,
                 _registered_method=True)
+        self.EditComment = channel.unary_unary(
+                '/hitok.media.v1.Comments/EditComment',
+                request_serializer=protos_dot_media_dot_v1_dot_comments__pb2.EditCommentRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_comments__pb2.Comment.FromString,
+                _registered_method=True)
+        self.PinComment = channel.unary_unary(
+                '/hitok.media.v1.Comments/PinComment',
+                request_serializer=protos_dot_media_dot_v1_dot_comments__pb2.PinCommentRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_comments__pb2.PinCommentResponse.FromString,
+                _registered_method=True)
+        self.BatchGetMayComment = channel.unary_unary(
+                '/hitok.media.v1.Comments/BatchGetMayComment',
+                request_serializer=protos_dot_media_dot_v1_dot_comments__pb2.BatchGetMayCommentRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_comments__pb2.BatchGetMayCommentResponse.FromString,
+                _registered_method=True)
         self.DeleteComment = channel.unary_unary(
                 '/hitok.media.v1.Comments/DeleteComment',
                 request_serializer=protos_dot_media_dot_v1_dot_comments__pb2.DeleteCommentRequest.SerializeToString,
@@ -86,6 +101,28 @@ class CommentsServicer:
 
     def ReplyToComment(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EditComment(self, request, context):
+        """The author may, for 24 hours after writing it. Users hear of being mentioned if no text before mentioned them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PinComment(self, request, context):
+        """Puts a top-level comment before all others of its video, instead of the one there, or takes it from there. The
+        video's owner may. It also ends when the comment is deleted or hidden, or the owner blocks its author.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetMayComment(self, request, context):
+        """On which of the videos the caller may comment. At most 500.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -136,6 +173,21 @@ def add_CommentsServicer_to_server(servicer, server):
                     servicer.ReplyToComment,
                     request_deserializer=protos_dot_media_dot_v1_dot_comments__pb2.ReplyToCommentRequest.FromString,
                     response_serializer=protos_dot_media_dot_v1_dot_comments__pb2.Comment.SerializeToString,
+            ),
+            'EditComment': grpc.unary_unary_rpc_method_handler(
+                    servicer.EditComment,
+                    request_deserializer=protos_dot_media_dot_v1_dot_comments__pb2.EditCommentRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_comments__pb2.Comment.SerializeToString,
+            ),
+            'PinComment': grpc.unary_unary_rpc_method_handler(
+                    servicer.PinComment,
+                    request_deserializer=protos_dot_media_dot_v1_dot_comments__pb2.PinCommentRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_comments__pb2.PinCommentResponse.SerializeToString,
+            ),
+            'BatchGetMayComment': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetMayComment,
+                    request_deserializer=protos_dot_media_dot_v1_dot_comments__pb2.BatchGetMayCommentRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_comments__pb2.BatchGetMayCommentResponse.SerializeToString,
             ),
             'DeleteComment': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteComment,
@@ -219,6 +271,87 @@ class Comments:
             '/hitok.media.v1.Comments/ReplyToComment',
             protos_dot_media_dot_v1_dot_comments__pb2.ReplyToCommentRequest.SerializeToString,
             protos_dot_media_dot_v1_dot_comments__pb2.Comment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditComment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Comments/EditComment',
+            protos_dot_media_dot_v1_dot_comments__pb2.EditCommentRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_comments__pb2.Comment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PinComment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Comments/PinComment',
+            protos_dot_media_dot_v1_dot_comments__pb2.PinCommentRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_comments__pb2.PinCommentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetMayComment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Comments/BatchGetMayComment',
+            protos_dot_media_dot_v1_dot_comments__pb2.BatchGetMayCommentRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_comments__pb2.BatchGetMayCommentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,6 +20,14 @@ class CommentsStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     CommentVideo: _aio.UnaryUnaryMultiCallable[_comments_pb2.CommentVideoRequest, _comments_pb2.Comment]
     ReplyToComment: _aio.UnaryUnaryMultiCallable[_comments_pb2.ReplyToCommentRequest, _comments_pb2.Comment]
+    EditComment: _aio.UnaryUnaryMultiCallable[_comments_pb2.EditCommentRequest, _comments_pb2.Comment]
+    """The author may, for 24 hours after writing it. Users hear of being mentioned if no text before mentioned them."""
+    PinComment: _aio.UnaryUnaryMultiCallable[_comments_pb2.PinCommentRequest, _comments_pb2.PinCommentResponse]
+    """Puts a top-level comment before all others of its video, instead of the one there, or takes it from there. The
+    video's owner may. It also ends when the comment is deleted or hidden, or the owner blocks its author.
+    """
+    BatchGetMayComment: _aio.UnaryUnaryMultiCallable[_comments_pb2.BatchGetMayCommentRequest, _comments_pb2.BatchGetMayCommentResponse]
+    """On which of the videos the caller may comment. At most 500."""
     DeleteComment: _aio.UnaryUnaryMultiCallable[_comments_pb2.DeleteCommentRequest, _comments_pb2.DeleteCommentResponse]
     """The author, the video's owner or an admin may. A top-level comment takes its thread with it."""
     GetComment: _aio.UnaryUnaryMultiCallable[_comments_pb2.GetCommentRequest, _comments_pb2.Comment]
@@ -48,6 +56,32 @@ class CommentsServicer(metaclass=_abc_1.ABCMeta):
         request: _comments_pb2.ReplyToCommentRequest,
         context: _aio.ServicerContext[_comments_pb2.ReplyToCommentRequest, _abc.Awaitable[_comments_pb2.Comment]],
     ) -> _abc.Awaitable[_comments_pb2.Comment]: ...
+
+    @_abc_1.abstractmethod
+    def EditComment(
+        self,
+        request: _comments_pb2.EditCommentRequest,
+        context: _aio.ServicerContext[_comments_pb2.EditCommentRequest, _abc.Awaitable[_comments_pb2.Comment]],
+    ) -> _abc.Awaitable[_comments_pb2.Comment]:
+        """The author may, for 24 hours after writing it. Users hear of being mentioned if no text before mentioned them."""
+
+    @_abc_1.abstractmethod
+    def PinComment(
+        self,
+        request: _comments_pb2.PinCommentRequest,
+        context: _aio.ServicerContext[_comments_pb2.PinCommentRequest, _abc.Awaitable[_comments_pb2.PinCommentResponse]],
+    ) -> _abc.Awaitable[_comments_pb2.PinCommentResponse]:
+        """Puts a top-level comment before all others of its video, instead of the one there, or takes it from there. The
+        video's owner may. It also ends when the comment is deleted or hidden, or the owner blocks its author.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchGetMayComment(
+        self,
+        request: _comments_pb2.BatchGetMayCommentRequest,
+        context: _aio.ServicerContext[_comments_pb2.BatchGetMayCommentRequest, _abc.Awaitable[_comments_pb2.BatchGetMayCommentResponse]],
+    ) -> _abc.Awaitable[_comments_pb2.BatchGetMayCommentResponse]:
+        """On which of the videos the caller may comment. At most 500."""
 
     @_abc_1.abstractmethod
     def DeleteComment(

@@ -37,6 +37,30 @@ FRIENDS: Visibility.ValueType  # 1
 PRIVATE: Visibility.ValueType  # 2
 Global___Visibility: _TypeAlias = Visibility  # noqa: Y015
 
+class _WhoMayComment:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WhoMayCommentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WhoMayComment.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMMENTS_EVERYONE: _WhoMayComment.ValueType  # 0
+    COMMENTS_FOLLOWERS: _WhoMayComment.ValueType  # 1
+    """users who follow the owner"""
+    COMMENTS_FRIENDS: _WhoMayComment.ValueType  # 2
+    """users with whom the owner agreed to be friends"""
+    COMMENTS_NOBODY: _WhoMayComment.ValueType  # 3
+
+class WhoMayComment(_WhoMayComment, metaclass=_WhoMayCommentEnumTypeWrapper):
+    """Beside the owner, who always may."""
+
+COMMENTS_EVERYONE: WhoMayComment.ValueType  # 0
+COMMENTS_FOLLOWERS: WhoMayComment.ValueType  # 1
+"""users who follow the owner"""
+COMMENTS_FRIENDS: WhoMayComment.ValueType  # 2
+"""users with whom the owner agreed to be friends"""
+COMMENTS_NOBODY: WhoMayComment.ValueType  # 3
+Global___WhoMayComment: _TypeAlias = WhoMayComment  # noqa: Y015
+
 class _VideoOrder:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -146,6 +170,8 @@ class Video(_message.Message):
     STORYBOARD_URL_FIELD_NUMBER: _builtins.int
     CAPTIONS_FIELD_NUMBER: _builtins.int
     MENTIONS_FIELD_NUMBER: _builtins.int
+    WHO_MAY_COMMENT_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     owner_id: _builtins.int
     title: _builtins.str
@@ -185,6 +211,9 @@ class Video(_message.Message):
     cover_height: _builtins.int
     storyboard_url: _builtins.str
     """WebVTT cues that name tiles of a sheet, for scrubbing; empty while there is none"""
+    who_may_comment: Global___WhoMayComment.ValueType
+    pinned: _builtins.bool
+    """first in the list of its owner's videos"""
     @_builtins.property
     def captions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Captions]:
         """by language; hls_url has them, too"""
@@ -224,10 +253,12 @@ class Video(_message.Message):
         storyboard_url: _builtins.str = ...,
         captions: _abc.Iterable[Global___Captions] | None = ...,
         mentions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        who_may_comment: Global___WhoMayComment.ValueType = ...,
+        pinned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "captions", b"captions", "comment_count", b"comment_count", "cover_height", b"cover_height", "cover_url", b"cover_url", "cover_width", b"cover_width", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "mentions", b"mentions", "owner_id", b"owner_id", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "storyboard_url", b"storyboard_url", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blurhash", b"blurhash", "captions", b"captions", "comment_count", b"comment_count", "cover_height", b"cover_height", "cover_url", b"cover_url", "cover_width", b"cover_width", "created_at", b"created_at", "description", b"description", "duration", b"duration", "height", b"height", "hidden", b"hidden", "hls_url", b"hls_url", "like_count", b"like_count", "mentions", b"mentions", "owner_id", b"owner_id", "pinned", b"pinned", "playback_url", b"playback_url", "reason", b"reason", "share_count", b"share_count", "status", b"status", "storyboard_url", b"storyboard_url", "title", b"title", "type", b"type", "updated_at", b"updated_at", "video_id", b"video_id", "video_url", b"video_url", "view_count", b"view_count", "visibility", b"visibility", "who_may_comment", b"who_may_comment", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -345,6 +376,7 @@ class CreateVideoRequest(_message.Message):
     VISIBILITY_FIELD_NUMBER: _builtins.int
     COVER_AT_FIELD_NUMBER: _builtins.int
     MENTIONS_FIELD_NUMBER: _builtins.int
+    WHO_MAY_COMMENT_FIELD_NUMBER: _builtins.int
     video_url: _builtins.str
     cover_url: _builtins.str
     title: _builtins.str
@@ -353,6 +385,7 @@ class CreateVideoRequest(_message.Message):
     visibility: Global___Visibility.ValueType
     cover_at: _builtins.int
     """milliseconds: the cover is the picture at that time, of a file of this service"""
+    who_may_comment: Global___WhoMayComment.ValueType
     @_builtins.property
     def mentions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """by the key of the name, the users who let the caller mention them"""
@@ -368,10 +401,11 @@ class CreateVideoRequest(_message.Message):
         visibility: Global___Visibility.ValueType = ...,
         cover_at: _builtins.int | None = ...,
         mentions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        who_may_comment: Global___WhoMayComment.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "cover_at", b"cover_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "mentions", b"mentions", "title", b"title", "type", b"type", "video_url", b"video_url", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "mentions", b"mentions", "title", b"title", "type", b"type", "video_url", b"video_url", "visibility", b"visibility", "who_may_comment", b"who_may_comment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cover_at: _TypeAlias = _typing.Literal["cover_at"]  # noqa: Y015
     _WhichOneofArgType__cover_at: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at"]  # noqa: Y015
@@ -411,6 +445,7 @@ class UpdateVideoRequest(_message.Message):
     PRIVATE_FIELD_NUMBER: _builtins.int
     COVER_AT_FIELD_NUMBER: _builtins.int
     MENTIONS_FIELD_NUMBER: _builtins.int
+    WHO_MAY_COMMENT_FIELD_NUMBER: _builtins.int
     video_id: _builtins.int
     title: _builtins.str
     description: _builtins.str
@@ -420,6 +455,7 @@ class UpdateVideoRequest(_message.Message):
     """sent by older clients; false leaves a video for friends as it is"""
     cover_at: _builtins.int
     """as in CreateVideoRequest; until it is made, the cover before is shown"""
+    who_may_comment: Global___WhoMayComment.ValueType
     @_builtins.property
     def mentions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """as in CreateVideoRequest; those whom the texts mentioned before stay"""
@@ -435,10 +471,11 @@ class UpdateVideoRequest(_message.Message):
         private: _builtins.bool | None = ...,
         cover_at: _builtins.int | None = ...,
         mentions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        who_may_comment: Global___WhoMayComment.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "private", b"private", "title", b"title", "visibility", b"visibility"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "_who_may_comment", b"_who_may_comment", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "private", b"private", "title", b"title", "visibility", b"visibility", "who_may_comment", b"who_may_comment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "mentions", b"mentions", "private", b"private", "title", b"title", "video_id", b"video_id", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at", "_cover_url", b"_cover_url", "_description", b"_description", "_private", b"_private", "_title", b"_title", "_visibility", b"_visibility", "_who_may_comment", b"_who_may_comment", "cover_at", b"cover_at", "cover_url", b"cover_url", "description", b"description", "mentions", b"mentions", "private", b"private", "title", b"title", "video_id", b"video_id", "visibility", b"visibility", "who_may_comment", b"who_may_comment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cover_at: _TypeAlias = _typing.Literal["cover_at"]  # noqa: Y015
     _WhichOneofArgType__cover_at: _TypeAlias = _typing.Literal["_cover_at", b"_cover_at"]  # noqa: Y015
@@ -452,6 +489,8 @@ class UpdateVideoRequest(_message.Message):
     _WhichOneofArgType__title: _TypeAlias = _typing.Literal["_title", b"_title"]  # noqa: Y015
     _WhichOneofReturnType__visibility: _TypeAlias = _typing.Literal["visibility"]  # noqa: Y015
     _WhichOneofArgType__visibility: _TypeAlias = _typing.Literal["_visibility", b"_visibility"]  # noqa: Y015
+    _WhichOneofReturnType__who_may_comment: _TypeAlias = _typing.Literal["who_may_comment"]  # noqa: Y015
+    _WhichOneofArgType__who_may_comment: _TypeAlias = _typing.Literal["_who_may_comment", b"_who_may_comment"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cover_at) -> _WhichOneofReturnType__cover_at | None: ...
     @_typing.overload
@@ -464,8 +503,32 @@ class UpdateVideoRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__title) -> _WhichOneofReturnType__title | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__visibility) -> _WhichOneofReturnType__visibility | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__who_may_comment) -> _WhichOneofReturnType__who_may_comment | None: ...
 
 Global___UpdateVideoRequest: _TypeAlias = UpdateVideoRequest  # noqa: Y015
+
+@_typing.final
+class PinVideoRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    PINNED_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.int
+    pinned: _builtins.bool
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.int = ...,
+        pinned: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pinned", b"pinned", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PinVideoRequest: _TypeAlias = PinVideoRequest  # noqa: Y015
 
 @_typing.final
 class DeleteVideoRequest(_message.Message):

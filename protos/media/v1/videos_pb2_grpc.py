@@ -51,6 +51,11 @@ class VideosStub:
                 request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoRequest.SerializeToString,
                 response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoResponse.FromString,
                 _registered_method=True)
+        self.PinVideo = channel.unary_unary(
+                '/hitok.media.v1.Videos/PinVideo',
+                request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.PinVideoRequest.SerializeToString,
+                response_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.Video.FromString,
+                _registered_method=True)
         self.SetCaptions = channel.unary_unary(
                 '/hitok.media.v1.Videos/SetCaptions',
                 request_serializer=protos_dot_media_dot_v1_dot_videos__pb2.SetCaptionsRequest.SerializeToString,
@@ -153,6 +158,14 @@ class VideosServicer:
 
     def DeleteVideo(self, request, context):
         """Only the owner or an admin may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PinVideo(self, request, context):
+        """Puts a video first in the list of its owner's videos, or takes it from there; repeating it changes nothing. Only the
+        owner may; at most 3.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -286,6 +299,11 @@ def add_VideosServicer_to_server(servicer, server):
                     servicer.DeleteVideo,
                     request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoRequest.FromString,
                     response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoResponse.SerializeToString,
+            ),
+            'PinVideo': grpc.unary_unary_rpc_method_handler(
+                    servicer.PinVideo,
+                    request_deserializer=protos_dot_media_dot_v1_dot_videos__pb2.PinVideoRequest.FromString,
+                    response_serializer=protos_dot_media_dot_v1_dot_videos__pb2.Video.SerializeToString,
             ),
             'SetCaptions': grpc.unary_unary_rpc_method_handler(
                     servicer.SetCaptions,
@@ -451,6 +469,33 @@ class Videos:
             '/hitok.media.v1.Videos/DeleteVideo',
             protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoRequest.SerializeToString,
             protos_dot_media_dot_v1_dot_videos__pb2.DeleteVideoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PinVideo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hitok.media.v1.Videos/PinVideo',
+            protos_dot_media_dot_v1_dot_videos__pb2.PinVideoRequest.SerializeToString,
+            protos_dot_media_dot_v1_dot_videos__pb2.Video.FromString,
             options,
             channel_credentials,
             insecure,

@@ -23,6 +23,10 @@ class VideosStub:
     """Changes the given fields. Only the owner may."""
     DeleteVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.DeleteVideoRequest, _videos_pb2.DeleteVideoResponse]
     """Only the owner or an admin may."""
+    PinVideo: _aio.UnaryUnaryMultiCallable[_videos_pb2.PinVideoRequest, _videos_pb2.Video]
+    """Puts a video first in the list of its owner's videos, or takes it from there; repeating it changes nothing. Only the
+    owner may; at most 3.
+    """
     SetCaptions: _aio.UnaryUnaryMultiCallable[_videos_pb2.SetCaptionsRequest, _videos_pb2.Video]
     """Adds or replaces the captions of one language. Only the owner may; at most 20 languages."""
     DeleteCaptions: _aio.UnaryUnaryMultiCallable[_videos_pb2.DeleteCaptionsRequest, _videos_pb2.Video]
@@ -82,6 +86,16 @@ class VideosServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_videos_pb2.DeleteVideoRequest, _abc.Awaitable[_videos_pb2.DeleteVideoResponse]],
     ) -> _abc.Awaitable[_videos_pb2.DeleteVideoResponse]:
         """Only the owner or an admin may."""
+
+    @_abc_1.abstractmethod
+    def PinVideo(
+        self,
+        request: _videos_pb2.PinVideoRequest,
+        context: _aio.ServicerContext[_videos_pb2.PinVideoRequest, _abc.Awaitable[_videos_pb2.Video]],
+    ) -> _abc.Awaitable[_videos_pb2.Video]:
+        """Puts a video first in the list of its owner's videos, or takes it from there; repeating it changes nothing. Only the
+        owner may; at most 3.
+        """
 
     @_abc_1.abstractmethod
     def SetCaptions(

@@ -18,7 +18,8 @@ from services.media.files import resumable
 from services.media.files.references import release_objects
 from services.media.models import PartialUpload, Upload
 from services.media.resources import Resources
-from services.media.videos import comments, likes, videos
+from services.media.videos import likes, videos
+from services.media.videos.commenting import comments
 from services.media.videos.following import feed
 from services.media.videos.for_you import settings
 from services.media.videos.models import Comment, ErasedAccount, Video

@@ -31,12 +31,13 @@ MAX_VIDEOS = 100  # per transaction, which locks their owners' counts
 WRITE: Statement[Any] = Statement(f"""WITH
  asked AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS row (id bigint, owner_id bigint,
   title text, description text, type text, video_url text, cover_url text, object_hash text, visibility smallint,
-  publish_as smallint, random_key bigint, words text, cover_at int, hashes text[], words_version smallint, tags text[],
-  mentions jsonb)),
+  publish_as smallint, who_may_comment smallint, random_key bigint, words text, cover_at int, hashes text[],
+  words_version smallint, tags text[], mentions jsonb)),
  written AS (INSERT INTO video (id, owner_id, title, description, type, video_url, cover_url, object_hash, visibility,
-   publish_as, random_key, words, cover_at, words_version, tags, mentions)
-  SELECT id, owner_id, title, description, type, video_url, cover_url, object_hash, visibility, publish_as, random_key,
-   CAST(words AS tsvector), cover_at, words_version, tags, mentions FROM asked ORDER BY id),
+   publish_as, who_may_comment, random_key, words, cover_at, words_version, tags, mentions)
+  SELECT id, owner_id, title, description, type, video_url, cover_url, object_hash, visibility, publish_as,
+   who_may_comment, random_key, CAST(words AS tsvector), cover_at, words_version, tags, mentions
+  FROM asked ORDER BY id),
  referred AS (INSERT INTO object_reference (object_hash, video_id, visibility, owner_id)
   SELECT DISTINCT hash, id, visibility, owner_id FROM asked, unnest(hashes) AS hash ORDER BY hash),
  owned AS (INSERT INTO shelf (owner_id, public_count, friends_count, private_count)
@@ -109,7 +110,14 @@ async def create_videos(connection: AsyncConnection, videos: Sequence[NewVideo])
 
 
 def _row(video: NewVideo) -> dict[str, Any]:
-    blank = {"description": "", "type": "", "cover_url": "", "object_hash": None, "publish_as": None}
+    blank = {
+        "description": "",
+        "type": "",
+        "cover_url": "",
+        "object_hash": None,
+        "publish_as": None,
+        "who_may_comment": 0,
+    }
     row = blank | {"id": video.id, "owner_id": video.owner_id} | video.values
     row |= text_facts(row["title"], row["description"], row.get("mentions", {}))
     hashes = {hash for hash in (row["object_hash"], hash_of(row["cover_url"])) if hash}

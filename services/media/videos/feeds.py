@@ -1,14 +1,15 @@
 """Lists of videos. Each is read in the order of an index; none is counted, sorted or skipped as a whole."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
+from typing import cast as typed
 
-from sqlalchemy import ColumnElement, Row, Select, lateral, not_, select, true, union_all
+from sqlalchemy import ColumnElement, DateTime, Row, Select, cast, lateral, not_, null, select, true, union_all
 
 from protos.media.v1.videos_pb2 import LATEST, POPULAR, RANDOM
 from services.kit.context import Caller
 from services.kit.cursor import decode_cursor, encode_cursor
-from services.kit.ids import Id
+from services.kit.ids import MAX_ID, Id
 from services.kit.pages import before, id_before
 from services.kit.roles import is_admin
 from services.kit.sql.connection import AsyncConnection
@@ -16,7 +17,8 @@ from services.media.models import FRIENDS, PRIVATE, PUBLIC
 from services.media.relationships.models import Relationship
 from services.media.videos.list_totals import count_feed, count_owned
 from services.media.videos.models import Video, VideoLike
-from services.media.videos.pages import PageRequest, ShownRows
+from services.media.videos.pages import PageRequest, ShownRows, start_below
+from services.media.videos.pinned_videos import MAX_PINNED
 from services.media.videos.texts.text_search import CANDIDATES, query_slips, query_words, relevance
 from services.media.videos.videos import get_cards
 from services.media.videos.visibility import ALL_VISIBILITIES, is_shown, visibilities_for, visible_to
@@ -47,7 +49,7 @@ async def list_videos(
     ids, next_cursor = await lists.get(order, lists[LATEST])()
     videos: Sequence[Row[Any] | int] = await get_cards(connection, viewer, ids, but_public=public_as_ids)
     if public_as_ids:
-        others = {row.id: row for row in cast(Sequence[Row[Any]], videos)}
+        others = {row.id: row for row in typed(Sequence[Row[Any]], videos)}
         videos = [others.get(id, id) for id in ids]
     return VideoPage(videos, next_cursor, await count_feed(connection, viewer))
 
@@ -104,20 +106,43 @@ def _ranges(viewer: Caller, found: Select[Any]) -> list[Select[Any]]:
 
 
 async def list_user_videos(connection: AsyncConnection, viewer: Caller, owner_id: int, page: PageRequest) -> VideoPage:
-    """One user's videos that the viewer may see, newest first. Raises CursorInvalid."""
-    older = Video.id < id_before(page.cursor)
+    """One user's videos that the viewer may see, those that the user pinned first, then newest first. Raises
+    CursorInvalid."""
     visibilities = await visibilities_for(connection, viewer, owner_id)
     if not visibilities:
         return VideoPage([], "")
-    found = select(Video.id).where(Video.owner_id == owner_id, older, visible_to(viewer))
-    found = found.order_by(Video.id.desc()).limit(page.size)
-    merged = union_all(
-        *(select(found.where(Video.visibility == visibility).subquery()) for visibility in visibilities)
-    ).subquery()
-    query = select(merged.c.id).order_by(merged.c.id.desc()).limit(page.size)
-    ids, more = page.cut((await connection.execute(query)).scalars().all())
+    below, shown = start_below(page.cursor, most=2 * MAX_PINNED)
+    query = _of_owner(viewer, owner_id, visibilities, page.size, below, shown)
+    rows, more = page.cut((await connection.execute(query)).all())
+    cursor = _after(rows, below, shown) if more else ""
     total = await count_owned(connection, owner_id, visibilities)
-    return VideoPage(await get_cards(connection, viewer, ids), encode_cursor(ids[-1]) if more else "", total)
+    return VideoPage(await get_cards(connection, viewer, [row.id for row in rows]), cursor, total)
+
+
+def _of_owner(
+    viewer: Caller, owner_id: int, visibilities: Sequence[int], size: int, below: int, shown: Sequence[int]
+) -> Select[Any]:
+    """Pinned ones only come first, before any other was shown; later pages leave out those `shown`, whatever is pinned
+    meanwhile."""
+    columns: tuple[Any, ...] = (Video.id, Video.pinned_at)
+    owned: Select[Any] = select(*columns).where(Video.owner_id == owner_id, visible_to(viewer))
+    owned = owned.where(Video.id.not_in(shown)) if shown else owned
+    pinned = owned.where(Video.pinned_at.is_not(None), Video.visibility.in_(visibilities)).limit(MAX_PINNED)
+    unpinned: Any = cast(null(), DateTime(timezone=True)).label("pinned_at")
+    rest = owned.with_only_columns(Video.id, unpinned).where(Video.id < below).order_by(Video.id.desc()).limit(size)
+    is_first = below == MAX_ID
+    parts = [rest.where(Video.visibility == each, *([Video.pinned_at.is_(None)] * is_first)) for each in visibilities]
+    merged = union_all(*(select(part.subquery()) for part in [*([pinned] * is_first), *parts])).subquery().c
+    return (
+        select(merged.id, merged.pinned_at).order_by(merged.pinned_at.desc().nulls_last(), merged.id.desc()).limit(size)
+    )
+
+
+def _after(rows: Sequence[Any], below: int, shown: Sequence[int]) -> str:
+    """The cursor: the last of the videos that are not pinned, and the pinned ones shown."""
+    pinned = [row.id for row in rows if row.pinned_at is not None]
+    last = rows[-1].id if len(pinned) < len(rows) else below
+    return encode_cursor(last, *shown, *pinned)
 
 
 async def list_liked_videos(connection: AsyncConnection, viewer: Caller, page: PageRequest) -> VideoPage:

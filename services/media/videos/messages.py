@@ -62,6 +62,8 @@ def video(row: Any, signer: Signer) -> videos_pb2.Video:
         cover_width=row.cover_width,
         cover_height=row.cover_height,
         mentions=row.mentions,
+        who_may_comment=videos_pb2.WhoMayComment.ValueType(row.who_may_comment),
+        pinned=row.pinned_at is not None,
     )
 
 
@@ -82,7 +84,13 @@ def like_outcome(outcome: Outcome) -> videos_pb2.LikeOutcome:
     return videos_pb2.LikeOutcome(found=bool(outcome.video_id), video_id=outcome.video_id)
 
 
+def earlier_text(row: Any) -> comments_pb2.EarlierText:
+    """`row`: of comment_edit."""
+    return comments_pb2.EarlierText(content=row.content.encode(), replaced_at=milliseconds(row.replaced_at))
+
+
 def comment(row: Any) -> comments_pb2.Comment:
+    """`row`: of comment, with `pinned_comment_id` of its video."""
     return comments_pb2.Comment(
         comment_id=row.id,
         video_id=row.video_id,
@@ -96,6 +104,8 @@ def comment(row: Any) -> comments_pb2.Comment:
         reply_count=row.reply_count,
         created_at=milliseconds(row.created_at),
         updated_at=milliseconds(row.updated_at),
+        edited_at=milliseconds(row.edited_at) if row.edited_at else 0,
+        pinned=row.pinned_comment_id == row.id,
     )
 
 

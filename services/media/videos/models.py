@@ -54,6 +54,9 @@ class Video(Model):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
     moderation_event: Mapped[int] = mapped_column(server_default="0")  # moderation.py
+    who_may_comment: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # commenting/rights.py
+    pinned_at: Mapped[datetime | None]
+    pinned_comment_id: Mapped[int | None]
     cover_at: Mapped[int | None]  # milliseconds: the time whose picture is the cover (chosen_covers.py)
 
     __table_args__ = (
@@ -62,6 +65,8 @@ class Video(Model):
         Index("video_popular", "visibility", "score", "id", postgresql_where=IS_LIVE),
         Index("video_random", "visibility", "random_key", "id", postgresql_where=IS_LIVE),
         Index("video_owner", "owner_id", "visibility", "id", postgresql_where=IS_LIVE),
+        Index("video_pinned", "owner_id", postgresql_where=text("pinned_at IS NOT NULL")),
+        Index("video_pinned_comment", "owner_id", postgresql_where=text("pinned_comment_id IS NOT NULL")),
         Index("video_words", "words", postgresql_using="gin", postgresql_where=IS_LIVE),
         Index("video_old_words", "id", postgresql_where=text("words_version < 1")),
         Index("video_untagged", "id", postgresql_where=text("words_version < 2")),
@@ -106,6 +111,8 @@ class Comment(Model):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
     hidden_at: Mapped[datetime | None]
+    edited_at: Mapped[datetime | None]
+    mentions_told: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")  # by texts before an edit
     moderation_event: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (

@@ -7,19 +7,21 @@ event applied: an older one, delivered late, changes nothing.
 
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, delete, func, select, update
 
 from services.kit.nats import Event
 from services.kit.sql.connection import AsyncConnection
 from services.media import events
 from services.media.models import HIDDEN, PRIVATE, READY, Object, ObjectReference
 from services.media.tags import index
-from services.media.videos import comments, videos
+from services.media.videos import videos
+from services.media.videos.commenting import comments
+from services.media.videos.commenting.comments import BLANK
+from services.media.videos.commenting.models import CommentEdit
 from services.media.videos.list_totals import move_video
 from services.media.videos.models import Comment, Video
 
 SUBJECTS = [f"events.user.moderation.{verb}" for verb in ("hidden", "restored", "removed")]
-BLANK: dict[str, Any] = {"content": "null", "mentions": {}}
 NOBODY = 0  # the actor of an event that no user of the app caused
 
 
@@ -86,6 +88,8 @@ async def _moderate_comment(connection: AsyncConnection, comment_id: int, verb: 
     elif verb == "removed" and comment.hidden_at is not None:
         blank = update(Comment).where(Comment.id == comment_id).values(hidden_at=None, **BLANK)
         await connection.execute(blank)
+    if verb == "removed":
+        await connection.execute(delete(CommentEdit).where(CommentEdit.comment_id == comment_id))
 
 
 async def _change_comment(connection: AsyncConnection, comment: Any, step: int, has_video: bool, **values: Any) -> None:

@@ -45,6 +45,17 @@ class PageRequest(NamedTuple):
         return rows[self.offset : self.offset + self.limit], len(rows) >= self.size
 
 
+def start_below(cursor: str, most: int) -> tuple[int, list[int]]:
+    """For pages of descending ids before which up to `most` rows came, in any order: the id to start below, MAX_ID for
+    the first page, and the ids of those. Raises CursorInvalid."""
+    position = decode_cursor(cursor, tuple[Id, ...])
+    if position is None:
+        return MAX_ID, []
+    if not 1 <= len(position) <= 1 + most:
+        raise CursorInvalid
+    return position[0], list(position[1:])
+
+
 class ShownRows(Struct, frozen=True):
     """A cursor of a list whose order changes while it is read: later pages leave out the rows shown already.
 

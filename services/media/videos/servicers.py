@@ -30,6 +30,7 @@ from services.media.videos import (
     likes,
     list_totals,
     messages,
+    pinned_videos,
     videos,
     views,
     visibility,
@@ -97,6 +98,12 @@ class Videos(VideosServicer):
         async with self._database.transaction() as connection:
             owner_id = await videos.delete_video(connection, require_caller(), request.video_id)
         return pb.DeleteVideoResponse(owner_id=owner_id)
+
+    async def PinVideo(self, request: pb.PinVideoRequest, context: object) -> pb.Video:
+        asked = (request.video_id, request.pinned)
+        async with self._database.transaction() as connection:
+            row = await pinned_videos.pin_video(connection, require_caller(), *asked)
+        return messages.video(row, self._signer)
 
     async def SetCaptions(self, request: pb.SetCaptionsRequest, context: object) -> pb.Video:
         asked = (request.video_id, request.language, request.label, request.text)

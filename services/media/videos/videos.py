@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from protos.media.v1.videos_pb2 import COMMENTS_EVERYONE, COMMENTS_NOBODY
 from services.kit.context import Caller
 from services.kit.db import one_of
 from services.kit.pages import check_batch
@@ -32,7 +33,8 @@ MAX_TITLE, MAX_DESCRIPTION, MAX_TYPE, MAX_URL = 100, 500, 20, 2_048  # character
 async def update_video(
     connection: AsyncConnection, caller: Caller, video_id: int, changes: dict[str, Any], private: bool | None
 ) -> Row[Any]:
-    """Changes the given fields among `title, description, cover_url, cover_at, visibility`; `mentions`: users by name.
+    """Changes the given fields among `title, description, cover_url, cover_at, visibility, who_may_comment`;
+    `mentions`: users by name.
 
     `private` is what older clients send instead of a visibility; False leaves a video for friends as it is.
     Raises VideoInvalid, VideoNotFound, NotPermitted, ObjectNotFound.
@@ -92,7 +94,7 @@ async def erase(connection: AsyncConnection, video: Any, actor_id: int) -> None:
     """Empties a locked video. Its comments and likes can only be reached through it."""
     blank: dict[str, Any] = {"title": "", "description": "", "type": "", "video_url": "", "cover_url": ""}
     blank |= {"object_hash": None, "publish_as": None, "cover_at": None, "captioned_hls": None}
-    blank |= text_values("", "", {}) | {"mentions_told": []}
+    blank |= text_values("", "", {}) | {"mentions_told": [], "pinned_at": None, "pinned_comment_id": None}
     await connection.execute(delete(Caption).where(Caption.video_id == video.id))
     statement = update(Video).where(Video.id == video.id)
     gone = (await connection.execute(statement.values(deleted_at=func.now(), **blank).returning(Video.__table__))).one()
@@ -127,6 +129,8 @@ def check_fields(fields: dict[str, Any]) -> dict[str, Any]:
             values[name] = values[name].strip()
         if len(values[name]) > limits[name] or "\0" in values[name]:
             raise VideoInvalid(field=name)
+    if not COMMENTS_EVERYONE <= values.get("who_may_comment", COMMENTS_EVERYONE) <= COMMENTS_NOBODY:
+        raise VideoInvalid(field="who_may_comment")
     for name in {"video_url", "cover_url"} & values.keys():
         if values[name] and not _is_address(values[name]):
             raise VideoInvalid(field=name)

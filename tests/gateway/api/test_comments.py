@@ -10,6 +10,7 @@ from tests.support.user import Running as Users
 from tests.support.video_people import comment, publish
 
 API = "/api/videos"
+VIDEO = {"video_path": "https://example.com/v.mp4", "title": "x"}
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +111,53 @@ async def test_the_head_is_fresh_for_its_writer(alice: Person, bob: Person) -> N
         await alice.post(f"{API}/comment-comments", father_id=top, content="re")
         page = await alice.get(f"{API}/get-comments", id=video, is_video="true")
         assert page["comments"][0]["comments"] == "1"
+
+
+async def test_the_owner_says_who_may_comment(alice: Person, bob: Person) -> None:
+    made = await publish(alice, who_may_comment="friends")
+    video = made["id"]
+    assert (made["who_may_comment"], made["pinned"]) == ("friends", False)
+    said = {"video_id": video, "content": "hi"}
+    assert (await bob.get(f"{API}/get-video", id=video))["may_comment"] is False
+    assert (await alice.get(f"{API}/get-video", id=video))["may_comment"] is True
+    await bob.refused("POST", f"{API}/comment-video", 403, 10125, json=said)
+    await comment(alice, video)
+    await alice.post(f"{API}/update-video", video_id=video, who_may_comment="everyone")
+    assert (await bob.get(f"{API}/get-video", id=video))["may_comment"] is True
+    await comment(bob, video)
+    await alice.post(f"{API}/update-video", video_id=video, who_may_comment="nobody")
+    shown = await bob.get(f"{API}/get-video", id=video)
+    assert (shown["may_comment"], shown["video"]["who_may_comment"]) == (False, "nobody")
+    assert (await bob.get(f"{API}/get-comments", id=video, is_video="true"))["length"] == "2"
+    await alice.refused("POST", f"{API}/create-video", 400, 10001, json={"who_may_comment": "me"} | VIDEO)
+
+
+async def test_an_edit_and_a_pin_are_seen_at_once(alice: Person, bob: Person) -> None:
+    """Through warm caches."""
+    video = (await publish(alice))["id"]
+    first, second = await comment(bob, video, "one"), await comment(bob, video, "two")
+
+    async def shown() -> list[tuple[str, bool, bool]]:
+        page = await alice.get(f"{API}/get-comments", id=video, is_video="true")
+        return [(each["content"], each["edited_at"] != "0", each["pinned"]) for each in page["comments"]]
+
+    assert await shown() == [("two", False, False), ("one", False, False)]
+    edited = (await bob.post(f"{API}/edit-comment", comment_id=first, content="#uno"))["comment"]
+    assert (edited["content"], edited["entities"][0]["tag"]) == ("#uno", "uno")
+    assert await alice.post(f"{API}/pin-comment", comment_id=first) == {}
+    assert await shown() == [("#uno", True, True), ("two", False, False)]
+    assert await alice.post(f"{API}/pin-comment", id=first, pinned=False) == {}
+    assert await shown() == [("two", False, False), ("#uno", True, False)]
+    await bob.refused("POST", f"{API}/edit-comment", 400, 10004, json={"content": "x"})
+    await alice.refused("POST", f"{API}/edit-comment", 403, -20008, json={"comment_id": second, "content": "x"})
+
+
+async def test_three_videos_are_pinned(alice: Person, bob: Person) -> None:
+    ids = [(await publish(bob))["id"] for _ in range(4)]
+    for id in ids[:3]:
+        assert await bob.post(f"{API}/pin-video", video_id=id) == {}
+    await bob.refused("POST", f"{API}/pin-video", 409, 10128, json={"video_id": ids[3]})
+    listed = (await alice.get(f"{API}/user-videos", user_id=bob.uid))["data"][:4]
+    assert [(each["id"], each["pinned"]) for each in listed] == [(id, id != ids[3]) for id in (*ids[2::-1], ids[3])]
+    for id in ids[:3]:
+        assert await bob.post(f"{API}/pin-video", video_id=id, pinned=False) == {}

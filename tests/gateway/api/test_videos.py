@@ -97,6 +97,9 @@ ROUTES = [
     Route("POST", API + "/update-video", with_(of_video, title="学姐"), only=("owner",)),
     Route("POST", API + "/set-captions", with_(of_video, language="en", text=CAPTIONS), only=("owner",)),
     Route("POST", API + "/delete-captions", with_(of_video, language="en"), only=("owner",)),
+    Route("POST", API + "/pin-video", of_video, only=("owner",)),
+    Route("POST", API + "/pin-comment", of_comment, NO_COMMENT, only=("owner",)),
+    Route("POST", API + "/edit-comment", with_(of_comment, content="re"), NO_COMMENT, only=("owner",)),
     Route("POST", API + "/delete-comment", of_comment, NO_COMMENT, only=("owner", "admin")),
     Route("POST", API + "/delete-video", of_video, only=("owner", "admin")),
 ]
@@ -353,8 +356,10 @@ async def test_the_actor_is_the_tokens_user(alice: Person, bob: Person) -> None:
         "unlike-comments": {"comment_id": made["id"]},
         "delete-comment": {"comment_id": made["id"]},
         "comment-comments": {"father_id": made["id"], "content": 1},
+        "edit-comment": {"comment_id": made["id"], "content": 1},
+        "pin-comment": {"comment_id": made["id"]},
     }
-    writes |= {f"{verb}-video": {"video_id": made["id"]} for verb in ("like", "unlike", "share", "delete")}
+    writes |= {f"{verb}-video": {"video_id": made["id"]} for verb in ("like", "unlike", "share", "delete", "pin")}
     for name, body in writes.items():
         await alice.refused("POST", f"{API}/{name}", *FORBIDDEN, json=body | {"user_id": bob.uid})
     await alice.post(f"{API}/like-video", video_id=made["id"], user_id=alice.uid, owner_id="not an id")

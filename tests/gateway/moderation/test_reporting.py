@@ -53,9 +53,11 @@ async def test_a_comment(town: Town) -> None:
     owner, author, reporter = await town.people(3)
     video = await publish(owner)
     comment_id = await comment(author, video["id"], "vile")
+    await author.post("/api/videos/edit-comment", comment_id=comment_id, content="kind")
     await report(reporter, "comment", id=comment_id)
     case = await case_of(await town.moderator(), author)
-    assert json.loads(case["snapshot"]["content"]) == "vile" and case["snapshot"]["video_id"] == video["id"]
+    assert json.loads(case["snapshot"]["content"]) == "kind" and case["snapshot"]["earlier"] == '"vile"'
+    assert case["snapshot"]["video_id"] == video["id"]
 
 
 async def test_a_user_and_a_group(town: Town) -> None:

@@ -1,1 +1,1 @@
-"""The RPCs of comments."""
+"""Comments: written, read, edited, pinned; who may write them, and their RPCs."""

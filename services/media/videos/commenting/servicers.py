@@ -12,8 +12,9 @@ from services.kit.rpc.group_commit import group_commit, write_together
 from services.kit.texts.word_filter import WordFilter
 from services.media.errors import Overloaded
 from services.media.resources import Resources
-from services.media.videos import comments, likes, messages
-from services.media.videos.comment_writing import NewComment, new_comment, write_comments
+from services.media.videos import likes, messages
+from services.media.videos.commenting import comments, edits, pins, rights
+from services.media.videos.commenting.writing import NewComment, new_comment, write_comments
 from services.media.videos.likes import Change, Outcome
 from services.media.videos.pages import PageRequest
 
@@ -37,6 +38,28 @@ class Comments(CommentsServicer):
         row = await self._comments.submit(new_comment(*asked, reply_to_id=request.comment_id))
         return messages.comment(row)
 
+    async def EditComment(self, request: comments_pb.EditCommentRequest, context: object) -> comments_pb.Comment:
+        self._words.check_json("content", request.content)
+        asked = (request.comment_id, request.content, request.mentions)
+        async with self._database.transaction() as connection:
+            row = await edits.edit_comment(connection, require_caller(), *asked)
+        return messages.comment(row)
+
+    async def PinComment(
+        self, request: comments_pb.PinCommentRequest, context: object
+    ) -> comments_pb.PinCommentResponse:
+        asked = (request.comment_id, request.pinned)
+        async with self._database.transaction() as connection:
+            video_id = await pins.pin_comment(connection, require_caller(), *asked)
+        return comments_pb.PinCommentResponse(video_id=video_id)
+
+    async def BatchGetMayComment(
+        self, request: comments_pb.BatchGetMayCommentRequest, context: object
+    ) -> comments_pb.BatchGetMayCommentResponse:
+        async with self._database.reading() as connection:
+            ids = await rights.get_may_comment(connection, require_caller(), request.video_ids)
+        return comments_pb.BatchGetMayCommentResponse(video_ids=ids)
+
     async def DeleteComment(
         self, request: comments_pb.DeleteCommentRequest, context: object
     ) -> comments_pb.DeleteCommentResponse:
@@ -47,7 +70,10 @@ class Comments(CommentsServicer):
     async def GetComment(self, request: comments_pb.GetCommentRequest, context: object) -> comments_pb.Comment:
         async with self._database.reading() as connection:
             row = await comments.get_comment(connection, current_caller.get(), request.comment_id)
-        return messages.comment(row)
+            earlier = await edits.get_earlier(connection, row.id) if request.earlier else []
+        answer = messages.comment(row)
+        answer.earlier.extend(map(messages.earlier_text, earlier))
+        return answer
 
     async def ListComments(self, request: comments_pb.ListCommentsRequest, context: object) -> comments_pb.CommentPage:
         wanted = (request.id, request.order, request.before_id, PageRequest.of(request))

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from gateway.api.shortvideo.commenting.views import CommentView, comment_view
 from gateway.api.shortvideo.feeds import VideoPaging
 from gateway.api.shortvideo.texts.entities import mentioned_users
 from gateway.api.shortvideo.users import OURS
-from gateway.api.shortvideo.video_views import CommentView, comment_view
 from gateway.api.shortvideo.videos import VIDEO, Acting, check_actor
 from gateway.cache.mutes import NOTHING, Muted
 from gateway.cache.videos import NEWEST_COMMENTS, NewestComments
@@ -92,7 +92,7 @@ class Members(Struct):
 async def comment_video(call: Call, params: CommentVideo) -> None:
     """Comment on a video; the content may be any JSON."""
     check_actor(call, params)
-    request = pb.CommentVideoRequest(video_id=params.video_id, **await _said(call, params.content))
+    request = pb.CommentVideoRequest(video_id=params.video_id, **await said(call, params.content))
     await call.container.comments.CommentVideo(request)
     call.container.video_cache.drop_comments(params.video_id)
 
@@ -101,12 +101,12 @@ async def comment_video(call: Call, params: CommentVideo) -> None:
 async def comment_comments(call: Call, params: CommentComment) -> None:
     """Reply to a comment; a reply to a reply joins the same thread."""
     check_actor(call, params)
-    request = pb.ReplyToCommentRequest(comment_id=params.father_id, **await _said(call, params.content))
+    request = pb.ReplyToCommentRequest(comment_id=params.father_id, **await said(call, params.content))
     reply = await call.container.comments.ReplyToComment(request)
     call.container.video_cache.drop_comments(reply.video_id)
 
 
-async def _said(call: Call, content: Any) -> dict[str, Any]:
+async def said(call: Call, content: Any) -> dict[str, Any]:
     """The content as it is stored, and whom it mentions."""
     return {"content": msgspec.json.encode(content), "mentions": await mentioned_users(call, text_of(content))}
 

@@ -4,7 +4,7 @@ Locks are taken as everywhere: videos by id, then the first comments of threads 
 what is commented on. What may not be written is left out, and its writer told so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +18,8 @@ from sqlalchemy import (
     column,
     func,
     insert,
+    literal,
+    not_,
     or_,
     select,
     text,
@@ -33,12 +35,14 @@ from services.kit.roles import is_admin
 from services.kit.sql.connection import AsyncConnection
 from services.kit.texts.text_search import texts_in
 from services.media import events
-from services.media.errors import CommentInvalid, CommentNotFound, VideoNotFound
+from services.media.errors import CommentInvalid, CommentNotFound, CommentsClosed, VideoNotFound
+from services.media.videos.commenting.rights import may_comment
 from services.media.videos.models import Comment, Video
 from services.media.videos.texts.texts import who_may_see
 from services.media.videos.visibility import is_live, visible
 
 MAX_CONTENT = 8_192  # bytes of JSON
+EMPTY: Set[int] = frozenset()
 
 
 _columns: dict[str, Any] = {"id": BigInteger, "user_id": BigInteger, "video_id": BigInteger, "reply_to_id": BigInteger}
@@ -80,21 +84,32 @@ def new_comment(
 
 
 async def write_comments(connection: AsyncConnection, comments: Sequence[NewComment]) -> list[Any]:
-    """The row of each, or VideoNotFound or CommentNotFound: what the user may not see does not exist for them."""
+    """The row of each, or VideoNotFound or CommentNotFound, as what the user may not see does not exist for them; or
+    CommentsClosed."""
     rows = msgspec.json.encode([comment._asdict() for comment in comments]).decode()
     written = {row.id: row for row in await connection.execute(WRITE, {"rows": rows})}
     if saying := {comment.id: comment for comment in comments if comment.mentions and comment.id in written}:
-        await _tell_mentioned(connection, [written[id] for id in saying], saying)
-    return [
-        written.get(comment.id) or (CommentNotFound() if comment.reply_to_id else VideoNotFound())
-        for comment in comments
-    ]
+        await tell_mentioned(connection, [written[id] for id in saying], saying)
+    closed: set[int] = set()
+    if len(written) < len(comments):
+        closed = set((await connection.execute(CLOSED, {"rows": rows})).scalars())
+    return [written.get(comment.id) or _refusal(comment, comment.id in closed) for comment in comments]
 
 
-async def _tell_mentioned(connection: AsyncConnection, rows: Sequence[Any], saying: Mapping[int, NewComment]) -> None:
+def _refusal(comment: NewComment, is_closed: bool) -> Exception:
+    if is_closed:
+        return CommentsClosed()
+    return CommentNotFound() if comment.reply_to_id else VideoNotFound()
+
+
+async def tell_mentioned(
+    connection: AsyncConnection, rows: Sequence[Any], saying: Mapping[int, NewComment], told_before: Set[int] = EMPTY
+) -> None:
     """Those who may see it; whoever is answered hears of the answer already."""
     asked = [
-        (row, user_id) for row in rows for user_id in sorted({*row.mentions.values()} - {row.user_id, row.owner_id})
+        (row, user_id)
+        for row in rows
+        for user_id in sorted({*row.mentions.values()} - {row.user_id, row.owner_id} - told_before)
     ]
     may_see = await who_may_see(connection, [(row.video_id, user_id) for row, user_id in asked])
     told: dict[int, list[int]] = {}
@@ -109,7 +124,7 @@ def _statement() -> Select[Any]:
     allowed = _allowed()
     threads = select(Comment.id).where(Comment.id.in_(select(allowed.c.thread)), Comment.deleted_at.is_(None))
     locked: Any = threads.order_by(Comment.id).with_for_update(key_share=True).cte("threads")
-    fits = or_(allowed.c.reply_to_id == 0, allowed.c.thread.in_(select(locked.c.id)))
+    fits = and_(allowed.c.may, or_(allowed.c.reply_to_id == 0, allowed.c.thread.in_(select(locked.c.id))))
     owner = func.coalesce(allowed.c.answered_id, allowed.c.video_owner_id)
     father_id = func.coalesce(allowed.c.father_id, allowed.c.id)
     names = ("id", "video_id", "father_id", "reply_to_id", "user_id", "owner_id", "content", "mentions")
@@ -117,7 +132,8 @@ def _statement() -> Select[Any]:
     rows = select(*values, allowed.c.content, allowed.c.mentions).where(fits).order_by(allowed.c.id)
     written = insert(Comment).from_select(names, rows).returning(*Comment.__table__.c).cte("written")
     told = events.comments_written(allowed, fits, owner, father_id)
-    return select(written).add_cte(_count_in_videos(written), _count_in_threads(written), told)
+    unpinned = literal(None, BigInteger).label("pinned_comment_id")
+    return select(written, unpinned).add_cte(_count_in_videos(written), _count_in_threads(written), told)
 
 
 def _allowed() -> CTE:
@@ -133,7 +149,8 @@ def _allowed() -> CTE:
     videos = select(Video.id).where(Video.id.in_(select(placed.c.target_id)), is_live)
     locked: Any = videos.order_by(Video.id).with_for_update(key_share=True).cte("locked")
     is_seen = or_(and_(placed.c.is_admin, is_live), visible(placed.c.user_id))
-    shown = select(placed, Video.owner_id.label("video_owner_id")).join(locked, locked.c.id == placed.c.target_id)
+    may = may_comment(placed.c.user_id).label("may")
+    shown = select(placed, may, Video.owner_id.label("video_owner_id")).join(locked, locked.c.id == placed.c.target_id)
     return shown.join(Video, Video.id == locked.c.id).where(is_seen).cte("allowed")
 
 
@@ -150,4 +167,9 @@ def _count_in_threads(written: CTE) -> CTE:
     return counted.values(reply_count=Comment.reply_count + steps.c.step).returning(Comment.id).cte("in_threads")
 
 
-WRITE = _statement()
+def _closed() -> Select[Any]:
+    allowed = _allowed()
+    return select(allowed.c.id).where(not_(allowed.c.may))
+
+
+WRITE, CLOSED = _statement(), _closed()  # CLOSED: those whose users see the video, but may not comment on it

@@ -1,0 +1,1 @@
+"""Comments: what they say, how they are read, written and changed."""
