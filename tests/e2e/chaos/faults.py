@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,12 +21,13 @@ from tests.support.servers import find_family
 
 SERVICES = ("gateway", "user", "social", "media", "chat")
 SERVERS = ("postgres", "valkey", "nats")
+RESTART_SECONDS = 60
 Fault = Callable[[Everything, random.Random], Awaitable[float]]
 
 
 def killing(name: str) -> Fault:
     async def kill(running: Everything, dice: random.Random) -> float:
-        os.kill(running.pid_of(name), signal.SIGKILL)
+        os.kill(await living(running, name), signal.SIGKILL)
         return time.monotonic()
 
     return kill
@@ -33,13 +35,21 @@ def killing(name: str) -> Fault:
 
 def freezing(name: str, least: float, most: float) -> Fault:
     async def freeze(running: Everything, dice: random.Random) -> float:
-        pids = find_family(running.pid_of(name))
+        pids = find_family(await living(running, name))
         _signal(pids, signal.SIGSTOP)
         await asyncio.sleep(dice.uniform(least, most))
         _signal(pids, signal.SIGCONT)
         return time.monotonic()
 
     return freeze
+
+
+async def living(running: Everything, name: str) -> int:
+    """Its pid, once it was started again: all may work before that, where a server is not needed for each answer."""
+    async with asyncio.timeout(RESTART_SECONDS):
+        while not Path(f"/proc/{running.pid_of(name)}").exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return running.pid_of(name)
 
 
 async def kill_everything(running: Everything, dice: random.Random) -> float:
