@@ -76,6 +76,7 @@ ENV PATH=/opt/hitok/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GRPC_
 WORKDIR /app
 COPY --from=code /app/protos protos
 COPY --from=code /app/services/__init__.py services/__init__.py
+COPY --from=code /app/services/probe.py services/probe.py
 COPY --from=code /app/services/kit services/kit
 USER 10001:10001
 STOPSIGNAL SIGTERM
@@ -88,7 +89,7 @@ COPY --from=code /app/services/user services/user
 ENV HITOK_USER_GRPC_PORT=18051 HITOK_USER_METRICS_PORT=18151
 EXPOSE 18051 18151
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
-    CMD ["python", "-m", "services.kit.process.health", "grpc", "user"]
+    CMD ["python", "-m", "services.probe", "grpc", "user"]
 ENTRYPOINT ["python", "-m", "services.user"]
 
 FROM base AS social
@@ -99,7 +100,7 @@ COPY --from=code /app/services/social services/social
 ENV HITOK_SOCIAL_GRPC_PORT=18052 HITOK_SOCIAL_METRICS_PORT=18152
 EXPOSE 18052 18152
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
-    CMD ["python", "-m", "services.kit.process.health", "grpc", "social"]
+    CMD ["python", "-m", "services.probe", "grpc", "social"]
 ENTRYPOINT ["python", "-m", "services.social"]
 
 FROM base AS media
@@ -111,7 +112,7 @@ COPY --from=code /app/services/media services/media
 ENV HITOK_MEDIA_GRPC_PORT=18053 HITOK_MEDIA_METRICS_PORT=18153
 EXPOSE 18053 18153
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
-    CMD ["python", "-m", "services.kit.process.health", "grpc", "media"]
+    CMD ["python", "-m", "services.probe", "grpc", "media"]
 ENTRYPOINT ["python", "-m", "services.media"]
 
 FROM base AS chat
@@ -122,7 +123,7 @@ COPY --from=code /app/services/chat services/chat
 ENV HITOK_CHAT_GRPC_PORT=18054 HITOK_CHAT_METRICS_PORT=18154
 EXPOSE 18054 18154
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
-    CMD ["python", "-m", "services.kit.process.health", "grpc", "chat"]
+    CMD ["python", "-m", "services.probe", "grpc", "chat"]
 ENTRYPOINT ["python", "-m", "services.chat"]
 
 FROM base AS gateway
@@ -137,7 +138,7 @@ COPY docs/asyncapi.yaml docs/asyncapi.yaml
 ENV HITOK_HTTP_PORTS=8888,8889 HITOK_GATEWAY_METRICS_PORT=18155
 EXPOSE 8888 8889 18155
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --start-interval=2s --retries=3 \
-    CMD ["python", "-m", "services.kit.process.health", "http", "gateway"]
+    CMD ["python", "-m", "services.probe", "http", "gateway"]
 ENTRYPOINT ["python", "-m", "gateway"]
 
 # Makes the services' roles and databases, once, as the database's administrator.

@@ -17,7 +17,7 @@ from deploy.local.ports import find_free_port
 from deploy.local.servers.server import Server
 from services.chat.service import MIGRATIONS
 from services.kit import schema
-from services.kit.process.health import is_ready
+from services.probe import is_ready
 from tests.chat.proxy import Proxy, proxy_to
 from tests.e2e.stack import GatewayProcess, Process
 from tests.support.chat import Running, chat_settings, connected

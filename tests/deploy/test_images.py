@@ -80,7 +80,7 @@ def test_an_image_starts_its_process_and_asks_it_for_its_health(name: str) -> No
     stage, service = STAGES[name], PROCESSES[name]
     assert exec_form(stage.last("ENTRYPOINT")) == ["python", "-m", service.module]
     check = stage.last("HEALTHCHECK")
-    assert exec_form(check) == ["python", "-m", "services.kit.process.health", service.health, name]
+    assert exec_form(check) == ["python", "-m", "services.probe", service.health, name]
     given = stage.environment
     ports = [port for group in service.ports for port in given[group.setting].split(",")]
     assert ports == [port for group in service.ports for port in group.default.split(",")]
@@ -110,7 +110,7 @@ def test_an_image_holds_all_that_its_code_imports_and_no_other_service(name: str
     }
     available = {*ours, *modules_of(origin.removesuffix("-packages")), *sys.stdlib_module_names}
     entries = PROGRAMS.get(name) or exec_form(STAGES[name].last("ENTRYPOINT"))[2:]
-    waiting = {module for module in ours if module.startswith(tuple(entries))} | {"services.kit.process.health"}
+    waiting = {module for module in ours if module.startswith(tuple(entries))} | {"services.probe"}
     reached: set[str] = set()
     while waiting:
         reached.add(module := waiting.pop())

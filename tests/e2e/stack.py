@@ -22,7 +22,7 @@ from deploy.local.servers.nats import Nats
 from deploy.local.servers.postgres import Postgres
 from deploy.local.servers.valkey import Valkey
 from gateway.config import GatewaySettings
-from services.kit.process.health import is_ready
+from services.probe import is_ready
 from tests.support.servers import private_nats, private_postgres, private_valkey
 
 START_SECONDS, STOP_SECONDS = 60, 30

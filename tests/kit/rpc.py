@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc.aio
 
@@ -49,9 +49,21 @@ class Scripted(UsersServicer, AccountsServicer):
         return pb.LogoutResponse()
 
 
+class Replica(NamedTuple):
+    port: int
+    server: grpc.aio.Server
+    health: server.Health
+
+
 @asynccontextmanager
 async def serving(behave: Behaviour, port: int = 0, settings: ServiceSettings = SETTINGS) -> AsyncIterator[int]:
     """The port."""
+    async with replica(behave, port, settings) as one:
+        yield one.port
+
+
+@asynccontextmanager
+async def replica(behave: Behaviour, port: int = 0, settings: ServiceSettings = SETTINGS) -> AsyncIterator[Replica]:
     grpc_server, health = server.build(settings, PROTOS)
     scripted = Scripted(behave)  # type: ignore[abstract]  # the other RPCs are unimplemented
     add_UsersServicer_to_server(scripted, grpc_server)
@@ -60,13 +72,14 @@ async def serving(behave: Behaviour, port: int = 0, settings: ServiceSettings = 
     await grpc_server.start()
     await health.set_serving(True)
     try:
-        yield port
+        yield Replica(port, grpc_server, health)
     finally:
         await grpc_server.stop(0)
 
 
-def channel_to(port: int) -> grpc.aio.Channel:
-    return open_channel(f"127.0.0.1:{port}", SETTINGS, PROTOS)
+def channel_to(*ports: int) -> grpc.aio.Channel:
+    addresses = ",".join(f"127.0.0.1:{port}" for port in ports)
+    return open_channel(f"ipv4:{addresses}" if len(ports) > 1 else addresses, SETTINGS, PROTOS)
 
 
 async def succeed(_: object) -> None:

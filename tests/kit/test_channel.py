@@ -16,7 +16,7 @@ from services.kit.context import current_deadline
 from services.kit.errors import Unavailable, reason_of
 from services.kit.process import server
 from services.kit.rpc import channel as channels
-from tests.kit.rpc import PROTOS, Behaviour, channel_to, serving, succeed
+from tests.kit.rpc import PROTOS, Behaviour, channel_to, replica, serving, succeed
 from tests.support.processes import CALL_TIMEOUT
 from tests.support.user import refusal
 
@@ -58,6 +58,36 @@ async def test_only_what_may_be_repeated_is_tried_again(call: Call, tries: int) 
     async with serving(behave) as port, channel_to(port) as channel:
         assert await refusal(call(channel)) == ("" if tries == 3 else "UNAVAILABLE")
     assert behave.calls == tries
+
+
+@pytest.mark.parametrize(("call", "tries"), [(read, 2), (act, 1)])
+async def test_what_a_stopping_server_cancels_before_it_has_begun_is_tried_again(call: Call, tries: int) -> None:
+    behave = Failing(1, grpc.StatusCode.CANCELLED)
+    async with serving(behave) as port, channel_to(port) as channel:
+        assert await refusal(call(channel)) == ("" if tries == 2 else "UNAVAILABLE")
+    assert behave.calls == tries
+
+
+async def test_a_channel_to_all_replicas_leaves_one_that_is_about_to_stop() -> None:
+    stays, leaves = Failing(times=0), Failing(times=0)
+    async with replica(stays) as one, replica(leaves) as other, channel_to(one.port, other.port) as channel:
+        async with asyncio.timeout(CALL_TIMEOUT):
+            while not (stays.calls and leaves.calls):
+                await act(channel)
+        await other.health.set_serving(False)
+        async with asyncio.timeout(CALL_TIMEOUT):
+            before = -1
+            while before != leaves.calls:
+                before = leaves.calls
+                for _ in range(10):
+                    await act(channel)
+        began = time.monotonic()
+        await asyncio.gather(other.server.stop(server.GRACE), other.health.end_watches())
+        assert time.monotonic() - began < server.GRACE / 2, "it has waited for the channel, which watches its health"
+        before = stays.calls
+        for _ in range(10):
+            await act(channel)
+        assert stays.calls == before + 10
 
 
 async def test_three_tries_are_all() -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 import psycopg
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
@@ -116,6 +117,9 @@ async def test_on_sigterm_it_turns_unready_serves_on_finishes_what_is_in_flight_
             async with asyncio.timeout(1.9):
                 while await process.health(channel) != NOT_SERVING:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
+            watch = HealthStub(channel).Watch(HealthCheckRequest(), timeout=5)
+            watched = [(await watch.read()).status, (await watch.read()).status]
+            assert watched == [SERVING, NOT_SERVING], "callers that know others have time to find those that began"
             login = pb.LoginByPhoneRequest(phone="none")
             assert await refusal(AccountsStub(channel).LoginByPhone(login)) == "PHONE_INVALID", "it still serves"
             assert (await registering).atoken

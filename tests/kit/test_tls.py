@@ -74,7 +74,7 @@ def nameless_channel(settings: UserSettings) -> grpc.aio.Channel:
 
 async def asks_itself(process: Process, settings: UserSettings) -> int:
     """The exit code of the image's health check."""
-    command = [sys.executable, "-m", "services.kit.process.health", "grpc", "user"]
+    command = [sys.executable, "-m", "services.probe", "grpc", "user"]
     asked = await asyncio.to_thread(subprocess.run, command, env=environment(settings), stderr=subprocess.PIPE)
     assert b"Traceback" not in asked.stderr, process.output
     return asked.returncode

@@ -14,7 +14,7 @@ from deploy.local.processes.process import Display, Process, describe, wait_for_
 from deploy.local.servers.server import PROBE_SECONDS
 from deploy.local.services import Service
 from deploy.local.template.template import ForkedChild, Template
-from services.kit.process.health import is_ready
+from services.probe import is_ready
 
 STOP_SECONDS = 28  # a process promises to end within 25 s
 

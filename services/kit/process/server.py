@@ -30,6 +30,7 @@ from services.kit.rpc.interceptors import ServerInterceptor
 MAX_CONCURRENT_RPCS = 1_000  # beyond this "try again" is a better answer than a queue
 MAX_CONNECTION_AGE_MS = 300_000  # then a caller resolves our replicas again, so that new ones get calls
 GRACE = 15.0  # seconds for the calls in flight after the port is closed
+SERVED = 0.6  # of the time of draining; for the rest of it, callers that know other replicas send no calls any more
 LIVE = "live"  # the name that a kubelet's liveness probe asks for
 WHOLE = "whole"  # the name that the doctor asks for: not serving while a background task cannot do its work, either
 
@@ -80,27 +81,44 @@ async def _hold(
         await health.set_serving(True)
         structlog.get_logger("server").info("serving")
         await stopping.wait()
+        health.serving = False
+        await asyncio.sleep(drain_seconds * SERVED)
         await health.set_serving(False)
-        await asyncio.sleep(drain_seconds)
-        await server.stop(GRACE)
+        await asyncio.sleep(drain_seconds * (1 - SERVED))
+        await asyncio.gather(server.stop(GRACE), health.end_watches())
 
 
 class Health(HealthServicer):  # type: ignore[misc]
     """The standard health service, with one answer for the whole process.
 
-    `Check` also reports NOT_SERVING while a background task is down. `Watch` does not; nothing here uses it.
+    `Check` reports NOT_SERVING as soon as the process is told to stop, and while a background task is down. `Watch`, by
+    which channels choose among replicas, does late in the drain: until then a replica that has just begun can be found.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.serving = False
+        self._watches: set[asyncio.Task[Any] | None] = set()
 
     async def Check(
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> health_pb2.HealthCheckResponse:
-        if self.serving and (asked := request.service) in ("", WHOLE) and not background.is_steady(asked == WHOLE):
+        asked = request.service
+        if asked in ("", WHOLE) and not (self.serving and background.is_steady(asked == WHOLE)):
             return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
         return await super().Check(request, context)
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        self._watches.add(watch := asyncio.current_task())
+        try:
+            await super().Watch(request, context)
+        finally:
+            self._watches.discard(watch)
+
+    async def end_watches(self) -> None:
+        """Lets a server that is about to stop do so: it waits for every call."""
+        for watch in self._watches:
+            watch and watch.cancel()
 
     async def set_serving(self, serving: bool) -> None:
         self.serving = serving

@@ -32,21 +32,24 @@ RETRY = {
     "initialBackoff": "0.05s",
     "maxBackoff": "0.5s",
     "backoffMultiplier": 3,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    # A stopping server cancels what it has received, but not begun.
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 
 
 def open_channel(target: str, settings: Settings, protos: Iterable[FileDescriptor]) -> grpc.aio.Channel:
     """A channel to `target` (host:port; all replicas: dns:///name:port, or ipv4:host:port,…).
 
-    Methods that a proto declares NO_SIDE_EFFECTS or IDEMPOTENT are retried on UNAVAILABLE; no others are. Raises
-    ConfigError if only some of the TLS settings are set.
+    Methods that a proto declares NO_SIDE_EFFECTS or IDEMPOTENT are tried again (RETRY), no others are. A channel to
+    all replicas leaves one that is about to stop before it stops: a stopping server cancels calls that it has not begun.
+    Raises ConfigError if only some of the TLS settings are set.
     """
+    watched = {"healthCheckConfig": {"serviceName": ""}} if ":///" in target or "," in target else {}
     options = [
         ("grpc.enable_http_proxy", 0),  # our services are never behind a proxy
-        ("grpc.service_config", json.dumps(_service_config(protos))),
+        ("grpc.service_config", json.dumps(_service_config(protos) | watched)),
         ("grpc.initial_reconnect_backoff_ms", 200),
-        ("grpc.min_reconnect_backoff_ms", 200),
+        ("grpc.min_reconnect_backoff_ms", 2_000),  # how long connecting may take: a server that starts is slow
         ("grpc.max_reconnect_backoff_ms", 1_000),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", 5_000),

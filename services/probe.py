@@ -1,6 +1,6 @@
 """Asks a process of hitok on this machine whether it is ready.
 
-As a program, `python -m services.kit.process.health grpc user` (or `http gateway`) asks the process that runs with the
+As a program, `python -m services.probe grpc user` (or `http gateway`) asks the process that runs with the
 settings of this environment, and exits with 0 or 1. It is the health check of the images.
 """
 
