@@ -41,7 +41,7 @@ def open_channel(target: str, settings: Settings, protos: Iterable[FileDescripto
     """A channel to `target` (host:port; all replicas: dns:///name:port, or ipv4:host:port,…).
 
     Methods that a proto declares NO_SIDE_EFFECTS or IDEMPOTENT are tried again (RETRY), no others are. A channel to
-    all replicas leaves one that is about to stop before it stops: a stopping server cancels calls that it has not begun.
+    all replicas leaves one that is about to stop before it stops: a stopping server cancels what it has not begun.
     Raises ConfigError if only some of the TLS settings are set.
     """
     watched = {"healthCheckConfig": {"serviceName": ""}} if ":///" in target or "," in target else {}

@@ -47,9 +47,13 @@ def freezing(name: str, least: float, most: float) -> Fault:
 async def living(running: Everything, name: str) -> int:
     """Its pid, once it was started again: all may work before that, where a server is not needed for each answer."""
     async with asyncio.timeout(RESTART_SECONDS):
-        while not Path(f"/proc/{running.pid_of(name)}").exists():  # noqa: ASYNC110
+        while not is_alive(pid := running.pid_of(name)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    return running.pid_of(name)
+    return pid
+
+
+def is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 async def kill_everything(running: Everything, dice: random.Random) -> float:
