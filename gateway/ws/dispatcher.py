@@ -12,7 +12,7 @@ import structlog
 from msgspec import ValidationError
 from opentelemetry.trace import SpanKind
 
-from gateway.chat import commands, marks, pins, reactions, search, views
+from gateway.chat import commands, devices, marks, pins, reactions, search, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.json_depth import check_depth
@@ -63,10 +63,15 @@ REQUESTS = {
     "marks": Request(marks.ListMarks, marks.list_marks),
     "notification.list": Request(commands.ListNotifications, commands.list_notifications),
     "notification.read": Request(commands.ReadNotifications, commands.read_notifications, needs_id=False),
+    "push.register": Request(devices.RegisterDevice, devices.register),
+    "push.remove": Request(devices.RemoveDevice, devices.remove),
+    "push.list": Request(devices.Nothing, devices.list_devices),
+    "push.settings": Request(devices.Nothing, devices.get_settings),
+    "push.set": Request(devices.SetPushSettings, devices.set_settings),
     "presence.subscribe": Request(commands.SubscribePresence, commands.presences, needs_id=False),
 }
 READS = {"history", "sync", "conversations", "receipts", "reactors", "pins", "search", "marks"}
-READS |= {"notification.list", "presence.subscribe"}
+READS |= {"notification.list", "presence.subscribe", "push.list", "push.settings"}
 ORDERED = {"edit", "recall", "react", "message.pin", "read", "delivered", "accept", "decline"}
 ORDERED |= {"hide", "mute", "pin", "delete"}  # of one conversation, served in the order of their arrival
 LIMITED = {"send": (commands.SEND_BUCKET, commands.SEND_LIMIT), "search": (search.BUCKET, search.LIMIT)}

@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.chat.away import devices
 from services.chat.membership import marks, members
 from services.chat.messages import COLUMNS, MessageKey
 from services.chat.models import Conversation, ConversationMember, ErasedAccount, UserLastSeen
@@ -55,6 +56,7 @@ class AccountEraser:
         await marks.erase(connection, user_id)
         await notifications.erase_user(connection, user_id)
         await mutes.erase_user(connection, user_id)
+        await devices.erase_user(connection, user_id)
         await moderation.forget_user(connection, user_id)
         await connection.execute(delete(UserLastSeen).where(UserLastSeen.user_id == user_id))
         await connection.execute(insert(ErasedAccount).values(user_id=user_id).on_conflict_do_nothing())

@@ -1,5 +1,11 @@
 """The operator's commands: `python -m services.chat <command>`."""
 
+import secrets
+
+import typer
+
+from services.chat.away.drivers.encryption import public_bytes, to_base64url
+from services.chat.away.drivers.vapid import KEY_BYTES, read_key
 from services.chat.config import SERVICE, ChatSettings
 from services.chat.service import MIGRATIONS
 from services.kit.db import Database
@@ -40,4 +46,12 @@ async def check(database: Database, _: ChatSettings) -> dict[str, int]:
         return await count_faults(connection, FAULTS)
 
 
+def vapid_key() -> None:
+    """Make a key for Web Push: set it as HITOK_PUSH_VAPID_KEY."""
+    key = secrets.token_hex(KEY_BYTES)
+    typer.echo(f"HITOK_PUSH_VAPID_KEY={key}")
+    typer.echo(f"its public key, which browsers are given: {to_base64url(public_bytes(read_key(key)))}")
+
+
 commands.add_check(check)
+commands.app.command()(vapid_key)

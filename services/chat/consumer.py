@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import update
 
 from services.chat.account_erasure import AccountEraser
+from services.chat.away import devices
 from services.chat.config import SERVICE
 from services.chat.membership import members, requests
 from services.chat.membership.admission import Joined, apply_joins
@@ -30,7 +31,8 @@ JOINED = f"{GROUPS}joined"
 BLOCKS = [BLOCKED, UNBLOCKED] = ["events.social.user.blocked", "events.social.user.unblocked"]
 # After these somebody who subscribed to a user's presence may no longer see it.
 HIDING = ["events.social.friend.removed", BLOCKED, "events.social.user.presence_setting_changed"]
-CHANGING = [*BLOCKS, *HIDING[::2], *mutes.SUBJECTS]
+ENDED, DISABLED = "events.user.session.revoked", "events.user.account.disabled"
+CHANGING = [*BLOCKS, *HIDING[::2], *mutes.SUBJECTS, ENDED, DISABLED]
 DELETED = "events.user.account.deleted"
 AGREED = [f"events.social.friend.{verb}" for verb in ("accepted", "added", "agreed")]
 MAX_MEMBERSHIPS = 20  # events per transaction, which locks their conversations
@@ -106,6 +108,12 @@ class EventHandler:
     async def _apply_change(self, connection: AsyncConnection, event: Event) -> None:
         if event.subject in mutes.SUBJECTS:
             await mutes.apply_event(connection, event)
+            return
+        if event.subject == ENDED:
+            await devices.remove_sessions(connection, [int(id) for id in event.data["session_ids"]])
+            return
+        if event.subject == DISABLED:
+            await devices.remove_user(connection, int(event.data["user_id"]))
             return
         pair = int(event.data.get("actor_id", 0)), int(event.data.get("user_id", 0))
         if event.subject in HIDING:

@@ -17,6 +17,30 @@ class KindInvalid(Invalid):
     """There is no such kind of notification."""
 
 
+class PushKindOff(Invalid):
+    """This server cannot push to devices of that kind."""
+
+    field = "kind"
+
+
+class PushAddressInvalid(Invalid):
+    """It is no token, or no URL that this server may call."""
+
+    field = "address"
+
+
+class PushKeysInvalid(Invalid):
+    """The keys are not those of a subscription to Web Push."""
+
+    field = "keys"
+
+
+class TimeZoneInvalid(Invalid):
+    """There is no such time zone, or no such time of day."""
+
+    field = "time_zone"
+
+
 class MuteInvalid(Invalid):
     """The time until which a conversation should be muted is past, or no time."""
 

@@ -11,6 +11,7 @@ from nats.aio.client import Client as Nats
 from protos.media.v1 import objects_pb2
 from protos.social.v1 import friends_pb2, groups_pb2
 from services.chat import search_words
+from services.chat.away.away import Away, pushing
 from services.chat.config import SERVICE, ChatSettings
 from services.chat.membership.directory import ConversationDirectory
 from services.chat.membership.permissions import Permissions
@@ -53,6 +54,7 @@ class Service:
     edits: Edits
     tickets: Tickets
     presence: Presence
+    away: Away
 
 
 @asynccontextmanager
@@ -80,6 +82,7 @@ async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
             write_messages = partial(write, database, publisher, new_id)
             async with (
                 committing(write_messages, settings.writers, settings.max_waiting) as group_commit,
+                pushing(settings, database, publisher, presence.online_among) as away,
                 background.run(
                     drop_permissions=permissions.listen,
                     sweep_presence=presence.sweep,
@@ -100,6 +103,7 @@ async def open_service(settings: ChatSettings) -> AsyncIterator[Service]:
                     edits=Edits(publisher, settings.edit_seconds),
                     tickets=Tickets(settings, redis),
                     presence=presence,
+                    away=away,
                 )
             with suppress(*LOST):
                 await presence.save_seen()

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import grpc.aio
 
 from protos.chat.v1 import conversations_pb2 as pb
-from protos.chat.v1 import marks_pb2, pins_pb2, reactions_pb2
+from protos.chat.v1 import devices_pb2, marks_pb2, pins_pb2, reactions_pb2
 from protos.chat.v1 import sockets_pb2 as sockets_pb
 from protos.chat.v1.conversations_pb2_grpc import ConversationsServicer, add_ConversationsServicer_to_server
+from protos.chat.v1.devices_pb2_grpc import add_DevicesServicer_to_server
 from protos.chat.v1.marks_pb2_grpc import add_MarksServicer_to_server
 from protos.chat.v1.pins_pb2_grpc import add_PinsServicer_to_server
 from protos.chat.v1.reactions_pb2_grpc import add_ReactionsServicer_to_server
@@ -21,6 +22,7 @@ from protos.chat.v1.sockets_pb2_grpc import (
 from protos.export.v1 import export_pb2
 from protos.export.v1.export_pb2_grpc import add_ExportServicer_to_server
 from services.chat import messages
+from services.chat.away.servicers import Devices
 from services.chat.errors import ConversationNotFound
 from services.chat.export import LISTS
 from services.chat.membership import requests
@@ -43,6 +45,7 @@ from services.kit.texts.word_filter import WordFilter
 PROTOS = (
     export_pb2.DESCRIPTOR,
     pb.DESCRIPTOR,
+    devices_pb2.DESCRIPTOR,
     marks_pb2.DESCRIPTOR,
     pins_pb2.DESCRIPTOR,
     reactions_pb2.DESCRIPTOR,
@@ -52,6 +55,7 @@ PROTOS = (
 
 def register(service: Service, server: grpc.aio.Server) -> None:
     add_ConversationsServicer_to_server(Conversations(service), server)
+    add_DevicesServicer_to_server(Devices(service.database, service.new_id, service.away), server)
     add_MarksServicer_to_server(Marks(service.database, service.publisher), server)
     add_PinsServicer_to_server(Pins(service.database, service.publisher, service.sending.require_pinner), server)
     add_ReactionsServicer_to_server(reactions_of(service), server)

@@ -6,7 +6,7 @@ A frame may be published twice; clients drop a durable frame that they have by i
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 
@@ -71,6 +71,7 @@ class Publisher:
         self._published: list[int] = []  # ids to delete
         self._left_at = 0.0  # when a push was last left to the relay; 0: it found all
         self._filled, self._due, self._confirm = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.listener: Callable[[Sequence[Push]], None] | None = None  # called with what is committed, maybe twice
 
     async def store(self, connection: AsyncConnection, pushes: Sequence[Push]) -> None:
         """Stores pushes in the caller's transaction. This process publishes them once it is committed."""
@@ -159,7 +160,12 @@ class Publisher:
                 log.warning("push relay waits", error=repr(error)[:200])
                 await asyncio.sleep(1)
 
+    def _tell(self, pushes: Sequence[Push]) -> None:
+        if self.listener:
+            self.listener(pushes)
+
     def _enqueue(self, ids: Sequence[int], pushes: Sequence[Push]) -> None:
+        self._tell(pushes)
         if len(self._queue) < MAX_QUEUE:  # otherwise the relay publishes them
             self._queue.extend(zip(ids, pushes, strict=True))
             self._filled.set()
@@ -176,9 +182,10 @@ class Publisher:
         if not claimed:
             return 0
         rows = sorted(claimed, key=lambda row: row.id)  # UPDATE returns them in any order
-        ids = [row.id for row in rows]
+        ids, pushes = [row.id for row in rows], [Push(row.subject, row.header, row.payload) for row in rows]
+        self._tell(pushes)
         try:
-            await self._publish_all([Push(row.subject, row.header, row.payload) for row in rows])
+            await self._publish_all(pushes)
         except LOST:
             async with self._database.transaction() as connection:
                 await connection.execute(UNCLAIM, {"ids": ids})

@@ -1,0 +1,33 @@
+"""Pushes to users who are away: none of their devices acknowledged a message in time (docs/push.md)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from services.chat.away.configuration import Drivers, open_drivers
+from services.chat.away.hearing import Hearing
+from services.chat.away.worker import Online, Worker
+from services.chat.config import ChatSettings
+from services.chat.push.outbox import Publisher
+from services.kit import background
+from services.kit.db import Database
+
+
+class Away(NamedTuple):
+    drivers: Drivers
+    hearing: Hearing
+    worker: Worker
+
+
+@asynccontextmanager
+async def pushing(
+    settings: ChatSettings, database: Database, publisher: Publisher, online: Online
+) -> AsyncIterator[Away]:
+    """Pushes to devices while the block runs. Raises ConfigError."""
+    delay, ttl = settings.push_delay_seconds, settings.push_ttl_seconds
+    async with open_drivers(settings) as drivers:
+        hearing = Hearing(database, delay)
+        worker = Worker(database, drivers, hearing, online, delay, ttl)
+        publisher.listener = hearing.hear
+        async with background.run(note_away=hearing.run, plan_away=worker.look, send_away=worker.send):
+            yield Away(drivers, hearing, worker)
