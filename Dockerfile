@@ -119,6 +119,7 @@ FROM base AS chat
 COPY --from=chat-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/client_json services/client_json
 COPY --from=code /app/services/exports services/exports
+COPY --from=code /app/services/outbound services/outbound
 COPY --from=code /app/services/chat services/chat
 ENV HITOK_CHAT_GRPC_PORT=18054 HITOK_CHAT_METRICS_PORT=18154
 EXPOSE 18054 18154

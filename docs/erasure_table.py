@@ -200,6 +200,14 @@ TABLES: dict[str, dict[str, Table]] = {
         ),
         "reaction_summary": Table("", "conversation_id seq rev counts", "Counts fall with the reactions."),
         "pinned_message": Table("pinned_by", "conversation_id seq pinned_at", f"{ID_STAYS} It goes with the message."),
+        "push_device": Table("user_id address digest p256dh auth", "id session_id kind created_at", ROW_GOES),
+        "push_setting": Table("user_id content quiet_from quiet_until time_zone muted_kinds", "", ROW_GOES),
+        "away_conversation": Table("", "conversation_id seen_seq due_at", "Says nothing of a user."),
+        "away_push": Table(
+            "user_id topic conversation_id notification_id",
+            "id device_id first_seq last_seq created_at due_at attempts sending done_at",
+            ROW_GOES,
+        ),
         "push": Table("subject header payload", "id due_at", "Deleted within seconds, when the frame is published."),
         "notification": Table(
             "user_id actor_ids subject",

@@ -39,6 +39,7 @@ from gateway.api.shortvideo.for_you import feed as for_you
 from gateway.api.shortvideo.for_you import settings as for_you_settings
 from gateway.api.shortvideo.own_videos import captions
 from gateway.api.shortvideo.own_videos import pins as pinned_videos
+from gateway.api.shortvideo.push import devices as push_devices
 from gateway.api.shortvideo.saved import saves
 from gateway.config import GatewaySettings, Original
 from gateway.container import Container
@@ -79,6 +80,7 @@ ENDPOINTS: list[HTTPRouteHandler] = [
     *comments.endpoints,
     *changes.endpoints,
     *chats.endpoints,
+    *push_devices.endpoints,
     *uploads.endpoints,
     *reports.endpoints,
     *moderation.endpoints,

@@ -75,7 +75,7 @@ ORDER = {
         "errors config models messages parameters batched_lookup apart",
         "push",
         "notifications",
-        "membership",
+        "away membership",
         "reactions pins",
         "sending",
         "reading",
@@ -236,6 +236,8 @@ OPENERS = {
     "services/kit/process/commands.py": "the operator's command line",
     "services/chat/admin.py": "the operator's command line",
     "services/chat/account_erasure.py": "a background task",
+    "services/chat/away/hearing.py": "a background task",
+    "services/chat/away/queue.py": "a background task, which calls push services between its transactions",
     "services/chat/membership/directory.py": "the social service is asked before a group's conversation is completed",
     "services/chat/membership/refresh.py": "the social service is asked between the look for the member and the change",
     "services/chat/presence.py": "a background task; a lookup asks the social service and Valkey in between",
@@ -290,6 +292,11 @@ def test_a_transaction_is_opened_in_the_servicer_or_for_a_reason_that_is_written
         if path.name != "servicers.py" and ".transaction()" in path.read_text()
     }
     assert opening == OPENERS.keys()
+
+
+def test_calls_to_urls_of_others_import_nothing_of_ours() -> None:
+    wrong = offenders("services/outbound", ("services.", "gateway", "deploy", "protos"))
+    assert [each for each in wrong if "imports services.outbound." not in each] == []
 
 
 def test_the_parser_of_tags_imports_only_the_kit() -> None:

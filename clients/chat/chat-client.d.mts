@@ -76,6 +76,11 @@ export interface Requests {
   reactors: [Schemas["ListReactors"], Schemas["ReactorPage"]];
   "message.pin": [Schemas["PinMessage"], Schemas["Changed"]];
   pins: [Schemas["OfConversation"], Schemas["PinnedPage"]];
+  "push.register": [Schemas["RegisterDevice"], Schemas["DeviceView"]];
+  "push.remove": [Schemas["RemoveDevice"], object];
+  "push.list": [object, Schemas["DevicePage"]];
+  "push.settings": [object, Schemas["PushSettingsView"]];
+  "push.set": [Schemas["SetPushSettings"], Schemas["PushSettingsView"]];
   search: [Schemas["Search"], Schemas["FoundPage"]];
   hide: [Schemas["Hide"], Schemas["MarkView"]];
   mute: [Schemas["Mute"], Schemas["MarkView"]];

@@ -13,7 +13,7 @@ CONNECTIONS = 180  # of the 200 that PostgreSQL takes here
 
 def name_secrets(services: Iterable[Service]) -> list[str]:
     own = [f"database_{service.name}" for service in services if service.database]
-    return ["jwt", "internal", "postgres", "valkey", "nats", *own]
+    return ["jwt", "internal", "vapid", "postgres", "valkey", "nats", *own]
 
 
 def make_environment(
@@ -30,6 +30,7 @@ def make_environment(
         "HITOK_NATS_URL": backends.nats_url,
         "HITOK_JWT_SECRET": secrets["jwt"],
         "HITOK_INTERNAL_SECRET": secrets["internal"],
+        "HITOK_PUSH_VAPID_KEY": secrets["vapid"],
         "HITOK_LOG_FORMAT": "console",
         "HITOK_WEB_APP": "true",
         "HITOK_NETWORK_CONNECTIONS": "0",  # this machine is one network

@@ -18,6 +18,7 @@ SHARED_CODE = (
     "services/client_json",
     "services/entities",
     "services/name_search",
+    "services/outbound",
     "protos",
 )
 """What more than one process imports."""

@@ -45,6 +45,4 @@ def chat_at(channel: grpc.aio.Channel) -> Chat:
     others = (TicketsStub(channel), PresenceStub(channel), NotificationsStub(channel), MarksStub(channel))
     reactions = ReactionsStub(channel)
     reacting, pins = ReactionBatcher(reactions), PinsStub(channel)
-    return Chat(
-        conversations, SendBatcher(conversations), *others, reactions, reacting, pins, DevicesStub(channel)
-    )
+    return Chat(conversations, SendBatcher(conversations), *others, reactions, reacting, pins, DevicesStub(channel))

@@ -1,5 +1,5 @@
-"""Devices that are pushed to while their user is away: one function for each request, which serves the frame of a socket
-and the HTTP route alike (docs/push.md).
+"""Devices that are pushed to while their user is away: one function for each request, which serves the frame of a
+socket and the HTTP route alike (docs/push.md).
 """
 
 from typing import Annotated
@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from gateway.chat.client import Chat
-from gateway.http.params import Id, OptionalId
+from gateway.http.params import OptionalId
 from protos.chat.v1 import devices_pb2 as pb
 from services.client_json.times import rfc3339
 from services.kit.context import current_caller
@@ -34,7 +34,7 @@ class RegisterDevice(Struct):
 class RemoveDevice(Struct):
     """Without `device_id`: the device of this session."""
 
-    device_id: OptionalId = None
+    device_id: OptionalId = 0
 
 
 class SetPushSettings(Struct):
@@ -89,7 +89,7 @@ async def list_devices(chat: Chat, params: Nothing) -> DevicePage:
 
 
 async def remove(chat: Chat, params: RemoveDevice) -> None:
-    await chat.devices.RemoveDevice(pb.RemoveDeviceRequest(device_id=params.device_id or 0))
+    await chat.devices.RemoveDevice(pb.RemoveDeviceRequest(device_id=params.device_id))
 
 
 async def get_settings(chat: Chat, params: Nothing) -> PushSettingsView:

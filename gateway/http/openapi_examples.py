@@ -26,6 +26,7 @@ SECONDS, MILLISECONDS, MOMENT = 1763712000, "1763712000000", "2025-11-21T08:00:0
 TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl"  # noqa: S105 - not a secret
 HASH = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
 FILE = f"/media/{HASH}"
+PUSH_KEY = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 TEXT = {"text": "晚上一起看电影吗？"}
 SUBJECT = {"kind": "video", "id": str(OTHER_ID), "owner_id": str(ID), "conversation_id": "", "seq": 0}
 
@@ -48,6 +49,11 @@ VALUES: dict[str, Any] = {
     "word": "spoiler", "words": "spoiler", "Search.text": "天气", "content_types": "text,file", "emoji": "👍",
     "React.emoji": "👍", "ListReactors.emoji": "👍", "ReactionView.count": 2, "reacted": True, "mine": True,
     "reactions_rev": 42, "since": MOMENT, "pinned_at": MOMENT,
+    "RegisterDevice.kind": "webpush", "DeviceView.kind": "webpush", "address": "https://push.example.com/send/abc",
+    "keys": {"p256dh": PUSH_KEY, "auth": "BTBZMqHH6r4Tts7J_aSIgg"}, "origin": "https://push.example.com",
+    "device_id": OTHER_ID, "quiet_from": "22:00", "quiet_until": "07:00", "time_zone": "Asia/Shanghai",
+    "muted_kinds": "like", "kinds": "webpush", "vapid_public_key": PUSH_KEY, "SetPushSettings.content": False,
+    "PushSettingsView.content": False,
     "tag": "日落", "OfCollection.collection_id": 0, "SaveVideo.collection_id": 0,
     "desc": "Every Friday", "description": "Every Friday", "announcement": "Tonight at eight", "member_count": 12,
     "community_id": OTHER_ID, "order_by": "latest", "seed": 7, "title": "日落", "url": f"{FILE}.mp4", "file": "",

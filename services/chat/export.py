@@ -36,6 +36,16 @@ LISTS = (
         """SELECT id AS a, 0 AS b, kind, actor_count, subject, created_at, read_at
         FROM notification WHERE user_id = :user_id""",
     ),
+    # Without the keys and the address: who has these can push to the device.
+    UserList(
+        "push_devices",
+        "SELECT id AS a, 0 AS b, kind, session_id, created_at FROM push_device WHERE user_id = :user_id",
+    ),
+    UserList(
+        "push_settings",
+        """SELECT 1 AS a, 0 AS b, content, quiet_from, quiet_until, time_zone, muted_kinds FROM push_setting
+        WHERE user_id = :user_id""",
+    ),
     UserList(
         "muted_notifications",
         "SELECT hashtextextended(kind, 0) AS a, 0 AS b, kind FROM notification_mute WHERE user_id = :user_id",

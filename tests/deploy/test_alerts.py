@@ -95,6 +95,12 @@ CASES = {
     "FilesMissing": gauge("hitok_media_missing_objects", 2, 0),
     "MailFails": total('hitok_mails_total{outcome="failed"}', 'hitok_mails_total{outcome="sent"}'),
     "SmsFails": total('hitok_sms_total{outcome="failed"}', 'hitok_sms_total{outcome="sent"}'),
+    "PushesFail": total(
+        'hitok_chat_away_pushes_total{kind="webpush",outcome="failed"}',
+        'hitok_chat_away_pushes_total{kind="webpush",outcome="sent"}',
+        fires=20,
+        quiet=60,
+    ),
     "LoginsRefused": Case(
         {
             'hitok_logins_total{outcome="refused"}': "0+300x40 12000+0x200",

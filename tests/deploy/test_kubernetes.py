@@ -132,6 +132,18 @@ def test_a_process_gets_all_it_needs_and_nothing_it_does_not_read(overlay: str, 
     assert {variable for variable in given if variable.startswith("HITOK_")} <= read
 
 
+def test_pushes_are_a_component_of_their_own() -> None:
+    """The chat gets its keys, and is let out to the internet, but not to what is inside."""
+    resources = build(FOLDER / "components/push", build(FOLDER / "small"))
+    assert find_schema_faults(resources) == []
+    chat = next(each for each in resources if (each["kind"], each["metadata"]["name"]) == ("Deployment", "chat"))
+    assert {"HITOK_PUSH_VAPID_KEY", "HITOK_PUSH_CONTACT"} <= {each["name"] for each in container_of(chat)["env"]}
+    (policy,) = (each for each in resources if each["metadata"]["name"] == "push-services")
+    (rule,) = policy["spec"]["egress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 443}]
+    assert "10.0.0.0/8" in rule["to"][0]["ipBlock"]["except"]
+
+
 def test_every_setting_named_exists() -> None:
     named = set(re.findall(r"HITOK_\w+", "".join(file.read_text() for file in FOLDER.rglob("*.yaml"))))
     known = {

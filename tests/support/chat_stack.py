@@ -29,12 +29,13 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(servers: Servers, user: Users, folder: Path, name: str) -> AsyncIterator[Stack]:
+async def running_stack(servers: Servers, user: Users, folder: Path, name: str, **more: str) -> AsyncIterator[Stack]:
+    """`more`: settings of the chat service."""
     with private_nats(folder) as nats:
         own = {"HITOK_NATS_URL": nats.url}
         graph_settings = social_settings(servers.create_database(f"{name}_graph"), servers, folder, **own)
         async with running_social_service(graph_settings) as social:
-            settings = chat_settings(servers.create_database(name), servers, folder, social.target, **own)
+            settings = chat_settings(servers.create_database(name), servers, folder, social.target, **own, **more)
             async with running_chat_service(settings) as chat:
                 targets = {"USER": user.target, "SOCIAL": social.target, "CHAT": chat.target}
                 named = {f"HITOK_{service}_TARGET": target for service, target in targets.items()}

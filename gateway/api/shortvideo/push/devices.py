@@ -6,7 +6,6 @@ from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.limits.rate_limits import per_second
 
-
 LIMIT = per_second(1, 20)
 
 
