@@ -145,10 +145,11 @@ async def _wait_for(database: Database) -> None:
             delay = min(delay * 2, 2.0)
 
 
-def one_of(column: Any, values: Sequence[Any]) -> ColumnElement[bool]:
-    """`column IN values` with one array parameter. The statement is the same for any number of values, so it is
-    compiled and prepared once."""
-    array = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
+def one_of(column: Any, values: Sequence[Any] | str) -> ColumnElement[bool]:
+    """`column IN values` with one array parameter, or with that of the name `values`. The statement is the same for any
+    number of values, so it is compiled and prepared once."""
+    kind: Any = ARRAY(column.type)
+    array = bindparam(values, type_=kind) if isinstance(values, str) else bindparam(None, [*values], kind, unique=True)
     return cast(ColumnElement[bool], column == any_(array))
 
 
@@ -157,5 +158,4 @@ async def next_node(connection: AsyncConnection) -> int:
 
     Every start takes a new number, so even a clock that was set back between two starts cannot repeat an id.
     """
-    number: int = (await connection.execute(text("SELECT nextval('id_node')"))).scalar_one()
-    return number % (1 << NODE_BITS)
+    return int((await connection.execute(text("SELECT nextval('id_node')"))).scalar_one()) % (1 << NODE_BITS)

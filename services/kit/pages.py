@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Row, Select, SQLColumnExpression, func, literal, tuple_
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, SQLColumnExpression, bindparam, func, literal, tuple_
 
 from services.kit.cursor import decode_cursor, encode_cursor
 from services.kit.errors import BatchTooLarge
@@ -14,7 +14,7 @@ MAX_LIMIT = 500  # rows per page, unless a list allows fewer
 MAX_BATCH = 500  # items of one batch RPC
 MAX_OFFSET = 10_000  # rows
 
-Page = tuple[Sequence[Row[Any]], str]
+Page = tuple[Sequence[Any], str]
 
 
 async def fetch(
@@ -69,9 +69,9 @@ def _literals(keys: Sequence[Any], position: Sequence[Any]) -> list[ColumnElemen
     return [literal(value, key.type) for key, value in zip(keys, position, strict=True)]
 
 
-def unnest(**columns: Sequence[int]) -> Any:
-    """A table with these columns, and `place`, the row number from 1."""
-    arrays = (literal(list(values), ARRAY(BigInteger)) for values in columns.values())
+def unnest(*columns: str) -> Any:
+    """A table of the lists of numbers in the parameters `columns`, and `place`, the row number from 1."""
+    arrays = (bindparam(name, type_=ARRAY(BigInteger)) for name in columns)
     return func.unnest(*arrays).table_valued(*columns, with_ordinality="place").render_derived()
 
 

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import func, select, update
 
 from services.kit.context import Caller
 from services.kit.db import one_of
 from services.kit.pages import check_batch
 from services.kit.roles import SUPER_ADMIN, is_admin
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.user import events
 from services.user.accounts import ADMITTED, lock_account
 from services.user.errors import EmailUnverified, NotPermitted, ProfileInvalid, UserNotFound
@@ -19,41 +20,35 @@ from services.user.identities.parsing import parse_email, parse_username, userna
 from services.user.models import Account
 
 MAX_AVATAR, MAX_BIO = 2_048, 500  # characters
+IS_THERE = Account.deleted_at.is_(None)
+BY_ID: Statement[Any] = Statement(select(Account.__table__).where(one_of(Account.id, "ids"), IS_THERE))
+BY_NAME: Statement[Any] = Statement(select(Account.__table__).where(one_of(Account.username_key, "keys"), IS_THERE))
 PLAIN_FIELDS = ("avatar", "bio", "searchable_by_phone", "searchable_by_email")
 
 
-async def batch_get(connection: AsyncConnection, user_ids: Sequence[int]) -> Sequence[Row[Any]]:
+async def batch_get(connection: AsyncConnection, user_ids: Sequence[int]) -> Sequence[Any]:
     """The accounts with those ids, in any order. Raises BatchTooLarge."""
     check_batch(user_ids)
-    return await _select(connection, Account.id, user_ids)
+    return await connection.fetch(BY_ID, ids=list(user_ids))
 
 
-async def batch_get_by_username(
-    connection: AsyncConnection, names: Sequence[str]
-) -> tuple[Sequence[Row[Any]], list[int]]:
+async def batch_get_by_username(connection: AsyncConnection, names: Sequence[str]) -> tuple[Sequence[Any], list[int]]:
     """The accounts with those usernames, in any order, and for each name its account's place, from 1; 0: none.
 
     Raises BatchTooLarge.
     """
     check_batch(names)
     keys = [username_key(name) for name in names]
-    rows = await _select(connection, Account.username_key, [key for key in keys if "\0" not in key])
+    rows = await connection.fetch(BY_NAME, keys=[key for key in keys if "\0" not in key])
     places = {row.username_key: place for place, row in enumerate(rows, 1)}
     return rows, [places.get(key, 0) for key in keys]
 
 
-async def _select(connection: AsyncConnection, column: Any, values: Sequence[Any]) -> Sequence[Row[Any]]:
-    query = select(Account.__table__).where(one_of(column, values), Account.deleted_at.is_(None))
-    return (await connection.execute(query)).all()
-
-
-async def batch_view(
-    connection: AsyncConnection, lookups: Sequence[tuple[int, int]]
-) -> list[tuple[Row[Any] | None, bool]]:
+async def batch_view(connection: AsyncConnection, lookups: Sequence[tuple[int, int]]) -> list[tuple[Any, bool]]:
     """For each (user, viewer): the account, and whether the viewer may see its private fields. Raises BatchTooLarge."""
     check_batch(lookups)
     ids = {id for lookup in lookups for id in lookup}
-    accounts = {row.id: row for row in await _select(connection, Account.id, list(ids))}
+    accounts = {row.id: row for row in await connection.fetch(BY_ID, ids=list(ids))}
     return [
         (accounts.get(user), user == viewer or (viewer in accounts and is_admin(accounts[viewer].role)))
         for user, viewer in lookups

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit import pages, tokens
 from services.kit.context import Caller
 from services.kit.db import Database, one_of
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.user import events, guesses
 from services.user.accounts import ADMITTED, lock_account
 from services.user.errors import SessionNotFound
@@ -29,6 +30,19 @@ KEEP_EXPIRED = timedelta(days=30)
 SWEEP_EVERY = 3_600.0  # seconds
 
 LIVE = (Session.revoked_at.is_(None), Session.expires_at > func.now())
+CHECK: Statement[Any] = Statement(
+    select(
+        Session.id.label("session_id"),
+        Session.user_id,
+        Account.id,
+        Account.username,
+        Account.role,
+        and_(Account.role >= bindparam("second_factor_role", type_=BigInteger), ~IS_ON).label("lacks_second_factor"),
+        (Session.last_seen_at < func.now() - TOUCH_AFTER).label("stale"),
+    )
+    .join(Account, Account.id == Session.user_id)
+    .where(one_of(Session.id, "ids"), *LIVE, *ADMITTED)
+)
 
 
 class Client(NamedTuple):
@@ -103,20 +117,7 @@ async def check(
     Marks them as seen. Raises BatchTooLarge.
     """
     pages.check_batch(session_ids)
-    query = (
-        select(
-            Session.id.label("session_id"),
-            Session.user_id,
-            Account.id,
-            Account.username,
-            Account.role,
-            and_(Account.role >= second_factor_role, ~IS_ON).label("lacks_second_factor"),
-            (Session.last_seen_at < func.now() - TOUCH_AFTER).label("stale"),
-        )
-        .join(Account, Account.id == Session.user_id)
-        .where(one_of(Session.id, session_ids), *LIVE, *ADMITTED)
-    )
-    rows = (await connection.execute(query)).all()
+    rows = await connection.fetch(CHECK, ids=list(session_ids), second_factor_role=second_factor_role)
     stale = [row.session_id for row in rows if row.stale]
     if stale:
         await _touch(connection, stale)

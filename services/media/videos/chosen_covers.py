@@ -28,7 +28,7 @@ def time_in(profile: str) -> int | None:
     return int(found[1]) if found else None
 
 
-async def choose(connection: AsyncConnection, caller: Caller, video_id: int) -> Row[Any]:
+async def choose(connection: AsyncConnection, caller: Caller, video_id: int) -> Any:
     """Has the cover made that `cover_at` of a video asks for, or shows it if it was made before. Returns the video."""
     video = (await connection.execute(select(Video.__table__).where(Video.id == video_id))).one()
     profile = f"{KIND}-{video.cover_at}"

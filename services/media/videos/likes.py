@@ -165,24 +165,28 @@ async def _lock(connection: AsyncConnection, kind: Kind, ids: set[int]) -> None:
     await connection.execute(locked.order_by(kind.target.id).with_for_update(key_share=True))
 
 
-def _asked(pairs: Sequence[Pair]) -> Any:
-    return unnest(target_id=[target_id for target_id, _ in pairs], user_id=[user_id for _, user_id in pairs])
-
-
 async def _count(connection: AsyncConnection, kind: Kind, steps: dict[int, int]) -> None:
     if steps:
-        asked = unnest(id=list(steps), step=list(steps.values()))
-        counted = update(kind.target).where(kind.target.id == asked.c.id)
-        await connection.execute(counted.values(like_count=kind.target.like_count + asked.c.step))
+        asked = unnest("ids", "steps")
+        counted = update(kind.target).where(kind.target.id == asked.c.ids)
+        counted = counted.values(like_count=kind.target.like_count + asked.c.steps)
+        await connection.execute(counted, {"ids": list(steps), "steps": list(steps.values())})
+
+
+def _liked() -> Select[Any]:
+    asked = unnest("target_id", "user_id")
+    is_it = (VideoLike.video_id == asked.c.target_id, VideoLike.user_id == asked.c.user_id, not_(VideoLike.retracted))
+    return select(exists().where(*is_it)).select_from(asked).order_by(asked.c.place)
+
+
+LIKED: Statement[Any] = Statement(_liked())
 
 
 async def get_liked(connection: AsyncConnection, pairs: Sequence[Pair]) -> list[bool]:
     """Returns whether each user likes the video, in order. Raises BatchTooLarge."""
     check_batch(pairs, MAX_PAIRS)
-    asked = _asked(pairs)
-    is_it = (VideoLike.video_id == asked.c.target_id, VideoLike.user_id == asked.c.user_id, not_(VideoLike.retracted))
-    query = select(exists().where(*is_it)).select_from(asked).order_by(asked.c.place)
-    return list((await connection.execute(query)).scalars())
+    targets, users = [target_id for target_id, _ in pairs], [user_id for _, user_id in pairs]
+    return [is_it for (is_it,) in await connection.fetch(LIKED, target_id=targets, user_id=users)]
 
 
 async def delete_likes(connection: AsyncConnection, kind: Kind, user_id: int, most: int) -> int:

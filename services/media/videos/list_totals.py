@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import BigInteger, Select, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.kit.context import Caller
 from services.kit.pages import check_batch, unnest
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.media.models import FRIENDS, PRIVATE, PUBLIC
 from services.media.videos.models import PUBLIC_COUNTER_SLOTS, SLOT_SHIFT, OwnerVideoCount, PublicVideoCounter, Video
 
@@ -35,26 +36,32 @@ async def move_video(
         await connection.execute(counter.values(public_count=PublicVideoCounter.public_count + steps[PUBLIC]))
 
 
+def _stats() -> Select[Any]:
+    asked = unnest("owner_id")
+    public = select(OwnerVideoCount.public_count).where(OwnerVideoCount.owner_id == asked.c.owner_id)
+    likes = select(func.sum(Video.like_count)).where(Video.owner_id == asked.c.owner_id, Video.deleted_at.is_(None))
+    columns: Any = (func.coalesce(each.scalar_subquery(), 0) for each in (public, likes))
+    return select(*columns).select_from(asked).order_by(asked.c.place)
+
+
+_total = select(func.sum(PublicVideoCounter.public_count)).scalar_subquery()
+_own = select(OwnerVideoCount.friends_count + OwnerVideoCount.private_count).where(
+    OwnerVideoCount.owner_id == bindparam("owner_id", type_=BigInteger)
+)
+STATS: Statement[Any] = Statement(_stats())
+FEED: Statement[Any] = Statement(select(_total + func.coalesce(_own.scalar_subquery(), 0)))
+
+
 async def get_owner_stats(connection: AsyncConnection, owner_ids: Sequence[int]) -> list[tuple[int, int]]:
     """For each, in order, their public videos and the likes of all their videos. Raises BatchTooLarge."""
     check_batch(owner_ids)
-    asked = unnest(owner_id=owner_ids)
-    public = select(OwnerVideoCount.public_count).where(OwnerVideoCount.owner_id == asked.c.owner_id)
-    likes = select(func.sum(Video.like_count)).where(Video.owner_id == asked.c.owner_id, Video.deleted_at.is_(None))
-    columns = (func.coalesce(each.scalar_subquery(), 0) for each in (public, likes))
-    query: Any = select(*columns).select_from(asked).order_by(asked.c.place)
-    return [(videos, int(likes)) for videos, likes in await connection.execute(query)]
+    return [(videos, int(likes)) for videos, likes in await connection.fetch(STATS, owner_id=list(owner_ids))]
 
 
 async def count_feed(connection: AsyncConnection, viewer: Caller) -> int:
     """The number of public videos, plus the viewer's own that are not public."""
-    total = select(func.sum(PublicVideoCounter.public_count)).scalar_subquery()
-    own = (
-        select(OwnerVideoCount.friends_count + OwnerVideoCount.private_count)
-        .where(OwnerVideoCount.owner_id == viewer.user_id)
-        .scalar_subquery()
-    )
-    return int((await connection.execute(select(total + func.coalesce(own, 0)))).scalar_one())
+    ((total,),) = await connection.fetch(FEED, owner_id=viewer.user_id)
+    return int(total)
 
 
 async def count_owned(connection: AsyncConnection, owner_id: int, visibilities: Sequence[int]) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import func, select, text, update
 
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
@@ -16,7 +16,7 @@ MAX_PINNED = 3  # of one owner
 LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('pinned videos', :owner))")
 
 
-async def pin_video(connection: AsyncConnection, caller: Caller, video_id: int, pinned: bool) -> Row[Any]:
+async def pin_video(connection: AsyncConnection, caller: Caller, video_id: int, pinned: bool) -> Any:
     """Repeating it changes nothing. Raises VideoNotFound, NotPermitted, PinnedVideosFull."""
     video = await lock_visible(connection, caller, video_id)
     if video.owner_id != caller.user_id:

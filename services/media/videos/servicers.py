@@ -90,7 +90,7 @@ class Videos(VideosServicer):
                 row = await self._choose_cover(connection, video_id)
         return messages.video(row, self._signer)
 
-    async def _choose_cover(self, connection: AsyncConnection, video_id: int) -> Row[Any]:
+    async def _choose_cover(self, connection: AsyncConnection, video_id: int) -> Any:
         after_commit(connection, self._service.job_ready.set)
         return await chosen_covers.choose(connection, require_caller(), video_id)
 

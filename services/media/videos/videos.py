@@ -25,14 +25,16 @@ from services.media.videos.cards import CARDS, OURS, made_cover
 from services.media.videos.list_totals import move_video
 from services.media.videos.models import Caption, Video
 from services.media.videos.texts.texts import tell_mentioned, text_values
-from services.media.videos.visibility import lock_visible, visible_to
+from services.media.videos.visibility import ForViewers, lock_visible
 
+SHOWN = ForViewers(CARDS.where(one_of(Video.id, "ids")))
+SHOWN_BUT_PUBLIC = ForViewers(CARDS.where(one_of(Video.id, "ids"), Video.visibility != PUBLIC))
 MAX_TITLE, MAX_DESCRIPTION, MAX_TYPE, MAX_URL = 100, 500, 20, 2_048  # characters
 
 
 async def update_video(
     connection: AsyncConnection, caller: Caller, video_id: int, changes: dict[str, Any], private: bool | None
-) -> Row[Any]:
+) -> Any:
     """Changes the given fields among `title, description, cover_url, cover_at, visibility, who_may_comment`;
     `mentions`: users by name.
 
@@ -108,15 +110,14 @@ async def erase(connection: AsyncConnection, video: Any, actor_id: int) -> None:
 
 async def get_cards(
     connection: AsyncConnection, viewer: Caller, video_ids: Sequence[int], but_public: bool = False
-) -> list[Row[Any]]:
+) -> list[Any]:
     """Returns the videos that the viewer may see, in the order of `video_ids`; `but_public`: without the public ones.
 
     Raises BatchTooLarge.
     """
     check_batch(video_ids)
-    wanted = (one_of(Video.id, video_ids), visible_to(viewer), *([Video.visibility != PUBLIC] if but_public else []))
-    rows = await connection.execute(CARDS.where(*wanted))
-    found = {row.id: row for row in rows}
+    cards = SHOWN_BUT_PUBLIC if but_public else SHOWN
+    found = {row.id: row for row in await cards.fetch(connection, viewer, ids=list(video_ids))}
     return [found[id] for id in dict.fromkeys(video_ids) if id in found]
 
 

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Update, select, update
 
 from services.kit.batcher import Batcher
 from services.kit.context import Caller
+from services.kit.db import one_of
 from services.kit.pages import unnest
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.media.files.objects import get
 from services.media.resources import Resources
 from services.media.videos.for_you import watches
@@ -100,12 +102,20 @@ async def forget(redis: Redis, views: Sequence[ViewKey]) -> None:
         log.warning("views lost", error=repr(error)[:200])
 
 
+def _count() -> Update:
+    asked = unnest("ids", "steps")
+    counted = update(Video).where(Video.id == asked.c.ids)
+    return counted.values(view_count=Video.view_count + asked.c.steps)
+
+
+LOCK: Statement[Any] = Statement(
+    select(Video.id).where(one_of(Video.id, "ids")).order_by(Video.id).with_for_update(key_share=True)
+)
+COUNT: Statement[Any] = Statement(_count())
+
+
 async def count_views(connection: AsyncConnection, video_ids: Sequence[int]) -> None:
     """Adds one view for each time that a video is named."""
     steps = Counter(video_ids)
-    asked = unnest(id=list(steps), step=list(steps.values()))
-    await connection.execute(
-        select(Video.id).where(Video.id.in_(steps)).order_by(Video.id).with_for_update(key_share=True)
-    )
-    counted = update(Video).where(Video.id == asked.c.id)
-    await connection.execute(counted.values(view_count=Video.view_count + asked.c.step))
+    lock, count = LOCK.bind(ids=list(steps)), COUNT.bind(ids=list(steps), steps=list(steps.values()))
+    await connection.fetch_each(lock, count)

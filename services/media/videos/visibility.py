@@ -14,6 +14,7 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     and_,
+    bindparam,
     exists,
     func,
     literal,
@@ -22,10 +23,11 @@ from sqlalchemy import (
     select,
 )
 
-from services.kit.context import Caller
+from services.kit.context import ANONYMOUS, Caller
 from services.kit.pages import check_batch, unnest
 from services.kit.roles import is_admin
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.media.errors import VideoNotFound
 from services.media.models import FRIENDS, HIDDEN, PRIVATE, PUBLIC
 from services.media.relationships.models import Relationship
@@ -64,10 +66,28 @@ def visible(viewer_id: SQLColumnExpression[int]) -> ColumnElement[bool]:
     return and_(is_live, or_(is_own, and_(is_shared, not_(are_apart))))
 
 
-async def require_visible(connection: AsyncConnection, viewer: Caller, video_id: int) -> Row[Any]:
+class ForViewers:
+    """Constant statements of what `visible_to` lets a viewer see in `query`, which reads Videos."""
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._for_admins = Statement[Any](query.where(is_live))
+        self._for_anonymous = Statement[Any](query.where(visible_to(ANONYMOUS)))
+        self._for_users = Statement[Any](query.where(visible(bindparam("viewer_id", type_=BigInteger))))
+
+    async def fetch(self, connection: AsyncConnection, viewer: Caller, **parameters: Any) -> list[Any]:
+        if is_admin(viewer.role):
+            return await connection.fetch(self._for_admins, **parameters)
+        if not viewer.user_id:
+            return await connection.fetch(self._for_anonymous, **parameters)
+        return await connection.fetch(self._for_users, viewer_id=viewer.user_id, **parameters)
+
+
+VISIBLE = ForViewers(select(Video.__table__).where(Video.id == bindparam("id", type_=BigInteger)))
+
+
+async def require_visible(connection: AsyncConnection, viewer: Caller, video_id: int) -> Any:
     """Returns the video. Raises VideoNotFound."""
-    query: Select[Any] = select(Video.__table__).where(Video.id == video_id, visible_to(viewer))
-    video: Row[Any] | None = (await connection.execute(query)).one_or_none()
+    (video,) = await VISIBLE.fetch(connection, viewer, id=video_id) or (None,)
     if video is None:
         raise VideoNotFound
     return video
@@ -97,10 +117,8 @@ async def visibilities_for(connection: AsyncConnection, viewer: Caller, owner_id
     return (PUBLIC, FRIENDS) if is_friend else (PUBLIC,)
 
 
-async def get_viewer_scopes(connection: AsyncConnection, user_ids: Sequence[int]) -> list[ViewerScope]:
-    """In the order of `user_ids`. Raises BatchTooLarge."""
-    check_batch(user_ids)
-    asked = unnest(user_id=user_ids)
+def _scopes() -> Select[Any]:
+    asked = unnest("user_id")
     hidden = select(Relationship.peer_id).where(Relationship.user_id == asked.c.user_id, is_apart).limit(MAX_HIDDEN + 1)
     own = exists().where(
         OwnerVideoCount.owner_id == asked.c.user_id, OwnerVideoCount.friends_count + OwnerVideoCount.private_count > 0
@@ -111,6 +129,15 @@ async def get_viewer_scopes(connection: AsyncConnection, user_ids: Sequence[int]
         OwnerVideoCount.owner_id == Relationship.peer_id,
         OwnerVideoCount.friends_count > 0,
     )
-    columns = (func.array(hidden.correlate(asked).scalar_subquery()), or_(own, friends))
-    rows = await connection.execute(select(*columns).select_from(asked).order_by(asked.c.place))
+    columns: Any = (func.array(hidden.correlate(asked).scalar_subquery()), or_(own, friends))
+    return select(*columns).select_from(asked).order_by(asked.c.place)
+
+
+SCOPES: Statement[Any] = Statement(_scopes())
+
+
+async def get_viewer_scopes(connection: AsyncConnection, user_ids: Sequence[int]) -> list[ViewerScope]:
+    """In the order of `user_ids`. Raises BatchTooLarge."""
+    check_batch(user_ids)
+    rows = await connection.fetch(SCOPES, user_id=list(user_ids))
     return [ViewerScope(ids[:MAX_HIDDEN], personal or len(ids) > MAX_HIDDEN) for ids, personal in rows]

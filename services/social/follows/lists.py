@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, exists, func, not_, or_, select
+from sqlalchemy import Select, and_, exists, func, not_, or_, select
 
 from protos.social.v1.follows_pb2 import FOLLOW_REQUESTS, FOLLOWERS
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.roles import is_admin
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.social.errors import FollowsHidden
 from services.social.follows.models import Follow, FollowCount
 from services.social.models import ASK, EVERYONE, Block, ContactSettings
@@ -54,21 +55,34 @@ def _are_apart(user: Any, peer_id: int) -> Any:
     return or_(mine.is_not(None), theirs.is_not(None))
 
 
+def _counts() -> Select[Any]:
+    asked = pages.unnest("user_id")
+    columns: Any = (
+        func.coalesce(column, 0).label(column.key) for column in (FollowCount.followers, FollowCount.following)
+    )
+    counted = asked.outerjoin(FollowCount, FollowCount.user_id == asked.c.user_id)
+    return select(*columns).select_from(counted).order_by(asked.c.place)
+
+
+def _states() -> Select[Any]:
+    asked = pages.unnest("viewer_id", "user_id")
+    viewer, user = asked.c.viewer_id, asked.c.user_id
+    mine = probe(Follow.pending, Follow.user_id == viewer, Follow.followed_id == user)
+    theirs = probe(Follow.pending, Follow.user_id == user, Follow.followed_id == viewer)
+    return select(mine.label("mine"), theirs.label("theirs")).select_from(asked).order_by(asked.c.place)
+
+
+COUNTS: Statement[Any] = Statement(_counts())
+STATES: Statement[Any] = Statement(_states())
+
+
 async def get_counts(connection: AsyncConnection, user_ids: Sequence[int]) -> Sequence[Any]:
     """In order. Raises BatchTooLarge."""
     pages.check_batch(user_ids)
-    asked = pages.unnest(user_id=user_ids)
-    columns = (func.coalesce(column, 0).label(column.key) for column in (FollowCount.followers, FollowCount.following))
-    query: Any = select(*columns).select_from(asked.outerjoin(FollowCount, FollowCount.user_id == asked.c.user_id))
-    return list((await connection.execute(query.order_by(asked.c.place))).all())
+    return await connection.fetch(COUNTS, user_id=list(user_ids))
 
 
 async def get_states(connection: AsyncConnection, viewers: Sequence[int], user_ids: Sequence[int]) -> Sequence[Any]:
     """Of each user, as the viewer at the same place sees it, in order. Raises BatchTooLarge."""
     pages.check_batch(user_ids)
-    asked = pages.unnest(viewer_id=viewers, user_id=user_ids)
-    viewer, user = asked.c.viewer_id, asked.c.user_id
-    mine = probe(Follow.pending, Follow.user_id == viewer, Follow.followed_id == user)
-    theirs = probe(Follow.pending, Follow.user_id == user, Follow.followed_id == viewer)
-    query: Any = select(mine.label("mine"), theirs.label("theirs")).select_from(asked)
-    return list((await connection.execute(query.order_by(asked.c.place))).all())
+    return await connection.fetch(STATES, viewer_id=list(viewers), user_id=list(user_ids))

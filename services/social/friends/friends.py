@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Row, bindparam, or_, select, update
+from sqlalchemy import BigInteger, Select, bindparam, or_, select, update
 from sqlalchemy.orm import aliased
 
 from services.kit import pages
@@ -93,34 +93,25 @@ async def set_remark(connection: AsyncConnection, caller: Caller, user_id: int, 
         raise FriendNotFound
 
 
-async def get_relations(connection: AsyncConnection, caller: Caller, user_ids: Sequence[int]) -> Sequence[Row[Any]]:
-    """The caller's relation to each of `user_ids`, in order. Raises BatchTooLarge."""
-    pages.check_batch(user_ids)
-    asked = pages.unnest(user_id=user_ids)
-    user, me = asked.c.user_id, caller.user_id
+def _relations() -> Select[Any]:
+    asked, me = pages.unnest("user_id"), bindparam("me", type_=BigInteger)
+    user = asked.c.user_id
     remark = probe(Friendship.remark, Friendship.user_id == me, Friendship.friend_id == user)
     blocked = probe(Block.id, Block.user_id == me, Block.blocked_id == user)
-    columns = (user, remark.label("remark"), blocked.is_not(None).label("blocked"))
-    return (await connection.execute(select(*columns).order_by(asked.c.place))).all()
+    columns: tuple[Any, ...] = (user, remark.label("remark"), blocked.is_not(None).label("blocked"))
+    return select(*columns).order_by(asked.c.place)
 
 
-async def check_friends(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> Sequence[Row[Any]]:
-    """The relation of each pair, in order. Raises BatchTooLarge.
-
-    It says whether the two are friends, which of them agreed, whether either blocks the other, whether the first does,
-    and what of the second is shown to whom.
-    """
-    pages.check_batch(pairs)
-    asked = pages.unnest(user_id=[user for user, _ in pairs], peer_id=[peer for _, peer in pairs])
+def _checked() -> Select[Any]:
+    asked = pages.unnest("user_id", "peer_id")
     user, peer = asked.c.user_id, asked.c.peer_id
     agreed = probe(Friendship.agreed, Friendship.user_id == user, Friendship.friend_id == peer)
     peer_agreed = probe(Friendship.agreed, Friendship.user_id == peer, Friendship.friend_id == user)
     blocks = probe(Block.id, Block.user_id == user, Block.blocked_id == peer)
     blocked = probe(Block.id, Block.user_id == peer, Block.blocked_id == user)
-    between = or_(blocks.is_not(None), blocked.is_not(None))
     columns: tuple[Any, ...] = (
         agreed.is_not(None).label("friend"),
-        between.label("blocked"),
+        or_(blocks.is_not(None), blocked.is_not(None)).label("blocked"),
         agreed.label("agreed"),
         peer_agreed.label("peer_agreed"),
         blocks.is_not(None).label("blocks"),
@@ -128,4 +119,25 @@ async def check_friends(connection: AsyncConnection, pairs: Sequence[tuple[int, 
         setting_of(peer, "who_sees_last_login").label("who_sees_last_login"),
         setting_of(peer, "who_may_mention").label("who_may_mention"),
     )
-    return (await connection.execute(select(*columns).select_from(asked).order_by(asked.c.place))).all()
+    return select(*columns).select_from(asked).order_by(asked.c.place)
+
+
+RELATIONS: Statement[Any] = Statement(_relations())
+CHECKED: Statement[Any] = Statement(_checked())
+
+
+async def get_relations(connection: AsyncConnection, caller: Caller, user_ids: Sequence[int]) -> Sequence[Any]:
+    """The caller's relation to each of `user_ids`, in order. Raises BatchTooLarge."""
+    pages.check_batch(user_ids)
+    return await connection.fetch(RELATIONS, user_id=list(user_ids), me=caller.user_id)
+
+
+async def check_friends(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> Sequence[Any]:
+    """The relation of each pair, in order. Raises BatchTooLarge.
+
+    It says whether the two are friends, which of them agreed, whether either blocks the other, whether the first does,
+    and what of the second is shown to whom.
+    """
+    pages.check_batch(pairs)
+    users, peers = [user for user, _ in pairs], [peer for _, peer in pairs]
+    return await connection.fetch(CHECKED, user_id=users, peer_id=peers)

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, case, delete, func, insert, select, update
+from sqlalchemy import Row, Select, case, delete, func, insert, select, update
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.roles import GROUP_MANAGER, GROUP_MEMBER, GROUP_OWNER
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import (
@@ -160,14 +161,22 @@ async def list_manager_ids(connection: AsyncConnection, group_id: int, limit: in
     return (await connection.execute(query.limit(limit))).scalars().all()
 
 
-async def check_members(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> Sequence[Row[Any]]:
+def _checked() -> Select[Any]:
+    asked = pages.unnest("group_id", "user_id")
+    role = probe(Member.role, Member.group_id == asked.c.group_id, Member.user_id == asked.c.user_id)
+    hidden_at = probe(Group.hidden_at, Group.id == asked.c.group_id)
+    column: Any = case((hidden_at.is_(None), role)).label("role")
+    return select(column).select_from(asked).order_by(asked.c.place)
+
+
+CHECKED: Statement[Any] = Statement(_checked())
+
+
+async def check_members(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> Sequence[Any]:
     """The role of each (group, user), in order; None if the user is no member or the group is hidden.
 
     Raises BatchTooLarge.
     """
     pages.check_batch(pairs)
-    asked = pages.unnest(group_id=[group for group, _ in pairs], user_id=[user for _, user in pairs])
-    role = probe(Member.role, Member.group_id == asked.c.group_id, Member.user_id == asked.c.user_id)
-    hidden_at = probe(Group.hidden_at, Group.id == asked.c.group_id)
-    columns: tuple[Any, ...] = (case((hidden_at.is_(None), role)).label("role"),)
-    return (await connection.execute(select(*columns).select_from(asked).order_by(asked.c.place))).all()
+    groups, users = [group for group, _ in pairs], [user for _, user in pairs]
+    return await connection.fetch(CHECKED, group_id=groups, user_id=users)

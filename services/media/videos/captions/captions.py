@@ -55,9 +55,7 @@ class State(NamedTuple):
     captions: dict[str, Row[Any]]  # by language
 
 
-async def set_captions(
-    service: Resources, caller: Caller, video_id: int, language: str, label: str, text: str
-) -> Row[Any]:
+async def set_captions(service: Resources, caller: Caller, video_id: int, language: str, label: str, text: str) -> Any:
     """Adds or replaces the captions of one language; returns the video.
 
     Raises CaptionsInvalid, CaptionsTooLarge, LanguageInvalid, TooManyCaptions, VideoNotFound, NotPermitted,
@@ -84,7 +82,7 @@ async def set_captions(
     return await _change(service, caller, video_id, alter, add)
 
 
-async def delete_captions(service: Resources, caller: Caller, video_id: int, language: str) -> Row[Any]:
+async def delete_captions(service: Resources, caller: Caller, video_id: int, language: str) -> Any:
     """Repeating it changes nothing. Returns the video. Raises LanguageInvalid, VideoNotFound, NotPermitted,
     StoreUnavailable, Overloaded."""
     language = normalise(language)
@@ -122,7 +120,7 @@ async def _change(
     video_id: int,
     alter: Callable[[Renditions], Renditions],
     change: Callable[[AsyncConnection], Awaitable[None]],
-) -> Row[Any]:
+) -> Any:
     """Makes the change, with a master playlist that has the altered renditions. Raises Overloaded if the video's other
     captions, or its playlist, keep changing meanwhile."""
     for _ in range(TRIES):

@@ -6,7 +6,7 @@ writing.py writes them.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, Select, delete, exists, func, literal, not_, or_, select, update
+from sqlalchemy import BigInteger, Row, Select, bindparam, delete, exists, func, literal, not_, or_, select, update
 from sqlalchemy.orm import aliased
 
 from protos.media.v1.comments_pb2 import MOST_LIKED
@@ -22,10 +22,16 @@ from services.media.relationships.models import Relationship
 from services.media.videos.commenting.models import CommentEdit
 from services.media.videos.models import Comment, Video
 from services.media.videos.pages import PageRequest, ShownRows, start_below
-from services.media.videos.visibility import lock_visible, require_visible, visible_to
+from services.media.videos.visibility import ForViewers, lock_visible, require_visible
 
 _father = aliased(Comment)
 is_top = Comment.father_id == Comment.id
+LIVE = ForViewers(
+    select(Comment.__table__, Video.pinned_comment_id)
+    .join(_father, _father.id == Comment.father_id)
+    .join(Video, Video.id == Comment.video_id)
+    .where(Comment.id == bindparam("id", type_=BigInteger), Comment.deleted_at.is_(None), _father.deleted_at.is_(None))
+)
 BLANK: dict[str, Any] = {"content": "null", "mentions": {}, "mentions_told": []}
 
 
@@ -82,9 +88,9 @@ async def _blank(connection: AsyncConnection, comment_id: int, was_edited: bool 
         await connection.execute(delete(CommentEdit).where(CommentEdit.comment_id == comment_id))
 
 
-async def get_comment(connection: AsyncConnection, viewer: Caller, comment_id: int) -> Row[Any]:
+async def get_comment(connection: AsyncConnection, viewer: Caller, comment_id: int) -> Any:
     """Raises CommentNotFound."""
-    comment: Row[Any] | None = (await connection.execute(_live(viewer).where(Comment.id == comment_id))).one_or_none()
+    (comment,) = await LIVE.fetch(connection, viewer, id=comment_id) or (None,)
     if comment is None:
         raise CommentNotFound
     return comment
@@ -168,17 +174,7 @@ async def _pinned(connection: AsyncConnection, video: Row[Any]) -> Row[Any] | No
     return row
 
 
-def _live(viewer: Caller) -> Select[Any]:
-    """Selects the comments that the viewer may see."""
-    return (
-        select(Comment.__table__, Video.pinned_comment_id)
-        .join(_father, _father.id == Comment.father_id)
-        .join(Video, Video.id == Comment.video_id)
-        .where(Comment.deleted_at.is_(None), _father.deleted_at.is_(None), visible_to(viewer))
-    )
-
-
-async def lock_comment(connection: AsyncConnection, caller: Caller, comment_id: int) -> tuple[Row[Any], Row[Any]]:
+async def lock_comment(connection: AsyncConnection, caller: Caller, comment_id: int) -> tuple[Any, Row[Any]]:
     """Returns the comment and its video, read while the video is locked. Raises CommentNotFound, VideoNotFound."""
     found = await get_comment(connection, caller, comment_id)
     video = await lock_visible(connection, caller, found.video_id)

@@ -22,7 +22,7 @@ MAX_EDITS = 20  # of one comment
 
 async def edit_comment(
     connection: AsyncConnection, caller: Caller, comment_id: int, content: bytes, users: Mapping[str, int]
-) -> Row[Any]:
+) -> Any:
     """Changes what the caller's comment says; `users`: by name, those who may be mentioned now. Users whom it mentioned
     before stay, and do not hear of it again.
 

@@ -33,6 +33,7 @@ from services.kit import telemetry
 from services.kit.context import Caller
 from services.kit.roles import is_admin
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.kit.texts.text_search import texts_in
 from services.media import events
 from services.media.errors import CommentInvalid, CommentNotFound, CommentsClosed, VideoNotFound
@@ -87,12 +88,12 @@ async def write_comments(connection: AsyncConnection, comments: Sequence[NewComm
     """The row of each, or VideoNotFound or CommentNotFound, as what the user may not see does not exist for them; or
     CommentsClosed."""
     rows = msgspec.json.encode([comment._asdict() for comment in comments]).decode()
-    written = {row.id: row for row in await connection.execute(WRITE, {"rows": rows})}
+    written = {row.id: row for row in await connection.fetch(WRITE, rows=rows)}
     if saying := {comment.id: comment for comment in comments if comment.mentions and comment.id in written}:
         await tell_mentioned(connection, [written[id] for id in saying], saying)
     closed: set[int] = set()
     if len(written) < len(comments):
-        closed = set((await connection.execute(CLOSED, {"rows": rows})).scalars())
+        closed = {id for (id,) in await connection.fetch(CLOSED, rows=rows)}
     return [written.get(comment.id) or _refusal(comment, comment.id in closed) for comment in comments]
 
 
@@ -172,4 +173,5 @@ def _closed() -> Select[Any]:
     return select(allowed.c.id).where(not_(allowed.c.may))
 
 
-WRITE, CLOSED = _statement(), _closed()  # CLOSED: those whose users see the video, but may not comment on it
+WRITE: Statement[Any] = Statement(_statement())
+CLOSED: Statement[Any] = Statement(_closed())  # those whose users see the video, but may not comment on it

@@ -6,11 +6,12 @@ Mentioned users hear of it once, when they may see the video (docs/contract/api.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from services.entities.parsing import names_in, tags_in
 from services.kit.pages import unnest
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.media import events
 from services.media.models import FRIENDS, PUBLIC
 from services.media.videos.models import Video
@@ -48,9 +49,16 @@ async def tell_mentioned(connection: AsyncConnection, video: Any) -> None:
         await events.video_mentions(connection, video, told)
 
 
+def _seen() -> Select[Any]:
+    asked = unnest("video_id", "user_id")
+    return select(asked.c.place).join(Video, Video.id == asked.c.video_id).where(visible(asked.c.user_id))
+
+
+SEEN: Statement[Any] = Statement(_seen())
+
+
 async def who_may_see(connection: AsyncConnection, pairs: Sequence[tuple[int, int]]) -> list[bool]:
     """Of each video and user, in order, whether the user may see the video."""
-    asked = unnest(video_id=[video_id for video_id, _ in pairs], user_id=[user_id for _, user_id in pairs])
-    query: Any = select(asked.c.place).join(Video, Video.id == asked.c.video_id).where(visible(asked.c.user_id))
-    places = set((await connection.execute(query)).scalars())
+    videos, users = [video_id for video_id, _ in pairs], [user_id for _, user_id in pairs]
+    places = {place for (place,) in await connection.fetch(SEEN, video_id=videos, user_id=users)}
     return [place in places for place in range(1, len(pairs) + 1)]
