@@ -74,6 +74,7 @@ PROCESSES = {
             "consume": "services.kit.events.consumer._Consumer.run",
             "consume_moderation": "services.kit.events.consumer._Consumer.run",
             "erase_accounts": "services.media.videos.account_erasure.AccountEraser.run",
+            "keep_fork_server": "services.media.files.children.fork_servers.ForkServers.wait",
             "process_0": "services.media.processing.jobs._work",
             "sweep": "services.media.maintenance.sweeper._run",
             "watch_media": "services.media.service.watch_media",

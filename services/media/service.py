@@ -12,6 +12,7 @@ from services.kit.nats import open_nats
 from services.kit.redis import open_redis
 from services.kit.schema import require_current
 from services.media.config import SERVICE, MediaSettings
+from services.media.files.children.children import forking
 from services.media.maintenance.metrics import watch_media
 from services.media.resources import Resources
 from services.media.signing import Signer
@@ -44,6 +45,7 @@ async def open_service(settings: MediaSettings) -> AsyncIterator[Resources]:
             open_sessions(settings, database) as sessions,
             open_redis(settings.redis_url) as redis,
             open_nats(settings.nats_url, SERVICE) as nats,
+            forking(),
         ):
             await require_current(database, MIGRATIONS)
             await storage.require_writable()

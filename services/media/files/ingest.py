@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from services.kit.context import Caller
 from services.kit.db import after_commit
 from services.kit.sql.connection import AsyncConnection
-from services.media.config import MIB, MediaSettings
+from services.media.config import MediaSettings
 from services.media.errors import (
     FileEmpty,
     FileTooLarge,
@@ -39,7 +39,6 @@ from services.objectstore.store import key_of
 
 PROFILES = ("cover", "playback")  # of the jobs that process a video
 ANIMATION = "animation"  # of the job that makes a video of an animated picture, which can be shown before
-LARGE = 24 * MIB
 AT_ONCE, RETRY_SECONDS = 16, 5.0  # uploads of one user
 DELETION_WAIT_SECONDS = 5.0  # for a deletion of the same file that has begun
 _uploads = Counter[int]()  # under way, by user
@@ -72,11 +71,11 @@ def _under_way(user_id: int) -> Iterator[None]:
 
 async def _upload(service: Resources, caller: Caller, chunks: AsyncIterator[bytes], announced: int) -> ObjectDetails:
     await _require_allowance(service, caller.user_id, announced)
-    async with service.storage.spooling() as spool, probe.early_child(service.settings, spool.path) as early:
+    async with service.storage.spooling() as spool:
         try:
-            file = await receive(service.settings, spool, _starting(early, spool, chunks, announced))
+            file = await receive(service.settings, spool, chunks)
             known = await _find(service, file.hash)
-            facts = known or await probe.probe(service.settings, file.path, _require_type(file.head), early)
+            facts = known or await probe.probe(service.settings, file.path, _require_type(file.head))
         except refusals.COUNTED:
             await refusals.count_refusal(service.redis, caller.user_id, spool.size)
             raise
@@ -91,16 +90,6 @@ async def _upload(service: Resources, caller: Caller, chunks: AsyncIterator[byte
                 after_commit(connection, service.job_ready.set)
 
         return await store(service, file, facts, own, PROFILES if facts.type.kind == VIDEO else (), adopt=True)
-
-
-async def _starting(
-    early: probe.EarlyChild, spool: Spool, chunks: AsyncIterator[bytes], announced: int
-) -> AsyncIterator[bytes]:
-    """The chunks. Starts the child of a large file when nearly all of them have come."""
-    async for chunk in chunks:
-        yield chunk
-        if announced >= LARGE and announced - spool.size <= LARGE and (type := sniff(spool.head)):
-            await early.start(type, announced)
 
 
 async def _require_allowance(service: Resources, user_id: int, announced: int) -> None:

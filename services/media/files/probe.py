@@ -1,7 +1,5 @@
 """Inspects files in a child process that is limited in time and memory, and shut in (processing/sandbox/box/)."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +15,7 @@ from services.media.errors import (
     FileTypeRefused,
     StoreUnavailable,
 )
-from services.media.files import children
+from services.media.files.children import children
 from services.media.files.filetypes import AUDIO, IMAGE, SOUND_ONLY, TYPES, VIDEO, FileType
 from services.media.files.turns import Turns
 
@@ -54,43 +52,7 @@ class Facts(NamedTuple):
     changed: bool = False  # whether personal metadata was removed in place
 
 
-class EarlyChild:
-    """A child that loads its libraries while the last bytes of a large file arrive."""
-
-    _started = 0  # by this process; no more than may work at a time
-
-    def __init__(self, settings: MediaSettings, path: Path) -> None:
-        self._settings, self._path = settings, path
-        self.child: children.Child | None = None
-
-    async def start(self, type: FileType, announced: int) -> None:
-        """Does nothing if one was started, or others are."""
-        if self.child is None and EarlyChild._started < AT_ONCE:
-            EarlyChild._started += 1
-            try:
-                self.child = await children.start_child(
-                    "inspection", _request(self._settings, self._path, type, announced)
-                )
-            except BaseException:
-                EarlyChild._started -= 1
-                raise
-
-    async def end(self) -> None:
-        if self.child:
-            EarlyChild._started -= 1
-            await self.child.end()
-
-
-@asynccontextmanager
-async def early_child(settings: MediaSettings, path: Path) -> AsyncIterator[EarlyChild]:
-    child = EarlyChild(settings, path)
-    try:
-        yield child
-    finally:
-        await child.end()
-
-
-async def probe(settings: MediaSettings, path: Path, type: FileType, early: EarlyChild | None = None) -> Facts:
+async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
     """Returns the facts of a file, and removes personal metadata from pictures and recordings.
 
     The file has a folder of its own, which is all that the child may write to.
@@ -99,7 +61,7 @@ async def probe(settings: MediaSettings, path: Path, type: FileType, early: Earl
     """
     request = _request(settings, path, type)
     async with _turns.take(current_caller.get().user_id):
-        found = await _inspect(request, early.child if early else None)
+        found = await _inspect(request)
         if found.get("refused") == "KILLED" and found["took"] < request["cpu_seconds"]:  # not by its own limits
             found = await _inspect(request)
     if "refused" in found:
@@ -111,24 +73,21 @@ async def probe(settings: MediaSettings, path: Path, type: FileType, early: Earl
     return Facts(TYPES[extension], **known)
 
 
-async def _inspect(request: dict[str, Any], child: children.Child | None = None) -> dict[str, Any]:
+async def _inspect(request: dict[str, Any]) -> dict[str, Any]:
     """The child's answer. One that takes long goes behind others, and its user's other files, too."""
     seconds = request["cpu_seconds"] * WALL
-    async with AsyncExitStack() as own:
-        if child is None:
-            child = await own.enter_async_context(children.started("inspection", request))
+    async with children.started("inspection", request) as child:
         if not await child.ends_within(SHORT, seconds):
             _turns.slow_down(current_caller.get().user_id)
             child.go_behind()
         return await child.answer(seconds)
 
 
-def _request(settings: MediaSettings, path: Path, type: FileType, announced: int = 0) -> dict[str, Any]:
+def _request(settings: MediaSettings, path: Path, type: FileType) -> dict[str, Any]:
     cpu_seconds, memory = BOUNDS.get(type.kind, DOCUMENT_BOUNDS)
     return {
         "path": str(path),
-        "size": announced or path.stat().st_size,
-        "waits": bool(announced),
+        "size": path.stat().st_size,
         "kind": type.kind,
         "format": type.format,
         "limits": {"pixels": settings.max_pixels, "seconds": settings.max_duration_seconds},

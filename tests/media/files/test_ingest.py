@@ -9,13 +9,13 @@ import zipfile
 import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.files.streaming import send
 from protos.media.v1 import objects_pb2 as pb
-from services.media.files import children, ingest, probe
+from services.media.files import ingest, probe
+from services.media.files.children import children
 from services.media.maintenance import sweeper
 from tests.support.media import (
     CHUNK,
@@ -400,34 +400,3 @@ async def test_memory_does_not_grow_with_the_file(media: Running) -> None:
     reason = await refusal(upload(media, new_user(), pieces(), timeout=120))  # type: ignore[arg-type]
     assert reason == "FILE_TOO_LARGE"  # for sound, once 200 MiB of it have come
     assert most - before < 64 * MIB
-
-
-async def test_the_child_of_a_large_file_starts_before_its_end(small: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that it is ready when the last byte has come; whether it was or not, the outcome is the same."""
-    monkeypatch.setattr(ingest, "LARGE", 5_000)
-    begun = list[str]()
-    start = children.start_child
-
-    async def noting(name: str, request: dict[str, Any]) -> children.Child:
-        begun.append("early" if request["waits"] else "late")
-        return await start(name, request)
-
-    monkeypatch.setattr(children, "start_child", noting)
-    good, broken = image("PNG", (50, 50)), b"\x89PNG\r\n\x1a\n" + os.urandom(7_000)
-
-    async def announced(data: bytes) -> pb.Object:
-        async def requests() -> AsyncIterator[pb.UploadRequest]:
-            yield pb.UploadRequest(header=pb.UploadHeader(size=len(data)))
-            for at in range(0, len(data), 1_000):
-                yield pb.UploadRequest(chunk=data[at : at + 1_000])
-
-        with acting(new_user()):
-            stored: pb.Object = await send(small.objects.Upload, requests(), 60)
-            return stored
-
-    assert (await announced(good)).hash == hashlib.sha256(good).hexdigest()
-    assert await refusal(announced(broken)) == "FILE_BROKEN"
-    assert await refusal(announced(bytes(9_000))) == "FILE_TYPE_REFUSED"
-    await upload(small, new_user(), image("PNG", (50, 50)))
-    assert begun == ["early", "early", "late"]
-    assert probe.EarlyChild._started == 0

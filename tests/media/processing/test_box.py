@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -14,8 +14,9 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from services.media.files import children, probe
-from services.media.files.children import ROOT
+from services.media.files import probe
+from services.media.files.children import children
+from services.media.files.children.children import ROOT
 from services.media.maintenance.box_report import report_box
 from tests.support.media import Running, image, upload
 from tests.support.social import new_user
@@ -30,13 +31,24 @@ PROCESSES = {"run a program", "spawn a program", "fork", "trace the service", "s
 NETWORK = {"connect", "unix socket"}
 
 
+Run = Callable[[dict[str, Any]], dict[str, Any]]
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 
 
-def intrude(folder: Path, port: int, uid: int = 0, without: tuple[str, ...] = ()) -> tuple[dict[str, Any], set[str]]:
+def as_program(request: dict[str, Any]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.media.processing.intruder", json.dumps(request)]
+    told: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60).stdout)
+    return told
+
+
+def intrude(
+    folder: Path, port: int, uid: int = 0, without: tuple[str, ...] = (), run: Run = as_program
+) -> tuple[dict[str, Any], set[str]]:
     """What was in force, and the attempts that were refused."""
     scratch, outside = folder / "scratch", folder / "outside"
     for made in (scratch, outside):
@@ -58,9 +70,7 @@ def intrude(folder: Path, port: int, uid: int = 0, without: tuple[str, ...] = ()
                 path.chmod(0o711)  # pytest's own folders are closed to other users
         for path in (scratch, outside, *outside.iterdir()):
             os.chown(path, uid, uid)
-    command = [sys.executable, "-m", "tests.media.processing.intruder", json.dumps(request)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60)
-    told = json.loads(done.stdout)
+    told = run(request)
     if told["walls"]["uid"] or told["walls"]["landlock"]:
         assert (outside / "secret").read_text() == (outside / "source").read_text() == "of somebody"
     return told["walls"], {name for name, met in told["results"].items() if met != "done"}
@@ -131,9 +141,10 @@ async def test_files_are_taken_on_any_kernel(
     )
     (tmp_path / "sitecustomize.py").write_text(first)
     monkeypatch.setattr(children, "ENVIRONMENT", children.ENVIRONMENT | {"PYTHONPATH": str(tmp_path)})
-    walls = await report_box(local.service.storage)
-    assert not any(walls[wall] for wall in absent)
-    assert (await upload(local, new_user(), image("PNG"))).width == 16
+    async with children.forking():
+        walls = await report_box(local.service.storage)
+        assert not any(walls[wall] for wall in absent)
+        assert (await upload(local, new_user(), image("PNG"))).width == 16
 
 
 async def test_the_service_says_what_is_in_force(media: Running) -> None:

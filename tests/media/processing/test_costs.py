@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.media.files.children import OUT_OF_TIME, ROOT
+from services.media.files.children.children import OUT_OF_TIME, ROOT
 from services.media.files.filetypes import IMAGE
 from services.media.processing.sandbox.formats.picture_metadata import scans_of_jpeg
 from services.media.processing.sandbox.limits import Refused

@@ -17,7 +17,8 @@ from sqlalchemy import text
 
 from services.media import spools
 from services.media.errors import StoreUnavailable
-from services.media.files import children, deletions, probe
+from services.media.files import deletions, probe
+from services.media.files.children import children
 from services.media.maintenance import sweeper
 from services.media.models import FAILED, READY
 from services.media.processing import derivatives

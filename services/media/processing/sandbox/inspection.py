@@ -63,19 +63,9 @@ def inspect_document(path: Path, format: str) -> dict[str, Any]:
     return {}
 
 
-def _wait(kind: str, format: str) -> None:
-    """Loads the libraries, and waits until the whole file is there."""
-    if format not in DOCUMENTS:
-        import_module(f"services.media.processing.sandbox.{INSPECTORS[kind]}")
-    if not sys.stdin.readline():
-        sys.exit("nobody waits for the answer")
-
-
 def main(request: dict[str, Any]) -> None:
     path = Path(request["path"])
     confine(request, path, path.parent, request["size"] // MEGABYTE + ROOM)
-    if request["waits"]:
-        _wait(request["kind"], request["format"])
     try:
         facts = inspect(path, request["kind"], request["format"], request["limits"])
     except Exception as error:  # whatever a library raises

@@ -40,7 +40,12 @@ def shut_in(readable: Iterable[Path], scratch: Path) -> Walls:
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     version = landlock.restrict(libc, [*READABLE, *readable], [scratch])
     own = identity.give_up_root(libc, scratch)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # end when the service ends, even by kill -9
+    end_with_parent(libc, parent)
+    return Walls(own, version, seccomp.restrict(libc))
+
+
+def end_with_parent(libc: ctypes.CDLL, parent: int) -> None:
+    """Ends this process when `parent` ends, even by kill -9. A change of the user id undoes it."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it ended before
         os._exit(1)
-    return Walls(own, version, seccomp.restrict(libc))
