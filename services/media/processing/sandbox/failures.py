@@ -21,8 +21,8 @@ def failure_of(error: Exception, source: Path) -> Failure:
     """Why `source` could not be inspected or converted. What a library raises otherwise means a broken file."""
     if isinstance(error, Refused):
         return Failure(error.code, str(error))
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-        return Failure("DIED", "out of memory")
+    if isinstance(error, MemoryError | ImportError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return Failure("DIED", "out of memory")  # a library that cannot be loaded, too
     if getattr(error, "errno", None) in FULL or not source.exists():
         return Failure("AWAY", str(error)[:300])
     return Failure("BROKEN", "".join(traceback.format_exception(error, limit=-1))[-300:])

@@ -32,7 +32,7 @@ PROGRAMS: dict[str, Callable[[dict[str, Any]], None]] = {
 SANDBOX = "services.media.processing.sandbox"
 LIBRARIES = (
     *(f"{SANDBOX}.{name}" for name in (*inspection.INSPECTORS.values(), "pictures.variants", "stills.covers")),
-    *("PIL.AvifImagePlugin", "PIL.ImageCms", "pillow_heif", "pillow_jxl"),
+    *("PIL.AvifImagePlugin", "PIL.ImageCms", "pillow_heif", "pillow_jxl", "av.subtitles.stream"),
 )
 MESSAGE, DESCRIPTORS = 131_072, 2  # most bytes of a request, and what comes with it
 FILES = 64  # open at a time, of the server and of a child
