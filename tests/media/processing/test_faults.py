@@ -31,7 +31,7 @@ from services.objectstore.store import key_of
 from tests.deploy.people import AS_ROOT
 from tests.media.processing.corpus import BT2020, FFMPEG, X265, Kind
 from tests.media.processing.corpus import make as make_kind
-from tests.media.processing.test_ladder import child_of, rungs_of, spooled
+from tests.media.processing.test_ladder import child_of, forked_child, rungs_of, spooled
 from tests.support.media import (
     Running,
     execute,
@@ -165,7 +165,7 @@ async def the_child(media: Running, hash: str, stage: str) -> int:
     """The id of the process; 0 if it ended before it was seen, which a busy machine allows."""
     over = "SELECT FROM job WHERE object_hash = :hash AND profile = :stage AND due_at IS NULL"
     async with asyncio.timeout(PATIENCE):
-        while not (child := child_of(hash, f'"profile": "{stage}"')):
+        while not (child := child_of(hash, f'"profile": "{stage}"') or forked_child(stage)):
             if await execute(media, over, hash=hash, stage=stage):
                 return 0
             await asyncio.sleep(0.005)

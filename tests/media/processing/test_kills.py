@@ -1,7 +1,6 @@
 """Drills: kill -9 while a file is taken in, and while its video is published. Others are in test_faults.py."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,7 +17,7 @@ from services.media.models import PROCESSING
 from services.media.processing.jobs import processing
 from services.media.servicers import PROTOS
 from tests.media.processing.test_faults import a_service, check_no_orphans, check_whole, clip, drilled, locking  # noqa: F401
-from tests.media.processing.test_ladder import spooled
+from tests.media.processing.test_ladder import forked_child, spooled
 from tests.support.media import Running, execute, find, status, upload
 from tests.support.social import act, new_user
 from tests.support.user import environment
@@ -76,23 +75,12 @@ async def at_once(media: Running, user: int) -> None:
 async def in_the_inspection(media: Running, user: int) -> None:
     """While the child decodes; or later, if it ended before it was seen, which a busy machine allows."""
     async with asyncio.timeout(60):
-        while not is_inspecting() and not stored(media):  # noqa: ASYNC110
+        while not forked_child("inspection") and not stored(media):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
 def stored(media: Running) -> list[Path]:
     return list(Path(media.settings.var, "media").rglob("*.mkv"))
-
-
-def is_inspecting() -> bool:
-    """Whether a fork server of a process that this one started has a child."""
-    parents = dict[int, int]()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    services = [process for process, parent in parents.items() if parent == os.getpid()]
-    servers = [process for process, parent in parents.items() if parent in services]
-    return any(parent in servers for parent in parents.values())
 
 
 async def before_the_commit(media: Running, user: int) -> None:

@@ -218,6 +218,19 @@ def child_of(hash: str, word: str) -> int:
     return 0
 
 
+def forked_child(name: str) -> int:
+    """The id of a forked child of this process's service, or of a service that it started; 0 for none."""
+    parents, named = dict[int, int](), list[int]()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            head, _, tail = stat.read_text().rpartition(")")
+            parents[int(stat.parent.name)] = int(tail.split()[1])
+            if head.endswith(f"({name}"):
+                named.append(int(stat.parent.name))
+    services = {os.getpid(), *(process for process, parent in parents.items() if parent == os.getpid())}
+    return next((process for process in named if parents.get(parents[process]) in services), 0)
+
+
 async def test_one_user_s_many_uploads_delay_another_s_by_one_job(idle: Running) -> None:  # noqa: F811
     busy, other = new_user(), new_user()
     many = [(await upload(idle, busy, video("matroska", "mpeg4", seconds=0.5))).hash for _ in range(5)]

@@ -37,6 +37,7 @@ LIBRARIES = (
 MESSAGE, DESCRIPTORS = 131_072, 2  # most bytes of a request, and what comes with it
 FILES = 64  # open at a time, of the server and of a child
 IDLE_SECONDS = 600  # without a request, after which it ends; the service starts another when it needs one
+PR_SET_NAME = 15  # the name that ps shows
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -104,6 +105,7 @@ def _become(parent: int, program: str, request: dict[str, Any], descriptors: lis
     """Runs the program in this new process, which keeps nothing of the server but its code."""
     try:
         confinement.end_with_parent(libc, parent)
+        libc.prctl(PR_SET_NAME, request.get("profile", program).encode())
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for descriptor, standard in zip(descriptors, (0, 1), strict=True):
