@@ -14,6 +14,7 @@ NAMES = (
     "reactions",
     "feeds",
     "following",
+    "for_you",
     "for_you_replay",
     "files",
     "media",

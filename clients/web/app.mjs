@@ -25,6 +25,7 @@ const VIEWS = {
   notifications: () => import("./views/notifications.mjs"),
   settings: () => import("./views/settings.mjs"),
   privacy: () => import("./views/privacy.mjs"),
+  "for-you": () => import("./views/for-you.mjs"),
   muted: () => import("./views/muted.mjs"),
   security: () => import("./views/security.mjs"),
   sessions: () => import("./views/sessions.mjs"),

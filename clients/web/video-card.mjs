@@ -55,13 +55,19 @@ function player(data, card) {
   return video;
 }
 
+/** Tells that a view counts and, when the video stops, how much of it was watched: also that it was skipped. */
 function countView(video, video_id) {
-  const count = () => {
-    if (video.currentTime < Math.min(VIEW_SECONDS, video.duration / 2)) return;
-    video.removeEventListener("timeupdate", count);
-    post("/api/videos/view-video", { video_id, watched_seconds: video.currentTime }).catch(() => {}); // it counts next time
+  let most = 0, told = 0;
+  const tell = () => {
+    told = most;
+    post("/api/videos/view-video", { video_id, watched_seconds: most }).catch(() => {}); // it counts next time
   };
-  video.addEventListener("timeupdate", count);
+  video.addEventListener("timeupdate", () => {
+    most = Math.max(most, video.currentTime);
+    const bound = Math.min(VIEW_SECONDS, video.duration / 2);
+    if (told < bound && most >= bound) tell();
+  });
+  video.addEventListener("pause", () => { if (most > told * 1.5) tell(); });
 }
 
 function likeButton(data) {

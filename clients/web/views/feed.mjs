@@ -1,11 +1,12 @@
 // The feed: one video fills the view; it plays while it is in view.
 import { get, post } from "../api.mjs";
 import { h } from "../dom.mjs";
+import { whyButton } from "../for-you.mjs";
 import { t } from "../i18n.mjs";
 import { paged } from "../ui.mjs";
 import { videoCard } from "../video-card.mjs";
 
-const ORDERS = ["latest", "following", "popular", "random"];
+const ORDERS = ["for-you", "latest", "following", "popular", "random"];
 const FOLLOWING = "/api/videos/following-videos";
 
 /** `order` is one of ORDERS, "search" with words, or "tag" with its name. */
@@ -16,8 +17,14 @@ export async function view(order = "latest", words = "") {
     const page = searches ? await get("/api/videos/search-videos", { query: words, cursor })
       : order === "tag" ? await get("/api/tags/videos", { tag: words, cursor })
         : order === "following" ? await following(cursor)
-          : await get("/api/videos", { order_by: order, cursor });
+          : order === "for-you" ? await get("/api/videos/for-you", { cursor })
+            : await get("/api/videos", { order_by: order, cursor });
     return { items: page.data, next_cursor: page.next_cursor };
+  };
+  const show = (data) => {
+    const card = videoCard(data);
+    if (order === "for-you") card.querySelector(".actions").append(whyButton(data, card));
+    return card;
   };
   const search = h("form", { role: "search", onsubmit: (event) => {
     event.preventDefault();
@@ -30,7 +37,7 @@ export async function view(order = "latest", words = "") {
       h("a", { href: `#/feed/${name}`, "aria-current": name === order && "page" }, t(`order.${name}`)))),
     search, await trending(order === "tag" && words));
   return {
-    content: [h("h1", { class: "unseen" }, order === "tag" ? `#${words}` : t("nav.feed")), bar, list, paged(list, read, videoCard, t("empty.videos"))],
+    content: [h("h1", { class: "unseen" }, order === "tag" ? `#${words}` : t("nav.feed")), bar, list, paged(list, read, show, order === "for-you" ? t("empty.for-you") : t("empty.videos"))],
     className: "feed",
   };
 }

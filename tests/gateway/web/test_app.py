@@ -26,6 +26,7 @@ from tests.gateway.web.console import (
     report_video,
     sign_in_to_console,
 )
+from tests.gateway.web.for_you import check_for_you
 from tests.gateway.web.page import Page
 from tests.support.browser import needs_chromium, running_tab
 from tests.support.media import video
@@ -153,9 +154,10 @@ async def test_two_people_meet(two: Two, tmp_path: Path) -> None:
 async def test_what_people_set_for_themselves(two: Two) -> None:
     """Privacy, mutes, sessions, a second factor, a conversation's marks, a copy of the data, the account's end."""
     anna, ben = two.anna, two.ben
-    phone, _ = await asyncio.gather(sign_up_by_phone(anna, two.anna_name), sign_up_by_phone(ben, two.ben_name))
+    phone, ben_phone = await asyncio.gather(sign_up_by_phone(anna, two.anna_name), sign_up_by_phone(ben, two.ben_name))
     anna_id, ben_id = [await page.tab.run(MY_ID) for page in (anna, ben)]
     await settings.check_privacy(anna)
+    await check_for_you(anna, ben_phone, two.ben_name)
     await settings.check_mutes(anna, ben_id, two.ben_name)
     await settings.check_sessions(anna, {"phone": phone, "password": PASSWORD})
     codes = await settings.turn_on_second_factor(anna)
@@ -170,7 +172,7 @@ async def test_what_people_set_for_themselves(two: Two) -> None:
     await anna.present(".asked", "it.hidden")
     await settings.check_marks(anna, ben, two.ben_name, "Still there?")
     await check_accessible(
-        anna, "#/settings", "#/privacy", "#/muted", "#/security", "#/sessions", "#/reports", "#/data"
+        anna, "#/settings", "#/privacy", "#/for-you", "#/muted", "#/security", "#/sessions", "#/reports", "#/data"
     )
     await settings.check_export(ben)
     await settings.delete_account(ben)

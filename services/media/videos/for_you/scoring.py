@@ -9,7 +9,7 @@ from services.media.videos.for_you.candidates import Candidate
 from services.media.videos.for_you.pool import Pool
 from services.media.videos.for_you.tastes import Taste
 
-WEIGHTS = {"near": 3.0, "tags": 1.2, "author": 0.8, "followed": 0.8, "popular": 1.0, "quality": 0.4, "recent": 0.4}
+WEIGHTS = {"near": 0.6, "tags": 2.0, "author": 1.0, "followed": 0.8, "popular": 0.5, "quality": 1.0, "recent": 1.0}
 WHYS = {"near": WHY_NEAR, "tags": WHY_TAG, "author": WHY_AUTHOR, "followed": WHY_FOLLOWED}
 LEAST = 0.1  # of a score, for a part to be the reason
 HALF_LIFE = 2 * 86_400_000  # milliseconds
