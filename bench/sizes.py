@@ -28,6 +28,7 @@ MADE: dict[str, dict[str, str]] = {
     "social": {
         "friendship": f"(user_id, friend_id, source) SELECT {SOMEBODY}, n, 1",
         "member": "(group_id, user_id, role) SELECT 1, n, 0",
+        "follow": f"(user_id, followed_id, pending) SELECT {SOMEBODY}, n, false",
     },
     "media": {
         "object": f"(hash, extension, kind, media_type, size, state) SELECT {HASH}, 'mp4', 'video', 'video/mp4', 9, 2",
@@ -35,6 +36,10 @@ MADE: dict[str, dict[str, str]] = {
         f" n << 22, {SOMEBODY}, {WORDS}, '/media/' || {HASH} || '.mp4', '/media/' || {HASH} || '.jpg', {HASH}, 0,"
         f" (random() * 1e15)::bigint, to_tsvector('simple', {WORDS})",
         "video_like": f"(video_id, user_id) SELECT {SOMEBODY} << 22, n",
+        "video_tag": f"(video_id, name, owner_id, visibility, day) SELECT n << 22, 'tag' || n % 500, {SOMEBODY}, 0,"
+        " '2026-01-01'",
+        "saved_video": f"(user_id, video_id) SELECT {SOMEBODY}, n << 22",
+        "watched_video": f"(user_id, video_id, share) SELECT {SOMEBODY}, n << 22, 50",
         "comment": f"(id, video_id, father_id, user_id, owner_id, content) SELECT n, n % 900, n, {SOMEBODY}, 1,"
         f" {WORDS}",
         "outbox": f"(subject, aggregate, data, published_at) SELECT 'events.media.video.liked', n::text, '{EVENT}',"
@@ -45,6 +50,9 @@ MADE: dict[str, dict[str, str]] = {
         "message": "(conversation_id, seq, rev, id, sender_id, client_msg_id, content_type, body, size, words) SELECT"
         f" n % 500, n / 500 + 1, n / 500 + 1, n << 22, {SOMEBODY}, gen_random_uuid(), 'text',"
         f" jsonb_build_object('text', {WORDS}), 80, to_tsvector('simple', {WORDS})",
+        "reaction": f"(conversation_id, seq, user_id, emoji) SELECT n % 500, n / 500, {SOMEBODY}, '👍'",
+        "reaction_summary": "(conversation_id, seq, rev, counts) SELECT n % 500, n / 500, n, '[[\"👍\", 1]]'",
+        "pinned_message": f"(conversation_id, seq, pinned_by) SELECT n % 500, n / 500, {SOMEBODY}",
         "conversation": "(id, kind, low_id, high_id) SELECT n, 1, n, n + 1000000",
         "conversation_member": f"(conversation_id, user_id, rev) SELECT n, {SOMEBODY}, 1",
         "notification": f"(id, user_id, kind, event, topic, actor_ids, actor_count, subject) SELECT n, {SOMEBODY},"
