@@ -1,6 +1,6 @@
 """Each alert fires when its metrics say so, and goes quiet after: judged by promtool, Prometheus' own.
 
-tests/e2e/test_alerts.py breaks causes for real.
+tests/e2e/test_alerts.py and test_more_alerts.py break causes for real.
 """
 
 import subprocess
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
-from tests.deploy.observability import FOLDER, RULE_FILES, alerts
+from tests.deploy.observability import FOLDER, ROOT, RULE_FILES, alerts
 from tests.support.prometheus import find_program
 
 HTTP = 'hitok_http_seconds_count{route="%s",method="POST",status="%s"}'
@@ -138,6 +138,31 @@ CASES = {
     "ValkeyDown": gauge("redis_up", 0, 1),
     "PublicCertificateEnds": gauge("probe_ssl_earliest_cert_expiry", 13 * 86400, 90 * 86400),
 }
+
+
+ONLY_JUDGED = {  # no test breaks the cause
+    "BackgroundTaskStalled",
+    "EventsNotStored",
+    "ConsumerBehind",
+    "SocketsResync",
+    "SocketRequestsFail",
+    "JobsFail",
+    # Of exporters and of Kubernetes:
+    "PostgresDown",
+    "PostgresConnectionsShort",
+    "PostgresReplicaBehind",
+    "ServerDiskFull",
+    "VolumeFull",
+    "JetStreamFull",
+    "ValkeyDown",
+    "PublicCertificateEnds",
+}
+
+
+def test_the_cause_of_each_alert_is_broken_or_it_is_said_that_it_is_not() -> None:
+    files = [ROOT / "tests/e2e" / name for name in ("test_alerts.py", "test_more_alerts.py")]
+    broken = "".join(file.read_text() for file in files)
+    assert {alert["alert"] for alert in alerts() if f'"{alert["alert"]}"' not in broken} == ONLY_JUDGED
 
 
 def test_each_alert_fires_and_goes_quiet(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.deploy.dockerfile import ROOT, read_dockerfile
 from tests.deploy.kustomize import Resource, build, pod_of
 from tests.deploy.observability import dashboards, rules
 from tests.deploy.schemas.kubernetes import find_schema_faults
+from tests.deploy.test_kubernetes_servers import SERVERS
 
 FOLDER = ROOT / "deploy/kubernetes"
 OVERLAYS = ("base", "small", "production")
@@ -477,10 +478,11 @@ def test_the_tools_reach_what_they_ask(overlay: str) -> None:
     not shutil.which("kube-score"),
     reason="needs kube-score: go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0",
 )
-@pytest.mark.parametrize("overlay", ["small", "production"])
+@pytest.mark.parametrize("overlay", ["small", "production", "servers"])
 def test_kube_score_finds_nothing_critical(overlay: str) -> None:
     # Images are examples; nobody's kubelet may limit CPU; secrets have to be variables, since the settings are.
     ignored = ["container-resources", "container-image-pull-policy", "pod-networkpolicy"]
     command = ["kube-score", "score", "-", "--output-format=ci", *(f"--ignore-test={name}" for name in ignored)]
-    done = subprocess.run(command, input=yaml.safe_dump_all(built(overlay)), capture_output=True, text=True)
+    found = built(overlay) if overlay != "servers" else SERVERS
+    done = subprocess.run(command, input=yaml.safe_dump_all(found), capture_output=True, text=True)
     assert [line for line in done.stdout.splitlines() if line.startswith("[CRITICAL]")] == []

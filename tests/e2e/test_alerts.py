@@ -1,7 +1,7 @@
 """Alerts of a running hitok fire when their causes are broken, and go quiet when these are mended.
 
 A real Prometheus scrapes it, with the rules of deploy/observability; only their times are short. `make alerts` breaks
-more, and takes two minutes.
+more, here and in test_more_alerts.py.
 """
 
 import asyncio

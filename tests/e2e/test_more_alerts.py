@@ -78,6 +78,7 @@ async def world(disk: Disk, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     settings = {
         "HITOK_SMS_URL": f"http://127.0.0.1:{SMS_PORT}",
         "HITOK_WORKERS": "0",
+        "HITOK_USER_POSTGRES_POOL": "1",
         "HITOK_DRAIN_SECONDS": "0",
         **{f"HITOK_TLS_{name.upper()}": path for name, path in files._asdict().items()},
     }
