@@ -44,8 +44,8 @@ test: $(STAMP)
 	@$(BIN)/python -m pytest $(T) $(if $(K),-k "$(K)")
 endif
 
-soak: $(STAMP) ## Test that no message is lost while processes are killed: HITOK_SOAK_SECONDS (600), HITOK_SOAK_SEED
-	@HITOK_SOAK_SECONDS=$${HITOK_SOAK_SECONDS:-600} $(BIN)/python -m pytest tests/chat/test_model.py -q -s
+soak: $(STAMP) ## Test that kills lose no message, then that what a run takes is level: HITOK_SOAK_SECONDS (600), HITOK_SOAK_SEED
+	@HITOK_SOAK_SECONDS=$${HITOK_SOAK_SECONDS:-600} $(BIN)/python -m pytest tests/chat/test_model.py tests/e2e/test_levels.py -q -s
 
 chaos: $(STAMP) ## Kill, freeze, fill, overload, cut the power: HITOK_CHAOS_ROUNDS (20), HITOK_CHAOS_SEED, HITOK_CHAOS_FAULTS
 	@HITOK_CHAOS_ROUNDS=$${HITOK_CHAOS_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_chaos.py tests/e2e/test_power_cut.py tests/e2e/test_full_disks.py tests/e2e/test_replicas.py tests/media/processing/test_faults.py -q -s
