@@ -17,6 +17,12 @@ from tests.e2e.upgrade.hook.sitecustomize import SWITCHED, SWITCHES
 ROOT = Path(__file__).parents[3]
 HOOK = Path(__file__).with_name("hook")
 LOCK = "requirements.lock"
+# The launcher of a release that forks the processes from one that has imported their code: here each begins anew.
+LAUNCH = """import runpy
+from deploy.local.services import SERVICES
+for service in SERVICES:
+    vars(service).update(forks=False)
+runpy.run_module("deploy.local", run_name="__main__", alter_sys=True)"""
 # A partition gets the columns of its table.
 TABLES = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
  AND NOT relispartition AND relname <> 'alembic_version'"""
@@ -57,7 +63,8 @@ class MixedRun(Everything):
         self._switches.mkdir()
         hook = {"PYTHONPATH": str(HOOK), SWITCHES: str(self._switches)}
         super().__init__(var, replicas, ha=False, **settings, **hook)
-        self._command[0], self._folder = str(release.python), release.folder
+        self._command[:3] = [str(release.python), "-c", LAUNCH]
+        self._folder = release.folder
 
     def switch(self, service: Service, release: Release | None) -> None:
         """The process runs that release once it is restarted; None: the one that the run began with."""

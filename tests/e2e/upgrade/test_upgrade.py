@@ -26,7 +26,7 @@ from tests.support.servers import temporary_folder
 from tests.support.user import mailed_code
 from tests.support.video_people import URL
 
-FIRST = "ef628b8"  # the first revision whose code runs on any schema of a later one
+FIRST = "df2a03c"  # the first revision whose processes leave a service before it stops
 RATE = float(os.environ.get("HITOK_UPGRADE_RATE", "50"))  # requests per second
 SEED = int(os.environ.get("HITOK_UPGRADE_SEED", "0")) or random.SystemRandom().randrange(2**32)
 CALM = 5.0  # seconds of load between the migrations and the first restart
