@@ -1,6 +1,7 @@
 """Mail by SMTP, to a real server in this process."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,9 @@ from redis.asyncio import Redis
 
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit.config import ConfigError
+from services.user.proofs import mail
 from services.user.proofs.mail import Mailer
+from tests.chat.proxy import proxy_to
 from tests.support.user import Running, new_name, refusal, running_user_service
 
 
@@ -79,6 +82,29 @@ async def test_a_mail_server_that_is_away_is_told(user: Running) -> None:
     async with mailing(user, url) as running:
         assert await refusal(running.accounts.SendCode(pb.SendCodeRequest(email=address))) == "MAIL_FAILED"
     assert not await code_is_kept(user, address)
+
+
+async def test_mail_goes_out_again_as_soon_as_its_server_is_back(
+    user: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was away, then it took connections and said nothing."""
+    monkeypatch.setattr(mail, "TIMEOUT", 0.5)
+    mailbox = Mailbox()
+    async with smtp_server(mailbox) as url, proxy_to(int(url.rpartition(":")[2]), random.Random(1)) as proxy:
+        async with mailing(user, f"smtp://127.0.0.1:{proxy.port}") as running:
+
+            async def ask() -> str:
+                request = pb.SendCodeRequest(email=f"{new_name()}@example.com")
+                return await refusal(running.accounts.SendCode(request))
+
+            proxy.away = True
+            assert await ask() == "MAIL_FAILED"
+            proxy.away, proxy.swallowing = False, True
+            assert await ask() == "MAIL_FAILED"
+            assert await refusal(running.accounts.LoginByPhone(pb.LoginByPhoneRequest(phone="none"))) == "PHONE_INVALID"
+            proxy.swallowing = False
+            assert await ask() == ""
+    assert len(mailbox.mails) == 1
 
 
 async def test_a_code_that_failed_to_go_out_does_not_take_its_successor_along(user: Running) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 import hashlib
 import os
+import random
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import obstore
@@ -23,6 +25,7 @@ from services.media.models import READY
 from services.media.processing.jobs import processing
 from services.media.storage import Storage
 from services.objectstore.store import key_of, open_store
+from tests.chat.proxy import proxy_to
 from tests.deploy.people import AS_ROOT
 from tests.support.buckets import CREDENTIALS, running_bucket
 from tests.support.gateway import FrontEnd, gateway_settings, running_gateway
@@ -90,6 +93,33 @@ class TestS3:
         assert len(data) > 17_000_000
         stored = await upload(remote, new_user(), data)
         assert hashlib.sha256(await read(remote, key_of(stored.file))).hexdigest() == stored.hash
+
+    async def test_a_server_that_is_away_is_told_and_used_again_as_soon_as_it_is_back(
+        self, servers: Servers, remote: Running, bucket: str, tmp_path: Path
+    ) -> None:
+        """Uploads and jobs meanwhile are refused or wait; nothing is lost, and nothing is started anew."""
+        port = urlsplit(parse_qs(urlsplit(bucket).query)["endpoint"][0]).port or 0
+        async with proxy_to(port, random.Random(1)) as proxy:
+            url = bucket.replace(f":{port}", f":{proxy.port}")
+            settings = media_settings(remote.settings.postgres_url, servers, tmp_path, HITOK_MEDIA_URL=url)
+            async with running_media_service(settings, background=False) as running:
+                user, data, kept = new_user(), png(), video(seconds=1)
+                stored = await upload(running, user, kept)
+                proxy.away = True
+                proxy.cut()
+                began = time.monotonic()
+                assert await refusal(upload(running, user, data)) == "STORE_UNAVAILABLE"
+                assert time.monotonic() - began < 30
+                async with processing(running.service):
+                    await asyncio.sleep(0.5)
+                    proxy.away = False
+                    assert (await upload(running, user, data)).hash == hashlib.sha256(data).hexdigest()
+                    await execute(running, "UPDATE job SET due_at = now() WHERE due_at IS NOT NULL")
+                    async with asyncio.timeout(60):
+                        while (await status(running, user, stored.hash)).state != READY:  # noqa: ASYNC110
+                            await asyncio.sleep(0.05)
+                assert await read(running, key_of(stored.file)) == kept
+                assert list(running.service.storage.spool.iterdir()) == []
 
     async def test_is_served_from_there(
         self, servers: Servers, remote: Running, bucket: str, user: RunningUser
