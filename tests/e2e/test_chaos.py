@@ -105,7 +105,9 @@ def keep_logs(running: Everything) -> None:
 
 async def play(running: Everything, row: Row, fault: Fault, dice: random.Random) -> None:
     """All rounds of one fault, under traffic of two new users."""
-    async with httpx.AsyncClient(base_url=running.urls[0], timeout=8) as http:
+    # Of 20 writes per second while something is frozen, each waits for its time-out.
+    limits = httpx.Limits(max_connections=1_000, max_keepalive_connections=100)
+    async with httpx.AsyncClient(base_url=running.urls[0], timeout=8, limits=limits) as http:
         visitor = FrontEnd(http)
         alice, ben = [
             await registered(visitor, lambda: register(http, lambda address: mailed_code(running.var, address)))
