@@ -7,9 +7,11 @@ import asyncio
 import os
 import random
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import pytest
 
 from bench.processes import resident
@@ -31,7 +33,8 @@ RATE = float(os.environ.get("HITOK_SOAK_RATE", "40"))  # requests per second
 UPLOADS_EVERY = 2.0  # seconds
 PARTS = 6
 # A third of the memory that is there after the first third, and no more, for caches that still fill.
-MEMORY, DESCRIPTORS, CONNECTIONS, WAITING = 1.33, 20, 5, 200
+MEMORY, DESCRIPTORS, WAITING = 1.33, 20, 200
+CONNECTIONS = 45  # the pools of four services (10), a listener each, and ours
 SERVICES = ("user", "social", "media", "chat")
 
 pytestmark = pytest.mark.skipif(not SECONDS, reason="run make soak")
@@ -75,13 +78,14 @@ async def test_what_a_run_takes_is_level() -> None:
     for name in early.memory:
         assert late.memory[name] < early.memory[name] * MEMORY, name
         assert late.descriptors[name] < early.descriptors[name] + DESCRIPTORS, name
-    assert late.connections < early.connections + CONNECTIONS
+    assert late.connections <= CONNECTIONS
     assert late.waiting < WAITING
 
 
 async def upload(ben: Person) -> None:
     while True:
-        await ben.call("POST", "/api/file/upload", files={"file": ("a.png", png())})
+        with suppress(httpx.TransportError):
+            await ben.call("POST", "/api/file/upload", files={"file": ("a.png", png())})
         await asyncio.sleep(UPLOADS_EVERY)
 
 
