@@ -20,6 +20,7 @@ NAMES = (
     "media",
     "chat",
     "dialects",
+    "door",
     "effects",
     "routes",
     "mixes",

@@ -36,12 +36,14 @@ class Numbers:
         self._videos, self._follows = videos, follows
         self.owners: NearCache[int, pb.OwnerStats] = NearCache(self._fetch, TTL, MAX_OWNERS, lasting=lasting)
 
-    async def of(self, viewer: Caller, user_id: int) -> ProfileNumbers:
+    def here(self, viewer: Caller, user_id: int) -> ProfileNumbers | None:
+        """Those of `of`, if all are in the caches: the tasks that ask for them would cost more than all else."""
         counts, owner = self._follows.counts.peek(user_id), self.owners.peek(user_id)
         state = ITSELF if viewer.user_id == user_id else self._follows.states.peek((viewer.user_id, user_id))
-        if counts and owner and state:  # the three tasks below would cost more than all else
-            return ProfileNumbers(counts, owner, state)
-        return ProfileNumbers(
+        return ProfileNumbers(counts, owner, state) if counts and owner and state else None
+
+    async def of(self, viewer: Caller, user_id: int) -> ProfileNumbers:
+        return self.here(viewer, user_id) or ProfileNumbers(
             *await asyncio.gather(
                 _if_there(self._follows.counts.load(user_id)),
                 _if_there(self.owners.load(user_id)),

@@ -89,6 +89,8 @@ async def _profile(call: Call, user_id: int) -> Profile:
     if user is None:
         raise UserNotFound
     shows_login = user_id in await call.container.logins_shown_to(call.caller, [user_id])
+    if here := call.container.numbers.here(call.caller, user_id):
+        return profile_of(user, shows_login, await facts_of(call, user.avatar), here)
     avatar, numbers = await asyncio.gather(facts_of(call, user.avatar), call.container.numbers.of(call.caller, user_id))
     return profile_of(user, shows_login, avatar, numbers)
 

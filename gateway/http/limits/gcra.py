@@ -7,17 +7,25 @@ other.
 
 from typing import NamedTuple
 
-# KEYS[1] holds the time at which the bucket would be full again, in microseconds on Valkey's clock.
-# ARGV: microseconds per token, tokens in a full bucket. Returns 0 for a token, else microseconds until there is one.
+# Each key holds the time at which its bucket would be full again, in microseconds on Valkey's clock.
+# ARGV, for each key: microseconds per token, tokens in a full bucket. Returns for each 0 for a token, else microseconds
+# until there is one.
 TAKE = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local interval, capacity = tonumber(ARGV[1]), tonumber(ARGV[2])
-local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + interval
-local wait = full_at - now - interval * capacity
-if wait > 0 then return math.ceil(wait) end
-redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
-return 0
+local waits = {}
+for place, key in ipairs(KEYS) do
+  local interval, capacity = tonumber(ARGV[2 * place - 1]), tonumber(ARGV[2 * place])
+  local full_at = math.max(tonumber(redis.call('GET', key) or now), now) + interval
+  local wait = full_at - now - interval * capacity
+  if wait > 0 then
+    waits[place] = math.ceil(wait)
+  else
+    redis.call('SET', key, string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
+    waits[place] = 0
+  end
+end
+return waits
 """
 
 

@@ -1,4 +1,4 @@
-"""Rate limits: token buckets in Valkey, shared by all gateways, each decided in one atomic call."""
+"""Rate limits: token buckets in Valkey, shared by all gateways. Requests of one moment take theirs in one call."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from gateway.http.errors import TooManyRequests
 from gateway.http.limits.gcra import TAKE, Bucket
+from services.kit.batcher import Batcher
 from services.kit.ttl_map import TtlMap
 
 REMEMBERED = 20_000  # buckets in this process: refusals in force, and what is limited here while Valkey is away
@@ -56,6 +57,7 @@ class RateLimiter:
     def __init__(self, redis: Redis, scale: float, clock: Callable[[], float] = monotonic) -> None:
         self._scale, self._clock = scale, clock
         self._take = redis.register_script(TAKE)
+        self._taking: Batcher[tuple[str, Bucket], int] = Batcher(self._take_all, name="take tokens")
         self._refused_until: TtlMap[str, float] = TtlMap(0, REMEMBERED, clock)
         self._full_at: TtlMap[str, float] = TtlMap(0, REMEMBERED, clock)  # of the buckets in this process
         self._redis_back_at = 0.0  # 0: it answers
@@ -85,7 +87,7 @@ class RateLimiter:
             if self._redis_back_at:  # it failed: this request tries it again, the others do not wait for the outcome
                 self._redis_back_at = now + 2 * RETRY_REDIS
             try:
-                wait: int = await self._take(keys=[key], args=[max(round(bucket.interval * 1e6), 1), bucket.capacity])
+                wait = await self._taking.submit((key, bucket))
                 self._redis_back_at = 0.0
                 return wait / 1e6
             except (RedisError, OSError, TimeoutError) as error:
@@ -95,3 +97,10 @@ class RateLimiter:
         if wait_here <= 0:
             self._full_at.put(key, full_at, full_at)
         return wait_here
+
+    async def _take_all(self, wanted: list[tuple[str, Bucket]]) -> list[int]:
+        """Microseconds until there is a token, for each; 0: it was taken."""
+        buckets = (bucket for _, bucket in wanted)
+        args = [part for each in buckets for part in (max(round(each.interval * 1e6), 1), each.capacity)]
+        waits: list[int] = await self._take(keys=[key for key, _ in wanted], args=args)
+        return waits

@@ -26,7 +26,7 @@ async def test_valkey_and_this_process_decide_alike(servers: Servers) -> None:
             now = await now_of(redis)
             full_at = now + dice.randrange(-2, 2 * int(capacity) + 2) * interval
             await redis.set(KEY, full_at)
-            wait = await take(keys=[KEY], args=[interval, capacity])
+            (wait,) = await take(keys=[KEY], args=[interval, capacity])
             full_here, wait_here = Bucket(interval, capacity).take(full_at, now)
             passed = await now_of(redis) - now  # at most so much less has to be waited for
             if wait:
