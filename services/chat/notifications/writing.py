@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
-
 from services.chat.notifications.mutes import mentions_muted
 from services.chat.notifications.notifications import ABOUT_OWN_DOING, MAX_ACTORS, NewNotification
 from services.chat.parameters import int_array, json_rows
@@ -18,10 +16,12 @@ from services.chat.push.frames import Push
 from services.chat.push.outbox import GRACE, Publisher
 from services.kit.ids import IdGenerator
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 
-LOCK = text("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")  # ids of users
+# ids of users
+LOCK: Statement[Any] = Statement("SELECT pg_advisory_xact_lock(id) FROM unnest(CAST(:ids AS bigint[])) AS id")
 # What the receivers do not want, and the unread rows that may be joined. Blocks count in both directions.
-LOOK = text("""SELECT now() AS now,
+LOOK: Statement[Any] = Statement("""SELECT now() AS now,
  (SELECT json_agg(json_build_array(user_id, kind)) FROM notification_mute WHERE user_id = ANY(asked.users)) AS kinds,
  (SELECT json_agg(json_build_array(user_id, blocked_id)) FROM block WHERE blocked
   AND (user_id = ANY(asked.users) AND blocked_id = ANY(asked.actors)
@@ -36,7 +36,8 @@ LOOK = text("""SELECT now() AS now,
    AND read_at IS NULL AND created_at > now() - interval '24 hours' ORDER BY id DESC LIMIT 1) AS unread) AS unread
  FROM (SELECT CAST(:users AS bigint[]) AS users, CAST(:actors AS bigint[]) AS actors) AS asked""")
 # An event that has written its notification before writes none, and pushes none.
-WRITE = text("""WITH told AS (SELECT * FROM ROWS FROM (jsonb_to_recordset(CAST(:rows AS jsonb)) AS (id bigint,
+WRITE: Statement[Any] = (
+    Statement("""WITH told AS (SELECT * FROM ROWS FROM (jsonb_to_recordset(CAST(:rows AS jsonb)) AS (id bigint,
   joins boolean, user_id bigint, kind text, event text, topic text, actor_ids bigint[], actor_count int, subject jsonb,
   push_subject text, header text, payload text)) WITH ORDINALITY AS t (id, joins, user_id, kind, event, topic,
   actor_ids, actor_count, subject, push_subject, header, payload, place)),
@@ -49,6 +50,7 @@ INSERT INTO push (subject, header, payload, due_at)
  SELECT push_subject, header, payload, now() + make_interval(secs => :grace) FROM told
  WHERE id IN (SELECT id FROM joined UNION ALL SELECT id FROM added) ORDER BY place
  RETURNING id, subject, header, payload""")
+)
 
 
 @dataclass(slots=True)
@@ -93,14 +95,11 @@ async def notify(
     if not new:
         return
     topics = sorted({(each.user_id, each.topic) for _, each in new if each.topic})
-    if topics:
-        await connection.execute(LOCK, {"ids": int_array(sorted({user_id for user_id, _ in topics}))})
     found = await _look(connection, [each for _, each in new], topics)
     rows = _rows(new_id, [(event, each) for event, each in new if _is_wanted(each, found)], found)
     if not rows:
         return
-    values = {"rows": json_rows([row.values() for row in rows]), "grace": GRACE}
-    pushed = (await connection.execute(WRITE, values)).all()
+    pushed = await connection.fetch(WRITE, rows=json_rows([row.values() for row in rows]), grace=GRACE)
     pushes = [Push(row.subject, row.header, row.payload) for row in pushed]
     publisher.publish_after_commit(connection, [row.id for row in pushed], pushes)
 
@@ -118,7 +117,10 @@ async def _look(
         "actors": int_array(sorted({each.actor_id for each in new})),
         "topics": json_rows([{"user_id": user_id, "topic": topic} for user_id, topic in topics]),
     }
-    return _Found((await connection.execute(LOOK, asked)).one())
+    locks = [LOCK.bind(ids=int_array(sorted({user_id for user_id, _ in topics})))] if topics else []
+    # One round trip, but in this order: what is looked at is locked.
+    (*_, (found,)) = await connection.fetch_each(*locks, LOOK.bind(**asked))
+    return _Found(found)
 
 
 class _Found:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import text
 
 from services.kit import telemetry
 from services.kit.context import Caller
 from services.kit.errors import HitokError
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Bound, Statement
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import (
@@ -25,14 +25,14 @@ from services.social.errors import (
     SelfFriend,
     UserNotFound,
 )
-from services.social.locks import lock_users
+from services.social.locks import LOCK
 from services.social.models import ACCEPTED, ADDED, EVERYONE, NOBODY, PENDING, REQUESTED
 from services.social.validation import check_message, parse_time
 
 MAX_ASKS = 200  # per transaction, which locks their users
 
 # Scalar subqueries and ids in arrays, as PostgreSQL may turn EXISTS and joins into hashes of whole tables.
-LOOK = text(f"""SELECT
+LOOK: Statement[Any] = Statement(f"""SELECT
  (SELECT json_build_array(id, agreed) FROM friendship
   WHERE user_id = caller_id AND friend_id = asks.user_id) AS friendship,
  (SELECT id FROM block WHERE user_id = caller_id AND blocked_id = asks.user_id) AS blocks,
@@ -48,7 +48,7 @@ LOOK = text(f"""SELECT
  (SELECT count(*) FROM friend_request WHERE from_id = caller_id AND result = {PENDING}) AS waiting
  FROM jsonb_to_recordset(CAST(:asks AS jsonb)) AS asks (place int, caller_id bigint, user_id bigint)
  ORDER BY place""")  # noqa: S608
-WRITE = text(f"""WITH
+WRITE: Statement[Any] = Statement(f"""WITH
  pairs AS (SELECT * FROM jsonb_to_recordset(CAST(:friends AS jsonb))
   AS row (user_id bigint, friend_id bigint, source smallint, agreed boolean)),
  befriended AS (INSERT INTO friendship (user_id, friend_id, source, agreed)
@@ -104,27 +104,28 @@ async def write_asks(
     A request becomes a friendship if the other user asked before; an add becomes a request if the user removed, refused
     or blocked the caller, or wants to be asked. Either agrees to the friendship that the other user began.
     """
-    await lock_users(connection, *{id for ask in asks for id in ask[:2]})
+    locks = LOCK.bind(ids=sorted({id for ask in asks for id in ask[:2]}))
     refusals: dict[int, HitokError | None] = {}
     left = dict(enumerate(asks))
     while left:  # of the asks of a pair each sees what the one before did
         pairs = {frozenset(ask[:2]): place for place, ask in reversed(left.items())}
         wave = {place: left.pop(place) for place in sorted(pairs.values())}
-        refused = await _write_wave(connection, settings, list(wave.values()))
+        refused = await _write_wave(connection, settings, list(wave.values()), locks)
         refusals.update(zip(wave, refused, strict=True))
     return [refusals[place] for place in range(len(asks))]
 
 
 async def _write_wave(
-    connection: AsyncConnection, settings: SocialSettings, asks: Sequence[Ask]
+    connection: AsyncConnection, settings: SocialSettings, asks: Sequence[Ask], locks: Bound
 ) -> list[HitokError | None]:
     asked = [{"place": n, "caller_id": ask.caller_id, "user_id": ask.user_id} for n, ask in enumerate(asks)]
-    found = (await connection.execute(LOOK, {"asks": _encode(asked)})).all()
+    # One round trip, but in this order: what is looked at is locked.
+    _, found = await connection.fetch_each(locks, LOOK.bind(asks=_encode(asked)))
     plan = _Plan(settings)
     refusals = [plan.take(ask, row) for ask, row in zip(asks, found, strict=True)]
     if plan.told or plan.filed:
         rows = {name: _encode(getattr(plan, name)) for name in ("friends", "filed", "told")}
-        await connection.execute(WRITE, rows | {"settled": plan.settled, "agreed": plan.agreed})
+        await connection.fetch(WRITE, **rows, settled=plan.settled, agreed=plan.agreed)
     return refusals
 
 
