@@ -75,13 +75,15 @@ def merge(target: Resource, patch: Resource) -> None:
 
 
 def merge_list(target: list[Resource], patch: list[Resource], key: str) -> None:
-    """What is new comes first."""
+    """What the patch names comes first, in its order."""
     known = {item[key]: item for item in target}
-    new = [item for item in patch if item[key] not in known]
-    for item in patch:
+    named = {item[key] for item in patch}
+    first = []
+    for item in yaml.safe_load(yaml.safe_dump(patch)):
         if item[key] in known:
             merge(known[item[key]], item)
-    target[:0] = yaml.safe_load(yaml.safe_dump(new))
+        first.append(known.get(item[key], item))
+    target[:] = first + [item for item in target if item[key] not in named]
 
 
 def rename(resources: Iterable[Resource], name: str, newName: str, newTag: str) -> None:  # noqa: N803
