@@ -27,40 +27,64 @@ class ServerLost(Exception):
     """The server ended by itself, for example because a port was taken, or did not answer in time."""
 
 
+class Bucket:
+    """An empty bucket of a server that can be killed and started again."""
+
+    def __init__(self, folder: Path, ports: dict[str, int]) -> None:
+        self.port, self._folder = ports["s3"], folder
+        folder.mkdir(parents=True)
+        identity = {"name": "test", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
+        users = folder / "s3.json"
+        users.write_text(json.dumps({"identities": [identity]}))
+        self._command = [str(Path(sys.executable).parent / "weed"), "server", f"-dir={folder}", f"-s3.config={users}"]
+        self._command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-master.volumeSizeLimitMB=64"]
+        # Else two servers at once want the same ports for them.
+        self._command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+        self._command += [f"-{role}.port={port}" for role, port in ports.items()]
+
+    def url(self, port: int = 0) -> str:
+        """HITOK_MEDIA_URL, for a process with CREDENTIALS in its environment; `port`: of what stands before it."""
+        return f"s3://bucket/some/prefix?endpoint=http://127.0.0.1:{port or self.port}&region=us-east-1"
+
+    def start(self) -> None:
+        """Raises ServerLost."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._folder)
+        try:
+            _wait_for(f"http://127.0.0.1:{self.port}/", self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """Stopping in an orderly way takes it half a minute."""
+        self._process.kill()
+        self._process.wait()
+
+
 @contextmanager
-def running_bucket(folder: Path) -> Iterator[str]:
-    """HITOK_MEDIA_URL of an empty bucket, for a process with CREDENTIALS in its environment."""
-    with ExitStack() as exits:
-        for start in range(STARTS):
+def running_server(folder: Path) -> Iterator[Bucket]:
+    for start in range(STARTS):
+        with _reserved_ports(len(ROLES)) as ports:
+            bucket = Bucket(folder / f"start{start}", dict(zip(ROLES, ports, strict=True)))
             try:
-                port = exits.enter_context(_running_server(folder / f"start{start}"))
-                break
+                bucket.start()
             except ServerLost:
                 if start == STARTS - 1:
                     raise
-        yield f"s3://bucket/some/prefix?endpoint=http://127.0.0.1:{port}&region=us-east-1"
+                continue
+            try:
+                yield bucket
+            finally:
+                bucket.kill()
+            return
 
 
 @contextmanager
-def _running_server(folder: Path) -> Iterator[int]:
-    """The port of its S3 API. Raises ServerLost."""
-    folder.mkdir(parents=True)
-    identity = {"name": "test", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
-    users = folder / "s3.json"
-    users.write_text(json.dumps({"identities": [identity]}))
-    with _reserved_ports(len(ROLES)) as found, (folder / "log").open("wb") as log:
-        ports = dict(zip(ROLES, found, strict=True))
-        command = [str(Path(sys.executable).parent / "weed"), "server", f"-dir={folder}", f"-s3.config={users}"]
-        command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-master.volumeSizeLimitMB=64"]
-        command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # else two servers at once want the same ports for them
-        command += [f"-{role}.port={port}" for role, port in ports.items()]
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-        try:
-            _wait_for(f"http://127.0.0.1:{ports['s3']}/", process)
-            yield ports["s3"]
-        finally:
-            process.kill()  # stopping in an orderly way takes it half a minute
-            process.wait()
+def running_bucket(folder: Path) -> Iterator[str]:
+    """HITOK_MEDIA_URL of an empty bucket, for a process with CREDENTIALS in its environment."""
+    with running_server(folder) as bucket:
+        yield bucket.url()
 
 
 @contextmanager

@@ -135,10 +135,14 @@ async def check_no_orphans(media: Running) -> None:
     folder = Path(media.settings.var, "media")
     for path in await asyncio.to_thread(files_in, folder):
         os.utime(path, (0, 0))
-    await sweeper.sweep(media.service)
-    await deletions.drain(media.service.database, media.service.storage)
     rows = await execute(media, "SELECT hash || '.' || extension AS file FROM object")
-    assert await keys_of(media) == {key_of(row.file) for row in rows}
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            await sweeper.sweep(media.service)
+            await deletions.drain(media.service.database, media.service.storage)
+            if await keys_of(media) == {key_of(row.file) for row in rows}:
+                break
+            await asyncio.sleep(0.2)  # what a bucket has is not older than the sweeper's grace yet
     assert not [path.name for path in await asyncio.to_thread(files_in, folder) if "#" in path.name]
 
 
@@ -267,6 +271,29 @@ async def test_a_full_disk(
     async with impatient(drilled):
         await check_whole(drilled, user, hash, made)
     assert met == set(stages)
+
+
+async def test_a_full_disk_while_a_file_is_taken_in(
+    drilled: Running, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is received, and while the inspection puts it into another container: refused, and taken later."""
+    ballast, user, data, inspect = small_disk / "ballast", new_user(), video("nut", "mpeg4"), probe.probe
+
+    async def meets_it(*asked: Any) -> probe.Facts:
+        fill(ballast, 0)
+        return await inspect(*asked)
+
+    for name, meet in (("fill", lambda: fill(ballast, 1_000)), ("inspect", lambda: None)):
+        with monkeypatch.context() as patch:
+            meet()
+            if name == "inspect":
+                patch.setattr(probe, "probe", meets_it)
+            assert await refusal(upload(drilled, user, data)) == "STORE_UNAVAILABLE"
+        assert spooled(drilled) == ["ballast"]
+        ballast.unlink()
+    stored = await upload(drilled, user, data)
+    assert stored.file.endswith(".mov")
+    assert not spooled(drilled)
 
 
 def fill(path: Path, left: int) -> None:
