@@ -36,7 +36,7 @@ WALL = 2  # times the CPU bound
 AT_ONCE = 3
 WAITING = 20  # files of one user
 QUEUE_SECONDS = 60.0
-SHORT = 0.15  # seconds of CPU that an inspection takes before it is a long one; Python and its libraries take a half
+SHORT = 0.08  # seconds of CPU that an inspection takes before it is a long one
 
 run_child = children.run_child
 _turns = Turns(AT_ONCE, WAITING, QUEUE_SECONDS)

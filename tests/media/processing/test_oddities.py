@@ -1,5 +1,6 @@
 """Recordings whose times, packets or tracks are not as their format would have them, as FFmpeg plays them."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -120,3 +121,39 @@ def test_what_few_devices_decode_is_encoded(extension: str, options: str, tmp_pa
     with av.open(str(tmp_path / "target")) as container:
         context = container.streams.video[0].codec_context
         assert (context.pix_fmt, context.profile, context.color_trc != 16) == ("yuv420p", "High", True)
+
+
+def test_a_matroska_that_begins_late_is_whole(tmp_path: Path) -> None:
+    """Its length is told from time 0, which is not where it begins."""
+    path = tmp_path / "late.mkv"
+    made(path, f"{VIDEO_INPUT} {SOUND_INPUT} {X264} -c:a aac -output_ts_offset 30")
+    facts, found = shown(path)
+    assert facts["duration"] == pytest.approx(1_000, abs=60)
+    assert found == pytest.approx([found[0] + number / 30 for number in range(30)], abs=0.001)
+    assert found[0] < 0.1
+
+
+@pytest.mark.parametrize("codec", ["h263", "mpeg4"])
+def test_what_telephones_recorded_before(tmp_path: Path, codec: str) -> None:
+    """3GP with AMR, for which FFmpeg's own program has no encoder here, but the wheel of PyAV has."""
+    path = tmp_path / "old.3gp"
+    with av.open(str(path), "w", format="3gp") as container:
+        pictures: Any = container.add_stream(codec, rate=15)
+        sounds: Any = container.add_stream("libopencore_amrnb", rate=8_000)
+        pictures.width, pictures.height, pictures.pix_fmt, sounds.layout = 176, 144, "yuv420p", "mono"
+        for number in range(15):
+            frame = av.VideoFrame.from_image(Image.effect_noise((176, 144), 60).convert("RGB"))  # type: ignore[no-untyped-call]
+            frame.pts = number
+            container.mux(pictures.encode(frame))
+        container.mux(pictures.encode(None))
+        for number in range(50):
+            sound = av.AudioFrame("s16", "mono", 160)
+            sound.planes[0].update(os.urandom(320))
+            sound.sample_rate, sound.pts = 8_000, number * 160
+            container.mux(sounds.encode(sound))
+        container.mux(sounds.encode(None))
+    facts, found = shown(path)
+    assert facts["codec"] == f"{codec}/amr_nb"
+    assert found == pytest.approx([number / 15 for number in range(15)], abs=0.001)
+    with av.open(str(tmp_path / "target")) as container:
+        assert [stream.codec_context.name for stream in container.streams] == ["h264", "aac"]

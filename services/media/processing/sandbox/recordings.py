@@ -24,6 +24,7 @@ PICTURES_ONLY = ("avi", "flv", "mpegts", "mpeg", "rm", *REWRAPPED)  # no player 
 WRAPPINGS = {"mov": "mov", "matroska": "mkv"}  # formats and their extensions, the first that takes the codecs
 EXACT = {"fflags": "+bitexact", "movie_timescale": "90000"}
 GUESSED = {"fflags": "+genpts"}  # times that the format leaves out
+FROM_ZERO = ("matroska",)  # their length is told from time 0, also if the recording begins later
 SLACK = 2.0  # seconds by which a recording may end before its container says
 
 
@@ -66,8 +67,10 @@ def _inspect(path: Path, kind: str, format: str, limits: dict[str, int]) -> dict
         if declared > limits["seconds"]:
             raise Refused("LARGE", "too long")
         streams = [stream for stream in (picture, sound) if stream]
-        duration, frames = _play(container, streams)
+        start, duration, frames = _play(container, streams)
         shape = sources.shape_of(picture, frames[picture.index]) if picture else None
+    if format in FROM_ZERO and declared:
+        declared = max(declared - start, duration)
     if declared and duration < declared * 0.9 - SLACK:
         raise Refused("TRUNCATED", "cut short")
     if duration > limits["seconds"]:
@@ -126,9 +129,9 @@ def _check_riff(path: Path) -> None:
         raise Refused("TRUNCATED", "cut short")
 
 
-def _play(container: Any, streams: list[Any]) -> tuple[float, dict[int, Any]]:
-    """Demuxes all packets and decodes the first frame of each stream. Returns the time in seconds at which the last
-    packet ends, and the frames by stream index."""
+def _play(container: Any, streams: list[Any]) -> tuple[float, float, dict[int, Any]]:
+    """Demuxes all packets and decodes the first frame of each stream. Returns the time in seconds at which the first
+    packet begins, the time from there until the last one ends, and the frames by stream index."""
     end, start, first = 0.0, None, {}
     clocks = {stream.index: float(stream.time_base or 0) for stream in streams}  # a Fraction costs more than the packet
     may_be_encrypted = "mp4" in container.format.name.split(",")
@@ -144,4 +147,4 @@ def _play(container: Any, streams: list[Any]) -> tuple[float, dict[int, Any]]:
             first[index] = frames[0]
     if len(first) < len(streams):
         raise Refused("BROKEN", "cannot be decoded")
-    return end - (start or 0.0), first
+    return start or 0.0, end - (start or 0.0), first
