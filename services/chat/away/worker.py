@@ -55,14 +55,18 @@ class Worker:
                 state = await queue.read_state(self._database)
                 WAITING.set(state.waiting)
                 self._hearing.counted(state.has_devices, asked_at)
-                if lost := await queue.forget_lost(self._database):
-                    SENT.labels("", Outcome.LOST).inc(lost)
+                await self.forget_lost()
                 wait = POLL if state.look_in is None else min(state.look_in, POLL)
             except LOST as error:
                 log.warning("pushes are not planned", error=repr(error)[:200])
                 wait = 1.0
             await self._hearing.heard_within(max(wait, LEAST_WAIT))
             self._hearing.noted.clear()
+
+    async def forget_lost(self) -> None:
+        """Ends what workers that died left, and forgets what was told long ago."""
+        if lost := await queue.forget_lost(self._database):
+            SENT.labels("unknown", Outcome.LOST).inc(lost)
 
     async def send(self) -> None:
         while True:
