@@ -2,6 +2,7 @@
 import { chat, restart, start, state, stop, unread } from "./chat.mjs";
 import { button, fill, h, icon } from "./dom.mjs";
 import { t } from "./i18n.mjs";
+import { kept } from "./kept.mjs";
 import { countUnseen, describe, linkOf, noticed, unseen } from "./notifications.mjs";
 import { router } from "./router.mjs";
 import { me } from "./session.mjs";
@@ -26,6 +27,7 @@ const VIEWS = {
   settings: () => import("./views/settings.mjs"),
   privacy: () => import("./views/privacy.mjs"),
   "for-you": () => import("./views/for-you.mjs"),
+  pushes: () => import("./views/pushes.mjs"),
   muted: () => import("./views/muted.mjs"),
   security: () => import("./views/security.mjs"),
   sessions: () => import("./views/sessions.mjs"),
@@ -34,7 +36,7 @@ const VIEWS = {
 };
 const NAV = [["", "feed"], ["friends", "friends"], ["upload", "upload"], ["chats", "chats"], ["notifications", "bell"], ["me", "me"]];
 const INSIDE = { feed: "", v: "", chat: "chats", groups: "chats", group: "chats",
-  saved: "me", settings: "me", privacy: "me", muted: "me", security: "me", sessions: "me", data: "me", reports: "me" }; // views without an entry of their own
+  saved: "me", settings: "me", privacy: "me", pushes: "me", muted: "me", security: "me", sessions: "me", data: "me", reports: "me" }; // views without an entry of their own
 const COUNTS = { chats: unread, notifications: unseen };
 
 const main = document.getElementById("main"), nav = document.getElementById("nav");
@@ -82,5 +84,7 @@ chat.addEventListener("notification", ({ detail }) => {
   showNav();
   describe(detail).then((text) => toast(text, linkOf(detail)));
 });
+navigator.serviceWorker?.addEventListener("message", ({ data }) => { location.hash = data.address; });
 await begin(main, show, stop);
+if (me && kept("push") === me.id) import("./push.mjs").then(({ renew }) => renew()).catch(() => {}); // at the next start, then
 if (me) countUnseen().then(showNav, () => {});

@@ -60,7 +60,7 @@ def content_security_policy(public_url: str, media_redirect: str) -> str:
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src {media}; "
         f"media-src {media}; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
+        "require-trusted-types-for 'script'; trusted-types hitok-push"  # which names the service worker of pushes
     )
 
 

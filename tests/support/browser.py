@@ -59,6 +59,7 @@ class Tab:
         self._socket, self._numbers = socket, itertools.count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self.requests: list[tuple[int, str]] = []
+        self.workers: dict[str, str] = {}  # the scopes of service workers, by their registration
 
     async def listen(self) -> None:
         async for text in self._socket:
@@ -66,6 +67,9 @@ class Tab:
             if message.get("method") == "Network.responseReceived":
                 response = message["params"]["response"]
                 self.requests.append((response["status"], response["url"]))
+            elif message.get("method") == "ServiceWorker.workerRegistrationUpdated":
+                for each in message["params"]["registrations"]:
+                    self.workers[each["registrationId"]] = each["scopeURL"]
             elif waiting := self._answers.pop(message.get("id", 0), None):
                 waiting.set_result(message)
 

@@ -5,7 +5,7 @@ import { language, t } from "../i18n.mjs";
 import { keep, kept } from "../kept.mjs";
 import { section } from "../ui.mjs";
 
-const PAGES = ["privacy", "for-you", "muted", "security", "sessions", "reports", "data"];
+const PAGES = ["privacy", "pushes", "for-you", "muted", "security", "sessions", "reports", "data"];
 
 export async function view() {
   return {

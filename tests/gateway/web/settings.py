@@ -1,6 +1,7 @@
 """What a person sets for themselves, on the web app's pages for it."""
 
 import io
+import json
 import zipfile
 
 import httpx
@@ -193,3 +194,42 @@ async def mark(page: Page, name: str) -> None:
     await page.press("[name=marks]")
     await page.press(f"dialog [name={name}]")
     await page.present("body", "!it.querySelector('dialog')")
+
+
+async def check_pushes(page: Page) -> None:
+    """What the service worker shows of a push. No push service is in reach, so Chromium itself hands it over."""
+    await page.tab.ask("Browser.grantPermissions", permissions=["notifications"])
+    await page.tab.ask("ServiceWorker.enable")
+    await page.go("#/pushes")
+    await page.present("[name=push]", "!it.checked")
+    assert await serious_faults(page.tab) == []
+    await forget_toasts(page)
+    await page.press("[name=content]")
+    await page.see("Saved", "#toasts")
+    shown = """(async () => {
+      const { registered } = await import("/web/push.mjs");
+      const registration = await registered();
+      while (registration.active?.state !== "activated") await new Promise((done) => setTimeout(done, 20));
+      globalThis.shown = async () =>
+        (await registration.getNotifications()).map(({ title, body, data }) => ({ title, body, data }));
+    })()"""
+    await page.tab.run(shown)
+
+    async def registered() -> bool:
+        return bool(page.tab.workers)
+
+    await until(registered)
+    ((registration, scope),) = page.tab.workers.items()
+    data = {"type": "message", "conversation_id": "7101", "seq": 2, "count": 2, "badge": 2}
+    for told in ({"body": "New message", "data": data | {"count": 1}}, {"body": "2 new messages", "data": data}):
+        pushed = json.dumps({"title": "hitok", "badge": 2, "tag": "same", **told})
+        origin = scope.removesuffix("/web/")
+        await page.tab.ask("ServiceWorker.deliverPushMessage", origin=origin, registrationId=registration, data=pushed)
+
+    async def shows() -> bool:
+        found = await page.tab.run("shown()")
+        return bool(found == [{"title": "hitok", "body": "2 new messages", "data": data}])
+
+    await until(shows)
+    await page.reload()
+    await page.present("[name=content]", "it.checked")

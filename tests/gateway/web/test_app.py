@@ -158,6 +158,7 @@ async def test_what_people_set_for_themselves(two: Two) -> None:
     anna_id, ben_id = [await page.tab.run(MY_ID) for page in (anna, ben)]
     await settings.check_privacy(anna)
     await check_for_you(anna, ben_phone, two.ben_name)
+    await settings.check_pushes(anna)
     await settings.check_mutes(anna, ben_id, two.ben_name)
     await settings.check_sessions(anna, {"phone": phone, "password": PASSWORD})
     codes = await settings.turn_on_second_factor(anna)

@@ -41,7 +41,7 @@ async def test_no_script_in_the_page_and_no_frame_around_it(browser: httpx.Async
     policy = dict(part.partition(" ")[::2] for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
-    assert policy["require-trusted-types-for"] == "'script'"
+    assert (policy["require-trusted-types-for"], policy["trusted-types"]) == ("'script'", "hitok-push")
     assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
     page = (FOLDER / "index.html").read_text()
     assert re.findall(r"<script(?![^>]* src=)|<style|\son\w+=|\sstyle=", page) == []
