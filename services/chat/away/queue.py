@@ -18,7 +18,8 @@ MAX_BADGE = 999
 STATE: Statement[Any] = Statement("""SELECT EXISTS (SELECT FROM push_device) AS has_devices,
  (SELECT CAST(extract(epoch FROM min(due_at) - now()) AS float8) FROM away_conversation
   WHERE due_at IS NOT NULL) AS look_in,
- (SELECT CAST(extract(epoch FROM min(due_at) - now()) AS float8) FROM away_push WHERE done_at IS NULL) AS send_in,
+ (SELECT CAST(extract(epoch FROM min(due_at) - now()) AS float8) FROM away_push
+  WHERE done_at IS NULL AND NOT sending) AS send_in,
  (SELECT count(*) FROM (SELECT FROM away_push WHERE done_at IS NULL LIMIT 10000) AS unsent) AS waiting""")
 # A push that its worker neither finished nor gave back may have been sent.
 FORGET = text("""WITH lost AS (SELECT id FROM away_push WHERE sending AND due_at <= now() AND done_at IS NULL

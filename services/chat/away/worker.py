@@ -26,6 +26,7 @@ from services.kit.events.stream import LOST
 
 POLL = 5.0  # seconds between looks for what another process noted
 LEAST_WAIT = 0.05  # seconds
+FORGET_EVERY = 60.0  # seconds
 FIRST_RETRY, LAST_RETRY, MAX_ATTEMPTS = 5.0, 1_800.0, 10  # seconds, seconds, attempts
 
 SENT = Counter("hitok_chat_away_pushes", "Pushes to users who are away", ["kind", "outcome"])
@@ -46,21 +47,25 @@ class Worker:
 
     async def look(self) -> None:
         """Plans the pushes about new messages, whichever process noted these."""
+        forget_at = 0.0
         while True:
             background.come_round()
             try:
-                while await planning.look(self._database, self._delay / 2):
-                    self._planned.set()
                 asked_at = monotonic()
                 state = await queue.read_state(self._database)
                 WAITING.set(state.waiting)
                 self._hearing.counted(state.has_devices, asked_at)
-                await self.forget_lost()
-                wait = POLL if state.look_in is None else min(state.look_in, POLL)
+                if _is_due(state.look_in) and await planning.look(self._database, self._delay / 2):
+                    self._planned.set()
+                    continue  # there may be more
+                if asked_at > forget_at:
+                    forget_at = asked_at + FORGET_EVERY
+                    await self.forget_lost()
+                wait = _wait(state.look_in)
             except LOST as error:
                 log.warning("pushes are not planned", error=repr(error)[:200])
                 wait = 1.0
-            await self._hearing.heard_within(max(wait, LEAST_WAIT))
+            await self._hearing.heard_within(wait)
             self._hearing.noted.clear()
 
     async def forget_lost(self) -> None:
@@ -72,15 +77,15 @@ class Worker:
         while True:
             background.come_round()
             try:
-                while await self.send_batch():
-                    pass
                 state = await queue.read_state(self._database)
-                wait = POLL if state.send_in is None else min(state.send_in, POLL)
+                if _is_due(state.send_in) and await self.send_batch():
+                    continue
+                wait = _wait(state.send_in)
             except LOST as error:
                 log.warning("pushes are not sent", error=repr(error)[:200])
                 wait = 1.0
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._planned.wait(), max(wait, LEAST_WAIT))
+                await asyncio.wait_for(self._planned.wait(), wait)
             self._planned.clear()
 
     async def send_batch(self) -> int:
@@ -137,3 +142,11 @@ def _is_wanted(row: Any, is_online: bool) -> bool:
     if row.conversation_id:
         return bool(row.count) and MESSAGE not in row.muted_kinds
     return row.wanted and not is_online and row.told not in row.muted_kinds
+
+
+def _is_due(seconds: float | None) -> bool:
+    return seconds is not None and seconds <= 0
+
+
+def _wait(due_in: float | None) -> float:
+    return POLL if due_in is None else min(max(due_in, LEAST_WAIT), POLL)
