@@ -70,8 +70,8 @@ async def test_a_notification_that_is_not_told(stage: Stage, how: str) -> None:
             await read_all(stage, owner)
         case "online":
             report = sockets_pb2.Connection(user_id=owner, connection_id="one")
-            request = sockets_pb2.RefreshConnectionsRequest(connections=[report])
-            await act(0, stage.chat.presence.RefreshConnections, request)
+            seen = sockets_pb2.RefreshConnectionsRequest(connections=[report])
+            await act(0, stage.chat.presence.RefreshConnections, seen)
         case "kind not wanted":
             await stage.wish(owner, muted_kinds=["like"])
         case "actor muted":
