@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
 from nats.aio.client import Client as Nats
@@ -13,6 +13,7 @@ from gateway.cache.caches import Caches, make_caches
 from gateway.cache.invalidation import Invalidation
 from gateway.cache.near_caches.near_cache import NearCache
 from gateway.cache.tags import trending_tags
+from gateway.chat.cards import Cards
 from gateway.chat.online_users import OnlineUsers
 from gateway.chat.presence_reporter import PresenceReporter
 from gateway.chat.tickets import Tickets
@@ -81,7 +82,8 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
         authenticator = Authenticator(settings.jwt_secret, caches.verdicts)
         invalidation = Invalidation(nats, caches)
         await stack.enter_async_context(invalidation.running())
-        limiter, chat = RateLimiter(redis, settings.rate_limit_scale), stubs.chat
+        limiter = RateLimiter(redis, settings.rate_limit_scale)
+        stubs.chat = chat = replace(stubs.chat, cards=Cards(caches.find_videos, caches.drop_counts))
         tickets, presence = Tickets(chat), PresenceReporter(chat)
         await stack.enter_async_context(presence.running())
         online_users = OnlineUsers(chat, presence, caches.sights)

@@ -1,6 +1,6 @@
 """All near caches of the gateway, and what is dropped by the writes that it makes itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nats.aio.client import Client as Nats
@@ -24,6 +24,7 @@ from protos.media.v1.comments_pb2_grpc import CommentsStub
 from protos.media.v1.for_you_pb2_grpc import ForYouStub
 from protos.media.v1.objects_pb2 import Object
 from protos.media.v1.objects_pb2_grpc import ObjectsStub
+from protos.media.v1.videos_pb2 import Video
 from protos.media.v1.videos_pb2_grpc import VideosStub
 from protos.social.v1.follows_pb2_grpc import FollowsStub
 from protos.social.v1.friends_pb2_grpc import FriendsStub
@@ -31,7 +32,7 @@ from protos.social.v1.mutes_pb2_grpc import MutesStub
 from protos.user.v1.accounts_pb2_grpc import SessionsStub
 from protos.user.v1.users_pb2 import User
 from protos.user.v1.users_pb2_grpc import UsersStub
-from services.kit.context import Caller
+from services.kit.context import Caller, current_caller
 from services.kit.roles import is_admin
 
 
@@ -99,6 +100,10 @@ class Caches:
         """After the caller began or ended a friendship or a block with the user here."""
         self.sights.drop(viewer.user_id, user_id)
         self.follows.drop(viewer.user_id, user_id)
+
+    async def find_videos(self, video_ids: Sequence[int]) -> Mapping[int, Video]:
+        """Those that the current caller may see."""
+        return await self.video_cache.of_ids(current_caller.get(), video_ids)
 
     def drop_counts(self, video_id: int, liker_id: int = 0) -> None:
         """After a like, a share or a view."""

@@ -98,6 +98,17 @@ class VideoCache:
             raise VideoNotFound
         return VideoCard(found.videos[0])
 
+    async def of_ids(self, viewer: Caller, video_ids: Sequence[int]) -> dict[int, pb.Video]:
+        """Those that the viewer, the current caller, may see: shared ones, and the others with one call."""
+        viewer_filter = await self._filter_of(viewer)
+        cards = await self._cards.load_many(video_ids) if viewer_filter else {}
+        hidden = viewer_filter.hidden_owners if viewer_filter else frozenset()
+        found = {id: card.video for id, card in cards.items() if card.video.owner_id not in hidden}
+        if rest := [id for id in video_ids if id not in found]:
+            own = await self._videos.BatchGetVideos(pb.BatchGetVideosRequest(video_ids=rest))
+            found |= {video.video_id: video for video in own.videos}
+        return found
+
     async def newest_comments(self, viewer: Caller, video_id: int) -> NewestComments | None:
         """The first NEWEST_COMMENTS; None if this viewer's have to be read from the service."""
         if await self._shared_card(viewer, video_id) is None:

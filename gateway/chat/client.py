@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import grpc.aio
 
+from gateway.chat.cards import Cards
 from gateway.chat.reaction_batcher import ReactionBatcher
 from gateway.chat.send_batcher import SendBatcher
 from protos.chat.v1 import conversations_pb2, devices_pb2, marks_pb2, pins_pb2, reactions_pb2, sockets_pb2
@@ -26,6 +27,9 @@ CHAT_PROTOS = (
 )
 
 
+NO_CARDS = Cards()
+
+
 @dataclass(frozen=True, slots=True)
 class Chat:
     conversations: ConversationsStub
@@ -38,6 +42,7 @@ class Chat:
     reacting: ReactionBatcher
     pins: PinsStub
     devices: DevicesStub
+    cards: Cards = NO_CARDS  # of videos that messages share
 
 
 def chat_at(channel: grpc.aio.Channel) -> Chat:

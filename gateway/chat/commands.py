@@ -10,6 +10,7 @@ import structlog
 from msgspec import Meta, Struct, field
 
 from gateway.chat import sync_pages, views
+from gateway.chat.cards import AskedCards, CardPage, shared_video
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid
 from gateway.http.limits.rate_limits import per_second
@@ -41,7 +42,7 @@ class To(Struct):
 class Send(Struct):
     to: To
     client_msg_id: Annotated[str, Meta(max_length=64)]
-    content_type: Annotated[str, Meta(max_length=32, description="text image video audio file emoji custom")]
+    content_type: Annotated[str, Meta(max_length=32, description="text image video audio file emoji custom video_card")]
     body: Any
     reply_to_seq: Number | None = None
     mentions: Annotated[list[Id], Meta(max_length=100)] | None = None
@@ -127,7 +128,10 @@ async def send(chat: Chat, params: Send) -> views.Ack:
         reply_to_seq=params.reply_to_seq or 0,
         mentions=params.mentions,
     )
-    return views.ack(await chat.sends.send(request))
+    sent = views.ack(await chat.sends.send(request))
+    if video_id := shared_video(params.content_type, params.body):
+        chat.cards.shared(video_id)
+    return sent
 
 
 async def edit(chat: Chat, params: Edit) -> views.Changed:
@@ -165,6 +169,7 @@ async def history(chat: Chat, params: History) -> views.MessagePage:
             limit //= 4
     messages = [client_json.message(row) for row in page.messages]
     messages = messages[: sync_pages.fitting(messages)]
+    await chat.cards.fill(messages)
     oldest = messages[-1].seq if messages else 1
     return views.MessagePage(messages, page.rev, more=oldest > 1 and bool(messages))
 
@@ -232,6 +237,10 @@ async def list_notifications(chat: Chat, params: ListNotifications) -> views.Not
 async def read_notifications(chat: Chat, params: ReadNotifications) -> None:
     request = sockets_pb.MarkNotificationsReadRequest(notification_ids=params.notification_ids, all=params.all)
     await chat.notifications.MarkNotificationsRead(request)
+
+
+async def cards(chat: Chat, params: AskedCards) -> CardPage:
+    return CardPage(await chat.cards.of(params.video_ids))
 
 
 async def presences(chat: Chat, params: SubscribePresence) -> views.PresencePage:

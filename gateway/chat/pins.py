@@ -39,5 +39,6 @@ async def pin_message(chat: Chat, params: PinMessage) -> views.Changed:
 async def list_pinned(chat: Chat, params: OfConversation) -> PinnedPage:
     request = pb.ListPinnedMessagesRequest(conversation_id=params.conversation_id)
     answer = await chat.pins.ListPinnedMessages(request)
-    told = pins(answer.pins)
-    return PinnedPage(told.rev, told.pins, [client_json.message(row) for row in answer.messages])
+    told, messages = pins(answer.pins), [client_json.message(row) for row in answer.messages]
+    await chat.cards.fill(messages)
+    return PinnedPage(told.rev, told.pins, messages)

@@ -26,7 +26,9 @@ class Search(Struct):
     text: Annotated[str, Meta(max_length=MAX_TEXT)] = ""
     conversation_id: Id | None = None
     sender_id: Id | None = None
-    content_types: Annotated[str, Meta(max_length=100, description="of text image video audio file emoji custom")] = ""
+    content_types: Annotated[
+        str, Meta(max_length=100, description="of text image video audio file emoji custom video_card")
+    ] = ""
     since: Time | None = None
     until: Time | None = None
     cursor: str = ""
@@ -52,7 +54,9 @@ async def search(chat: Chat, params: Search) -> FoundPage:
         until=_milliseconds(params.until),
     )
     page = await chat.conversations.SearchMessages(request)
-    return FoundPage([client_json.message(row) for row in page.messages], page.next_cursor)
+    messages = [client_json.message(row) for row in page.messages]
+    await chat.cards.fill(messages)
+    return FoundPage(messages, page.next_cursor)
 
 
 def _milliseconds(moment: datetime | None) -> int:

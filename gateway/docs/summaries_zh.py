@@ -121,6 +121,7 @@ SUMMARIES = {
     "POST /api/push/set-settings": "设置推送：是否含内容、哪些种类、免打扰时段。",
     "GET /api/chat/pinned-messages": "会话的置顶消息，最近置顶的在前。",
     "GET /api/chat/search": "按词、发送者、类型和时间搜索自己的消息，最新的在前。",
+    "GET /api/chat/cards": "消息中分享的视频对调用者可见的内容；历史和搜索已包含。",
     "GET /api/chat/notifications": "通知，最新的在前。",
     "POST /api/chat/notifications/read": "把给出的或全部通知标为已读。",
     "POST /api/file/upload": "上传一个文件（表单字段 `file`）；相同文件的地址相同。",

@@ -159,7 +159,7 @@ FAILURES: dict[str, Failure] = {
     "CONVERSATION_NOT_FOUND": Failure(404, 10061, "会话不存在", 100002),
     "ANSWER_AWAITED": Failure(403, 10064, "对方尚未同意，请等待回复", 0),
     "MUTE_INVALID": Failure(400, 10001, "参数无效", 0),
-    "PUSH_KIND_OFF": Failure(400, 10125, "服务器不支持此类推送", 0),
+    "PUSH_KIND_OFF": Failure(400, 10129, "服务器不支持此类推送", 0),
     "PUSH_ADDRESS_INVALID": Failure(400, 10001, "参数无效", 0),
     "PUSH_KEYS_INVALID": Failure(400, 10001, "参数无效", 0),
     "TIME_ZONE_INVALID": Failure(400, 10001, "参数无效", 0),

@@ -68,7 +68,7 @@ VALUES: dict[str, Any] = {
     "ScorePart.name": "tags", "value": 0.5, "weight": 1.2, "author_id": ID, "NotInterested.video_id": OTHER_ID,
     "KeptOut.video_id": OTHER_ID, "KeptOut.author_id": "0", "KeptOut.tag": "", "KeptOut.created_at": str(SECONDS),
     "who_may_comment": "everyone", "may_comment": True, "CommentView.edited_at": "0",
-    "PinComment.comment_id": OTHER_ID,
+    "PinComment.comment_id": OTHER_ID, "available": True,
     "hidden": True, "pinned": False, "muted": False, "muted_until": "", "until": MOMENT, "marks_rev": 4, "from_rev": 3,
     "to_rev": 4, "cleared_seq": 0, "peer_gone": False, "MarkView.muted_until": MOMENT,
     "conversation_id": OTHER_ID, "kind": "direct", "rev": 42, "seq": 17, "last_seq": 17, "read_seq": 16,

@@ -68,10 +68,11 @@ REQUESTS = {
     "push.list": Request(devices.Nothing, devices.list_devices),
     "push.settings": Request(devices.Nothing, devices.get_settings),
     "push.set": Request(devices.SetPushSettings, devices.set_settings),
+    "cards": Request(commands.AskedCards, commands.cards),
     "presence.subscribe": Request(commands.SubscribePresence, commands.presences, needs_id=False),
 }
 READS = {"history", "sync", "conversations", "receipts", "reactors", "pins", "search", "marks"}
-READS |= {"notification.list", "presence.subscribe", "push.list", "push.settings"}
+READS |= {"notification.list", "presence.subscribe", "push.list", "push.settings", "cards"}
 ORDERED = {"edit", "recall", "react", "message.pin", "read", "delivered", "accept", "decline"}
 ORDERED |= {"hide", "mute", "pin", "delete"}  # of one conversation, served in the order of their arrival
 LIMITED = {"send": (commands.SEND_BUCKET, commands.SEND_LIMIT), "search": (search.BUCKET, search.LIMIT)}

@@ -121,6 +121,10 @@ class Overloaded(errors.Overloaded):
     """More messages arrive than can be written."""
 
 
+class VideoNotFound(NotFound):
+    """The video that a message would share does not exist, or the sender may not see it."""
+
+
 class MediaUnavailable(Unavailable):
     """The media service cannot describe the file to be attached."""
 

@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from protos.chat.v1 import conversations_pb2 as pb
 from protos.chat.v1 import marks_pb2 as marks_pb
 from protos.chat.v1 import sockets_pb2 as sockets_pb
+from services.client_json.cards import CardView
 from services.client_json.reactions import ReactionView, counted
 from services.client_json.times import rfc3339
 
@@ -22,7 +23,7 @@ encode = msgspec.json.Encoder().encode
 
 class MessageView(Struct):
     """`body` is null once the message was recalled. In history `reactions` are those to it, if there are any, and
-    `reactions_rev` is the rev of their last change."""
+    `reactions_rev` is the rev of their last change. There `card` is what the reader may see of a shared video."""
 
     conversation_id: str
     rev: int
@@ -40,6 +41,7 @@ class MessageView(Struct):
     body_omitted: bool | UnsetType = UNSET
     reactions: list[ReactionView] | UnsetType = UNSET
     reactions_rev: int | UnsetType = UNSET
+    card: CardView | UnsetType = UNSET
 
 
 class ConversationView(Struct):

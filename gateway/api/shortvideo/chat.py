@@ -132,6 +132,12 @@ async def search_messages(call: Call, params: search.Search) -> search.FoundPage
     return await search.search(call.container.chat, params)
 
 
+@endpoint("GET", "/api/chat/cards", family=SHORT_VIDEO, limit=READS)
+async def list_cards(call: Call, params: commands.AskedCards) -> commands.CardPage:
+    """What the caller may see of videos that messages share; history and searches carry it."""
+    return await commands.cards(call.container.chat, params)
+
+
 @endpoint("GET", "/api/chat/notifications", family=SHORT_VIDEO, limit=READS)
 async def list_notifications(call: Call, params: commands.ListNotifications) -> views.NotificationPage:
     """The caller's notifications, the newest first."""
@@ -162,6 +168,7 @@ endpoints = [
     pin_message,
     list_pinned,
     search_messages,
+    list_cards,
     list_notifications,
     read_notifications,
 ]

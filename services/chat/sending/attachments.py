@@ -1,4 +1,4 @@
-"""Files in messages. Attachment metadata comes from the media service; the client's claims are ignored."""
+"""Files and shared videos in messages. Their metadata comes from the media service; the client's claims are ignored."""
 
 import re
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from protos.media.v1.objects_pb2_grpc import ObjectsStub
 from services.chat.batched_lookup import BatchedLookup
 from services.chat.errors import MediaUnavailable, MessageInvalid, ObjectNotFound
 from services.chat.sending.content import Body, with_value
+from services.chat.sending.video_cards import VideoCards
+from services.client_json.cards import VIDEO_CARD
 from services.kit.errors import reason_of
 
 KINDS = {"image": ("image",), "video": ("video",), "audio": ("audio",), "file": ("image", "video", "audio", "document")}
@@ -24,15 +26,17 @@ THUMBNAIL_WIDTH = 512  # pixels; one of the sizes that the gateway serves (docs/
 
 class Attachments:
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = ObjectsStub(channel)
+        self._stub, self._cards = ObjectsStub(channel), VideoCards(channel)
         self._objects = BatchedLookup[str, Object | None](self._ask, MediaUnavailable)
 
     async def fill(self, content_type: str, body: Body) -> Body:
         """The body with the metadata of the file at its `url`; unchanged for a content type without a file.
 
         The caller may attach public files and their own uploads. Raises MessageInvalid, MessageTooLarge,
-        ObjectNotFound, MediaUnavailable.
+        ObjectNotFound, VideoNotFound, MediaUnavailable.
         """
+        if content_type == VIDEO_CARD:
+            return await self._cards.fill(body)
         kinds = KINDS.get(content_type)
         if kinds is None:
             return body

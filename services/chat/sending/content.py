@@ -7,10 +7,11 @@ from uuid import UUID
 import msgspec
 
 from services.chat.errors import MessageInvalid, MessageTooLarge
+from services.client_json.cards import VIDEO_CARD
 from services.kit.ids import MAX_ID
 from services.kit.texts.text_search import words_of
 
-CONTENT_TYPES = ("text", "image", "video", "audio", "file", "emoji", "custom")
+CONTENT_TYPES = ("text", "image", "video", "audio", "file", "emoji", "custom", VIDEO_CARD)
 MAX_BODY = 48 * 1024  # bytes
 MAX_MENTIONS = 100
 URLS = ("http://", "https://", "data:", "/media/")  # a text that begins so is not searched

@@ -49,6 +49,7 @@ OWN = {
     "/react",
     "/search",
     "/pin-message",
+    "/cards",  # of videos: tests/gateway/moderation/test_shared_videos.py
 }
 
 

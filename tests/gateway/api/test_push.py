@@ -69,7 +69,7 @@ async def test_over_http_and_over_a_socket(stack: Stack, service: PushService) -
     assert (await ben.post(API + "/set-settings"))["quiet_from"] == ""
     for method, path in (("POST", "/register"), ("GET", "/devices"), ("POST", "/remove"), ("GET", "/settings")):
         await stack.visitor.refused(method, API + path, 401, -20001)
-    for wrong, code in (({"kind": "fcm"}, 10125), ({"keys": {}}, 10001), ({"address": "https://localhost/x"}, 10001)):
+    for wrong, code in (({"kind": "fcm"}, 10129), ({"keys": {}}, 10001), ({"address": "https://localhost/x"}, 10001)):
         await ben.refused("POST", API + "/register", 400, code, json=body(browser) | wrong)
     for wrong in ({"quiet_from": "25:00"}, {"time_zone": "Mars/Base"}, {"muted_kinds": ["nonsense"]}):  # type: ignore[assignment]
         await ben.refused("POST", API + "/set-settings", 400, 10001, json=wrong)
