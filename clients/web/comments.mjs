@@ -8,7 +8,8 @@ import { me } from "./session.mjs";
 import { action, attempt, paged, userLink } from "./ui.mjs";
 
 /** `changed(by)` hears that there are more or fewer. */
-export function openComments(video_id, changed) {
+export function openComments(video, changed) {
+  const video_id = video.id;
   const list = h("div", { class: "thread" });
   const body = h("div", { class: "scroll" });
   let answered = null; // the comment that is replied to, and where its replies are shown
@@ -23,7 +24,11 @@ export function openComments(video_id, changed) {
     fill(hint, to && [t("replying", { name: to.name }), " ", button(t("cancel"), () => reply(null), { class: "plain" })]);
     input.focus();
   };
-  const show = (comment) => oneComment(comment, reply, () => changed(-1));
+  const pin = video.user_id === me.id && (async (comment) => {
+    await post("/api/videos/pin-comment", { comment_id: comment.id, pinned: !comment.pinned });
+    draw();
+  });
+  const show = (comment) => oneComment(comment, reply, () => changed(-1), pin);
   const input = h("input", { name: "text", maxlength: 500, required: true, autocomplete: "off", "aria-label": t("comment.write"), placeholder: t("comment.write") });
   const form = h("form", { class: "row", onsubmit: (event) => {
     event.preventDefault();
@@ -40,6 +45,10 @@ export function openComments(video_id, changed) {
   } }, input, h("button", { class: "primary", "aria-label": t("send") }, icon("send")));
   dialog(t("comments"), t("close"), body, hint, form);
   draw();
+  if (video.who_may_comment !== "everyone") get("/api/videos/get-video", { id: video_id }).then(({ may_comment }) => {
+    input.disabled = !may_comment;
+    if (!may_comment) input.placeholder = t("comment.closed");
+  }, () => {});
 }
 
 async function read(id, is_video, cursor = "") {
@@ -50,7 +59,7 @@ async function read(id, is_video, cursor = "") {
 /** A client may have written any JSON. */
 const textOf = (content) => (typeof content === "string" ? content : content?.text ?? JSON.stringify(content));
 
-function oneComment(comment, reply, gone) {
+function oneComment(comment, reply, gone, pin) {
   const replies = h("div", { class: "replies" });
   const isReply = comment.reply_to_id !== "0";
   let liked = false, likes = Number(comment.likes);
@@ -69,11 +78,29 @@ function oneComment(comment, reply, gone) {
   }, { class: "plain like", "aria-label": t("like"), "aria-pressed": "false" });
   const count = action(t("replies", { n: comment.comments }), refresh, { class: "plain" });
   count.hidden = isReply || comment.comments === "0";
+  const said = h("p", { class: "text" }, linked(textOf(comment.content), comment.entities));
+  const edited = h("span", null, comment.edited_at !== "0" && t("message.edited"));
+  const edit = () => {
+    const input = h("input", { name: "edited", value: textOf(comment.content), maxlength: 500, required: true, "aria-label": t("comment.write") });
+    said.after(h("form", { class: "row", onsubmit: (event) => {
+      event.preventDefault();
+      attempt(async () => {
+        const answer = await post("/api/videos/edit-comment", { comment_id: comment.id, content: input.value.trim() });
+        comment = answer.comment;
+        fill(said, linked(textOf(comment.content), comment.entities));
+        fill(edited, t("message.edited"));
+        event.target.remove();
+      });
+    } }, input, h("button", { class: "primary" }, t("save"))));
+    input.focus();
+  };
   const element = h("article", { class: "comment", "data-id": comment.id },
     userLink(comment.user_id),
-    h("p", { class: "text" }, linked(textOf(comment.content), comment.entities)),
+    said,
     h("div", { class: "row meta" },
-      h("time", null, time(Number(comment.CreatedTime))), like,
+      h("time", null, time(Number(comment.CreatedTime))), edited, comment.pinned && h("span", { class: "pinned" }, t("mark.pinned")), like,
+      pin && !isReply && action(t(comment.pinned ? "pin.off" : "pin"), () => pin(comment), { class: "plain", name: "pin-comment" }),
+      comment.user_id === me.id && action(t("edit"), async () => edit(), { class: "plain", name: "edit-comment" }),
       !isReply && action(t("reply"), async () => {
         reply({ id: comment.id, name: element.querySelector(".name")?.textContent ?? "", refresh });
       }, { class: "plain reply" }),

@@ -13,6 +13,6 @@ export function videoGrid(path, query = {}) {
   };
   const show = (video) => h("a", { href: `#/v/${video.id}`, "aria-label": video.title },
     video.cover ? h("img", { src: sized(video.cover, 256), alt: "", loading: "lazy" }) : h("span", { class: "hint" }, t(`status.${video.status}`)),
-    h("span", { class: "caption" }, video.title));
+    h("span", { class: "caption" }, video.pinned && `${t("mark.pinned")} · `, video.title));
   return [grid, paged(grid, read, show, t("empty.videos"))];
 }

@@ -1,6 +1,7 @@
 // How messages look.
 import { h, webUrl } from "./dom.mjs";
 import { t, time } from "./i18n.mjs";
+import { cardOf } from "./cards.mjs";
 import { ask, discard } from "./chat.mjs";
 import { pinButton } from "./pins.mjs";
 import { reactButton, reactionsOf } from "./reactions.mjs";
@@ -17,6 +18,7 @@ export function textOf(message) {
 }
 
 function content(message) {
+  if (message.content_type === "video_card" && !message.recalled_at) return cardOf(message);
   const url = message.recalled_at ? "" : webUrl(message.body?.url);
   if (url && message.content_type === "image") return h("img", { src: url, alt: message.body.name ?? "", loading: "lazy" });
   if (url && message.content_type === "video") return h("video", { src: url, controls: true, playsinline: true, preload: "metadata" });

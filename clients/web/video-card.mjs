@@ -1,11 +1,13 @@
 // A video with what can be done with it. It plays natively, and only while most of it is in view.
 import { post } from "./api.mjs";
+import { openShare } from "./cards.mjs";
 import { openComments } from "./comments.mjs";
 import { button, fill, h, icon, sized, webUrl } from "./dom.mjs";
 import { number, t } from "./i18n.mjs";
 import { keep, kept } from "./kept.mjs";
 import { linked } from "./linked.mjs";
 import { reportButton } from "./report.mjs";
+import { ownButton } from "./own-video.mjs";
 import { saveButton } from "./saved.mjs";
 import { me } from "./session.mjs";
 import { attempt, toast, userLink } from "./ui.mjs";
@@ -34,6 +36,7 @@ export function videoCard(data) {
     h("h2", null, linked(data.title, data.title_entities)),
     data.description && h("p", null, linked(data.description, data.description_entities))),
     h("div", { class: "actions" }, likeButton(data), commentButton(data), shareButton(data), saveButton(data), soundButton(),
+      data.user_id === me.id && ownButton(data),
       data.user_id !== me.id && reportButton(icon("flag"), { kind: "video", id: data.id }, { class: "report", "aria-label": t("report") })));
   return card;
 }
@@ -89,12 +92,12 @@ function commentButton(data) {
     data.comments = Number(data.comments) + by;
     label.textContent = number(data.comments);
   };
-  return button([icon("comment"), label], () => openComments(data.id, changed), { class: "comments", "aria-label": t("comments") });
+  return button([icon("comment"), label], () => openComments(data, changed), { class: "comments", "aria-label": t("comments") });
 }
 
 function shareButton(data) {
   const label = h("span", null, number(data.shares));
-  return button([icon("share"), label], () => attempt(async () => {
+  return button([icon("share"), label], () => openShare(data, async () => {
     const url = `${location.origin}/#/v/${data.id}`;
     if (navigator.share) await navigator.share({ title: data.title, url });
     else {

@@ -3,6 +3,7 @@ import { get, post } from "../api.mjs";
 import { chat } from "../chat.mjs";
 import { button, field, fill, h } from "../dom.mjs";
 import { t } from "../i18n.mjs";
+import { WHO } from "../own-video.mjs";
 import { me } from "../session.mjs";
 import { upload } from "../tus.mjs";
 
@@ -47,6 +48,8 @@ export async function view() {
   field(t("description"), { name: "description", rows: 3, maxlength: 500 }),
   h("label", { class: "field" }, h("span", null, t("visibility")), h("select", { name: "visibility" },
     ["public", "friends", "private"].map((name) => h("option", { value: name }, t(`visibility.${name}`))))),
+  h("label", { class: "field" }, h("span", null, t("own.comments")), h("select", { name: "who_may_comment" },
+    WHO.map((name) => h("option", { value: name }, t(`who.${name}`))))),
   bar, h("div", { class: "row" }, submit, pause), status);
   file.addEventListener("change", () => {
     const { title } = form.elements;
@@ -59,9 +62,10 @@ export async function view() {
 }
 
 function publish(form, url) {
-  const { title, description, visibility } = form.elements;
+  const { title, description, visibility, who_may_comment } = form.elements;
   return post("/api/videos/create-video", {
-    video_path: url, title: title.value.trim(), description: description.value.trim(), visibility: visibility.value });
+    video_path: url, title: title.value.trim(), description: description.value.trim(), visibility: visibility.value,
+    who_may_comment: who_may_comment.value });
 }
 
 /** Says how far the processing is, until the video plays or cannot: as the socket tells, and by asking. */

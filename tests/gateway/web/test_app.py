@@ -207,6 +207,67 @@ async def check_ban(two: Two, anna_id: str, phone: str) -> None:
 MY_ID = "import('/web/session.mjs').then((session) => session.me.id)"
 
 
+PUBLISH = """import("/web/api.mjs").then(async ({ post, get }) => {
+    await post("/api/videos/create-video", { video_path: "https://example.com/v.mp4", title: "A kite #sky" });
+    return (await get("/api/videos/user-videos", { page_size: 1 })).data[0].id;
+})"""
+
+
+async def test_what_owners_set_and_what_is_shared(two: Two) -> None:
+    """An edited and a pinned comment, a pinned video, who may comment, a video in a message, saved, by its tag."""
+    anna, ben = two.anna, two.ben
+    await asyncio.gather(sign_up_by_phone(anna, two.anna_name), sign_up_by_phone(ben, two.ben_name))
+    video, anna_id = await anna.tab.run(PUBLISH), await anna.tab.run(MY_ID)
+    await ben.go(f"#/v/{video}")
+    await ben.click("Comments")
+    await ben.write(text="frist")
+    await ben.press_enter("text")
+    await ben.press("[name=edit-comment]")
+    await ben.write(edited="first")
+    await ben.press_enter("edited")
+    await ben.present(".comment", "it.innerText.includes('first') && it.innerText.includes('edited')")
+    await ben.click("Close", "dialog")
+    await anna.go(f"#/v/{video}")
+    await anna.click("Comments")
+    await anna.press("[name=pin-comment]")
+    await anna.see("Pinned", ".comment")
+    assert await serious_faults(anna.tab) == []
+    await anna.click("Close", "dialog")
+    await anna.click("Settings of the video")
+    await anna.press("[name=pinned]")
+    await anna.see("Saved", "#toasts")
+    await anna.tab.run(CHOOSE_NOBODY)
+    assert await serious_faults(anna.tab) == []
+    await anna.go(f"#/u/{anna_id}")
+    await anna.see("Pinned", ".grid")
+    await ben.go(f"#/chat/with/{anna_id}")
+    await ben.write(message="Look at this")
+    await ben.press_enter("message")
+    await ben.see("Look at this", ".bubble.mine:not(.waiting)")
+    await ben.go("#/feed/tag/sky")
+    await ben.click("Comments", f'[data-id="{video}"]')
+    await ben.present("dialog [name=text]", "it.disabled")
+    await ben.click("Close", "dialog")
+    await ben.click("Save", f'[data-id="{video}"]')
+    await ben.press("[name=save-plain]")
+    await ben.click("Share", f'[data-id="{video}"]')
+    await ben.click(two.anna_name, "dialog")
+    await ben.go("#/saved")
+    await ben.see("A kite", ".grid")
+    assert await serious_faults(ben.tab) == []
+    await anna.go("#/chats")
+    await anna.press(".conversation a")
+    await anna.see("A kite", ".bubble .shared")
+
+
+CHOOSE_NOBODY = """(() => {
+    const select = document.querySelector("[name=who_may_comment]");
+    select.value = "nobody";
+    select.dispatchEvent(new Event("change"));
+    return awaited(() => document.querySelectorAll(".toast").length > 1, "a second toast").then(() => true);
+})()"""
+
+
 async def test_the_api_page(running: Everything) -> None:
     """With a token, each of its examples succeeds as it stands."""
     async with running_tab() as tab, httpx.AsyncClient(base_url=running.urls[0], trust_env=False, timeout=60) as http:
