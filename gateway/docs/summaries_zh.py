@@ -77,7 +77,7 @@ SUMMARIES = {
     "POST /api/saved/create-collection": "新建收藏夹；同名的已存在则返回它。",
     "POST /api/saved/rename-collection": "重命名收藏夹。",
     "POST /api/saved/delete-collection": "删除收藏夹；其中的视频仍在收藏中。",
-    "GET /api/search": "一次查找最相关的视频、用户和群组；不区分重音和大小写，容许一处拼写错误。",
+    "GET /api/search": "一次查找最相关的视频、用户、群组和标签；不区分重音和大小写，容许一处拼写错误。",
     "GET /api/videos/get-video": "查看一个视频。",
     "POST /api/videos/create-video": "发布视频：已上传文件的地址，或任意 http(s) 地址。",
     "POST /api/videos/update-video": "修改自己视频中给出的字段。",

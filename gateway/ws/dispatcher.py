@@ -12,7 +12,7 @@ import structlog
 from msgspec import ValidationError
 from opentelemetry.trace import SpanKind
 
-from gateway.chat import commands, devices, marks, pins, reactions, search, views
+from gateway.chat import cards, commands, devices, marks, pins, reactions, search, views
 from gateway.chat.client import Chat
 from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.json_depth import check_depth
@@ -68,7 +68,7 @@ REQUESTS = {
     "push.list": Request(devices.Nothing, devices.list_devices),
     "push.settings": Request(devices.Nothing, devices.get_settings),
     "push.set": Request(devices.SetPushSettings, devices.set_settings),
-    "cards": Request(commands.AskedCards, commands.cards),
+    "cards": Request(cards.AskedCards, commands.cards),
     "presence.subscribe": Request(commands.SubscribePresence, commands.presences, needs_id=False),
 }
 READS = {"history", "sync", "conversations", "receipts", "reactors", "pins", "search", "marks"}

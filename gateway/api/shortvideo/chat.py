@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from gateway.chat import commands, marks, pins, reactions, search, views
+from gateway.chat import cards, commands, marks, pins, reactions, search, views
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
@@ -133,7 +133,7 @@ async def search_messages(call: Call, params: search.Search) -> search.FoundPage
 
 
 @endpoint("GET", "/api/chat/cards", family=SHORT_VIDEO, limit=READS)
-async def list_cards(call: Call, params: commands.AskedCards) -> commands.CardPage:
+async def list_cards(call: Call, params: cards.AskedCards) -> cards.CardPage:
     """What the caller may see of videos that messages share; history and searches carry it."""
     return await commands.cards(call.container.chat, params)
 

@@ -13,9 +13,13 @@ async def test_one_call_finds_all_kinds(video_gateway: RunningGateway, user: Use
     word = "q" + secrets.token_hex(5)
     await you.post("/api/user/set-profile", username=f"Zoë_{word}")
     await you.post("/api/contact/create-community", name=f"Café {word} 群")
-    made = await publish(you, video_path="https://films.example/1.mp4", title=f"🔥 İstanbul {word}")
+    made = await publish(you, video_path="https://films.example/1.mp4", title=f"🔥 İstanbul C++ sale_now #{word}")
     for query, kinds in (
-        (word, ("videos", "users", "groups")),
+        (word, ("videos", "users", "groups", "tags")),
+        (f"sale now {word}", ("videos",)),
+        (f"C++ {word}", ("videos",)),
+        (f"istnabul {word}", ("videos",)),
+        (word[1:], ("users", "groups")),  # any part of a name
         (f"istanbul {word}", ("videos",)),
         (f"🔥 {word}", ("videos",)),
         (f"oë {word}", ("users",)),

@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from gateway.api.shortvideo.communities import community_page
+from gateway.api.shortvideo.discovery.tags import TagView, shown_tags
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import VideoView, shown_cards, video_views
 from gateway.api.shortvideo.views import Community, ListedUser, listed_user
@@ -13,6 +14,7 @@ from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
 from gateway.http.params import Text
+from protos.media.v1.tags_pb2 import SuggestTagsRequest
 from protos.media.v1.videos_pb2 import SearchVideosRequest
 from protos.social.v1.groups_pb2 import SearchGroupsRequest
 from protos.user.v1.users_pb2 import SearchUsersRequest
@@ -26,18 +28,20 @@ class SearchAll(Struct):
 
 
 class Found(Struct):
-    """The best of each kind; search-videos, search-users and search-communities have the rest."""
+    """The best of each kind; search-videos, search-users and search-communities have the rest.
+    `tags` begin with the text."""
 
     videos: list[VideoView]
     users: list[ListedUser]
     groups: list[Community]
+    tags: list[TagView]
 
 
 @endpoint("GET", "/api/search", family=SHORT_VIDEO, limit=OURS)
 async def search(call: Call, params: SearchAll) -> Found:
-    """The best videos, users and groups for a text; accents, case and a slip make no difference."""
-    videos, users, groups = await asyncio.gather(_videos(call, params), _users(call, params), _groups(call, params))
-    return Found(videos, users, groups)
+    """The best videos, users, groups and tags for a text; accents, case and a slip make no difference."""
+    kinds = (_videos(call, params), _users(call, params), _groups(call, params), _tags(call, params))
+    return Found(*await asyncio.gather(*kinds))
 
 
 async def _videos(call: Call, params: SearchAll) -> list[VideoView]:
@@ -54,6 +58,11 @@ async def _users(call: Call, params: SearchAll) -> list[ListedUser]:
 async def _groups(call: Call, params: SearchAll) -> list[Community]:
     page = await call.container.groups.SearchGroups(SearchGroupsRequest(prefix=params.query, limit=params.limit))
     return (await community_page(call, page)).groups
+
+
+async def _tags(call: Call, params: SearchAll) -> list[TagView]:
+    request = SuggestTagsRequest(typed=params.query, limit=params.limit)
+    return (await shown_tags(call, (await call.container.tags.SuggestTags(request)).tags)).tags
 
 
 endpoints = [search]

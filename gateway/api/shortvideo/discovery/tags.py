@@ -64,17 +64,17 @@ async def _find(call: Call, params: OfTag) -> CardPage | videos_pb2.VideoPage:
 async def trending_tags(call: Call, params: FirstTags) -> Tags:
     """The tags that most authors used in the last days: each author counts once a day, and half as much a day later."""
     found = await call.container.trending.load(params.limit) or ()
-    return await _shown(call, found)
+    return await shown_tags(call, found)
 
 
 @endpoint("GET", "/api/tags/suggest", family=SHORT_VIDEO, limit=FEED)
 async def suggest_tags(call: Call, params: TypedTag) -> Tags:
     """Tags of public videos that begin with what a user types, those of the most videos first."""
     request = pb.SuggestTagsRequest(typed=params.query, limit=params.limit)
-    return await _shown(call, (await call.container.tags.SuggestTags(request)).tags)
+    return await shown_tags(call, (await call.container.tags.SuggestTags(request)).tags)
 
 
-async def _shown(call: Call, tags: Iterable[pb.Tag]) -> Tags:
+async def shown_tags(call: Call, tags: Iterable[pb.Tag]) -> Tags:
     """Without those that the caller muted as words."""
     muted = await call.container.muted_by(call.caller)
     return Tags([TagView(tag.name, str(tag.video_count)) for tag in tags if not muted.hides(0, tag.name)])
