@@ -39,7 +39,11 @@ def test_a_body_is_never_longer_than_push_services_take() -> None:
         encrypt(b"x" * (MAX_PLAIN + 1), receiver, b"0" * 16)
 
 
-@pytest.mark.parametrize("point", [b"", b"\x04" + b"\1" * 64, public_bytes(ec.generate_private_key(CURVE))[:-1]])
+@pytest.mark.parametrize(
+    "point",
+    [b"", b"\x04" + b"\1" * 64, public_bytes(ec.generate_private_key(CURVE))[:-1]],
+    ids=["empty", "off the curve", "cut short"],
+)
 def test_what_is_no_point_of_the_curve_is_no_key(point: bytes) -> None:
     assert not is_public_key(point)
     assert is_public_key(from_base64url(RECEIVER))
