@@ -87,6 +87,7 @@ class Session(Model):
     __table_args__ = (
         Index("session_live", "user_id", "id", postgresql_where=text("revoked_at IS NULL")),
         Index("session_expiry", "expires_at"),
+        Index("session_not_ended", "expires_at", postgresql_where=text("revoked_at IS NULL")),
     )
 
 

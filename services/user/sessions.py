@@ -28,6 +28,7 @@ MAX_DEVICE = 200  # characters of a User-Agent that are stored
 TOUCH_AFTER = timedelta(seconds=60)
 KEEP_EXPIRED = timedelta(days=30)
 SWEEP_EVERY = 3_600.0  # seconds
+ENDED_AT_ONCE = 500  # sessions in one transaction
 
 LIVE = (Session.revoked_at.is_(None), Session.expires_at > func.now())
 CHECK: Statement[Any] = Statement(
@@ -187,15 +188,39 @@ async def list_live(connection: AsyncConnection, user_id: int, cursor: str, limi
 
 
 async def sweep(database: Database) -> None:
-    """Deletes sessions that expired KEEP_EXPIRED ago and guesses that no longer count.
-
-    It runs in the background, for ever.
-    """
+    """Runs in the background, for ever."""
     while True:
         try:
-            async with database.transaction() as connection:
-                await connection.execute(delete(Session).where(Session.expires_at < func.now() - KEEP_EXPIRED))
-                await guesses.sweep(connection)
+            await sweep_once(database)
         except SQLAlchemyError as error:
             structlog.get_logger("sessions").warning("sweep failed", error=repr(error)[:200])
         await asyncio.sleep(SWEEP_EVERY)
+
+
+async def sweep_once(database: Database) -> None:
+    """Ends the sessions that have expired, and deletes those that expired KEEP_EXPIRED ago and guesses that no longer
+    count. The other services hear of an end as of a revocation."""
+    while await end_expired(database) == ENDED_AT_ONCE:
+        pass
+    async with database.transaction() as connection:
+        await connection.execute(delete(Session).where(Session.expires_at < func.now() - KEEP_EXPIRED))
+        await guesses.sweep(connection)
+
+
+async def end_expired(database: Database) -> int:
+    """Ends those that expired first, and emits their events. Returns how many: at most ENDED_AT_ONCE."""
+    expired = (
+        select(Session.id)
+        .where(Session.revoked_at.is_(None), Session.expires_at < func.now())
+        .order_by(Session.expires_at)
+        .limit(ENDED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    end = update(Session).where(Session.id.in_(expired)).values(revoked_at=Session.expires_at)
+    async with database.transaction() as connection:
+        ended: dict[int, list[int]] = {}
+        for row in await connection.execute(end.returning(Session.user_id, Session.id)):
+            ended.setdefault(row.user_id, []).append(row.id)
+        for user_id, ids in ended.items():
+            await events.sessions_revoked(connection, user_id, ids)
+    return sum(map(len, ended.values()))

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from contextlib import suppress
 from typing import Any
 
 import grpc.aio
@@ -233,7 +232,21 @@ async def test_sessions_long_expired_are_swept_away(user: Running) -> None:
     made, old = await phone_account(user, phone), await phone_login(user, phone)
     query = "UPDATE session SET expires_at = now() - interval '31 days' WHERE id = :id"
     await execute(user, query, id=session_of(user, old))
-    with suppress(TimeoutError):
-        await asyncio.wait_for(sessions.sweep(user.service.database), 0.3)
+    await sessions.sweep_once(user.service.database)
     rows = await execute(user, "SELECT id FROM session WHERE user_id = :id", id=made.user_id)
+    assert [row.id for row in rows] == [session_of(user, made)]
+
+
+async def test_others_hear_that_a_session_has_expired(user: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "ENDED_AT_ONCE", 2)
+    phone = new_phone()
+    made = await phone_account(user, phone)
+    expired = [session_of(user, await phone_login(user, phone)) for _ in range(3)]
+    query = "UPDATE session SET expires_at = now() - interval '1 s' WHERE id = ANY(:ids)"
+    await execute(user, query, ids=expired)
+    for _ in range(2):
+        await sessions.sweep_once(user.service.database)
+    events = [data["session_ids"] for subject, data in await events_of(user, made.user_id) if "revoked" in subject]
+    assert sorted(id for ids in events for id in ids) == sorted(map(str, expired)), "once"
+    rows = await execute(user, "SELECT id FROM session WHERE user_id = :id AND revoked_at IS NULL", id=made.user_id)
     assert [row.id for row in rows] == [session_of(user, made)]
