@@ -110,12 +110,11 @@ def _free_box() -> bytes:
 async def publish(person: Person, **fields: Any) -> dict[str, Any]:
     """As it is listed then."""
     assert await person.post("/api/videos/create-video", **{"video_path": URL, "title": "视频"} | fields) == {}
-    listed: list[dict[str, Any]] = (await person.get("/api/videos/user-videos", page_size=1))["data"]
-    return listed[0]
+    listed: list[dict[str, Any]] = (await person.get("/api/videos/user-videos", page_size=4))["data"]
+    return max(listed, key=lambda each: int(each["id"]))  # behind up to three pinned ones
 
 
 async def comment(person: Person, video_id: str, content: Any = "hi") -> str:
     assert await person.post("/api/videos/comment-video", video_id=video_id, content=content) == {}
-    listed = (await person.get("/api/videos/get-comments", id=video_id, is_video="true", page_size=1))["comments"]
-    newest: str = listed[0]["id"]
-    return newest
+    listed = (await person.get("/api/videos/get-comments", id=video_id, is_video="true", page_size=2))["comments"]
+    return str(max(int(each["id"]) for each in listed))  # behind a pinned one

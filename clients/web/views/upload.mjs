@@ -79,9 +79,9 @@ async function follow(url, { status, bar }, signal) {
   while (!signal.aborted) {
     const file = await get("/api/file/status", { id: url });
     if (file.status === "ready") {
-      const page = await get("/api/videos/user-videos", { user_id: me.id, page_size: 1 });
+      const page = await get("/api/videos/user-videos", { user_id: me.id, page_size: 4 }); // pinned ones come first
       bar.hidden = true;
-      fill(status, t("upload.ready"), " ", h("a", { href: `#/v/${page.data[0].id}` }, t("upload.watch")));
+      fill(status, t("upload.ready"), " ", h("a", { href: `#/v/${newest(page.data).id}` }, t("upload.watch")));
       return;
     }
     if (file.status === "failed") {
@@ -93,6 +93,8 @@ async function follow(url, { status, bar }, signal) {
     await nextWord(file.id, tell, signal);
   }
 }
+
+const newest = (videos) => videos.reduce((one, other) => (BigInt(other.id) > BigInt(one.id) ? other : one));
 
 /** Waits until it is time to ask again: at once when the socket says that the processing ended. */
 function nextWord(id, tell, signal) {
