@@ -105,7 +105,12 @@ VALUES: dict[str, Any] = {
 }  # fmt: skip
 
 # By struct, the optional fields without which a request means nothing.
-MORE = {"CreateReport": ("id",), "AppealByPassword": ("email",), "EditComment": ("comment_id",)}
+MORE = {
+    "CreateReport": ("id",),
+    "AppealByPassword": ("email",),
+    "EditComment": ("comment_id",),
+    "RegisterDevice": ("keys",),
+}
 
 
 def example_of(kind: Any) -> Any:

@@ -56,7 +56,7 @@ async def a_moderator(http: httpx.AsyncClient, var: Path) -> Person:
         await each.post("/api/videos/create-video", video_path=url, title="A film")
     await send_file(ann, image("png"), "face.png")
     own = await published(ann, my_id)
-    for commenter, of in ((cleo, own), (cleo, await published(ann, cleo_id))):
+    for commenter, of in ((ann, own), (cleo, own), (cleo, await published(ann, cleo_id))):
         await commenter.post("/api/videos/comment-video", video_id=of, content="Nice")
     message = {"client_msg_id": 32 * "a", "content_type": "text", "body": {"text": "Hello"}}
     await ben.post("/api/chat/send", to={"user_id": my_id}, **message)
