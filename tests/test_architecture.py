@@ -221,7 +221,7 @@ def test_rooms_stay_small() -> None:
         str(path.parent.relative_to(ROOT))
         for package in ("services", "gateway", "deploy")
         for path in (ROOT / package).rglob("*.py")
-        if path.name not in ("__init__.py", "__main__.py")
+        if path.name not in ("__init__.py", "__main__.py") and path.parent.name != "migrations"  # a chain, by number
     )
     assert {room: count for room, count in counts.items() if count > MAX_MODULES} == {}
 
