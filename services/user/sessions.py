@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Interval, and_, bindparam, cast, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit import pages, tokens
@@ -39,7 +39,7 @@ CHECK: Statement[Any] = Statement(
         Account.username,
         Account.role,
         and_(Account.role >= bindparam("second_factor_role", type_=BigInteger), ~IS_ON).label("lacks_second_factor"),
-        (Session.last_seen_at < func.now() - TOUCH_AFTER).label("stale"),
+        (Session.last_seen_at < func.now() - cast(TOUCH_AFTER, Interval)).label("stale"),
     )
     .join(Account, Account.id == Session.user_id)
     .where(one_of(Session.id, "ids"), *LIVE, *ADMITTED)

@@ -147,6 +147,7 @@ ONLY_JUDGED = {  # no test breaks the cause
     "SocketsResync",
     "SocketRequestsFail",
     "JobsFail",
+    "PushesFail",
     # Of exporters and of Kubernetes:
     "PostgresDown",
     "PostgresConnectionsShort",

@@ -18,7 +18,7 @@ import pytest
 from deploy.local import data_dir as folder_module
 from deploy.local.backends import Backends
 from deploy.local.data_dir import check_free_space, load_secrets
-from deploy.local.environment import make_environment
+from deploy.local.environment import make_environment, name_secrets
 from deploy.local.errors import LocalError
 from deploy.local.ports import assign_ports, find_free_port, is_free
 from deploy.local.processes import process as process_module
@@ -239,8 +239,7 @@ def test_a_port_that_another_run_will_bind_is_in_use() -> None:
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_processes_drain_only_where_there_are_several(replicas: int) -> None:
     services = replicate(SERVICES, replicas)
-    names = [f"database_{service.name}" for service in services if service.database]
-    secrets = dict.fromkeys(["jwt", "internal", *names], "secret")
+    secrets = dict.fromkeys(name_secrets(services), "secret")
     backends = Backends("redis://", "nats://", dict.fromkeys((service.name for service in services), "postgresql://"))
     with assign_ports(services, {"HITOK_HTTP_PORTS": str(find_free_port())}) as ports:
         own = make_environment(services[0], services, {}, Path("var"), secrets, backends, ports)
@@ -265,7 +264,7 @@ def test_settings_say_how_many_processes_run() -> None:
 def test_processes_beside_each_other_share_ports_and_connections() -> None:
     http = str(find_free_port())
     processes = spread(SERVICES, {"HITOK_PROCESSES": "8"})
-    secrets = dict.fromkeys(["jwt", "internal"], "secret")
+    secrets = dict.fromkeys(name_secrets(SERVICES), "secret")
     backends = Backends("redis://", "nats://", dict.fromkeys((service.name for service in SERVICES), "postgresql://"))
     with assign_ports(processes, {"HITOK_HTTP_PORTS": http}) as ports:
         made = {p.label: make_environment(p, processes, {}, Path("var"), secrets, backends, ports) for p in processes}

@@ -64,7 +64,10 @@ def user_settings(postgres_url: str, servers: Servers, folder: Path, **more: str
 def environment(settings: Settings) -> dict[str, str]:
     """All the environment a process of its own needs to run with `settings`."""
     values = msgspec.structs.asdict(settings)
-    return {"PATH": os.environ["PATH"], **{f"HITOK_{name.upper()}": str(value) for name, value in values.items()}}
+    texts = {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value) for name, value in values.items()
+    }
+    return {"PATH": os.environ["PATH"], **{f"HITOK_{name.upper()}": text for name, text in texts.items()}}
 
 
 @asynccontextmanager

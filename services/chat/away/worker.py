@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 
 from services.chat.away import planning, queue
 from services.chat.away.configuration import Drivers
-from services.chat.away.drivers.driver import Outcome, Result
+from services.chat.away.drivers.driver import APNS, FCM, UNIFIED_PUSH, WEB_PUSH, Outcome, Result
 from services.chat.away.hearing import Hearing
 from services.chat.away.payloads import notice_of
 from services.chat.away.queue import Later
@@ -30,6 +30,9 @@ FORGET_EVERY = 60.0  # seconds
 FIRST_RETRY, LAST_RETRY, MAX_ATTEMPTS = 5.0, 1_800.0, 10  # seconds, seconds, attempts
 
 SENT = Counter("hitok_chat_away_pushes", "Pushes to users who are away", ["kind", "outcome"])
+for kind in (APNS, FCM, UNIFIED_PUSH, WEB_PUSH):
+    for outcome in (*Outcome, "unwanted", "expired"):
+        SENT.labels(kind, outcome)  # counted from 0 on
 WAITING = Gauge("hitok_chat_away_waiting", "Pushes that wait to be sent, up to 10,000")
 Online = Callable[[Sequence[int]], Awaitable[set[int]]]  # those of the users who are online
 

@@ -202,8 +202,8 @@ async def check_pushes(page: Page) -> None:
     await page.tab.ask("ServiceWorker.enable")
     await page.go("#/pushes")
     await page.present("[name=push]", "!it.checked")
+    await forget_toasts(page)  # the one of before fades
     assert await serious_faults(page.tab) == []
-    await forget_toasts(page)
     await page.press("[name=content]")
     await page.see("Saved", "#toasts")
     shown = """(async () => {
