@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StreamConfig
 from nats.js.errors import BadRequestError
 from sqlalchemy import text
@@ -419,13 +420,48 @@ async def test_after_a_full_disk_events_flow_again_and_none_is_lost(
             await held.wait()  # the stream has a consumer, which has handled neither
         await fill(client, ballast)
         await announce(database, noun, 3, 4)
-        await eventually(lambda: not background.is_steady(whole=True), 20)
+        await eventually(lambda: not background.is_steady(whole=True), 60)
         assert background.is_steady(), "it serves"
         ballast.unlink()
         async with running(consume(database, client, noun, subjects, handle)):
-            await eventually(lambda: sorted(handled) == [1, 2, 3, 4], 20)
-        await eventually(lambda: background.is_steady(whole=True))
+            await eventually(lambda: sorted(handled) == [1, 2, 3, 4], 60)
+        await eventually(lambda: background.is_steady(whole=True), 60)
         assert not await rows(database, "SELECT id FROM outbox WHERE published_at IS NULL")
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "another adds it", "adding it fails"])
+async def test_a_stream_that_is_made_anew_says_what_to_repeat_whatever_happens_meanwhile(
+    settings: UserSettings, mortal_nats: Nats, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """Every relay and consumer adds the stream when it finds none, and knows nothing of the one that was deleted."""
+    delete, add = JetStreamContext.delete_stream, JetStreamContext.add_stream
+
+    async def deletes(self: JetStreamContext, name: str) -> bool:
+        deleted = await delete(self, name)
+        if meanwhile == "another adds it":
+            await ensure_stream(client)
+        elif meanwhile == "adding it fails":
+            monkeypatch.setattr(JetStreamContext, "add_stream", fails_once)
+        return deleted
+
+    async def fails_once(*_: object) -> None:
+        monkeypatch.setattr(JetStreamContext, "add_stream", add)
+        raise TimeoutError
+
+    async with connected(mortal_nats.url) as client, open_database(settings) as database:
+        await ensure_stream(client)
+        made = (await client.jetstream().stream_info(STREAM)).created
+        watch = recovery.StreamWatch(database, client)
+        monkeypatch.setattr(recovery, "STUCK_SECONDS", -1)
+        monkeypatch.setattr(JetStreamContext, "delete_stream", deletes)
+        await watch.fails(recovery.NotStored())
+        with suppress(TimeoutError):
+            await watch.fails(recovery.NotStored())
+        await ensure_stream(client)  # what a relay does next
+        await watch.repeat_lost()
+        info = await client.jetstream().stream_info(STREAM)
+        assert info.created != made
+        assert (info.config.description or "").startswith(recovery.NOTE)
 
 
 async def test_a_stream_that_is_only_slow_is_left_as_it_is(

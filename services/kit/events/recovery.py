@@ -5,6 +5,7 @@ restarted or the stream is made anew. So a stream that answers questions but has
 anew, and the services publish again what it may have held that a consumer had not handled yet.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
@@ -12,13 +13,14 @@ import structlog
 from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import StreamInfo
+from nats.js.api import StreamConfig, StreamInfo
+from nats.js.errors import BadRequestError
 from prometheus_client import Counter
 from sqlalchemy import text
 
 from services.kit import background
 from services.kit.db import Database
-from services.kit.events.stream import LOST, PUBLISH_TIMEOUT, STREAM, STREAM_DAYS
+from services.kit.events.stream import EXISTS, LOST, PUBLISH_TIMEOUT, STREAM, STREAM_DAYS
 
 STUCK_SECONDS = 5.0  # without a message stored, while some are published, until the stream is made anew
 TROUBLE_SECONDS = 20.0  # of failures, after which the service says that it is in trouble
@@ -46,6 +48,7 @@ class StreamWatch:
         self._failing_since = self._look_at = 0.0
         self._seen: tuple[datetime | None, int] | None = None  # when the stream was made, and its last number
         self._seen_at = 0.0
+        self._unmade: StreamConfig | None = None  # of the stream that was deleted, until one with its note is there
 
     def works(self) -> None:
         self._failing_since, self._seen = 0.0, None
@@ -70,10 +73,13 @@ class StreamWatch:
             self._seen, self._seen_at = seen, monotonic()
         elif monotonic() - self._seen_at > STUCK_SECONDS:
             log.error("the stream stores nothing, as after a full disk: it is made anew", last=info.state.last_seq)
-            await _make_anew(jetstream, info)
+            await self._make_anew(jetstream, info)
 
     async def repeat_lost(self) -> None:
         """If the stream was made anew, publishes again this service's events that it may lack. Looks now and then."""
+        if self._unmade:
+            with suppress(*LOST):
+                await self._finish(self._client.jetstream(timeout=PUBLISH_TIMEOUT))
         if monotonic() < self._look_at:
             return
         self._look_at = monotonic() + LOOK_SECONDS
@@ -87,16 +93,36 @@ class StreamWatch:
         if repeated:
             log.warning("events are published again", events=repeated)
 
+    async def _make_anew(self, jetstream: JetStreamContext, info: StreamInfo) -> None:
+        since = _noted(info, await _first_unhandled(jetstream, info) - CLOCKS)
+        since = max(since, datetime.now(UTC) - timedelta(days=STREAM_DAYS))
+        info.config.description = NOTE + since.isoformat()
+        self._unmade = info.config
+        await jetstream.delete_stream(STREAM)
+        await self._finish(jetstream)
 
-async def _make_anew(jetstream: JetStreamContext, info: StreamInfo) -> None:
-    since = await _first_unhandled(jetstream, info) - CLOCKS
+    async def _finish(self, jetstream: JetStreamContext) -> None:
+        """Adds the stream. If another relay or a consumer has added it since it was deleted, writes the note to that
+        one: without it, no service would publish again what the deleted stream held."""
+        config = self._unmade
+        if config is None:
+            return
+        try:
+            await jetstream.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != EXISTS:
+                raise
+            info = await jetstream.stream_info(STREAM)
+            since = datetime.fromisoformat((config.description or "").removeprefix(NOTE))
+            info.config.description = NOTE + _noted(info, since).isoformat()
+            await jetstream.update_stream(info.config)
+        self._unmade = None
+
+
+def _noted(info: StreamInfo, since: datetime) -> datetime:
+    """`since`, or what the stream's note says if that is earlier: consumers that have not come back still need it."""
     note = info.config.description or ""
-    if note.startswith(NOTE):  # consumers that have not come back since then still need what it repeats
-        since = min(since, datetime.fromisoformat(note.removeprefix(NOTE)))
-    since = max(since, datetime.now(UTC) - timedelta(days=STREAM_DAYS))
-    info.config.description = NOTE + since.isoformat()
-    await jetstream.delete_stream(STREAM)
-    await jetstream.add_stream(info.config)
+    return min(since, datetime.fromisoformat(note.removeprefix(NOTE))) if note.startswith(NOTE) else since
 
 
 async def _first_unhandled(jetstream: JetStreamContext, info: StreamInfo) -> datetime:
