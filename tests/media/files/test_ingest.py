@@ -3,12 +3,15 @@
 import asyncio
 import hashlib
 import io
+import json
 import os
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -343,21 +346,39 @@ async def test_only_so_many_uploads_of_a_user_are_under_way(small: Running, monk
     assert not ingest._uploads
 
 
+WAITING = """
+import os, sys, time
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+os.execv(sys.executable, [sys.executable, "-m", *sys.argv[2:]])
+"""
+
+
 async def test_a_file_that_takes_long_goes_behind_and_makes_its_user_slow(
-    small: Running, monkeypatch: pytest.MonkeyPatch
+    small: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    behind, go_behind = list[int](), children.Child.go_behind
+    """The inspection waits until it has gone behind, so that it cannot end before, however quick the machine is."""
+    behind, go_behind, seen = list[int](), children.Child.go_behind, tmp_path / "seen"
 
     def noting(child: children.Child) -> None:
         go_behind(child)
         behind.append(os.getpriority(os.PRIO_PROCESS, child._process.pid))
+        seen.touch()
+
+    async def waiting(name: str, request: dict[str, Any], nothing: int, output: int) -> asyncio.subprocess.Process:
+        program = (f"services.media.processing.sandbox.{name}", json.dumps(request))
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", WAITING, str(seen), *program), cwd=children.ROOT, stdin=nothing, stdout=output
+        )
 
     monkeypatch.setattr(children.Child, "go_behind", noting)
     quick, slow = new_users(2)
     monkeypatch.setattr(probe, "SHORT", 60)
     await upload(small, quick, image("PNG", (21, 20)))
     assert (behind, probe._turns._is_slow(quick)) == ([], False)
-    monkeypatch.setattr(probe, "SHORT", 0.01)
+    monkeypatch.setattr(probe, "SHORT", 0)
+    monkeypatch.setattr(children, "_servers", [])
+    monkeypatch.setattr(children, "_start_program", waiting)
     await upload(small, slow, image("PNG", (22, 20)))
     own = os.getpriority(os.PRIO_PROCESS, 0)
     assert (behind, probe._turns._is_slow(slow)) == ([max(children.BEHIND, own)], True)

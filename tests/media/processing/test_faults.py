@@ -83,12 +83,19 @@ def of_kind(kind: str, folder: Path) -> tuple[bytes, Sequence[str], int]:
 
 
 @pytest.fixture(scope="module")
-async def drilled(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+async def service_to_drill(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """A service without workers of its own, with leases of a second and no patience with orphans."""
     more = {"HITOK_LEASE_SECONDS": "1", "HITOK_SWEEP_GRACE_SECONDS": "1"}
     settings = media_settings(servers.create_database("faults"), servers, tmp_path_factory.mktemp("faults"), **more)
     async with running_media_service(settings, background=False) as running:
         yield running
+
+
+@pytest.fixture
+async def drilled(service_to_drill: Running) -> AsyncIterator[Running]:
+    """Without jobs of other tests, which would meet the faults of this one."""
+    yield service_to_drill
+    await execute(service_to_drill, "UPDATE job SET due_at = NULL WHERE due_at IS NOT NULL")
 
 
 @asynccontextmanager
