@@ -16,7 +16,15 @@ from services.media.maintenance import sweeper
 from services.media.models import PROCESSING
 from services.media.processing.jobs import processing
 from services.media.servicers import PROTOS
-from tests.media.processing.test_faults import a_service, check_no_orphans, check_whole, clip, drilled, locking  # noqa: F401
+from tests.media.processing.test_faults import (  # noqa: F401
+    a_service,
+    check_no_orphans,
+    check_whole,
+    clip,
+    drilled,
+    locking,
+    service_to_drill,
+)
 from tests.media.processing.test_ladder import forked_child, spooled
 from tests.support.media import Running, execute, find, status, upload
 from tests.support.social import act, new_user
