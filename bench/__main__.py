@@ -27,7 +27,14 @@ NAMES = (
     "sizes",
 )
 
+PERSONAL = ("following", "for_you", "for_you_replay", "cliff")
+
+
+def module_of(name: str) -> str:
+    return f"bench.personal_feeds.{name}" if name in PERSONAL else f"bench.{name}"
+
+
 if __name__ == "__main__":
     where()
     for name in sys.argv[1:] or NAMES:
-        uvloop.run(importlib.import_module(f"bench.{name}").measure())
+        uvloop.run(importlib.import_module(module_of(name)).measure())

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from bench.load import Result, build_request, load
+from bench.clients.load import Result, build_request, load
 from bench.report import row, title
-from bench.stack import PASSWORD, register, running_bare, running_stack
+from bench.servers.stack import PASSWORD, register, running_bare, running_stack
 
 USERS = 20
 CONNECTIONS = 64

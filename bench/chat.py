@@ -10,13 +10,13 @@ from pathlib import Path
 
 import httpx
 
-from bench import crowd
-from bench.load import Result
-from bench.people import Person, message, post, register_all
-from bench.processes import allow_many_files, cpu, family_cpu, pid_of, resident
+from bench.clients import crowd
+from bench.clients.load import Result
+from bench.clients.people import Person, message, post, register_all
+from bench.clients.sockets import Client, open_client
 from bench.report import row, title
-from bench.sockets import Client, open_client
-from bench.stack import free_ports, running_stack
+from bench.servers.processes import allow_many_files, cpu, family_cpu, pid_of, resident
+from bench.servers.stack import free_ports, running_stack
 
 PAIRS = 32
 SECONDS = 5.0

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import httpx
 
-from bench.crowd import broadcast
-from bench.people import Person, message, post, register_all
-from bench.processes import allow_many_files, family_cpu, pid_of, resident
+from bench.clients.crowd import broadcast
+from bench.clients.people import Person, message, post, register_all
+from bench.clients.sockets import DIALECT, OURS, Client, open_client
 from bench.report import row, title
-from bench.sockets import DIALECT, OURS, Client, open_client
-from bench.stack import running_stack
+from bench.servers.processes import allow_many_files, family_cpu, pid_of, resident
+from bench.servers.stack import running_stack
 
 PEOPLE = 50
 SOCKETS = 1_000

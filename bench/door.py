@@ -25,8 +25,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from bench import report
-from bench.load import build_request
-from bench.stack import register, running_stack
+from bench.clients.load import build_request
+from bench.servers.stack import register, running_stack
 from gateway.api.shortvideo import users
 from gateway.app import build_asgi, build_server
 from gateway.config import SERVICE, GatewaySettings

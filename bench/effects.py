@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import httpx
 
-from bench.counting import Counts, Stack
+from bench.clients.load import Result, build_request, send_each
+from bench.clients.people import Person, post, register_all
 from bench.likes import publish
-from bench.load import Result, build_request, send_each
-from bench.people import Person, post, register_all
-from bench.processes import cpu_by_name
 from bench.report import row, title
-from bench.stack import running_stack
+from bench.servers.counting import Counts, Stack
+from bench.servers.processes import cpu_by_name
+from bench.servers.stack import running_stack
 
 USERS = 100
 CONNECTIONS = 64

@@ -1,10 +1,10 @@
 """How fast are like counts, the first page of the feed and comments read? Aim: at least 0.35 of a bare handler."""
 
 from bench.accounts import show
+from bench.clients.load import build_request, load
 from bench.likes import publish, register_users
-from bench.load import build_request, load
 from bench.report import row, title
-from bench.stack import running_bare, running_stack
+from bench.servers.stack import running_bare, running_stack
 
 USERS = 20
 VIDEOS = 60

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from bench.load import build_request
+from bench.clients.load import build_request
 from bench.report import row, title
-from bench.stack import register, running_bare, running_stack
+from bench.servers.stack import register, running_bare, running_stack
 
 MIB = 1_048_576
 RANGE = 8 * MIB

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import httpx
 
-from bench.echo import CONNECTIONS, compare_with_echo, running_echo
-from bench.load import build_request
+from bench.clients.load import build_request
 from bench.report import title
-from bench.stack import register, running_stack
+from bench.servers.echo import CONNECTIONS, compare_with_echo, running_echo
+from bench.servers.stack import register, running_stack
 
 USERS = 50
 

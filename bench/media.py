@@ -18,7 +18,7 @@ import httpx
 
 from bench.files import FILE, MIB, noise
 from bench.report import row, title
-from bench.stack import register, running_bare, running_stack
+from bench.servers.stack import register, running_bare, running_stack
 from services.media.processing.sandbox import encoding
 from services.media.processing.sandbox.hls import rungs
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
-from bench.load import Result
+from bench.clients.load import Result
 from bench.report import row, title
 from deploy.local.servers.postgres import start_postgres
 from services.chat.reading.search import Wanted, search_messages

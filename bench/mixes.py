@@ -16,14 +16,15 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from bench import catalogue, world
-from bench.catalogue import Body, World
-from bench.counting import Stack
-from bench.load import Connection, quantile
-from bench.people import Person
+from bench.clients.load import Connection, quantile
+from bench.clients.people import Person
 from bench.report import row, title
 from bench.routes import prepare, request
-from bench.stack import running_stack
+from bench.servers.counting import Stack
+from bench.servers.stack import running_stack
+from bench.worlds import catalogue, world
+from bench.worlds.catalogue import Body, World
+from bench.worlds.mixes import MIXES
 
 CONNECTIONS = int(os.environ.get("CONNECTIONS", "64"))
 SECONDS = float(os.environ.get("SECONDS", "10"))
@@ -113,7 +114,7 @@ async def measure() -> None:
         stack = Stack(folder)
         await stack.until_done()
         title(f"the mixes, {CONNECTIONS} connections, {len(filled.people)} users, {SECONDS:g} s each")
-        for name, shares in catalogue.MIXES.items():
+        for name, shares in MIXES.items():
             if any(part in name for part in asked):
                 await run(base, filled, name, shares)
                 await stack.until_done()

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from bench.clients.load import build_request, quantile
+from bench.clients.open_load import GOOD, OpenLoad, Outcome, cpu_seconds
+from bench.clients.people import Person, post, register_all
 from bench.likes import publish
-from bench.load import build_request, quantile
-from bench.open_load import GOOD, OpenLoad, Outcome, cpu_seconds
-from bench.people import Person, post, register_all
-from bench.processes import allow_many_files, family_cpu, pid_of, resident
 from bench.report import row, title
-from bench.stack import PASSWORD, running_stack
+from bench.servers.processes import allow_many_files, family_cpu, pid_of, resident
+from bench.servers.stack import PASSWORD, running_stack
 
 SECONDS = float(os.environ.get("OVERLOAD_SECONDS", "60"))
 TIMES = float(os.environ.get("OVERLOAD_TIMES", "5"))

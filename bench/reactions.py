@@ -7,11 +7,11 @@ import time
 
 import httpx
 
-from bench.echo import CONNECTIONS, compare_with_echo, running_echo
-from bench.load import build_request
-from bench.people import Person, message, post, register_all
+from bench.clients.load import build_request
+from bench.clients.people import Person, message, post, register_all
 from bench.report import title
-from bench.stack import running_stack
+from bench.servers.echo import CONNECTIONS, compare_with_echo, running_echo
+from bench.servers.stack import running_stack
 
 USERS = 50
 

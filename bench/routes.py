@@ -14,13 +14,15 @@ from urllib.parse import urlencode
 
 import httpx
 
-from bench import catalogue, report, world
-from bench.catalogue import World
-from bench.counting import Stack
-from bench.load import Result, build_request, send_each
-from bench.people import Person, post
-from bench.processes import cpu_by_name
-from bench.stack import running_stack
+from bench import report
+from bench.clients.load import Result, build_request, send_each
+from bench.clients.people import Person, post
+from bench.servers.counting import Stack
+from bench.servers.processes import cpu_by_name
+from bench.servers.stack import running_stack
+from bench.worlds import catalogue, world
+from bench.worlds.catalogue import World
+from bench.worlds.mixes import MIXES
 
 CONNECTIONS = 16
 BURST, COUNTED = 600, 60  # requests
@@ -74,7 +76,7 @@ async def measure() -> None:
         async with httpx.AsyncClient(base_url=base, timeout=60) as http:
             filled = await prepare(http, folder)
         await stack.until_done()
-        routes = {route: {route: 1} for route in (*catalogue.READS, *catalogue.WRITES)} | catalogue.MIXES
+        routes = {route: {route: 1} for route in (*catalogue.READS, *catalogue.WRITES)} | MIXES
         for name, shares in routes.items():
             if asked == [""] or any(part in name for part in asked):
                 costs.append(await cost_of(stack, base, filled, name, shares))

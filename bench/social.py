@@ -5,9 +5,9 @@ from pathlib import Path
 
 import psycopg
 
-from bench.load import Result, build_request, load
+from bench.clients.load import Result, build_request, load
 from bench.report import row, title
-from bench.stack import register, running_stack
+from bench.servers.stack import register, running_stack
 
 FEW, FRIENDS, MEMBERS = 10, 5_000, 10_000
 SECONDS = 4.0

@@ -10,7 +10,7 @@ import secrets
 import sys
 from urllib.request import Request, urlopen
 
-from bench.load import build_request, load
+from bench.clients.load import build_request, load
 
 RATE = float(os.environ.get("RATE", "50"))  # requests/s
 SECONDS = float(os.environ.get("SECONDS", "60"))

@@ -17,9 +17,9 @@ from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from prometheus_client import REGISTRY
 
-from bench import catalogue
-from bench.catalogue import READS, UNMEASURED, WRITES, World
-from bench.people import Person as Account
+from bench.clients.people import Person as Account
+from bench.worlds import catalogue
+from bench.worlds.catalogue import READS, UNMEASURED, WRITES, World
 from gateway.app import ENDPOINTS
 from services.kit.context import current_request_id
 from services.kit.db import Database

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from bench.processes import resident
+from bench.servers.processes import resident
 from services.kit.background import cancel
 from tests.e2e.balancer import balancing
 from tests.e2e.chaos import faults

@@ -24,8 +24,8 @@ import psycopg
 import pytest
 import trustme
 
-from bench.load import build_request
-from bench.open_load import OpenLoad
+from bench.clients.load import build_request
+from bench.clients.open_load import OpenLoad
 from deploy.local.ports import find_free_port
 from services.kit.rpc import tls
 from tests.e2e.chaos.disk import Disk

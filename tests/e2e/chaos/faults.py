@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from bench.load import build_request
-from bench.open_load import OpenLoad
+from bench.clients.load import build_request
+from bench.clients.open_load import OpenLoad
 from tests.e2e.chaos.disk import Disk
 from tests.e2e.everything import Everything
 from tests.support.servers import find_family

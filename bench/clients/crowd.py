@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 
-from bench.load import Result
-from bench.people import Person, message, post
-from bench.processes import cpu, pid_of, resident
+from bench.clients.load import Result
+from bench.clients.people import Person, message, post
+from bench.clients.sockets import Client, open_client
 from bench.report import row, title
-from bench.sockets import Client, open_client
+from bench.servers.processes import cpu, pid_of, resident
 
 RECEIVERS = 1_000
 SECONDS = 5.0

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
+from bench.personal_feeds.tastes import Tastes, make_tastes, write_tastes
 from bench.report import row, title
-from bench.tastes import Tastes, make_tastes, write_tastes
 from deploy.local.servers.postgres import start_postgres
 from services.kit import schema
 from services.kit.context import Caller

@@ -9,13 +9,13 @@ import random
 import httpx
 
 from bench.accounts import show
-from bench.echo import ROUNDS
-from bench.load import build_request, load, send_each
-from bench.people import Person
+from bench.clients.load import build_request, load, send_each
+from bench.clients.people import Person
+from bench.personal_feeds.tastes import make_tastes, write_tastes
 from bench.report import row, title
-from bench.stack import running_bare, running_stack
-from bench.tastes import make_tastes, write_tastes
-from bench.world import connect, fill
+from bench.servers.echo import ROUNDS
+from bench.servers.stack import running_bare, running_stack
+from bench.worlds.world import connect, fill
 from services.media.videos.for_you.near_videos import COMPUTE
 
 USERS, VIDEOS, OWNERS = 10_000, 100_000, 5_000

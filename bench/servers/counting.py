@@ -14,7 +14,7 @@ import nats
 import psycopg
 from nats.aio.msg import Msg
 
-from bench.processes import cpu_by_name
+from bench.servers.processes import cpu_by_name
 from deploy.local.servers.cluster import SUPERUSER
 
 DONE_BELOW = 0.05  # of a core: what a burst set off is done once all processes together use less than this

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bench.load import Connection
+from bench.clients.load import Connection
 
 PATIENCE = 10.0  # seconds after which a client gives up, and its connection is closed
 UNANSWERED, DISCONNECTED = 0, -1  # instead of a status

@@ -8,12 +8,12 @@ import json
 import httpx
 
 from bench.accounts import show
-from bench.echo import ROUNDS, SECONDS, compare_with_echo, running_echo
+from bench.clients.load import build_request, load
 from bench.likes import register_users
-from bench.load import build_request, load
 from bench.report import row, title
+from bench.servers.echo import ROUNDS, SECONDS, compare_with_echo, running_echo
+from bench.servers.stack import running_bare, running_stack
 from bench.social import connect
-from bench.stack import running_bare, running_stack
 
 VIEWERS = 8
 OWNERS, VIDEOS, FOLLOWED, FOLLOWERS = 20_000, 100_000, 5_000, 1_000_000

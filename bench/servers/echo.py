@@ -1,4 +1,4 @@
-"""The floor of an RPC: a gRPC method that returns its request. `python -m bench.echo PORT`"""
+"""The floor of an RPC: a gRPC method that returns its request. `python -m bench.servers.echo PORT`"""
 
 import asyncio
 import subprocess
@@ -13,9 +13,9 @@ import grpc.aio
 import uvloop
 
 from bench.accounts import show
-from bench.load import Result, load
+from bench.clients.load import Result, load
 from bench.report import row
-from bench.stack import free_ports
+from bench.servers.stack import free_ports
 
 METHOD = "/bench.Echo/Echo"
 MESSAGE = b"x" * 32
@@ -43,7 +43,7 @@ async def serve(port: int) -> None:
 def running_echo() -> Iterator[str]:
     """Yields the address."""
     (port,) = free_ports(1)
-    process = subprocess.Popen([sys.executable, "-m", "bench.echo", str(port)])
+    process = subprocess.Popen([sys.executable, "-m", "bench.servers.echo", str(port)])
     try:
         yield f"127.0.0.1:{port}"
     finally:

@@ -2,11 +2,11 @@
 
 import httpx
 
+from bench.clients.load import Result, build_request, load
 from bench.likes import publish, register_users
-from bench.load import Result, build_request, load
-from bench.processes import cpu, pid_of
 from bench.report import row, title
-from bench.stack import running_stack
+from bench.servers.processes import cpu, pid_of
+from bench.servers.stack import running_stack
 
 PRIVATE = (0, 1, 100)  # videos
 VIDEOS = 60

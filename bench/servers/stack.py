@@ -48,9 +48,9 @@ def running_stack(**settings: str) -> Iterator[tuple[str, Path]]:
 
 @contextmanager
 def running_bare() -> Iterator[str]:
-    """Yields the url of bench/bare.py."""
+    """Yields the url of bench/servers/bare.py."""
     (port,) = free_ports(1)
-    process = subprocess.Popen([sys.executable, "-m", "bench.bare", str(port)])
+    process = subprocess.Popen([sys.executable, "-m", "bench.servers.bare", str(port)])
     url = f"http://127.0.0.1:{port}/hello"
     try:
         for _ in range(100):

@@ -1,4 +1,7 @@
-"""The floor to compare with: a Litestar handler that does nothing, on the gateway's server. `python -m bench.bare`"""
+"""The floor to compare with: a Litestar handler that does nothing, on the gateway's server.
+
+It runs as `python -m bench.servers.bare PORT`.
+"""
 
 import os
 import socket

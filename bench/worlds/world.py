@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from bench.people import Person
+from bench.clients.people import Person
 from services.kit.ids import EPOCH_MS
 from services.kit.tokens import issue
 

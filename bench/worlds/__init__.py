@@ -1,0 +1,1 @@
+"""The users, videos and groups that routes are measured with, and the requests to each route."""
