@@ -59,7 +59,7 @@ class Hearing:
         self._database, self._delay = database, delay
         self._messages: dict[int, int] = {}  # the first seq by conversation
         self._notifications: dict[int, int] = {}  # users by notification
-        self._heard = asyncio.Event()
+        self._heard, self._noting = asyncio.Event(), asyncio.Lock()
         self.noted = asyncio.Event()
         self._has_devices, self._registered_at = False, 0.0
 
@@ -99,7 +99,11 @@ class Hearing:
             await self.note()
 
     async def note(self) -> None:
-        """Stores what was heard."""
+        """Stores all that was heard before the call."""
+        async with self._noting:
+            await self._note()
+
+    async def _note(self) -> None:
         messages, self._messages = self._messages, {}
         notifications, self._notifications = self._notifications, {}
         rows = [{"id": id, "first": first} for id, first in messages.items()]

@@ -61,7 +61,8 @@ class Stage(NamedTuple):
         away = self.chat.service.away
         await away.hearing.note()
         await execute(self.chat, "UPDATE away_conversation SET due_at = now() WHERE due_at IS NOT NULL")
-        while await planning.look(self.chat.service.database, DELAY):
+        due = "SELECT FROM away_conversation WHERE due_at <= now() FOR UPDATE"  # waits for the service's own look
+        while await planning.look(self.chat.service.database, DELAY) or await execute(self.chat, due):
             pass
 
     async def send(self) -> None:
@@ -69,6 +70,10 @@ class Stage(NamedTuple):
         await execute(self.chat, "UPDATE away_push SET due_at = now() WHERE NOT sending AND done_at IS NULL")
         while await self.worker.send_batch():
             pass
+        for _ in range(50):  # the service's own worker may have taken some; one that was killed never ends
+            if not await execute(self.chat, "SELECT FROM away_push WHERE sending AND done_at IS NULL"):
+                break
+            await asyncio.sleep(0.02)
 
     async def settle_once(self) -> None:
         """As `settle`, without what the sending puts off."""
