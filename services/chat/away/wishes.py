@@ -43,7 +43,7 @@ async def put(connection: AsyncConnection, caller: Caller, wishes: Wishes) -> No
     if not (0 <= wishes.quiet_from < DAY and 0 <= wishes.quiet_until < DAY):
         raise TimeZoneInvalid
     zone_of(wishes.time_zone)
-    values = wishes._asdict() | {"muted_kinds": sorted(set(wishes.muted_kinds))}
+    values = wishes._asdict()
     row = insert(PushSetting).values(user_id=caller.user_id, **values)
     await connection.execute(row.on_conflict_do_update(index_elements=["user_id"], set_=values))
 

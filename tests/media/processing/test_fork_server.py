@@ -1,8 +1,10 @@
 """Forked children: the box is as whole as that of a program, and no end of a child or of the server loses a file."""
 
 import asyncio
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +16,8 @@ from prometheus_client import REGISTRY
 
 from services.media.files.children import children, fork_server, fork_servers
 from services.media.files.children.children import ENVIRONMENT, ROOT
-from services.media.files.children.fork_server import ForkServer
+from services.media.files.children.fork_server import ForkedProcess, ForkServer
+from services.media.processing.sandbox import fork_server as sandbox
 from tests.media.processing.test_box import ALLOWED, expected, intrude, port  # noqa: F401
 from tests.support.media import Running, image, upload
 from tests.support.social import new_user
@@ -94,6 +97,24 @@ async def test_a_child_that_crashes_wears_the_server_out(server: ForkServer) -> 
         server.retire()
         assert is_running(child._process.pid), "it ends after its children"
     await until(lambda: counted("fork_servers_ended", reason="replaced") == before + 1)
+
+
+async def test_one_that_cannot_fork_says_so_at_once(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without memory or process ids: the service then starts a child of its own, and keeps the server."""
+
+    def fail() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", fail)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        asked = {"number": 7, "program": "sleeper", "request": {}}
+        socket.send_fds(ours, [json.dumps(asked).encode()], [ours.fileno()] * 2)
+        assert sandbox.ForkServer(theirs)._answer()
+        child = server._children[7] = ForkedProcess(server, 7)
+        server._take(**json.loads(ours.recv(fork_server.MESSAGE)))
+    assert child.made.result() is False
+    assert server.is_open
 
 
 async def test_an_answer_is_bounded(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:

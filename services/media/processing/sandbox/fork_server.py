@@ -78,14 +78,13 @@ class ForkServer:
             return True
         try:
             process = os.fork()
-        except OSError as error:
-            process = 0
-            self._tell(number=asked["number"], failed=str(error))
+        except OSError:
+            process = 0  # there is none
         else:
             if not process:
                 _become(self._process, asked["program"], asked["request"], descriptors)
             self._numbers[process] = asked["number"]
-            self._tell(number=asked["number"], process=process)
+        self._tell(number=asked["number"], process=process)
         for descriptor in descriptors:
             os.close(descriptor)
         return True
