@@ -10,13 +10,14 @@ LONGEST = 60.0  # seconds for one answer: an upload may take long
 
 
 class Refused(Exception):
-    """The gateway answered with an error: its HTTP status, and the code and text of its envelope."""
+    """The gateway answered with an error: its HTTP status, the code and text of its envelope, and its reason."""
 
     def __init__(self, method: str, path: str, response: httpx.Response) -> None:
         body = _json(response)
         self.status, self.code = response.status_code, int(body.get("code", 0))
         text = body.get("message") or body.get("msg") or response.reason_phrase
-        super().__init__(f"{method} {path} was answered {self.status}: {text} ({self.code})")
+        why = ", ".join(filter(None, (str(self.code), response.headers.get("x-error"))))
+        super().__init__(f"{method} {path} was answered {self.status}: {text} ({why})")
 
 
 class Unreachable(Exception):

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
+from deploy.demo.demo_run import Visitor
 from deploy.demo.story import SeededChoices, read_story
 from deploy.frontend import FrontEnd, open_http
 from deploy.local.data_dir import ROOT, load_secrets
@@ -108,7 +109,7 @@ async def test_the_demo_stands(running: Everything, http: httpx.AsyncClient) -> 
     """Checks the demo as one of its users, whose login was printed."""
     story, draw = read_story(), SeededChoices(1)
     password = load_secrets(running.var, [])["demo"][:16]
-    tokens = await FrontEnd(http).post("/api/login/login", email=draw.email(story.people[0]), password=password)
+    tokens = await Visitor(http).post("/api/login/login", email=draw.email(story.people[0]), password=password)
     mira = FrontEnd(http, tokens["atoken"])
     shown = {video["title"]: video for video in (await mira.get("/api/videos", page_size=50))["data"]}
     public = [video for video in story.videos if video.visibility == "public"]
@@ -140,6 +141,6 @@ def test_a_demo_with_another_password_says_what_to_do(running: Everything, walke
 
 async def test_the_doctor_leaves_nobody_behind(http: httpx.AsyncClient) -> None:
     login = {"phone": "17500000001", "password": "correct horse"}
-    friend = FrontEnd(http, (await FrontEnd(http).post("/api/v1/user/login", **login))["token"])
+    friend = FrontEnd(http, (await Visitor(http).post("/api/v1/user/login", **login))["token"])
     assert (await friend.get("/api/contact/search-users", query="hitok doctor"))["users"] == []
     assert "hitok doctor" not in {video["title"] for video in (await friend.get("/api/videos"))["data"]}
