@@ -196,6 +196,7 @@ def test_ports_and_probes_are_those_the_process_listens_on(overlay: str, name: s
         listening.add(int(given[f"HITOK_{name.upper()}_METRICS_PORT"]))
         assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
     assert set(ports.values()) == listening
+    assert max(listening) < 32_768, "a port among those of outgoing connections may be taken"
     selector, labels = service["spec"]["selector"], deployment["spec"]["template"]["metadata"]["labels"]
     assert selector.items() <= labels.items() and selector[COMPONENT] == "server", "no job among the replicas"
     assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
@@ -464,7 +465,7 @@ def test_the_tools_of_production_go_past_the_pooler() -> None:
 @pytest.mark.parametrize("overlay", ["small", "production"])
 def test_the_tools_reach_what_they_ask(overlay: str) -> None:
     outward = allowed(overlay, "egress", "tools", "tool")
-    assert {5432, 4222, 6379, 443, 465, 587} <= {port for names, port in outward if names is None}
+    assert {5432, 4222, 6379, 26379, 443, 465, 587} <= {port for names, port in outward if names is None}
     for name, service in PROCESSES.items():
         port = 8888 if name == "gateway" else int(read_dockerfile()[name].environment[service.ports[0].setting])
         assert ({name}, port) in outward

@@ -93,6 +93,9 @@ def test_a_server_may_do_little_and_leaves_its_node_to_itself(resource: Resource
     assert set(container["resources"]["requests"]) == {"cpu", "memory", "ephemeral-storage"}
     assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
     assert pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (spread,) = pod["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "topology.kubernetes.io/zone"
+    assert spread["labelSelector"]["matchLabels"].items() <= resource["spec"]["template"]["metadata"]["labels"].items()
     assert "PASSWORD" in {variable["name"] for variable in container["env"] if "valueFrom" in variable}
     name = resource["metadata"]["name"]
     (budget,) = [r for r in SERVERS if r["kind"] == "PodDisruptionBudget" and r["metadata"]["name"] == name]
