@@ -56,7 +56,7 @@ hostile: $(STAMP) ## Upload 200 hostile files; print what each costs, and others
 alerts: $(STAMP) ## Break what each alert watches in a running hitok, and see a real Prometheus fire and go quiet
 	@HITOK_ALERTS=1 $(BIN)/python -m pytest tests/deploy/test_alerts.py tests/e2e/test_alerts.py tests/e2e/test_more_alerts.py -q
 
-ha: $(STAMP) ## Kill random nodes of a run in which each server exists several times: HITOK_HA_ROUNDS (20), HITOK_HA_SEED
+ha: $(STAMP) ## Kill nodes of each kind of a run in which each server exists several times: HITOK_HA_ROUNDS (20), HITOK_HA_SEED, HITOK_HA_NODES
 	@HITOK_HA_ROUNDS=$${HITOK_HA_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_ha.py -q -s
 
 upgrade: $(STAMP) ## Upgrade a run of the release before to this one and back, under load: FROM (its revision), HITOK_UPGRADE_SEED

@@ -1,9 +1,14 @@
-"""Any one node may die: kill -9 of a random one, round after round, under load. `make ha` runs it."""
+"""Any one node may die: kill -9 of one at a random moment, round after round, under load.
+
+`make ha` kills HITOK_HA_ROUNDS nodes of each kind, in an order by HITOK_HA_SEED (HITOK_HA_NODES: only kinds that
+match the expression).
+"""
 
 import asyncio
 import json
 import os
 import random
+import re
 import signal
 import time
 import uuid
@@ -28,7 +33,9 @@ from tests.support.video_people import URL
 
 ROUNDS = int(os.environ.get("HITOK_HA_ROUNDS", "0"))
 SEED = int(os.environ.get("HITOK_HA_SEED", "0")) or random.SystemRandom().randrange(2**32)
+ONLY = re.compile(os.environ.get("HITOK_HA_NODES", ""))
 BACK_SECONDS = 15
+CHECKED_EVERY = 20  # rounds
 PAUSE = 0.05  # seconds between two writes of a kind
 STEADY_SECONDS = 3.0  # without a failure, until a round is over
 GIVE_UP_SECONDS = 60.0
@@ -40,7 +47,7 @@ async def test_any_one_node_may_die() -> None:
     """No acknowledged write is lost or doubled, and all works again within 15 s."""
     print(f"seed {SEED}")
     chance = random.Random(SEED)
-    nodes = [*MEMBERS, *POSTGRES, *VALKEY, *SENTINELS, *NATS, *(s.label for s in replicate(SERVICES, 2))]
+    nodes = choose_nodes(chance)
     with temporary_folder() as folder, everything(folder / "var", replicas=2, ha=True) as running, stopping(running):
         async with balancing(running.gateways) as http:
             alice, ben = [await register(http, lambda address: mailed_code(running.var, address)) for _ in range(2)]
@@ -50,16 +57,27 @@ async def test_any_one_node_may_die() -> None:
             await writers.prepare()
             writing = asyncio.create_task(writers.run())
             slow = []
-            for number in range(ROUNDS):
-                node = chance.choice(nodes)
+            for number, node in enumerate(nodes, 1):
+                await asyncio.sleep(chance.random())
                 took = await kill(running, node, writers)
-                print(f"{number + 1:3} {node:10} back after {took:.1f} s")
+                print(f"{number:3} of {len(nodes)}: {node:10} back after {took:.1f} s", flush=True)
                 if took > BACK_SECONDS:
                     slow.append((node, took))
+                if not number % CHECKED_EVERY:
+                    writers.check(running)
             await cancel(writing)
             writers.check(running)
             print(f"{len(writers.sent)} messages, {len(writers.commented)} comments acknowledged")
             assert not slow
+
+
+def choose_nodes(chance: random.Random) -> list[str]:
+    """A random one of each kind, ROUNDS times, in a random order."""
+    services = [[replica.label for replica in replicate([service], 2)] for service in SERVICES]
+    kinds = [kind for kind in (MEMBERS, POSTGRES, VALKEY, SENTINELS, NATS, *services) if ONLY.search(kind[0])]
+    nodes = [chance.choice(kind) for kind in kinds for _ in range(ROUNDS)]
+    chance.shuffle(nodes)
+    return nodes
 
 
 @contextmanager
@@ -92,7 +110,7 @@ async def kill(running: Everything, node: str, writers: "Writers") -> float:
 
 
 class Writers:
-    """Messages that are sent again until they are acknowledged; comments and likes that are not."""
+    """Messages that are sent again until they are acknowledged; comments that are not; reads; tickets, from Valkey."""
 
     def __init__(self, alice: Person, ben: Person) -> None:
         self.sent: set[str] = set()
@@ -108,11 +126,11 @@ class Writers:
         self._video = (await self._ben.get("/api/videos/user-videos"))["data"][0]["id"]
 
     def all_wrote_since(self, moment: float) -> bool:
-        return len(self._wrote_at) == 3 and min(self._wrote_at.values()) > moment
+        return len(self._wrote_at) == 4 and min(self._wrote_at.values()) > moment
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for writer in (self._send, self._comment, self._read):
+            for writer in (self._send, self._comment, self._read, self._get_ticket):
                 tasks.create_task(writer())
 
     async def _send(self) -> None:
@@ -137,6 +155,11 @@ class Writers:
             await self._try("read", self._alice.get("/api/videos"))
             await asyncio.sleep(PAUSE)
 
+    async def _get_ticket(self) -> None:
+        while True:
+            await self._try("ticket", self._alice.get("/api/chat/ws-ticket"))
+            await asyncio.sleep(PAUSE)
+
     async def _try(self, kind: str, call: Awaitable[Any]) -> bool:
         try:
             await call
@@ -148,8 +171,9 @@ class Writers:
 
     def check(self, running: Everything) -> None:
         """Compares with the databases, which hold nothing else."""
-        assert_once(self.sent, column(running, "chat", "SELECT client_msg_id FROM message"))
-        assert_once(self.commented, column(running, "media", "SELECT content::json #>> '{}' FROM comment"))
+        sent, commented = self.sent.copy(), self.commented.copy()
+        assert_once(sent, column(running, "chat", "SELECT client_msg_id FROM message"))
+        assert_once(commented, column(running, "media", "SELECT content::json #>> '{}' FROM comment"))
 
 
 def column(running: Everything, service: str, sql: str) -> list[str]:
