@@ -85,6 +85,7 @@ FROM base AS user
 COPY --from=user-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/exports services/exports
 COPY --from=code /app/services/name_search services/name_search
+COPY --from=code /app/services/valkey services/valkey
 COPY --from=code /app/services/user services/user
 ENV HITOK_USER_GRPC_PORT=18051 HITOK_USER_METRICS_PORT=18151
 EXPOSE 18051 18151
@@ -108,6 +109,7 @@ COPY --from=media-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/services/exports services/exports
 COPY --from=code /app/services/entities services/entities
+COPY --from=code /app/services/valkey services/valkey
 COPY --from=code /app/services/media services/media
 ENV HITOK_MEDIA_GRPC_PORT=18053 HITOK_MEDIA_METRICS_PORT=18153
 EXPOSE 18053 18153
@@ -120,6 +122,7 @@ COPY --from=chat-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/client_json services/client_json
 COPY --from=code /app/services/exports services/exports
 COPY --from=code /app/services/outbound services/outbound
+COPY --from=code /app/services/valkey services/valkey
 COPY --from=code /app/services/chat services/chat
 ENV HITOK_CHAT_GRPC_PORT=18054 HITOK_CHAT_METRICS_PORT=18154
 EXPOSE 18054 18154
@@ -132,6 +135,7 @@ COPY --from=gateway-packages /opt/hitok /opt/hitok
 COPY --from=code /app/services/objectstore services/objectstore
 COPY --from=code /app/services/client_json services/client_json
 COPY --from=code /app/services/entities services/entities
+COPY --from=code /app/services/valkey services/valkey
 COPY --from=code /app/gateway gateway
 COPY clients/web clients/web
 COPY clients/chat/chat-client.mjs clients/chat/chat-client.mjs

@@ -26,9 +26,9 @@ from gateway.ws.endpoint import Sockets
 from protos.media.v1.tags_pb2 import Tag
 from protos.social.v1 import friends_pb2
 from services.kit.nats import open_nats
-from services.kit.redis import open_redis
 from services.kit.ttl_map import TtlMap
 from services.objectstore.store import open_store
+from services.valkey.client import open_redis
 
 MAX_ARCHIVES = 2  # exports that one gateway makes at the same time
 ONLINE_TTL, MAX_ONLINE = 1.0, 500  # seconds, lists

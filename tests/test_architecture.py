@@ -46,6 +46,12 @@ def test_the_object_store_imports_only_the_kit() -> None:
     assert offenders("services/objectstore", (*others, "gateway", "deploy", "protos")) == []
 
 
+def test_the_client_for_valkey_imports_nothing_of_ours() -> None:
+    assert offenders("services/kit", ("services.valkey",)) == []
+    wrong = offenders("services/valkey", ("services.", "gateway", "deploy", "protos"))
+    assert [each for each in wrong if "imports services.valkey." not in each] == []
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_imports_neither_another_nor_the_gateway(service: str) -> None:
     others = tuple(f"services.{name}." for name in SERVICES if name != service)
@@ -64,7 +70,7 @@ ORDER = {
         "tracing",
         "telemetry context cursor tokens",
         "sql",
-        "log background batcher redis db pages",
+        "log background batcher db pages",
         "nats",
         "rpc",
         "events",

@@ -21,10 +21,10 @@ from deploy.doctor.machine import clock_concern
 from services.kit.config import ConfigError
 from services.kit.db import Database
 from services.kit.events.stream import STREAM
-from services.kit.redis import open_redis
 from services.kit.schema import require_current
 from services.media.config import MediaSettings
 from services.objectstore.store import open_store
+from services.valkey.client import open_redis
 
 CONNECT_SECONDS = 5
 OLD_SECONDS = 60  # an event that waits longer is stuck

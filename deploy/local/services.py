@@ -19,6 +19,7 @@ SHARED_CODE = (
     "services/entities",
     "services/name_search",
     "services/outbound",
+    "services/valkey",
     "protos",
 )
 """What more than one process imports."""

@@ -30,9 +30,9 @@ from services.kit.events.relay import relaying
 from services.kit.events.stream import LOST
 from services.kit.ids import IdGenerator
 from services.kit.nats import open_nats
-from services.kit.redis import open_redis
 from services.kit.rpc.channel import open_channel
 from services.kit.schema import require_current
+from services.valkey.client import open_redis
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SOCIAL = (friends_pb2.DESCRIPTOR, groups_pb2.DESCRIPTOR)

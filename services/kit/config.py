@@ -34,8 +34,8 @@ class Settings(Struct, kw_only=True, frozen=True):
     redis_url: Annotated[
         str,
         Meta(
-            pattern=r"^(rediss?(\+sentinel)?|unix)://",
-            description="Valkey or Redis: rate limits, codes, tickets, presence; or its Sentinels",
+            pattern=r"^((rediss?(\+sentinel)?|unix)://|rediss?\+cluster://[^/?]+/?0?$)",
+            description="Valkey or Redis: rate limits, codes, tickets, presence; or its Sentinels, or a cluster",
         ),
     ]
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="least level logged")] = "info"

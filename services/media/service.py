@@ -9,7 +9,6 @@ from services.kit.db import Database, next_node, open_database
 from services.kit.events.relay import relaying
 from services.kit.ids import IdGenerator
 from services.kit.nats import open_nats
-from services.kit.redis import open_redis
 from services.kit.schema import require_current
 from services.media.config import SERVICE, MediaSettings
 from services.media.files.children.children import forking
@@ -17,6 +16,7 @@ from services.media.maintenance.metrics import watch_media
 from services.media.resources import Resources
 from services.media.signing import Signer
 from services.media.storage import open_storage
+from services.valkey.client import open_redis
 
 LOCKS = 4  # connections for locks: the sweeper's, and those of pictures being made
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -10,7 +10,6 @@ from services.kit.db import Database, next_node, open_database
 from services.kit.events.relay import relaying
 from services.kit.ids import IdGenerator
 from services.kit.nats import open_nats
-from services.kit.redis import open_redis
 from services.kit.schema import require_current
 from services.user.config import SERVICE, UserSettings
 from services.user.proofs.codes import Codes
@@ -18,6 +17,7 @@ from services.user.proofs.encryption import Cipher
 from services.user.proofs.mail import Mailer
 from services.user.proofs.passwords import Passwords
 from services.user.proofs.sms import SmsSender
+from services.valkey.client import open_redis
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from services.chat import online
 from services.chat.online import OnlineIndex
 from services.kit.cursor import CursorInvalid
-from services.kit.redis import open_redis
+from services.valkey.client import open_redis
 from tests.support.servers import Servers
 from tests.support.social import new_user, new_users
 

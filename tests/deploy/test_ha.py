@@ -29,7 +29,7 @@ from deploy.local.servers.server import Server
 from services.kit.db import driver_url
 from services.kit.events.stream import STREAM, ensure_stream
 from services.kit.nats import open_nats
-from services.kit.redis import open_redis
+from services.valkey.client import open_redis
 from tests.support.servers import find_family
 
 T = TypeVar("T")

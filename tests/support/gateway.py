@@ -15,7 +15,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from gateway.app import build_asgi, build_server
 from gateway.config import SERVICE, GatewaySettings
 from gateway.container import Container, open_container
-from services.kit import redis
+from services.valkey import client as redis_client
 from tests.support.processes import SECRETS, common_settings
 from tests.support.servers import Servers
 
@@ -44,7 +44,7 @@ def gateway_settings(servers: Servers, **more: str) -> GatewaySettings:
 async def open_patiently(settings: GatewaySettings, valkey_seconds: float = 20.0) -> AsyncIterator[Container]:
     """A busy machine may stop the process for longer than a gateway waits for Valkey before it limits alone."""
     async with AsyncExitStack() as stack:
-        with patch.object(redis, "TIMEOUT", valkey_seconds):
+        with patch.object(redis_client, "TIMEOUT", valkey_seconds):
             container = await stack.enter_async_context(open_container(settings))
         yield container
 

@@ -41,7 +41,7 @@ MODULES = (
     "services.kit.rpc.channel",
     "services.kit.overload.admission",
     "services.kit.process.loop_lag",
-    "services.kit.redis",
+    "services.valkey.client",
     "services.kit.nats",
     "services.kit.batcher",
     "services.kit.tokens",

@@ -1,6 +1,8 @@
 """Rate limits: token buckets in Valkey, shared by all gateways. Requests of one moment take theirs in one call."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
+from itertools import repeat
 from time import monotonic
 from typing import NamedTuple
 
@@ -13,6 +15,7 @@ from gateway.http.errors import TooManyRequests
 from gateway.http.limits.gcra import TAKE, Bucket
 from services.kit.batcher import Batcher
 from services.kit.ttl_map import TtlMap
+from services.valkey.cluster import choose_tag, hash_tags
 
 REMEMBERED = 20_000  # buckets in this process: refusals in force, and what is limited here while Valkey is away
 RETRY_REDIS = 1.0  # seconds without asking a Valkey that failed
@@ -38,6 +41,14 @@ class RateLimit(NamedTuple):
         return Bucket(self.seconds / self.refill / scale, max(self.burst * scale, 1))
 
 
+class _Token(NamedTuple):
+    """What a request takes from one bucket."""
+
+    tag: str
+    key: str
+    bucket: Bucket
+
+
 def per_second(refill: int, burst: int) -> RateLimit:
     return RateLimit(refill, 1, burst)
 
@@ -56,8 +67,8 @@ class RateLimiter:
 
     def __init__(self, redis: Redis, scale: float, clock: Callable[[], float] = monotonic) -> None:
         self._scale, self._clock = scale, clock
-        self._take = redis.register_script(TAKE)
-        self._taking: Batcher[tuple[str, Bucket], int] = Batcher(self._take_all, name="take tokens")
+        self._take, self._tags = redis.register_script(TAKE), hash_tags(redis)
+        self._taking: Batcher[_Token, int] = Batcher(self._take_all, name="take tokens")
         self._refused_until: TtlMap[str, float] = TtlMap(0, REMEMBERED, clock)
         self._full_at: TtlMap[str, float] = TtlMap(0, REMEMBERED, clock)  # of the buckets in this process
         self._redis_back_at = 0.0  # 0: it answers
@@ -67,11 +78,12 @@ class RateLimiter:
         """Takes a token of the client's bucket for the route. Raises TooManyRequests with the time to wait."""
         if not self._scale:
             return
-        key = f"limit:{route}:{client}"
+        tag = choose_tag(self._tags, client)
+        key = f"limit:{tag}{route}:{client}"
         refused_until = self._refused_until.get(key)
         if refused_until is not None:
             wait = refused_until - self._clock()
-        elif (wait := await self._ask(key, limit.bucket(self._scale))) > 0:
+        elif (wait := await self._ask(_Token(tag, key, limit.bucket(self._scale)))) > 0:
             # Until then this bucket has no token for anybody, so Valkey need not be asked again. The wait counts from
             # the answer, not from the question: clients that come when they were told to would be early by the trip.
             until = self._clock() + wait
@@ -80,27 +92,40 @@ class RateLimiter:
             REFUSED.labels(route).inc()
             raise TooManyRequests(retry_after=wait)
 
-    async def _ask(self, key: str, bucket: Bucket) -> float:
+    async def _ask(self, token: _Token) -> float:
         """Seconds until there is a token; 0 or less: it was taken."""
         now = self._clock()
         if now >= self._redis_back_at:
             if self._redis_back_at:  # it failed: this request tries it again, the others do not wait for the outcome
                 self._redis_back_at = now + 2 * RETRY_REDIS
             try:
-                wait = await self._taking.submit((key, bucket))
+                wait = await self._taking.submit(token)
                 self._redis_back_at = 0.0
                 return wait / 1e6
             except (RedisError, OSError, TimeoutError) as error:
                 self._redis_back_at = self._clock() + RETRY_REDIS
                 log.warning("Valkey is away: this gateway limits by itself", error=repr(error)[:200])
-        full_at, wait_here = bucket.take(self._full_at.get(key, now), now)
+        full_at, wait_here = token.bucket.take(self._full_at.get(token.key, now), now)
         if wait_here <= 0:
-            self._full_at.put(key, full_at, full_at)
+            self._full_at.put(token.key, full_at, full_at)
         return wait_here
 
-    async def _take_all(self, wanted: list[tuple[str, Bucket]]) -> list[int]:
-        """Microseconds until there is a token, for each; 0: it was taken."""
-        buckets = (bucket for _, bucket in wanted)
+    async def _take_all(self, wanted: list[_Token]) -> list[int | BaseException]:
+        """Microseconds until there is a token, for each; 0: it was taken. In a cluster, one call for each hash tag."""
+        groups: dict[str, list[_Token]] = {}
+        for token in wanted:
+            groups.setdefault(token.tag, []).append(token)
+        if len(groups) == 1:
+            return list(await self._take_together(wanted))
+        taken = await asyncio.gather(*map(self._take_together, groups.values()), return_exceptions=True)
+        waits: dict[str, Iterator[int | BaseException]] = {
+            tag: repeat(answer) if isinstance(answer, BaseException) else iter(answer)
+            for tag, answer in zip(groups, taken, strict=True)
+        }
+        return [next(waits[token.tag]) for token in wanted]
+
+    async def _take_together(self, wanted: list[_Token]) -> list[int]:
+        buckets = (token.bucket for token in wanted)
         args = [part for each in buckets for part in (max(round(each.interval * 1e6), 1), each.capacity)]
-        waits: list[int] = await self._take(keys=[key for key, _ in wanted], args=args)
+        waits: list[int] = await self._take(keys=[token.key for token in wanted], args=args)
         return waits

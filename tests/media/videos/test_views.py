@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from protos.media.v1 import videos_pb2 as pb
-from services.kit.redis import open_redis
 from services.media.videos import views
+from services.valkey.client import open_redis
 from tests.support.social import new_user, new_users, refusal
 from tests.support.videos import Videos, execute, publish, view
 

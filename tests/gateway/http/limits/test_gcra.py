@@ -5,7 +5,7 @@ import random
 from redis.asyncio import Redis
 
 from gateway.http.limits.gcra import TAKE, Bucket
-from services.kit.redis import open_redis
+from services.valkey.client import open_redis
 from tests.support.servers import Servers
 
 KEY = "bucket-of-these-tests"

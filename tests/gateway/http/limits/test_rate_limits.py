@@ -13,9 +13,9 @@ import pytest
 from deploy.local.servers.valkey import Valkey
 from gateway.http.errors import TooManyRequests
 from gateway.http.limits.rate_limits import RETRY_REDIS, RateLimit, RateLimiter, per_minute
-from services.kit import redis as redis_client
 from services.kit.context import network_of
-from services.kit.redis import open_redis
+from services.valkey import client as redis_client
+from services.valkey.client import open_redis
 from tests.gateway.people import Person, by_email
 from tests.gateway.routes import ENDPOINTS
 from tests.support.clock import Clock
