@@ -69,14 +69,16 @@ async def overload(base: str, folder: Path, kind: str, make: Make, unit: float, 
     peak = await find_peak(load, make, unit, pid_of("deploy.local", folder))
     await asyncio.sleep(3)
     pids = {module: pid_of(module, folder) for module in MODULES}
-    before = {module: resident(pid) for module, pid in pids.items()}
+    before, shed_before = {module: resident(pid) for module, pid in pids.items()}, shed_by(base, folder)
     most, own = dict(before), cpu_seconds()
     watching = asyncio.create_task(watch(pids, most))
     outcome, other = await asyncio.gather(load.run(make, TIMES * peak, SECONDS), others.run(probe, PROBES, SECONDS))
     own, ended = cpu_seconds() - own, asyncio.get_running_loop().time()
+    shed = {name: total - shed_before[name] for name, total in shed_by(base, folder).items()}
     calm = await load.run(make, peak / 2, 10.0)
     watching.cancel()
     show(outcome, peak)
+    row("refused by", "", ", ".join(f"{name} {total:.0f}" for name, total in shed.items() if total))
     note = f"{len(other.good)} good, {len(other.refused)} refused, failed {other.failed}; aim: p99 at most 1000"
     row("other routes", f"{quantile([*other.good, *other.refused], 0.99):.0f} ms p99", note)
     last = max((moment - ended for moment in calm.ended_at), default=0.0)
@@ -85,9 +87,23 @@ async def overload(base: str, folder: Path, kind: str, make: Make, unit: float, 
     row(
         "memory, MiB", "", ", ".join(f"{name} {before[name] / 1024:.0f} to {most[name] / 1024:.0f}" for name in MODULES)
     )
-    row("the generator", f"{own / SECONDS:.2f} cores")
+    row("the generator", f"{own / SECONDS:.2f} cores", f"sends {quantile(outcome.late, 0.99):.0f} ms late, p99")
     load.close()
     others.close()
+
+
+def shed_by(base: str, folder: Path) -> dict[str, float]:
+    """How many requests and calls each process has refused as overloaded."""
+    urls = {"gateway": base}
+    for name in ("user", "social", "media", "chat"):
+        settings = json.loads((folder / "settings" / f"{name}.json").read_bytes())
+        urls[name] = f"http://127.0.0.1:{settings[f'HITOK_{name.upper()}_METRICS_PORT']}"
+    return {name: sum_of("hitok_shed_total", httpx.get(f"{url}/metrics").text) for name, url in urls.items()}
+
+
+def sum_of(metric: str, exposition: str) -> float:
+    lines = (line for line in exposition.splitlines() if line.startswith(metric))
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 async def find_peak(load: OpenLoad, make: Make, unit: float, stack: int) -> float:

@@ -23,6 +23,7 @@ class Outcome:
     retry_after: int = 0  # of the refused, those that name a time
     failed: dict[int, int] = field(default_factory=dict)  # other answers by status, and the two below
     ended_at: list[float] = field(default_factory=list)  # when the answers that are not good came
+    late: list[float] = field(default_factory=list)  # what the generator itself was late with each turn of sending
 
     def add(self, status: int, latency: float, named: bool, moment: float) -> None:
         if 200 <= status < 300 or status == 401:
@@ -55,6 +56,8 @@ class OpenLoad:
         loop, outcome, tasks = asyncio.get_running_loop(), Outcome(seconds), set[asyncio.Task[None]]()
         began = loop.time()
         while (now := loop.time()) < began + seconds:
+            if (late := now - began - outcome.offered / rate) > 0:
+                outcome.late.append(late)
             while (due := began + outcome.offered / rate) <= now:
                 task = asyncio.create_task(self._ask(due, make(outcome.offered), outcome))
                 outcome.offered += 1

@@ -5,28 +5,20 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.middleware.proxy_headers import _TrustedHosts
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.config import GatewaySettings
-from gateway.http import sendfile
-from gateway.http.error_answers import error_answer
-from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.forwarding import ForwardingWatch
 from gateway.http.limits.network_bounds import NetworkBound
 from gateway.http.overload.accepting import Acceptor
-from gateway.http.overload.admission import REFUSED, SLOT, holds_place, leaving, rank_of, refusal_of
-from gateway.http.overload.logins import are_refused
+from gateway.http.overload.admission import leaving
+from gateway.http.protocol import Protocol
 from services.kit.config import ConfigError
-from services.kit.overload.admission import HERE
 
-HEAD_SECONDS = 15.0  # for a client to send a request's line and headers
-MAX_HEAD_BYTES = 64 * 1024  # beyond it the connection is closed; middleware.py answers 431 long before
 MAX_CONNECTIONS = 20_000
-RETRY_SECONDS = 30.0  # for a network that has enough connections
 GRACE = 15  # seconds for the requests in flight once we stop listening
 
 
@@ -45,7 +37,7 @@ def server_for(
         http=cast(
             Any,
             partial(
-                _Protocol,
+                Protocol,
                 NetworkBound("connection", settings.network_connections, proxies),
                 watch,
                 refuses_in_app=bool(settings.compat),
@@ -85,17 +77,6 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
     return listener
 
 
-class _Answered:
-    """In place of the cycle of a request on a connection that has had none."""
-
-    response_complete, disconnected, keep_alive = True, False, True
-    scope: ClassVar[dict[str, Any]] = {}
-    message_event = asyncio.Event()
-
-
-ANSWERED = _Answered()
-
-
 class GatewayServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -126,112 +107,3 @@ class GatewayServer(uvicorn.Server):
     def end(self) -> None:
         self.should_exit = True
         self.ending.set()
-
-
-class _Protocol(HttpToolsProtocol):
-    """Uvicorn's protocol with bounds on the size of a request's head, on the time to send it, and on the connections
-    of a network.
-    """
-
-    _head_bytes = 0
-    _head_timer: asyncio.TimerHandle | None = None
-    _network = ""
-
-    def __init__(self, bound: NetworkBound, watch: ForwardingWatch, refuses_in_app: bool, **more: Any) -> None:
-        """`refuses_in_app`: what is refused for overload passes the application's layers, too."""
-        super().__init__(**more)
-        self._bound, self._watch, self._refuses_in_app = bound, watch, refuses_in_app
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        network = self._bound.enter(self.client[0] if self.client else "")
-        if network is None:
-            self._refuse("429 Too Many Requests", TooManyRequests(retry_after=RETRY_SECONDS))
-            return
-        self._network = network
-        self._start_head_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_head_timer()
-        self._leave_network()
-        super().connection_lost(exc)
-
-    def handle_websocket_upgrade(self) -> None:
-        """From here the socket is counted as one (gateway/ws/network_bound.py)."""
-        self._leave_network()
-        super().handle_websocket_upgrade()
-
-    def _leave_network(self) -> None:
-        self._bound.leave(self._network)
-        self._network = ""
-
-    def data_received(self, data: bytes) -> None:
-        in_head = self._head_timer is not None
-        super().data_received(data)
-        if in_head and self._head_timer:  # the head had begun and has not ended
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.transport.abort()
-
-    def on_message_begin(self) -> None:
-        self._start_head_timer()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._stop_head_timer()
-        self._watch.look(self.client[0] if self.client else "", self.scope)
-        method = self.parser.get_method()
-        rank = rank_of(method, self.url)
-        # One that waits for another on its connection has no place, nor has a WebSocket.
-        counts = rank is not None and (self.cycle is None or self.cycle.response_complete)
-        if not counts or self.parser.should_upgrade():
-            self._begin()
-        elif rank is not None and not are_refused(self.url) and HERE.enter(rank):
-            if holds_place(self.url):
-                self.scope[SLOT] = True  # type: ignore[literal-required]
-            else:
-                HERE.leave()
-            self._begin()
-        elif self._refuses_in_app or method == b"HEAD" or any(name == b"origin" for name, _ in self.headers):
-            self.scope[REFUSED] = True  # type: ignore[literal-required]
-            self._begin()
-        else:
-            self._shed(method)
-
-    def _begin(self) -> None:
-        super().on_headers_complete()
-        if self.cycle and self.cycle.scope is self.scope:  # not a WebSocket
-            sendfile.offer(self.cycle)
-
-    def _shed(self, method: bytes) -> None:
-        """Refuses without a task. The request's body is read and dropped, as that of any that was answered early."""
-        if self.cycle is None:
-            self.cycle = cast(Any, ANSWERED)
-        keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
-        self.transport.write(refusal_of(method, self.url, keep_alive))
-        if keep_alive:
-            self.on_response_complete()
-        else:
-            self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuses what is not HTTP, in the envelope of the path's family if the path was read."""
-        self._refuse("400 Bad Request", ParameterInvalid())
-
-    def _refuse(self, status: str, error: Exception) -> None:
-        answer = error_answer(getattr(self, "url", b"").decode("latin-1"), error)
-        headers = answer.headers | {"x-content-type-options": "nosniff", "content-length": str(len(answer.body))}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"HTTP/1.1 {status}\r\n{lines}connection: close\r\n\r\n"
-        self.transport.write(head.encode() + answer.body)
-        self.transport.close()
-
-    def _start_head_timer(self) -> None:
-        self._stop_head_timer()
-        self._head_bytes = 0
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer:
-            self._head_timer.cancel()
-            self._head_timer = None

@@ -56,16 +56,21 @@ class Admission:
 
     def enter(self, rank: Rank) -> bool:
         """Whether the request may begin; then `leave` has to be called at its end."""
-        if self._target:
-            if self.admitted >= self.limit * (1 if rank else READ_SHARE):
-                SHED_BY_RANK[rank].inc()
-                return False
-            if not self._ticking:
-                self._start_ticking()
+        if self.is_full_for(rank):
+            self.count_refused(rank)
+            return False
+        if self._target and not self._ticking:
+            self._start_ticking()
         self.admitted += 1
         if self.admitted > self._most_admitted:
             self._most_admitted = self.admitted
         return True
+
+    def is_full_for(self, rank: Rank) -> bool:
+        return self._target > 0 and self.admitted >= self.limit * (1 if rank else READ_SHARE)
+
+    def count_refused(self, rank: Rank) -> None:
+        SHED_BY_RANK[rank].inc()
 
     def leave(self) -> None:
         self.admitted -= 1

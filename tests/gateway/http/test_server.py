@@ -210,7 +210,7 @@ async def test_a_target_without_end_closes_the_connection(connection: Connection
 async def test_a_client_that_is_slow_with_its_headers_is_left(
     port: Port, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.http.server.HEAD_SECONDS", 0.5)
+    monkeypatch.setattr("gateway.http.protocol.HEAD_SECONDS", 0.5)
     silent, slow, second = [await connect(port.url) for _ in range(3)]
     await second.send(request("GET", "/health/live"))
     await second.answer()
@@ -225,7 +225,7 @@ async def test_a_client_that_is_slow_with_its_headers_is_left(
 
 
 async def test_a_connection_may_rest_between_requests(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.http.server.HEAD_SECONDS", 0.3)
+    monkeypatch.setattr("gateway.http.protocol.HEAD_SECONDS", 0.3)
     connection = await connect(port.url)
     for _ in range(2):
         await connection.send(request("GET", "/health/live"))
