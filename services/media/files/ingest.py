@@ -77,6 +77,7 @@ async def _upload(service: Resources, caller: Caller, chunks: AsyncIterator[byte
             known = await _find(service, file.hash)
             facts = known or await probe.probe(service.settings, file.path, _require_type(file.head))
         except refusals.COUNTED:
+            probe.set_apart(caller.user_id)
             await refusals.count_refusal(service.redis, caller.user_id, spool.size)
             raise
         if facts.changed:

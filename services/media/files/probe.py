@@ -17,7 +17,7 @@ from services.media.errors import (
 )
 from services.media.files.children import children
 from services.media.files.filetypes import AUDIO, IMAGE, SOUND_ONLY, TYPES, VIDEO, FileType
-from services.media.files.turns import Turns
+from services.media.files.turns import InspectionTurns
 
 REFUSALS: dict[str, type[HitokError]] = {
     "TYPE": FileTypeRefused,
@@ -36,10 +36,12 @@ WALL = 2  # times the CPU bound
 AT_ONCE = 3
 WAITING = 20  # files of one user
 QUEUE_SECONDS = 60.0
+LAST = 10  # niceness of inspections for users who are set apart
 SHORT = 0.08  # seconds of CPU that an inspection takes before it is a long one
 
 run_child = children.run_child
-_turns = Turns(AT_ONCE, WAITING, QUEUE_SECONDS)
+_turns = InspectionTurns(AT_ONCE, WAITING, QUEUE_SECONDS)
+set_apart = _turns.set_apart
 
 
 class Facts(NamedTuple):
@@ -60,10 +62,10 @@ async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
     Raises an error of REFUSALS, or ProbeOverloaded.
     """
     request = _request(settings, path, type)
-    async with _turns.take(current_caller.get().user_id):
-        found = await _inspect(request)
+    async with _turns.take_either(current_caller.get().user_id) as apart:
+        found = await _inspect(request, apart)
         if found.get("refused") == "KILLED" and found["took"] < request["cpu_seconds"]:  # not by its own limits
-            found = await _inspect(request)
+            found = await _inspect(request, apart)
     if "refused" in found:
         raise REFUSALS[found["refused"]](found["detail"])
     extension = found.get("extension", type.extension)
@@ -73,11 +75,14 @@ async def probe(settings: MediaSettings, path: Path, type: FileType) -> Facts:
     return Facts(TYPES[extension], **known)
 
 
-async def _inspect(request: dict[str, Any]) -> dict[str, Any]:
-    """The child's answer. One that takes long goes behind others, and its user's other files, too."""
+async def _inspect(request: dict[str, Any], apart: bool) -> dict[str, Any]:
+    """The child's answer. One that takes long goes behind others, and its user's other files, too; who is set apart
+    begins behind them."""
     seconds = request["cpu_seconds"] * WALL
     async with children.started("inspection", request) as child:
-        if not await child.ends_within(SHORT, seconds):
+        if apart:
+            child.go_behind(LAST)
+        elif not await child.ends_within(SHORT, seconds):
             _turns.slow_down(current_caller.get().user_id)
             child.go_behind()
         return await child.answer(seconds)

@@ -13,6 +13,7 @@ from services.kit.ttl_map import TtlMap
 from services.media.errors import ProbeOverloaded
 
 SLOW_SECONDS, MAX_SLOW = 60.0, 10_000  # how long a user is slow, and how many are
+REFUSED_SECONDS, MAX_REFUSED = 60.0, 10_000  # how long a refused file sets its user apart, and how many users
 
 
 class Turns:
@@ -111,3 +112,27 @@ class Turns:
         self._held[user_id] += 1
         self._number += 1
         self._served[user_id] = self._number
+
+
+class InspectionTurns(Turns):
+    """Turns of users of whom no file was refused lately. The others have one turn together, beside these."""
+
+    def __init__(self, at_once: int, waiting: int, seconds: float) -> None:
+        super().__init__(at_once, waiting, seconds)
+        self._apart = Turns(1, waiting, seconds)
+        self._refused: TtlMap[int, bool] = TtlMap(REFUSED_SECONDS, MAX_REFUSED)
+
+    def set_apart(self, user_id: int) -> None:
+        """A file of the user was refused."""
+        self._refused.put(user_id, True)
+
+    @asynccontextmanager
+    async def take_either(self, user_id: int) -> AsyncIterator[bool]:
+        """As `take`. Yields whether it is the turn of those set apart, also if they were while they waited."""
+        if not self._refused.get(user_id, False):
+            async with self.take(user_id):
+                if not self._refused.get(user_id, False):
+                    yield False
+                    return
+        async with self._apart.take(user_id):
+            yield True

@@ -6,7 +6,7 @@ import pytest
 
 from services.media.errors import ProbeOverloaded
 from services.media.files import turns
-from services.media.files.turns import Turns
+from services.media.files.turns import InspectionTurns, Turns
 
 
 class Crowd:
@@ -15,6 +15,7 @@ class Crowd:
     def __init__(self, turns: Turns) -> None:
         self.turns, self.served, self.gates = turns, list[int](), list[asyncio.Event]()
         self.tasks: list[asyncio.Task[None]] = []
+        self.apart = set[int]()  # whose turn was that of users of refused files
 
     async def come(self, *user_ids: int) -> None:
         self.tasks += [asyncio.create_task(self._take(user_id)) for user_id in user_ids]
@@ -22,7 +23,9 @@ class Crowd:
 
     async def _take(self, user_id: int) -> None:
         gate = asyncio.Event()
-        async with self.turns.take(user_id):
+        turn = self.turns.take_either if isinstance(self.turns, InspectionTurns) else self.turns.take
+        async with turn(user_id) as is_apart:
+            self.apart |= {user_id} if is_apart else set()
             self.served.append(user_id)
             self.gates.append(gate)
             await gate.wait()
@@ -145,3 +148,43 @@ async def test_a_turn_that_comes_as_its_user_leaves_is_passed_on() -> None:
     await asyncio.sleep(0)
     await crowd.finish_all()
     assert crowd.served == [1, 3]
+
+
+async def test_users_of_refused_files_have_one_turn_together_beside_the_others() -> None:
+    turns = InspectionTurns(3, 20, 60)
+    turns.set_apart(1)
+    turns.set_apart(2)
+    crowd = Crowd(turns)
+    await crowd.come(1, 1, 2, 2)
+    assert crowd.served == [1], "their others wait, whatever is free"
+    await crowd.come(3, 4, 5)
+    assert crowd.served == [1, 3, 4, 5], "nobody else waits for them"
+    await crowd.finish_one()
+    assert crowd.served == [1, 3, 4, 5, 2], "among themselves they take turns"
+    await crowd.finish_all()
+    assert sorted(crowd.served) == [1, 1, 2, 2, 3, 4, 5]
+    assert crowd.apart == {1, 2}
+
+
+async def test_files_that_wait_while_another_of_their_user_is_refused_are_set_apart_too() -> None:
+    turns = InspectionTurns(2, 20, 60)
+    crowd = Crowd(turns)
+    await crowd.come(1, 1, 1, 2)
+    assert crowd.served == [1, 2]
+    turns.set_apart(1)
+    await crowd.finish_one()
+    await crowd.come(3)
+    assert crowd.served == [1, 2, 1, 3], "the second of 1 has the turn apart, and the free one is for 3"
+    assert crowd.apart == {1}
+    await crowd.finish_all()
+    assert sorted(crowd.served) == [1, 1, 1, 2, 3]
+
+
+async def test_a_refused_file_sets_its_user_apart_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "REFUSED_SECONDS", 0)
+    crowd = Crowd(InspectionTurns(2, 20, 60))
+    assert isinstance(crowd.turns, InspectionTurns)
+    crowd.turns.set_apart(1)
+    await crowd.come(1)
+    assert (crowd.served, crowd.apart) == ([1], set())
+    await crowd.finish_all()

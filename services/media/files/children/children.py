@@ -68,12 +68,12 @@ class Child:
     def _left(self, seconds: float) -> float:
         return self._started_at + seconds - time.monotonic()
 
-    def go_behind(self) -> None:
+    def go_behind(self, niceness: int = BEHIND) -> None:
         """Lets other processes go first, from now on."""
         with suppress(ProcessLookupError, FileNotFoundError):  # it has ended
             for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
-                if os.getpriority(os.PRIO_PROCESS, int(thread.name)) < BEHIND:
-                    os.setpriority(os.PRIO_PROCESS, int(thread.name), BEHIND)
+                if os.getpriority(os.PRIO_PROCESS, int(thread.name)) < niceness:
+                    os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
 
     def _cpu_seconds(self) -> float:
         """What it has used; no end of it once it has ended."""
