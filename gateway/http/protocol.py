@@ -71,10 +71,7 @@ class Protocol(HttpToolsProtocol):
         self._network = ""
 
     def data_received(self, data: bytes) -> None:
-        is_between = not (self._in_message or self._refuses_in_app) and (
-            self.cycle is None or self.cycle.response_complete
-        )
-        if is_between and (answer := early_refusal_of(data)):
+        if self._is_idle() and (answer := early_refusal_of(data)):
             self._refuse_early(answer)
             return
         in_head = self._head_timer is not None
