@@ -22,7 +22,7 @@ from deploy.local.environment import make_environment, name_secrets
 from deploy.local.errors import LocalError
 from deploy.local.ports import assign_ports, find_free_port, is_free
 from deploy.local.processes import process as process_module
-from deploy.local.processes.process import Process
+from deploy.local.processes.process import Process, shorten
 from deploy.local.processes.service_process import ServiceProcess
 from deploy.local.processes.supervisor import SAME_SIGNAL_SECONDS
 from deploy.local.services import SERVICES, Ports, Service, replicate, spread
@@ -141,6 +141,13 @@ def test_a_crashed_service_is_started_again_ever_later(tmp_path: Path, given: di
             run.wait_for(rf"^web ended \(killed by signal 9\)[^\0]*^web +restart in {pause} s[^\0]*^web +healthy")
         assert time.monotonic() - began > 0.9
         assert run.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("pause", "lived", "wanted"), [(4.8, 0.0, 4.8), (4.8, 0.5, 1.0), (0.6, 0.5, 0.6), (4.8, 10.0, 0.3)]
+)
+def test_only_what_is_never_healthy_waits_for_long(pause: float, lived: float, wanted: float) -> None:
+    assert shorten(pause, lived) == wanted
 
 
 def test_given_servers_are_used(tmp_path: Path, given: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol
 from deploy.local.errors import LocalError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.3, 10.0
+HEALTHY_PAUSE = 1.0  # the longest after a life in which it was healthy: it was killed, or met something rare
 STEADY_SECONDS = 10
 SLOW_SECONDS = 30
 POLL_SECONDS, HEALTH_SECONDS = 0.1, 15
@@ -95,16 +96,16 @@ class Process(ABC):
             await self._may_start.wait()
             self._restarting.clear()
             try:
-                steady = await self._live() >= STEADY_SECONDS
+                lived = await self._live()
                 if self._restarting.is_set():
                     continue
                 self._display.say(self.explain_exit())
             except LocalError as error:
                 if not self.ready.is_set():
                     raise
-                steady = False
+                lived = 0.0
                 self._display.say(str(error))
-            pause = FIRST_PAUSE if steady else pause
+            pause = shorten(pause, lived)
             self.change(f"restart in {pause:.1f} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._restarting.wait(), pause)
@@ -137,6 +138,13 @@ class Process(ABC):
                 self._display.say(f"{self.name} is not ready after {SLOW_SECONDS} s{waits}; its log is {self.log}")
             await wait_for_exit(self, HEALTH_SECONDS if healthy else POLL_SECONDS)
         return max(0.0, time.monotonic() - healthy_since)
+
+
+def shorten(pause: float, lived: float) -> float:
+    """The pause before the next start of what ended after it was healthy for `lived` seconds; 0: it never was."""
+    if lived >= STEADY_SECONDS:
+        return FIRST_PAUSE
+    return min(pause, HEALTHY_PAUSE) if lived else pause
 
 
 class Ending(Protocol):
