@@ -12,6 +12,7 @@ from obstore.store import ObjectStore
 from gateway.cache.caches import Caches, make_caches
 from gateway.cache.invalidation import Invalidation
 from gateway.cache.near_caches.near_cache import NearCache
+from gateway.cache.seeds import Seeds
 from gateway.cache.tags import trending_tags
 from gateway.chat.cards import Cards
 from gateway.chat.online_users import OnlineUsers
@@ -32,7 +33,6 @@ from services.valkey.client import open_redis
 
 MAX_ARCHIVES = 2  # exports that one gateway makes at the same time
 ONLINE_TTL, MAX_ONLINE = 1.0, 500  # seconds, lists
-SEED_TTL, MAX_SEEDS = 3_600.0, 50_000  # seconds, sessions
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Container(Caches, Stubs):
     trending: NearCache[int, Sequence[Tag]]  # by how many
     invalidation: Invalidation
     online: TtlMap[tuple[int, int], dict[str, bool]]  # by viewer and group; group 0: the viewer's friends
-    seeds: TtlMap[int, int]  # where a random list began, by session
+    seeds: Seeds
     # Requests and sockets
     limiter: RateLimiter
     authenticator: Authenticator
@@ -106,7 +106,7 @@ async def open_container(settings: GatewaySettings) -> AsyncIterator[Container]:
             trending=trending_tags(stubs.tags),
             invalidation=invalidation,
             online=TtlMap(ONLINE_TTL, MAX_ONLINE),
-            seeds=TtlMap(SEED_TTL, MAX_SEEDS),
+            seeds=Seeds(redis),
             limiter=limiter,
             authenticator=authenticator,
             presence=presence,

@@ -21,6 +21,7 @@ const VIEWS = {
   friends: () => import("./views/friends.mjs"),
   chats: () => import("./views/chats.mjs"),
   chat: () => import("./views/chat.mjs"),
+  follows: () => import("./views/follows.mjs"),
   groups: () => import("./views/groups.mjs"),
   group: () => import("./views/group.mjs"),
   notifications: () => import("./views/notifications.mjs"),
@@ -36,7 +37,7 @@ const VIEWS = {
 };
 const NAV = [["", "feed"], ["friends", "friends"], ["upload", "upload"], ["chats", "chats"], ["notifications", "bell"], ["me", "me"]];
 const INSIDE = { feed: "", v: "", chat: "chats", groups: "chats", group: "chats",
-  saved: "me", settings: "me", privacy: "me", pushes: "me", muted: "me", security: "me", sessions: "me", data: "me", reports: "me" }; // views without an entry of their own
+  follows: "me", saved: "me", settings: "me", privacy: "me", pushes: "me", muted: "me", security: "me", sessions: "me", data: "me", reports: "me" }; // views without an entry of their own
 const COUNTS = { chats: unread, notifications: unseen };
 
 const main = document.getElementById("main"), nav = document.getElementById("nav");

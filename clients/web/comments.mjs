@@ -5,6 +5,7 @@ import { number, t, time } from "./i18n.mjs";
 import { linked } from "./linked.mjs";
 import { reportButton } from "./report.mjs";
 import { me } from "./session.mjs";
+import { suggestions } from "./suggestions.mjs";
 import { action, attempt, paged, userLink } from "./ui.mjs";
 
 /** `changed(by)` hears that there are more or fewer. */
@@ -43,7 +44,7 @@ export function openComments(video, changed) {
       reply(null);
     });
   } }, input, h("button", { class: "primary", "aria-label": t("send") }, icon("send")));
-  dialog(t("comments"), t("close"), body, hint, form);
+  dialog(t("comments"), t("close"), body, hint, suggestions(input), form);
   draw();
   if (video.who_may_comment !== "everyone") get("/api/videos/get-video", { id: video_id }).then(({ may_comment }) => {
     input.disabled = !may_comment;

@@ -3,7 +3,7 @@ import { get, post } from "./api.mjs";
 import { has, t } from "./i18n.mjs";
 import { me, user } from "./session.mjs";
 
-const MODERATION = new Set(["moderation", "moderation_reversed", "report_closed"]);
+const MODERATION = new Set(["moderation", "moderation_reversed", "appeal_decided", "report_closed"]);
 let count = 0;
 const heard = new Set(); // ids that came over the socket: a later one with the same id replaces the earlier
 
@@ -36,6 +36,7 @@ export async function describe({ kind, actor, subject }) {
   const others = actor.count > 1 ? t("notice.others", { n: actor.count - 1 }) : "";
   const act = has(`act.${subject?.act}`) ? t(`act.${subject.act}`) : "";
   if (kind === "report_closed") return t(`notice.report_closed.${subject.outcome}`);
+  if (kind === "appeal_decided") return t(`notice.appeal_decided.${subject.granted}`);
   return t(`notice.${kind}`, { act, note: subject?.note ?? "", name: name + others, group: subject?.group_name ?? "", title: subject?.title ?? "", emoji: subject?.emoji ?? "" });
 }
 
@@ -44,5 +45,6 @@ export function linkOf({ kind, actor, subject }) {
   if (subject?.video_id) return `#/v/${subject.video_id}`;
   if (subject?.conversation_id) return `#/chat/${subject.conversation_id}`;
   if (subject?.group_id) return `#/group/${subject.group_id}`;
+  if (kind === "follow_request") return "#/follows/requests";
   return kind === "friend_request" ? "#/friends" : `#/u/${actor.user_id}`;
 }

@@ -18,6 +18,7 @@ from deploy.doctor.journey import check_journey, exchange_message, upload_video
 from deploy.doctor.machine import check_disk
 from deploy.doctor.mail import check_mail
 from deploy.doctor.processes import check_gateway, check_service
+from deploy.doctor.pushes import check_pushes
 from deploy.doctor.servers import check_backup, check_nats, check_postgres, check_store, check_valkey
 from deploy.doctor.settings import check_settings
 from deploy.local.errors import LocalError
@@ -36,6 +37,7 @@ def list_checks(url: str) -> list[Check]:
         Check("disk", check_disk, 5, ["settings"]),
         Check("backup", check_backup, 10, ["database media"]),
         Check("mail", check_mail, 15, ["settings"]),
+        Check("pushes", check_pushes, 15, ["database chat"]),
         *services,
         Check("gateway", check_gateway(url), 10),
         Check("a video", check_journey(url, upload_video), 90, users),

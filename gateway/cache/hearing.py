@@ -5,7 +5,7 @@ been silent for SILENCE, or the connection to NATS was made anew, all that was k
 service is heard again an entry lives as briefly as if there were no events.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import monotonic
 from typing import Protocol
 
@@ -20,10 +20,14 @@ class Clearable(Protocol):
 class Lasting:
     """How long a cache keeps what events of some services drop."""
 
-    def __init__(self, hears: Callable[[], bool], seconds: float) -> None:
-        self.hears, self.seconds = hears, seconds
+    def __init__(self, services: Collection[str], seconds: float, clock: Callable[[], float]) -> None:
+        self.services, self.seconds, self._clock = services, seconds, clock
         self.caches: list[Clearable] = []
-        self._heard = False
+        self.until, self._heard = 0.0, False
+
+    def hears(self) -> bool:
+        """Many lookups ask in each request."""
+        return self._clock() < self.until
 
     def look(self) -> None:
         """Clears the caches when a service has fallen silent."""
@@ -44,6 +48,8 @@ class Hearing:
 
     def beat(self, service: str) -> None:
         self._heard_until[service] = self._clock() + SILENCE
+        for lasting in self._lasting:
+            lasting.until = min(self._heard_until.get(each, 0.0) for each in lasting.services)
 
     def hears(self, *services: str) -> bool:
         now = self._clock()
@@ -51,7 +57,7 @@ class Hearing:
 
     def lasting(self, *services: str, seconds: float = LASTING) -> Lasting:
         """For a cache that events of all of these services drop."""
-        lasting = Lasting(lambda: self.hears(*services), seconds)
+        lasting = Lasting(services, seconds, self._clock)
         self._lasting.append(lasting)
         return lasting
 
@@ -64,4 +70,5 @@ class Hearing:
         """Events may have been missed."""
         self._heard_until.clear()
         for lasting in self._lasting:
+            lasting.until = 0.0
             lasting.clear()

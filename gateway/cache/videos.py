@@ -129,29 +129,33 @@ class VideoCache:
     async def first_followed(self, viewer: Caller, limit: int) -> CardPage | None:
         """Of those whom the current caller follows; None if a video is public no more: then the service is asked."""
         own = await self._personal.load(viewer, FOLLOWED, limit)
-        page = await self._page(own.video_ids, own.others, own.next_cursor, own.total)
-        return page._replace(seen_id=own.seen_id) if page else None
+        return await self._page(own.video_ids, own.others, own.next_cursor, own.total, own.seen_id)
 
     async def first_for_you(self, viewer: Caller, limit: int) -> CardPage | None:
         """Made for the current caller; None as above."""
         own = await self._personal.load(viewer, FOR_YOU, limit)
-        page = await self._page(own.video_ids, own.others, own.next_cursor, own.total)
-        return page._replace(whys=own.whys) if page else None
+        return await self._page(own.video_ids, own.others, own.next_cursor, own.total, whys=own.whys)
 
     async def with_cards(self, found: pb.VideoPage) -> CardPage | None:
         """A page that names its public videos by their ids; None as above."""
         ids = [video.video_id for video in found.videos]
-        page = await self._page(ids, other_cards(found), found.next_cursor, found.total)
-        return page._replace(seen_id=found.seen_id, whys=found.whys) if page else None
+        return await self._page(ids, other_cards(found), found.next_cursor, found.total, found.seen_id, found.whys)
 
     async def _page(
-        self, video_ids: Sequence[int], others: Mapping[int, VideoCard], next_cursor: str, total: int
+        self,
+        video_ids: Sequence[int],
+        others: Mapping[int, VideoCard],
+        next_cursor: str,
+        total: int,
+        seen_id: int = 0,
+        whys: Sequence[int] = (),
     ) -> CardPage | None:
         """None if a video is public no more."""
-        cards = await self._cards.load_many([id for id in video_ids if id not in others])
+        cards = await self._cards.load_many([id for id in video_ids if id not in others] if others else video_ids)
         if len(cards) + len(others) < len(video_ids):
             return None
-        return CardPage([others.get(id) or cards[id] for id in video_ids], next_cursor, total)
+        found = [others.get(id) or cards[id] for id in video_ids] if others else [cards[id] for id in video_ids]
+        return CardPage(found, next_cursor, total, seen_id, whys)
 
     def drop_video(self, video_id: int) -> None:
         """After the counts of the video changed."""

@@ -17,7 +17,7 @@ def header_of(scope: Any, name: bytes) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClientInfo:
     """Reads the ASGI scope when asked; most requests never ask.
 

@@ -122,19 +122,21 @@ class Endpoint(Generic[P]):
             if not (self.reads_token and authorization):
                 return Call(container, ANONYMOUS, client)
             with suppress(Unauthenticated, SecondFactorMissing):
-                return await self._call_of(container, request, container.authenticator.read(authorization))
+                return await self._call_of(container, request, client, container.authenticator.read(authorization))
             return Call(container, ANONYMOUS, client)
         claims = container.authenticator.read(authorization)
         await container.limiter.take(self.paths[0], self.limit, claims.userid)
-        return await self._call_of(container, request, claims)
+        return await self._call_of(container, request, client, claims)
 
-    async def _call_of(self, container: Admission, request: Request[Any, Any, Any], claims: Claims) -> Call[Any]:
+    async def _call_of(
+        self, container: Admission, request: Request[Any, Any, Any], client: ClientInfo, claims: Claims
+    ) -> Call[Any]:
         """Raises what Authenticator raises."""
         caller = await container.authenticator.authenticate(claims, enrolling=self.enrolling)
         current_caller.set(caller)
         request.scope["state"]["user_id"] = caller.user_id
         container.presence.touch(caller.user_id)
-        return Call(container, caller, ClientInfo(request.scope))
+        return Call(container, caller, client)
 
     def handler(self, **options: Any) -> HTTPRouteHandler:
         """Litestar's. `options`: further ones of HTTPRouteHandler."""

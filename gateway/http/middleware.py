@@ -56,7 +56,6 @@ class RequestMiddleware:
         given = header_of(scope, b"x-request-id") or ""
         request_id = given if REQUEST_ID.fullmatch(given) else new_request_id()
         current_request_id.set(request_id)
-        structlog.contextvars.bind_contextvars(request_id=request_id)
         scope["state"] = {}
         response = _Response(send, request_id)
         started = time.perf_counter()

@@ -187,7 +187,6 @@ class Sockets:
         """Registers the connection and reads what its client misses. Raises SocketRefused, Disconnected."""
         self._refuse_while_draining()
         connection.caller = caller
-        structlog.contextvars.bind_contextvars(user_id=caller.user_id)
         self._evict_oldest(caller.user_id)
         self.hub.add(connection)
         self._presence.opened(connection.id, caller.user_id)

@@ -5,13 +5,14 @@ import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any
 
 import msgspec
 import structlog
 
 from services.kit import telemetry
 from services.kit.config import Settings
+from services.kit.context import current_caller, current_request_id
 
 SECRET_KEYS = frozenset(
     {"password", "old_password", "new_password", "code", "token", "atoken", "rtoken", "ticket", "authorization"}
@@ -24,13 +25,13 @@ _encode = msgspec.json.Encoder(enc_hook=repr).encode
 def configure(settings: Settings, service: str) -> None:
     """Sends structlog's and the standard library's logs to stderr, in the format of the settings."""
     level = getattr(logging, settings.log_level.upper())
-    processors: list[structlog.typing.Processor] = [structlog.contextvars.merge_contextvars, _finish]
+    processors: list[structlog.typing.Processor] = [add_context, _finish]
     if settings.otlp_endpoint:
         processors.insert(1, telemetry.add_trace_id)
     if settings.log_format == "json":
         processors.append(structlog.processors.format_exc_info)
         processors.append(lambda _, __, event: _encode({"service": service, **event}))
-        factory: Any = structlog.BytesLoggerFactory(cast(BinaryIO, _Lenient(sys.stderr.buffer)))
+        lines = _Lines(sys.stderr.buffer, b"\n")
     else:
         processors.append(
             structlog.dev.ConsoleRenderer(
@@ -38,14 +39,22 @@ def configure(settings: Settings, service: str) -> None:
                 exception_formatter=structlog.dev.plain_traceback,  # the rich one prints variables, secrets included
             )
         )
-        factory = structlog.WriteLoggerFactory(cast(TextIO, _Lenient(sys.stderr)))
+        lines = _Lines(sys.stderr, "\n")
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=factory,
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=max(level, logging.WARNING), force=True)
+
+
+def add_context(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Adds the request and the user that the code works for."""
+    if request_id := current_request_id.get():
+        event.setdefault("request_id", request_id)
+        event.setdefault("user_id", current_caller.get().user_id)
+    return event
 
 
 def _finish(logger: Any, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -62,19 +71,18 @@ def redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typi
     return event
 
 
-class _Lenient:
-    """Loses lines that cannot be written: on a full disk, each request that logs would fail otherwise."""
+class _Lines:
+    """Writes lines. One that cannot be written is lost: on a full disk, each request that logs would fail otherwise."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, end: Any) -> None:
+        self._write, self._flush, self._end = stream.write, stream.flush, end
 
-    def write(self, line: Any) -> None:
+    def msg(self, line: Any) -> None:
         with suppress(OSError):
-            self._stream.write(line)
+            self._write(line + self._end)
+            self._flush()
 
-    def flush(self) -> None:
-        with suppress(OSError):
-            self._stream.flush()
+    debug = info = warning = warn = error = critical = exception = msg
 
 
 class ThrottledWarning:

@@ -18,10 +18,10 @@ from deploy.local.servers.server import Server
 from services.chat.service import MIGRATIONS
 from services.kit import schema
 from services.probe import is_ready
-from tests.chat.proxy import Proxy, proxy_to
 from tests.e2e.stack import GatewayProcess, Process
 from tests.support.chat import Running, chat_settings, connected
 from tests.support.processes import SECRETS
+from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import private_nats, private_postgres, private_valkey
 from tests.support.social import Running as Social
 from tests.support.social import running_social_service, social_settings

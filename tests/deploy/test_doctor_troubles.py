@@ -18,12 +18,14 @@ from deploy.doctor.checks import CheckContext, Concern, Fault
 from deploy.doctor.journey import require_our_token
 from deploy.doctor.machine import check_disk, clock_concern
 from deploy.doctor.processes import check_gateway, check_service
+from deploy.doctor.pushes import check_pushes
 from deploy.doctor.servers import check_backup, check_nats, check_store
 from deploy.frontend import FrontEnd, open_http
 from gateway.config import GatewaySettings
 from protos.export.v1 import export_pb2
 from protos.export.v1.export_pb2_grpc import ExportServicer, add_ExportServicer_to_server
 from services.kit import schema, tokens
+from services.kit.config import ConfigError
 from services.media.config import MediaSettings
 from tests.deploy.test_doctor import BASE, NAMES, deploy, settled
 from tests.support.gateway import serving as serving_http
@@ -102,6 +104,40 @@ async def test_a_backup_that_is_old_or_was_never_made(servers: Servers) -> None:
             await check_backup(far)
         database.execute("UPDATE backup SET began_at = now() - interval '2 hours'")
     assert await check_backup(far) == "the last one is 2 h old"
+
+
+PUSHED = """INSERT INTO away_push (device_id, user_id, topic, due_at, attempts)
+ VALUES (1, 1, %s, now() - make_interval(secs => %s), %s)"""
+OUTCOMES = 'hitok_chat_away_pushes_total{kind="webpush",outcome="%s"} %s\n'
+
+
+async def test_pushes(servers: Servers) -> None:
+    """Without keys, with a wrong one, with one, with failures, with some that are late."""
+    url, sent = servers.create_database("doctor_chat"), {"sent": 20, "failed": 2}
+    schema.upgrade(url, DATABASE_SERVICES["chat"].migrations)
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        lines = "# TYPE hitok_chat_away_pushes_total counter\n" + "".join(OUTCOMES % pair for pair in sent.items())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": lines.encode()})
+
+    settings = GatewaySettings(internal_secret="", nats_url="", redis_url="", jwt_secret="")
+    async with serving_http(answer, settings) as at:
+        given = {"HITOK_CHAT_POSTGRES_URL": url, "HITOK_CHAT_METRICS_PORT": at.rpartition(":")[2]}
+        assert "no HITOK_PUSH_ key is set" in await check_pushes(await settled(deploy(**given)))
+        with pytest.raises(ConfigError, match="HITOK_PUSH_VAPID_KEY is no key"):
+            await check_pushes(await settled(deploy(HITOK_PUSH_VAPID_KEY="x", **given)))
+        context = await settled(deploy(HITOK_PUSH_VAPID_KEY="11" * 32, **given))
+        with psycopg.connect(url, autocommit=True) as database:
+            database.execute(PUSHED, ["c1", -60, 1])
+            said = "20 sent, 2 failed since the chat service started, 1 are being tried again"
+            assert await check_pushes(context) == f"unifiedpush, webpush: keys are good; {said}"
+            sent["failed"] = 12
+            with pytest.raises(Concern, match=r"20 sent, 12 failed.*log says `push not sent`"):
+                await check_pushes(context)
+            database.execute(PUSHED, ["c2", 180, 0])
+        with pytest.raises(Fault, match="1 pushes have been due for more than 2 minutes"):
+            await check_pushes(context)
 
 
 async def test_a_stream_that_is_missing(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from services.kit import log
 PROLOGUE = """
 import logging, sys
 import structlog
-from services.kit import log
+from services.kit import context, log
 from services.kit.config import Settings
 
 def configure(**changes):
@@ -36,7 +36,8 @@ def lines_of(program: str) -> list[dict[str, Any]]:
 def test_an_event_is_one_json_line_with_service_level_time_and_context() -> None:
     lines = lines_of("""
 configure()
-structlog.contextvars.bind_contextvars(request_id="r1", user_id=42)
+context.current_request_id.set("r1")
+context.current_caller.set(context.Caller(42))
 structlog.get_logger("x").info("served", text="two\\nlines", odd=object, 名="值")
 """)
     assert len(lines) == 1

@@ -17,7 +17,7 @@ from protos.user.v1 import accounts_pb2 as pb
 from services.kit.config import ConfigError
 from services.user.proofs import mail
 from services.user.proofs.mail import Mailer
-from tests.chat.proxy import proxy_to
+from tests.support.proxy import proxy_to
 from tests.support.user import Running, new_name, refusal, running_user_service
 
 

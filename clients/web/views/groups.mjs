@@ -13,7 +13,7 @@ export async function view() {
   const search = h("form", { role: "search", class: "row", onsubmit: (event) => {
     event.preventDefault();
     const words = event.target.elements.words.value.trim(), list = h("ul", { class: "rows" });
-    if (words) fill(found, list, paged(list, (cursor) => searchGroups(words, cursor), (one) => foundRow(one, drawMine), t("empty.foundGroups")));
+    if (words) fill(found, list, paged(list, (cursor) => searchGroups(words, cursor), (one) => foundGroup(one, drawMine), t("empty.foundGroups")));
   } },
   h("input", { name: "words", type: "search", required: true, "aria-label": t("search.groups"), placeholder: t("search.groups") }),
   h("button", { class: "primary" }, t("search")));
@@ -28,7 +28,8 @@ const groupLink = (one) => h("a", { class: "user", href: `#/group/${one.id}` },
   avatar({ username: one.name, avatar: one.img }),
   h("span", { class: "lines" }, h("span", { class: "name" }, one.name), h("span", { class: "hint preview" }, t("groups.size", { n: one.member_count }))));
 
-function foundRow(one, joined) {
+/** A group with a button to join it; `joined` is called then. */
+export function foundGroup(one, joined = () => {}) {
   return h("li", null, groupLink(one), action(one.approval ? t("groups.apply") : t("groups.join"), async (event) => {
     await join(one.id);
     event.target.replaceWith(h("span", { class: "hint" }, one.approval ? t("groups.applied") : t("groups.joined")));

@@ -1,15 +1,17 @@
 // Your profile and your videos.
 import { post, uploadFile } from "../api.mjs";
 import { field, h } from "../dom.mjs";
+import { numbersOf } from "../follows.mjs";
 import { videoGrid } from "../grid.mjs";
 import { t } from "../i18n.mjs";
 import { changed, load, me, signOut } from "../session.mjs";
 import { action, attempt, avatar, section, toast } from "../ui.mjs";
 
 export async function view() {
+  await load(); // the numbers
   return {
     content: [
-      h("header", { class: "profile" }, avatar(me), h("div", null, h("h1", null, me.username), h("p", null, me.bio)),
+      h("header", { class: "profile" }, avatar(me), h("div", null, h("h1", null, me.username), h("p", null, me.bio), numbersOf(me)),
         h("a", { class: "button", href: "#/saved" }, t("page.saved")),
         h("a", { class: "button", href: "#/settings" }, t("settings")),
         action(t("sign.out"), async () => {

@@ -15,6 +15,7 @@ export async function view() {
     content: [
       settingsHead("privacy"),
       select(t("may-add"), "who_may_add", may),
+      select(t("may-follow"), "who_may_follow", texts(["everyone", "ask"], (name) => t(`may-follow.${name}`))),
       select(t("may-mention"), "who_may_mention", sees),
       select(t("sees.presence"), "who_sees_presence", sees),
       select(t("sees.last-login"), "who_sees_last_login", sees),

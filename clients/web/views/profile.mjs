@@ -1,6 +1,7 @@
 // A user: who they are, how they stand to you, what they published.
 import { get, post } from "../api.mjs";
 import { h } from "../dom.mjs";
+import { followButton, numbersOf } from "../follows.mjs";
 import { isFriend, request } from "../friends.mjs";
 import { videoGrid } from "../grid.mjs";
 import { t } from "../i18n.mjs";
@@ -12,28 +13,12 @@ export async function view(id) {
   const [of, friend] = await Promise.all([get("/api/user/get-user-info", { id }), id === me.id ? false : isFriend(id)]);
   return {
     content: [
-      h("header", { class: "profile" }, avatar(of), h("div", null, h("h1", null, of.username), h("p", null, of.bio), numbers(of))),
+      h("header", { class: "profile" }, avatar(of), h("div", null, h("h1", null, of.username), h("p", null, of.bio), numbersOf(of))),
       id === me.id ? h("a", { class: "button", href: "#/me" }, t("profile.edit")) : relations(id, friend, of),
       section(t("profile.videos"), videoGrid("/api/videos/user-videos", { user_id: id })),
     ],
     title: of.username,
   };
-}
-
-function numbers(of) {
-  const shown = ["followers_count", "following_count", "likes_received"].filter((name) => of[name] !== null);
-  return h("p", { class: "hint" }, shown.map((name) => t(`profile.${name}`, { n: of[name] })).join(" · "), of.is_mutual ? ` · ${t("follow.mutual")}` : "");
-}
-
-/** Follows, unfollows, or takes back the request to. */
-function followButton(id, of) {
-  let state = of.is_following ? "following" : of.follow_requested ? "requested" : "none";
-  const button = action(t(`follow.${state}`), async () => {
-    state = state === "none" ? (await post("/api/contact/follow", { target_id: id })).state
-      : (await post("/api/contact/unfollow", { target_id: id }), "none");
-    button.textContent = t(`follow.${state}`);
-  }, { class: "primary", name: "follow" });
-  return button;
 }
 
 function relations(id, friend, of) {
@@ -42,7 +27,7 @@ function relations(id, friend, of) {
       await request(id);
       add.replaceWith(h("span", { class: "hint" }, t("friends.asked")));
     }, { class: "primary", name: "add-friend" });
-  return h("div", { class: "row" }, followButton(id, of), add, h("a", { class: "button", href: `#/chat/with/${id}` }, t("message")),
+  return h("div", { class: "row" }, followButton(of), add, h("a", { class: "button", href: `#/chat/with/${id}` }, t("message")),
     action(t("mute"), async () => {
       await post("/api/contact/mute", { target_id: id });
       toast(t("mute.done"), "#/muted");

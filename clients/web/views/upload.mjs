@@ -5,6 +5,7 @@ import { button, field, fill, h } from "../dom.mjs";
 import { t } from "../i18n.mjs";
 import { WHO } from "../own-video.mjs";
 import { me } from "../session.mjs";
+import { suggestions } from "../suggestions.mjs";
 import { upload } from "../tus.mjs";
 
 const POLL_MS = 1000;
@@ -44,8 +45,8 @@ export async function view() {
     event.preventDefault();
     if (event.dataTransfer.files.length) { file.files = event.dataTransfer.files; file.dispatchEvent(new Event("change")); }
   } }, h("span", null, t("upload.choose")), file),
-  field(t("title"), { name: "title", maxlength: 100, required: true }),
-  field(t("description"), { name: "description", rows: 3, maxlength: 500 }),
+  written(t("title"), { name: "title", maxlength: 100, required: true }),
+  written(t("description"), { name: "description", rows: 3, maxlength: 500 }),
   h("label", { class: "field" }, h("span", null, t("visibility")), h("select", { name: "visibility" },
     ["public", "friends", "private"].map((name) => h("option", { value: name }, t(`visibility.${name}`))))),
   h("label", { class: "field" }, h("span", null, t("own.comments")), h("select", { name: "who_may_comment" },
@@ -59,6 +60,12 @@ export async function view() {
     content: [h("h1", null, t("nav.upload")), form], title: t("nav.upload"), className: "narrow",
     leave: () => { running?.abort(); stopper.abort(); },
   };
+}
+
+/** A field with suggestions of tags and names. */
+function written(label, props) {
+  const made = field(label, props);
+  return [made, suggestions(made.querySelector("input, textarea"))];
 }
 
 function publish(form, url) {

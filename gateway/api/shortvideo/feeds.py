@@ -1,12 +1,12 @@
 """api/videos and the other lists of videos."""
 
-import secrets
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.video_views import VideoPage, video_page
+from gateway.cache.videos import CardPage
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
@@ -85,11 +85,22 @@ async def list_videos(call: Call, params: ListVideos) -> VideoPage:
         return await video_page(call, params, pb.VideoPage())
     seed = params.seed
     if order == pb.RANDOM and not seed and not params.cursor:
-        seed = _seed(call, is_new=params.page == 1)
+        seeds, session_id = call.container.seeds, call.caller.session_id
+        seed = await (seeds.begin(session_id) if params.page == 1 else seeds.last(session_id))
     request = pb.ListVideosRequest(
         order=order, cursor=params.cursor, limit=params.limit, offset=params.offset, seed=seed
     )
-    return await video_page(call, params, await call.container.videos.ListVideos(request), muted)
+    return await video_page(call, params, await _read(call, request), muted)
+
+
+async def _read(call: Call, request: pb.ListVideosRequest) -> CardPage | pb.VideoPage:
+    """The cards of public videos come from the cache that all viewers share, unless one has just become private."""
+    videos, cache = call.container.videos, call.container.video_cache
+    request.public_as_ids = True
+    if page := await cache.with_cards(await videos.ListVideos(request)):
+        return page
+    request.public_as_ids = False
+    return await videos.ListVideos(request)
 
 
 @endpoint("GET", "/api/videos/user-videos", family=SHORT_VIDEO, limit=FEED)
@@ -119,16 +130,6 @@ async def search_videos(call: Call, params: Search) -> VideoPage:
     muted = await call.container.muted_by(call.caller)
     request = pb.SearchVideosRequest(query=params.query, cursor=params.cursor, limit=params.limit, offset=params.offset)
     return await video_page(call, params, await call.container.videos.SearchVideos(request), muted)
-
-
-def _seed(call: Call, is_new: bool) -> int:
-    """Where the session's random list begins: a new place, or that of the list it began last."""
-    seeds, session_id = call.container.seeds, call.caller.session_id
-    seed = None if is_new else seeds.get(session_id)
-    if seed is None:
-        seed = secrets.randbits(63)
-        seeds.put(session_id, seed)
-    return seed
 
 
 endpoints = [list_videos, user_videos, liked_videos, search_videos]

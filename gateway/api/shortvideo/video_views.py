@@ -119,10 +119,16 @@ class Paging(Protocol):
 
 async def video_page(call: Call, paging: Paging, found: pb.VideoPage | CardPage, muted: Muted = NOTHING) -> VideoPage:
     """The page without what `muted` hides, so it may be short; the caller's own videos stay."""
-    cards = shown_cards(call, found, muted)
+    return VideoPage(*await page_fields(call, paging, found, shown_cards(call, found, muted)))
+
+
+async def page_fields(
+    call: Call, paging: Paging, found: pb.VideoPage | CardPage, cards: Sequence[VideoCard]
+) -> tuple[list[VideoView], str, str, str, bool, str]:
+    """Those of a VideoPage that shows these cards of what was found."""
     has_more = bool(found.next_cursor) and paging.has_page_after
     views = await video_views(call, cards)
-    return VideoPage(views, str(paging.page), str(paging.limit), str(found.total), has_more, found.next_cursor)
+    return views, str(paging.page), str(paging.limit), str(found.total), has_more, found.next_cursor
 
 
 def shown_cards(call: Call, found: pb.VideoPage | CardPage, muted: Muted) -> Sequence[VideoCard]:

@@ -5,7 +5,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-import structlog
 from opentelemetry.trace import SpanKind
 
 from protos.chat.v1 import conversations_pb2 as pb
@@ -53,7 +52,6 @@ async def run(errands: Sequence[pb.Errand], send: Send) -> AsyncIterator[list[pb
 async def _serve(place: int, errand: pb.Errand, send: Send) -> pb.SendResult:
     current_caller.set(Caller(errand.user_id, errand.role, errand.session_id))
     current_request_id.set(errand.request_id)
-    structlog.contextvars.bind_contextvars(request_id=errand.request_id, user_id=errand.user_id)
     started = time.perf_counter()
     with telemetry.span(METHOD, SpanKind.SERVER, {telemetry.TRACE: errand.traceparent}):
         try:

@@ -111,7 +111,6 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         ctx.current_caller.set(caller)
         ctx.current_request_id.set(request_id)
         ctx.current_deadline.set(asyncio.get_running_loop().time() + remaining)
-        structlog.contextvars.bind_contextvars(request_id=request_id, user_id=caller.user_id)
 
 
 class _Call:

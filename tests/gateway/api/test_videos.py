@@ -10,7 +10,7 @@ import pytest
 from gateway.app import ENDPOINTS
 from gateway.files.urls import hash_in
 from tests.support.clock import stopped
-from tests.support.gateway import FrontEnd, RunningGateway, refusal_of, until_it_hears
+from tests.support.gateway import FrontEnd, RunningGateway, refusal_of, running_gateway, until_it_hears
 from tests.support.people import Person, new_people, new_person
 from tests.support.social import Running as Social
 from tests.support.user import Running as Users
@@ -275,6 +275,24 @@ async def test_a_random_page_one_is_another_each_time(alice: Person) -> None:
     assert len(set(firsts)) > 1
     seeded = [tuple(v["id"] for v in (await alice.get(API, order_by="random", seed="77"))["data"]) for _ in range(2)]
     assert seeded[0] == seeded[1]
+
+
+async def test_a_random_list_goes_on_at_another_gateway(alice: Person, video_gateway: RunningGateway) -> None:
+    """By the number of the page, without a seed; also where the other one began a list of the session before."""
+    for _ in range(6):
+        await publish(alice)
+    size = {"order_by": "random", "page_size": 3}
+    async with running_gateway(video_gateway.container.settings) as second:
+        other = FrontEnd(second.http, alice.token)
+        await other.get(API, **size)
+        seen = [video["id"] for front, page in ((alice, 1), (other, 2)) for video in await _page(front, page, size)]
+        seen += [video["id"] for video in await _page(other, 2, size)]
+    assert len(seen) == 9 and len(set(seen)) == 6
+
+
+async def _page(front_end: FrontEnd, page: int, params: dict[str, Any]) -> list[dict[str, Any]]:
+    videos: list[dict[str, Any]] = (await front_end.get(API, page=page, **params))["data"]
+    return videos
 
 
 async def test_a_writer_sees_their_own_change(alice: Person, bob: Person) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 import jwt
 import pytest
 
+from gateway.app import ENDPOINTS
 from gateway.cache.sessions import session_verdicts
 from gateway.http.auth import MAX_TOKENS, Authenticator
 from protos.user.v1.accounts_pb2 import CheckSessionsRequest, CheckSessionsResponse, RevokeSessionRequest
@@ -29,6 +30,12 @@ from tests.support.user import PASSWORD, Running, acting
 
 ME = "/api/user/get-my-info"
 OTHER_KEY = "another-secret-that-is-long-enough"
+LOGIN = ("send-code", "send-phone-code", "register", "login", "refresh-token", "reset-password", "undo-email-change")
+FOR_ANYBODY = {
+    *(f"/api/login/{name}" for name in LOGIN),
+    *("/api/v1/user/register", "/api/v2/user/login", "/api/moderation/appeal-by-password"),
+    "/api/contact/get-user-list-online",  # those who show it to everyone
+}
 
 
 @pytest.fixture
@@ -137,6 +144,16 @@ async def test_any_other_token_is_refused_in_both_families(
 
     await visitor.refused("GET", ME, 401, code, headers=headers)
     await visitor.refused("GET", "/api/v1/user/detail", 401, 100003, headers=headers)
+
+
+async def test_every_route_that_is_for_users_refuses_a_visitor(visitor: FrontEnd) -> None:
+    """But for those that anybody may call, where a new one has to be added."""
+    declared = [handler.opt["endpoint"] for handler in ENDPOINTS]
+    assert {route.paths[0] for route in declared if not route.auth} == FOR_ANYBODY
+    for route in declared:
+        for path in route.paths if route.auth else ():
+            answer = await visitor.call(route.method, path)
+            assert answer.status_code == 401 and answer.headers["x-error"].startswith("TOKEN_MISSING"), path
 
 
 async def test_a_wrong_token_goes_before_a_wrong_parameter(visitor: FrontEnd) -> None:

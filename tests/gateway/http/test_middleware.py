@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY, generate_latest
 
 from gateway.config import GatewaySettings
 from gateway.http.origins import is_allowed
+from services.kit import log
 from services.kit.context import current_request_id
 from tests.gateway.people import Person, by_email
 from tests.support.gateway import FrontEnd, RunningGateway, gateway_settings, running_gateway
@@ -39,7 +40,7 @@ async def alice(gateway: RunningGateway, user: Running) -> Person:
 
 @pytest.fixture
 def logged() -> Any:
-    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as events:
+    with structlog.testing.capture_logs(processors=[log.add_context]) as events:
         yield events
 
 

@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from gateway.container import Container
+from services.kit import log
 from services.kit.context import ANONYMOUS, current_caller
 from tests.gateway.people import Person, by_email
 from tests.support.gateway import gateway_settings, serving, serving_gateway
@@ -279,7 +280,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(port: 
 
 async def test_the_next_request_on_a_connection_knows_nothing_of_the_last(port: Port, alice: Person) -> None:
     """Pipelined, so that Uvicorn starts the second out of the first one's task."""
-    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
+    with structlog.testing.capture_logs(processors=[log.add_context]) as logged:
         connection = await connect(port.url)
         mine = request("GET", "/api/user/get-my-info", f"Authorization: {alice.token}", "X-Request-Id: first")
         await connection.send(mine + login(alice.email, "wrong one"))

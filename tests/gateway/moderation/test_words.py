@@ -32,6 +32,7 @@ async def test_every_way_to_publish_a_text(strict_town: Town) -> None:
         ("/api/videos/create-video", {"video_path": "https://example.com/v.mp4", "title": text}, "title"),
         ("/api/videos/update-video", {"video_id": video["id"], "description": "坏词"}, "description"),
         ("/api/videos/comment-video", {"video_id": video["id"], "content": text}, "content"),
+        ("/api/videos/edit-comment", {"comment_id": comment_id, "content": text}, "content"),
         ("/api/videos/comment-comments", {"father_id": comment_id, "content": {"x": [text]}}, "content"),
         ("/api/user/set-profile", {"bio": text}, "bio"),
         ("/api/user/set-profile", {"username": "badword"}, "username"),

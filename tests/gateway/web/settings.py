@@ -204,8 +204,10 @@ async def check_pushes(page: Page) -> None:
     await page.present("[name=push]", "!it.checked")
     await forget_toasts(page)  # the one of before fades
     assert await serious_faults(page.tab) == []
-    await page.press("[name=content]")
-    await page.see("Saved", "#toasts")
+    for name in ("content", "push-likes"):
+        await forget_toasts(page)
+        await page.press(f"[name={name}]")
+        await page.see("Saved", "#toasts")
     shown = """(async () => {
       const { registered } = await import("/web/push.mjs");
       const registration = await registered();
@@ -233,3 +235,5 @@ async def check_pushes(page: Page) -> None:
     await until(shows)
     await page.reload()
     await page.present("[name=content]", "it.checked")
+    await page.present("[name=push-comments]", "it.checked")
+    await page.present("[name=push-likes]", "!it.checked")

@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from deploy.frontend import FrontEnd
-from tests.chat.proxy import Proxy, proxy_to
 from tests.e2e.everything import Everything, everything
 from tests.gateway.web import docs_page, settings
 from tests.gateway.web.axe import serious_faults, set_colours
@@ -26,10 +25,12 @@ from tests.gateway.web.console import (
     report_video,
     sign_in_to_console,
 )
+from tests.gateway.web.follows import check_follows, check_found, check_unseen, remove_follower
 from tests.gateway.web.for_you import check_for_you
 from tests.gateway.web.page import Page
 from tests.support.browser import needs_chromium, running_tab
 from tests.support.media import video
+from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import temporary_folder
 from tests.support.user import PASSWORD, mailed_code, new_name, new_phone
 
@@ -217,8 +218,12 @@ async def test_what_owners_set_and_what_is_shared(two: Two) -> None:
     """An edited and a pinned comment, a pinned video, who may comment, a video in a message, saved, by its tag."""
     anna, ben = two.anna, two.ben
     await asyncio.gather(sign_up_by_phone(anna, two.anna_name), sign_up_by_phone(ben, two.ben_name))
-    video, anna_id = await anna.tab.run(PUBLISH), await anna.tab.run(MY_ID)
-    await ben.go(f"#/v/{video}")
+    anna_id, ben_id = [await page.tab.run(MY_ID) for page in (anna, ben)]
+    await check_follows(anna, ben, anna_id, ben_id)
+    video = await anna.tab.run(PUBLISH)
+    await check_unseen(ben, "A kite #sky")
+    await remove_follower(anna)
+    await check_found(ben, two.anna_name, "sky", video)
     await ben.click("Comments")
     await ben.write(text="frist")
     await ben.press_enter("text")
@@ -249,10 +254,13 @@ async def test_what_owners_set_and_what_is_shared(two: Two) -> None:
     await ben.present("dialog [name=text]", "it.disabled")
     await ben.click("Close", "dialog")
     await ben.click("Save", f'[data-id="{video}"]')
-    await ben.press("[name=save-plain]")
+    await ben.write(collection="Kites")
+    await ben.press_enter("collection")
+    await ben.see("Saved for you", "#toasts")
     await ben.click("Share", f'[data-id="{video}"]')
     await ben.click(two.anna_name, "dialog")
     await ben.go("#/saved")
+    await ben.click("Kites (1)", ".tags")
     await ben.see("A kite", ".grid")
     assert await serious_faults(ben.tab) == []
     await anna.go("#/chats")
@@ -354,8 +362,28 @@ async def check_chat(two: Two) -> None:
     await ben.write(messages="hello ANN")
     await ben.press_enter("messages")
     await ben.see("Hello Anna", ".found")
+    await search_by_sender(ben, two.anna_name, "Hello")
+    await ben.see("Hello Ben", ".found")
+    await ben.present(".found", "!it.innerText.includes('Hello Anna')")
+    assert await serious_faults(ben.tab) == []
+    await search_by_sender(ben, "By me", "hello ANN")
+    await ben.see("Hello Anna", ".found")
     await ben.press(".found a")
     await ben.see("Hello Anna", ".bubble.mine")
+
+
+async def search_by_sender(page: Page, name: str, words: str) -> None:
+    """In one's messages, of today."""
+    await page.tab.run("document.querySelector('details:has([name=sender])').open = true")
+    await page.present("[name=sender] option", f"it.innerText === '{name}'")
+    await page.write(messages=words)
+    await page.tab.run(f"""(() => {{
+        const today = new Date(), day = new Date(today - today.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+        for (const name of ["since", "until"]) document.querySelector(`[name=${{name}}]`).value = day;
+        const sender = document.querySelector("[name=sender]");
+        sender.value = [...sender.options].find((each) => each.innerText === "{name}").value;
+        sender.dispatchEvent(new Event("change"));
+    }})()""")
 
 
 async def check_nothing_is_lost(two: Two) -> None:

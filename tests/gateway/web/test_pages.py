@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from gateway.web.pages import FOLDER, content_security_policy, read_assets
+from services.chat.away.wishes import PUSHED_KINDS
+from services.chat.notifications.notifications import KINDS
 from tests.support.gateway import RunningGateway, client_of, gateway_settings, running_gateway
 from tests.support.servers import Servers
 from tests.support.user import Running
@@ -108,6 +110,14 @@ def test_both_languages_have_the_same_texts_and_all_that_are_used() -> None:
     whole = "".join(text for name, text in texts.items() if not name.startswith("lang/"))
     prefixes = ("error.", *re.findall(r"\bt\(`([\w.\-]+)\$\{", whole))
     assert [key for key in keys["en"] if key not in used and not key.startswith(prefixes)] == []
+
+
+def test_each_kind_of_notification_has_a_text_and_a_switch() -> None:
+    texts, switches = sources(), sources()["views/pushes.mjs"]
+    switched = re.findall(r'"(\w+)"', re.search(r"const KINDS = \{.*?\n\};", switches, re.DOTALL)[0])  # type: ignore[index]
+    assert sorted(switched) == sorted(PUSHED_KINDS)
+    for kind in KINDS:
+        assert f'"notice.{kind}' in texts["lang/en.mjs"], kind
 
 
 def test_modules_are_valid() -> None:

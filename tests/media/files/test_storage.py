@@ -25,7 +25,6 @@ from services.media.models import READY
 from services.media.processing.jobs import processing
 from services.media.storage import Storage
 from services.objectstore.store import key_of, open_store
-from tests.chat.proxy import proxy_to
 from tests.deploy.people import AS_ROOT
 from tests.support.buckets import CREDENTIALS, running_bucket
 from tests.support.gateway import FrontEnd, gateway_settings, running_gateway
@@ -44,6 +43,7 @@ from tests.support.media import (
     upload,
     video,
 )
+from tests.support.proxy import proxy_to
 from tests.support.servers import Servers
 from tests.support.social import acting, new_user
 from tests.support.user import Running as RunningUser

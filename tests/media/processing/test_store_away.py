@@ -5,6 +5,7 @@ In the suite the way to it is cut for as long as an attempt takes; `make chaos` 
 
 import asyncio
 import os
+import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from services.media.processing import derivatives
 from services.media.resources import Resources
 from tests.media.processing.test_faults import IN_FULL, check_whole, impatient, of_kind
 from tests.support.buckets import CREDENTIALS, Bucket, running_server
-from tests.support.links import Link, linked
 from tests.support.media import Running, media_settings, running_media_service, upload
+from tests.support.proxy import Proxy, proxy_to
 from tests.support.servers import Servers
 from tests.support.social import new_user
 from tests.support.user import refusal
@@ -37,14 +38,14 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
 
 
 @pytest.fixture(scope="module")
-async def link(bucket: Bucket) -> AsyncIterator[Link]:
-    async with linked(bucket.port) as link:
+async def link(bucket: Bucket) -> AsyncIterator[Proxy]:
+    async with proxy_to(bucket.port, random.Random(1)) as link:
         yield link
 
 
 @pytest.fixture(scope="module")
 async def remote(
-    servers: Servers, bucket: Bucket, link: Link, tmp_path_factory: pytest.TempPathFactory
+    servers: Servers, bucket: Bucket, link: Proxy, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Running]:
     more = {"HITOK_MEDIA_URL": bucket.url(link.port), "HITOK_SWEEP_GRACE_SECONDS": "1", "HITOK_LEASE_SECONDS": "2"}
     settings = media_settings(servers.create_database("store_away"), servers, tmp_path_factory.mktemp("away"), **more)
@@ -54,7 +55,7 @@ async def remote(
 
 @pytest.mark.parametrize("cut", CUTS)
 async def test_the_link_is_cut_in_each_stage(
-    remote: Running, link: Link, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cut: str
+    remote: Running, link: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cut: str
 ) -> None:
     data, stages, made = of_kind("all stages" if IN_FULL else "sizes", tmp_path)
     met, make, user = dict[str, bool](), derivatives.make, new_user()
@@ -66,12 +67,12 @@ async def test_the_link_is_cut_in_each_stage(
         try:
             return await make(service, job)
         finally:
-            met[job.profile] = link.is_cut
+            met[job.profile] = link.away
             link.restore()
 
     link.cut_after(len(data) // 2)
     assert await refusal(upload(remote, user, data)) == "STORE_UNAVAILABLE"
-    assert link.is_cut
+    assert link.away
     link.restore()
     hash = (await upload(remote, user, data)).hash
     monkeypatch.setattr(derivatives, "make", meets_it_first)

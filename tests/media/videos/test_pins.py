@@ -7,6 +7,7 @@ import pytest
 
 from protos.media.v1 import comments_pb2
 from protos.media.v1 import videos_pb2 as pb
+from services.kit import telemetry
 from services.kit.nats import Event
 from services.media.videos import moderation
 from tests.support import videos as v
@@ -123,7 +124,14 @@ async def test_who_pins_which_comments(videos: Videos) -> None:
     assert (await v.verbs_of(videos, video)).count("comment.pinned") == 1
 
 
-async def test_a_pin_ends_with_a_block_and_when_a_moderator_hides(videos: Videos) -> None:
+TRACE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
+UNPINNED = "SELECT trace FROM outbox WHERE subject = 'events.media.comment.unpinned' AND aggregate = :of"
+
+
+async def test_a_pin_ends_with_a_block_and_when_a_moderator_hides(
+    videos: Videos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "here", lambda: TRACE)
     owner, author, other = new_users(3)
     video = (await publish(videos, owner)).video_id
     theirs, newer = [(await comment(videos, user, video)).comment_id for user in (author, other)]
@@ -135,6 +143,8 @@ async def test_a_pin_ends_with_a_block_and_when_a_moderator_hides(videos: Videos
     await v.social_event(videos, "user.unblocked", owner, author)
     assert await tops(videos, other, video) == [newer, theirs]
     assert (await v.verbs_of(videos, video))[-1] == "comment.unpinned"
+    (event,) = await execute(videos, UNPINNED, of=f"video:{video}")
+    assert event.trace == TRACE
     await pin_comment(videos, owner, newer)
     for number, verb in enumerate(("hidden", "restored"), 1):
         told = Event(number, f"events.user.moderation.{verb}", "", "", {"kind": "comment", "subject_id": str(newer)})

@@ -1,10 +1,10 @@
 """api/videos/following-*: the videos of those whom the caller follows, and how many of them are new."""
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from gateway.api.shortvideo.feeds import FEED, VideoPaging
 from gateway.api.shortvideo.users import OURS
-from gateway.api.shortvideo.video_views import VideoPage, video_page
+from gateway.api.shortvideo.video_views import VideoPage, page_fields, shown_cards
 from gateway.cache.videos import CardPage
 from gateway.container import Call
 from gateway.http.endpoint import NoParams, endpoint
@@ -37,8 +37,8 @@ MOST = 99  # counted
 async def following_videos(call: Call, params: VideoPaging) -> FollowingPage:
     """The videos of those whom the caller follows, the newest first, without what they muted."""
     found = await _find(call, params)
-    page = await video_page(call, params, found, await call.container.muted_by(call.caller))
-    return FollowingPage(**structs.asdict(page), seen_id=str(found.seen_id))
+    cards = shown_cards(call, found, await call.container.muted_by(call.caller))
+    return FollowingPage(*await page_fields(call, params, found, cards), str(found.seen_id))
 
 
 async def _find(call: Call, params: VideoPaging) -> CardPage | pb.VideoPage:

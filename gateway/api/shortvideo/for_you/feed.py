@@ -1,10 +1,10 @@
 """api/videos/for-you*: the feed that is made for the caller, and why it has a video."""
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from gateway.api.shortvideo.feeds import FEED, MAX_SIZE, ListSize
 from gateway.api.shortvideo.users import OURS
-from gateway.api.shortvideo.video_views import VideoPage, shown_cards, video_page
+from gateway.api.shortvideo.video_views import VideoPage, page_fields, shown_cards
 from gateway.cache.personal_feeds import VideoCard
 from gateway.cache.videos import CardPage
 from gateway.container import Call
@@ -14,7 +14,7 @@ from gateway.http.params import Id
 from protos.media.v1 import for_you_pb2 as pb
 from protos.media.v1 import videos_pb2
 
-WHYS = {
+WHYS: dict[int, str] = {
     videos_pb2.WHY_FOLLOWED: "followed",
     videos_pb2.WHY_NEAR: "near",
     videos_pb2.WHY_TAG: "tag",
@@ -76,13 +76,11 @@ class Explanation(Struct):
 async def for_you(call: Call, params: ForYouPaging) -> ForYouPage:
     """Public videos chosen for the caller, without those that they have watched, muted or kept out."""
     found = await _find(call, params)
-    whys = {
-        card.video.video_id: WHYS[videos_pb2.Why.ValueType(why)]
-        for card, why in zip(found.cards, found.whys, strict=True)
-    }
-    shown = shown_cards(call, found, await call.container.muted_by(call.caller))
-    page = await video_page(call, params, found._replace(cards=shown))
-    return ForYouPage(**structs.asdict(page), whys=[whys[card.video.video_id] for card in shown])
+    shown, whys = shown_cards(call, found, await call.container.muted_by(call.caller)), found.whys
+    if shown is not found.cards:
+        of_cards = {card.video.video_id: why for card, why in zip(found.cards, whys, strict=True)}
+        whys = [of_cards[card.video.video_id] for card in shown]
+    return ForYouPage(*await page_fields(call, params, found, shown), [WHYS[why] for why in whys])
 
 
 async def _find(call: Call, params: ForYouPaging) -> CardPage:

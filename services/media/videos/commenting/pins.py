@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import text, update
 
+from services.kit import telemetry
 from services.kit.context import Caller
 from services.kit.nats import Event
 from services.kit.sql.connection import AsyncConnection
@@ -24,9 +25,10 @@ UNPIN = text("""WITH blocks AS (SELECT * FROM unnest(CAST(:owners AS bigint[]), 
   JOIN comment ON comment.id = pinned_comment_id AND comment.user_id = author
   ORDER BY video.id FOR NO KEY UPDATE OF video),
  gone AS (UPDATE video SET pinned_comment_id = NULL FROM pinned WHERE video.id = pinned.id)
-INSERT INTO outbox (subject, aggregate, data)
+INSERT INTO outbox (subject, aggregate, data, trace)
  SELECT 'events.media.comment.unpinned', 'video:' || id, jsonb_build_object('video_id', id::text,
-  'comment_id', comment_id::text, 'owner_id', user_id::text, 'actor_id', owner_id::text) FROM pinned""")
+  'comment_id', comment_id::text, 'owner_id', user_id::text, 'actor_id', owner_id::text),
+  nullif(CAST(:trace AS text), '') FROM pinned""")
 
 
 async def pin_comment(connection: AsyncConnection, caller: Caller, comment_id: int, pinned: bool) -> int:
@@ -48,8 +50,9 @@ async def unpin_blocked(connection: AsyncConnection, told: Sequence[Event]) -> N
     """Ends the pins of comments whose authors the owners have blocked now."""
     blocks = [event.data for event in told if event.subject == BLOCKED]
     if blocks:
-        sides = {
+        sides: dict[str, object] = {
             "owners": [int(each["actor_id"]) for each in blocks],
             "authors": [int(each["user_id"]) for each in blocks],
+            "trace": telemetry.here(),
         }
         await connection.execute(UNPIN, sides)

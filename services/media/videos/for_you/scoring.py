@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import exp, sqrt, tanh
+from operator import mul
 from typing import NamedTuple
 
 from protos.media.v1.videos_pb2 import WHY_AUTHOR, WHY_FOLLOWED, WHY_FRESH, WHY_NEAR, WHY_POPULAR, WHY_TAG
@@ -27,11 +28,12 @@ class Rated(NamedTuple):
 
 
 def parts_of(video: Candidate, taste: Taste, pool: Pool) -> dict[str, float]:
-    """By the names of WEIGHTS."""
+    """By the names of WEIGHTS, in their order."""
     reactions = video.like_count + 2 * video.comment_count + 3 * video.share_count
+    liked = taste.tags
     return {
         "near": tanh(video.near),
-        "tags": tanh(sum(tags_of(video, taste).values()) / sqrt(len(video.tags) or 1) * 2),
+        "tags": tanh(sum([liked[tag] for tag in video.tags if tag in liked]) / sqrt(len(video.tags) or 1) * 2),
         "author": taste.authors.get(video.owner_id, 0.0),
         "followed": 1.0 if video.followed else 0.0,
         "popular": exp((video.score - pool.top_score) / 3),
@@ -50,7 +52,7 @@ def fatigue_of(video: Candidate, taste: Taste) -> float:
 
 
 def total(parts: Mapping[str, float]) -> float:
-    return sum(WEIGHTS[name] * value for name, value in parts.items())
+    return sum(map(mul, WEIGHTS.values(), parts.values()))
 
 
 def rate(video: Candidate, taste: Taste, pool: Pool) -> Rated:
@@ -61,10 +63,12 @@ def rate(video: Candidate, taste: Taste, pool: Pool) -> Rated:
 
 def why_of(parts: Mapping[str, float], is_fresh: bool) -> int:
     """The personal part that says most or, if none says much, what everybody is shown it for."""
-    said = {name: WEIGHTS[name] * parts[name] for name in WHYS}
-    first = max(said, key=lambda name: said[name])
-    if said[first] >= LEAST:
-        return WHYS[first]
+    most, first = 0.0, 0
+    for name, why in WHYS.items():
+        if (said := WEIGHTS[name] * parts[name]) > most:
+            most, first = said, why
+    if most >= LEAST:
+        return first
     return (
         WHY_FRESH
         if is_fresh and parts["recent"] * WEIGHTS["recent"] > parts["popular"] * WEIGHTS["popular"]

@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-CHUNK = 65_536
+CHUNK, PIECE = 65_536, 4_096
 
 
 class Proxy:
@@ -15,12 +15,20 @@ class Proxy:
     def __init__(self, port: int, dice: random.Random) -> None:
         self._target, self._dice = port, dice
         self.port, self.delay, self.swallowing, self.away = 0, 0.0, False, False
+        self._left: int | None = None
         self._lines: set[asyncio.StreamWriter] = set()
         self._robbed: set[asyncio.StreamWriter] = set()
 
     def cut(self) -> None:
         for writer in tuple(self._lines):
             writer.transport.abort()
+
+    def cut_after(self, size: int) -> None:
+        """Once so many more bytes have passed, in either direction: then it is away."""
+        self._left = size
+
+    def restore(self) -> None:
+        self.away, self._left = False, None
 
     async def swallow(self, seconds: float) -> None:
         self.swallowing = True
@@ -49,7 +57,9 @@ class Proxy:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pair: tuple[object, ...]) -> None:
         with suppress(OSError):
-            while data := await reader.read(CHUNK):
+            while data := await reader.read(CHUNK if self._left is None else PIECE):
+                if self._ends_with(data):
+                    break
                 if self.swallowing:
                     self._robbed.update(each for each in pair if isinstance(each, asyncio.StreamWriter))
                     continue
@@ -58,6 +68,17 @@ class Proxy:
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()
+
+    def _ends_with(self, data: bytes) -> bool:
+        """Whether this is more than may pass."""
+        if self._left is None:
+            return False
+        self._left -= len(data)
+        if self._left > 0:
+            return False
+        self.away, self._left = True, None
+        self.cut()
+        return True
 
 
 @asynccontextmanager
