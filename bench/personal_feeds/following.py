@@ -9,7 +9,7 @@ import httpx
 
 from bench.accounts import show
 from bench.clients.load import build_request, load
-from bench.likes import register_users
+from bench.likes import USERS, register_users
 from bench.report import row, title
 from bench.servers.echo import ROUNDS, SECONDS, compare_with_echo, running_echo
 from bench.servers.stack import running_bare, running_stack
@@ -34,20 +34,20 @@ FOLLOW = """INSERT INTO standing (user_id, peer_id, follows)
 
 async def measure() -> None:
     with running_bare() as bare, running_echo() as echo, running_stack() as (base, folder):
-        tokens = register_users(base, folder, VIEWERS)
+        tokens = register_users(base, folder, USERS)
         with connect(folder, "user") as users:
             ids = [row[0] for row in users.execute("SELECT id FROM account ORDER BY id")]
         with connect(folder, "media") as media:
             media.execute("SET statement_timeout = 0")
             media.execute(FILL.format(owners=OWNERS, videos=VIDEOS, followers=FOLLOWERS))
-            for id in ids:
+            for id in ids[:VIEWERS]:
                 media.execute(FOLLOW.format(owners=OWNERS, followed=FOLLOWED), [id])
         with connect(folder, "media") as media:
             media.autocommit = True
             media.execute("VACUUM ANALYZE")
         title(f"{FOLLOWED:,} followed of {OWNERS:,}, one with {FOLLOWERS:,} followers, {VIDEOS:,} videos")
-        await feeds(bare, base, tokens)
-        await later_pages(base, tokens)
+        await feeds(bare, base, tokens[:VIEWERS])
+        await later_pages(base, tokens[:VIEWERS])
         await follows(echo, base, tokens, ids)
 
 

@@ -13,8 +13,8 @@ from services.kit.sql.statements import Statement
 from services.media.models import PUBLIC
 
 SECONDS = 2.0
-POPULAR, NEWEST = 200, 300  # videos
-SURE, PICKED = 20, 80  # of the newest: those that each viewer's list begins with, and others by chance
+POPULAR, NEWEST = 100, 300  # videos
+SURE, PICKED = 20, 40  # of the newest: those that each viewer's list begins with, and others by chance
 _FIELDS = "id, owner_id, score, tags FROM video WHERE visibility = %d AND deleted_at IS NULL ORDER BY" % PUBLIC  # noqa: UP031
 
 

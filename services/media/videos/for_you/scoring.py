@@ -52,7 +52,8 @@ def fatigue_of(video: Candidate, taste: Taste) -> float:
 
 
 def total(parts: Mapping[str, float]) -> float:
-    return sum(map(mul, WEIGHTS.values(), parts.values()))
+    score: float = sum(map(mul, WEIGHTS.values(), parts.values()))
+    return score
 
 
 def rate(video: Candidate, taste: Taste, pool: Pool) -> Rated:
