@@ -1,10 +1,10 @@
 // Who follows a user, whom they follow and, for oneself, who asks to.
 import { get, post } from "../api.mjs";
-import { h } from "../dom.mjs";
+import { fill, h } from "../dom.mjs";
 import { followButton, requestCount } from "../follows.mjs";
 import { t } from "../i18n.mjs";
 import { me } from "../session.mjs";
-import { action, attempt, paged, userLink } from "../ui.mjs";
+import { action, paged, userLink } from "../ui.mjs";
 
 const LISTS = {
   followers: ["/api/contact/get-followers", followerRow],
@@ -53,8 +53,8 @@ function requestRow(of) {
     const row = event.target.closest("li");
     await post("/api/contact/handle-follow-request", { target_id: of.id, accept });
     row.remove();
-    const badge = document.querySelector(".tabs .badge");
-    await attempt(async () => { badge.textContent = await requestCount(); });
+    const left = await requestCount();
+    document.querySelectorAll(".tabs .badge").forEach((badge) => (left ? fill(badge, left) : badge.remove()));
   };
   return line(of, action(t("accept"), settle(true), { class: "primary", name: "accept" }), action(t("refuse"), settle(false), { name: "refuse" }));
 }
