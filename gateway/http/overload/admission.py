@@ -44,8 +44,12 @@ def holds_place(url: bytes) -> bool:
 
 def refusal_of(method: bytes, url: bytes, keep_alive: bool) -> bytes:
     """The whole answer, in the envelope of the path's family."""
-    record_shed(method.decode("latin-1"))
-    return _answer(family_of(url.decode("latin-1")), keep_alive, next(_turn) % MOST_SECONDS + 1)
+    return refusal_for(family_of(url.decode("latin-1")), method.decode("latin-1"), keep_alive)
+
+
+def refusal_for(family: Family, method: str, keep_alive: bool) -> bytes:
+    record_shed(method)
+    return _answer(family, keep_alive, next(_turn) % MOST_SECONDS + 1)
 
 
 @cache

@@ -6,37 +6,57 @@ Whatever else comes takes the way through the parser, which refuses it, too.
 """
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
-from gateway.http.overload.admission import rank_of, refusal_of
+from gateway.http.envelopes import Family, family_of
+from gateway.http.overload.admission import rank_of, refusal_for
 from gateway.http.overload.logins import are_refused
-from services.kit.overload.admission import HERE
+from services.kit.overload.admission import HERE, Rank
 
 START = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) (/[!-~]*) HTTP/1\.1\r\n")
 LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})\r\n")
 # Of these a page of another origin, a proxy and the framing of the body depend.
 UNUSUAL = (b"\r\norigin", b"\r\nconnection", b"\r\ntransfer-encoding", b"\r\nupgrade", b"\r\nexpect")
+# A client repeats its head, and looking at it takes longer than all else: the last ones are kept, 2 MB at most.
+HEADS, MOST_BYTES = 1_024, 2_048
+
+
+class Head(NamedTuple):
+    method: str
+    url: bytes
+    rank: Rank
+    family: Family
+    length: int  # bytes of the whole request
 
 
 def early_refusal_of(data: bytes) -> bytes | None:
     """The answer, if `data` is a whole request that is refused now."""
+    end = data.find(b"\r\n\r\n", 0, MOST_BYTES) + 4
+    head = _head_of(data[:end]) if end >= 4 else None
+    if head is None or len(data) != head.length or not (HERE.is_full_for(head.rank) or are_refused(head.url)):
+        return None
+    HERE.count_refused(head.rank)
+    return refusal_for(head.family, head.method, keep_alive=True)
+
+
+@lru_cache(HEADS)
+def _head_of(data: bytes) -> Head | None:
+    """None if it is not of the common shape. What is, is one head however a proxy in front would read it."""
     start = START.match(data)
     if start is None:
         return None
     method, url = start.groups()
-    rank = rank_of(method, url)
-    if rank is None or not (HERE.is_full_for(rank) or are_refused(url)) or not _is_whole(data):
+    rank, length = rank_of(method, url), _length_of(data.lower())
+    if rank is None or length is None:
         return None
-    HERE.count_refused(rank)
-    return refusal_of(method, url, keep_alive=True)
+    return Head(method.decode(), url, rank, family_of(url.decode()), length)
 
 
-def _is_whole(data: bytes) -> bool:
-    """Whether `data` is one request and no more, however a proxy in front would read it."""
-    end = data.find(b"\r\n\r\n") + 4
-    head = data[:end].lower()
-    if end < 4 or head.count(b"\n") != head.count(b"\r\n") or any(name in head for name in UNUSUAL):
-        return False
-    if b"content-length" not in head:
-        return len(data) == end
+def _length_of(head: bytes) -> int | None:
+    if head.count(b"\n") != head.count(b"\r\n") or any(name in head for name in UNUSUAL):
+        return None
     lengths = LENGTH.findall(head)
-    return head.count(b"content-length") == 1 == len(lengths) and len(data) == end + int(lengths[0])
+    if head.count(b"content-length") != len(lengths) or len(lengths) > 1:
+        return None
+    return len(head) + sum(map(int, lengths))
