@@ -75,7 +75,8 @@ class Spool:
             rest = memoryview(piece)
             while rest:
                 rest = rest[self._file.write(rest) :]
-        local_store.begin_writing(self._file.fileno(), start, self._file.tell() - start)
+        if (end := self._file.tell()) >= BUFFER:  # a small file is synced soon, if it is not refused before
+            local_store.begin_writing(self._file.fileno(), start, end - start)
 
     async def finish(self) -> LocalFile:
         await self._flush()

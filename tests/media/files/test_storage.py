@@ -18,7 +18,7 @@ import pytest
 from protos.media.v1 import objects_pb2 as pb
 from services.kit.config import ConfigError
 from services.kit.process.commands import count_faults
-from services.media import admin
+from services.media import admin, local_store
 from services.media.files import deletions, ingest
 from services.media.maintenance import sweeper
 from services.media.models import READY
@@ -357,6 +357,19 @@ async def test_what_is_acknowledged_is_on_the_disk(local: Running, monkeypatch: 
     path = folder / key_of(stored.file)
     assert len(before_row) == 1
     assert before_row[0] >= {each.stat().st_ino for each in (path, path.parent, folder)}
+
+
+async def test_the_disk_gets_no_small_file_before_it_is_known_to_be_kept(
+    local: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused one is gone before the kernel would write it. Of a large one, the beginning is written meanwhile."""
+    begun = list[int]()
+    monkeypatch.setattr(local_store, "begin_writing", lambda descriptor, start, size: begun.append(start))
+    await upload(local, new_user(), b"a few words")
+    assert begun == []
+    await upload(local, new_user(), b"many words " * 300_000)
+    assert begun[0] == 0
+    assert len(begun) > 2
 
 
 def test_stores_by_url(tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ def test_what_a_master_playlist_says() -> None:
     ]
 
 
+def test_sound_that_is_longer_than_the_picture_changes_no_frame_rate(tmp_path: Path) -> None:
+    path = tmp_path / "rung.mp4"
+    path.write_bytes(video(seconds=1, sound="aac"))
+    assert rungs.describe(path, [(0, 1_000, 1.2)])["rate"] == 25
+
+
 def test_bandwidths_follow_the_sizes() -> None:
     """Though the larger one needs less at its worst moment."""
     rung = {"mean": 500, "codecs": "avc1.64001e", "width": 640, "height": 360, "rate": 30}

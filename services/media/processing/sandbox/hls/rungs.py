@@ -38,12 +38,11 @@ def describe(path: Path, found: list[Segment]) -> dict[str, Any]:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         codecs = [codec_of(stream), *map(_sound_of, container.streams.audio)]
-        seconds = seconds_of(found)
         return {
             "width": stream.width,
             "height": stream.height,
             "codecs": ",".join(codecs),
-            "rate": round(stream.frames / max(seconds, 0.001), 3),
+            "rate": round(float(stream.average_rate or 0), 3),  # of the pictures, which may end before the sound
             **rates_of(found),
         }
 
