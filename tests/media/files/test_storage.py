@@ -243,10 +243,10 @@ class TestSweeping:
     async def test_files_without_rows_go_but_not_the_new(self, local: Running) -> None:
         old = await self.old(local, "cd/" + "cd" * 32 + ".png")
         part = await self.old(local, "partial/1/0-x")
-        new = "ef/" + "ef" * 32 + ".png"
-        await local.service.storage.put(new, b"x")
         stored = await upload(local, new_user(), data := png())
         await self.old(local, key_of(stored.file), data)
+        new = "ef/" + "ef" * 32 + ".png"
+        await local.service.storage.put(new, b"x")
         left = await self.sweep(local)
         assert {new, key_of(stored.file)} <= left
         assert not {old, part} & left

@@ -160,10 +160,19 @@ def test_what_programs_keep_in_a_program_stream_is_gone(tmp_path: Path) -> None:
     assert not found(strip(path))
 
 
-def test_what_programs_say_of_themselves_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("extension", "options", "name"),
+    [
+        ("flv", f"{X264} -c:a aac -ar 44100", rb"Lavf\d"),
+        ("mp4", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -an", rb"Lavc[\d.]+ libvpx-vp9"),
+    ],
+)
+def test_what_programs_say_of_themselves_stays(extension: str, options: str, name: bytes, tmp_path: Path) -> None:
     """So that a file which tells nothing stays as it is (test_corpus.py sees that of each kind)."""
-    path = tmp_path / "source.flv"
-    data = make(path, f"{X264} -c:a aac -ar 44100")
-    assert re.search(rb"Lavf\d", data)
-    assert not recordings.inspect(path, VIDEO, "flv", LIMITS)["changed"]
+    path = tmp_path / f"source.{extension}"
+    data = make(path, options)
+    assert re.search(name, data)
+    type = sniff(data)
+    assert type
+    assert not recordings.inspect(path, VIDEO, type.format, LIMITS)["changed"]
     assert path.read_bytes() == data

@@ -25,7 +25,7 @@ PLAIN_HANDLER = re.compile(  # what common programs write, which tells of no dev
     re.IGNORECASE,
 )
 PLAIN_COMPRESSOR = re.compile(
-    rb"[\0-\x1f]?(lav[cf][ \w.]*|(avc|hevc) coding|h\.26[345]|[\w ]*prores[ \w]*)?\0*", re.IGNORECASE
+    rb"[\0-\x1f]?(lav[cf][- \w.]*|(avc|hevc|vpc|aom) coding|h\.26[345]|[\w ]*prores[ \w]*)?\0*", re.IGNORECASE
 )
 COMPRESSOR = slice(42, 74)  # of an entry of `stsd` for pictures
 MAX_SAMPLES = 2_000_000
