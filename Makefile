@@ -48,13 +48,13 @@ soak: $(STAMP) ## Test that kills lose no message, then that what a run takes is
 	@HITOK_SOAK_SECONDS=$${HITOK_SOAK_SECONDS:-600} $(BIN)/python -m pytest tests/chat/test_model.py tests/e2e/test_levels.py -q -s
 
 chaos: $(STAMP) ## Kill, freeze, fill, overload, cut the power: HITOK_CHAOS_ROUNDS (20), HITOK_CHAOS_SEED, HITOK_CHAOS_FAULTS
-	@HITOK_CHAOS_ROUNDS=$${HITOK_CHAOS_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_chaos.py tests/e2e/test_power_cut.py tests/e2e/test_full_disks.py tests/e2e/test_replicas.py tests/media/processing/test_faults.py tests/media/processing/test_store_away.py -q -s
+	@HITOK_CHAOS_ROUNDS=$${HITOK_CHAOS_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_chaos.py tests/e2e/test_power_cut.py tests/e2e/test_full_disks.py tests/e2e/test_replicas.py tests/e2e/test_frozen_sockets.py tests/media/processing/test_faults.py tests/media/processing/test_store_away.py -q -s
 
 hostile: $(STAMP) ## Upload 200 hostile files; print what each costs, and others' p99 meanwhile: HITOK_HOSTILE_FILES (200), HITOK_HOSTILE_SEED (1)
 	@HITOK_HOSTILE_FILES=$${HITOK_HOSTILE_FILES:-200} $(BIN)/python -m pytest tests/media/test_hostile_files.py -q -s
 
 alerts: $(STAMP) ## Break what each alert watches in a running hitok, and see a real Prometheus fire and go quiet
-	@HITOK_ALERTS=1 $(BIN)/python -m pytest tests/deploy/test_alerts.py tests/e2e/test_alerts.py tests/e2e/test_more_alerts.py -q
+	@HITOK_ALERTS=1 $(BIN)/python -m pytest tests/deploy/test_alerts.py tests/e2e/test_alerts.py tests/e2e/test_more_alerts.py tests/e2e/test_server_alerts.py -q -rs
 
 ha: $(STAMP) ## Kill nodes of each kind of a run in which each server exists several times: HITOK_HA_ROUNDS (20), HITOK_HA_SEED, HITOK_HA_NODES
 	@HITOK_HA_ROUNDS=$${HITOK_HA_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_ha.py -q -s

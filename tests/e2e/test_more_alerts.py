@@ -20,13 +20,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import nats
 import psycopg
 import pytest
 import trustme
+from nats.js.api import DiscardPolicy
 
 from bench.clients.load import build_request
 from bench.clients.open_load import OpenLoad
 from deploy.local.ports import find_free_port
+from services.kit.events.stream import STREAM
 from services.kit.rpc import tls
 from tests.e2e.chaos.disk import Disk
 from tests.e2e.everything import Everything, everything
@@ -37,11 +40,14 @@ from tests.support.gateway import FrontEnd
 from tests.support.media import png, video
 from tests.support.prometheus import Prometheus, find_program
 from tests.support.servers import find_family, temporary_folder
+from tests.support.sockets import Refusal, Socket, open_socket
 from tests.support.user import new_phone
 
 pytestmark = long
 SMS_PORT, OLD_PORT = find_free_port(), find_free_port()
 SERVICES = ("gateway", "user", "social", "media", "chat")
+REMOVED_FRIENDS = """INSERT INTO outbox (subject, aggregate, data)
+ SELECT 'events.social.friend.removed', 'x', '{"actor_id": "1", "user_id": "2"}' FROM generate_series(1, 1500)"""
 
 
 @dataclass
@@ -123,6 +129,53 @@ def table_renamed(service: str, table: str) -> Breaking:
             query(world.running, service, f"ALTER TABLE {table}_away RENAME TO {table}")
 
     return rename
+
+
+@asynccontextmanager
+async def members_missing(world: World) -> AsyncIterator[None]:
+    """Also for a socket that was opened before."""
+    async with (
+        open_socket(world.running.urls[0], world.user.token) as socket,
+        table_renamed("chat", "conversation_member")(world),
+        repeating(lambda: ask_in_vain(socket)),
+    ):
+        yield
+
+
+async def ask_in_vain(socket: Socket) -> None:
+    with suppress(Refusal, TimeoutError):
+        await socket.ask("conversations")
+    await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def nats_killed(world: World) -> AsyncIterator[None]:
+    async with open_socket(world.running.urls[0], world.user.token):
+        os.kill(world.running.pid_of("nats"), signal.SIGKILL)
+        yield
+
+
+@asynccontextmanager
+async def stream_full(world: World) -> AsyncIterator[None]:
+    settings = json.loads((world.running.var / "settings" / "user.json").read_bytes())
+    client = await nats.connect(settings["HITOK_NATS_URL"])
+    stream = client.jetstream()
+    found = await stream.stream_info(STREAM)
+    await stream.update_stream(found.config, max_msgs=found.state.messages, discard=DiscardPolicy.NEW)
+    try:
+        yield
+    finally:
+        await stream.update_stream(found.config)
+        await client.close()
+
+
+@asynccontextmanager
+async def relationships_locked(world: World) -> AsyncIterator[None]:
+    settings = json.loads((world.running.var / "settings" / "media.json").read_bytes())
+    async with await psycopg.AsyncConnection.connect(settings["HITOK_MEDIA_POSTGRES_URL"]) as connection:
+        await connection.execute("LOCK TABLE standing")
+        query(world.running, "social", REMOVED_FRIENDS)
+        yield
 
 
 @asynccontextmanager
@@ -267,10 +320,13 @@ CASES: dict[str, tuple[Breaking, Load, set[str]]] = {
     "a webhook that is away": (webhook_away, ask_for_code, {"SmsFails"}),
     "a store that is broken": (store_broken, upload, {"UploadsFail"}),
     "a table that is missing": (
-        table_renamed("chat", "conversation_member"),
+        members_missing,
         list_conversations,
-        {"CallsFail", "RequestsFail"},
+        {"CallsFail", "RequestsFail", "SocketRequestsFail"},
     ),
+    "a consumer that waits for a lock": (relationships_locked, nothing, {"ConsumerBehind"}),
+    "a stream that is full": (stream_full, write_bio, {"EventsNotStored"}),
+    "NATS that ends under a socket": (nats_killed, nothing, {"SocketsResync"}),
     "an outbox that is missing": (table_renamed("social", "outbox"), nothing, {"BackgroundTaskFails"}),
     "a table that is locked": (accounts_locked, log_in, {"DatabasePoolExhausted"}),
     "few descriptors": (few_descriptors, nothing, {"FileDescriptorsShort"}),

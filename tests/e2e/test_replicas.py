@@ -17,6 +17,7 @@ from tests.e2e.balancer import balancing
 from tests.e2e.everything import Everything, everything
 from tests.e2e.people import Person, register
 from tests.support.device import Device
+from tests.support.gateway import FrontEnd
 from tests.support.servers import temporary_folder
 from tests.support.user import mailed_code
 from tests.support.video_people import URL
@@ -64,7 +65,7 @@ async def restart(running: Everything, label: str) -> None:
             await asyncio.sleep(0.1)
 
 
-async def send(sender: Person, user_id: str, id: str) -> Any:
+async def send(sender: FrontEnd, user_id: str, id: str) -> Any:
     body = {"to": {"user_id": user_id}, "client_msg_id": id, "content_type": "text", "body": {"text": "x"}}
     return await sender.post("/api/chat/send", **body)
 

@@ -1,4 +1,5 @@
-"""A real Prometheus: from the PATH, else Debian's package, unpacked into the environment without installing it."""
+"""A real Prometheus and exporters: from the PATH, else Debian's packages, unpacked into the environment without
+installing them."""
 
 import json
 import shutil
@@ -23,29 +24,32 @@ START_SECONDS = 30
 
 @cache
 def find_program(name: str) -> str:
-    """`prometheus` or `promtool`. Skips the test where there is none."""
-    if found := shutil.which(name):
+    """`prometheus`, `promtool`, or an exporter by the name of its package. Skips the test where there is none.
+
+    On the PATH an exporter may also have its makers' name, as `postgres_exporter`."""
+    if found := shutil.which(name) or shutil.which(name.removeprefix("prometheus-").replace("-", "_")):
         return found
+    package = "prometheus" if name == "promtool" else name
     if not (KEPT / name).exists():
         try:
-            _unpack()
+            _unpack(package)
         except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"there is no Prometheus: apt-get install prometheus ({str(error)[:100]})")
+            pytest.skip(f"there is no {name}: apt-get install {package} ({str(error)[:100]})")
     return str(KEPT / name)
 
 
-def _unpack() -> None:
+def _unpack(package: str) -> None:
     with tempfile.TemporaryDirectory(dir=sys.prefix) as folder:
         try:
-            _run("apt-get", "download", "-qq", "prometheus", cwd=folder)
+            _run("apt-get", "download", "-qq", package, cwd=folder)
         except subprocess.CalledProcessError:  # the lists of packages are not there, or are old
             lists = [f"-oDir::State::Lists={folder}/lists", f"-oDir::Cache={folder}/cache", "-oAPT::Sandbox::User="]
             _run("apt-get", *lists, "update", "-qq", cwd=folder)
-            _run("apt-get", *lists, "download", "-qq", "prometheus", cwd=folder)
-        _run("dpkg-deb", "-x", str(next(Path(folder).glob("prometheus_*.deb"))), f"{folder}/x", cwd=folder)
+            _run("apt-get", *lists, "download", "-qq", package, cwd=folder)
+        _run("dpkg-deb", "-x", str(next(Path(folder).glob(f"{package}_*.deb"))), f"{folder}/x", cwd=folder)
         KEPT.mkdir(exist_ok=True)
-        for name in ("prometheus", "promtool"):
-            Path(folder, "x/usr/bin", name).replace(KEPT / name)
+        for program in Path(folder, "x/usr/bin").glob("prom*"):
+            program.replace(KEPT / program.name)
 
 
 def _run(*command: str, cwd: str) -> None:
