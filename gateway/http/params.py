@@ -69,7 +69,8 @@ async def read_params(request: Request[Any, Any, Any], kind: type[T]) -> T:
             body = await request.body()
     if body:
         values = _read_body(body, header_of(request.scope, b"content-type") or "") | values
-    _drop_absent(values, kind)
+    if values:
+        _drop_absent(values, kind)
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -5,6 +5,7 @@ import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -53,15 +54,22 @@ def add_context(_: Any, __: str, event: structlog.typing.EventDict) -> structlog
     """Adds the request and the user that the code works for."""
     if request_id := current_request_id.get():
         event.setdefault("request_id", request_id)
-        event.setdefault("user_id", current_caller.get().user_id)
+    if (user_id := current_caller.get().user_id) or request_id:
+        event.setdefault("user_id", user_id)
     return event
 
 
 def _finish(logger: Any, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Adds level and time, and redacts: three processors would cost a request as much as its routing."""
     event["level"] = LEVELS.get(level, level)
-    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    event["timestamp"] = f"{_format_second(second)}.{nanoseconds // 1_000:06}Z"
     return event if SECRET_KEYS.isdisjoint(event) else redact(logger, level, event)
+
+
+@lru_cache(maxsize=4)
+def _format_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
 def redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -39,9 +39,12 @@ configure()
 context.current_request_id.set("r1")
 context.current_caller.set(context.Caller(42))
 structlog.get_logger("x").info("served", text="two\\nlines", odd=object, 名="值")
+context.current_request_id.set("")
+structlog.get_logger("x").info("socket")
 """)
-    assert len(lines) == 1
+    assert len(lines) == 2
     line = lines[0]
+    assert (lines[1]["user_id"], "request_id" in lines[1]) == (42, False)
     assert (line["service"], line["level"], line["event"]) == ("user", "info", "served")
     assert (line["request_id"], line["user_id"], line["text"], line["名"]) == ("r1", 42, "two\nlines", "值")
     assert line["timestamp"].endswith("Z") and line["odd"] == "<class 'object'>"
