@@ -27,6 +27,7 @@ from services.kit.background import cancel
 from tests.e2e.balancer import balancing
 from tests.e2e.everything import Everything, everything
 from tests.e2e.people import Person, register
+from tests.e2e.test_replicas import NEVER
 from tests.support.servers import find_family, temporary_folder
 from tests.support.user import mailed_code
 from tests.support.video_people import URL
@@ -48,7 +49,11 @@ async def test_any_one_node_may_die() -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     nodes = choose_nodes(chance)
-    with temporary_folder() as folder, everything(folder / "var", replicas=2, ha=True) as running, stopping(running):
+    with (
+        temporary_folder() as folder,
+        everything(folder / "var", replicas=2, ha=True, HITOK_QUEUE_SECONDS=NEVER) as running,
+        stopping(running),
+    ):
         async with balancing(running.gateways) as http:
             alice, ben = [await register(http, lambda address: mailed_code(running.var, address)) for _ in range(2)]
             await ben.post("/api/contact/add-friend", username=alice.name)
