@@ -74,7 +74,7 @@ class Invalidation:
         """Notices that a service is silent, or that the connection was another one for a while."""
         reconnects = self._nats.stats["reconnects"]
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(background.until(LOOK_SECONDS))
             if self._nats.stats["reconnects"] != reconnects:
                 reconnects = self._nats.stats["reconnects"]
                 self._hearing.forget()

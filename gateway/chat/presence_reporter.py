@@ -95,7 +95,7 @@ class PresenceReporter:
     async def _refresh_for_ever(self) -> None:
         while True:
             background.come_round()
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(background.until(TICK_SECONDS))
             self.refresh()
 
     def refresh(self) -> None:

@@ -16,6 +16,7 @@ from gateway.http.limits.network_bounds import NetworkBound
 from gateway.http.overload.accepting import Acceptor
 from gateway.http.overload.admission import leaving
 from gateway.http.protocol import Protocol
+from services.kit import background
 from services.kit.config import ConfigError
 
 MAX_CONNECTIONS = 20_000
@@ -102,7 +103,7 @@ class GatewayServer(uvicorn.Server):
         """Renews the date in the answers' heads each second. Uvicorn looks ten times a second whether to end."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ending.wait(), 1.0)
+                await asyncio.wait_for(self.ending.wait(), background.until(1.0))
 
     def end(self) -> None:
         self.should_exit = True

@@ -87,6 +87,13 @@ class Keeper:
         return pause
 
 
+def until(seconds: float) -> float:
+    """Seconds until the next multiple of `seconds` on the clock of this machine, less a tenth at least. What is done
+    every second or so is done at one moment by all processes: to wake costs more than the work."""
+    left = seconds - monotonic() % seconds
+    return left if left > seconds / 10 else left + seconds
+
+
 def come_round(seconds: float = 120.0) -> None:
     """A background task says that it goes on, and will say so again within `seconds`: one that hangs is noticed."""
     if name := _running.get():

@@ -6,11 +6,14 @@ Without an endpoint no span is made: the functions here then return at once.
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partialmethod
+from socketserver import BaseServer
 from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from prometheus_client import Gauge, Histogram, disable_created_metrics, start_http_server
+from prometheus_client.exposition import ThreadingWSGIServer
 from structlog.typing import EventDict
 
 from services.kit import VERSION
@@ -38,6 +41,8 @@ def start(settings: Settings, service: str, metrics_port: int | None) -> None:
         _show_expiry(settings.tls_cert)
     if metrics_port is not None:
         try:
+            # It looks twice a second whether it shall end, which nobody asks of it.
+            ThreadingWSGIServer.serve_forever = partialmethod(BaseServer.serve_forever, 3_600)  # type: ignore[assignment]
             start_http_server(metrics_port, settings.metrics_host)
         except OSError as error:
             raise ConfigError(f"port {metrics_port} for metrics: {error.strerror}") from None

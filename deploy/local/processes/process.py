@@ -16,7 +16,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.3, 10.0
 HEALTHY_PAUSE = 1.0  # the longest after a life in which it was healthy: it was killed, or met something rare
 STEADY_SECONDS = 10
 SLOW_SECONDS = 30
-POLL_SECONDS, HEALTH_SECONDS = 0.1, 15
+POLL_SECONDS, HEALTH_SECONDS = 0.1, 60
 
 
 class Display(Protocol):

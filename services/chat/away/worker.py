@@ -26,6 +26,7 @@ from services.kit.events.stream import LOST
 
 POLL = 5.0  # seconds between looks for what another process noted
 LEAST_WAIT = 0.05  # seconds
+SELDOM = 60.0  # seconds between looks of the sender, whom `look` wakes
 FORGET_EVERY = 60.0  # seconds
 FIRST_RETRY, LAST_RETRY, MAX_ATTEMPTS = 5.0, 1_800.0, 10  # seconds, seconds, attempts
 
@@ -58,6 +59,8 @@ class Worker:
                 state = await queue.read_state(self._database)
                 WAITING.set(state.waiting)
                 self._hearing.counted(state.has_devices, asked_at)
+                if _is_due(state.send_in):
+                    self._planned.set()
                 if _is_due(state.look_in) and await planning.look(self._database, self._delay / 2):
                     self._planned.set()
                     continue  # there may be more
@@ -83,7 +86,7 @@ class Worker:
                 state = await queue.read_state(self._database)
                 if _is_due(state.send_in) and await self.send_batch():
                     continue
-                wait = _wait(state.send_in)
+                wait = _wait(state.send_in, SELDOM)
             except LOST as error:
                 log.warning("pushes are not sent", error=repr(error)[:200])
                 wait = 1.0
@@ -151,5 +154,5 @@ def _is_due(seconds: float | None) -> bool:
     return seconds is not None and seconds <= 0
 
 
-def _wait(due_in: float | None) -> float:
-    return POLL if due_in is None else min(max(due_in, LEAST_WAIT), POLL)
+def _wait(due_in: float | None, most: float = POLL) -> float:
+    return background.until(most) if due_in is None else min(max(due_in, LEAST_WAIT), most)

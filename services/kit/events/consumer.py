@@ -105,7 +105,7 @@ class _Consumer:
             while True:
                 background.come_round()
                 with suppress(TimeoutError):
-                    messages = await subscription.fetch(BATCH, timeout=POLL)
+                    messages = await subscription.fetch(BATCH, timeout=background.until(POLL))
                 if messages:
                     deliveries = [Delivery(_key_of(message), message) for message in messages]
                     for start in range(0, len(deliveries), self._most):

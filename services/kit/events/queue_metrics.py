@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.kit import background
 from services.kit.db import Database
 
-EVERY, AGAIN = 10.0, 2.0  # seconds between measurements, and after a failed one
+EVERY, AGAIN = 20.0, 2.0  # seconds between measurements, and after a failed one
 TIMEOUT = 2.0
 
 OLDEST = Gauge("hitok_outbox_oldest_seconds", "Age of the oldest event not yet published")
@@ -44,12 +44,12 @@ async def watch(look: Callable[[], Awaitable[None]]) -> None:
             log.debug("cannot look", error=repr(error)[:200])
             await asyncio.sleep(AGAIN)
         else:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(background.until(EVERY))
 
 
 async def watch_outbox(database: Database) -> None:
     async def look() -> None:
-        async with database.transaction() as connection:
+        async with database.reading() as connection:
             OLDEST.set((await connection.execute(OLDEST_EVENT)).scalar() or 0)
         POSTGRES_SEEN.set_to_current_time()
 
@@ -58,7 +58,7 @@ async def watch_outbox(database: Database) -> None:
 
 async def watch_consumer(database: Database, client: Nats, stream: str, consumer: str) -> None:
     async def look() -> None:
-        async with database.transaction() as connection:
+        async with database.reading() as connection:
             DEAD.labels(consumer).set((await connection.execute(DEAD_LETTERS, {"consumer": consumer})).scalar_one())
         info = await client.jetstream(timeout=TIMEOUT).consumer_info(stream, consumer)
         PENDING.labels(consumer).set((info.num_pending or 0) + (info.num_ack_pending or 0))

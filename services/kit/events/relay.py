@@ -103,7 +103,7 @@ class Relay:
                     self._watch.works()
                     self._is_idle = True
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self.wake.wait(), POLL)
+                        await asyncio.wait_for(self.wake.wait(), background.until(POLL))
                     self._is_idle = False
             except LOST as error:
                 self._waits(error)
@@ -114,7 +114,7 @@ class Relay:
     async def beat(self) -> None:
         """Tells those who live on events, every second, that they have all but those of the last MAX_LAG seconds."""
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(background.until(BEAT_SECONDS))
             is_even = self._is_idle or asyncio.get_running_loop().time() - self._drained_at < MAX_LAG
             if self.is_told and is_even and self._client.is_connected:
                 with suppress(*LOST):

@@ -5,6 +5,7 @@ import time
 
 from prometheus_client import Histogram
 
+from services.kit.background import until
 from services.kit.telemetry import BUCKETS
 
 EVERY = 1.0  # seconds
@@ -20,6 +21,7 @@ def watch_loop() -> None:
         ask()
 
     def ask() -> None:
-        loop.call_later(EVERY, measure, time.perf_counter() + EVERY)
+        wait = until(EVERY)
+        loop.call_later(wait, measure, time.perf_counter() + wait)
 
     ask()
