@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import psycopg
+import pytest
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from prometheus_client import REGISTRY
@@ -21,6 +22,7 @@ from bench.clients.people import Person as Account
 from bench.worlds import catalogue
 from bench.worlds.catalogue import READS, UNMEASURED, WRITES, World
 from gateway.app import ENDPOINTS
+from services.chat.push import outbox
 from services.kit.context import current_request_id
 from services.kit.db import Database
 from services.kit.nats import open_nats
@@ -230,8 +232,11 @@ def with_room(cost: Budget, writes: bool) -> Budget:
     return Budget(cost.statements + max(2, cost.statements // 4), cost.rpcs + 2, cost.messages + 2, size + 300)
 
 
-async def test_no_route_sets_off_more_than_its_budget(servers: Servers, tmp_path: Path) -> None:
+async def test_no_route_sets_off_more_than_its_budget(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`BUDGETS=write` writes what was counted into budgets.txt."""
+    monkeypatch.setattr(outbox, "CONFIRM", 0.05)  # each write waits until its pushes are deleted
     with private_nats(tmp_path) as nats:
         async with running_stack(servers, nats.url, tmp_path) as stack:
             budgets = {} if WRITING else read_budgets()
