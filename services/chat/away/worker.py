@@ -155,4 +155,4 @@ def _is_due(seconds: float | None) -> bool:
 
 
 def _wait(due_in: float | None, most: float = POLL) -> float:
-    return background.until(most) if due_in is None else min(max(due_in, LEAST_WAIT), most)
+    return most if due_in is None else min(max(due_in, LEAST_WAIT), most)

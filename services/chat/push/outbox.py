@@ -143,7 +143,7 @@ class Publisher:
         while True:
             background.come_round()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), SOON if self._left_at else background.until(POLL))
+                await asyncio.wait_for(self._due.wait(), SOON if self._left_at else POLL)
             self._due.clear()
             try:
                 looked_at = monotonic()

@@ -44,7 +44,7 @@ async def watch(look: Callable[[], Awaitable[None]]) -> None:
             log.debug("cannot look", error=repr(error)[:200])
             await asyncio.sleep(AGAIN)
         else:
-            await asyncio.sleep(background.until(EVERY))
+            await asyncio.sleep(EVERY)
 
 
 async def watch_outbox(database: Database) -> None:

@@ -103,7 +103,7 @@ class Relay:
                     self._watch.works()
                     self._is_idle = True
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self.wake.wait(), background.until(POLL))
+                        await asyncio.wait_for(self.wake.wait(), POLL)
                     self._is_idle = False
             except LOST as error:
                 self._waits(error)

@@ -59,7 +59,7 @@ async def _work(service: Resources) -> None:
             while job := await _take(service):
                 await _do(service, job)
             with suppress(TimeoutError):
-                await asyncio.wait_for(service.job_ready.wait(), background.until(POLL))
+                await asyncio.wait_for(service.job_ready.wait(), POLL)
         except (SQLAlchemyError, HitokError, OSError) as error:
             log.warning("worker waits", error=repr(error)[:200])
             await asyncio.sleep(AGAIN)

@@ -31,6 +31,7 @@ TICK = 0.02  # seconds between two looks at it
 BEHIND = 5  # niceness, that of the conversions
 MAX_ANSWER = 16_777_216  # bytes
 SHORT_PROFILES = ("cover", "variant")  # conversions that work for a moment
+ONCE = "report"  # asked for at the start: a process that forks would stay for ten minutes after it, with 23 MB
 log = structlog.get_logger("children")
 _servers: list[ForkServers] = []  # of the services in this process; the last one is used
 
@@ -121,7 +122,7 @@ async def start_child(name: str, request: dict[str, Any]) -> Child:
     nothing = os.open(os.devnull, os.O_RDONLY)
     try:
         process: Process | None = None
-        if _servers and (name != "conversion" or request["profile"] in SHORT_PROFILES):
+        if _servers and name != ONCE and (name != "conversion" or request["profile"] in SHORT_PROFILES):
             process = await _servers[-1].fork(name, request, [nothing, output])
         if process is None:
             process = await _start_program(name, request, nothing, output)
