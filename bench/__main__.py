@@ -25,6 +25,7 @@ NAMES = (
     "routes",
     "mixes",
     "sizes",
+    "cores",
 )
 
 PERSONAL = ("following", "for_you", "for_you_replay", "cliff")

@@ -3,6 +3,7 @@
 import os
 import resource
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 FORKING = b"deploy.local.template"  # its children are the programs
@@ -49,13 +50,20 @@ def family_cpu(pid: int) -> float:
 
 def cpu_by_name(pid: int) -> dict[str, float]:
     """CPU seconds of a supervisor's programs by their names, those of ended children included."""
+    spent: dict[str, float] = defaultdict(float)
+    for child, name in programs(pid):
+        spent[name] += family_cpu(child)
+    return spent
+
+
+def programs(pid: int) -> Iterator[tuple[int, str]]:
+    """The programs that a supervisor started, with their names."""
     parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             parents[int(path.parent.name)] = int(_fields(path)[1])
         except OSError:
             continue
-    spent: dict[str, float] = defaultdict(float)
     supervisors = [pid]
     for child, parent in sorted(parents.items()):
         if parent not in supervisors:
@@ -65,8 +73,7 @@ def cpu_by_name(pid: int) -> dict[str, float]:
         if name == FORKING:
             supervisors.append(child)
         else:
-            spent[name.decode().removeprefix("services.")] += family_cpu(child)
-    return spent
+            yield child, name.decode().removeprefix("services.")
 
 
 def _fields(path: Path) -> list[str]:
