@@ -236,7 +236,6 @@ def test_rooms_stay_small() -> None:
 OPENERS = {
     "services/kit/events/consumer.py": "the inbox row and the handler's writes commit together",
     "services/kit/events/pruning.py": "a background task",
-    "services/kit/events/queue_metrics.py": "a background task",
     "services/kit/events/recovery.py": "a background task",
     "services/kit/events/relay.py": "a background task",
     "services/kit/process/commands.py": "the operator's command line",
@@ -258,7 +257,6 @@ OPENERS = {
     "services/media/files/resumable.py": "parts of a file are received and stored between its transactions",
     "services/media/maintenance/filling.py": "the operator's command line, which inspects files in between",
     "services/media/maintenance/metadata_cleaning.py": "the operator's command line, which inspects files in between",
-    "services/media/maintenance/metrics.py": "a background task",
     "services/media/maintenance/search_words.py": "a background task",
     "services/media/maintenance/sweeper.py": "a background task",
     "services/media/maintenance/unused_uploads.py": "a background task",

@@ -35,6 +35,10 @@ class World:
         """Another one in each round of the circle, as far as it goes."""
         return self.people[(turn + self.friends // 2 + 1 + turn // len(self.people)) % len(self.people)]
 
+    def group(self, turn: int) -> str:
+        """One that the user of that turn is a member of (`_make_group` in world.py): others are refused its members."""
+        return self.groups[turn % len(self.people) * len(self.groups) // len(self.people)]
+
     def video(self, turn: int) -> str:
         """Another one for each user and round."""
         return self.videos[(turn + turn // len(self.people)) % len(self.videos)]
@@ -87,7 +91,7 @@ READS: dict[str, Make] = {
     "GET /api/contact/get-mute-list": nothing,
     "GET /api/contact/get-group-list": _page,
     "POST /api/contact/load-community": _page,
-    "GET /api/contact/get-group-users": lambda world, turn: {"community_id": world.groups[0], "page_size": 50},
+    "GET /api/contact/get-group-users": lambda world, turn: {"community_id": world.group(turn), "page_size": 50},
     "GET /api/contact/search-communities": lambda world, turn: {"query": "group"},
     "GET /api/videos": _page,
     "GET /api/videos/user-videos": lambda world, turn: {"user_id": world.friend(turn)},
@@ -111,8 +115,8 @@ READS: dict[str, Make] = {
     "GET /v1/social/friends": _limit,
     "GET /v1/social/friends/online": nothing,
     "GET /v1/socail/groups": _limit,
-    "GET /v/social/group/users": lambda world, turn: {"group_id": world.groups[0], "limit": 50},
-    "GET /v1/social/group/users/online": lambda world, turn: {"group_id": world.groups[0]},
+    "GET /v/social/group/users": lambda world, turn: {"group_id": world.group(turn), "limit": 50},
+    "GET /v1/social/group/users/online": lambda world, turn: {"group_id": world.group(turn)},
     "GET /v1/social/group/putIns": lambda world, turn: {"class": 1},
     "GET /v1/im/chatlog": lambda world, turn: {"conversationId": world.conversations[turn % len(world.conversations)]},
     "GET /v1/im/conversation": nothing,
