@@ -48,7 +48,7 @@ async def with_processes(number: int) -> dict[str, float]:
         rates = {}
         for route in ROUTES:
             wanted = requests(base, filled, {route: 1})
-            await send_each(base, list(itertools.islice(wanted, 600)), CONNECTIONS)  # warms the caches
+            await send_each(base, list(itertools.islice(wanted, BURST)), CONNECTIONS)  # warms the caches of each
             before = spent(stack.supervisor)
             await send_each(base, list(itertools.islice(wanted, BURST)), CONNECTIONS)
             rates[route] = BURST / (spent(stack.supervisor) - before)
