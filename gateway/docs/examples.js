@@ -13,10 +13,11 @@ export async function look(token) {
   const get = (path, query) => ask("GET", path, query), first = (list) => list?.[0];
   const me = await get("/api/user/get-my-info");
   const isAdmin = Number(me.role) >= 3;
-  const [feed, own, friends, groups, chats, notifications, files, sessions, requests, acts, cases, appeals, decided] = await Promise.all([
+  const [feed, own, friends, groups, chats, notifications, files, sessions, requests, saved, acts, cases, appeals, decided] = await Promise.all([
     get("/api/videos", { page_size: 50 }), get("/api/videos/user-videos", { user_id: me.id }), get("/v1/social/friends"),
     get("/api/contact/get-group-list", { page_size: 50 }), get("/api/chat/conversations"), get("/api/chat/notifications", { limit: 1 }),
-    get("/api/file/mine"), get("/api/user/sessions"), get("/v1/social/friend/putIns", { type: 0 }), get("/api/moderation/my-acts"),
+    get("/api/file/mine"), get("/api/user/sessions"), get("/v1/social/friend/putIns", { type: 0 }),
+    get("/api/saved/collections"), get("/api/moderation/my-acts"),
     ...(isAdmin ? [get("/api/moderation/cases"), get("/api/moderation/appeals"), get("/api/moderation/acts")] : [{}, {}, {}]),
   ]);
   const ownGroup = groups.groups?.find((one) => one.owner_id === me.id), ownVideo = discussed(own.data), video = discussed(feed.data);
@@ -42,6 +43,7 @@ export async function look(token) {
     chat: chat?.conversation_id, seq: chat?.last_seq, message: chat?.last_message?.message_id,
     notification: first(notifications.notifications)?.notification_id,
     file: files.files?.find((one) => one.kind === "video")?.id ?? first(files.files)?.id, film: files.files?.find((one) => one.kind === "video")?.url,
+    collection: first(saved.collections)?.collection_id,
     asker: first(askers.users)?.id, unused: files.files?.find((one) => !one.in_use)?.id,
     session: sessions.sessions?.find((one) => !one.current)?.session_id, // not this one: it would end
     promoted: isAdmin ? friend : me.id, // an admin who sets their own role loses it
@@ -60,6 +62,7 @@ const NAMES = {
   conversation_id: "chat", conversationId: "chat", msgId: "message", group_id: "group", community_id: "group", seq: "seq",
   user_uid: "stranger", recvId: "friend", session_id: "session", notification_ids: "notification", client_msg_id: "once",
   phone: "phone", friend_req_id: "request", group_req_id: "joinRequest", video_path: "film", case_id: "case", act_id: "act", appeal_id: "appeal",
+  collection_id: "collection",
 };
 // … and where it is something else.
 const OWN_VIDEO = { video_id: "ownVideo" }, OWN_GROUP = { community_id: "ownGroup", group_id: "ownGroup", target_id: "member" };

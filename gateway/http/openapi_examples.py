@@ -54,7 +54,7 @@ VALUES: dict[str, Any] = {
     "device_id": OTHER_ID, "quiet_from": "22:00", "quiet_until": "07:00", "time_zone": "Asia/Shanghai",
     "muted_kinds": "like", "kinds": "webpush", "vapid_public_key": PUSH_KEY, "SetPushSettings.content": False,
     "PushSettingsView.content": False,
-    "tag": "日落", "OfCollection.collection_id": 0, "SaveVideo.collection_id": 0,
+    "tag": "日落", "OfCollection.collection_id": 0, "SaveVideo.collection_id": 0, "RenameCollection.name": "Evenings",
     "desc": "Every Friday", "description": "Every Friday", "announcement": "Tonight at eight", "member_count": 12,
     "community_id": OTHER_ID, "order_by": "latest", "seed": 7, "title": "日落", "url": f"{FILE}.mp4", "file": "",
     "video_url": f"{FILE}.mp4", "video_path": f"{FILE}.mp4", "playback": f"{FILE}.mp4", "playback_url": f"{FILE}.mp4",

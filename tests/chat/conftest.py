@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="package", autouse=True)
 def quiet() -> Iterator[None]:
     """Logs warnings only: writing two lines per RPC takes longer than the RPC."""
+    before = structlog.get_config()["wrapper_class"]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     yield
-    structlog.reset_defaults()
+    structlog.configure(wrapper_class=before)
 
 
 @pytest.fixture(scope="package")

@@ -253,6 +253,6 @@ def test_it_says_what_is_wrong_and_ends_with_1(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[-1] == f"{sum(line.startswith('FAULT') for line in lines)} of 18 checks found a fault"
+    assert lines[-1] == f"{sum(line.startswith('FAULT') for line in lines)} of 19 checks found a fault"
     assert [line.split()[0] for line in lines if "a video" in line or "a message" in line] == ["skipped", "skipped"]
     assert "secret" not in done.stdout + done.stderr

@@ -39,7 +39,7 @@ REFUSED = {
 
 async def a_moderator(http: httpx.AsyncClient, var: Path) -> Person:
     """Who has a bit of everything: friends, requests, groups of their own and of others, videos, comments, messages,
-    and as a super admin cases, decisions and an appeal."""
+    a collection, and as a super admin cases, decisions and an appeal."""
     person = await register(http, lambda address: mailed_code(var, address))
     ann, ben, cleo, dora = [
         FrontEnd(http, each.token) for each in (person, *[(await register_by_phone(http))[0] for _ in range(3)])
@@ -55,6 +55,7 @@ async def a_moderator(http: httpx.AsyncClient, var: Path) -> Person:
     for each, url in zip((ann, cleo), urls, strict=True):
         await each.post("/api/videos/create-video", video_path=url, title="A film")
     await send_file(ann, image("png"), "face.png")
+    await ann.post("/api/saved/create-collection", name="Hikes")
     own = await published(ann, my_id)
     for commenter, of in ((ann, own), (cleo, own), (cleo, await published(ann, cleo_id))):
         await commenter.post("/api/videos/comment-video", video_id=of, content="Nice")
