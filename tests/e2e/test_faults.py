@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import httpx
 import pytest
 
+from gateway.cache.hearing import SILENCE
 from tests.e2e.people import Person, register
 from tests.e2e.stack import Stack, running_stack
 from tests.support.gateway import FrontEnd, refusal_of
@@ -54,6 +55,14 @@ async def is_refused_at_once(
     assert seconds < ANSWER, f"{path} took {seconds:.2f} s"
 
 
+async def caches_are_dropped(alice: Person) -> None:
+    """A gateway gives what it keeps of a service until that has been silent for SILENCE (gateway/cache/hearing.py)."""
+    ends = time.monotonic() + SILENCE + 2
+    while (await alice.call("GET", ME)).status_code == 200:
+        assert time.monotonic() < ends, "what is kept lives on"
+        await asyncio.sleep(0.02)
+
+
 async def works_again(call: Callable[[], Awaitable[httpx.Response]], within: float = RECOVER) -> None:
     ends = time.monotonic() + within
     while (response := await call()).status_code != 200:
@@ -76,6 +85,7 @@ async def test_without_the_user_service_calls_say_503_and_work_again_soon(stack:
     visitor = FrontEnd(alice.http)
     await alice.get(ME)
     stack.user.kill()
+    await caches_are_dropped(alice)
 
     for _ in range(2):
         await is_refused_at_once(alice, "GET", ME, 503, 60007)
@@ -96,6 +106,7 @@ async def test_without_the_user_service_calls_say_503_and_work_again_soon(stack:
 async def test_after_a_long_absence_of_the_user_service_calls_work_as_soon(stack: Stack, alice: Person) -> None:
     """The channel's reconnect pauses must not have grown."""
     stack.user.kill()
+    await caches_are_dropped(alice)
     ends = time.monotonic() + 4
     while time.monotonic() < ends:
         assert (await alice.call("GET", ME)).status_code == 503
@@ -108,6 +119,7 @@ async def test_without_postgres_calls_say_503_and_work_again_soon(stack: Stack, 
     visitor = FrontEnd(alice.http)
     await alice.get(ME)
     stack.postgres.kill()
+    await caches_are_dropped(alice)
 
     for _ in range(2):
         await is_refused_at_once(alice, "GET", ME, 503, 60004)
