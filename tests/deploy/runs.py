@@ -121,9 +121,14 @@ def wait_until_gone(pids: Sequence[int], *, seconds: float = 5) -> None:
         time.sleep(0.02)
 
 
+THREADS = 16  # the place of their number after the state, in /proc/*/stat
+
+
 def is_alive(pid: int) -> bool:
-    """A zombie does not count: it waits for the machine's first process, which may never come in a container."""
+    """A zombie does not count: it waits for the machine's first process, which may never come in a container. While it
+    has threads, though, its files are open, and its listeners take connections that nobody answers."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state, *others = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return state != "Z" or int(others[THREADS]) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
