@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from bench.clients.crowd import broadcast
-from bench.clients.people import Person, message, post, register_all
+from bench.clients.people import Person, make_group, message, register_all
 from bench.clients.sockets import DIALECT, OURS, Client, open_client
 from bench.report import row, title
 from bench.servers.processes import allow_many_files, family_cpu, pid_of, resident
@@ -25,10 +25,7 @@ async def measure() -> None:
     with running_stack(HITOK_BCRYPT_COST="4", HITOK_CHAT_SOCKETS="100000") as (base, folder):
         async with httpx.AsyncClient(base_url=base, timeout=60) as http:
             owner, *others = await register_all(http, PEOPLE)
-            await post(http, owner, "/api/contact/create-community", name=f"b{time.time_ns()}")
-            group = (await post(http, owner, "/api/contact/load-community"))["groups"][0]["id"]
-            for person in others:
-                await post(http, person, "/api/contact/join-community", community_id=group)
+            group = await make_group(http, owner, others)
             sender, _ = await open_client(base, owner["token"])
             await sender.ask("send", **message({"group_id": group}))
             title(f"a crowd of {SOCKETS} sockets, by our protocol and by dialect A")

@@ -8,14 +8,13 @@ import itertools
 import json
 import os
 import statistics
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import httpx
 
 from bench.clients.load import Result, build_request, send_each
-from bench.clients.people import Person, post, register_all
+from bench.clients.people import Person, make_group, register_all
 from bench.likes import publish
 from bench.report import row, title
 from bench.servers.counting import Counts, Stack
@@ -53,8 +52,7 @@ async def measure() -> None:
 
 async def prepare(http: httpx.AsyncClient, base: str, people: list[Person]) -> list[Write]:
     videos = [publish(base, person["token"]) for person in people[:8]]
-    await post(http, people[0], "/api/contact/create-community", name=f"b{time.time_ns()}")
-    group = (await post(http, people[0], "/api/contact/load-community"))["groups"][0]["id"]
+    group = await make_group(http, people[0])
 
     def request(person: Person, path: str, **body: object) -> bytes:
         headers = {"Authorization": f"Bearer {person['token']}", "Content-Type": "application/json"}

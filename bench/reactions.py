@@ -3,12 +3,11 @@ a gRPC echo."""
 
 import asyncio
 import json
-import time
 
 import httpx
 
 from bench.clients.load import build_request
-from bench.clients.people import Person, message, post, register_all
+from bench.clients.people import Person, make_group, message, post, register_all
 from bench.report import title
 from bench.servers.echo import CONNECTIONS, compare_with_echo, running_echo
 from bench.servers.stack import running_stack
@@ -29,10 +28,7 @@ async def measure() -> None:
 async def gather_in_group(http: httpx.AsyncClient, people: list[Person]) -> str:
     """The id of the conversation of a new group, in which the first of them has written."""
     owner, *others = people
-    await post(http, owner, "/api/contact/create-community", name=f"b{time.time_ns()}")
-    group = (await post(http, owner, "/api/contact/load-community"))["groups"][0]["id"]
-    for person in others:
-        await post(http, person, "/api/contact/join-community", community_id=group)
+    group = await make_group(http, owner, others)
     await asyncio.sleep(1)  # until the chat service has heard of all of them
     sent = await post(http, owner, "/api/chat/send", **message({"group_id": group}))
     return str(sent["conversation_id"])

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from bench.clients.load import Result
-from bench.clients.people import Person, message, post
+from bench.clients.people import Person, make_group, message, post
 from bench.clients.sockets import Client, open_client
 from bench.report import row, title
 from bench.servers.processes import cpu, pid_of, resident
@@ -25,10 +25,7 @@ KERNEL_BYTES = 4_096  # receive buffer of the stuck client: the gateway has to h
 async def measure(http: httpx.AsyncClient, base: str, folder: Path, people: list[Person]) -> None:
     title(f"one sender, {RECEIVERS} receivers of {len(people)} users")
     owner, *others = people
-    await post(http, owner, "/api/contact/create-community", name=f"b{time.time_ns()}")
-    group = (await post(http, owner, "/api/contact/load-community"))["groups"][0]["id"]
-    for person in others:
-        await post(http, person, "/api/contact/join-community", community_id=group)
+    group = await make_group(http, owner, others)
     sender, _ = await open_client(base, owner["token"])
     await sender.ask("send", **message({"group_id": group}))
     await asyncio.sleep(1)

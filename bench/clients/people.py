@@ -4,7 +4,9 @@ import asyncio
 import base64
 import json
 import secrets
+import time
 import uuid
+from collections.abc import Iterable
 from typing import Any, TypedDict
 
 import httpx
@@ -40,6 +42,15 @@ async def register(http: httpx.AsyncClient) -> Person:
 async def post(http: httpx.AsyncClient, person: Person, path: str, **body: Any) -> Any:
     answer = await http.post(path, json=body, headers={"Authorization": f"Bearer {person['token']}"})
     return answer.raise_for_status().json()["data"]
+
+
+async def make_group(http: httpx.AsyncClient, owner: Person, members: Iterable[Person] = ()) -> str:
+    """The id of a new one."""
+    await post(http, owner, "/api/contact/create-community", name=f"b{time.time_ns()}")
+    group = str((await post(http, owner, "/api/contact/load-community"))["groups"][0]["id"])
+    for member in members:
+        await post(http, member, "/api/contact/join-community", community_id=group)
+    return group
 
 
 def message(to: dict[str, str], text: str = "how do you do") -> dict[str, Any]:

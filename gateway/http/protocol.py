@@ -83,7 +83,11 @@ class Protocol(HttpToolsProtocol):
 
     def _is_idle(self) -> bool:
         """Whether the connection waits for a request, which may be refused without the application's layers."""
-        return not (self._in_message or self._refuses_in_app) and (self.cycle is None or self.cycle.response_complete)
+        return not (self._in_message or self._refuses_in_app) and self._has_answered()
+
+    def _has_answered(self) -> bool:
+        """All requests whose heads it has read."""
+        return self.cycle is None or self.cycle.response_complete
 
     def _refuse_early(self, answer: bytes) -> None:
         self.transport.write(answer)
@@ -116,7 +120,7 @@ class Protocol(HttpToolsProtocol):
         method = self.parser.get_method()
         rank = rank_of(method, self.url)
         # One that waits for another on its connection has no place, nor has a WebSocket.
-        counts = rank is not None and (self.cycle is None or self.cycle.response_complete)
+        counts = rank is not None and self._has_answered()
         if not counts or self.parser.should_upgrade():
             self._begin()
         elif rank is not None and not are_refused(self.url) and HERE.enter(rank):

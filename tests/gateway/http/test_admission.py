@@ -30,13 +30,6 @@ async def url(servers: Servers, user: Running) -> AsyncIterator[str]:
         yield url
 
 
-@pytest.fixture
-async def connection(url: str) -> AsyncIterator[Connection]:
-    connection = await connect(url)
-    yield connection
-    await connection.close()
-
-
 async def ask(connection: Connection, sent: bytes) -> Answer:
     await connection.send(sent)
     async with asyncio.timeout(10):

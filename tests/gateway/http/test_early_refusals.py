@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from gateway.http.overload.early import early_refusal_of
 from gateway.http.protocol import Protocol
 from services.kit.overload.admission import HERE, Rank
-from tests.gateway.http.test_server import Connection, connect, request
+from tests.gateway.http.test_server import Connection, request
 from tests.support.gateway import gateway_settings, serving_gateway
 from tests.support.overload import overloaded
 from tests.support.servers import Servers
@@ -80,13 +80,6 @@ async def test_it_is_counted_as_others_are_and_reads_are_refused_first() -> None
 async def url(servers: Servers, user: Running) -> AsyncIterator[str]:
     async with serving_gateway(gateway_settings(servers, HITOK_USER_TARGET=user.target)) as (_, url):
         yield url
-
-
-@pytest.fixture
-async def connection(url: str) -> AsyncIterator[Connection]:
-    connection = await connect(url)
-    yield connection
-    await connection.close()
 
 
 @pytest.mark.parametrize(
