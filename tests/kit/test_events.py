@@ -33,7 +33,7 @@ from services.kit.events import relay as relays
 from services.kit.events.consumer import MAX_DELIVERIES, consume, consume_batches
 from services.kit.events.outbox import emit
 from services.kit.events.relay import relaying
-from services.kit.events.stream import BATCH, STREAM, ensure_stream
+from services.kit.events.stream import BATCH, STREAM, SUBJECTS, ensure_stream
 from services.kit.nats import Event, open_nats
 from services.kit.sql.connection import AsyncConnection
 from services.user.config import UserSettings
@@ -429,7 +429,11 @@ async def test_after_a_full_disk_events_flow_again_and_none_is_lost(
         assert not await rows(database, "SELECT id FROM outbox WHERE published_at IS NULL")
 
 
-@pytest.mark.parametrize("meanwhile", ["nothing", "another adds it", "adding it fails"])
+class Killed(Exception):
+    """Ends what a process does, as far as NATS can see."""
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "another adds it", "adding it fails", "it is killed"])
 async def test_a_stream_that_is_made_anew_says_what_to_repeat_whatever_happens_meanwhile(
     settings: UserSettings, mortal_nats: Nats, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
@@ -438,6 +442,10 @@ async def test_a_stream_that_is_made_anew_says_what_to_repeat_whatever_happens_m
 
     async def deletes(self: JetStreamContext, name: str) -> bool:
         deleted = await delete(self, name)
+        if name != STREAM:
+            return deleted
+        if meanwhile == "it is killed":
+            raise Killed
         if meanwhile == "another adds it":
             await ensure_stream(client)
         elif meanwhile == "adding it fails":
@@ -455,13 +463,17 @@ async def test_a_stream_that_is_made_anew_says_what_to_repeat_whatever_happens_m
         monkeypatch.setattr(recovery, "STUCK_SECONDS", -1)
         monkeypatch.setattr(JetStreamContext, "delete_stream", deletes)
         await watch.fails(recovery.NotStored())
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, Killed):
             await watch.fails(recovery.NotStored())
+        if meanwhile == "it is killed":
+            watch = recovery.StreamWatch(database, client)
         await ensure_stream(client)  # what a relay does next
         await watch.repeat_lost()
         info = await client.jetstream().stream_info(STREAM)
         assert info.created != made
         assert (info.config.description or "").startswith(recovery.NOTE)
+        assert info.config.subjects == SUBJECTS
+        assert [stream.config.name for stream in await client.jetstream().streams_info()] == [STREAM]
 
 
 async def test_a_stream_that_is_only_slow_is_left_as_it_is(

@@ -1,8 +1,11 @@
 """Recovery of a stream that stores nothing any more.
 
 Once a disk was full, a NATS server keeps refusing what is published to the stream (it answers nothing), until it is
-restarted or the stream is made anew. So a stream that answers questions but has stored nothing for some seconds is made
-anew, and the services publish again what it may have held that a consumer had not handled yet.
+restarted or the stream is made anew; to empty it fails, too. So a stream that answers questions but has stored nothing
+for some seconds is made anew, and the services publish again what it may have held that a consumer had not handled yet.
+
+Since when they do, a note in the new stream's description says. Before the old one is deleted, NATS keeps the note and
+the settings as a second stream, so that a process may be killed between deleting and adding.
 """
 
 from contextlib import suppress
@@ -14,17 +17,18 @@ from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig, StreamInfo
-from nats.js.errors import BadRequestError
+from nats.js.errors import BadRequestError, NotFoundError
 from prometheus_client import Counter
 from sqlalchemy import text
 
 from services.kit import background
 from services.kit.db import Database
-from services.kit.events.stream import EXISTS, LOST, PUBLISH_TIMEOUT, STREAM, STREAM_DAYS
+from services.kit.events.stream import EXISTS, LOST, PUBLISH_TIMEOUT, STREAM, STREAM_DAYS, SUBJECTS
 
 STUCK_SECONDS = 5.0  # without a message stored, while some are published, until the stream is made anew
 TROUBLE_SECONDS = 20.0  # of failures, after which the service says that it is in trouble
 LOOK_SECONDS = 10.0  # between looks whether another service has made the stream anew
+UNMADE = "EVENTS-UNMADE"  # a stream without messages: what EVENTS is to be, while it is made anew
 NOTE = "repeats what was published since "  # begins the description of a stream that was made anew
 CLOCKS = timedelta(minutes=1)  # by which those of NATS and PostgreSQL may differ
 
@@ -48,7 +52,7 @@ class StreamWatch:
         self._failing_since = self._look_at = 0.0
         self._seen: tuple[datetime | None, int] | None = None  # when the stream was made, and its last number
         self._seen_at = 0.0
-        self._unmade: StreamConfig | None = None  # of the stream that was deleted, until one with its note is there
+        self._is_made = False  # that no stream is left to be made; a process may have died over it
 
     def works(self) -> None:
         self._failing_since, self._seen = 0.0, None
@@ -56,6 +60,7 @@ class StreamWatch:
 
     async def fails(self, error: Exception) -> None:
         """After `error`. Makes the stream anew if it is stuck."""
+        self._is_made = False
         if not self._client.is_connected:
             return
         self._failing_since = self._failing_since or monotonic()
@@ -77,7 +82,7 @@ class StreamWatch:
 
     async def repeat_lost(self) -> None:
         """If the stream was made anew, publishes again this service's events that it may lack. Looks now and then."""
-        if self._unmade:
+        if not self._is_made:
             with suppress(*LOST):
                 await self._finish(self._client.jetstream(timeout=PUBLISH_TIMEOUT))
         if monotonic() < self._look_at:
@@ -96,27 +101,36 @@ class StreamWatch:
     async def _make_anew(self, jetstream: JetStreamContext, info: StreamInfo) -> None:
         since = _noted(info, await _first_unhandled(jetstream, info) - CLOCKS)
         since = max(since, datetime.now(UTC) - timedelta(days=STREAM_DAYS))
-        info.config.description = NOTE + since.isoformat()
-        self._unmade = info.config
+        config = info.config.evolve(name=UNMADE, subjects=[UNMADE], description=NOTE + since.isoformat())
+        await _add(jetstream, config)
         await jetstream.delete_stream(STREAM)
         await self._finish(jetstream)
 
     async def _finish(self, jetstream: JetStreamContext) -> None:
-        """Adds the stream. If another relay or a consumer has added it since it was deleted, writes the note to that
-        one: without it, no service would publish again what the deleted stream held."""
-        config = self._unmade
-        if config is None:
-            return
+        """Adds the stream that a relay has begun to make anew, this one or another, which may be about to delete it."""
         try:
-            await jetstream.add_stream(config)
-        except BadRequestError as error:
-            if error.err_code != EXISTS:
-                raise
-            info = await jetstream.stream_info(STREAM)
-            since = datetime.fromisoformat((config.description or "").removeprefix(NOTE))
-            info.config.description = NOTE + _noted(info, since).isoformat()
-            await jetstream.update_stream(info.config)
-        self._unmade = None
+            unmade = await jetstream.stream_info(UNMADE)
+            await _add(jetstream, unmade.config.evolve(name=STREAM, subjects=SUBJECTS))
+            begun, made = unmade.created, (await jetstream.stream_info(STREAM)).created
+            if begun and made and begun > max(made, datetime.now(UTC) - CLOCKS):
+                return
+            await jetstream.delete_stream(UNMADE)
+        except NotFoundError:  # there is none, or another relay has just deleted it
+            pass
+        self._is_made = True
+
+
+async def _add(jetstream: JetStreamContext, config: StreamConfig) -> None:
+    """Adds a stream with a note. If another relay or a consumer has added it already, writes the note to that one:
+    without it, no service would publish again what the deleted stream held."""
+    try:
+        await jetstream.add_stream(config)
+    except BadRequestError as error:
+        if error.err_code != EXISTS:
+            raise
+        info = await jetstream.stream_info(str(config.name))
+        since = datetime.fromisoformat((config.description or "").removeprefix(NOTE))
+        await jetstream.update_stream(info.config.evolve(description=NOTE + _noted(info, since).isoformat()))
 
 
 def _noted(info: StreamInfo, since: datetime) -> datetime:

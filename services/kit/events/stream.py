@@ -7,6 +7,7 @@ from nats.js.errors import BadRequestError
 from sqlalchemy.exc import SQLAlchemyError
 
 STREAM = "EVENTS"
+SUBJECTS = ["events.>"]
 STREAM_DAYS = 7  # for which it keeps an event
 BATCH = 200  # events
 PUBLISH_TIMEOUT = 2.0  # seconds
@@ -23,7 +24,7 @@ async def ensure_stream(client: Nats) -> None:
     jetstream = client.jetstream(timeout=PUBLISH_TIMEOUT)
     wanted = StreamConfig(
         name=STREAM,
-        subjects=["events.>"],
+        subjects=SUBJECTS,
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         max_age=STREAM_DAYS * 86_400,
