@@ -11,6 +11,7 @@ import pytest
 
 from services.kit.background import cancel
 from tests.e2e.chaos.faults import freezing
+from tests.e2e.chaos.table import ROWS, Row
 from tests.e2e.everything import everything
 from tests.e2e.people import register_by_phone
 from tests.e2e.test_replicas import heard, send
@@ -49,6 +50,6 @@ async def test_they_survive_and_hear_what_was_sent() -> None:
                     await heard(device, first["conversation_id"], sent)
             await asyncio.gather(*map(cancel, living))
     opened, resyncs = [device.connections for device in devices], [device.resyncs for device in devices]
-    print(f"{NAME}: {ROUNDS} rounds, sockets opened {opened}, resyncs {resyncs}", flush=True)
+    ROWS.append(Row(NAME, ROUNDS, len(sent), remarks=[f"{SOCKETS} sockets, opened {opened}, resyncs {resyncs}"]))
     assert opened == [1] * SOCKETS
     assert not any(device.failures for device in devices)

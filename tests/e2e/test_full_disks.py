@@ -26,6 +26,7 @@ import pytest
 from deploy.local.servers.cluster import SUPERUSER
 from services.kit.background import cancel
 from tests.e2e.chaos.disk import Disk
+from tests.e2e.chaos.table import ROWS, Row
 from tests.e2e.chaos.traffic import Traffic, registered
 from tests.e2e.everything import Everything
 from tests.e2e.people import Person, register
@@ -74,6 +75,7 @@ async def test_a_full_disk_loses_nothing_and_ends_with_the_room(
     if not ONLY.search(f"disk full {name}"):
         pytest.skip("not one of HITOK_CHAOS_FAULTS")
     pids = {process: running.pid_of(process) for process in ("gateway", "user", "social", "media", "chat")}
+    ROWS.append(row := Row(f"disk full {name}"))
     async with httpx.AsyncClient(base_url=running.urls[0], timeout=8) as http:
         alice, ben = [
             await registered(FrontEnd(http), lambda: register(http, lambda address: mailed_code(running.var, address)))
@@ -81,7 +83,7 @@ async def test_a_full_disk_loses_nothing_and_ends_with_the_room(
         ]
         traffic = CodesToo(http, alice, ben, random.Random(SEED))
         await traffic.begin()
-        flowing, took = asyncio.create_task(traffic.run()), list[float]()
+        flowing, took = asyncio.create_task(traffic.run()), row.works
         try:
             for _ in range(ROUNDS):
                 await traffic.all_succeed(time.monotonic(), 60)
@@ -89,11 +91,13 @@ async def test_a_full_disk_loses_nothing_and_ends_with_the_room(
                     await asyncio.sleep(FULL_SECONDS)
                 since = time.monotonic()
                 took.append(await traffic.all_succeed(since, 60) - since)
+                row.rounds += 1
                 print(f"disk full {name}: back after {took[-1]:.1f} s; refused {dict(traffic.refused)}", flush=True)
         finally:
             await cancel(flowing)
         verdict = await traffic.judge()
-    print(f"disk full {name}: seed {SEED}, acked {verdict.acked}, worst {max(took):.1f} s", flush=True)
+    row.acked, row.lost, row.doubled = verdict.acked, len(verdict.lost), len(verdict.doubled)
+    row.remarks.append(f"{sum(traffic.refused.values())} refused meanwhile")
     assert not (verdict.lost or verdict.doubled or verdict.wrong), (SEED, verdict)
     assert max(took) < BACK_SECONDS
     assert pids == {process: running.pid_of(process) for process in pids}, "a process had to be restarted"
@@ -105,6 +109,7 @@ async def test_a_full_disk_of_backups_is_told_and_the_next_one_is_whole(
     if not ONLY.search(f"disk full {BACKUPS}"):
         pytest.skip("not one of HITOK_CHAOS_FAULTS")
     disk = disks[BACKUPS]
+    ROWS.append(row := Row(f"disk full {BACKUPS}"))
 
     def back_up() -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "deploy.backup", "create", str(disk.path)]
@@ -123,6 +128,7 @@ async def test_a_full_disk_of_backups_is_told_and_the_next_one_is_whole(
         print(f"disk full {BACKUPS}: {refused.stderr.strip()[:200]}; then {done.stdout.strip()}", flush=True)
         for path in disk.path.iterdir():
             shutil.rmtree(path)
+        row.rounds += 1
 
 
 class CodesToo(Traffic):
@@ -130,7 +136,7 @@ class CodesToo(Traffic):
 
     def __init__(self, http: httpx.AsyncClient, alice: Person, ben: Person, dice: random.Random) -> None:
         super().__init__(http, alice, ben, dice)
-        self.kinds += [("code", self._code)] * 10
+        self.kinds += [("code", self._code)] * 4
         self.acked["code"] = {}
 
     async def _code(self) -> httpx.Response:

@@ -1,8 +1,12 @@
-"""Two of every process: each is restarted in turn, and no client notices."""
+"""Two of every process: each is restarted in turn, and no client notices.
+
+`make chaos` does so HITOK_CHAOS_ROUNDS times (if HITOK_CHAOS_FAULTS matches "rolling restart"). The suite does it once.
+"""
 
 import asyncio
 import os
 import random
+import re
 import signal
 import uuid
 from collections import Counter
@@ -10,10 +14,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from deploy.local.services import SERVICES, replicate
 from services.kit.background import cancel
 from tests.e2e.balancer import balancing
+from tests.e2e.chaos.table import ROWS, Row
 from tests.e2e.everything import Everything, everything
 from tests.e2e.people import Person, register
 from tests.support.device import Device
@@ -22,10 +28,14 @@ from tests.support.servers import temporary_folder
 from tests.support.user import mailed_code
 from tests.support.video_people import URL
 
+NAME = "rolling restart"
+ROUNDS = int(os.environ.get("HITOK_CHAOS_ROUNDS", "0"))  # 0: once, as short as it can be
 RATE = 200  # requests per second
+SOCKETS = 4 if ROUNDS else 1
 NEVER = "0"  # refuse for overload: while processes start, two cores are busy, which is not what is tested
 
 
+@pytest.mark.skipif(not re.search(os.environ.get("HITOK_CHAOS_FAULTS", ""), NAME), reason="not one of those asked for")
 async def test_each_process_restarted_in_turn_under_load_fails_no_request() -> None:
     settings = {"HITOK_DRAIN_SECONDS": "3", "HITOK_QUEUE_SECONDS": NEVER}
     with temporary_folder() as folder, everything(folder / "var", 2, ha=False, **settings) as running:
@@ -36,24 +46,31 @@ async def test_each_process_restarted_in_turn_under_load_fails_no_request() -> N
             user_id = (await alice.get("/api/user/get-my-info"))["id"]
             conversation = (await send(ben, user_id, str(uuid.uuid4())))["conversation_id"]
             await ben.post("/api/videos/create-video", video_path=URL, title="clip")
-            device = Device(int(user_id), alice.token, running.gateways, random.Random(1))
-            living = asyncio.create_task(device.live())
+            devices = [Device(int(user_id), alice.token, running.gateways, random.Random(n)) for n in range(SOCKETS)]
+            living = [asyncio.create_task(device.live()) for device in devices]
             load = Load(http, alice, ben)
             loading = asyncio.create_task(load.run())
-            for service in replicate(SERVICES, 2):
-                await restart(running, service.label)
+            ROWS.append(row := Row(NAME))
+            for _ in range(ROUNDS or 1):
+                for service in replicate(SERVICES, 2):
+                    await restart(running, service.label)
+                row.rounds += 1
+                print(f"{NAME}: round {row.rounds}, {load.done} requests, failed: {load.failures[:5]}", flush=True)
             load.stop()
             await loading
-            print(f"{load.done} requests, {load.done / load.seconds:.0f}/s")
-            log = await heard(device, conversation, load.sent)
-            await cancel(living)
-            device.stop()
+            row.acked = load.done
+            row.remarks = [f"{load.done / load.seconds:.0f}/s, {len(load.failures)} failed, {SOCKETS} sockets"]
+            logs = [await heard(device, conversation, load.sent) for device in devices]
+            await asyncio.gather(*map(cancel, living))
+            for device in devices:
+                device.stop()
         errors = [line for line in running.logs().splitlines() if '"level": "error"' in line]
     assert not load.failures, errors
     assert load.done > 1_000
-    assert device.connections > 1, "it was never told to go"
-    assert not device.failures
-    assert max(Counter(log).values()) == 1
+    for device, log in zip(devices, logs, strict=True):
+        assert device.connections > 1, "it was never told to go"
+        assert not device.failures
+        assert max(Counter(log).values()) == 1
 
 
 async def restart(running: Everything, label: str) -> None:

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 from deploy.local.errors import LocalError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.3, 10.0
-HEALTHY_PAUSE = 1.0  # the longest after a life in which it was healthy: it was killed, or met something rare
+HEALTHY_PAUSE = 0.6  # the longest after a life in which it was healthy: it was killed, or met something rare
 STEADY_SECONDS = 10
 SLOW_SECONDS = 30
 POLL_SECONDS, HEALTH_SECONDS = 0.1, 60

@@ -48,9 +48,9 @@ def open_channel(target: str, settings: Settings, protos: Iterable[FileDescripto
     options = [
         ("grpc.enable_http_proxy", 0),  # our services are never behind a proxy
         ("grpc.service_config", json.dumps(_service_config(protos) | watched)),
-        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 600),  # how long connecting may take: less than a caller waits for a refusal
-        ("grpc.max_reconnect_backoff_ms", 1_000),
+        ("grpc.max_reconnect_backoff_ms", 400),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", 5_000),
         ("grpc.keepalive_permit_without_calls", 1),

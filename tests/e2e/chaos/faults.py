@@ -4,10 +4,9 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,6 +49,14 @@ async def living(running: Everything, name: str) -> int:
         while not is_alive(pid := running.pid_of(name)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return pid
+
+
+async def replaced(running: Everything, name: str, pid: int) -> float:
+    """When (time.monotonic) another process was ready in its place."""
+    async with asyncio.timeout(RESTART_SECONDS):
+        while running.pid_of(name) == pid:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return time.monotonic()
 
 
 def is_alive(pid: int) -> bool:
@@ -102,38 +109,6 @@ def overloading(rate: float, seconds: float) -> Fault:
         return time.monotonic()
 
     return overload
-
-
-def crowding(stuck: int, seconds: float) -> Fault:
-    """Clients that take all the time they can get: heads and bodies at a byte per second, answers that are not read."""
-
-    async def crowd(running: Everything, dice: random.Random) -> float:
-        parts = urlsplit(running.urls[0])
-        address = (str(parts.hostname), int(parts.port or 80))
-        ends = time.monotonic() + seconds
-        with ExitStack() as sockets:
-            clients = []
-            for number in range(stuck):
-                client = sockets.enter_context(socket.create_connection(address, timeout=5))
-                client.setblocking(False)
-                client.send(STARTS[number % len(STARTS)])
-                clients.append(client)
-            while time.monotonic() < ends:
-                await asyncio.sleep(1)
-                for client in clients[:: len(STARTS)]:
-                    with suppress(OSError):
-                        client.send(b"x")
-        return time.monotonic()
-
-    return crowd
-
-
-STARTS = (
-    b"POST /api/file/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
-    b"Content-Type: multipart/form-data; boundary=b\r\n\r\n",
-    b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"GET /api/videos HTTP/1.1\r\nHos",
-)
 
 
 async def is_healthy(running: Everything) -> bool:

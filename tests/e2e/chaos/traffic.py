@@ -43,7 +43,7 @@ class Traffic:
         self.succeeded: dict[str, float] = {}  # when each kind did last
         self._conversation = self._video = self._to = ""
         often: list[tuple[str, Action]] = [("send", self._send), ("comment", self._comment), ("bio", self._bio)]
-        self.kinds = [*often * 10, ("upload", self._upload)]  # an upload starts a process: up to a second of a core
+        self.kinds = [*often * 4, ("upload", self._upload)]  # an upload starts a process
 
     async def begin(self) -> None:
         alice, ben = self._alice, self._ben
