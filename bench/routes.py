@@ -88,6 +88,7 @@ async def measure() -> None:
 async def prepare(http: httpx.AsyncClient, folder: Path, videos: int = world.VIDEOS) -> World:
     people = world.fill(folder)
     made = World(people, world.FRIENDS, await world.publish_all(http, people, videos))
+    world.fill_lists(folder)
     for number in range(COMMENTS):
         comment = {"video_id": made.videos[0], "content": {"text": f"comment {number}"}}
         await post(http, people[number], "/api/videos/comment-video", **comment)

@@ -1,6 +1,7 @@
-"""A stack with users, friends, groups and videos, for measurements: 300 users, 1,000 videos, 50 friends each.
+"""A stack with users, friends, groups and videos, for measurements: 300 users, 1,000 videos, and of each user 50
+friends, followers, friend requests, groups, applications and likes.
 
-Users, sessions, friendships and members are written into the databases, since passwords alone would take a minute;
+Users, sessions and what is between users are written into the databases, since passwords alone would take a minute;
 videos are published over HTTP, since their counts are many.
 """
 
@@ -17,7 +18,8 @@ from bench.clients.people import Person
 from services.kit.ids import EPOCH_MS
 from services.kit.tokens import issue
 
-USERS, FRIENDS, VIDEOS, GROUPS, MEMBERS = 300, 50, 1_000, 30, 100
+USERS, FRIENDS, VIDEOS, GROUPS, MEMBERS = 300, 50, 1_000, 150, 100
+LIKED = 50  # videos that all users like
 SESSION_SECONDS = 86_400
 
 
@@ -56,6 +58,37 @@ def fill(folder: Path) -> list[Person]:
         media.cursor().executemany("INSERT INTO standing (user_id, peer_id, friend) VALUES (%s, %s, true)", pairs)
         media.execute("ANALYZE")
     return [_person(secret, id) for id in ids]
+
+
+def fill_lists(folder: Path) -> None:
+    """Friends asked and follow each other, members applied, and all users like the LIKED oldest videos."""
+    with connect(folder, "social") as social:
+        social.execute(
+            "INSERT INTO friend_request (from_id, to_id, message, requested_at, handled_at, result)"
+            " SELECT user_id, friend_id, 'hi', now(), now(), 1 FROM friendship WHERE user_id < friend_id ORDER BY id"
+        )
+        social.execute(
+            "INSERT INTO follow (user_id, followed_id, pending)"
+            " SELECT user_id, friend_id, false FROM friendship ORDER BY id"
+        )
+        social.execute(
+            "INSERT INTO follow_count (user_id, followers, following)"
+            " SELECT user_id, count(*), count(*) FROM friendship GROUP BY user_id"
+        )
+        social.execute(
+            "INSERT INTO join_request (group_id, user_id, message, requested_at, handled_at, result)"
+            " SELECT group_id, user_id, 'hi', now(), now(), 1 FROM member ORDER BY id"
+        )
+        social.execute("ANALYZE")
+    with connect(folder, "media") as media:
+        media.execute("UPDATE standing SET follows = true WHERE friend")
+        oldest = "SELECT id FROM video ORDER BY id LIMIT %s"
+        liked = f"INSERT INTO video_like (video_id, user_id) SELECT id, %s FROM ({oldest}) AS oldest"
+        (users,) = media.execute("SELECT array_agg(DISTINCT user_id) FROM standing").fetchone() or ((),)
+        media.cursor().executemany(liked.encode(), [(user, LIKED) for user in users])
+        counted = f"UPDATE video SET like_count = %s WHERE id IN ({oldest})"
+        media.execute(counted.encode(), [len(users), LIKED])
+        media.execute("ANALYZE")
 
 
 def _make_group(social: psycopg.Connection, members: list[int]) -> None:

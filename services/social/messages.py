@@ -9,11 +9,6 @@ from protos.social.v1.groups_pb2 import Group, JoinRequest, Member, MemberCheck
 from services.social.models import EVERYONE, NOBODY
 
 
-def seconds(moment: datetime | None) -> int:
-    """Unix seconds; 0 for never."""
-    return int(moment.timestamp()) if moment else 0
-
-
 def milliseconds(moment: datetime | None) -> int:
     """Unix milliseconds; 0 for never."""
     return int(moment.timestamp() * 1000) if moment else 0
@@ -35,9 +30,9 @@ def friend_request(row: Any) -> FriendRequest:
         from_user_id=row.from_id,
         to_user_id=row.to_id,
         message=row.message,
-        requested_at=seconds(row.requested_at),
+        requested_at=row.requested_at,
         result=row.result,
-        handled_at=seconds(row.handled_at),
+        handled_at=row.handled_at,
     )
 
 
@@ -78,7 +73,7 @@ def group(row: Any) -> Group:
 
 
 def listed_group(row: Any) -> Group:
-    """Of groups/lists.py, with times in milliseconds."""
+    """With times in milliseconds."""
     return _group(row, row.created_at, row.updated_at)
 
 
@@ -120,10 +115,10 @@ def join_request(row: Any) -> JoinRequest:
         group_id=row.group_id,
         user_id=row.user_id,
         message=row.message,
-        requested_at=seconds(row.requested_at),
+        requested_at=row.requested_at,
         inviter_id=row.inviter_id or 0,
         handler_id=row.handler_id or 0,
-        handled_at=seconds(row.handled_at or row.requested_at),
+        handled_at=row.handled_at,
         result=row.result,
     )
 

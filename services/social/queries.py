@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar, TypeVarTuple
 
 from msgspec import Meta
-from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Select, bindparam, cast, extract, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    bindparam,
+    cast,
+    extract,
+    func,
+    select,
+    true,
+    union_all,
+)
 
 from services.kit import pages
 from services.kit.cursor import encode_cursor
@@ -18,12 +30,21 @@ Rank = Annotated[int, Meta(ge=-GROUP_OWNER, le=-GROUP_MEMBER)]
 Name = Annotated[str, Meta(pattern=r"^[^\0]*$")]  # PostgreSQL compares no text with a NUL
 
 
-def merge(queries: Sequence[Select[Any]], limit: int) -> Select[Any]:
-    """The rows of all queries, ordered by id. Each query reads its own index range, and no more of it than a page."""
-    limit = pages.clamp(limit, pages.MAX_LIMIT)
-    parts = [select(query.order_by(query.selected_columns.id).limit(limit + 1).subquery()) for query in queries]
-    merged = union_all(*parts).subquery()
-    return select(merged).order_by(merged.c.id)
+ME, AFTER, MOST = (bindparam(name, type_=BigInteger) for name in ("me", "after", "most"))
+
+
+def with_results(query: Any, result: Any, name: str) -> Select[Any]:
+    """The rows of `query`, by ascending id, whose `result` is one of the list in the parameter `name`. For each result
+    its own index range is read, and no more of it than a page."""
+    wanted = pages.unnest(name)
+    found = query.where(result == wanted.c[name]).order_by(query.selected_columns.id).limit(MOST).lateral()
+    return select(found).select_from(wanted).join(found, true())
+
+
+def merged(*queries: Select[Any]) -> Select[Any]:
+    """The rows of all queries, by ascending id."""
+    rows = union_all(*queries).subquery() if len(queries) > 1 else queries[0].subquery()
+    return select(rows).order_by(rows.c.id)
 
 
 def probe(column: Any, *key: ColumnElement[bool]) -> ScalarSelect[Any]:
@@ -34,10 +55,10 @@ def probe(column: Any, *key: ColumnElement[bool]) -> ScalarSelect[Any]:
 
 def paged(query: Select[*Ts]) -> Select[*Ts]:
     """With the parameters that `page_of` binds."""
-    return query.limit(bindparam("most", type_=BigInteger)).offset(bindparam("skipped", type_=BigInteger))
+    return query.limit(MOST).offset(bindparam("skipped", type_=BigInteger))
 
 
-def page_of(statement: Statement[Any], limit: int, cursor: str, offset: int, **parameters: Any) -> Bound:
+def page_of(statement: Statement[Any], limit: int, cursor: str, offset: int = 0, **parameters: Any) -> Bound:
     """The statement of one page, which asks for a row more. A cursor takes the place of the offset."""
     skipped = 0 if cursor else min(max(offset, 0), pages.MAX_OFFSET)
     return statement.bind(most=pages.clamp(limit, pages.MAX_LIMIT) + 1, skipped=skipped, **parameters)
@@ -51,6 +72,11 @@ def cut(rows: Sequence[R], limit: int, *keys: str) -> tuple[Sequence[R], str]:
     return rows[:limit], encode_cursor(*(getattr(rows[limit - 1], key) for key in keys))
 
 
+def seconds_of(column: Any) -> ColumnElement[int]:
+    """SQL of Unix seconds; 0 for never."""
+    return cast(func.floor(func.coalesce(extract("epoch", column), 0)), BigInteger)
+
+
 def milliseconds_of(column: Any) -> ColumnElement[int]:
     """SQL of Unix milliseconds, which cost less than a datetime."""
-    return cast(extract("epoch", column) * 1000, BigInteger)
+    return cast(func.floor(extract("epoch", column) * 1000), BigInteger)

@@ -1,7 +1,9 @@
 """JSON of users and groups: the fields of the short-video document's samples and of its schemas, side by side."""
 
+import itertools
 from typing import cast
 
+import msgspec
 from msgspec import Struct, field, structs
 
 from gateway.api.fragments import Fragments
@@ -41,6 +43,15 @@ class ListedUser(UserView):
     """A user in a list: the sample's `user` and the schema's `create_at`, without private fields."""
 
     create_at: str
+
+
+class FollowUser(ListedUser):
+    """A user in a list of follows. `is_mutual`: the caller and the user follow each other."""
+
+    is_following: bool
+    follow_requested: bool
+    follows_me: bool
+    is_mutual: bool
 
 
 class Community(Struct):
@@ -173,6 +184,19 @@ def listed(user: User, shows_login: bool) -> ListedUser:
     return cast(ListedUser, (_listed_with_login if shows_login else _listed).of(user.user_id, user))
 
 
+def followed(user: User, shows_login: bool, state: FollowState) -> FollowUser:
+    """A FollowUser as JSON, of that of a ListedUser, which is copied."""
+    raw = bytes(cast(msgspec.Raw, listed(user, shows_login)))
+    return cast(FollowUser, msgspec.Raw(raw[:-1] + _FOLLOWS[state.follows, state.requested, state.follows_me]))
+
+
+def _follow_fields(follows: bool, requested: bool, follows_me: bool) -> bytes:
+    """The fields that FollowUser adds, as the end of its JSON."""
+    fields = (follows, requested, follows_me, follows and follows_me)
+    return b"," + msgspec.json.encode(dict(zip(FollowUser.__annotations__, fields, strict=True)))[1:]
+
+
+_FOLLOWS = {state: _follow_fields(*state) for state in itertools.product((False, True), repeat=3)}
 _listed: Fragments[User] = Fragments(lambda user: listed_user(user, False))
 _listed_with_login: Fragments[User] = Fragments(lambda user: listed_user(user, True))
 

@@ -1,11 +1,11 @@
 """Who follows a user, whom they follow, and how many."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, exists, func, not_, or_, select
+from sqlalchemy import BigInteger, Select, and_, bindparam, exists, func, not_, or_, select
 
-from protos.social.v1.follows_pb2 import FOLLOW_REQUESTS, FOLLOWERS
+from protos.social.v1.follows_pb2 import FOLLOW_REQUESTS, FOLLOWERS, FOLLOWING
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.roles import is_admin
@@ -14,7 +14,18 @@ from services.kit.sql.statements import Statement
 from services.social.errors import FollowsHidden
 from services.social.follows.models import Follow, FollowCount
 from services.social.models import ASK, EVERYONE, Block, ContactSettings
-from services.social.queries import probe
+from services.social.queries import ME, cut, page_of, paged, probe
+
+OWNER, BEFORE = (bindparam(name, type_=BigInteger) for name in ("owner", "before"))
+
+
+class ListedFollow(NamedTuple):
+    id: int
+    peer_id: int
+
+
+class Shown(NamedTuple):
+    shown: bool
 
 
 async def list_follows(
@@ -24,35 +35,44 @@ async def list_follows(
     owner = caller.user_id if which == FOLLOW_REQUESTS else user_id or caller.user_id
     if owner != caller.user_id and not is_admin(caller.role):
         await _require_shown(connection, caller, owner)
-    mine, peer = (
-        (Follow.user_id, Follow.followed_id)
-        if which not in (FOLLOWERS, FOLLOW_REQUESTS)
-        else (Follow.followed_id, Follow.user_id)
-    )
-    waits = Follow.pending if which == FOLLOW_REQUESTS else not_(Follow.pending)
-    shown = not_(_are_apart(peer, caller.user_id))
-    query: Any = select(Follow.id, peer.label("peer_id")).where(
-        mine == owner, waits, Follow.id < pages.id_before(cursor)
-    )
-    query = query.where(shown).order_by(Follow.id.desc())
-    rows, next_cursor = await pages.fetch(connection, query, "id", limit=limit, cursor=cursor)
+    statement = LISTS.get(which, LISTS[FOLLOWING])
+    page = page_of(statement, limit, cursor, me=caller.user_id, owner=owner, before=pages.id_before(cursor))
+    (found,) = await connection.fetch_each(page)
+    rows, next_cursor = cut(found, limit, "id")
     return [row.peer_id for row in rows], next_cursor
 
 
 async def _require_shown(connection: AsyncConnection, caller: Caller, owner_id: int) -> None:
-    follows = exists().where(Follow.user_id == caller.user_id, Follow.followed_id == owner_id, not_(Follow.pending))
-    setting = probe(ContactSettings.who_may_follow, ContactSettings.user_id == owner_id)
-    is_open = or_(func.coalesce(setting, EVERYONE) != ASK, follows)
-    query = select(and_(is_open, not_(_are_apart(owner_id, caller.user_id))))
-    if not (await connection.execute(query)).scalar_one():
+    (row,) = await connection.fetch(SHOWN, me=caller.user_id, owner=owner_id)
+    if not row.shown:
         raise FollowsHidden
 
 
-def _are_apart(user: Any, peer_id: int) -> Any:
+def _are_apart(user: Any) -> Any:
     """Each way is an index lookup of its own."""
-    mine = probe(Block.id, Block.user_id == peer_id, Block.blocked_id == user)
-    theirs = probe(Block.id, Block.user_id == user, Block.blocked_id == peer_id)
+    mine = probe(Block.id, Block.user_id == ME, Block.blocked_id == user)
+    theirs = probe(Block.id, Block.user_id == user, Block.blocked_id == ME)
     return or_(mine.is_not(None), theirs.is_not(None))
+
+
+def _shown() -> Select[Any]:
+    follows = exists().where(Follow.user_id == ME, Follow.followed_id == OWNER, not_(Follow.pending))
+    setting = probe(ContactSettings.who_may_follow, ContactSettings.user_id == OWNER)
+    is_open = or_(func.coalesce(setting, EVERYONE) != ASK, follows)
+    return select(and_(is_open, not_(_are_apart(OWNER))).label("shown"))
+
+
+def _listing(mine: Any, peer: Any, waits: Any) -> Statement[ListedFollow]:
+    query = select(Follow.id, peer.label("peer_id")).where(mine == OWNER, waits, Follow.id < BEFORE)
+    return Statement(paged(query.where(not_(_are_apart(peer))).order_by(Follow.id.desc())), ListedFollow)
+
+
+SHOWN: Statement[Shown] = Statement(_shown(), Shown)
+LISTS: dict[int, Statement[ListedFollow]] = {
+    FOLLOWING: _listing(Follow.user_id, Follow.followed_id, not_(Follow.pending)),
+    FOLLOWERS: _listing(Follow.followed_id, Follow.user_id, not_(Follow.pending)),
+    FOLLOW_REQUESTS: _listing(Follow.followed_id, Follow.user_id, Follow.pending),
+}
 
 
 def _counts() -> Select[Any]:

@@ -43,14 +43,14 @@ class Follows(FollowsServicer):
 
     async def ListFollows(self, request: pb.ListFollowsRequest, context: object) -> pb.ListFollowsResponse:
         wanted = (request.list, request.user_id, request.cursor, request.limit)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             user_ids, cursor = await lists.list_follows(connection, require_caller(), *wanted)
         return pb.ListFollowsResponse(user_ids=user_ids, next_cursor=cursor)
 
     async def BatchGetFollowCounts(
         self, request: pb.BatchGetFollowCountsRequest, context: object
     ) -> pb.BatchGetFollowCountsResponse:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await lists.get_counts(connection, request.user_ids)
         counts = (pb.FollowCounts(followers=row.followers, following=row.following) for row in rows)
         return pb.BatchGetFollowCountsResponse(counts=counts)

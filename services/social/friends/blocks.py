@@ -1,18 +1,30 @@
 """Blocks: a user who blocks another no longer hears from them. The blocked user is never told."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import BigInteger, bindparam, delete, insert, select, update
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.roles import GROUP_OWNER
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.social import events
 from services.social.errors import SelfBlock
 from services.social.follows import follows
 from services.social.friends.friendships import lock_pair, part, refuse
 from services.social.models import PENDING, Block, FriendRequest, JoinRequest, Member
+from services.social.queries import ME, cut, page_of, paged
+
+
+class ListedBlock(NamedTuple):
+    id: int
+    blocked_id: int
+
+
+_mine = select(Block.id, Block.blocked_id).where(Block.user_id == ME, Block.id < bindparam("before", type_=BigInteger))
+BLOCKS: Statement[ListedBlock] = Statement(paged(_mine.order_by(Block.id.desc())), ListedBlock)
 
 
 async def block(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
@@ -62,7 +74,7 @@ async def list_blocks(
     connection: AsyncConnection, caller: Caller, cursor: str, limit: int
 ) -> tuple[Sequence[int], str]:
     """The ids of the users that the caller blocked, newest first. Raises CursorInvalid."""
-    mine = (Block.user_id == caller.user_id, Block.id < pages.id_before(cursor))
-    query = select(Block.__table__).where(*mine).order_by(Block.id.desc())
-    rows, next_cursor = await pages.fetch(connection, query, "id", limit=limit, cursor=cursor)
+    page = page_of(BLOCKS, limit, cursor, me=caller.user_id, before=pages.id_before(cursor))
+    (found,) = await connection.fetch_each(page)
+    rows, next_cursor = cut(found, limit, "id")
     return [row.blocked_id for row in rows], next_cursor

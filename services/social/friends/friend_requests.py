@@ -1,13 +1,14 @@
 """Answering friend requests, and listing them. asking.py files them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, update
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import (
@@ -17,9 +18,42 @@ from services.social.errors import (
 )
 from services.social.friends.friendships import agree, befriend, lock_pair, refuse
 from services.social.models import ACCEPTED, PENDING, REFUSED, REQUESTED, FriendRequest
-from services.social.queries import merge
+from services.social.queries import AFTER, ME, cut, merged, page_of, paged, seconds_of, with_results
 
 BOTH, MINE, TO_ME = range(3)  # directions
+RESULTS = [PENDING, ACCEPTED, REFUSED]
+
+
+class ListedRequest(NamedTuple):
+    """Times in Unix seconds; `handled_at` 0: pending."""
+
+    id: int
+    from_id: int
+    to_id: int
+    message: str
+    requested_at: int
+    result: int
+    handled_at: int
+
+
+_rest = select(
+    FriendRequest.id,
+    FriendRequest.from_id,
+    FriendRequest.to_id,
+    FriendRequest.message,
+    seconds_of(FriendRequest.requested_at).label("requested_at"),
+    FriendRequest.result,
+    seconds_of(FriendRequest.handled_at).label("handled_at"),
+).where(FriendRequest.id > AFTER)
+REQUESTS: Statement[ListedRequest] = Statement(
+    paged(
+        merged(
+            with_results(_rest.where(FriendRequest.from_id == ME), FriendRequest.result, "mine"),
+            with_results(_rest.where(FriendRequest.to_id == ME, ~FriendRequest.hidden), FriendRequest.result, "to_me"),
+        )
+    ),
+    ListedRequest,
+)
 
 
 async def agree_to_friend(connection: AsyncConnection, user_id: int, peer_id: int) -> None:
@@ -71,19 +105,12 @@ async def _settle(
 
 async def list_requests(
     connection: AsyncConnection, caller: Caller, direction: int, results: Sequence[int], cursor: str, limit: int
-) -> pages.Page:
+) -> tuple[Sequence[ListedRequest], str]:
     """The caller's requests of those results (none: all), oldest first. Raises ResultInvalid, CursorInvalid."""
-    if not set(results) <= {PENDING, ACCEPTED, REFUSED}:
+    if not set(results) <= set(RESULTS):
         raise ResultInvalid
-    sides: list[tuple[Any, ...]] = []
-    if direction in (BOTH, MINE):
-        sides.append((FriendRequest.from_id == caller.user_id,))
-    if direction in (BOTH, TO_ME):
-        sides.append((FriendRequest.to_id == caller.user_id, ~FriendRequest.hidden))
-    rest = FriendRequest.id > pages.id_after(cursor)
-    queries = [
-        select(FriendRequest.__table__).where(*side, FriendRequest.result == result, rest)
-        for side in sides
-        for result in set(results) or {PENDING, ACCEPTED, REFUSED}
-    ]
-    return await pages.fetch(connection, merge(queries, limit), "id", limit=limit, cursor=cursor)
+    wanted = list(set(results)) or RESULTS
+    sides: dict[str, Any] = {"mine": [] if direction == TO_ME else wanted, "to_me": [] if direction == MINE else wanted}
+    page = page_of(REQUESTS, limit, cursor, me=caller.user_id, after=pages.id_after(cursor), **sides)
+    (rows,) = await connection.fetch_each(page)
+    return cut(rows, limit, "id")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Select, bindparam, or_, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import aliased
 
 from services.kit import pages
@@ -15,7 +15,7 @@ from services.social.errors import FriendNotFound
 from services.social.friends.friendships import lock_pair, part, refuse
 from services.social.friends.settings import setting_of, shows_last_login
 from services.social.models import NOBODY, Block, Friendship
-from services.social.queries import cut, milliseconds_of, page_of, paged, probe
+from services.social.queries import AFTER, ME, cut, milliseconds_of, page_of, paged, probe
 from services.social.validation import check_remark
 
 
@@ -29,6 +29,10 @@ class ListedFriend(NamedTuple):
     shows_last_login: bool
 
 
+class FriendId(NamedTuple):
+    user_id: int
+
+
 FRIENDS: Statement[ListedFriend] = Statement(
     paged(
         select(
@@ -36,10 +40,10 @@ FRIENDS: Statement[ListedFriend] = Statement(
             Friendship.friend_id,
             Friendship.remark,
             milliseconds_of(Friendship.created_at).label("since"),
-            shows_last_login(Friendship.friend_id, bindparam("me", type_=BigInteger)).label("shows_last_login"),
+            shows_last_login(Friendship.friend_id, ME).label("shows_last_login"),
         )
-        .where(Friendship.user_id == bindparam("me", type_=BigInteger))
-        .where(Friendship.id > bindparam("after", type_=BigInteger))
+        .where(Friendship.user_id == ME)
+        .where(Friendship.id > AFTER)
         .order_by(Friendship.id)
     ),
     ListedFriend,
@@ -63,14 +67,8 @@ async def list_friend_ids(
     `only_agreed`: only those who agreed to the friendship. `only_present`: of these, only those who show friends their
     presence.
     """
-    query = select(Friendship.friend_id).where(Friendship.user_id == caller.user_id).order_by(Friendship.friend_id)
-    if only_agreed or only_present:
-        me, friend = Friendship.user_id, Friendship.friend_id
-        theirs = aliased(Friendship)
-        query = query.join(theirs, (theirs.user_id == friend) & (theirs.friend_id == me)).where(theirs.agreed)
-    if only_present:
-        query = query.where(setting_of(Friendship.friend_id, "who_sees_presence") != NOBODY)
-    return (await connection.execute(query)).scalars().all()
+    statement = PRESENT_IDS if only_present else AGREED_IDS if only_agreed else FRIEND_IDS
+    return [row.user_id for row in await connection.fetch(statement, me=caller.user_id)]
 
 
 async def delete_friend(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
@@ -93,11 +91,19 @@ async def set_remark(connection: AsyncConnection, caller: Caller, user_id: int, 
         raise FriendNotFound
 
 
+def _ids() -> tuple[Statement[FriendId], Statement[FriendId], Statement[FriendId]]:
+    me, friend, theirs = Friendship.user_id, Friendship.friend_id, aliased(Friendship)
+    every = select(friend.label("user_id")).where(me == ME).order_by(friend)
+    agreed = every.join(theirs, (theirs.user_id == friend) & (theirs.friend_id == me)).where(theirs.agreed)
+    present = agreed.where(setting_of(friend, "who_sees_presence") != NOBODY)
+    return Statement(every, FriendId), Statement(agreed, FriendId), Statement(present, FriendId)
+
+
 def _relations() -> Select[Any]:
-    asked, me = pages.unnest("user_id"), bindparam("me", type_=BigInteger)
+    asked = pages.unnest("user_id")
     user = asked.c.user_id
-    remark = probe(Friendship.remark, Friendship.user_id == me, Friendship.friend_id == user)
-    blocked = probe(Block.id, Block.user_id == me, Block.blocked_id == user)
+    remark = probe(Friendship.remark, Friendship.user_id == ME, Friendship.friend_id == user)
+    blocked = probe(Block.id, Block.user_id == ME, Block.blocked_id == user)
     columns: tuple[Any, ...] = (user, remark.label("remark"), blocked.is_not(None).label("blocked"))
     return select(*columns).order_by(asked.c.place)
 
@@ -122,6 +128,7 @@ def _checked() -> Select[Any]:
     return select(*columns).select_from(asked).order_by(asked.c.place)
 
 
+FRIEND_IDS, AGREED_IDS, PRESENT_IDS = _ids()
 RELATIONS: Statement[Any] = Statement(_relations())
 CHECKED: Statement[Any] = Statement(_checked())
 

@@ -61,11 +61,11 @@ def setting_of(user: Any, name: str) -> ColumnElement[Any]:
     )
 
 
-def shows_presence(user: Any, viewer_id: int) -> ColumnElement[bool]:
+def shows_presence(user: Any, viewer: Any) -> ColumnElement[bool]:
     """SQL of whether the user lets the viewer, who shares a group with them, see that they are online."""
     setting = setting_of(user, "who_sees_presence")
-    agreed = probe(Friendship.agreed, Friendship.user_id == user, Friendship.friend_id == viewer_id)
-    return or_(user == viewer_id, setting == EVERYONE, and_(setting == FRIENDS, func.coalesce(agreed, False)))
+    agreed = probe(Friendship.agreed, Friendship.user_id == user, Friendship.friend_id == viewer)
+    return or_(user == viewer, setting == EVERYONE, and_(setting == FRIENDS, func.coalesce(agreed, False)))
 
 
 def shows_last_login(user: Any, viewer: Any) -> ColumnElement[bool]:

@@ -1,25 +1,67 @@
 """Groups: creating, changing, dismissing, listing and searching them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Row, bindparam, delete, func, insert, select, update
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.db import one_of
 from services.kit.roles import GROUP_MANAGER, GROUP_OWNER
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.name_search.queries import NameSearch
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import GroupLimitReached, GroupNotFound, NotMember, NotPermitted
 from services.social.locks import lock_users
 from services.social.models import PENDING, REFUSED, Group, Invitation, JoinRequest, Member
+from services.social.queries import ME, milliseconds_of
 from services.social.validation import name_key, parse_group_fields
 
 LIVE = (Group.dismissed_at.is_(None), Group.hidden_at.is_(None))
+GROUP = bindparam("group", type_=BigInteger)
 NAMES = NameSearch.of('"group"', "name_key", "dismissed_at IS NULL AND hidden_at IS NULL")
+
+
+class FoundGroup(NamedTuple):
+    """Times in Unix milliseconds."""
+
+    id: int
+    name: str
+    icon: str
+    description: str
+    owner_id: int
+    approval: bool
+    announcement: str
+    announced_by: int | None
+    member_count: int
+    created_at: int
+    updated_at: int
+
+
+COLUMNS = (
+    *(getattr(Group, name) for name in FoundGroup._fields[:-2]),
+    milliseconds_of(Group.created_at).label("created_at"),
+    milliseconds_of(Group.updated_at).label("updated_at"),
+)
+FOUND: Statement[FoundGroup] = Statement(select(*COLUMNS).where(one_of(Group.id, "ids"), *LIVE), FoundGroup)
+
+
+class Membership(NamedTuple):
+    """`role`: None for a user who is no member."""
+
+    id: int
+    role: int | None
+
+
+MEMBERSHIP: Statement[Membership] = Statement(
+    select(Group.id, Member.role)
+    .outerjoin(Member, (Member.group_id == Group.id) & (Member.user_id == ME))
+    .where(Group.id == GROUP, *LIVE),
+    Membership,
+)
 
 
 async def lock_group(connection: AsyncConnection, group_id: int) -> Row[Any]:
@@ -42,16 +84,14 @@ async def lock_as(connection: AsyncConnection, caller: Caller, group_id: int, ro
 
 async def require_role(connection: AsyncConnection, caller: Caller, group_id: int, role: int) -> int:
     """The caller's role, which must be at least `role`. Raises GroupNotFound, NotMember, NotPermitted."""
-    mine = (Member.group_id == Group.id) & (Member.user_id == caller.user_id)
-    query = select(Group.id, Member.role).outerjoin(Member, mine)
-    group = (await connection.execute(query.where(Group.id == group_id, *LIVE))).one_or_none()
+    group = await connection.fetch_one(MEMBERSHIP, me=caller.user_id, group=group_id)
     if group is None:
         raise GroupNotFound
     if group.role is None:
         raise NotMember
     if group.role < role:
         raise NotPermitted
-    return int(group.role)
+    return group.role
 
 
 async def require_room_for_group(connection: AsyncConnection, settings: SocialSettings, user_id: int) -> None:
@@ -113,14 +153,15 @@ async def dismiss(connection: AsyncConnection, group: Any, actor_id: int) -> Non
     await events.group_dismissed(connection, group, actor_id, member_ids)
 
 
-async def batch_get(connection: AsyncConnection, group_ids: Sequence[int]) -> Sequence[Row[Any]]:
+async def batch_get(connection: AsyncConnection, group_ids: Sequence[int]) -> Sequence[FoundGroup]:
     """The live groups among those ids, in any order. Raises BatchTooLarge."""
     pages.check_batch(group_ids)
-    query = select(Group.__table__).where(one_of(Group.id, group_ids), *LIVE)
-    return (await connection.execute(query)).all()
+    return await connection.fetch(FOUND, ids=list(group_ids))
 
 
-async def search_groups(connection: AsyncConnection, query: str, cursor: str, limit: int) -> pages.Page:
+async def search_groups(
+    connection: AsyncConnection, query: str, cursor: str, limit: int
+) -> tuple[Sequence[FoundGroup], str]:
     """The groups whose name begins with `query`, in any case, then those that have it inside; none for an empty
     one. Raises CursorInvalid."""
     ids, next_cursor = await NAMES.find(connection, name_key(query), cursor, pages.clamp(limit, pages.MAX_LIMIT))

@@ -4,15 +4,16 @@ The application of a user whom the owner blocked is stored hidden: to its sender
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import BigInteger, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.roles import GROUP_MANAGER
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.social import events
 from services.social.config import SocialSettings
 from services.social.errors import Blocked, RequestHandled, RequestNotFound, ResultInvalid, UserNotFound
@@ -21,9 +22,45 @@ from services.social.groups.groups import lock_as, require_role
 from services.social.groups.members import add_member, find_member, list_manager_ids
 from services.social.locks import lock_users
 from services.social.models import ACCEPTED, PENDING, REFUSED, Invitation, JoinRequest
-from services.social.queries import merge
+from services.social.queries import AFTER, ME, cut, merged, page_of, paged, seconds_of, with_results
 
 MAX_TOLD = 100  # managers that the event of an application names
+RESULTS = [PENDING, ACCEPTED, REFUSED]
+
+
+class ListedApplication(NamedTuple):
+    """Times in Unix seconds; `handled_at`, while it is pending: `requested_at`."""
+
+    id: int
+    group_id: int
+    user_id: int
+    message: str
+    requested_at: int
+    inviter_id: int | None
+    handler_id: int | None
+    handled_at: int
+    result: int
+
+
+_rest = select(
+    JoinRequest.id,
+    JoinRequest.group_id,
+    JoinRequest.user_id,
+    JoinRequest.message,
+    seconds_of(JoinRequest.requested_at).label("requested_at"),
+    JoinRequest.inviter_id,
+    JoinRequest.handler_id,
+    seconds_of(func.coalesce(JoinRequest.handled_at, JoinRequest.requested_at)).label("handled_at"),
+    JoinRequest.result,
+).where(JoinRequest.id > AFTER)
+
+
+def _listing(*which: Any) -> Statement[ListedApplication]:
+    return Statement(paged(merged(with_results(_rest.where(*which), JoinRequest.result, "results"))), ListedApplication)
+
+
+BY_USER = _listing(JoinRequest.user_id == ME)
+TO_GROUP = _listing(JoinRequest.group_id == bindparam("group", type_=BigInteger), ~JoinRequest.hidden)
 
 
 async def apply_for(connection: AsyncConnection, group: Any, caller: Caller, values: dict[str, Any]) -> None:
@@ -84,23 +121,21 @@ async def _settle(
 
 async def list_requests(
     connection: AsyncConnection, caller: Caller, group_id: int, results: Sequence[int], cursor: str, limit: int
-) -> pages.Page:
+) -> tuple[Sequence[ListedApplication], str]:
     """The caller's applications if `group_id` is 0, else the group's; oldest first.
 
     Raises ResultInvalid, CursorInvalid, GroupNotFound, NotMember, NotPermitted.
     """
-    if not set(results) <= {PENDING, ACCEPTED, REFUSED}:
+    if not set(results) <= set(RESULTS):
         raise ResultInvalid
-    which: tuple[Any, ...] = (JoinRequest.user_id == caller.user_id,)
+    named: dict[str, Any] = {"results": list(set(results)) or RESULTS, "after": pages.id_after(cursor)}
     if group_id:
         await require_role(connection, caller, group_id, GROUP_MANAGER)
-        which = (JoinRequest.group_id == group_id, ~JoinRequest.hidden)
-    rest = JoinRequest.id > pages.id_after(cursor)
-    queries = [
-        select(JoinRequest.__table__).where(*which, JoinRequest.result == result, rest)
-        for result in set(results) or {PENDING, ACCEPTED, REFUSED}
-    ]
-    return await pages.fetch(connection, merge(queries, limit), "id", limit=limit, cursor=cursor)
+        page = page_of(TO_GROUP, limit, cursor, group=group_id, **named)
+    else:
+        page = page_of(BY_USER, limit, cursor, me=caller.user_id, **named)
+    (rows,) = await connection.fetch_each(page)
+    return cut(rows, limit, "id")
 
 
 async def invite(connection: AsyncConnection, caller: Caller, group_id: int, user_id: int) -> None:

@@ -14,12 +14,11 @@ from services.kit.sql.connection import AsyncConnection
 from services.kit.sql.statements import Statement
 from services.social.errors import GroupNotFound, NotMember, NotPermitted
 from services.social.friends.settings import shows_last_login
-from services.social.groups.groups import LIVE
+from services.social.groups.groups import COLUMNS, GROUP, LIVE, MEMBERSHIP
 from services.social.groups.members import RANK
 from services.social.models import Block, Group, Member
-from services.social.queries import Rank, cut, milliseconds_of, page_of, paged, probe
+from services.social.queries import AFTER, ME, Rank, cut, milliseconds_of, page_of, paged, probe
 
-ME, GROUP = bindparam("me", type_=BigInteger), bindparam("group", type_=BigInteger)
 BEFORE_ALL = (-GROUP_OWNER - 1, 0)
 
 
@@ -53,28 +52,14 @@ class ListedMember(NamedTuple):
     shows_last_login: bool
 
 
-class Membership(NamedTuple):
-    id: int
-    role: int | None
-
-
 # The limit keeps PostgreSQL from a hash of all groups in place of a look for each membership.
-_group = (
-    select(
-        *(getattr(Group, name) for name in ListedGroup._fields[1:-2]),
-        milliseconds_of(Group.created_at).label("created_at"),
-        milliseconds_of(Group.updated_at).label("updated_at"),
-    )
-    .where(Group.id == Member.group_id, *LIVE)
-    .limit(1)
-    .lateral("found")
-)
+_group = select(*COLUMNS).where(Group.id == Member.group_id, *LIVE).limit(1).lateral("found")
 GROUPS: Statement[ListedGroup] = Statement(
     paged(
         select(Member.id.label("member_id"), *_group.c)
         .select_from(Member)
         .outerjoin(_group, true())
-        .where(Member.user_id == ME, Member.id > bindparam("after", type_=BigInteger))
+        .where(Member.user_id == ME, Member.id > AFTER)
         .order_by(Member.id)
     ),
     ListedGroup,
@@ -103,12 +88,6 @@ _apart = or_(
 _shown = or_(Member.user_id == ME, and_(shows_last_login(Member.user_id, ME), ~_apart))
 MEMBERS_WITH_LOGIN: Statement[ListedMember] = Statement(
     paged(_members.add_columns(_shown.label("shows_last_login"))), ListedMember
-)
-MEMBERSHIP: Statement[Membership] = Statement(
-    select(Group.id, Member.role)
-    .outerjoin(Member, and_(Member.group_id == Group.id, Member.user_id == ME))
-    .where(Group.id == GROUP, *LIVE),
-    Membership,
 )
 
 

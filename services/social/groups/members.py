@@ -1,7 +1,8 @@
 """Members of groups: listing, adding and removing them, and their roles."""
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Select, case, delete, func, insert, select, update
 
@@ -20,11 +21,15 @@ from services.social.errors import (
     RoleInvalid,
 )
 from services.social.friends.settings import shows_presence
-from services.social.groups.groups import lock_as, require_role, require_room_for_group
+from services.social.groups.groups import GROUP, lock_as, require_role, require_room_for_group
 from services.social.models import ACCEPTED, PENDING, Block, Group, Invitation, JoinRequest, Member
-from services.social.queries import probe
+from services.social.queries import ME, probe
 
 RANK = -Member.role  # the owner first
+
+
+class MemberId(NamedTuple):
+    user_id: int
 
 
 async def find_member(connection: AsyncConnection, group_id: int, user_id: int) -> Row[Any] | None:
@@ -145,14 +150,22 @@ async def list_member_ids(
     """`only_visible`: without those between whom and the caller a block is; `only_present`: without those who do not
     show the caller their presence. Raises GroupNotFound, NotMember."""
     await require_role(connection, caller, group_id, GROUP_MEMBER)
-    query = select(Member.user_id).where(Member.group_id == group_id).order_by(Member.user_id)
+    statement = MEMBER_IDS[only_visible, only_present]
+    return [row.user_id for row in await connection.fetch(statement, me=caller.user_id, group=group_id)]
+
+
+def _ids(only_visible: bool, only_present: bool) -> Statement[MemberId]:
+    query = select(Member.user_id).where(Member.group_id == GROUP).order_by(Member.user_id)
     if only_visible:
-        blocked = select(Block.blocked_id).where(Block.user_id == caller.user_id)
-        blockers = select(Block.user_id).where(Block.blocked_id == caller.user_id)
+        blocked = select(Block.blocked_id).where(Block.user_id == ME)
+        blockers = select(Block.user_id).where(Block.blocked_id == ME)
         query = query.where(Member.user_id.not_in(blocked.union_all(blockers)))
     if only_present:
-        query = query.where(shows_presence(Member.user_id, caller.user_id))
-    return (await connection.execute(query)).scalars().all()
+        query = query.where(shows_presence(Member.user_id, ME))
+    return Statement(query, MemberId)
+
+
+MEMBER_IDS = {which: _ids(*which) for which in itertools.product((False, True), repeat=2)}
 
 
 async def list_manager_ids(connection: AsyncConnection, group_id: int, limit: int) -> Sequence[int]:

@@ -32,7 +32,7 @@ class Groups(GroupsServicer):
     async def BatchGetGroups(self, request: pb.BatchGetGroupsRequest, context: object) -> pb.BatchGetGroupsResponse:
         async with self._database.reading() as connection:
             rows = await groups.batch_get(connection, request.group_ids)
-        return pb.BatchGetGroupsResponse(groups=map(messages.group, rows))
+        return pb.BatchGetGroupsResponse(groups=map(messages.listed_group, rows))
 
     async def ListGroups(self, request: pb.ListGroupsRequest, context: object) -> pb.ListGroupsResponse:
         page = (request.cursor, request.limit, request.offset)
@@ -43,7 +43,7 @@ class Groups(GroupsServicer):
     async def SearchGroups(self, request: pb.SearchGroupsRequest, context: object) -> pb.ListGroupsResponse:
         async with self._database.reading() as connection:
             rows, cursor = await groups.search_groups(connection, request.prefix, request.cursor, request.limit)
-        return pb.ListGroupsResponse(groups=map(messages.group, rows), next_cursor=cursor)
+        return pb.ListGroupsResponse(groups=map(messages.listed_group, rows), next_cursor=cursor)
 
     async def ListMembers(self, request: pb.ListMembersRequest, context: object) -> pb.ListMembersResponse:
         page = (request.cursor, request.limit, request.offset, request.with_last_login)
@@ -82,7 +82,7 @@ class Groups(GroupsServicer):
         async with self._database.reading() as connection:
             rows, cursor = await join_requests.list_requests(connection, require_caller(), *wanted)
             asked = await groups.batch_get(connection, list({row.group_id for row in rows}))
-        requests, to = map(messages.join_request, rows), map(messages.group, asked)
+        requests, to = map(messages.join_request, rows), map(messages.listed_group, asked)
         return pb.ListJoinRequestsResponse(requests=requests, next_cursor=cursor, groups=to)
 
     async def Invite(self, request: pb.InviteRequest, context: object) -> pb.InviteResponse:

@@ -1,22 +1,33 @@
 """Mutes: users and words that a user does not want to see. Nobody else learns of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import BigInteger, Row, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.kit import pages
 from services.kit.context import Caller
 from services.kit.sql.connection import AsyncConnection
+from services.kit.sql.statements import Statement
 from services.kit.texts.text_search import fold
 from services.social import events
 from services.social.errors import MuteLimitReached, SelfMute, UserNotFound, WordInvalid
 from services.social.locks import lock_users
 from services.social.models import Mute, MutedWord
+from services.social.queries import ME, cut, page_of, paged
 
 MAX_USERS, MAX_WORDS = 1_000, 200  # muted by one user
 MAX_WORD = 50  # characters
+
+
+class ListedMute(NamedTuple):
+    id: int
+    muted_id: int
+
+
+_mine = select(Mute.id, Mute.muted_id).where(Mute.user_id == ME, Mute.id < bindparam("before", type_=BigInteger))
+MUTES: Statement[ListedMute] = Statement(paged(_mine.order_by(Mute.id.desc())), ListedMute)
 
 
 async def mute_user(connection: AsyncConnection, caller: Caller, user_id: int) -> None:
@@ -41,8 +52,9 @@ async def unmute_user(connection: AsyncConnection, caller: Caller, user_id: int)
 
 async def list_users(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> tuple[list[int], str]:
     """The last muted first. Raises CursorInvalid."""
-    query = select(Mute.__table__).where(Mute.user_id == caller.user_id, Mute.id < pages.id_before(cursor))
-    rows, next_cursor = await pages.fetch(connection, query.order_by(Mute.id.desc()), "id", limit=limit, cursor=cursor)
+    page = page_of(MUTES, limit, cursor, me=caller.user_id, before=pages.id_before(cursor))
+    (found,) = await connection.fetch_each(page)
+    rows, next_cursor = cut(found, limit, "id")
     return [row.muted_id for row in rows], next_cursor
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from gateway.api.shortvideo.contacts import ListPage, Target
 from gateway.api.shortvideo.users import OURS
-from gateway.api.shortvideo.views import ListedUser, listed_user
+from gateway.api.shortvideo.views import FollowUser, followed
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
@@ -32,15 +32,6 @@ class FollowAnswer(Struct):
     """`requested`: the user has to accept the caller first."""
 
     state: Literal["following", "requested"]
-
-
-class FollowUser(ListedUser):
-    """A user in a list of follows. `is_mutual`: the caller and the user follow each other."""
-
-    is_following: bool
-    follow_requested: bool
-    follows_me: bool
-    is_mutual: bool
 
 
 class FollowPage(Struct):
@@ -107,21 +98,11 @@ async def _users(call: Call, user_ids: Iterable[int]) -> list[FollowUser]:
     """In the order of the ids, without deleted accounts."""
     ids = list(user_ids)
     cards = await call.container.cards.load_many(ids)
-    found = [cards[id] for id in ids if id in cards]
-    shown = await call.container.logins_shown_to(call.caller, [user.user_id for user in found])
+    ids = [id for id in ids if id in cards]
+    shown = await call.container.logins_shown_to(call.caller, ids)
     viewer = call.caller.user_id
-    states = await call.container.follows.states.load_many((viewer, user.user_id) for user in found)
-    return [
-        FollowUser(
-            **structs.asdict(listed_user(user, user.user_id in shown)),
-            is_following=state.follows,
-            follow_requested=state.requested,
-            follows_me=state.follows_me,
-            is_mutual=state.follows and state.follows_me,
-        )
-        for user in found
-        for state in [states[viewer, user.user_id]]
-    ]
+    states = await call.container.follows.states.load_many((viewer, id) for id in ids)
+    return [followed(cards[id], id in shown, states[viewer, id]) for id in ids]
 
 
 endpoints = [
