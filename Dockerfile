@@ -39,12 +39,14 @@ COPY deploy/docker/requirements/tools.txt .
 RUN pip install -r tools.txt
 
 # PostgreSQL's client programs of the server's version, from PostgreSQL's own packages, with the libraries that they need.
+# /lib is a link to /usr/lib, and BuildKit copies no folder onto a link.
 FROM ${PYTHON} AS postgres-client
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates postgresql-common \
     && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y \
     && apt-get install -y --no-install-recommends postgresql-client-18 && mkdir /client \
     && for program in pg_dump pg_restore psql; do \
-         echo /usr/lib/postgresql/18/bin/$program; ldd /usr/lib/postgresql/18/bin/$program | awk '$3 ~ "^/" {print $3}'; \
+         echo /usr/lib/postgresql/18/bin/$program; ldd /usr/lib/postgresql/18/bin/$program \
+           | awk '$3 ~ "^/" {sub("^/lib", "/usr/lib", $3); print $3}'; \
        done | sort -u | xargs cp --parents --dereference --target-directory=/client
 
 # The file system is read-only when it runs, so what Python would write beside its modules is written now.

@@ -1,6 +1,8 @@
 """The images, as far as a machine without Docker can tell: what the Dockerfile says, and whether it would do."""
 
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterable, Set
 from importlib.metadata import distribution
@@ -134,6 +136,22 @@ def test_the_tools_bring_postgresqls_programs() -> None:
         for name in re.findall(r'locate\("(\w+)"', file.read_text())
     }
     assert used and all(name in brought for name in used)
+
+
+def test_postgresqls_libraries_are_copied_to_a_folder_and_not_to_a_link(tmp_path: Path) -> None:
+    """ldd names most of them in /lib, in Debian a link to /usr/lib: "cannot copy to non-directory", says BuildKit."""
+    (tmp_path / "ldd").write_text(
+        "#!/bin/sh\nprintf '\\tlinux-vdso.so.1 (0x1)\\n\\tlibpq.so.5 => /lib/x86/libpq.so.5 (0x2)\\n'\n"
+    )
+    (tmp_path / "ldd").chmod(0o755)
+    (listing,) = re.findall("for program in .* done", STAGES["postgres-client"].last("RUN"))
+    shell = ["/bin/sh", "-c", listing]
+    listed = subprocess.run(
+        shell, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True, text=True, check=True
+    )
+    paths = set(listed.stdout.split())
+    assert {"/usr/lib/x86/libpq.so.5", f"/usr/lib/postgresql/{MAJOR}/bin/psql"} <= paths
+    assert [path for path in paths if not path.startswith("/usr/")] == []
 
 
 def test_an_import_that_an_image_lacks_is_seen() -> None:
