@@ -263,6 +263,13 @@ def test_nats_takes_its_configuration_and_keeps_what_it_acknowledged() -> None:
     assert "sync_interval: always" in file.read_text()
 
 
+def test_the_exporter_of_nats_is_answered_where_it_asks() -> None:
+    """It asks from a container of its own, which an address of the loopback does not serve."""
+    asked = urlsplit(COMPOSE["services"]["nats-exporter"]["command"][-1])
+    listens = re.findall('^http: "(.+)"$', (ROOT / "deploy/docker/nats.conf").read_text(), re.MULTILINE)
+    assert (asked.hostname, listens) == ("nats", [f"0.0.0.0:{asked.port}"])
+
+
 def test_no_secret_is_in_a_command_line() -> None:
     """Every process of the host can read it, and `docker inspect` shows it to more people than need it."""
     words = {
