@@ -48,7 +48,7 @@ soak: $(STAMP) ## Test that kills lose no message, then that what a run takes is
 	@HITOK_SOAK_SECONDS=$${HITOK_SOAK_SECONDS:-600} $(BIN)/python -m pytest tests/chat/test_model.py tests/e2e/test_levels.py -q -s
 
 chaos: $(STAMP) ## Kill, freeze, fill, overload, cut the power: HITOK_CHAOS_ROUNDS (20), HITOK_CHAOS_SEED, HITOK_CHAOS_FAULTS
-	@HITOK_CHAOS_ROUNDS=$${HITOK_CHAOS_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_chaos.py tests/e2e/test_power_cut.py tests/e2e/test_full_disks.py tests/e2e/test_replicas.py tests/e2e/test_frozen_sockets.py tests/media/processing/test_faults.py tests/media/processing/test_store_away.py -q -s
+	@HITOK_CHAOS_ROUNDS=$${HITOK_CHAOS_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_chaos.py tests/e2e/test_power_cut.py tests/e2e/test_full_disks.py tests/e2e/test_replicas.py tests/e2e/test_frozen_sockets.py tests/e2e/test_overload.py tests/media/processing/test_faults.py tests/media/processing/test_store_away.py -q -s
 
 hostile: $(STAMP) ## Upload 200 hostile files; print what each costs, and others' p99 meanwhile: HITOK_HOSTILE_FILES (200), HITOK_HOSTILE_SEED (1)
 	@HITOK_HOSTILE_FILES=$${HITOK_HOSTILE_FILES:-200} $(BIN)/python -m pytest tests/media/test_hostile_files.py -q -s

@@ -11,7 +11,7 @@ D = TypeVar("D")
 
 
 class TtlMap(Generic[K, V]):
-    """When the map is full, a new entry replaces the oldest one."""
+    """When the map is full, or its oldest entry has expired, a new entry replaces that one."""
 
     def __init__(self, ttl: float, max_size: int, clock: Callable[[], float] = monotonic) -> None:
         """`ttl`: seconds, measured by `clock`."""
@@ -39,10 +39,12 @@ class TtlMap(Generic[K, V]):
 
     def put(self, key: K, value: V, until: float | None = None) -> None:
         """`until`: the expiry time on the clock; None: `ttl` from now."""
-        self._entries[key] = (value, self._clock() + self._ttl if until is None else until)
+        now = self._clock()
+        self._entries[key] = (value, now + self._ttl if until is None else until)
         self._entries.move_to_end(key)
-        if len(self._entries) > self._max_size:
-            self._entries.popitem(last=False)
+        oldest = next(iter(self._entries))
+        if len(self._entries) > self._max_size or self._entries[oldest][1] <= now:
+            del self._entries[oldest]
 
     def drop(self, key: K) -> None:
         self._entries.pop(key, None)

@@ -94,6 +94,13 @@ async def test_a_server_keeps_its_data_through_a_stop_and_a_kill(server: Server)
     assert server.url == url
 
 
+def test_valkey_syncs_what_it_acknowledges_every_second(tmp_path: Path) -> None:
+    """As docs/operating.md says."""
+    with private_valkey(tmp_path) as server, redis.Redis.from_url(server.url, decode_responses=True) as client:
+        found = client.config_get("append*")
+        assert (found["appendonly"], found["appendfsync"]) == ("yes", "everysec")
+
+
 def test_a_server_wants_its_password(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "password", "guess")
     with pytest.raises((psycopg.OperationalError, NotReady), match=r"(?i)password|authorization"):

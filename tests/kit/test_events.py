@@ -458,7 +458,8 @@ async def test_a_stream_that_is_made_anew_says_what_to_repeat_whatever_happens_m
 
     async with connected(mortal_nats.url) as client, open_database(settings) as database:
         await ensure_stream(client)
-        made = (await client.jetstream().stream_info(STREAM)).created
+        before = await client.jetstream().stream_info(STREAM)
+        await client.jetstream().update_stream(before.config.evolve(max_bytes=1 << 20))
         watch = recovery.StreamWatch(database, client)
         monkeypatch.setattr(recovery, "STUCK_SECONDS", -1)
         monkeypatch.setattr(JetStreamContext, "delete_stream", deletes)
@@ -470,7 +471,8 @@ async def test_a_stream_that_is_made_anew_says_what_to_repeat_whatever_happens_m
         await ensure_stream(client)  # what a relay does next
         await watch.repeat_lost()
         info = await client.jetstream().stream_info(STREAM)
-        assert info.created != made
+        assert info.created != before.created
+        assert info.config.max_bytes == 1 << 20
         assert (info.config.description or "").startswith(recovery.NOTE)
         assert info.config.subjects == SUBJECTS
         assert [stream.config.name for stream in await client.jetstream().streams_info()] == [STREAM]

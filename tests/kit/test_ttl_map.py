@@ -46,6 +46,15 @@ def test_a_full_map_drops_what_was_put_first() -> None:
     assert len(entries) == 3
 
 
+def test_what_has_expired_makes_room_before_the_map_is_full() -> None:
+    clock = Clock()
+    entries: TtlMap[int, int] = TtlMap(10, 100, clock)
+    for number in range(50):
+        entries.put(number, number)
+        clock.now += 1
+    assert len(entries) == 10
+
+
 def test_drop_forgets_one_and_clear_all() -> None:
     entries: TtlMap[str, int | None] = TtlMap(10, 3)
     entries.put("a", 1)

@@ -101,16 +101,19 @@ class StreamWatch:
     async def _make_anew(self, jetstream: JetStreamContext, info: StreamInfo) -> None:
         since = _noted(info, await _first_unhandled(jetstream, info) - CLOCKS)
         since = max(since, datetime.now(UTC) - timedelta(days=STREAM_DAYS))
-        config = info.config.evolve(name=UNMADE, subjects=[UNMADE], description=NOTE + since.isoformat())
-        await _add(jetstream, config)
+        wanted = info.config.evolve(description=NOTE + since.isoformat())
+        kept = {"max_bytes": str(wanted.max_bytes or -1)}  # as such, NATS would reserve them twice
+        await _add(jetstream, wanted.evolve(name=UNMADE, subjects=[UNMADE], max_bytes=-1, metadata=kept))
         await jetstream.delete_stream(STREAM)
+        await _add(jetstream, wanted)
         await self._finish(jetstream)
 
     async def _finish(self, jetstream: JetStreamContext) -> None:
         """Adds the stream that a relay has begun to make anew, this one or another, which may be about to delete it."""
         try:
             unmade = await jetstream.stream_info(UNMADE)
-            await _add(jetstream, unmade.config.evolve(name=STREAM, subjects=SUBJECTS))
+            most = int((unmade.config.metadata or {})["max_bytes"])
+            await _add(jetstream, unmade.config.evolve(name=STREAM, subjects=SUBJECTS, max_bytes=most, metadata=None))
             begun, made = unmade.created, (await jetstream.stream_info(STREAM)).created
             if begun and made and begun > max(made, datetime.now(UTC) - CLOCKS):
                 return
@@ -121,8 +124,8 @@ class StreamWatch:
 
 
 async def _add(jetstream: JetStreamContext, config: StreamConfig) -> None:
-    """Adds a stream with a note. If another relay or a consumer has added it already, writes the note to that one:
-    without it, no service would publish again what the deleted stream held."""
+    """Adds a stream with a note. If another relay or a consumer has added it already, that one gets these settings and
+    the note: without it, no service would publish again what the deleted stream held."""
     try:
         await jetstream.add_stream(config)
     except BadRequestError as error:
@@ -130,7 +133,7 @@ async def _add(jetstream: JetStreamContext, config: StreamConfig) -> None:
             raise
         info = await jetstream.stream_info(str(config.name))
         since = datetime.fromisoformat((config.description or "").removeprefix(NOTE))
-        await jetstream.update_stream(info.config.evolve(description=NOTE + _noted(info, since).isoformat()))
+        await jetstream.update_stream(config.evolve(description=NOTE + _noted(info, since).isoformat()))
 
 
 def _noted(info: StreamInfo, since: datetime) -> datetime:
