@@ -11,7 +11,7 @@ from gateway.http.errors import ParameterInvalid, TooManyRequests
 from gateway.http.forwarding import ForwardingWatch
 from gateway.http.limits.network_bounds import NetworkBound
 from gateway.http.overload.admission import REFUSED, SLOT, holds_place, rank_of, refusal_of
-from gateway.http.overload.early import early_refusal_of
+from gateway.http.overload.early import Refusal, early_refusal_of
 from gateway.http.overload.logins import are_refused
 from services.kit.overload.admission import HERE
 
@@ -71,8 +71,11 @@ class Protocol(HttpToolsProtocol):
         self._network = ""
 
     def data_received(self, data: bytes) -> None:
-        if self._is_idle() and (answer := early_refusal_of(data)):
-            self._refuse_early(answer)
+        if self._is_idle() and (refusal := early_refusal_of(data)):
+            if refusal.after:
+                self._hold_back(refusal)
+            else:
+                self._refuse_early(refusal.answer)
             return
         in_head = self._head_timer is not None
         super().data_received(data)
@@ -88,6 +91,17 @@ class Protocol(HttpToolsProtocol):
     def _has_answered(self) -> bool:
         """All requests whose heads it has read."""
         return self.cycle is None or self.cycle.response_complete
+
+    def _hold_back(self, refusal: Refusal) -> None:
+        """Refuses later, and reads nothing until then."""
+        self._refused_at = self.loop.time()  # the connection is not idle meanwhile
+        self.transport.pause_reading()
+        self.loop.call_later(refusal.after, self._let_go, refusal.answer)
+
+    def _let_go(self, answer: bytes) -> None:
+        if not self.transport.is_closing():
+            self._refuse_early(answer)
+            self.transport.resume_reading()
 
     def _refuse_early(self, answer: bytes) -> None:
         self.transport.write(answer)

@@ -27,7 +27,7 @@ class UserSettings(ServiceSettings, kw_only=True, frozen=True):
     ] = ""
     bcrypt_cost: Annotated[int, Meta(ge=4, le=16, description="each step doubles the time of a login")] = 10
     bcrypt_threads: Annotated[
-        int, Meta(ge=0, le=64, description="passwords hashed at the same time; 0: one per two cores")
+        int, Meta(ge=0, le=64, description="passwords hashed at the same time; 0: one per core")
     ] = 0
     phone_region: Annotated[str, Meta(pattern="^[A-Z]{2}$", description="country of numbers without a prefix")] = "CN"
     atoken_seconds: Annotated[int, Meta(ge=60, description="life of an access token")] = 7_200

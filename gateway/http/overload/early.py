@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.http.envelopes import Family, family_of
+from gateway.http.overload import logins
 from gateway.http.overload.admission import rank_of, refusal_for
-from gateway.http.overload.logins import are_refused
 from services.kit.overload.admission import HERE, Rank
 
 START = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) (/[!-~]*) HTTP/1\.1\r\n")
@@ -30,14 +30,23 @@ class Head(NamedTuple):
     length: int  # bytes of the whole request
 
 
-def early_refusal_of(data: bytes) -> bytes | None:
-    """The answer, if `data` is a whole request that is refused now."""
+class Refusal(NamedTuple):
+    answer: bytes
+    after: float  # seconds in which the answer is held back
+
+
+def early_refusal_of(data: bytes) -> Refusal | None:
+    """None unless `data` is a whole request that is refused now."""
     end = data.find(b"\r\n\r\n", 0, MOST_BYTES) + 4
     head = _head_of(data[:end]) if end >= 4 else None
-    if head is None or len(data) != head.length or not (HERE.is_full_for(head.rank) or are_refused(head.url)):
+    if head is None or len(data) != head.length:
+        return None
+    is_login = logins.are_refused(head.url)
+    if not (is_login or HERE.is_full_for(head.rank)):
         return None
     HERE.count_refused(head.rank)
-    return refusal_for(head.family, head.method, keep_alive=True)
+    answer = refusal_for(head.family, head.method, keep_alive=True)
+    return Refusal(answer, logins.HOLD_SECONDS if is_login else 0.0)
 
 
 @lru_cache(HEADS)

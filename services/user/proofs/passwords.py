@@ -26,9 +26,9 @@ class Passwords:
     """`decoy` is verified in place of the hash of an account that does not exist."""
 
     def __init__(self, cost: int, threads: int) -> None:
-        """`threads`: 0 for one per two cores."""
+        """`threads`: 0 for one per core."""
         self._cost = cost
-        self._threads = threads or max((os.cpu_count() or 1) // 2, 1)
+        self._threads = threads or os.cpu_count() or 1
         self._executor = ThreadPoolExecutor(self._threads, "bcrypt", initializer=_yield_to_others)
         self._unfinished = 0
         began = monotonic()

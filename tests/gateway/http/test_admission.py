@@ -133,6 +133,13 @@ async def test_logins_are_refused_at_once_while_the_user_service_has_no_room_for
         answer = await ask(connection, sent)
         assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1
     assert asked == 1
+    began = asyncio.get_running_loop().time()
+    await connection.send(email)
+    await asyncio.sleep(0.02)  # so that the next comes apart from it
+    await connection.send(phone)
+    assert [(await connection.answer()).status for _ in range(2)] == [503, 503]
+    held = asyncio.get_running_loop().time() - began
+    assert held >= 2 * logins.HOLD_SECONDS, "who tries again at once waits each time"
     assert (await ask(connection, READ)).status != 503, "other routes are served"
     monkeypatch.setattr(logins, "_closed_until", 0.0)
     await ask(connection, email)

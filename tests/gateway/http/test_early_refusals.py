@@ -54,8 +54,9 @@ UNUSUAL = [
 def test_a_whole_request_is_refused_while_there_is_no_room(sent: bytes) -> None:
     assert early_refusal_of(sent) is None
     with overloaded():
-        answer = early_refusal_of(sent)
-    assert answer and answer.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: " in answer
+        refusal = early_refusal_of(sent)
+    assert refusal and refusal.answer.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: " in refusal.answer
+    assert refusal.after == 0
 
 
 @pytest.mark.parametrize("sent", UNUSUAL)
