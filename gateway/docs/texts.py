@@ -56,7 +56,7 @@ INTRO_ZH = """
 - 聊天长连接是 `/api/chat/ws?ticket=…`，先用 `GET /api/chat/ws-ticket` 取得 ticket。
   所有帧见 [asyncapi.yaml](/asyncapi.yaml)。
 """
-# By the module of a route; one that is not named here has the module's own name.
+# By the module of a route below gateway/api.
 GROUPS = {
     "shortvideo.login": ("Login", "登录与注册"),
     "shortvideo.users": ("Users", "用户"),
@@ -69,6 +69,10 @@ GROUPS = {
     "shortvideo.communities": ("Groups", "群组"),
     "shortvideo.feeds": ("Videos", "视频"),
     "shortvideo.videos": ("Videos", "视频"),
+    "shortvideo.for_you.feed": ("The feed made for a user", "个性化推荐"),
+    "shortvideo.for_you.settings": ("The feed made for a user", "个性化推荐"),
+    "shortvideo.saved.saves": ("Saved videos", "收藏"),
+    "shortvideo.discovery.tags": ("Tags", "话题"),
     "shortvideo.discovery.search": ("Search", "搜索"),
     "shortvideo.own_videos.captions": ("Videos", "视频"),
     "shortvideo.follows.feed": ("Videos", "视频"),
@@ -76,6 +80,7 @@ GROUPS = {
     "shortvideo.commenting.comments": ("Comments", "评论"),
     "shortvideo.commenting.changes": ("Comments", "评论"),
     "shortvideo.chat": ("Chat", "聊天"),
+    "shortvideo.push.devices": ("Pushes", "推送"),
     "shortvideo.files": ("Files", "文件"),
     "shortvideo.reports": ("Reports and moderation", "举报与审核"),
     "shortvideo.moderation": ("Reports and moderation", "举报与审核"),

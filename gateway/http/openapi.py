@@ -78,7 +78,7 @@ def _operation(endpoint: Endpoint[Any], path: str, texts: Texts) -> Schema:
     doc = (endpoint.function.__doc__ or "").strip()
     doc = texts.summaries.get(f"{endpoint.method} {endpoint.paths[0]}", doc)
     module = endpoint.function.__module__.removeprefix("gateway.api.")
-    group = texts.groups.get(module, module.rpartition(".")[2].capitalize()) if texts.groups else endpoint.family.name
+    group = texts.groups[module] if texts.groups else endpoint.family.name
     return {
         "operationId": endpoint.method.lower() + path.replace("/", "_").replace("-", "_"),
         "tags": [group],

@@ -1,4 +1,4 @@
-"""Errors of files and videos. The gateway maps each reason to a code of its API families (gateway/http/errors.py)."""
+"""Errors of files and videos. The gateway maps each reason to a code of its API families (gateway/http/failures.py)."""
 
 from services.kit import errors
 from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable

@@ -1,4 +1,4 @@
-"""JSON of videos and comments: the fields of the short-video document's samples and of its schemas, side by side."""
+"""JSON of videos: the fields of the short-video document's samples and of its schemas, side by side."""
 
 from collections.abc import Sequence
 from typing import Protocol, cast

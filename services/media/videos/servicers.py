@@ -1,4 +1,4 @@
-"""The RPCs of videos and comments: unpack, one call, pack. The contract is in protos/media/v1."""
+"""The RPCs of protos/media/v1/videos.proto: unpack, one call, pack. Registers those of the rooms, too."""
 
 from collections.abc import Sequence
 from functools import partial
