@@ -11,7 +11,9 @@ from gateway.config import GatewaySettings
 from services.kit.config import FILE, PREFIX, Settings, variable_names
 
 ADMIN_URL = "HITOK_POSTGRES_URL"
-FOR_TESTS = ("HITOK_TEST_", "HITOK_SOAK_")
+FOR_TESTS = tuple(  # settings of tests and drills (docs/faults.md)
+    f"HITOK_{name}" for name in ("TEST_", "SOAK_", "CHAOS_", "HA_", "UPGRADE_", "HOSTILE_", "ALERTS", "CORPUS")
+)
 
 
 def find_unknown_settings(environ: Mapping[str, str], more_known: Iterable[str] = ()) -> Iterator[str]:

@@ -241,7 +241,7 @@ OPENERS = {
     "services/kit/process/commands.py": "the operator's command line",
     "services/chat/admin.py": "the operator's command line",
     "services/chat/account_erasure.py": "a background task",
-    "services/chat/away/hearing.py": "a background task",
+    "services/chat/away/recorder.py": "a background task",
     "services/chat/away/queue.py": "a background task, which calls push services between its transactions",
     "services/chat/membership/directory.py": "the social service is asked before a group's conversation is completed",
     "services/chat/membership/refresh.py": "the social service is asked between the look for the member and the change",

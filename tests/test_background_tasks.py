@@ -90,7 +90,7 @@ PROCESSES = {
             "consume_notifications": "services.kit.events.consumer._Consumer.run",
             "confirm_pushes": "services.chat.push.outbox.Publisher.delete_published",
             "erase_accounts": "services.chat.account_erasure.AccountEraser.run",
-            "note_away": "services.chat.away.hearing.Hearing.run",
+            "note_away": "services.chat.away.recorder.Recorder.run",
             "plan_away": "services.chat.away.worker.Worker.look",
             "send_away": "services.chat.away.worker.Worker.send",
             "drop_permissions": "services.chat.membership.permissions.Permissions.listen",

@@ -17,7 +17,7 @@ from deploy.backup.manifest import OBJECTS, Object, measure, read_manifest, read
 from deploy.local.errors import LocalError
 
 AT_ONCE = 4
-CHUNK = 4 << 20
+CHUNK = 4 << 20  # bytes
 PARTS = "partial/"  # pieces of unfinished uploads, whose names are not checksums
 
 

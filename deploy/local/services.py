@@ -89,9 +89,6 @@ class Service:
             if (found := ports.read(environ))
         }
 
-    def read_ports(self, environ: Mapping[str, str]) -> list[int]:
-        return [port for ports in self.ports_by_setting(environ).values() for port in ports]
-
     @property
     def arguments(self) -> tuple[str, ...]:
         # A separate process for the migration would take as long to start as the service.

@@ -17,7 +17,7 @@ from services.kit.errors import AWAY
 from services.kit.texts.text_search import fold, pattern_of
 
 TTL, MAX_VIEWERS = 30.0, 20_000  # seconds; an event drops an entry sooner
-TIMEOUT = 1.0
+TIMEOUT = 1.0  # seconds
 
 log = structlog.get_logger("mutes")
 

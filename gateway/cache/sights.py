@@ -13,7 +13,7 @@ from services.kit.errors import AWAY
 
 ANYBODY = 0  # the viewer of a request without a token
 MAX_PAIRS = 100_000
-TIMEOUT = 1.0
+TIMEOUT = 1.0  # seconds
 
 log = structlog.get_logger("sights")
 

@@ -15,7 +15,7 @@ from services.kit.errors import AWAY
 
 PAGE_TTL, MAX_PAGES = 1.0, 100
 MAX_BATCH = 10_000  # users in one call
-TIMEOUT = 1.0
+TIMEOUT = 1.0  # seconds
 
 log = structlog.get_logger("presence")
 

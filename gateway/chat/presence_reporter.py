@@ -28,7 +28,7 @@ REFRESH_SECONDS = 30.0
 TICK_SECONDS = 1.0  # between looks for what is due
 RETRY_SECONDS = 1.0  # after a report failed
 REPORT_TIMEOUT = 2.0
-FLUSH_TIMEOUT = 0.5
+FLUSH_TIMEOUT = 0.5  # seconds
 
 log = structlog.get_logger("presence")
 

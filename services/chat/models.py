@@ -29,7 +29,6 @@ from services.kit.events.outbox import event_tables
 DIRECT, GROUP = range(2)  # kinds of conversations
 # A message request, in the row of the user who was asked (ASKED, or DECLINED) and of the one who waits (WAITING).
 NO_REQUEST, ASKED, DECLINED, WAITING = range(4)
-PARTITIONS = 8
 QUOTING = "kind IN ('friend_request', 'group_request')"  # notifications that hold what their only actor wrote
 LAST_EVENT_ID = 2**62  # no event has a higher id, so none changes the row again
 

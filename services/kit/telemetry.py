@@ -3,17 +3,17 @@
 Without an endpoint no span is made: the functions here then return at once.
 """
 
+import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import partialmethod
-from socketserver import BaseServer
+from http.server import ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
-from prometheus_client import Gauge, Histogram, disable_created_metrics, start_http_server
-from prometheus_client.exposition import ThreadingWSGIServer
+from prometheus_client import Gauge, Histogram, MetricsHandler, disable_created_metrics
 from structlog.typing import EventDict
 
 from services.kit import VERSION
@@ -33,6 +33,16 @@ _tracing = False
 _no_span = nullcontext(trace.INVALID_SPAN)
 
 
+class _Scrape(MetricsHandler):
+    timeout = 10.0  # seconds for a client to send its request
+
+
+class _MetricsServer(ThreadingHTTPServer):
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Scrape)
+
+
 def start(settings: Settings, service: str, metrics_port: int | None) -> None:
     """Serves /metrics from a thread, if a port is given, and starts exporting traces."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # else one more series per metric
@@ -41,11 +51,11 @@ def start(settings: Settings, service: str, metrics_port: int | None) -> None:
         _show_expiry(settings.tls_cert)
     if metrics_port is not None:
         try:
-            # It looks twice a second whether it shall end, which nobody asks of it.
-            ThreadingWSGIServer.serve_forever = partialmethod(BaseServer.serve_forever, 3_600)  # type: ignore[assignment]
-            start_http_server(metrics_port, settings.metrics_host)
+            server = _MetricsServer(settings.metrics_host, metrics_port)
         except OSError as error:
             raise ConfigError(f"port {metrics_port} for metrics: {error.strerror}") from None
+        # Its loop looks whether to end once an hour, not twice a second: nothing ends it but the process.
+        Thread(target=server.serve_forever, args=(3_600.0,), name="metrics", daemon=True).start()
     if settings.otlp_endpoint:
         from services.kit import tracing  # noqa: PLC0415 - 5 MB, needed for traces only
 

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 
 from services.chat import consumer
 from services.chat.account_erasure import AccountEraser
-from services.chat.away.hearing import Hearing
+from services.chat.away.recorder import Recorder
 from services.chat.away.worker import Worker
 from services.chat.membership.permissions import Permissions
 from services.chat.presence import Presence
@@ -29,7 +29,7 @@ TASKS: list[tuple[str, Any, str]] = [
     ("write_messages_1", GroupCommit, "help_out"),
     ("drop_permissions", Permissions, "listen"),
     ("sweep_presence", Presence, "sweep"),
-    ("note_away", Hearing, "run"),
+    ("note_away", Recorder, "run"),
     ("plan_away", Worker, "look"),
     ("send_away", Worker, "send"),
     ("erase_accounts", AccountEraser, "run"),

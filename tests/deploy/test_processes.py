@@ -373,12 +373,16 @@ def test_a_terminal_shows_a_table_and_its_end_ends_the_run(tmp_path: Path, given
     wait_until_gone(family)
 
 
+def default_ports() -> list[int]:
+    return [port for service in SERVICES for ports in service.ports_by_setting({}).values() for port in ports]
+
+
 def test_the_services_are_listed_with_ports_of_their_own() -> None:
-    ports = [port for service in SERVICES for port in service.read_ports({})]
+    ports = default_ports()
     assert len(ports) == len(set(ports))
 
 
 def test_no_default_port_is_one_that_the_kernel_gives_to_outgoing_connections() -> None:
     """It starts at 32768 on Linux; a port in it may be taken before its service starts."""
-    ports = [port for service in SERVICES for port in service.read_ports({})]
+    ports = default_ports()
     assert max(ports) < 32_768

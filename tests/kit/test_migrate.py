@@ -16,7 +16,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, NullPool, create_engine
 
 from deploy.database_services import DATABASE_SERVICES
-from services.chat.models import PARTITIONS
 from services.kit.config import ConfigError
 from services.kit.db import Database, driver_url
 from services.kit.schema import knows, require_current, upgrade
@@ -30,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 UNSEEN = {
     "account_search",
     *(f"{table}_{kind}" for table in ("account", "group") for kind in ("form", "grams")),
-    *(f"message_{number}" for number in range(PARTITIONS)),
+    *(f"message_{number}" for number in range(8)),
 }
 REVISION = """
 import sqlalchemy as sa

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from services.chat.away.configuration import Drivers, open_drivers
-from services.chat.away.hearing import Hearing
+from services.chat.away.recorder import Recorder
 from services.chat.away.worker import Online, Worker
 from services.chat.config import ChatSettings
 from services.chat.push.outbox import Publisher
@@ -15,7 +15,7 @@ from services.kit.db import Database
 
 class Away(NamedTuple):
     drivers: Drivers
-    hearing: Hearing
+    recorder: Recorder
     worker: Worker
 
 
@@ -26,8 +26,8 @@ async def pushing(
     """Pushes to devices while the block runs. Raises ConfigError."""
     delay, ttl = settings.push_delay_seconds, settings.push_ttl_seconds
     async with open_drivers(settings) as drivers:
-        hearing = Hearing(database, delay)
-        worker = Worker(database, drivers, hearing, online, delay, ttl)
-        publisher.listener = hearing.hear
-        async with background.run(note_away=hearing.run, plan_away=worker.look, send_away=worker.send):
-            yield Away(drivers, hearing, worker)
+        recorder = Recorder(database, delay)
+        worker = Worker(database, drivers, recorder, online, delay, ttl)
+        publisher.listener = recorder.record
+        async with background.run(note_away=recorder.run, plan_away=worker.look, send_away=worker.send):
+            yield Away(drivers, recorder, worker)

@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 from protos.chat.v1 import devices_pb2 as pb
 from protos.chat.v1.devices_pb2_grpc import DevicesServicer
-from services.chat.away import devices, wishes
+from services.chat.away import devices, settings
 from services.chat.away.away import Away
-from services.chat.away.wishes import Wishes
+from services.chat.away.settings import PushSettings
 from services.chat.messages import milliseconds
 from services.kit.context import require_caller
 from services.kit.db import Database, after_commit
@@ -23,7 +23,7 @@ class Devices(DevicesServicer):
         keys = devices.check(self._away.drivers, *asked, request.p256dh, request.auth)
         async with self._database.transaction() as connection:
             row = await devices.register(connection, caller, self._new_id(), *asked, keys)
-            after_commit(connection, self._away.hearing.registered)
+            after_commit(connection, self._away.recorder.registered)
         return _device(row)
 
     async def ListDevices(self, request: pb.ListDevicesRequest, context: object) -> pb.ListDevicesResponse:
@@ -38,19 +38,19 @@ class Devices(DevicesServicer):
 
     async def GetPushSettings(self, request: pb.GetPushSettingsRequest, context: object) -> pb.PushSettings:
         async with self._database.reading() as connection:
-            return self._settings(await wishes.get(connection, require_caller()))
+            return self._settings(await settings.get(connection, require_caller()))
 
     async def SetPushSettings(self, request: pb.PushSettings, context: object) -> pb.PushSettings:
         hours = request.quiet_from, request.quiet_until, request.time_zone or "UTC"
-        wished = Wishes(request.content, *hours, sorted(set(request.muted_kinds)))
+        chosen = PushSettings(request.content, *hours, sorted(set(request.muted_kinds)))
         async with self._database.transaction() as connection:
-            await wishes.put(connection, require_caller(), wished)
-        return self._settings(wished)
+            await settings.put(connection, require_caller(), chosen)
+        return self._settings(chosen)
 
-    def _settings(self, wished: Wishes) -> pb.PushSettings:
+    def _settings(self, chosen: PushSettings) -> pb.PushSettings:
         drivers = self._away.drivers
         return pb.PushSettings(
-            **wished._asdict(), kinds=sorted(drivers.by_kind), vapid_public_key=drivers.vapid_public_key
+            **chosen._asdict(), kinds=sorted(drivers.by_kind), vapid_public_key=drivers.vapid_public_key
         )
 
 

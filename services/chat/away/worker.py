@@ -16,10 +16,10 @@ from prometheus_client import Counter, Gauge
 from services.chat.away import planning, queue
 from services.chat.away.configuration import Drivers
 from services.chat.away.drivers.driver import APNS, FCM, UNIFIED_PUSH, WEB_PUSH, Outcome, Result
-from services.chat.away.hearing import Hearing
 from services.chat.away.payloads import notice_of
 from services.chat.away.queue import Later
-from services.chat.away.wishes import MESSAGE, quiet_until
+from services.chat.away.recorder import Recorder
+from services.chat.away.settings import MESSAGE, quiet_until
 from services.kit import background
 from services.kit.db import Database
 from services.kit.events.stream import LOST
@@ -42,10 +42,10 @@ log = structlog.get_logger("away")
 
 class Worker:
     def __init__(
-        self, database: Database, drivers: Drivers, hearing: Hearing, online: Online, delay: float, ttl: float
+        self, database: Database, drivers: Drivers, recorder: Recorder, online: Online, delay: float, ttl: float
     ) -> None:
         """`delay`: seconds from a message to its push. `ttl`: seconds after which nothing is told any more."""
-        self._database, self._drivers, self._hearing, self._online = database, drivers, hearing, online
+        self._database, self._drivers, self._recorder, self._online = database, drivers, recorder, online
         self._delay, self._ttl = delay, ttl
         self._planned = asyncio.Event()
 
@@ -58,7 +58,7 @@ class Worker:
                 asked_at = monotonic()
                 state = await queue.read_state(self._database)
                 WAITING.set(state.waiting)
-                self._hearing.counted(state.has_devices, asked_at)
+                self._recorder.counted(state.has_devices, asked_at)
                 if _is_due(state.send_in):
                     self._planned.set()
                 if _is_due(state.look_in) and await planning.look(self._database, self._delay / 2):
@@ -71,8 +71,8 @@ class Worker:
             except LOST as error:
                 log.warning("pushes are not planned", error=repr(error)[:200])
                 wait = 1.0
-            await self._hearing.heard_within(wait)
-            self._hearing.noted.clear()
+            await self._recorder.wait_for_notes(wait)
+            self._recorder.noted.clear()
 
     async def forget_lost(self) -> None:
         """Ends what workers that died left, and forgets what was told long ago."""

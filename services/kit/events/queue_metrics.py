@@ -18,7 +18,7 @@ from services.kit import background
 from services.kit.db import Database
 
 EVERY, AGAIN = 20.0, 2.0  # seconds between measurements, and after a failed one
-TIMEOUT = 2.0
+TIMEOUT = 2.0  # seconds
 
 OLDEST = Gauge("hitok_outbox_oldest_seconds", "Age of the oldest event not yet published")
 POSTGRES_SEEN = Gauge("hitok_postgres_seen_timestamp_seconds", "When PostgreSQL last answered, Unix time")

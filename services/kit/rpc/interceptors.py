@@ -34,7 +34,7 @@ from services.kit.errors import (
 from services.kit.overload.admission import HERE, RETRY_AFTER, Rank
 
 MIN_DEADLINE = 0.1  # seconds: with less, the answer would come too late
-NO_DEADLINE = 86_400.0
+NO_DEADLINE = 86_400.0  # seconds
 OPEN_SERVICES = ("/grpc.health.", "/grpc.reflection.")
 
 log = structlog.get_logger("rpc")

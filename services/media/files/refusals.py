@@ -17,7 +17,7 @@ from services.media.errors import (
     FileTypeRefused,
 )
 
-DAY = 86_400
+DAY = 86_400  # seconds
 COUNTED = (
     *(FileBroken, FileCodecUnsupported, FileEncrypted, FileTooLarge, FileTruncated),
     *(FileTypeRefused, FileSoundUnsupported, FilePictureUnsupported),

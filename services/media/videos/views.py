@@ -22,7 +22,7 @@ from services.media.videos.models import Video
 from services.media.videos.visibility import require_visible
 
 WATCHED = 2.0  # seconds
-HOUR = 3_600
+HOUR = 3_600  # seconds
 
 log = structlog.get_logger("views")
 

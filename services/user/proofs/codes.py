@@ -19,7 +19,7 @@ from services.user.errors import CodeInvalid, TooManyCodes
 LIFETIME = 300  # seconds
 TRIES = 5
 PER_DAY = 10  # codes to one address, whatever its `+tag`; as many again from networks that its account knows
-DAY = 86_400
+DAY = 86_400  # seconds
 ANY, REGISTERING, RESETTING, BINDING = "any", "registering", "resetting", "binding"
 PURPOSES = (ANY, REGISTERING, RESETTING, BINDING)  # in the order of protos/user/v1's CodePurpose
 

@@ -59,7 +59,7 @@ class Stage(NamedTuple):
     async def plan(self) -> None:
         """Looks at all conversations with new messages."""
         away = self.chat.service.away
-        await away.hearing.note()
+        await away.recorder.note()
         await execute(self.chat, "UPDATE away_conversation SET due_at = now() WHERE due_at IS NOT NULL")
         due = "SELECT FROM away_conversation WHERE due_at <= now() FOR UPDATE"  # waits for the service's own look
         while await planning.look(self.chat.service.database, DELAY) or await execute(self.chat, due):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from protos.chat.v1 import devices_pb2 as pb
-from services.chat.away.wishes import DAY, Wishes, quiet_until
+from services.chat.away.settings import DAY, PushSettings, quiet_until
 from tests.chat.away.stage import Stage, told
 from tests.support.chat import direct, execute, friends, send
 from tests.support.push_services import Browser
@@ -130,7 +130,7 @@ async def test_unified_push_speaks_web_push(stage: Stage, social: Social) -> Non
     assert told(phone) == [("New message", 1)]
 
 
-async def test_wishes(stage: Stage) -> None:
+async def test_settings(stage: Stage) -> None:
     user = new_user()
     none = await stage.call("GetPushSettings", user, 1, pb.GetPushSettingsRequest())
     assert (none.content, none.time_zone, list(none.kinds)) == (False, "UTC", ["unifiedpush", "webpush"])
@@ -159,10 +159,10 @@ async def test_wishes(stage: Stage) -> None:
     ],
 )
 def test_quiet_hours(zone: str, hours: tuple[int, int], now: str, until: str | None) -> None:
-    wishes = Wishes(False, *hours, zone)
+    settings = PushSettings(False, *hours, zone)
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     expected = datetime.fromisoformat(until).replace(tzinfo=UTC) if until else None
-    assert quiet_until(wishes, moment) == expected
+    assert quiet_until(settings, moment) == expected
 
 
 async def test_quiet_hours_hold_pushes_back(stage: Stage, social: Social) -> None:

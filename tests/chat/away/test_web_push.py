@@ -52,7 +52,7 @@ async def test_a_message_to_a_user_who_is_away(stage: Stage, social: Social) -> 
 
 async def test_without_the_clock_of_the_tests(stage: Stage, social: Social, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tasks of the service do it by themselves, in time."""
-    monkeypatch.setattr(stage.chat.service.away.hearing, "_delay", 0.1)
+    monkeypatch.setattr(stage.chat.service.away.recorder, "_delay", 0.1)
     monkeypatch.setattr(stage.worker, "_delay", 0.1)
     a, b = await friends(social)
     browser = await stage.subscribe(b)

@@ -17,7 +17,6 @@ from tests.support.user import Running as Users
 Params = Callable[[World], Awaitable[dict[str, Any]]]
 BETWEEN = ("added", "former", "refused", "muted")
 KINDS = ("anonymous", "blocked", "stranger", *BETWEEN, "friend", "member", "manager", "owner")
-NOT_ALLOWED = {True: (403, 100010), False: (403, -20008)}
 NO_TOKEN = {True: (401, 100003), False: (401, -20001)}
 OK = (200, 0)
 

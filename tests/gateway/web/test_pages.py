@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from gateway.web.pages import FOLDER, content_security_policy, read_assets
-from services.chat.away.wishes import PUSHED_KINDS
+from services.chat.away.settings import PUSHED_KINDS
 from services.chat.notifications.notifications import KINDS
 from tests.support.gateway import RunningGateway, client_of, gateway_settings, running_gateway
 from tests.support.servers import Servers

@@ -15,7 +15,7 @@ from services.media.processing.sandbox.sources import BT709, LIMITED
 
 CLOCK = Fraction(1, 1_000)
 RATE = 25  # frames per second, a hint: each frame has its own time
-LONGEST_SIDE = 1_280
+LONGEST_SIDE = 1_280  # pixels
 OPTIONS = {"preset": "veryfast", "crf": "23"}
 GROUND = (255, 255, 255)  # where the animation is transparent
 

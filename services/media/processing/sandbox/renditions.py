@@ -31,7 +31,7 @@ OPTIONS = {
     "mp4": {"movflags": "+faststart", "fflags": "+bitexact"},
     "webm": {"cues_to_front": "1", "fflags": "+bitexact"},
 }
-LONGEST_SIDE = 1_920
+LONGEST_SIDE = 1_920  # pixels
 BITS = 12_000_000  # per second at most in a file that is not encoded again
 RATE = 61  # frames per second, likewise
 UNCOPYABLE = (Uncopyable, av.error.InvalidDataError, av.error.ArgumentError)  # also what no container takes as it is

@@ -19,7 +19,7 @@ GOOD_CONTRAST, GOOD_DETAIL = 25.0, 6.0  # standard deviations of a good frame's 
 NEARBY = 9  # frames at a place, of which the sharpest counts: the others may be blurred by a movement or a transition
 ALMOST_GOOD = 0.99
 MAX_DECODED = 900  # frames from a key frame to a place; then the last one decoded is taken
-LONGEST_SIDE = 1_280
+LONGEST_SIDE = 1_280  # pixels
 QUALITY = 85
 
 

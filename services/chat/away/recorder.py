@@ -1,6 +1,6 @@
-"""Hears of messages and notifications as their frames are published, and notes what may have to be pushed.
+"""Records which messages and notifications were published, and stores notes of what may have to be pushed.
 
-A frame is heard after the commit by the process that stored it, and by the relay if that process died
+A frame is recorded after the commit by the process that stored it, and by the relay if that process died
 (push/outbox.py), so a message is noted even then. What is noted twice is pushed once.
 """
 
@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 from sqlalchemy import text
 
-from services.chat.away.wishes import PUSHED_KINDS
+from services.chat.away.settings import PUSHED_KINDS
 from services.chat.parameters import json_rows
 from services.chat.push.frames import Push
 from services.kit.db import Database
@@ -53,13 +53,13 @@ class _Frame(Struct):
 _decode = msgspec.json.Decoder(_Frame).decode
 
 
-class Hearing:
+class Recorder:
     def __init__(self, database: Database, delay: float) -> None:
         """`delay`: seconds from a message to its push."""
         self._database, self._delay = database, delay
         self._messages: dict[int, int] = {}  # the first seq by conversation
         self._notifications: dict[int, int] = {}  # users by notification
-        self._heard, self._noting = asyncio.Event(), asyncio.Lock()
+        self._recorded, self._noting = asyncio.Event(), asyncio.Lock()
         self.noted = asyncio.Event()
         self._has_devices, self._registered_at = False, 0.0
 
@@ -71,35 +71,35 @@ class Hearing:
         """Whether anybody has a device, by a look that began then: if not, nothing is noted."""
         self._has_devices = has_devices or self._registered_at > asked_at
 
-    def hear(self, pushes: Sequence[Push]) -> None:
+    def record(self, pushes: Sequence[Push]) -> None:
         if not self._has_devices:
             return
         for push in pushes:
             if len(self._messages) + len(self._notifications) > MAX_NOTED:
                 return
             if push.payload.startswith(MESSAGE):
-                self._hear_message(push)
+                self._record_message(push)
             elif push.payload.startswith(NOTIFICATION):
                 told = _decode(push.payload).data
                 if told.kind in PUSHED_KINDS:
                     self._notifications[int(told.notification_id)] = int(push.subject.rpartition(".")[2])
         if self._messages or self._notifications:
-            self._heard.set()
+            self._recorded.set()
 
-    def _hear_message(self, push: Push) -> None:
+    def _record_message(self, push: Push) -> None:
         id = int(push.subject.rpartition(".")[2])
         seq = int(dict(line.split(": ", 1) for line in push.header.splitlines())["seq"])
         self._messages[id] = min(self._messages.get(id, seq), seq)
 
     async def run(self) -> None:
         while True:
-            await self._heard.wait()
+            await self._recorded.wait()
             await asyncio.sleep(WINDOW)
-            self._heard.clear()
+            self._recorded.clear()
             await self.note()
 
     async def note(self) -> None:
-        """Stores all that was heard before the call."""
+        """Stores all that was recorded before the call."""
         async with self._noting:
             await self._note()
 
@@ -115,7 +115,7 @@ class Hearing:
         except LOST as error:
             log.warning("not noted for pushes", error=repr(error)[:200])
             self._messages, self._notifications = self._messages | messages, self._notifications | notifications
-            self._heard.set()
+            self._recorded.set()
             await asyncio.sleep(1)
             return
         self.noted.set()
@@ -124,7 +124,7 @@ class Hearing:
         if rows:
             await connection.execute(statement, {"noted": json_rows(rows), "wait": wait})
 
-    async def heard_within(self, seconds: float) -> None:
+    async def wait_for_notes(self, seconds: float) -> None:
         """Returns when something was noted here, or after that time."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.noted.wait(), seconds)

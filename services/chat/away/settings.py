@@ -20,7 +20,7 @@ PUSHED_KINDS = (MESSAGE, *(kind for kind in KINDS if kind != "mention"))
 DAY = 24 * 60  # minutes
 
 
-class Wishes(NamedTuple):
+class PushSettings(NamedTuple):
     """Quiet hours are minutes of the local day; equal: none."""
 
     content: bool = False
@@ -30,20 +30,20 @@ class Wishes(NamedTuple):
     muted_kinds: Sequence[str] = ()
 
 
-async def get(connection: AsyncConnection, caller: Caller) -> Wishes:
-    columns = (getattr(PushSetting, name) for name in Wishes._fields)
+async def get(connection: AsyncConnection, caller: Caller) -> PushSettings:
+    columns = (getattr(PushSetting, name) for name in PushSettings._fields)
     row: Any = (await connection.execute(select(*columns).where(PushSetting.user_id == caller.user_id))).one_or_none()
-    return Wishes(*row) if row else Wishes()
+    return PushSettings(*row) if row else PushSettings()
 
 
-async def put(connection: AsyncConnection, caller: Caller, wishes: Wishes) -> None:
+async def put(connection: AsyncConnection, caller: Caller, settings: PushSettings) -> None:
     """Raises KindInvalid, TimeZoneInvalid."""
-    if not set(wishes.muted_kinds) <= set(PUSHED_KINDS):
+    if not set(settings.muted_kinds) <= set(PUSHED_KINDS):
         raise KindInvalid
-    if not (0 <= wishes.quiet_from < DAY and 0 <= wishes.quiet_until < DAY):
+    if not (0 <= settings.quiet_from < DAY and 0 <= settings.quiet_until < DAY):
         raise TimeZoneInvalid
-    zone_of(wishes.time_zone)
-    values = wishes._asdict()
+    zone_of(settings.time_zone)
+    values = settings._asdict()
     row = insert(PushSetting).values(user_id=caller.user_id, **values)
     await connection.execute(row.on_conflict_do_update(index_elements=["user_id"], set_=values))
 
@@ -56,15 +56,15 @@ def zone_of(name: str) -> ZoneInfo:
         raise TimeZoneInvalid from None
 
 
-def quiet_until(wishes: Any, now: datetime) -> datetime | None:
+def quiet_until(settings: Any, now: datetime) -> datetime | None:
     """When the quiet hours end in which `now` lies; None outside them."""
-    if wishes.quiet_from == wishes.quiet_until:
+    if settings.quiet_from == settings.quiet_until:
         return None
-    local = now.astimezone(zone_of(wishes.time_zone))
+    local = now.astimezone(zone_of(settings.time_zone))
     minute = local.hour * 60 + local.minute
-    if (minute - wishes.quiet_from) % DAY >= (wishes.quiet_until - wishes.quiet_from) % DAY:
+    if (minute - settings.quiet_from) % DAY >= (settings.quiet_until - settings.quiet_from) % DAY:
         return None
-    end = local.replace(hour=wishes.quiet_until // 60, minute=wishes.quiet_until % 60, second=0, microsecond=0)
+    end = local.replace(hour=settings.quiet_until // 60, minute=settings.quiet_until % 60, second=0, microsecond=0)
     if end <= local:
         end += timedelta(days=1)  # on the local clock, also where the day has 23 or 25 hours
     return end.astimezone(UTC)
