@@ -3,19 +3,15 @@
 The searcher is in 500 of them, with 100,000 messages. The n-th word is said 1/n as often as the first, as in languages.
 """
 
-import secrets
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 
 from bench.clients.load import Result
 from bench.report import row, title
-from deploy.local.servers.postgres import start_postgres
+from bench.servers.database import scratch_database
 from services.chat.reading.search import Wanted, search_messages
 from services.chat.service import MIGRATIONS
-from services.kit import schema
 from services.kit.context import Caller
 from services.kit.db import Database
 
@@ -49,17 +45,11 @@ SEARCHES = {
 
 
 async def measure() -> None:
-    with TemporaryDirectory(prefix="hitok-bench-") as folder:
-        Path(folder).chmod(0o755)  # noqa: ASYNC240 (PostgreSQL does not run as root)
-        server = start_postgres(Path(folder, "postgres"), secrets.token_hex(16), durable=False)
-        try:
-            schema.upgrade(server.url, MIGRATIONS)
-            with psycopg.connect(server.url, autocommit=True) as connection:
-                connection.execute(FILL.encode())
-                connection.execute("VACUUM ANALYZE")
-            await search_all(Database(server.url))
-        finally:
-            server.stop()
+    with scratch_database(MIGRATIONS) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(FILL.encode())
+            connection.execute("VACUUM ANALYZE")
+        await search_all(Database(url))
 
 
 async def search_all(database: Database) -> None:

@@ -1,17 +1,13 @@
 """What does one SELECT by primary key cost a service, as its statements are run? Against a PostgreSQL of its own."""
 
-import secrets
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, select, text
 
 from bench.report import row, title
-from deploy.local.servers.postgres import start_postgres
-from services.kit import schema
+from bench.servers.database import scratch_database
 from services.kit.db import Database
 from services.kit.sql.statements import Statement
 from services.user.models import Account
@@ -31,14 +27,8 @@ FILL = text("""INSERT INTO account (id, username, username_key, nickname, userna
 
 
 async def measure() -> None:
-    with TemporaryDirectory(prefix="hitok-bench-") as folder:
-        Path(folder).chmod(0o755)  # noqa: ASYNC240 (PostgreSQL does not run as root)
-        server = start_postgres(Path(folder, "postgres"), secrets.token_hex(16), durable=False)
-        try:
-            schema.upgrade(server.url, MIGRATIONS)
-            await compare(Database(server.url))
-        finally:
-            server.stop()
+    with scratch_database(MIGRATIONS) as url:
+        await compare(Database(url))
 
 
 async def compare(database: Database) -> None:

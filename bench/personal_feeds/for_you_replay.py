@@ -6,19 +6,14 @@ popular and a random one, each without what the viewer has seen, and the feed wi
 """
 
 import random
-import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Awaitable, Callable
 
 import psycopg
 
 from bench.personal_feeds.tastes import Tastes, make_tastes, write_tastes
 from bench.report import row, title
-from deploy.local.servers.postgres import start_postgres
-from services.kit import schema
+from bench.servers.database import scratch_database
 from services.kit.context import Caller
 from services.kit.db import Database
 from services.media.service import MIGRATIONS
@@ -40,25 +35,12 @@ LISTS = {
 Recommend = Callable[[int], Awaitable[list[int]]]
 
 
-@contextmanager
-def scratch_media() -> Iterator[str]:
-    """The url of an empty database of the media service."""
-    with TemporaryDirectory(prefix="hitok-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL does not run as root
-        server = start_postgres(Path(folder, "postgres"), secrets.token_hex(16), durable=False)
-        try:
-            schema.upgrade(server.url, MIGRATIONS)
-            yield server.url
-        finally:
-            server.stop()
-
-
 async def measure() -> None:
     users = list(range(1_000_000, 1_000_000 + USERS))
     tastes = make_tastes(users, VIDEOS, OWNERS)
     later = liked_later(tastes)
     viewers = random.Random(1).sample(sorted(later), min(VIEWERS, len(later)))
-    with scratch_media() as url:
+    with scratch_database(MIGRATIONS) as url:
         with psycopg.connect(url, autocommit=True) as media:
             before = [watch for watch in tastes.watches if watch.at < UNTIL]
             there = [video for video in tastes.videos if video.id < last_id(tastes)]

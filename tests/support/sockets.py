@@ -11,6 +11,15 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+# Of websockets' clients: no limits, pings or compression of their own.
+OPTIONS: dict[str, Any] = {
+    "max_size": None,
+    "ping_interval": None,
+    "close_timeout": 1,
+    "compression": None,
+    "proxy": None,
+}
+
 
 class Refusal(Exception):
     """An `error` frame and its data."""
@@ -124,14 +133,7 @@ class Socket(Frames):
 @asynccontextmanager
 async def raw_socket(url: str, path: str = "/api/chat/ws", **options: Any) -> AsyncIterator[Socket]:
     """A socket on which nothing was sent yet; `options` are those of websockets."""
-    options = {
-        "max_size": None,
-        "ping_interval": None,
-        "close_timeout": 1,
-        "compression": None,
-        "proxy": None,
-    } | options
-    async with connect(url.replace("http", "ws", 1) + path, **options) as ws:
+    async with connect(url.replace("http", "ws", 1) + path, **OPTIONS | options) as ws:
         yield Socket(ws)
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 
 from deploy.local.errors import LocalError
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.3, 10.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.3, 10.0  # seconds
 HEALTHY_PAUSE = 0.6  # the longest after a life in which it was healthy: it was killed, or met something rare
 STEADY_SECONDS = 10
 SLOW_SECONDS = 30

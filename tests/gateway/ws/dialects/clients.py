@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from websockets.asyncio.client import connect
 
-from tests.support.sockets import Frames
+from tests.support.sockets import OPTIONS, Frames
 
 
 class Client(Frames):
@@ -78,14 +78,7 @@ async def dialect(url: str, name: str, token: str, **options: Any) -> AsyncItera
     kind: type[Client] = {"A": A, "B1": B1, "B2": B2}[name]
     path = {"A": f"/ws?token={quote('Bearer ' + token)}", "B1": "/ws", "B2": f"/ws?token={token}"}[name]
     headers = {"Authorization": f"Bearer {token}"} if name == "B1" else {}
-    options = {
-        "max_size": None,
-        "ping_interval": None,
-        "close_timeout": 1,
-        "compression": None,
-        "proxy": None,
-    } | options
-    async with connect(url.replace("http", "ws", 1) + path, additional_headers=headers, **options) as ws:
+    async with connect(url.replace("http", "ws", 1) + path, additional_headers=headers, **OPTIONS | options) as ws:
         client = kind(ws)
         if name == "B1":
             await client.send({"frameType": 1})

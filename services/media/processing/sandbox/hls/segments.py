@@ -1,5 +1,6 @@
 """Cuts a recording into segments that begin with a key frame, as HLS players fetch them (RFC 8216)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,21 @@ def cut(source: Path, target: Path) -> list[Segment]:
     """
     with av.open(str(source)) as container, av.open(str(target), "w", format="mp4", options=OPTIONS) as output:
         times = _copy(container, output)
-    found = list(boxes.walk(target))
-    end = found[-1].start + found[-1].size
-    starts = [box.start for box in found if box.kind == b"moof"]
-    fragments = zip(starts, [*starts[1:], end], times[:-1], times[1:], strict=True)
+    starts, size = fragments_of(target)
+    return join(starts, size, times)
+
+
+def fragments_of(path: Path) -> tuple[list[int], int]:
+    """The offsets at which the fragments begin, and the size of the file."""
+    found = list(boxes.walk(path))
+    return [box.start for box in found if box.kind == b"moof"], found[-1].start + found[-1].size
+
+
+def join(starts: Sequence[int], size: int, times: Sequence[float]) -> list[Segment]:
+    """Makes segments of about SECONDS of the fragments that begin at the offsets `starts`. `times`: the seconds at
+    which each begins, and at which the last one ends."""
     segments: list[Segment] = []
-    for start, stop, begins, ends in fragments:
+    for start, stop, begins, ends in zip(starts, [*starts[1:], size], times[:-1], times[1:], strict=True):
         seconds = ends - begins
         if len(segments) > 1 and segments[-1][2] + seconds / 2 < SECONDS:
             start, _, before = segments.pop()

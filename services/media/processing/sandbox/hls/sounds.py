@@ -7,7 +7,7 @@ import av
 
 from services.media.processing.sandbox.formats import boxes
 from services.media.processing.sandbox.hls import rungs
-from services.media.processing.sandbox.hls.segments import SECONDS, Segment
+from services.media.processing.sandbox.hls.segments import Segment, fragments_of, join
 
 # A fragment per second, of which several make a segment; the first segment is one, so that playback starts soon.
 OPTIONS = {"movflags": "+delay_moov+default_base_moof+skip_trailer", "frag_duration": "1000000", "fflags": "+bitexact"}
@@ -31,19 +31,9 @@ def cut(source: Path, target: Path) -> dict[str, Any] | None:
 
 def _segments(path: Path, rate: int, end: float) -> list[Segment]:
     """The bytes before the first segment are the index."""
-    boxes_of = list(boxes.walk(path))
-    size = boxes_of[-1].start + boxes_of[-1].size
-    starts = [box.start for box in boxes_of if box.kind == b"moof"]
+    starts, size = fragments_of(path)
     times = [begin / rate for begin in _times(path, starts)]
-    end = max(end, times[-1] + 0.001)
-    segments: list[Segment] = []
-    for start, stop, begins, ends in zip(starts, [*starts[1:], size], times, [*times[1:], end], strict=True):
-        seconds = ends - begins
-        if len(segments) > 1 and segments[-1][2] + seconds / 2 < SECONDS:
-            start, _, before = segments.pop()
-            seconds += before
-        segments.append((start, stop - start, seconds))
-    return segments
+    return join(starts, size, [*times, max(end, times[-1] + 0.001)])
 
 
 def _times(path: Path, starts: list[int]) -> list[int]:
