@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from protos.user.v1 import accounts_pb2 as pb
 from services.kit.config import ConfigError
+from services.user.errors import MailFailed
 from services.user.proofs import mail
 from services.user.proofs.mail import Mailer
 from tests.support.proxy import proxy_to
@@ -105,6 +106,28 @@ async def test_mail_goes_out_again_as_soon_as_its_server_is_back(
             proxy.swallowing = False
             assert await ask() == ""
     assert len(mailbox.mails) == 1
+
+
+async def test_a_slow_mail_server_has_one_time_for_all_its_answers(
+    user: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "TIMEOUT", 0.8)
+
+    async def answer_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = b"."
+        while line and not line.upper().startswith(b"QUIT"):
+            await asyncio.sleep(0.3)
+            writer.write(
+                b"354 go on\r\n" if line.startswith(b"DATA") else b"250 yes\r\n" if line != b"." else b"220 hi\r\n"
+            )
+            line = await (reader.readuntil(b"\r\n.\r\n") if line.startswith(b"DATA") else reader.readline())
+        writer.close()
+
+    async with await asyncio.start_server(answer_slowly, "127.0.0.1", 0) as server:
+        url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        mailer = Mailer(msgspec.structs.replace(user.settings, smtp_url=url))
+        with pytest.raises(MailFailed):
+            await mailer.send_code("ann@example.com", "123456", 5)
 
 
 async def test_a_code_that_failed_to_go_out_does_not_take_its_successor_along(user: Running) -> None:

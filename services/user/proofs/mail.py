@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import ssl
 import time
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
@@ -18,7 +19,8 @@ from services.kit.config import ConfigError
 from services.user.config import UserSettings
 from services.user.errors import MailFailed
 
-TIMEOUT = 5.0  # seconds for the whole exchange
+TIMEOUT = 5.0  # seconds for the whole exchange, until the server has taken the mail
+QUIT_SECONDS = 1.0  # to part from it
 
 MAILS = Counter("hitok_mails", "Mails given to the mail server", ["outcome"])
 SENT, NOT_SENT = MAILS.labels("sent"), MAILS.labels("failed")
@@ -81,16 +83,23 @@ class Mailer:
 
     async def _send(self, message: EmailMessage) -> None:
         implicit_tls = self._url.scheme == "smtps"
-        await aiosmtplib.send(
-            message,
+        client = aiosmtplib.SMTP(
             hostname=self._url.hostname,
             port=self._url.port or (465 if implicit_tls else 25),
             username=unquote(self._url.username) if self._url.username else None,
             password=unquote(self._url.password) if self._url.password else None,
             use_tls=implicit_tls,
             tls_context=ssl.create_default_context(),
-            timeout=TIMEOUT,
+            timeout=TIMEOUT,  # of each step
         )
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                await client.connect()
+                await client.send_message(message)
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await client.quit(timeout=QUIT_SECONDS)
+        finally:
+            client.close()
 
     def _write(self, message: EmailMessage) -> None:
         path = self._folder / f"{time.time_ns()}-{secrets.token_hex(4)}.eml"
