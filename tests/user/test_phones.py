@@ -12,6 +12,7 @@ import pytest
 from protos.user.v1 import accounts_pb2 as pb
 from protos.user.v1 import users_pb2 as users_pb
 from services.kit.config import ConfigError
+from services.user.errors import SmsFailed
 from services.user.proofs.sms import SmsSender
 from tests.support.user import (
     PASSWORD,
@@ -146,6 +147,21 @@ async def test_the_webhook_gets_phone_and_code(user: Running, status: str, reaso
             sent = json.loads(bodies[0])
             registered = await refusal(register(running, phone, sent["code"]))
     assert sent["phone"] == f"+86{phone}" and registered == ("CODE_INVALID" if reason else "")
+
+
+async def test_a_webhook_that_has_moved_has_sent_nothing(user: Running) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        answers = {b"POST": "301 Moved\r\nLocation: /elsewhere", b"GET ": "200 OK"}
+        writer.write(f"HTTP/1.1 {answers[head[:4]]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/sms"
+        sender = SmsSender(msgspec.structs.replace(user.settings, sms_url=url))
+        with pytest.raises(SmsFailed):
+            await sender.send_code("+8617500000001", "123456", 5)
 
 
 def test_an_address_that_is_no_webhook_is_a_config_error(user: Running) -> None:

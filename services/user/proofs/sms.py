@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import structlog
 from prometheus_client import Counter
@@ -22,6 +22,16 @@ TO_FILES = "file"
 SMS = Counter("hitok_sms", "Codes given to the webhook for phones", ["outcome"])
 SENT, NOT_SENT = SMS.labels("sent"), SMS.labels("failed")
 log = structlog.get_logger("sms")
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """A redirect is no 2xx answer: followed, it would turn the POST into a GET, whose answer says nothing."""
+
+    def redirect_request(self, *_: object, **__: object) -> None:
+        return None
+
+
+_opener = build_opener(_NoRedirects)
 
 
 class SmsSender:
@@ -50,7 +60,7 @@ class SmsSender:
         headers = {"Content-Type": "application/json"}
         request = Request(self._url, body, headers, method="POST")  # noqa: S310 - http or https, see __init__
         try:
-            urlopen(request, timeout=TIMEOUT).close()  # noqa: S310 - raises for what is no 2xx
+            _opener.open(request, timeout=TIMEOUT).close()  # raises for what is no 2xx
         except HTTPError as error:
             error.close()  # it holds the socket
             raise
