@@ -73,3 +73,5 @@ async def _run(context: CheckContext, check: Check) -> Finding:
         return Finding(check.name, State.CONCERN, str(concern))
     except TimeoutError:
         return Finding(check.name, State.FAULT, f"no answer in {check.seconds:.0f} s")
+    except Exception as error:  # whatever a check did not expect, the others go on; its text may hold a password
+        return Finding(check.name, State.FAULT, f"the check itself failed: {type(error).__name__}. Please report that")

@@ -103,6 +103,15 @@ async def test_a_concern_stops_nothing_and_a_check_that_hangs_ends_at_its_deadli
     assert found[1].text == "no answer in 0 s"
 
 
+async def test_a_check_that_breaks_hides_no_other() -> None:
+    async def breaking(_: CheckContext) -> str:
+        raise ValueError("postgresql://user:secret@host")
+
+    found = await findings_of(Check("a", breaking, 1), Check("b", good, 1))
+    assert [finding.state for finding in found] == [State.FAULT, State.GOOD]
+    assert "ValueError" in found[0].text and "secret" not in found[0].text
+
+
 def test_every_check_has_a_deadline_and_needs_what_is_checked_before() -> None:
     seen: set[str] = set()
     for check in list_checks("http://x"):
