@@ -4,25 +4,19 @@ import os
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from deploy.local.errors import LocalError
 from deploy.local.servers.cluster import find_program
 
 # URL options by environment variable: on the command line every user of the machine could read the password.
 VARIABLES = {
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "dbname": "PGDATABASE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "options": "PGOPTIONS",
+    option.keyword.decode(): option.envvar.decode() for option in Conninfo.get_defaults() if option.envvar is not None
 }
+NEEDLESS = frozenset(  # options without a variable that matter to connections of a service alone
+    {"fallback_application_name", "tcp_user_timeout", "keepalives"}
+    | {f"keepalives_{what}" for what in ("idle", "interval", "count")}
+)
 
 
 def locate(name: str) -> Path:
@@ -36,7 +30,7 @@ def locate(name: str) -> Path:
 def environment_for(url: str) -> dict[str, str]:
     """The environment that makes a program connect to `url`. Raises LocalError for a URL option that no variable can
     hold."""
-    given = conninfo_to_dict(url)
+    given = {name: value for name, value in conninfo_to_dict(url).items() if name not in NEEDLESS}
     unknown = next((name for name in given if name not in VARIABLES), None)
     if unknown:
         raise LocalError(f"a database's URL has the option {unknown}, which backups do not know")

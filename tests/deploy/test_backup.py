@@ -25,6 +25,7 @@ from obstore.store import LocalStore
 from deploy.backup.backups import back_up, check_revisions, put_back
 from deploy.backup.manifest import FILE, Manifest, Object, measure, read_manifest, verify
 from deploy.backup.places import Place, is_running, open_place
+from deploy.backup.programs import environment_for
 from deploy.backup.snapshots import CONSUMERS_FIRST, keeping_files, note_verified
 from deploy.backup.stream import count_events, empty_stream
 from deploy.backup.verification import try_restore
@@ -69,6 +70,24 @@ def make_place(servers: Servers, folder: Path, *, migrated: bool) -> Place:
             urls["user"], "INSERT INTO outbox (subject, aggregate, data, published_at) VALUES ('s', 'a', '1', now())"
         )
     return Place(urls, store, "", folder / "stream")
+
+
+def test_programs_connect_to_the_urls_that_the_services_take() -> None:
+    """Also to several hosts of which one is the primary (docs/scaling.md)."""
+    options = "target_session_attrs=read-write&sslmode=verify-full&tcp_user_timeout=5000"
+    found = environment_for(f"postgresql://a:p%40@one:5432,two:5433/b?{options}")
+    assert {name: found[name] for name in found if name.startswith("PG")} == {
+        "PGCONNECT_TIMEOUT": "10",
+        "PGDATABASE": "b",
+        "PGHOST": "one,two",
+        "PGPASSWORD": "p@",
+        "PGPORT": "5432,5433",
+        "PGSSLMODE": "verify-full",
+        "PGTARGETSESSIONATTRS": "read-write",
+        "PGUSER": "a",
+    }
+    with pytest.raises(LocalError, match="the option sslpassword"):
+        environment_for("postgresql://a@b/c?sslpassword=x")
 
 
 def execute(url: str, statement: str) -> list[Any]:
