@@ -27,10 +27,31 @@ def is_free(port: int) -> bool:
 
 
 def find_free_port(preferred: int = 0) -> int:
-    """`preferred` if it is free, else a random free port, so that two searches at once rarely collide."""
-    if preferred and is_free(preferred):
-        return preferred
-    return next(port for port in shuffled_range() if is_free(port))
+    """`preferred` if it is free, else a random free port, so that two searches at once rarely collide.
+
+    Not one that a run of hitok has reserved, this run or another: its process may be about to bind it."""
+    wanted = [preferred] if preferred else []
+    return next(port for port in (*wanted, *shuffled_range()) if is_free(port) and not is_reserved(port))
+
+
+def is_reserved(port: int) -> bool:
+    """Whether a run of hitok has reserved it (PortAssigner)."""
+    try:
+        bind_mark(port).close()
+    except OSError:
+        return True
+    return False
+
+
+def bind_mark(port: int) -> socket.socket:
+    """Raises OSError."""
+    mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        mark.bind(("127.0.0.1", port))
+    except OSError:
+        mark.close()
+        raise
+    return mark
 
 
 def shuffled_range() -> list[int]:
@@ -81,11 +102,8 @@ class PortAssigner:
         """
         if not is_free(port):
             return False
-        mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            mark.bind(("127.0.0.1", port))
+            self._exits.callback(bind_mark(port).close)
         except OSError:
-            mark.close()
             return False
-        self._exits.callback(mark.close)
         return True

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from deploy.local import data_dir as folder_module
+from deploy.local import ports as port_module
 from deploy.local.backends import Backends
 from deploy.local.data_dir import check_free_space, load_secrets
 from deploy.local.environment import make_environment, name_secrets
@@ -241,6 +242,16 @@ def test_a_port_that_another_run_will_bind_is_in_use() -> None:
         chosen = {"HITOK_RPC_GRPC_PORT": str(first["rpc"]["HITOK_RPC_GRPC_PORT"][0])}
         with pytest.raises(LocalError, match="is in use"), assign_ports([service], chosen):
             pass
+
+
+def test_a_server_takes_no_port_that_a_process_will_bind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL took that of a service which started after it."""
+    service = Service("rpc", "", (Ports("HITOK_RPC_GRPC_PORT", str(find_free_port()), any_free=True),), "grpc")
+    with assign_ports([service], {}) as assigned:
+        (port,) = assigned["rpc"]["HITOK_RPC_GRPC_PORT"]
+        other = find_free_port()
+        monkeypatch.setattr(port_module, "shuffled_range", lambda: [port, other])
+        assert find_free_port() == find_free_port(port) == other
 
 
 @pytest.mark.parametrize("replicas", [1, 2])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deploy.local.data_dir import write_private
 from deploy.local.errors import explain_os_errors
-from deploy.local.ports import is_free, shuffled_range
+from deploy.local.ports import is_free, is_reserved, shuffled_range
 
 
 def load_ports(var: Path, names: Iterable[str]) -> dict[str, int]:
@@ -14,7 +14,8 @@ def load_ports(var: Path, names: Iterable[str]) -> dict[str, int]:
     file = var / "ha.json"
     with explain_os_errors(file):
         known: dict[str, int] = json.loads(file.read_bytes()) if file.exists() else {}
-        free = (port for port in shuffled_range() if port not in known.values() and is_free(port))
+        open_ports = (port for port in shuffled_range() if is_free(port) and not is_reserved(port))
+        free = (port for port in open_ports if port not in known.values())
         missing = {name: next(free) for name in names if name not in known}
         if missing:
             write_private(file, known | missing)
