@@ -80,7 +80,7 @@ class PersonalFeeds:
         return task
 
     def _keep(self, key: Key, done: asyncio.Task[PersonalPage]) -> None:
-        if self._asking[key][1] is done:
+        if self._asking.get(key, (0.0, None))[1] is done:  # else a later call took its place, and may have ended
             del self._asking[key]
             if not done.cancelled() and done.exception() is None and not self._unsettled.get(key[0]):
                 self._pages.put(key, done.result())

@@ -87,6 +87,33 @@ async def test_what_was_asked_before_a_change_is_not_used_after_it(media: Media,
     assert await total(feeds) == 2
 
 
+async def test_an_earlier_call_that_ends_last_disturbs_nothing(
+    media: Media, feeds: PersonalFeeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, errors = [asyncio.Event(), asyncio.Event()], list[Any]()
+
+    async def answer(_: pb.ListVideosRequest) -> pb.VideoPage:
+        media.calls += 1
+        number = media.calls
+        await ends[number - 1].wait()
+        return pb.VideoPage(total=number)
+
+    monkeypatch.setattr(media, "ListVideos", answer)
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    early = asyncio.create_task(total(feeds))
+    await asyncio.sleep(0.01)
+    feeds.drop(VIEWER.user_id)
+    late = asyncio.create_task(total(feeds))
+    await asyncio.sleep(0.01)
+    ends[1].set()
+    assert await late == 2
+    ends[0].set()
+    assert await early == 1
+    await asyncio.sleep(0.01)
+    assert errors == []
+    assert await total(feeds) == 2
+
+
 async def test_a_call_that_failed_is_made_again(media: Media, feeds: PersonalFeeds) -> None:
     media.fails = True
     with pytest.raises(ValueError, match="no"):
