@@ -11,6 +11,14 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 T = TypeVar("T", bound=Hashable)
 
+FEW = 64  # keys of a tag among which those of ended entries are not looked for
+
+
+class _Keys(set[K]):
+    """The keys with a tag. At `limit` those whose entries have ended are taken out."""
+
+    limit = FEW
+
 
 class TaggedCache(NearCache[K, V], Generic[K, V, T]):
     def __init__(
@@ -25,14 +33,17 @@ class TaggedCache(NearCache[K, V], Generic[K, V, T]):
         super().__init__(fetch, ttl, size, window, lasting=lasting)
         self._tag_of = tag_of
         # A tag is as young as its youngest entry, so one that leaves the full map has no entry left in the cache.
-        self._keys: TtlMap[T, set[K]] = TtlMap(2 * max(ttl, LASTING), size)
+        self._keys: TtlMap[T, _Keys[K]] = TtlMap(2 * max(ttl, LASTING), size)
         self._dropped: TtlMap[T, float] = TtlMap(2 * max(ttl, LASTING), size)  # when
 
     def _may_keep(self, key: K, value: V | None, asked_at: float) -> bool:
         if value is None:
             return True
         tag = self._tag_of(key, value)
-        keys = self._keys.get(tag) or set()
+        keys = self._keys.get(tag) or _Keys()
+        if len(keys) >= keys.limit:
+            keys.intersection_update(self._entries.entries(keys))
+            keys.limit = max(2 * len(keys), FEW)
         keys.add(key)
         self._keys.put(tag, keys)
         return self._dropped.get(tag, 0.0) < asked_at
