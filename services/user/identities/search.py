@@ -43,11 +43,6 @@ async def search_users(
         return [], ""
     exact = await _find_exact(connection, query, region, proven_only)
     without = [row.id for row in exact]
-    key = username_key(query)
-    if not key or "\0" in key:
-        return [], ""
-    exact = await _find_exact(connection, query, region, proven_only)
-    without = [row.id for row in exact]
     ids, next_cursor = await NAMES.find(connection, key, cursor, clamp(limit, MAX_LIMIT), without)
     rows = await connection.execute(select(Account.__table__).where(one_of(Account.id, ids)))
     accounts = {row.id: row for row in rows}
