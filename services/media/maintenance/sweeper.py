@@ -1,10 +1,12 @@
 """Cleans up: queued deletions, abandoned uploads, and files in the store that no row names."""
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import structlog
@@ -54,7 +56,7 @@ async def _run(service: Resources) -> None:
             async with service.sessions.reading() as connection:
                 while not (await connection.execute(select(func.pg_try_advisory_lock(LEADER)))).scalar_one():
                     background.come_round(service.settings.sweep_seconds + STALLED)
-                    sweep_spool(service)
+                    await asyncio.to_thread(sweep_spool, service)
                     await asyncio.sleep(service.settings.sweep_seconds)
                 try:
                     await _lead(service, connection)
@@ -87,7 +89,7 @@ async def _lead(service: Resources, connection: object) -> None:
 
 async def sweep(service: Resources) -> None:
     """Sweeps everything once."""
-    sweep_spool(service)
+    await asyncio.to_thread(sweep_spool, service)
     await _sweep_uploads(service)
     await _prune_tags(service)
     SWEPT.labels("unused uploads").inc(await sweep_unused(service.database, service.settings.unused_days))
@@ -103,24 +105,33 @@ async def _prune_tags(service: Resources) -> None:
 
 
 def sweep_spool(service: Resources) -> None:
-    """Deletes temporary files that killed processes left on this machine."""
+    """Deletes temporary files that killed processes left on this machine. It walks through the whole store, if that is
+    a folder, so do not call it on the event loop."""
     oldest = time.time() - service.settings.sweep_grace_seconds
     spool = service.storage.spool.parent
     SWEPT.labels("temporary files").inc(spools.delete_abandoned(spool))
-    folders = [spool]
+    old = _old_files(spool, oldest)
     if isinstance(service.storage.store, LocalStore) and service.storage.store.prefix:
-        folders.append(Path(service.storage.store.prefix))
-    for folder in folders:
         # obstore writes to `<name>#<number>` first, and leaves that name out of its lists.
-        for path in folder.rglob("*" if folder == spool else "*#*"):
-            with suppress(FileNotFoundError):
-                if path.is_file() and path.stat().st_mtime < oldest:
-                    path.unlink()
-                    SWEPT.labels("temporary files").inc()
+        old = chain(old, _old_files(Path(service.storage.store.prefix), oldest, mark="#"))
+    for path in old:
+        with suppress(FileNotFoundError):
+            path.unlink()
+            SWEPT.labels("temporary files").inc()
     for path in service.storage.spool.iterdir():
         with suppress(OSError):  # a folder that is not empty, or a file
             if path.stat().st_mtime < oldest:
                 path.rmdir()
+
+
+def _old_files(folder: Path, oldest: float, mark: str = "") -> Iterator[Path]:
+    """The files with `mark` in their names that were last written before `oldest` (Unix seconds). Passes over what goes
+    meanwhile."""
+    for root, _, names in os.walk(folder):
+        for path in (Path(root, name) for name in names if mark in name):
+            with suppress(FileNotFoundError):
+                if path.is_file() and path.stat().st_mtime < oldest:
+                    yield path
 
 
 async def _sweep_uploads(service: Resources) -> None:

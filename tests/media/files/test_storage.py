@@ -6,9 +6,11 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -250,6 +252,22 @@ class TestSweeping:
         left = await self.sweep(local)
         assert {new, key_of(stored.file)} <= left
         assert not {old, part} & left
+
+    async def test_the_folders_are_walked_through_beside_the_event_loop(
+        self, local: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those of a large store take seconds."""
+        walked, sweep_spool = list[threading.Thread](), sweeper.sweep_spool
+
+        def watched(service: Any) -> None:
+            walked.append(threading.current_thread())
+            sweep_spool(service)
+
+        monkeypatch.setattr(sweeper, "sweep_spool", watched)
+        left = [await self.old(local, f"ab/{'ab' * 32}.png{mark}") for mark in ("", "#1")]
+        assert not {*left} & await self.sweep(local)
+        assert not any("#" in name for name in stored_files(local.settings))
+        assert walked and threading.main_thread() not in walked
 
     async def test_a_file_uploaded_while_it_is_swept_is_there_in_the_end(self, local: Running) -> None:
         """The sweeper has queued the file that nobody knew, and the upload waits until it is gone."""
