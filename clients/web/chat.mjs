@@ -3,8 +3,7 @@
 import { ChatClient } from "./chat-client.mjs";
 import { get, onSignedOut, post, refusal, request } from "./api.mjs";
 import { keep, kept, keptNames } from "./kept.mjs";
-import { applyPinned } from "./pins.mjs";
-import { applyReactions, keepReactions } from "./reactions.mjs";
+import { applyPinned, applyReactions, keepReactions } from "./message-state.mjs";
 import { me } from "./session.mjs";
 
 /** Conversations by id, as the API gives them; with `dismissed` where a group is gone. */

@@ -4,12 +4,6 @@ import { dialog, fill, h, icon } from "./dom.mjs";
 import { t, time } from "./i18n.mjs";
 import { nameOf, action, toast } from "./ui.mjs";
 
-/** One was pinned, or taken off. */
-export function applyPinned(thread, { seq, pinned, ...pin }) {
-  thread.pins = thread.pins.filter((each) => each.seq !== seq);
-  if (pinned) thread.pins.unshift({ seq, ...pin });
-}
-
 export const isPinned = ({ conversation_id, seq }) => threadOf(conversation_id)?.pins.some((pin) => pin.seq === seq) ?? false;
 
 async function set({ conversation_id, seq }, pinned) {
