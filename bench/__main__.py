@@ -26,13 +26,15 @@ NAMES = (
     "mixes",
     "sizes",
     "cores",
+    "idle",
 )
 
 PERSONAL = ("following", "for_you", "for_you_replay", "cliff")
+ROOMS = dict.fromkeys(PERSONAL, "personal_feeds.") | {"idle": "footprint."}
 
 
 def module_of(name: str) -> str:
-    return f"bench.personal_feeds.{name}" if name in PERSONAL else f"bench.{name}"
+    return f"bench.{ROOMS.get(name, '')}{name}"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 import resource
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 FORKING = b"deploy.local.template"  # its children are the programs
@@ -36,16 +37,33 @@ def cpu(pid: int) -> float:
 
 def family_cpu(pid: int) -> float:
     """CPU seconds of the process and its descendants, those that have ended included."""
-    stats: dict[int, list[str]] = {}
+    stats = _read_stats()
+    return sum(sum(map(int, stats[member][11:15])) for member in _family(pid, stats)) / TICKS
+
+
+def family_memory(pid: int) -> dict[int, float]:
+    """MB by process, of the process and its descendants; what several share is divided among them (PSS)."""
+    found = {}
+    for member in _family(pid, _read_stats()):
+        with suppress(OSError):
+            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+            found[member] = int(rollup.split("\nPss:")[1].split()[0]) * 1024 / 1e6
+    return found
+
+
+def _read_stats() -> dict[int, list[str]]:
+    stats = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
+        with suppress(OSError):
             stats[int(path.parent.name)] = _fields(path)
-        except OSError:
-            continue
+    return stats
+
+
+def _family(pid: int, stats: dict[int, list[str]]) -> list[int]:
     family = [pid]
     for member in family:
         family += [child for child, fields in stats.items() if int(fields[1]) == member]
-    return sum(sum(map(int, stats[member][11:15])) for member in family if member in stats) / TICKS
+    return [member for member in family if member in stats]
 
 
 def cpu_by_name(pid: int) -> dict[str, float]:
@@ -58,12 +76,7 @@ def cpu_by_name(pid: int) -> dict[str, float]:
 
 def programs(pid: int) -> Iterator[tuple[int, str]]:
     """The programs that a supervisor started, with their names."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(path.parent.name)] = int(_fields(path)[1])
-        except OSError:
-            continue
+    parents = {child: int(fields[1]) for child, fields in _read_stats().items()}
     supervisors = [pid]
     for child, parent in sorted(parents.items()):
         if parent not in supervisors:

@@ -1,10 +1,12 @@
 """Whether the events of each service are heard. Only then may a cache keep for long what events drop.
 
-Each service's relay says every second that its events are published (services/kit/events/relay.py). Once a service has
-been silent for SILENCE, or the connection to NATS was made anew, all that was kept for long is dropped, and until the
-service is heard again an entry lives as briefly as if there were no events.
+A gateway asks every second, and each service's relay says that its events are published (services/kit/events/relay.py).
+Once a service has been silent for SILENCE, or the connection to NATS was made anew, all that was kept for long is
+dropped, and until the service is heard again an entry lives as briefly as if there were no events. The gateway stops
+asking LASTING after the last use of a cache: no entry is left then that events have to drop.
 """
 
+import asyncio
 from collections.abc import Callable, Collection
 from time import monotonic
 from typing import Protocol
@@ -20,18 +22,29 @@ class Clearable(Protocol):
 class Lasting:
     """How long a cache keeps what events of some services drop."""
 
-    def __init__(self, services: Collection[str], seconds: float, clock: Callable[[], float]) -> None:
-        self.services, self.seconds, self._clock = services, seconds, clock
+    def __init__(
+        self, services: Collection[str], seconds: float, clock: Callable[[], float], stirred: asyncio.Event
+    ) -> None:
+        """`stirred` is set when a cache is used that hears nothing."""
+        self.services, self.seconds, self._clock, self._stirred = services, seconds, clock, stirred
         self.caches: list[Clearable] = []
-        self.until, self._heard = 0.0, False
+        self.until, self.used, self._heard = 0.0, False, False
 
     def hears(self) -> bool:
         """Many lookups ask in each request."""
-        return self._clock() < self.until
+        self.used = True
+        if self._clock() < self.until:
+            return True
+        self._stirred.set()
+        return False
+
+    def renew(self, until: float) -> None:
+        self.look()  # what was kept before a silence ends
+        self.until, self._heard = until, self._clock() < until
 
     def look(self) -> None:
         """Clears the caches when a service has fallen silent."""
-        heard, self._heard = self._heard, self.hears()
+        heard, self._heard = self._heard, self._clock() < self.until
         if heard and not self._heard:
             self.clear()
 
@@ -45,11 +58,14 @@ class Hearing:
         self._clock = clock
         self._heard_until: dict[str, float] = {}  # by service
         self._lasting: list[Lasting] = []
+        self._used_at = clock()
+        self.stirred = asyncio.Event()  # by a beat, or by the use of a cache that hears nothing
 
     def beat(self, service: str) -> None:
         self._heard_until[service] = self._clock() + SILENCE
         for lasting in self._lasting:
-            lasting.until = min(self._heard_until.get(each, 0.0) for each in lasting.services)
+            lasting.renew(min(self._heard_until.get(each, 0.0) for each in lasting.services))
+        self.stirred.set()
 
     def hears(self, *services: str) -> bool:
         now = self._clock()
@@ -57,9 +73,20 @@ class Hearing:
 
     def lasting(self, *services: str, seconds: float = LASTING) -> Lasting:
         """For a cache that events of all of these services drop."""
-        lasting = Lasting(services, seconds, self._clock)
+        lasting = Lasting(services, seconds, self._clock, self.stirred)
         self._lasting.append(lasting)
         return lasting
+
+    def is_wanted(self) -> bool:
+        """Whether a cache was used within LASTING, or this process began then."""
+        if any(lasting.used for lasting in self._lasting):
+            self._used_at = self._clock()
+        for lasting in self._lasting:
+            lasting.used = False
+        return self._clock() - self._used_at < LASTING
+
+    def hears_any(self) -> bool:
+        return any(self._clock() < until for until in self._heard_until.values())
 
     def look(self) -> None:
         """Call it every second."""

@@ -21,7 +21,7 @@ from gateway.cache.tells import Changes
 from services.kit import background
 from services.kit.nats import Event
 
-BEATS = "beat."
+BEATS, ASK = "beat.", "beat.ask.all"
 SUBJECTS = (
     BEATS + "*",
     TOLD,
@@ -34,6 +34,9 @@ SUBJECTS = (
 )
 RETRY_SECONDS = 0.5
 LOOK_SECONDS = 1.0
+ASK_SECONDS = (
+    5.0  # between two asks while all are heard; relays beat for three times as long (services/kit/events/relay.py)
+)
 
 log = structlog.get_logger("invalidation")
 
@@ -71,14 +74,26 @@ class Invalidation:
         return True
 
     async def watch(self) -> None:
-        """Notices that a service is silent, or that the connection was another one for a while."""
+        """Asks the services for beats while the caches are used; notices that one is silent, or that the connection was
+        another one for a while."""
         reconnects = self._nats.stats["reconnects"]
         while True:
-            await asyncio.sleep(background.until(LOOK_SECONDS))
             if self._nats.stats["reconnects"] != reconnects:
                 reconnects = self._nats.stats["reconnects"]
                 self._hearing.forget()
             self._hearing.look()
+            if self._hearing.is_wanted():
+                await self._ask()
+            elif not self._hearing.hears_any():
+                self._hearing.stirred.clear()
+                await self._hearing.stirred.wait()
+                continue
+            await asyncio.sleep(background.until(LOOK_SECONDS))
+
+    async def _ask(self) -> None:
+        if self.subscribed and self._nats.is_connected:
+            with suppress(NatsError, OSError):
+                await self._nats.publish(ASK)
 
     async def _take(self, message: Msg) -> None:
         """The client logs what this raises, and goes on with the next message."""

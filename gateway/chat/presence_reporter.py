@@ -55,10 +55,12 @@ class PresenceReporter:
             name="report presence",
         )
         self._last: asyncio.Future[None] | None = None  # the result of the last report
+        self._begun = asyncio.Event()  # set while anything is to be refreshed
         self.version = 0  # grows with each change that was reported
 
     def opened(self, connection_id: str, user_id: int) -> None:
         self._sockets[connection_id] = Reported(user_id, self._clock() + REFRESH_SECONDS)
+        self._begun.set()
         self._submit(pb.Connection(user_id=user_id, connection_id=connection_id))
 
     def closed(self, connection_id: str, user_id: int) -> None:
@@ -95,8 +97,13 @@ class PresenceReporter:
     async def _refresh_for_ever(self) -> None:
         while True:
             background.come_round()
-            await asyncio.sleep(background.until(TICK_SECONDS))
-            self.refresh()
+            if self._sockets or self._requests:
+                await asyncio.sleep(background.until(TICK_SECONDS))
+                self.refresh()
+            else:
+                self._begun.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._begun.wait(), REFRESH_SECONDS)
 
     def refresh(self) -> None:
         """Reports again what is due: every open WebSocket, and the users with a request since their last report."""
@@ -115,6 +122,7 @@ class PresenceReporter:
         self._requests[user_id] = Reported(user_id, self._clock() + REFRESH_SECONDS)
         if len(self._requests) > MAX_REQUESTERS:
             self._requests.popitem(last=False)
+        self._begun.set()
         self._submit(pb.Connection(user_id=user_id, requested_at=seen_at))
 
     def _submit(self, row: pb.Connection) -> None:

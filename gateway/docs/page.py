@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -58,17 +59,22 @@ def errors_page() -> str:
 
 def handlers(endpoints: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
     """Of these endpoints. Raises OSError if a file is not there."""
-    documents, asyncapi = {"en": document(endpoints, EN), "zh": document(endpoints, ZH)}, ASYNCAPI.read_bytes()
+    endpoints, asyncapi = list(endpoints), ASYNCAPI.read_bytes()
     pages = {"zh": PAGES["zh"], "errors": errors_page()}
     scripts = {name: (Path(__file__).parent / name).read_bytes() for name in SCRIPTS}
 
+    @cache
+    def write(language: str) -> bytes:
+        """When it is first asked for: both take 3 MB."""
+        return document(endpoints, ZH if language == "zh" else EN)
+
     @get("/openapi.json")
     async def openapi_document() -> ASGIResponse:
-        return ASGIResponse(body=documents["en"], media_type="application/json")
+        return ASGIResponse(body=await asyncio.to_thread(write, "en"), media_type="application/json")
 
     @get("/openapi.zh.json")
     async def chinese_document() -> ASGIResponse:
-        return ASGIResponse(body=documents["zh"], media_type="application/json")
+        return ASGIResponse(body=await asyncio.to_thread(write, "zh"), media_type="application/json")
 
     @get("/asyncapi.yaml")
     async def asyncapi_document() -> ASGIResponse:

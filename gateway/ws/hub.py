@@ -49,6 +49,7 @@ class Hub:
         self.users: dict[int, list[Connection]] = {}
         self.watchers: dict[int, set[Connection]] = {}
         self.replay_buffer = ReplayBuffer()
+        self.occupied = asyncio.Event()  # while there is a connection
 
     @property
     def connections(self) -> list[Connection]:
@@ -57,6 +58,7 @@ class Hub:
     def add(self, connection: Connection) -> None:
         """From now on the connection gets its user's events, but no conversation's yet."""
         self.users.setdefault(connection.caller.user_id, []).append(connection)
+        self.occupied.set()
         connection.pending_moves = {}
         metrics.OPEN.inc()
 
@@ -67,6 +69,8 @@ class Hub:
         siblings.remove(connection)
         if not siblings:
             del self.users[connection.caller.user_id]
+        if not self.users:
+            self.occupied.clear()
         for conversation_id in tuple(connection.conversations):
             self.leave(connection, conversation_id)
         self.watch(connection, ())

@@ -100,13 +100,14 @@ class PushSubscriber:
         """
         self._reconnects, dropped = self._nats.stats["reconnects"], 0
         while True:
-            await asyncio.sleep(GAP_CHECK_SECONDS)
+            await self._hub.occupied.wait()  # who connects later is not told of a gap before
             self._check_reconnect()
             now = subscription.delivered - subscription.pending_msgs - self._taken
             if now != dropped:
                 log.warning("events were dropped", count=now - dropped)
                 self._on_gap()
             dropped = now
+            await asyncio.sleep(GAP_CHECK_SECONDS)
 
     def _check_reconnect(self) -> None:
         if self._nats.stats["reconnects"] != self._reconnects:

@@ -39,6 +39,7 @@ class Database:
     def __init__(self, url: str, size: int = 5) -> None:
         self.url = url
         self.pool = Pool(self._connect, size)
+        self.looking = asyncio.Lock()  # looks for metrics take turns: a connection takes 3 MB of PostgreSQL's memory
         self.watchers: list[Watcher] = []  # called with the SQL and the values of each statement, for tests
 
     async def _connect(self) -> Driver:

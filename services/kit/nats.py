@@ -14,6 +14,8 @@ from prometheus_client import Gauge
 from services.kit import background
 from services.kit.log import ThrottledWarning
 
+CONNECT: dict[str, Any] = {"connect_timeout": 2, "reconnect_time_wait": 1, "max_reconnect_attempts": -1}
+CONNECT |= {"ping_interval": 5, "max_outstanding_pings": 2}
 CONNECTED = Gauge("hitok_nats_connected", "1 while NATS is connected")
 
 log = structlog.get_logger("nats")
@@ -44,16 +46,7 @@ async def open_nats(url: str, name: str) -> AsyncIterator[Nats]:
     async def connect() -> None:
         while not client.is_connected:
             try:
-                await client.connect(
-                    url.split(","),
-                    name=f"hitok-{name}",
-                    connect_timeout=2,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=1,
-                    ping_interval=5,
-                    max_outstanding_pings=2,
-                    error_cb=report,
-                )
+                await client.connect(url.split(","), name=f"hitok-{name}", error_cb=report, **CONNECT)
             except (OSError, NatsError, TimeoutError) as error:
                 waiting(error)
                 await asyncio.sleep(1)

@@ -12,11 +12,7 @@ from services.kit.config import Settings
 
 def open_provider(settings: Settings, service: str) -> TracerProvider:
     resource = Resource.create(
-        {
-            "service.name": f"hitok-{service}",
-            "service.version": VERSION,
-            "vcs.ref.head.revision": settings.revision,
-        }
+        {"service.name": f"hitok-{service}", "service.version": VERSION, "vcs.ref.head.revision": settings.revision}
     )
     provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(settings.otlp_ratio)), resource=resource)
     exporter = OTLPSpanExporter(settings.otlp_endpoint, insecure=not settings.otlp_endpoint.startswith("https"))

@@ -27,4 +27,4 @@ async def compose(settings: MediaSettings, grpc_server: grpc.aio.Server) -> Asyn
 commands.add_server(PROTOS, compose)
 
 if __name__ == "__main__":
-    commands.app()
+    commands.main()

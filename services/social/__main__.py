@@ -23,4 +23,4 @@ async def compose(settings: SocialSettings, grpc_server: grpc.aio.Server) -> Asy
 commands.add_server(PROTOS, compose)
 
 if __name__ == "__main__":
-    commands.app()
+    commands.main()

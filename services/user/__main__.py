@@ -31,4 +31,4 @@ async def compose(settings: UserSettings, grpc_server: grpc.aio.Server) -> Async
 commands.add_server(PROTOS, compose)
 
 if __name__ == "__main__":
-    commands.app()
+    commands.main()

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StreamConfig
@@ -810,3 +811,23 @@ async def test_a_handler_that_lacks_what_it_needs_is_tried_until_it_has_it(
             await announce(database, noun, 1)
             await eventually(lambda: len(attempts) == MAX_DELIVERIES + 3)
         assert not await rows(database, "SELECT * FROM dead_letter")
+
+
+async def test_a_relay_beats_when_it_is_asked_to(
+    settings: UserSettings, nats: Client, noun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relays, "ASKED", f"beat.ask.{noun}")  # no gateway of another test asks
+    beats: list[Msg] = []
+
+    async def take(message: Msg) -> None:
+        beats.append(message)
+
+    async def asked() -> bool:
+        await nats.publish(relays.ASKED)
+        return bool(beats)
+
+    await nats.subscribe(f"beat.{noun}", cb=take)
+    async with relay(settings, nats, noun):
+        await asyncio.sleep(0.2)
+        assert not beats
+        await eventually(asked, 30)

@@ -15,7 +15,6 @@ from deploy.local.servers.server import Server
 
 S = TypeVar("S", bound=Server)
 
-SECRETS = ("etcd",)  # besides those of the single servers
 THREE = range(1, 4)
 MEMBERS, POSTGRES, VALKEY = [f"etcd{n}" for n in THREE], ["postgres1", "postgres2"], ["valkey1", "valkey2"]
 SENTINELS, NATS = [f"sentinel{n}" for n in THREE], [f"nats{n}" for n in THREE]

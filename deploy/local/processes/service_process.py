@@ -4,7 +4,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from deploy.local.child import Child
@@ -93,6 +92,8 @@ class ServiceProcess(Process):
 
 def ask_what_is_missing(port: int) -> str:
     """The services that the gateway has not reached yet, as its readiness reports."""
+    from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - 2 MB, for a slow start alone
+
     connection = HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", "/health/ready")

@@ -13,7 +13,6 @@ from deploy.local.backends import ADMIN_URL, Backends, Topology, locate, make_to
 from deploy.local.commands import keep_settings
 from deploy.local.data_dir import load_secrets, locate_folder, open_folder
 from deploy.local.environment import make_environment, name_secrets
-from deploy.local.ha.topology import SECRETS, make_ha_topology
 from deploy.local.ports import AssignedPorts, assign_ports
 from deploy.local.processes.process import Display, Process
 from deploy.local.processes.reload import read_all, reload_on_change
@@ -28,6 +27,7 @@ from deploy.unknown_settings import find_unknown_settings
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A SIGTERM to the process group of `make run` arrives twice: make passes its own on.
 SAME_SIGNAL_SECONDS = 0.5
+HA_SECRETS = ("etcd",)  # besides those of the single servers
 
 
 async def supervise(
@@ -70,7 +70,7 @@ class Run:
         self._var = var
         self._ports = ports
         self._ha = ha
-        self._secrets = load_secrets(var, [*name_secrets(services), *(SECRETS if ha else ())])
+        self._secrets = load_secrets(var, [*name_secrets(services), *(HA_SECRETS if ha else ())])
         self._servers: list[ServerProcess] = []
         self._processes: list[ServiceProcess] = []
         self._template: Template | None = None
@@ -116,6 +116,9 @@ class Run:
 
     def _make_topology(self) -> Topology:
         if self._ha:
+            # It loads 2 MB, which a run that does without would keep.
+            from deploy.local.ha.topology import make_ha_topology  # noqa: PLC0415
+
             return make_ha_topology(self._environ, self._var, self._secrets)
         return make_topology(self._services, self._environ, self._var, self._secrets)
 

@@ -26,9 +26,11 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "200",
-    "shared_buffers": "32MB",
+    "shared_buffers": "12MB",
     "max_wal_size": "256MB",
+    "autovacuum_naptime": "2min",  # each look is a process for each database: a tenth of what an idle run takes
     "io_workers": "1",
+    "max_logical_replication_workers": "0",  # it is a publisher at most (docs/scaling.md): a process less
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",

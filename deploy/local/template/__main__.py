@@ -21,16 +21,19 @@ from typing import Any
 from deploy.local.launcher import die_with_parent
 from deploy.local.template.title import set_title
 
-NOT_NEEDED = "aiohttp"  # nats.py loads it if it is installed, for WebSockets, which hitok does not use: 7 MB
+# What libraries load if it is there, and servers do not use: nats.py for WebSockets (7 MB), structlog for tracebacks
+# with variables (4 MB), redis for its metrics.
+NOT_NEEDED = ("aiohttp", "rich", "opentelemetry.sdk.metrics")
 
 
 def main(modules: Iterable[str]) -> None:
-    sys.modules[NOT_NEEDED] = None  # type: ignore[assignment]  # an import of it fails
+    sys.modules.update(dict.fromkeys(NOT_NEEDED))  # type: ignore[arg-type]  # an import of it fails
     for module in modules:
         importlib.import_module(module)
     if len(list(Path("/proc/self/task").iterdir())) > 1:
         sys.exit("a module that is imported here starts a thread, which no child would have")
-    del sys.modules[NOT_NEEDED]
+    for name in NOT_NEEDED:
+        del sys.modules[name]
     gc.collect()
     gc.freeze()  # else the collector would write into each object, and so copy its page
     request = serve(socket.socket(fileno=os.dup(0)))

@@ -30,7 +30,6 @@ MODULES = (
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.orm",
     "typer",
-    "rich.traceback",
     "redis.asyncio",
     "nats",
     "jwt",

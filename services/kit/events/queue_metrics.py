@@ -49,7 +49,7 @@ async def watch(look: Callable[[], Awaitable[None]]) -> None:
 
 async def watch_outbox(database: Database) -> None:
     async def look() -> None:
-        async with database.reading() as connection:
+        async with database.looking, database.reading() as connection:
             OLDEST.set((await connection.execute(OLDEST_EVENT)).scalar() or 0)
         POSTGRES_SEEN.set_to_current_time()
 
@@ -58,7 +58,7 @@ async def watch_outbox(database: Database) -> None:
 
 async def watch_consumer(database: Database, client: Nats, stream: str, consumer: str) -> None:
     async def look() -> None:
-        async with database.reading() as connection:
+        async with database.looking, database.reading() as connection:
             DEAD.labels(consumer).set((await connection.execute(DEAD_LETTERS, {"consumer": consumer})).scalar_one())
         info = await client.jetstream(timeout=TIMEOUT).consumer_info(stream, consumer)
         PENDING.labels(consumer).set((info.num_pending or 0) + (info.num_ack_pending or 0))

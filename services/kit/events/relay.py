@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
@@ -27,7 +28,8 @@ from services.kit.events.stream import BATCH, LOST, POLL, PUBLISH_TIMEOUT, ensur
 from services.kit.log import ThrottledWarning
 
 RELAY_LOCK = 7_243_118_266  # advisory lock
-LOOK, BEAT_SECONDS, MAX_LAG = 60.0, 1.0, 1.0  # seconds
+LOOK, MAX_LAG = 60.0, 1.0  # seconds
+ASKED, PAUSE = "beat.ask.all", 0.5  # seconds after a beat in which no other is sent: several gateways may ask
 GATHER = 0.01  # seconds for which events gather after some were published; an event after a quiet time does not wait
 
 # Not `id > last`: ids are assigned before the commit, so a row that commits late would be skipped for good. Rows that
@@ -86,7 +88,8 @@ class Relay:
     def __init__(self, database: Database, client: Nats, source: str) -> None:
         self._database, self._client, self._source = database, client, source
         self._stream = StreamPublisher(client)
-        self.wake, self.is_told, self._is_idle, self._drained_at = asyncio.Event(), False, False, 0.0
+        self.wake, self.is_told, self._is_idle = asyncio.Event(), False, False
+        self._drained_at = self._beat_at = 0.0
         self._watch = StreamWatch(database, client)
         self._waits = ThrottledWarning(log, "relay waits")
 
@@ -112,13 +115,16 @@ class Relay:
                 await asyncio.sleep(1)
 
     async def beat(self) -> None:
-        """Tells those who live on events, every second, that they have all but those of the last MAX_LAG seconds."""
-        while True:
-            await asyncio.sleep(background.until(BEAT_SECONDS))
-            is_even = self._is_idle or asyncio.get_running_loop().time() - self._drained_at < MAX_LAG
-            if self.is_told and is_even and self._client.is_connected:
-                with suppress(*LOST):
-                    await self._client.publish(f"beat.{self._source}")
+        """Tells those who live on events, and ask every second, that they have all but those of the last MAX_LAG."""
+        while not self._client.is_connected:  # noqa: ASYNC110 (the client has no event for it)
+            await asyncio.sleep(0.1)
+        await self._client.subscribe(ASKED, cb=self._beat)  # the client renews it when it reconnects
+
+    async def _beat(self, _: Msg) -> None:
+        now = asyncio.get_running_loop().time()
+        if self.is_told and now - self._beat_at > PAUSE and (self._is_idle or now - self._drained_at < MAX_LAG):
+            self._beat_at = now
+            await self._client.publish(f"beat.{self._source}")
 
     async def drain(self) -> int:
         """Publishes until nothing is left, or until another relay holds the lock; returns the number of events."""

@@ -3,6 +3,7 @@ command of the operator."""
 
 import asyncio
 import multiprocessing
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -28,8 +29,7 @@ MIGRATE = typer.Option(False, "--migrate", help="bring the database to the newes
 class CommandLine(Generic[S]):
     """The command line of one service. The command `migrate` always exists.
 
-    Commands use the database directly, without a running server. An error that the operator can fix ends them with one
-    line and exit code 2.
+    Commands use the database directly, without a server. An error that the operator can fix ends them with exit code 2.
     """
 
     def __init__(self, service: str, settings: type[S], migrations: Path) -> None:
@@ -56,7 +56,7 @@ class CommandLine(Generic[S]):
         child.start()
         child.join()
         if child.exitcode:
-            raise typer.Exit(abs(child.exitcode))
+            raise SystemExit(abs(child.exitcode))
 
     def run(self, work: Callable[[Database, S], Awaitable[T]]) -> T:
         """Runs `work` on the database and returns its result. The schema must be that of this code."""
@@ -102,14 +102,21 @@ class CommandLine(Generic[S]):
 
         def serve(context: typer.Context, with_migration: bool = MIGRATE) -> None:
             """Serve, when no command is given."""
-            if context.invoked_subcommand:
-                return
+            if not context.invoked_subcommand:
+                self._serve(with_migration)
+
+        def run(with_migration: bool) -> None:
             settings = self.read_settings()
             if with_migration:
                 self._migrate_apart()
             server.run(self._service, settings, protos, partial(compose, settings))
 
+        self._serve = run
         self.app.callback(invoke_without_command=True)(serve)
+
+    def main(self) -> None:
+        """Does what the arguments say. Typer would load Pydantic to read those of a server, which keeps its memory."""
+        self._serve(len(sys.argv) > 1) if sys.argv[1:] in ([], ["--migrate"]) else self.app()
 
 
 async def count_faults(connection: AsyncConnection, queries: Mapping[str, str]) -> dict[str, int]:

@@ -34,7 +34,7 @@ async def watch_media(database: Database, storage: Storage) -> None:
         disk = await asyncio.to_thread(shutil.disk_usage, storage.spool)
         DISK_FREE.set(disk.free)
         DISK_SIZE.set(disk.total)
-        async with database.reading() as connection:
+        async with database.looking, database.reading() as connection:
             found = (await connection.execute(LOOK)).one()
         JOBS.labels("due").set(found.due)
         JOBS.labels("held").set(found.held)  # held by a worker, or postponed after a failure

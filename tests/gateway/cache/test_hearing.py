@@ -61,6 +61,36 @@ async def test_silence_ends_what_was_kept(hearing: Hearing, clock: Clock) -> Non
     assert len(source.fetches) == 3
 
 
+async def test_a_silence_that_nobody_looked_at_ends_what_was_kept_before(hearing: Hearing, clock: Clock) -> None:
+    source = Source(a="1")
+    cache = cache_of(source, hearing, clock)
+    hearing.beat("user")
+    await cache.load("a")
+    clock.advance(SILENCE)
+    hearing.beat("user")
+    await cache.load("a")
+    assert len(source.fetches) == 2
+
+
+async def test_beats_are_wanted_while_an_entry_may_live(hearing: Hearing, clock: Clock) -> None:
+    cache = cache_of(Source(a="1"), hearing, clock)
+    assert hearing.is_wanted(), "at the start"
+    clock.advance(LASTING)
+    assert not hearing.is_wanted()
+    await cache.load("a")
+    assert hearing.stirred.is_set(), "nothing was heard"
+    assert hearing.is_wanted()
+    hearing.beat("user")
+    clock.advance(1)
+    await cache.load("a")
+    assert hearing.is_wanted()
+    clock.advance(LASTING - 1)
+    assert hearing.is_wanted()
+    clock.advance(1)
+    assert not hearing.is_wanted()
+    assert not hearing.hears_any()
+
+
 async def test_another_service_does_not_count(hearing: Hearing, clock: Clock) -> None:
     source = Source(a="1")
     cache = cache_of(source, hearing, clock, ttl=0.0)

@@ -1,0 +1,1 @@
+"""What hitok takes of a machine."""
