@@ -54,7 +54,7 @@ hostile: $(STAMP) ## Upload 200 hostile files; print what each costs, and others
 	@HITOK_HOSTILE_FILES=$${HITOK_HOSTILE_FILES:-200} $(BIN)/python -m pytest tests/media/test_hostile_files.py -q -s
 
 alerts: $(STAMP) ## Break what each alert watches in a running hitok, and see a real Prometheus fire and go quiet
-	@HITOK_ALERTS=1 $(BIN)/python -m pytest tests/deploy/test_alerts.py tests/e2e/test_alerts.py tests/e2e/test_more_alerts.py tests/e2e/test_server_alerts.py -q -rs
+	@HITOK_ALERTS=1 $(BIN)/python -m pytest tests/deploy/test_alerts.py tests/e2e/test_*alerts.py -q -rs
 
 ha: $(STAMP) ## Kill nodes of each kind of a run in which each server exists several times: HITOK_HA_ROUNDS (20), HITOK_HA_SEED, HITOK_HA_NODES
 	@HITOK_HA_ROUNDS=$${HITOK_HA_ROUNDS:-20} $(BIN)/python -m pytest tests/e2e/test_ha.py -q -s

@@ -1,7 +1,7 @@
 """Alerts of a running hitok fire when their causes are broken, and go quiet when these are mended.
 
 A real Prometheus scrapes it, with the rules of deploy/observability; only their times are short. `make alerts` breaks
-more, here and in test_more_alerts.py.
+more, here and in the other test_*alerts.py.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Set
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -56,8 +56,8 @@ def scraping(running: Everything, folder: Path, more: int = 0) -> Iterator[Prome
         yield prometheus
 
 
-async def wait(prometheus: Prometheus, fire: set[str], quiet: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-    await asyncio.to_thread(prometheus.wait, lambda found: fire <= found and not quiet & found)
+async def wait(prometheus: Prometheus, fire: Set[str], quiet: Set[str] = frozenset(), seconds: float = 60) -> None:
+    await asyncio.to_thread(prometheus.wait, lambda found: fire <= found and not quiet & found, seconds)
 
 
 @asynccontextmanager
@@ -73,6 +73,8 @@ async def repeating(work: Callable[[], Awaitable[object]]) -> AsyncIterator[None
     finally:
         task.cancel()
         await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()  # raises what ended the work
 
 
 def query(running: Everything, service: str, statement: str) -> None:

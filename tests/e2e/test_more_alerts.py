@@ -1,7 +1,4 @@
-"""More alerts of a running hitok: each fires for its cause, and goes quiet once that is mended (`make alerts`).
-
-The few alerts that are neither here nor in test_alerts.py are judged by promtool alone (tests/deploy/test_alerts.py).
-"""
+"""More alerts of a running hitok: each fires for its cause, and goes quiet once that is mended (`make alerts`)."""
 
 import asyncio
 import json

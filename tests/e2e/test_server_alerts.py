@@ -37,28 +37,49 @@ from tests.support.servers import closing, private_postgres, private_valkey, tem
 pytestmark = long
 PROBE = {"modules": {"tls": {"prober": "tcp", "tcp": {"tls": True, "tls_config": {"insecure_skip_verify": True}}}}}
 STORE_BYTES = 16 << 20  # of JetStream
-# Debian has no exporter of NATS. Where none is on the PATH, this says what the one of docker-compose.yml says.
+# Debian has no exporter of NATS. Where none is on the PATH, this says what the one of docker-compose.yml says (`-jsz`).
 NATS_EXPORTER = """
 import json, sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.request import urlopen
+
+def metrics():
+    found, server = (json.load(urlopen(sys.argv[2] + path, timeout=2)) for path in ("/jsz", "/varz"))
+    meta = found.get("meta_cluster", {})
+    labels = {"server_id": sys.argv[2], "server_name": server["server_name"], "cluster": meta.get("name", "")}
+    labels |= {"domain": found["config"].get("domain", ""), "meta_leader": meta.get("leader", "")}
+    labels["is_meta_leader"] = str(meta.get("leader") in (None, server["server_name"])).lower()
+    yield "jetstream_server_total_message_bytes", labels, found["bytes"]
+    yield "jetstream_server_max_storage", labels, found["config"]["max_storage"]
+"""
+# Of the kubelet, whose numbers of a volume are those of its file system.
+KUBELET = """
+import os, sys
+
+def metrics():
+    labels, found = {"namespace": "hitok", "persistentvolumeclaim": "x"}, os.statvfs(sys.argv[2])
+    yield "kubelet_volume_stats_available_bytes", labels, found.f_bavail * found.f_frsize
+    yield "kubelet_volume_stats_capacity_bytes", labels, found.f_blocks * found.f_frsize
+"""
+SERVE = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class Exporter(BaseHTTPRequestHandler):
     def do_GET(self):
-        found = json.load(urlopen(sys.argv[2] + "/jsz", timeout=2))
-        server = '{server_id="%s"}' % found["server_id"]
+        lines = []
+        for name, labels, value in metrics():
+            lines.append("%s{%s} %d\\n" % (name, ",".join('%s="%s"' % pair for pair in labels.items()), value))
         self.send_response(200)
         self.send_header("content-type", "text/plain")
         self.end_headers()
-        self.wfile.write(b"jetstream_server_total_message_bytes%b %d\\n" % (server.encode(), found["bytes"]))
-        self.wfile.write(b"jetstream_server_max_storage%b %d\\n" % (server.encode(), found["config"]["max_storage"]))
+        self.wfile.write("".join(lines).encode())
 
 HTTPServer(("127.0.0.1", int(sys.argv[1])), Exporter).serve_forever()
 """
 # Debian's exporter of PostgreSQL is older than that of docker-compose.yml, which asks this by itself.
 LAG = {
     "pg_replication": {
-        "query": """SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+        "query": """SELECT CASE WHEN NOT pg_is_in_recovery() THEN 0
+ WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
  ELSE greatest(0, extract(epoch FROM now() - pg_last_xact_replay_timestamp())) END AS lag_seconds""",
         "master": True,
         "metrics": [{"lag_seconds": {"usage": "GAUGE", "description": "Replication lag behind the primary"}}],
@@ -221,7 +242,7 @@ async def test_a_store_of_jetstream_that_is_full(folder: Path) -> None:
     url = f"http://127.0.0.1:{server.monitor}"
     exporter, options = shutil.which("prometheus-nats-exporter"), ["-a", "127.0.0.1", "-p", "PORT", "-jsz=all", url]
     if exporter is None:
-        exporter, options = sys.executable, ["-c", NATS_EXPORTER, "PORT", url]
+        exporter, options = sys.executable, ["-c", NATS_EXPORTER + SERVE, "PORT", url]
     with closing(server.start()), exporting(folder, exporter, options) as prometheus:
         connection = await nats.connect(server.url)
         stream = connection.jetstream()
@@ -234,19 +255,35 @@ async def test_a_store_of_jetstream_that_is_full(folder: Path) -> None:
         await connection.close()
 
 
-async def test_a_disk_that_is_full(folder: Path) -> None:
-    exporter = find_program("prometheus-node-exporter")
+@pytest.fixture
+def disk(folder: Path) -> Iterator[Disk]:
     if not Disk.is_possible():
         pytest.skip("needs root with the right to mount a disk")
     with contextlib.closing(Disk(folder / "disk", 40)) as disk:
-        options = ["--web.listen-address=127.0.0.1:PORT", "--collector.disable-defaults", "--collector.filesystem"]
-        ours = {"source_labels": ["mountpoint"], "regex": str(disk.path), "action": "keep"}
-        scrape = {"metric_relabel_configs": [ours]}
-        with exporting(folder, exporter, options, scrape) as prometheus:
-            await asyncio.to_thread(disk.fill)
-            await wait(prometheus, {"ServerDiskFull"})
-            disk.free()
-            await wait(prometheus, set(), {"ServerDiskFull"})
+        yield disk
+
+
+async def fill_until(disk: Disk, prometheus: Prometheus, alert: str) -> None:
+    await wait(prometheus, set(), {alert})
+    await asyncio.to_thread(disk.fill)
+    await wait(prometheus, {alert})
+    disk.free()
+    await wait(prometheus, set(), {alert})
+
+
+async def test_a_disk_that_is_full(folder: Path, disk: Disk) -> None:
+    exporter = find_program("prometheus-node-exporter")
+    options = ["--web.listen-address=127.0.0.1:PORT", "--collector.disable-defaults", "--collector.filesystem"]
+    ours = {"source_labels": ["mountpoint"], "regex": str(disk.path), "action": "keep"}
+    scrape = {"metric_relabel_configs": [ours]}
+    with exporting(folder, exporter, options, scrape) as prometheus:
+        await fill_until(disk, prometheus, "ServerDiskFull")
+
+
+async def test_a_volume_of_kubernetes_that_is_full(folder: Path, disk: Disk) -> None:
+    options = ["-c", KUBELET + SERVE, "PORT", str(disk.path)]
+    with exporting(folder, sys.executable, options) as prometheus:
+        await fill_until(disk, prometheus, "VolumeFull")
 
 
 async def test_a_public_certificate_that_ends(folder: Path) -> None:

@@ -60,19 +60,19 @@ class Prometheus:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def firing(self) -> set[str]:
-        """The names of the alerts that fire."""
+    def firing(self) -> list[tuple[str, str]]:
+        """The alerts that fire, each with its summary."""
         with urllib.request.urlopen(f"{self._url}/api/v1/alerts", timeout=5) as answer:
             found = json.load(answer)["data"]["alerts"]
-        return {alert["labels"]["alertname"] for alert in found if alert["state"] == "firing"}
+        fired = [alert for alert in found if alert["state"] == "firing"]
+        return [(alert["labels"]["alertname"], alert["annotations"]["summary"]) for alert in fired]
 
-    def wait(self, until: Callable[[set[str]], bool], seconds: float = 60) -> set[str]:
-        """The alerts that fire when `until` is true of them."""
+    def wait(self, until: Callable[[set[str]], bool], seconds: float = 60) -> None:
+        """Until it is true of the names of the alerts that fire."""
         ends = time.monotonic() + seconds
-        while not until(found := self.firing()):
+        while not until(set(dict(found := self.firing()))):
             assert time.monotonic() < ends, found
             time.sleep(0.2)
-        return found
 
 
 @contextmanager
