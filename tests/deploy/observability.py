@@ -62,6 +62,7 @@ def expressions() -> Iterator[tuple[str, str]]:
 def not_served(scrape: str) -> list[str]:
     """The metrics, labels and label values that expressions use but the text of a scrape lacks."""
     served: dict[str, list[dict[str, str]]] = {rule["record"]: [{}] for rule in rules() if "record" in rule}
+    served["up"] = [{}]
     for family in text_string_to_metric_families(scrape):
         for sample in family.samples:
             served.setdefault(sample.name, []).append(sample.labels)
@@ -70,23 +71,31 @@ def not_served(scrape: str) -> list[str]:
         query = read(expression)
         known = set(OF_PROMETHEUS)
         for metric, matchers in query.selectors:
-            chosen = [
-                labels for labels in served.get(metric, ()) if all(_takes(each, metric, labels) for each in matchers)
-            ]
+            samples = served.get(metric, [])
+            chosen = [labels for labels in samples if all(_takes(each, metric, labels, samples) for each in matchers)]
             known.update(*chosen)
-            if not chosen and metric != "up":
+            if not chosen:
                 missing.append(f"{place}: {metric} {matchers}")
         if query.groups - known:
             missing.append(f"{place}: {query.groups - known}")
     return missing
 
 
-def _takes(matcher: Matcher, metric: str, labels: dict[str, str]) -> bool:
+def _takes(matcher: Matcher, metric: str, labels: dict[str, str], samples: list[dict[str, str]]) -> bool:
     if matcher.label == "job":
-        return all(each in JOBS for each in matcher.value.split("|"))
+        return _are_known(matcher, JOBS)
     if matcher.label in OF_PROMETHEUS:
         return True
+    if matcher.label not in labels:
+        return False
     if failures := NOT_YET.get((metric.rpartition("_")[0], matcher.label)):
-        parts = [Matcher(matcher.label, matcher.operator, each) for each in matcher.value.split("|")]
-        return matcher.label in labels and all(any(map(part.takes, failures)) for part in parts)
-    return matcher.label in labels and matcher.takes(labels[matcher.label])
+        return _are_known(matcher, failures)
+    if matcher.label == "outcome":  # all are served from the start
+        return _are_known(matcher, {sample[matcher.label] for sample in samples})
+    return matcher.takes(labels[matcher.label])
+
+
+def _are_known(matcher: Matcher, values: set[str]) -> bool:
+    """Whether each alternative takes one of the values."""
+    parts = [Matcher(matcher.label, matcher.operator, each) for each in matcher.value.split("|")]
+    return all(any(map(part.takes, values)) for part in parts)

@@ -10,6 +10,7 @@ import pytest
 
 from deploy.local.services import SERVICES
 from gateway.app import ENDPOINTS
+from tests.deploy import observability
 from tests.deploy.dockerfile import read_dockerfile
 from tests.deploy.observability import ROOT, RULE_FILES, alerts, dashboards, expressions, load_yaml, panels, rules
 from tests.deploy.promql import Matcher, Query, read
@@ -99,6 +100,32 @@ def test_routes_that_expressions_name_exist() -> None:
     for pattern in named:
         for part in pattern.split("|"):
             assert any(re.fullmatch(part, route) or part == route for route in routes), part
+
+
+SCRAPE = """jobs_total{outcome="failed"} 0
+hitok_http_seconds_count{status="200"} 1
+hitok_socket_request_seconds_count{outcome="ack"} 1
+"""
+SERVED = [
+    ('jobs_total{outcome="failed"}', True),
+    ('jobs_total{outcome=~"failed|faild"}', False),
+    ('jobs_total{outcome="faild"}', False),
+    ('jobs_total{outcom="failed"}', False),
+    ("job_total", False),
+    ("sum by (proflie) (jobs_total)", False),
+    ('hitok_http_seconds_count{status=~"5.."}', True),
+    ('hitok_http_seconds_count{status=~"6.."}', False),
+    ('hitok_socket_request_seconds_count{outcome=~"internal|unavailable"}', True),
+    ('hitok_socket_request_seconds_count{outcome=~"internal|unavailble"}', False),
+    ('up{job=~"chat|media"} == 0', True),
+    ('up{job=~"chat|medai"} == 0', False),
+]
+
+
+@pytest.mark.parametrize(("expression", "is_served"), SERVED)
+def test_what_no_scrape_serves_is_found(expression: str, is_served: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observability, "expressions", lambda: [("here", expression)])
+    assert bool(observability.not_served(SCRAPE)) is not is_served
 
 
 def test_the_collector_gives_on_what_it_takes() -> None:

@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.chat.away.drivers.encryption import CURVE, from_base64url, public_bytes, to_base64url
 
-
 END_SECONDS = 2.0  # for a client to take leave
 
 
@@ -57,7 +56,8 @@ class PushService:
         return [request for request in self.requests if request.path == path]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert (task := asyncio.current_task())
+        task = asyncio.current_task()
+        assert task
         self._serving.add(task)
         chosen = writer.get_extra_info("ssl_object").selected_alpn_protocol()
         with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
