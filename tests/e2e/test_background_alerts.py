@@ -56,6 +56,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             async with httpx.AsyncClient(base_url=running.urls[0], timeout=10) as http:
                 people = [(await register_by_phone(http))[0] for _ in range(2)]
                 yield World(running, prometheus, service, *people)
+        await service.end()
 
 
 def kill_decoders(media: int) -> None:

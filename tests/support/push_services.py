@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.chat.away.drivers.encryption import CURVE, from_base64url, public_bytes, to_base64url
 
-END_SECONDS = 2.0  # for a client to take leave
+END_SECONDS = 2.0  # for a connection to be closed
 
 
 class Request(NamedTuple):
@@ -46,7 +46,7 @@ class PushService:
         self.requests: list[Request] = []
         self.answer: Callable[[Request], Answer] = lambda request: Answer()
         self.port, self.ca = 0, ""
-        self._serving: set[asyncio.Task[Any]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     @property
     def url(self) -> str:
@@ -56,23 +56,18 @@ class PushService:
         return [request for request in self.requests if request.path == path]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._serving.add(task)
+        self._writers.append(writer)
         chosen = writer.get_extra_info("ssl_object").selected_alpn_protocol()
         with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
             await (self._serve_h2(reader, writer) if chosen == "h2" else self._serve_h11(reader, writer))
         writer.close()
-        with suppress(OSError, TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(writer.wait_closed(), END_SECONDS)
-        self._serving.discard(task)
 
     async def end(self) -> None:
-        """Closes the connections that are open."""
-        for task in self._serving:
-            task.cancel()
-        if self._serving:
-            await asyncio.wait(self._serving, timeout=2 * END_SECONDS)
+        """Waits until its connections are closed, of clients that were killed."""
+        for writer in self._writers:
+            writer.close()
+            with suppress(OSError, TimeoutError):
+                await asyncio.wait_for(writer.wait_closed(), END_SECONDS)
 
     async def _respond(self, request: Request) -> Answer:
         self.requests.append(request)
@@ -138,7 +133,6 @@ async def running_push_service(folder: Path, *protocols: str) -> AsyncIterator[P
     service.port = server.sockets[0].getsockname()[1]
     async with server:
         yield service
-        await service.end()
 
 
 class Browser:
