@@ -10,7 +10,7 @@ from gateway.config import SERVICE as GATEWAY
 from gateway.config import GatewaySettings
 from services.kit.config import FILE, PREFIX, Settings, variable_names
 
-ADMIN_URL = "HITOK_POSTGRES_URL"
+ADMIN_URL, SCRATCH_URL = "HITOK_POSTGRES_URL", "HITOK_SCRATCH_POSTGRES_URL"
 FOR_TESTS = tuple(  # settings of tests and drills (docs/faults.md)
     f"HITOK_{name}" for name in ("TEST_", "SOAK_", "CHAOS_", "HA_", "UPGRADE_", "HOSTILE_", "ALERTS", "CORPUS")
 )
@@ -18,7 +18,8 @@ FOR_TESTS = tuple(  # settings of tests and drills (docs/faults.md)
 
 def find_unknown_settings(environ: Mapping[str, str], more_known: Iterable[str] = ()) -> Iterator[str]:
     """One sentence per variable, with the most similar known name."""
-    known = {ADMIN_URL, ADMIN_URL + FILE, *list_settings(), *more_known}
+    ours = {name + ending for name in (ADMIN_URL, SCRATCH_URL) for ending in ("", FILE)}
+    known = {*ours, *list_settings(), *more_known}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known and not name.startswith(FOR_TESTS):
             nearest = get_close_matches(name, known, n=1)

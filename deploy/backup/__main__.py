@@ -23,6 +23,7 @@ from deploy.backup.verification import try_restore
 from deploy.deployment import MARK
 from deploy.local.errors import LocalError, explain_os_errors
 from deploy.local.settings_files import read_environ
+from deploy.unknown_settings import SCRATCH_URL
 
 commands = typer.Typer(add_completion=False, help="Back up and restore everything that hitok keeps.")
 REPLACE = typer.Option(False, "--replace", help="also where there is something already; it is lost")
@@ -55,12 +56,14 @@ def restore(folder: Path, replace: bool = REPLACE) -> None:
 @commands.command("verify")
 def try_out(
     folder: Path,
-    into: Annotated[str, typer.Option(help="URL of a scratch PostgreSQL's administrator; else one is started")] = "",
+    into: Annotated[
+        str, typer.Option(help=f"URL of a scratch PostgreSQL's administrator; else {SCRATCH_URL}, or one is started")
+    ] = "",
 ) -> None:
     """Prove that a backup can be restored, by restoring it into a scratch server; hitok is not touched."""
     with explained():
-        manifest = try_restore(folder, into)
         environ = read_environ()
+        manifest = try_restore(folder, into or environ.get(SCRATCH_URL, ""))
         if environ.get(MARK) or is_running(environ):
             with open_place(environ, stopped=False) as place:
                 note_verified(place.urls["media"], manifest.created_at)

@@ -52,7 +52,12 @@ def scratch_databases(admin_url: str) -> Iterator[Mapping[str, str]]:
         return
     with tempfile.TemporaryDirectory(prefix="hitok-verify-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # PostgreSQL does not run as root, and has to reach its folder in here
-        server = start_postgres(Path(folder, "postgres"), secrets.token_hex(16), durable=False)
+        try:
+            server = start_postgres(Path(folder, "postgres"), secrets.token_hex(16), durable=False)
+        except LocalError as error:  # as in an image, which has PostgreSQL's clients only
+            raise LocalError(
+                f"no PostgreSQL can be started to verify in; name one with --into URL ({error})"
+            ) from error
         try:
             yield {
                 name: ensure_database(server.url, f"hitok_{name}", secrets.token_hex(16)) for name in DATABASE_SERVICES

@@ -22,6 +22,7 @@ import pytest
 from nats.js.api import StreamConfig
 from obstore.store import LocalStore
 
+from deploy.backup import verification
 from deploy.backup.backups import back_up, check_revisions, put_back
 from deploy.backup.manifest import FILE, Manifest, Object, measure, read_manifest, verify
 from deploy.backup.places import Place, is_running, open_place
@@ -180,6 +181,17 @@ def test_a_backup_is_verified_by_restoring_it(servers: Servers, source: Place, b
     note_verified(source.urls["media"], manifest.created_at)
     rows = execute(source.urls["media"], "SELECT verified_at IS NOT NULL FROM backup ORDER BY began_at")
     assert rows[-1] == (True,)
+
+
+def test_where_no_postgresql_can_be_started_one_is_asked_for(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image of the tools has PostgreSQL's clients only."""
+
+    def start_postgres(*_: object, **__: object) -> None:
+        raise LocalError("no initdb")
+
+    monkeypatch.setattr(verification, "start_postgres", start_postgres)
+    with pytest.raises(LocalError, match=r"--into URL \(no initdb\)"):
+        try_restore(backup)
 
 
 def test_a_backup_that_lacks_a_file_or_does_not_restore_is_told(servers: Servers, source: Place, backup: Path) -> None:

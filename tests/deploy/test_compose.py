@@ -21,6 +21,7 @@ from deploy.local.databases import make_url
 from deploy.local.errors import LocalError
 from deploy.local.servers.cluster import INITDB_OPTIONS
 from deploy.local.services import SERVICES
+from deploy.unknown_settings import SCRATCH_URL, find_unknown_settings
 from docs.generate import SERVICES as SETTINGS
 from services.kit.config import ConfigError, load, variable_names
 from tests.deploy.compose import (
@@ -230,6 +231,7 @@ def test_profiles_leave_the_plain_start_alone() -> None:
         "jaeger": ["observability"],
         "load": ["load"],
         "tools": ["tools"],
+        "scratch": ["scratch"],
     }
     mounted = [v.split(":")[0] for service in COMPOSE["services"].values() for v in service.get("volumes", ())]
     assert [path for path in mounted if path.startswith("./") and not (ROOT / path).exists()] == []
@@ -268,6 +270,14 @@ def test_the_exporter_of_nats_is_answered_where_it_asks() -> None:
     asked = urlsplit(COMPOSE["services"]["nats-exporter"]["command"][-1])
     listens = re.findall('^http: "(.+)"$', (ROOT / "deploy/docker/nats.conf").read_text(), re.MULTILINE)
     assert (asked.hostname, listens) == ("nats", [f"0.0.0.0:{asked.port}"])
+
+
+def test_a_backup_is_verified_in_an_empty_server_of_its_own(environ: dict[str, str]) -> None:
+    scratch, postgres = COMPOSE["services"]["scratch"], COMPOSE["services"]["postgres"]
+    url = urlsplit(environment_of("tools", environ)[SCRATCH_URL])
+    assert (url.hostname, url.username, url.password) == ("scratch", "hitok", environ["POSTGRES_PASSWORD"])
+    assert scratch["volumes"] == [] and (scratch["image"], scratch["networks"]) == (postgres["image"], ["data"])
+    assert list(find_unknown_settings({SCRATCH_URL: ""})) == []
 
 
 def test_no_secret_is_in_a_command_line() -> None:
