@@ -183,15 +183,18 @@ def test_a_backup_is_verified_by_restoring_it(servers: Servers, source: Place, b
     assert rows[-1] == (True,)
 
 
-def test_where_no_postgresql_can_be_started_one_is_asked_for(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_postgresql_can_be_started_one_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The image of the tools has PostgreSQL's clients only."""
 
     def start_postgres(*_: object, **__: object) -> None:
         raise LocalError("no initdb")
 
     monkeypatch.setattr(verification, "start_postgres", start_postgres)
-    with pytest.raises(LocalError, match=r"--into URL \(no initdb\)"):
-        try_restore(backup)
+    with (
+        pytest.raises(LocalError, match=r"--into URL \(no initdb\)"),
+        verification.scratch_databases(""),
+    ):
+        pass
 
 
 def test_a_backup_that_lacks_a_file_or_does_not_restore_is_told(servers: Servers, source: Place, backup: Path) -> None:
