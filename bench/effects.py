@@ -23,6 +23,7 @@ from bench.servers.stack import running_stack
 
 USERS = 100
 CONNECTIONS = 64
+GROUPS = 5  # that all join, one after the other
 LONE = 6  # writes, one after the other
 QUIET = 1.0  # seconds after a lone write until all that it sets off is done
 IDLE_SECONDS = 20.0
@@ -52,7 +53,7 @@ async def measure() -> None:
 
 async def prepare(http: httpx.AsyncClient, base: str, people: list[Person]) -> list[Write]:
     videos = [publish(base, person["token"]) for person in people[:8]]
-    group = await make_group(http, people[0])
+    groups = [await make_group(http, owner) for owner in people[:GROUPS]]
 
     def request(person: Person, path: str, **body: object) -> bytes:
         headers = {"Authorization": f"Bearer {person['token']}", "Content-Type": "application/json"}
@@ -71,14 +72,18 @@ async def prepare(http: httpx.AsyncClient, base: str, people: list[Person]) -> l
     likes = (request(person, "/api/videos/like-video", video_id=video) for video in videos for person in people)
     path = "https://example.com/v.mp4"
     creates = (request(person, "/api/videos/create-video", video_path=path, title="film") for person in turns)
-    joins = (request(person, "/api/contact/join-community", community_id=group) for person in people[1:])
+    joins = (
+        request(person, "/api/contact/join-community", community_id=group)
+        for group in groups
+        for person in people[GROUPS:]
+    )
     return [
         Write("comment-video", comments, 600),
         Write("add-friend", adds, 400),
         Write("friend/putIn", asks, 400),
         Write("like-video", likes, 400),
         Write("create-video", creates, 200),
-        Write("join-community", joins, 80),
+        Write("join-community", joins, 400),
     ]
 
 

@@ -147,6 +147,15 @@ class Sockets:
 
     async def _serve(self, connection: Connection, scope: Scope, receive: Receive) -> ForeignGreeting | None:
         """Returns at once if the first frame is a dialect's."""
+        if foreign := await self._greet(connection, scope, receive):
+            return foreign
+        limits = self._settings.rate_limit_scale, self._settings.request_seconds
+        requests = Dispatcher(connection, self.hub, self._chat, self._limiter, *limits)
+        while True:
+            await requests.receive(await next_text(receive))
+
+    async def _greet(self, connection: Connection, scope: Scope, receive: Receive) -> ForeignGreeting | None:
+        """Reads the hello and answers with `ready`, or returns a dialect's first frame. What it read is not kept."""
         self._refuse_while_draining()
         greeting = await self._handshake.receive_greeting(scope, receive, HELLO_SECONDS)
         if isinstance(greeting, ForeignGreeting):
@@ -154,17 +163,7 @@ class Sockets:
         resumption = Resumption(self.hub, self._chat, self._first_pages, connection, greeting.hello)
         await self._admit(connection, greeting.caller, resumption)
         resumption.finish(greeting.frame.id, self._ready(connection))
-        settings = self._settings
-        requests = Dispatcher(
-            connection,
-            self.hub,
-            self._chat,
-            self._limiter,
-            settings.rate_limit_scale,
-            settings.request_seconds,
-        )
-        while True:
-            await requests.receive(await next_text(receive))
+        return None
 
     async def _serve_dialect(self, connection: DialectConnection, greeting: ForeignGreeting, receive: Receive) -> None:
         welcome = Welcome(self.hub, self._chat, self._first_pages, connection)
@@ -204,6 +203,7 @@ class Sockets:
             current_deadline.set(None)
         if connection.is_closing:
             raise Disconnected
+        connection.protocol.forget_handshake()
 
     def _evict_oldest(self, user_id: int) -> None:
         """Makes room for one more socket. The oldest one goes, because its network may be gone unnoticed."""

@@ -15,6 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from gateway.http.error_answers import ErrorAnswer
+from gateway.ws.inbox import Flag, Inbox
 
 MAX_FRAME_BYTES = 64 * 1024  # of a client's frame; a larger one closes the socket with 1009
 CLOSE_SECONDS = 3.0  # for the client to answer a close frame, before the connection is cut
@@ -34,6 +35,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.queue, self.writable = Inbox(), Flag()  # type: ignore[assignment]
         # Uvicorn logs the path with its query, which holds the ticket.
         self.logger = self.conn.logger = _log
         self.conn.debug = False
@@ -50,6 +52,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.conn.parser.close()
+
+    def forget_handshake(self) -> None:
+        """Drops the headers of request and response, and with them the token, once nothing reads them any more."""
+        self.request.headers.clear()
+        self.response.headers.clear()
+        self.scope["headers"] = []
 
     @property
     def is_full(self) -> bool:

@@ -2,8 +2,6 @@
 frames, so that the client is told to sync them.
 """
 
-from collections import deque
-
 from gateway.ws import metrics
 from gateway.ws.frames import resync
 
@@ -24,9 +22,10 @@ class SendQueue:
     __slots__ = ("_dirty", "_durable", "_latest", "_size")
 
     def __init__(self) -> None:
-        self._durable: deque[tuple[bytes, int]] = deque()
+        # Each socket has one, mostly empty: an empty deque takes 760 bytes, and a set 216.
+        self._durable: list[tuple[bytes, int]] = []
         self._latest: dict[str, bytes] = {}
-        self._dirty: set[int] = set()
+        self._dirty: dict[int, None] = {}
         self._size = 0
 
     def __bool__(self) -> bool:
@@ -70,7 +69,7 @@ class SendQueue:
     def take(self) -> bytes | None:
         """The next frame to write. When the queue is empty, a resync for the conversations that lost events."""
         if self._durable:
-            frame, _ = self._durable.popleft()
+            frame, _ = self._durable.pop(0)
         elif self._latest:
             frame = self._latest.pop(next(iter(self._latest)))
         elif self._dirty:
@@ -95,10 +94,10 @@ class SendQueue:
         for _, conversation_id in self._durable:
             if conversation_id != REPLY:
                 self._mark_dirty(conversation_id)
-        self._durable = deque(replies)
+        self._durable = replies
         self._size = sum(len(frame) for frame, _ in replies)
 
     def _mark_dirty(self, conversation_id: int) -> None:
         if len(self._dirty) >= MAX_DIRTY:
             conversation_id = ALL
-        self._dirty.add(conversation_id)
+        self._dirty[conversation_id] = None

@@ -10,11 +10,10 @@ Job = Callable[[], Awaitable[None]]
 
 
 class KeyedTaskQueue:
-    __slots__ = ("_jobs", "_tasks", "pending")
+    __slots__ = ("_running", "pending")
 
     def __init__(self) -> None:
-        self._jobs: dict[Hashable, deque[Job]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[Hashable, tuple[asyncio.Task[None], deque[Job]]] = {}  # the event loop holds tasks weakly
         self.pending = 0
 
     @property
@@ -24,19 +23,15 @@ class KeyedTaskQueue:
     def put(self, key: Hashable, job: Job) -> None:
         """Runs `job` after the earlier ones with the same key. `job` must not raise."""
         self.pending += 1
-        jobs = self._jobs.get(key)
-        if jobs is not None:
-            jobs.append(job)
+        if key in self._running:
+            self._running[key][1].append(job)
             return
-        self._jobs[key] = deque((job,))
-        task = asyncio.create_task(self._run(key))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        jobs = deque((job,))
+        self._running[key] = asyncio.create_task(self._run(key, jobs)), jobs
 
-    async def _run(self, key: Hashable) -> None:
-        jobs = self._jobs[key]
+    async def _run(self, key: Hashable, jobs: deque[Job]) -> None:
         while jobs:
             await jobs[0]()
             jobs.popleft()
             self.pending -= 1
-        del self._jobs[key]
+        del self._running[key]

@@ -29,7 +29,9 @@ class MembershipRefresh:
     ) -> None:
         self._database, self._publisher = database, publisher
         self._permissions, self._directory = permissions, directory
-        self._members: Batcher[tuple[int, int], Any] = Batcher(self._find_members, dedupe=True, name="find members")
+        self._members: Batcher[tuple[int, int], Any] = Batcher(
+            self._find_members, dedupe=True, max_running=1, name="find members"
+        )
 
     async def refresh(self, caller: Caller, group_id: int, user_id: int) -> None:
         """Makes the user's membership of the group's conversation what the social service says it is.

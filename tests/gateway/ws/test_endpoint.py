@@ -143,6 +143,7 @@ async def test_what_a_socket_held_is_free_when_it_is_gone(stage: Stage) -> None:
     try:
         async with stage.socket(anna) as socket:
             (protocol,) = [each.protocol for each in stage.gateway.sockets.hub.users[int(anna.id)]]
+            assert not [*protocol.request.headers, *protocol.response.headers, *protocol.scope["headers"]]
             held: list[weakref.ref[Any]] = [weakref.ref(protocol), weakref.ref(protocol.conn)]
             del protocol
             assert await socket.ask("conversations")
