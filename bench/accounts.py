@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 
 import httpx
 
-from bench.clients.load import Result, build_request, load
+from bench.clients.load import Result, build_request, load, send_each
 from bench.report import row, title
+from bench.servers.counting import Stack
+from bench.servers.processes import cpu_by_name
 from bench.servers.stack import PASSWORD, register, running_bare, running_stack
 
 USERS = 20
@@ -24,6 +27,7 @@ async def measure() -> None:
         url = f"{base}/api/user/get-my-info"
         requests = [build_request(url, {"Authorization": f"Bearer {token}"}) for _, token in accounts]
         await throughput(bare, url, requests)
+        await login_cost(base, Stack(folder), [address for address, _ in accounts])
         await under_logins(url, requests, f"{base}/api/login/login", accounts[0][0])
 
 
@@ -37,6 +41,19 @@ async def throughput(bare: str, url: str, requests: list[bytes]) -> None:
         show("get-my-info", ours)
         shares.append(ours.rate / floor.rate)
     row("share of the floor", f"{sorted(shares)[ROUNDS // 2]:.2f}", "aim: at least 0.25")
+
+
+async def login_cost(base: str, stack: Stack, addresses: list[str]) -> None:
+    title("logins, 4 connections")
+    headers = {"Content-Type": "application/json"}
+    bodies = [json.dumps({"email": address, "password": PASSWORD}).encode() for address in addresses]
+    requests = [build_request(f"{base}/api/login/login", headers, "POST", body) for body in bodies] * 3
+    before = cpu_by_name(stack.supervisor)
+    result = await send_each(base, requests, 4)
+    await stack.until_done()
+    spent = sum(cpu_by_name(stack.supervisor).values()) - sum(before.values())
+    show("logins", result)
+    row("CPU of all processes", f"{spent * 1000 / len(requests):.1f} ms", "for each")
 
 
 async def under_logins(url: str, requests: list[bytes], login: str, address: str) -> None:

@@ -118,8 +118,12 @@ async def liked_videos(call: Call, params: VideoPaging) -> VideoPage:
     """The videos that the caller likes, the last liked first."""
     if params.is_beyond_pages:
         return await video_page(call, params, pb.VideoPage())
+    videos, cache = call.container.videos, call.container.video_cache
     request = pb.ListLikedVideosRequest(cursor=params.cursor, limit=params.limit, offset=params.offset)
-    return await video_page(call, params, await call.container.videos.ListLikedVideos(request))
+    request.public_as_ids = True
+    page = await cache.with_cards(await videos.ListLikedVideos(request))
+    request.public_as_ids = False
+    return await video_page(call, params, page or await videos.ListLikedVideos(request))
 
 
 @endpoint("GET", "/api/videos/search-videos", family=SHORT_VIDEO, limit=OURS)

@@ -4,7 +4,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from typing import cast as typed
 
-from sqlalchemy import ColumnElement, DateTime, Row, Select, cast, lateral, not_, null, select, true, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Row,
+    Select,
+    bindparam,
+    cast,
+    lateral,
+    not_,
+    null,
+    select,
+    true,
+    union_all,
+)
 
 from protos.media.v1.videos_pb2 import LATEST, POPULAR, RANDOM
 from services.kit.context import Caller
@@ -21,7 +35,7 @@ from services.media.videos.pages import PageRequest, ShownRows, start_below
 from services.media.videos.pinned_videos import MAX_PINNED
 from services.media.videos.texts.text_search import CANDIDATES, query_slips, query_words, relevance
 from services.media.videos.videos import get_cards
-from services.media.videos.visibility import ALL_VISIBILITIES, is_shown, visibilities_for, visible_to
+from services.media.videos.visibility import ALL_VISIBILITIES, ForViewers, is_shown, visibilities_for, visible_to
 
 Order = tuple[str, ...]  # columns, each descending
 LATEST_FIRST, POPULAR_FIRST, RANDOMLY = ("id",), ("score", "id"), ("random_key", "id")
@@ -145,18 +159,28 @@ def _after(rows: Sequence[Any], below: int, shown: Sequence[int]) -> str:
     return encode_cursor(last, *shown, *pinned)
 
 
-async def list_liked_videos(connection: AsyncConnection, viewer: Caller, page: PageRequest) -> VideoPage:
-    """Videos that the viewer likes and may still see, last liked first. Raises CursorInvalid."""
-    query = (
-        select(VideoLike.id, VideoLike.video_id)
-        .join(Video, Video.id == VideoLike.video_id)
-        .where(VideoLike.user_id == viewer.user_id, not_(VideoLike.retracted), VideoLike.id < id_before(page.cursor))
-        .where(visible_to(viewer))
-        .order_by(VideoLike.id.desc())
-        .limit(page.size)
-    )
-    rows, more = page.cut((await connection.execute(query)).all())
-    videos = await get_cards(connection, viewer, [row.video_id for row in rows])
+_liked: Any = (
+    select(VideoLike.id, VideoLike.video_id, Video.visibility)
+    .join(Video, Video.id == VideoLike.video_id)
+    .where(VideoLike.user_id == bindparam("liker", type_=BigInteger), not_(VideoLike.retracted))
+    .where(VideoLike.id < bindparam("before", type_=BigInteger))
+    .order_by(VideoLike.id.desc())
+    .limit(bindparam("most", type_=BigInteger))
+)
+LIKED = ForViewers(_liked)
+
+
+async def list_liked_videos(
+    connection: AsyncConnection, viewer: Caller, page: PageRequest, public_as_ids: bool = False
+) -> VideoPage:
+    """Videos that the viewer likes and may still see, last liked first; `public_as_ids`: of the public ones only the
+    ids. Raises CursorInvalid."""
+    which = {"liker": viewer.user_id, "before": id_before(page.cursor), "most": page.size}
+    rows, more = page.cut(await LIKED.fetch(connection, viewer, **which))
+    as_ids = {row.video_id: row.video_id for row in rows if public_as_ids and row.visibility == PUBLIC}
+    asked = [row.video_id for row in rows if row.video_id not in as_ids]
+    cards = {row.id: row for row in await get_cards(connection, viewer, asked)} if asked else {}
+    videos = [as_ids.get(row.video_id) or cards[row.video_id] for row in rows if row.video_id in as_ids | cards]
     return VideoPage(videos, encode_cursor(rows[-1].id) if more else "")
 
 

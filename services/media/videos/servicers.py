@@ -133,8 +133,9 @@ class Videos(VideosServicer):
         return messages.video_page(page, self._signer)
 
     async def ListLikedVideos(self, request: pb.ListLikedVideosRequest, context: object) -> pb.VideoPage:
+        wanted = (PageRequest.of(request), request.public_as_ids)
         async with self._database.reading() as connection:
-            page = await feeds.list_liked_videos(connection, require_caller(), PageRequest.of(request))
+            page = await feeds.list_liked_videos(connection, require_caller(), *wanted)
         return messages.video_page(page, self._signer)
 
     async def SearchVideos(self, request: pb.SearchVideosRequest, context: object) -> pb.VideoPage:
