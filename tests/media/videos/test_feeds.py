@@ -142,6 +142,15 @@ async def test_liked_videos(videos: Videos) -> None:
 
     assert [video.video_id for video in await all_pages(read, limit=1)] == [ids[0], ids[4], ids[2]]
 
+    own = await publish(videos, fan, pb.PRIVATE)
+    await like(videos, fan, own.video_id)
+    request = pb.ListLikedVideosRequest(limit=10, public_as_ids=True)
+    page = await act(fan, videos.videos.ListLikedVideos, request)
+    assert [(video.video_id, video.title != "") for video in page.videos] == [
+        (own.video_id, True),
+        *((id, False) for id in (ids[0], ids[4], ids[2])),
+    ]
+
 
 @pytest.mark.parametrize(
     ("query", "found"),
