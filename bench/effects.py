@@ -74,8 +74,7 @@ async def prepare(http: httpx.AsyncClient, base: str, people: list[Person]) -> l
     creates = (request(person, "/api/videos/create-video", video_path=path, title="film") for person in turns)
     joins = (
         request(person, "/api/contact/join-community", community_id=group)
-        for group in groups
-        for person in people[GROUPS:]
+        for group, person in itertools.product(groups, people[GROUPS:])
     )
     return [
         Write("comment-video", comments, 600),
