@@ -30,9 +30,10 @@ TTL = 1.0  # seconds while no events are heard; feeds and comments always
 DROP_AGAIN = (0.2, 1.0, 3.0, 10.0)  # seconds
 MAX_CARDS, MAX_VIEWERS, MAX_COMMENTS, MAX_FEEDS = 20_000, 20_000, 5_000, 100
 MAX_HIDDEN = 1_000  # owners; the service lists no more
-NEWEST_COMMENTS = 10  # as many as a first page has
+COMMENT_PAGES = (10, 20, 50)  # sizes of first pages of comments that are kept
 
 FeedKey = tuple[int, int]  # order and limit
+PageKey = tuple[int, int]  # of comments: video and limit
 
 
 class ViewerFilter(NamedTuple):
@@ -109,11 +110,11 @@ class VideoCache:
             found |= {video.video_id: video for video in own.videos}
         return found
 
-    async def newest_comments(self, viewer: Caller, video_id: int) -> NewestComments | None:
-        """The first NEWEST_COMMENTS; None if this viewer's have to be read from the service."""
-        if await self._shared_card(viewer, video_id) is None:
+    async def newest_comments(self, viewer: Caller, video_id: int, limit: int) -> NewestComments | None:
+        """The first `limit`; None if this viewer's, or so many, have to be read from the service."""
+        if limit not in COMMENT_PAGES or await self._shared_card(viewer, video_id) is None:
             return None
-        return await self._newest_comments.load(video_id)
+        return await self._newest_comments.load((video_id, limit))
 
     async def first_page(self, viewer: Caller, order: int, limit: int) -> CardPage | None:
         """Of all videos, as the current caller sees them; None if all of it has to be read from the service."""
@@ -165,7 +166,8 @@ class VideoCache:
     def drop_comments(self, video_id: int) -> None:
         """After a comment under the video was added, deleted or liked."""
         self.drop_video(video_id)
-        self._newest_comments.drop(video_id)
+        for limit in COMMENT_PAGES:
+            self._newest_comments.drop((video_id, limit))
 
     def drop_everywhere(self, video_id: int, owner_id: int) -> None:
         """After the video was published or deleted, or its visibility changed."""
@@ -224,13 +226,13 @@ class VideoCache:
         pages = await asyncio.gather(*map(self._videos.ListVideos, requests))
         return {key: _feed_ids(page) for key, page in zip(keys, pages, strict=True)}
 
-    async def _fetch_newest_comments(self, video_ids: list[int]) -> Mapping[int, NewestComments]:
-        requests = [comments_pb.ListCommentsRequest(id=id, limit=NEWEST_COMMENTS) for id in video_ids]
+    async def _fetch_newest_comments(self, keys: list[PageKey]) -> Mapping[PageKey, NewestComments]:
+        requests = [comments_pb.ListCommentsRequest(id=id, limit=limit) for id, limit in keys]
         pages = await asyncio.gather(*map(self._comments.ListComments, requests), return_exceptions=True)
         found = {}
-        for video_id, page in zip(video_ids, pages, strict=True):
+        for key, page in zip(keys, pages, strict=True):
             if isinstance(page, comments_pb.CommentPage):
-                found[video_id] = NewestComments(page)
+                found[key] = NewestComments(page)
             elif not isinstance(page, grpc.aio.AioRpcError) or page.code() is not grpc.StatusCode.NOT_FOUND:
                 raise page
         return found

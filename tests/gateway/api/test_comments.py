@@ -99,17 +99,18 @@ async def test_orders_and_places(alice: Person, bob: Person) -> None:
     assert (await alice.get(f"{API}/get-comment-all", id=ids[4]))["comment"]["likes"] == "0"
 
 
-async def test_the_head_is_fresh_for_its_writer(alice: Person, bob: Person) -> None:
+@pytest.mark.parametrize("page_size", [10, 15, 20, 50])
+async def test_the_head_is_fresh_for_its_writer(alice: Person, bob: Person, page_size: int) -> None:
     video = (await publish(alice))["id"]
     for number in range(4):
         top = await comment(bob, video, number)
-        page = await bob.get(f"{API}/get-comments", id=video, is_video="true")
+        page = await bob.get(f"{API}/get-comments", id=video, is_video="true", page_size=page_size)
         assert [c["content"] for c in page["comments"]] == list(range(number + 1))[::-1]
         await bob.post(f"{API}/like-comments", comment_id=top)
-        page = await bob.get(f"{API}/get-comments", id=video, is_video="true")
+        page = await bob.get(f"{API}/get-comments", id=video, is_video="true", page_size=page_size)
         assert page["comments"][0]["likes"] == "1"
         await alice.post(f"{API}/comment-comments", father_id=top, content="re")
-        page = await alice.get(f"{API}/get-comments", id=video, is_video="true")
+        page = await alice.get(f"{API}/get-comments", id=video, is_video="true", page_size=page_size)
         assert page["comments"][0]["comments"] == "1"
 
 

@@ -11,7 +11,7 @@ from gateway.api.shortvideo.texts.entities import mentioned_users
 from gateway.api.shortvideo.users import OURS
 from gateway.api.shortvideo.videos import VIDEO, Acting, check_actor
 from gateway.cache.mutes import NOTHING, Muted
-from gateway.cache.videos import NEWEST_COMMENTS, NewestComments
+from gateway.cache.videos import NewestComments
 from gateway.container import Call
 from gateway.http.endpoint import endpoint
 from gateway.http.envelopes import SHORT_VIDEO
@@ -196,10 +196,10 @@ def _is_hidden(muted: Muted, comment: pb.Comment) -> bool:
 
 async def _newest_comments(call: Call, params: GetComments) -> NewestComments | None:
     """The first page of a video's comments from the cache; None if other comments are asked for, or not cached."""
-    is_first = params.page == 1 and not (params.cursor or params.before_id) and params.limit == NEWEST_COMMENTS
+    is_first = params.page == 1 and not (params.cursor or params.before_id)
     if not (params.is_video and is_first) or ORDERS.get(params.order_by, pb.NEWEST) != pb.NEWEST:
         return None
-    return await call.container.video_cache.newest_comments(call.caller, params.id)
+    return await call.container.video_cache.newest_comments(call.caller, params.id, params.limit)
 
 
 endpoints = [
