@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic, sleep
 from typing import IO
 
 import psycopg
@@ -21,6 +22,11 @@ READY = "ready to commit"
 EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
 # Events are published again, since the stream was emptied. Consumers' inboxes hide those already handled.
 REPUBLISH = "UPDATE public.outbox SET published_at = NULL;\n"
+LEAVING_SECONDS = 10.0  # for others' sessions to end: those of a restore that failed roll back after it
+OTHERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
 
 
 class Session:
@@ -109,15 +115,22 @@ def restore_databases(folder: Path, manifest: Manifest, urls: Mapping[str, str],
 def check_target(name: str, url: str, replace: bool) -> None:
     """Raises LocalError if the database is in use, or is not empty and may not be replaced."""
     try:
-        with psycopg.connect(url, connect_timeout=10) as connection:
-            others = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-            ).fetchone()
+        with psycopg.connect(url, connect_timeout=10, autocommit=True) as connection:
+            in_use = not _wait_alone(connection)
             tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
     except psycopg.OperationalError as error:
         raise LocalError(f"the database of {name}: {str(error).strip().splitlines()[0]}") from None
-    if others and others[0]:
+    if in_use:
         raise LocalError(f"the database of {name} is in use: stop the services first. Nothing was changed")
     if tables and tables[0] and not replace:
         raise LocalError(f"the database of {name} is not empty. To replace its data: {HOW_TO_REPLACE}")
+
+
+def _wait_alone(connection: psycopg.Connection) -> bool:
+    """Whether others' sessions in the database end in time."""
+    latest = monotonic() + LEAVING_SECONDS
+    while (others := connection.execute(OTHERS).fetchone()) and others[0]:
+        if monotonic() > latest:
+            return False
+        sleep(0.1)
+    return True

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from itertools import count
 from pathlib import Path
+from threading import Timer
 from typing import Any, cast
 from uuid import uuid4
 
@@ -22,11 +23,12 @@ import pytest
 from nats.js.api import StreamConfig
 from obstore.store import LocalStore
 
-from deploy.backup import verification
+from deploy.backup import sessions, verification
 from deploy.backup.backups import back_up, check_revisions, put_back
 from deploy.backup.manifest import FILE, Manifest, Object, measure, read_manifest, verify
 from deploy.backup.places import Place, is_running, open_place
 from deploy.backup.programs import environment_for
+from deploy.backup.sessions import check_target
 from deploy.backup.snapshots import CONSUMERS_FIRST, keeping_files, note_verified
 from deploy.backup.stream import count_events, empty_stream
 from deploy.backup.verification import try_restore
@@ -282,7 +284,18 @@ def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
-def test_databases_that_are_not_empty_or_in_use_are_refused(backup: Path, source: Place) -> None:
+def test_a_session_that_ends_is_waited_for(backup: Path, source: Place) -> None:
+    leaving = psycopg.connect(source.urls["social"])
+    Timer(0.5, leaving.close).start()
+    with pytest.raises(LocalError, match=r"is not empty"):
+        check_target("social", source.urls["social"], replace=False)
+    assert leaving.closed
+
+
+def test_databases_that_are_not_empty_or_in_use_are_refused(
+    backup: Path, source: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "LEAVING_SECONDS", 0.0)
     with pytest.raises(LocalError, match=r"the database of chat is not empty\. To replace"):
         restore(backup, source)
     with closing(psycopg.connect(source.urls["social"])):
