@@ -551,6 +551,37 @@ async def test_a_consumer_handles_each_event_once_and_in_order(
     assert {row.consumer for row in inbox} == {noun} and len(inbox) == 30
 
 
+async def test_an_event_alone_is_handled_at_once_though_the_server_does_not_say_that_it_is_alone(
+    settings: UserSettings, nats: Client, noun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that sends no status after the last event: who fetches more than there are waits until the timeout."""
+    fetch_one, got = JetStreamContext.PullSubscription.fetch, []
+
+    async def fetch(subscription: Any, batch: int, timeout: float) -> list[Msg]:
+        end, messages = asyncio.get_running_loop().time() + timeout, list[Msg]()
+        while len(messages) < batch:
+            try:
+                messages += await fetch_one(subscription, 1, max(end - asyncio.get_running_loop().time(), 0.001))
+            except TimeoutError:
+                if not messages:
+                    raise
+                break
+        return messages
+
+    async def handle(_: AsyncConnection, events: Sequence[Event]) -> None:
+        got.extend(numbers(list(events)))
+
+    monkeypatch.setattr(JetStreamContext.PullSubscription, "fetch", fetch)
+    monkeypatch.setattr(consumers, "POLL", 600.0)
+    async with pipeline(settings, nats, noun) as database:
+        async with running(consume_batches(database, nats, noun, [f"events.test.{noun}.>"], handle)):
+            for number in range(3):
+                await announce(database, noun, number)
+                await eventually(lambda: len(got) > number)  # noqa: B023 (called at once)
+            await announce(database, noun, *range(3, 30))
+            await eventually(lambda: got == list(range(30)))
+
+
 async def test_an_event_delivered_twice_is_handled_once(
     settings: UserSettings, mortal_nats: Nats, noun: str, quick: None
 ) -> None:

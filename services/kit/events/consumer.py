@@ -105,7 +105,11 @@ class _Consumer:
             while True:
                 background.come_round()
                 with suppress(TimeoutError):
-                    messages = await subscription.fetch(BATCH, timeout=background.until(POLL))
+                    messages = await subscription.fetch(1, timeout=background.until(POLL))
+                    # Not more than there are: that there are no more is what the server sometimes does not tell.
+                    first = messages[0].metadata
+                    if rest := min(first.num_pending if first.num_delivered == 1 else BATCH, BATCH - 1):
+                        messages += await subscription.fetch(rest, timeout=GATHER)
                 if messages:
                     deliveries = [Delivery(_key_of(message), message) for message in messages]
                     for start in range(0, len(deliveries), self._most):
@@ -122,7 +126,8 @@ class _Consumer:
 
     async def _handle(self, deliveries: Sequence[Delivery]) -> None:
         try:
-            with telemetry.gathering(f"handle {deliveries[0].message.subject}", map(_trace_of, deliveries)):
+            traces = ((each.message.headers or {}).get(telemetry.TRACE, "") for each in deliveries)
+            with telemetry.gathering(f"handle {deliveries[0].message.subject}", traces):
                 fresh = await self._apply(deliveries)
         except Exception as error:
             # Whatever the handler raised, no event must get lost, and none must block the events after it.
@@ -145,8 +150,7 @@ class _Consumer:
         async with self._database.transaction() as connection:
             keys = msgspec.json.encode(list(events)).decode()
             handled = await connection.execute(REMEMBER, {"consumer": self._name, "events": keys})
-            fresh = set(handled.scalars())
-            if fresh:
+            if fresh := set(handled.scalars()):
                 await self._handler(connection, [event for key, event in events.items() if key in fresh])
         return len(fresh)
 
@@ -164,10 +168,6 @@ class _Consumer:
 
 def _key_of(message: Msg) -> str:
     return (message.headers or {}).get("Nats-Msg-Id") or f"{STREAM}:{message.metadata.sequence.stream}"
-
-
-def _trace_of(delivery: Delivery) -> str:
-    return (delivery.message.headers or {}).get(telemetry.TRACE, "")
 
 
 def _is_away(error: Exception) -> bool:
