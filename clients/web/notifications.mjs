@@ -33,7 +33,7 @@ export const page = async (cursor) => {
 
 export async function describe({ kind, actor, subject }) {
   const name = actor.user_id ? (await user(actor.user_id)).username : "";
-  const others = actor.count > 1 ? t("notice.others", { n: actor.count - 1 }) : "";
+  const others = actor.count > 2 ? t("notice.others", { n: actor.count - 1 }) : actor.count === 2 ? t("notice.other") : "";
   const act = has(`act.${subject?.act}`) ? t(`act.${subject.act}`) : "";
   if (kind === "report_closed") return t(`notice.report_closed.${subject.outcome}`);
   if (kind === "appeal_decided") return t(`notice.appeal_decided.${subject.granted}`);

@@ -327,6 +327,7 @@ export default {
   "notice.mention": "{name} mentioned you",
   "notice.moderation": "A moderator decided about something of yours. {act} {note}",
   "notice.moderation_reversed": "A decision about something of yours was taken back. {act}",
+  "notice.other": " and 1 other",
   "notice.others": " and {n} others",
   "notice.reaction": "{name} reacted to your message {emoji}",
   "notice.reply": "{name} replied to you",

@@ -327,6 +327,7 @@ export default {
   "notice.mention": "{name} 提到了你",
   "notice.moderation": "管理员处理了与你有关的内容：{act} {note}",
   "notice.moderation_reversed": "对你的处理已撤销：{act}",
+  "notice.other": " 等另外 1 人",
   "notice.others": " 等另外 {n} 人",
   "notice.reaction": "{name} 回应了你的消息 {emoji}",
   "notice.reply": "{name} 回复了你",
