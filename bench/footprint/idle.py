@@ -54,7 +54,6 @@ async def show_delays(base: str, folder: Path) -> None:
         anna, ben = await register_all(http, 2)
         await post(http, anna, "/api/contact/add-friend", username=ben["name"])
         await post(http, ben, "/api/contact/add-friend", username=anna["name"])
-        videos = []
         for number in range(TIMES):
             film = {"video_path": "https://example.com/v.mp4", "title": f"film {number}"}
             await post(http, ben, "/api/videos/create-video", **film)

@@ -34,9 +34,6 @@ SUBJECTS = (
 )
 RETRY_SECONDS = 0.5
 LOOK_SECONDS = 1.0
-ASK_SECONDS = (
-    5.0  # between two asks while all are heard; relays beat for three times as long (services/kit/events/relay.py)
-)
 
 log = structlog.get_logger("invalidation")
 

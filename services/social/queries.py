@@ -21,6 +21,7 @@ from sqlalchemy import (
 from services.kit import pages
 from services.kit.cursor import encode_cursor
 from services.kit.roles import GROUP_MEMBER, GROUP_OWNER
+from services.kit.sql.connection import AsyncConnection
 from services.kit.sql.statements import Bound, Statement
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -70,6 +71,20 @@ def cut(rows: Sequence[R], limit: int, *keys: str) -> tuple[Sequence[R], str]:
     if len(rows) <= limit:
         return rows, ""
     return rows[:limit], encode_cursor(*(getattr(rows[limit - 1], key) for key in keys))
+
+
+async def read_page(
+    connection: AsyncConnection,
+    statement: Statement[R],
+    limit: int,
+    cursor: str,
+    offset: int = 0,
+    key: str = "id",
+    **parameters: Any,
+) -> tuple[Sequence[R], str]:
+    """The page and the next one's cursor, which holds `key` of the last row."""
+    (rows,) = await connection.fetch_each(page_of(statement, limit, cursor, offset, **parameters))
+    return cut(rows, limit, key)
 
 
 def seconds_of(column: Any) -> ColumnElement[int]:

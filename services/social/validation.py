@@ -1,15 +1,18 @@
 """Checks of the texts, names, addresses and times that clients send."""
 
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from services.kit.errors import Invalid
 from services.kit.texts.text_search import fold
-from services.social.errors import GroupInvalid, GroupNameEmpty, MessageInvalid, RemarkInvalid
+from services.social.errors import GroupInvalid, GroupNameEmpty, MessageInvalid, RemarkInvalid, ResultInvalid
+from services.social.models import ACCEPTED, PENDING, REFUSED
 
 MAX_MESSAGE, MAX_REMARK = 500, 50  # characters, like those below
 MAX_NAME, MAX_DESCRIPTION, MAX_ANNOUNCEMENT, MAX_ICON = 50, 500, 2_000, 2_048
+RESULTS = frozenset((PENDING, ACCEPTED, REFUSED))  # of friend requests and applications
 OLDEST_TIME = 1_000_000_000  # Unix seconds; an earlier time is a client's mistake
 
 
@@ -21,6 +24,14 @@ def check_message(message: str) -> None:
 def check_remark(remark: str) -> None:
     """Raises RemarkInvalid."""
     _check(remark, MAX_REMARK, RemarkInvalid())
+
+
+def parse_results(results: Iterable[int]) -> list[int]:
+    """Those that a list is asked for; all of them if it names none. Raises ResultInvalid."""
+    wanted = set(results)
+    if not wanted <= RESULTS:
+        raise ResultInvalid
+    return list(wanted or RESULTS)
 
 
 def parse_group_fields(fields: dict[str, str]) -> dict[str, str]:

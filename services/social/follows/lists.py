@@ -14,7 +14,7 @@ from services.kit.sql.statements import Statement
 from services.social.errors import FollowsHidden
 from services.social.follows.models import Follow, FollowCount
 from services.social.models import ASK, EVERYONE, Block, ContactSettings
-from services.social.queries import ME, cut, page_of, paged, probe
+from services.social.queries import ME, paged, probe, read_page
 
 OWNER, BEFORE = (bindparam(name, type_=BigInteger) for name in ("owner", "before"))
 
@@ -36,9 +36,9 @@ async def list_follows(
     if owner != caller.user_id and not is_admin(caller.role):
         await _require_shown(connection, caller, owner)
     statement = LISTS.get(which, LISTS[FOLLOWING])
-    page = page_of(statement, limit, cursor, me=caller.user_id, owner=owner, before=pages.id_before(cursor))
-    (found,) = await connection.fetch_each(page)
-    rows, next_cursor = cut(found, limit, "id")
+    rows, next_cursor = await read_page(
+        connection, statement, limit, cursor, me=caller.user_id, owner=owner, before=pages.id_before(cursor)
+    )
     return [row.peer_id for row in rows], next_cursor
 
 

@@ -15,7 +15,7 @@ from services.social.errors import SelfBlock
 from services.social.follows import follows
 from services.social.friends.friendships import lock_pair, part, refuse
 from services.social.models import PENDING, Block, FriendRequest, JoinRequest, Member
-from services.social.queries import ME, cut, page_of, paged
+from services.social.queries import ME, paged, read_page
 
 
 class ListedBlock(NamedTuple):
@@ -74,7 +74,7 @@ async def list_blocks(
     connection: AsyncConnection, caller: Caller, cursor: str, limit: int
 ) -> tuple[Sequence[int], str]:
     """The ids of the users that the caller blocked, newest first. Raises CursorInvalid."""
-    page = page_of(BLOCKS, limit, cursor, me=caller.user_id, before=pages.id_before(cursor))
-    (found,) = await connection.fetch_each(page)
-    rows, next_cursor = cut(found, limit, "id")
+    rows, next_cursor = await read_page(
+        connection, BLOCKS, limit, cursor, me=caller.user_id, before=pages.id_before(cursor)
+    )
     return [row.blocked_id for row in rows], next_cursor

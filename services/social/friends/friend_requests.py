@@ -18,10 +18,10 @@ from services.social.errors import (
 )
 from services.social.friends.friendships import agree, befriend, lock_pair, refuse
 from services.social.models import ACCEPTED, PENDING, REFUSED, REQUESTED, FriendRequest
-from services.social.queries import AFTER, ME, cut, merged, page_of, paged, seconds_of, with_results
+from services.social.queries import AFTER, ME, merged, paged, read_page, seconds_of, with_results
+from services.social.validation import parse_results
 
 BOTH, MINE, TO_ME = range(3)  # directions
-RESULTS = [PENDING, ACCEPTED, REFUSED]
 
 
 class ListedRequest(NamedTuple):
@@ -107,10 +107,7 @@ async def list_requests(
     connection: AsyncConnection, caller: Caller, direction: int, results: Sequence[int], cursor: str, limit: int
 ) -> tuple[Sequence[ListedRequest], str]:
     """The caller's requests of those results (none: all), oldest first. Raises ResultInvalid, CursorInvalid."""
-    if not set(results) <= set(RESULTS):
-        raise ResultInvalid
-    wanted = list(set(results)) or RESULTS
+    wanted = parse_results(results)
     sides: dict[str, Any] = {"mine": [] if direction == TO_ME else wanted, "to_me": [] if direction == MINE else wanted}
-    page = page_of(REQUESTS, limit, cursor, me=caller.user_id, after=pages.id_after(cursor), **sides)
-    (rows,) = await connection.fetch_each(page)
-    return cut(rows, limit, "id")
+    sides |= {"me": caller.user_id, "after": pages.id_after(cursor)}
+    return await read_page(connection, REQUESTS, limit, cursor, **sides)

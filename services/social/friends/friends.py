@@ -15,7 +15,7 @@ from services.social.errors import FriendNotFound
 from services.social.friends.friendships import lock_pair, part, refuse
 from services.social.friends.settings import setting_of, shows_last_login
 from services.social.models import NOBODY, Block, Friendship
-from services.social.queries import AFTER, ME, cut, milliseconds_of, page_of, paged, probe
+from services.social.queries import AFTER, ME, milliseconds_of, paged, probe, read_page
 from services.social.validation import check_remark
 
 
@@ -54,9 +54,7 @@ async def list_friends(
     connection: AsyncConnection, caller: Caller, cursor: str, limit: int, offset: int
 ) -> tuple[Sequence[ListedFriend], str]:
     """The caller's friends, by relation id. Raises CursorInvalid."""
-    page = page_of(FRIENDS, limit, cursor, offset, me=caller.user_id, after=pages.id_after(cursor))
-    (rows,) = await connection.fetch_each(page)
-    return cut(rows, limit, "id")
+    return await read_page(connection, FRIENDS, limit, cursor, offset, me=caller.user_id, after=pages.id_after(cursor))
 
 
 async def list_friend_ids(

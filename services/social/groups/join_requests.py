@@ -22,10 +22,10 @@ from services.social.groups.groups import lock_as, require_role
 from services.social.groups.members import add_member, find_member, list_manager_ids
 from services.social.locks import lock_users
 from services.social.models import ACCEPTED, PENDING, REFUSED, Invitation, JoinRequest
-from services.social.queries import AFTER, ME, cut, merged, page_of, paged, seconds_of, with_results
+from services.social.queries import AFTER, ME, merged, paged, read_page, seconds_of, with_results
+from services.social.validation import parse_results
 
 MAX_TOLD = 100  # managers that the event of an application names
-RESULTS = [PENDING, ACCEPTED, REFUSED]
 
 
 class ListedApplication(NamedTuple):
@@ -126,16 +126,11 @@ async def list_requests(
 
     Raises ResultInvalid, CursorInvalid, GroupNotFound, NotMember, NotPermitted.
     """
-    if not set(results) <= set(RESULTS):
-        raise ResultInvalid
-    named: dict[str, Any] = {"results": list(set(results)) or RESULTS, "after": pages.id_after(cursor)}
-    if group_id:
-        await require_role(connection, caller, group_id, GROUP_MANAGER)
-        page = page_of(TO_GROUP, limit, cursor, group=group_id, **named)
-    else:
-        page = page_of(BY_USER, limit, cursor, me=caller.user_id, **named)
-    (rows,) = await connection.fetch_each(page)
-    return cut(rows, limit, "id")
+    named: dict[str, Any] = {"results": parse_results(results), "after": pages.id_after(cursor)}
+    if not group_id:
+        return await read_page(connection, BY_USER, limit, cursor, me=caller.user_id, **named)
+    await require_role(connection, caller, group_id, GROUP_MANAGER)
+    return await read_page(connection, TO_GROUP, limit, cursor, group=group_id, **named)
 
 
 async def invite(connection: AsyncConnection, caller: Caller, group_id: int, user_id: int) -> None:

@@ -17,7 +17,7 @@ from services.social.friends.settings import shows_last_login
 from services.social.groups.groups import COLUMNS, GROUP, LIVE, MEMBERSHIP
 from services.social.groups.members import RANK
 from services.social.models import Block, Group, Member
-from services.social.queries import AFTER, ME, Rank, cut, milliseconds_of, page_of, paged, probe
+from services.social.queries import AFTER, ME, Rank, cut, milliseconds_of, page_of, paged, probe, read_page
 
 BEFORE_ALL = (-GROUP_OWNER - 1, 0)
 
@@ -97,9 +97,16 @@ async def list_groups(
     """The groups of a user (0: the caller), the longest membership first. Raises NotPermitted, CursorInvalid."""
     if user_id not in (0, caller.user_id) and not is_admin(caller.role):
         raise NotPermitted
-    page = page_of(GROUPS, limit, cursor, offset, me=user_id or caller.user_id, after=pages.id_after(cursor))
-    (found,) = await connection.fetch_each(page)
-    rows, next_cursor = cut(found, limit, "member_id")
+    rows, next_cursor = await read_page(
+        connection,
+        GROUPS,
+        limit,
+        cursor,
+        offset,
+        key="member_id",
+        me=user_id or caller.user_id,
+        after=pages.id_after(cursor),
+    )
     return [row for row in rows if row.id is not None], next_cursor  # not those that are dismissed or hidden
 
 

@@ -15,7 +15,7 @@ from services.social import events
 from services.social.errors import MuteLimitReached, SelfMute, UserNotFound, WordInvalid
 from services.social.locks import lock_users
 from services.social.models import Mute, MutedWord
-from services.social.queries import ME, cut, page_of, paged
+from services.social.queries import ME, paged, read_page
 
 MAX_USERS, MAX_WORDS = 1_000, 200  # muted by one user
 MAX_WORD = 50  # characters
@@ -52,9 +52,9 @@ async def unmute_user(connection: AsyncConnection, caller: Caller, user_id: int)
 
 async def list_users(connection: AsyncConnection, caller: Caller, cursor: str, limit: int) -> tuple[list[int], str]:
     """The last muted first. Raises CursorInvalid."""
-    page = page_of(MUTES, limit, cursor, me=caller.user_id, before=pages.id_before(cursor))
-    (found,) = await connection.fetch_each(page)
-    rows, next_cursor = cut(found, limit, "id")
+    rows, next_cursor = await read_page(
+        connection, MUTES, limit, cursor, me=caller.user_id, before=pages.id_before(cursor)
+    )
     return [row.muted_id for row in rows], next_cursor
 
 
